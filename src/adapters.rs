@@ -1,0 +1,1 @@
+//! What faces the world: one port each.

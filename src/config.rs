@@ -1,0 +1,1 @@
+//! runbook.toml as written and as meant.

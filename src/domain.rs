@@ -1,0 +1,1 @@
+//! What a runbook and a run are.

@@ -1,0 +1,33 @@
+//! cutover flies a deployment runbook from a terminal.
+//!
+//! Three ideas carry everything. A run *is* its list of [`domain::event::RunEvent`]s: journal, screen, resume and
+//! report fold the same ones. Deciding is pure ([`domain::machine`]), doing is elsewhere ([`engine`]). The engine
+//! owns the run; a screen only looks and asks, through serialisable messages ([`domain::message`]).
+//!
+//! ```text
+//! domain    what a runbook and a run are; the state machine; verdicts on metrics      std + serde only
+//! config    runbook.toml as written -> as meant, every fault located; settings, keymap, theme
+//! engine    driver, effects, supervision of tasks; ports (traits) that face the world
+//! journal   the write-ahead log: write, repair, recover, lock
+//! adapters  process, kube, prometheus, scrape, http, tls, notify, clock: one port each
+//! link      the channel between engine and screens
+//! tui       model, update, view: (Model, Msg) -> Model, draw(&Model)
+//! world     the simulated cluster, metrics server and service that `rehearse` and the tests fly in
+//! report    a finished run as text for people
+//! cli       one file a subcommand; compose.rs is the only file that knows all layers
+//! ```
+//!
+//! Arrows: everything may use `domain`. engine -> domain. adapters, journal -> domain + engine::ports.
+//! config -> domain. link -> domain. tui -> domain + config + link. world -> domain. cli -> all.
+//! `tests/architecture.rs` holds them.
+
+pub mod adapters;
+pub mod cli;
+pub mod config;
+pub mod domain;
+pub mod engine;
+pub mod journal;
+pub mod link;
+pub mod report;
+pub mod tui;
+pub mod world;

@@ -1,0 +1,1 @@
+//! The channel between the engine and its screens.

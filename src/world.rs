@@ -1,0 +1,1 @@
+//! The simulated world that rehearsals and tests fly in.
