@@ -1,1 +1,22 @@
-//! What a runbook and a run are.
+//! What a runbook and a run are, the state machine that decides, and the verdicts on metrics.
+//!
+//! Nothing here reads a clock, a file or a socket: time and facts come in as values. Besides `std` and `serde` it uses
+//! only crates of plain values (`jiff` for calendar types, `unicode-width` for columns); `docs/decisions/` says why.
+
+pub mod action;
+pub mod check;
+pub mod event;
+pub mod id;
+pub mod kubectl;
+pub mod machine;
+pub mod message;
+pub mod metric;
+pub mod plan;
+pub mod prompt;
+pub mod run;
+pub mod runbook;
+pub mod template;
+pub mod time;
+pub mod trigger;
+pub mod verdict;
+pub mod workload;

@@ -1,1 +1,3 @@
-//! The engine: driver, effects, ports.
+//! The engine owns a run: it feeds the machine, journals what the machine decides, then does it, and feeds results back.
+
+pub mod ports;

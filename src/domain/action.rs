@@ -1,0 +1,203 @@
+//! What a step does: the things that change something.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{id::SlotName, template::Template, time::Span};
+
+/// A slot by its colour or by its role in this run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SlotRef {
+    /// The slot that receives the new version; fixed when the run opens. Written `new` or `idle`.
+    New,
+    /// The slot that had traffic when the run opened. Written `previous` or `live`.
+    Previous,
+    /// A slot by its colour.
+    Named(SlotName),
+}
+
+/// How much a person must do before something starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum Confirm {
+    /// One key.
+    #[default]
+    None,
+    /// The key twice.
+    Twice,
+    /// The word shown is typed.
+    Type,
+}
+
+/// One action of a step, an undo or a rollback.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Action {
+    /// What it is called on the screen.
+    pub name: String,
+    /// What it does.
+    pub kind: ActionKind,
+    /// It is ended after this long.
+    pub timeout: Span,
+    /// Variables read from its output: name and regular expression with one group.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capture: Vec<Capture>,
+    /// What a rehearsal prints instead of running it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sample: Vec<String>,
+    /// What a rehearsal prints where the scenario makes this action fail; without it the action never fails there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sample_failure: Vec<String>,
+    /// What a person must do before it starts, beyond the step's own confirmation.
+    #[serde(default)]
+    pub confirm: Confirm,
+    /// Why a rollback cannot take this back, where that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub irreversible: Option<String>,
+}
+
+/// A variable taken from an action's output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capture {
+    /// The variable's name.
+    pub var: String,
+    /// A regular expression; its first group is the value, the last match wins.
+    pub pattern: String,
+}
+
+/// The kinds of action that change things.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActionKind {
+    /// A command line for `/bin/sh -c`, never spliced: variables reach it as environment variables.
+    Sh {
+        /// The script, exactly as written.
+        script: String,
+    },
+    /// A program with its arguments, no shell between.
+    Argv {
+        /// The program and its arguments; `$NAME` is expanded within each, never split.
+        argv: Vec<Template>,
+    },
+    /// Give a slot's Deployment a new image.
+    SetImage {
+        /// Whose Deployment.
+        slot: SlotRef,
+        /// The container; the target's default where not given.
+        container: Option<String>,
+        /// The image.
+        image: Template,
+    },
+    /// Wait until a slot's rollout is complete.
+    Rollout {
+        /// Whose Deployment.
+        slot: SlotRef,
+    },
+    /// Point the Service at a slot.
+    SwitchTraffic {
+        /// The slot that gets the traffic.
+        to: SlotRef,
+    },
+    /// Set a slot's replicas.
+    Scale {
+        /// Whose Deployment.
+        slot: SlotRef,
+        /// How many.
+        replicas: Replicas,
+    },
+    /// Restart a slot's pods one after the other.
+    Restart {
+        /// Whose Deployment.
+        slot: SlotRef,
+    },
+    /// Patch any object of the namespace.
+    Patch(PatchAction),
+    /// A request with a method that writes.
+    Http(HttpRequest),
+    /// Tell the channel.
+    Notify {
+        /// The text.
+        text: Template,
+    },
+}
+
+/// How many replicas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Replicas {
+    /// This many.
+    Count(u32),
+    /// As many as the live slot had when the run opened. Written `"before"`.
+    Before,
+}
+
+/// A patch of one object in the target's namespace.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PatchAction {
+    /// `deployment`, `service`, `configmap`, or any resource as `kind.group/version`.
+    pub kind: String,
+    /// The object's name.
+    pub name: Template,
+    /// How the patch is applied.
+    pub patch_type: PatchType,
+    /// The patch itself, JSON.
+    pub patch: serde_json::Value,
+}
+
+/// The API server's patch types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum PatchType {
+    /// RFC 6902.
+    Json,
+    /// RFC 7386.
+    Merge,
+    /// Kubernetes' own, lists merged by key.
+    #[default]
+    Strategic,
+}
+
+/// An HTTP request and what its answer must be like.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HttpRequest {
+    /// `GET`, `POST`, …
+    pub method: String,
+    /// Where to.
+    pub url: Template,
+    /// Headers by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, Template>,
+    /// The body, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Template>,
+    /// The status that is wanted; any 2xx where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// JSON pointers into the answer (RFC 6901) and the text that must be there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub json: BTreeMap<String, Template>,
+    /// Text the body must contain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contains: Option<Template>,
+}
+
+impl ActionKind {
+    /// Whether it changes anything: waiting and telling do not.
+    pub fn mutates(&self) -> bool {
+        !matches!(self, Self::Rollout { .. } | Self::Notify { .. })
+    }
+
+    /// Whether a person can find out by looking what became of it.
+    pub fn is_kubernetes(&self) -> bool {
+        matches!(
+            self,
+            Self::SetImage { .. }
+                | Self::Rollout { .. }
+                | Self::SwitchTraffic { .. }
+                | Self::Scale { .. }
+                | Self::Restart { .. }
+                | Self::Patch(_)
+        )
+    }
+}

@@ -1,0 +1,129 @@
+//! What a step or a checklist item looks at: the things that change nothing.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    action::{HttpRequest, SlotRef},
+    id::MetricId,
+    metric::Bound,
+    template::Template,
+    time::Span,
+};
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// What must be true, in words.
+    pub text: String,
+    /// How that is found out.
+    pub kind: CheckKind,
+    /// It has failed when it did not hold for this long. Ignored for a person's.
+    pub timeout: Span,
+    /// Time between looks.
+    pub interval: Span,
+    /// Whether the step can pass without it.
+    #[serde(default)]
+    pub optional: bool,
+    /// What a rehearsal takes as a command's output.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sample: Vec<String>,
+}
+
+/// The kinds of check.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckKind {
+    /// A person looks, and says so.
+    Person,
+    /// A request that only reads.
+    Http(HttpRequest),
+    /// The certificate is valid for so many days more.
+    Tls {
+        /// The host, which is also the name the certificate must carry.
+        host: Template,
+        /// The port, 443 where not given.
+        port: u16,
+        /// Days that must be left.
+        days: u32,
+    },
+    /// A name resolves to what is expected.
+    Dns {
+        /// The name.
+        name: Template,
+        /// An address, or a name whose addresses it must share.
+        expect: Template,
+    },
+    /// A metric is inside a bound. Decided from samples, not polled.
+    Metric {
+        /// Which metric.
+        metric: MetricId,
+        /// Which slot, where the metric is per slot. `new` where not given.
+        slot: Option<SlotRef>,
+        /// What must hold.
+        condition: Condition,
+    },
+    /// The rollout is complete.
+    Rollout {
+        /// Whose.
+        slot: SlotRef,
+    },
+    /// All wanted pods of a slot are ready, at least `at_least` of them.
+    PodsReady {
+        /// Whose.
+        slot: SlotRef,
+        /// The least number that will do.
+        at_least: u32,
+    },
+    /// The Service selects this slot.
+    TrafficOn {
+        /// Which.
+        slot: SlotRef,
+    },
+    /// The slot's Deployment has this many replicas, in spec and in status.
+    ScaledTo {
+        /// Whose.
+        slot: SlotRef,
+        /// How many.
+        replicas: u32,
+    },
+    /// The nodes have room for so many more pods of a slot, by their requests.
+    Headroom {
+        /// Whose pods.
+        slot: SlotRef,
+        /// How many.
+        replicas: u32,
+    },
+    /// A command that only looks; it must exit 0 and print what is expected.
+    Sh {
+        /// The script, exactly as written.
+        script: String,
+        /// A regular expression the output must match, where given.
+        expect: Option<String>,
+    },
+    /// Log lines of a slot's pods: none may match `without`, and one must match `with`, since the step began.
+    Logs {
+        /// Whose pods.
+        slot: SlotRef,
+        /// No line may match this.
+        without: Option<String>,
+        /// Some line must match this.
+        with: Option<String>,
+    },
+}
+
+/// What a metric check demands.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// Inside the bound.
+    Is(Bound),
+    /// At most this part (0.2 = 20 %) away from what was recorded before the switch.
+    WithinBaseline(f64),
+}
+
+impl CheckKind {
+    /// Whether a person decides.
+    pub fn is_person(&self) -> bool {
+        matches!(self, Self::Person)
+    }
+}

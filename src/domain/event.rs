@@ -1,0 +1,609 @@
+//! What can happen to a run. The one vocabulary: the journal stores it, the engine emits it, everybody folds it.
+//!
+//! Guarantees, for every list of events that one engine wrote:
+//! - `seq` rises by one from 1; `at` never falls.
+//! - The first is `run_opened`. After `run_finished` only tasks, notes, notices and `run_resumed` follow.
+//! - `action_started` is durable before its effect begins. Each is followed by one `action_finished` with the same place,
+//!   attempt and action, or by none where the engine died: then the action's result is unknown.
+//! - `step_started` of an attempt comes before its actions, and exactly one of `step_passed`, `step_failed` or
+//!   `step_skipped` ends the attempt.
+//! - There is at most one `rollback_started` without a `rollback_finished`.
+//!
+//! Names and fields are published (`--json-lines`): add, never rename.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    action::Action,
+    id::{MetricId, ProcedureId, RunId, SlotName, StepId},
+    metric::Missing,
+    runbook::{Milestone, Runbook},
+    time::{Span, Timestamp},
+    workload::ClusterIdentity,
+};
+
+/// The version of the event stream's schema, in every line of `--json-lines`.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// An event with its place in the run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Counts from 1 without gaps.
+    pub seq: u64,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    #[serde(flatten)]
+    pub event: RunEvent,
+}
+
+/// Where an action stands in the runbook.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(tag = "phase", rename_all = "snake_case")]
+pub enum Place {
+    /// A step's `run`.
+    Step {
+        /// The step.
+        step: StepId,
+    },
+    /// A step's `undo`.
+    Undo {
+        /// The step.
+        step: StepId,
+    },
+    /// A rollback procedure, its actions as listed in its `rollback_started`.
+    Rollback {
+        /// The procedure.
+        procedure: ProcedureId,
+    },
+    /// The completion.
+    Completion,
+}
+
+/// One action in one attempt.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ActionRef {
+    /// Where.
+    #[serde(flatten)]
+    pub place: Place,
+    /// Which attempt at the place, from 1.
+    pub attempt: u32,
+    /// The action's index, from 0.
+    pub action: usize,
+}
+
+/// One check in one attempt.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CheckRef {
+    /// Where.
+    #[serde(flatten)]
+    pub place: Place,
+    /// Which attempt at the place, from 1.
+    pub attempt: u32,
+    /// The check's index, from 0.
+    pub check: usize,
+}
+
+/// How an action ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActionOutcome {
+    /// As wanted.
+    Succeeded,
+    /// Not as wanted.
+    Failed,
+    /// It took longer than its `timeout` and was ended.
+    TimedOut,
+    /// A person or a rollback ended it.
+    Cancelled,
+    /// It was started, and what became of it could not be found out.
+    Unknown,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Every step passed.
+    Succeeded,
+    /// A step failed, and traffic is where it was.
+    Failed,
+    /// Rolled back.
+    RolledBack,
+    /// The rollback failed: a person must act.
+    RollbackFailed,
+    /// Paused: it can be resumed.
+    Held,
+}
+
+/// How an answered UNKNOWN is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resolution {
+    /// It was done.
+    Done,
+    /// It was not done; the step has failed.
+    NotDone,
+    /// It shall run again.
+    RunAgain,
+}
+
+/// The target of a rollback, fixed when the run opens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RollbackTarget {
+    /// The slot that had traffic.
+    pub slot: SlotName,
+    /// Its image then.
+    pub image: String,
+    /// Its replicas then.
+    pub replicas: u32,
+}
+
+/// What is fixed when a run opens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Opened {
+    /// The run.
+    pub run_id: RunId,
+    /// The program's version.
+    pub cutover_version: String,
+    /// The runbook's SHA-256, hexadecimal.
+    pub runbook_sha256: String,
+    /// The runbook's path or name.
+    pub runbook_path: String,
+    /// The runbook as meant. Left out of `--json-lines`.
+    pub runbook: Box<Runbook>,
+    /// Whether this is a rehearsal, and of what story.
+    pub rehearsal: Option<String>,
+    /// Who pilots, `user`.
+    pub pilot: String,
+    /// Where the engine runs.
+    pub host: String,
+    /// The cluster, where the runbook has a target.
+    pub cluster: Option<ClusterIdentity>,
+    /// The slot that gets the new version.
+    pub new_slot: Option<SlotName>,
+    /// The slot that has traffic, and what it runs.
+    pub previous: Option<RollbackTarget>,
+    /// The image of the new slot when the run opened.
+    pub new_slot_image: Option<String>,
+    /// What was refused and overridden with a reason.
+    pub overrides: Vec<Override>,
+}
+
+/// A refusal that somebody overrode.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Override {
+    /// What was refused: `runbook is a draft`, `outside the deployment window`, …
+    pub what: String,
+    /// Why it was done all the same.
+    pub reason: String,
+    /// Who.
+    pub by: String,
+}
+
+/// What can happen to a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum RunEvent {
+    /// A run exists.
+    RunOpened(Opened),
+    /// An engine has taken up a run again.
+    RunResumed {
+        /// Who.
+        by: String,
+        /// Where.
+        host: String,
+    },
+    /// A variable has a value. Secrets keep theirs out.
+    VarSet {
+        /// Its name.
+        name: String,
+        /// Its value; nothing for a secret.
+        value: Option<String>,
+        /// Where it came from: `asked`, `env`, `cluster`, `captured`, `command line`, …
+        source: String,
+    },
+    /// An optional part applies or not.
+    PartDecided {
+        /// The part.
+        part: String,
+        /// Whether it applies.
+        applies: bool,
+        /// Who said so.
+        by: String,
+    },
+    /// Something that was refused goes on with a reason.
+    OverrideGiven(Override),
+    /// A checklist item holds, by a person or a check.
+    ItemTicked {
+        /// The group's index.
+        group: usize,
+        /// The item's index.
+        item: usize,
+        /// The item's text.
+        text: String,
+        /// Who, or `auto`.
+        by: String,
+        /// A person's note, or a check's evidence.
+        note: Option<String>,
+    },
+    /// A checklist item does not hold (any more).
+    ItemUnticked {
+        /// The group's index.
+        group: usize,
+        /// The item's index.
+        item: usize,
+        /// Who, or `auto`.
+        by: String,
+        /// Why.
+        note: Option<String>,
+    },
+    /// A checklist item is not needed this time.
+    ItemWaived {
+        /// The group's index.
+        group: usize,
+        /// The item's index.
+        item: usize,
+        /// Why.
+        reason: String,
+        /// Who.
+        by: String,
+    },
+    /// The steps are open.
+    ChecklistPassed {
+        /// Who opened them.
+        by: String,
+    },
+    /// A step has begun.
+    StepStarted {
+        /// The step.
+        step: StepId,
+        /// From 1.
+        attempt: u32,
+        /// Who.
+        by: String,
+    },
+    /// An action is about to begin. Durable before its effect.
+    ActionStarted {
+        /// Which.
+        #[serde(flatten)]
+        at: ActionRef,
+        /// Its name.
+        name: String,
+        /// What it will do, resolved, secrets masked.
+        does: String,
+    },
+    /// An action runs as a process.
+    ActionSpawned {
+        /// Which.
+        #[serde(flatten)]
+        at: ActionRef,
+        /// The process.
+        pid: u32,
+        /// Its start time in clock ticks since boot, from /proc.
+        start_time: u64,
+        /// The host's boot id.
+        boot_id: String,
+    },
+    /// An action has ended.
+    ActionFinished {
+        /// Which.
+        #[serde(flatten)]
+        at: ActionRef,
+        /// How.
+        outcome: ActionOutcome,
+        /// In words: the exit status, the API server's answer, the fault and what to do.
+        detail: String,
+        /// How long it took, milliseconds.
+        took: Span,
+        /// The output's file name inside the run's directory.
+        output: Option<String>,
+    },
+    /// A person has said what became of an unknown action.
+    ActionResolved {
+        /// Which.
+        #[serde(flatten)]
+        at: ActionRef,
+        /// How.
+        resolution: Resolution,
+        /// Who, or `auto` after looking.
+        by: String,
+    },
+    /// A check holds.
+    CheckPassed {
+        /// Which.
+        #[serde(flatten)]
+        at: CheckRef,
+        /// Its text.
+        text: String,
+        /// What was seen.
+        evidence: String,
+        /// Who, or `auto`.
+        by: String,
+    },
+    /// A check does not hold: its time is over, or it stopped holding inside a window.
+    CheckFailed {
+        /// Which.
+        #[serde(flatten)]
+        at: CheckRef,
+        /// Its text.
+        text: String,
+        /// What was seen.
+        evidence: String,
+        /// Who, or `auto`.
+        by: String,
+    },
+    /// A step is done and all its checks hold.
+    StepPassed {
+        /// The step.
+        step: StepId,
+        /// The attempt.
+        attempt: u32,
+    },
+    /// A step's attempt has failed.
+    StepFailed {
+        /// The step.
+        step: StepId,
+        /// The attempt.
+        attempt: u32,
+        /// Why.
+        reason: String,
+    },
+    /// A step is left out.
+    StepSkipped {
+        /// The step.
+        step: StepId,
+        /// Why.
+        reason: String,
+        /// Who, or `auto` where its part does not apply.
+        by: String,
+    },
+    /// A step is being taken back.
+    UndoStarted {
+        /// The step.
+        step: StepId,
+        /// From 1.
+        attempt: u32,
+        /// Who.
+        by: String,
+    },
+    /// A step is taken back, or that failed.
+    UndoFinished {
+        /// The step.
+        step: StepId,
+        /// The attempt.
+        attempt: u32,
+        /// Whether every action succeeded.
+        ok: bool,
+        /// In words.
+        detail: String,
+    },
+    /// What metrics were like before the switch, by `metric` or `metric/slot`.
+    BaselineRecorded {
+        /// Mean of the samples since the run opened, at most the last five minutes.
+        values: BTreeMap<String, f64>,
+    },
+    /// The Service points at another slot.
+    TrafficSwitched {
+        /// From this slot.
+        from: SlotName,
+        /// To this one.
+        to: SlotName,
+    },
+    /// A monitored window has begun.
+    WindowOpened {
+        /// The step.
+        step: StepId,
+        /// The attempt.
+        attempt: u32,
+        /// How long it lasts.
+        lasts: Span,
+    },
+    /// So much of the window has been watched with data. Written now and then, so that a resume is not credited with more.
+    WindowAdvanced {
+        /// The step.
+        step: StepId,
+        /// Watched time.
+        watched: Span,
+    },
+    /// A trigger's condition is true, its `for` clock runs.
+    TriggerBreaching {
+        /// The trigger's index.
+        trigger: usize,
+        /// In words.
+        reason: String,
+        /// The metric.
+        metric: MetricId,
+        /// The value.
+        value: f64,
+        /// The first breaching sample's time.
+        since: Timestamp,
+    },
+    /// A trigger's condition is no longer true.
+    TriggerCleared {
+        /// The trigger's index.
+        trigger: usize,
+        /// The value that cleared it, or nothing where data went missing.
+        value: Option<f64>,
+    },
+    /// A trigger's metric has not been measured for five samples.
+    TriggerBlind {
+        /// The trigger's index.
+        trigger: usize,
+        /// The metric.
+        metric: MetricId,
+        /// Why.
+        why: Missing,
+    },
+    /// There is data again.
+    TriggerSees {
+        /// The trigger's index.
+        trigger: usize,
+    },
+    /// A trigger's `for` is full, or its `no_data = "rollback"` holds.
+    TriggerFired {
+        /// The trigger's index.
+        trigger: usize,
+        /// In words, with the value.
+        reason: String,
+    },
+    /// A rollback will start by itself.
+    CountdownStarted {
+        /// The trigger's index.
+        trigger: usize,
+        /// When it ends.
+        ends_at: Timestamp,
+    },
+    /// Somebody stopped it.
+    CountdownCancelled {
+        /// The trigger's index.
+        trigger: usize,
+        /// Why.
+        reason: String,
+        /// Who.
+        by: String,
+    },
+    /// A rollback has begun.
+    RollbackStarted {
+        /// `quick`, `database`, or `undo` before the switch.
+        procedure: ProcedureId,
+        /// Why.
+        reason: String,
+        /// Who, or `trigger`.
+        by: String,
+        /// What will be done, in order: the procedure's actions without those that are already true, and with those
+        /// that are needed first (the previous slot scaled up again).
+        actions: Vec<Action>,
+        /// Before the switch: the steps whose `undo` runs, in order.
+        undo: Vec<StepId>,
+        /// The promise.
+        within: Option<Span>,
+    },
+    /// A rollback action failed; the rollback waits for `retry`.
+    RollbackStopped {
+        /// The procedure.
+        procedure: ProcedureId,
+        /// Why.
+        reason: String,
+    },
+    /// A stopped rollback goes on with the failed action.
+    RollbackRetried {
+        /// The procedure.
+        procedure: ProcedureId,
+        /// From 2.
+        attempt: u32,
+        /// Who.
+        by: String,
+    },
+    /// A rollback has ended.
+    RollbackFinished {
+        /// The procedure.
+        procedure: ProcedureId,
+        /// Whether everything was done and checked.
+        ok: bool,
+        /// In words.
+        detail: String,
+        /// How long it took.
+        took: Span,
+        /// The promise.
+        within: Option<Span>,
+    },
+    /// Somebody else changed what we deploy.
+    ForeignChange {
+        /// The object, `service/backend-service`.
+        object: String,
+        /// What changed.
+        what: String,
+        /// The field manager.
+        manager: String,
+    },
+    /// Nothing new starts until somebody continues.
+    RunHeld {
+        /// Why.
+        reason: String,
+        /// Who, or `auto`.
+        by: String,
+    },
+    /// A held run goes on.
+    RunContinued {
+        /// Who.
+        by: String,
+    },
+    /// A notice was sent, or could not be.
+    NoticeSent {
+        /// About what; nothing for a step's own notice.
+        milestone: Option<Milestone>,
+        /// The text.
+        text: String,
+        /// Whether it arrived.
+        ok: bool,
+        /// The answer in words.
+        detail: String,
+    },
+    /// A task was left for after the deployment.
+    TaskCreated {
+        /// Its index.
+        task: usize,
+        /// What to do.
+        text: String,
+        /// When it is due.
+        due_at: Timestamp,
+    },
+    /// A task is done.
+    TaskDone {
+        /// Its index.
+        task: usize,
+        /// Who.
+        by: String,
+    },
+    /// An incident was declared, or its text changed.
+    IncidentUpdated {
+        /// `P0` …
+        severity: String,
+        /// Brief description.
+        title: String,
+        /// What users see.
+        impact: String,
+        /// `Investigating`, `Mitigating`, `Resolved`.
+        status: String,
+        /// Whether this was sent to the channel.
+        sent: bool,
+        /// Who.
+        by: String,
+    },
+    /// An incident step was ticked or unticked.
+    IncidentStepTicked {
+        /// Its index.
+        step: usize,
+        /// Ticked.
+        done: bool,
+        /// Who.
+        by: String,
+    },
+    /// A person's remark.
+    NoteAdded {
+        /// The text.
+        text: String,
+        /// Who.
+        by: String,
+    },
+    /// The run has ended, or pauses (`held`).
+    RunFinished {
+        /// How.
+        outcome: Outcome,
+        /// In words.
+        detail: String,
+    },
+}
+
+impl RunEvent {
+    /// The name in `--json-lines`: the same as in the journal.
+    pub fn name(&self) -> String {
+        serde_json::to_value(self)
+            .ok()
+            .and_then(|value| value.get("event").and_then(|name| name.as_str().map(str::to_owned)))
+            .unwrap_or_default()
+    }
+}

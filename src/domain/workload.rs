@@ -1,0 +1,183 @@
+//! The cluster as the run sees it: two slots, their pods, the Service, what went wrong lately.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    id::SlotName,
+    time::{Span, Timestamp},
+};
+
+/// Everything the watches know at one moment. Sent whole; small enough at any size because pods beyond
+/// [`Workload::MAX_PODS`] a slot are only counted.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Workload {
+    /// The slots by name.
+    pub slots: BTreeMap<SlotName, SlotWorkload>,
+    /// The Service's selector now, where the Service was found.
+    pub selector: Option<BTreeMap<String, String>>,
+    /// The slot that selector points at, where it is one of ours.
+    pub live: Option<SlotName>,
+    /// The Service's `resourceVersion` as last seen.
+    pub service_version: String,
+    /// Who last changed the Service's selector: the field manager and when.
+    pub service_changed: Option<ChangedBy>,
+    /// Warning events of the namespace that concern our objects, newest first, at most 50.
+    pub warnings: Vec<WarningEvent>,
+    /// Whether the watches are connected now; otherwise why not.
+    pub connection: Connection,
+    /// When this picture was last confirmed by the API server.
+    pub as_of: Timestamp,
+}
+
+impl Workload {
+    /// Pods listed in full for each slot; beyond it the worst are kept and all are counted.
+    pub const MAX_PODS: usize = 200;
+}
+
+/// The state of the watches.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Connection {
+    /// Not yet.
+    #[default]
+    Connecting,
+    /// All watches run.
+    Connected,
+    /// Something fails; the text says what and what to do.
+    Lost(String),
+}
+
+/// Who changed an object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedBy {
+    /// The field manager, say `kubectl-patch`.
+    pub manager: String,
+    /// When, as the API server recorded it.
+    pub at: Option<Timestamp>,
+}
+
+/// One slot's Deployment and pods.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct SlotWorkload {
+    /// The Deployment's name.
+    pub deployment: String,
+    /// Whether the Deployment exists.
+    pub found: bool,
+    /// The Deployment's uid: another one means it was replaced.
+    pub uid: String,
+    /// `spec.replicas`; 1 where the API has null, as Kubernetes defaults it.
+    pub desired: u32,
+    /// Pods of the newest template.
+    pub updated: u32,
+    /// Ready pods.
+    pub ready: u32,
+    /// Available pods.
+    pub available: u32,
+    /// The container's image in the template.
+    pub image: String,
+    /// The rollout's state by kubectl's rules.
+    pub rollout: RolloutState,
+    /// Who last changed the Deployment's spec.
+    pub changed: Option<ChangedBy>,
+    /// Pods, worst first, at most [`Workload::MAX_PODS`].
+    pub pods: Vec<Pod>,
+    /// All pods counted by status word.
+    pub counts: BTreeMap<String, u32>,
+}
+
+/// Where a rollout stands, by the rules of `kubectl rollout status`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RolloutState {
+    /// Not known yet.
+    #[default]
+    Unknown,
+    /// The controller has not seen the newest spec.
+    Unobserved,
+    /// On its way; the text says how far, and what it waits for.
+    Progressing(String),
+    /// Every pod is of the newest template and available, no old one is left.
+    Complete,
+    /// The progress deadline has passed.
+    DeadlineExceeded(String),
+}
+
+/// One pod.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pod {
+    /// Its full name.
+    pub name: String,
+    /// The status as `kubectl get pods` words it: `Running`, `CrashLoopBackOff`, `ImagePullBackOff`, `Terminating`, …
+    pub status: String,
+    /// Whether every container is ready and the pod is.
+    pub ready: bool,
+    /// Ready containers.
+    pub containers_ready: u32,
+    /// All containers.
+    pub containers: u32,
+    /// Restarts of all containers together.
+    pub restarts: u32,
+    /// When it was created.
+    pub created: Timestamp,
+    /// The image's tag, or the whole image where it has none.
+    pub version: String,
+    /// Whether something is wrong with it that waiting will not mend by itself.
+    pub bad: bool,
+}
+
+/// A warning event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WarningEvent {
+    /// The object, `pod/backend-green-7f9c-2xk`.
+    pub object: String,
+    /// `BackOff`, `FailedScheduling`, …
+    pub reason: String,
+    /// The message, made safe.
+    pub message: String,
+    /// How often.
+    pub count: u32,
+    /// When last.
+    pub at: Timestamp,
+}
+
+/// What the API server says we may do; `None` where not asked yet.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Access {
+    /// Whether the Service may be patched.
+    pub patch_service: Option<bool>,
+    /// Whether the Deployments may be patched and scaled.
+    pub patch_deployments: Option<bool>,
+    /// When this was asked.
+    pub at: Timestamp,
+}
+
+/// The cluster a run is pinned to.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ClusterIdentity {
+    /// The kubeconfig context.
+    pub context: String,
+    /// The API server's URL.
+    pub server: String,
+    /// The uid of the namespace `kube-system`: stands for the cluster itself.
+    pub uid: String,
+    /// The namespace.
+    pub namespace: String,
+    /// The API server's version.
+    pub version: String,
+}
+
+/// A line of a pod's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// The pod's name.
+    pub pod: String,
+    /// The text, made safe.
+    pub text: String,
+}
+
+/// How long a pod has lived at a moment.
+pub fn age(created: Timestamp, now: Timestamp) -> Span {
+    now.since(created)
+}

@@ -1,0 +1,249 @@
+//! What the engine needs from the world: one small trait each. Adapters implement them; tests put fakes in their place.
+//!
+//! No port retries a write. Every call comes back within its deadline, with a sentence a person can act on where it failed.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
+
+use async_trait::async_trait;
+use tokio::sync::{mpsc, watch};
+
+use crate::domain::{
+    action::PatchType,
+    id::SlotName,
+    metric::{Metric, Sample},
+    runbook::Target,
+    time::{Span, Timestamp},
+    workload::{Access, ClusterIdentity, LogLine, RolloutState, Workload},
+};
+
+/// Why something outside did not work, in words that say what happened, where, and what to do now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortError {
+    /// What kind of fault, where the engine acts on it.
+    pub kind: Fault,
+    /// The sentence.
+    pub message: String,
+}
+
+/// The kinds of fault the engine tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It was certainly not done.
+    Failed,
+    /// It may have been done: the request left, and no answer came.
+    Unknown,
+    /// Not allowed, or not logged in any more.
+    Denied,
+    /// Somebody else changed the object since we read it.
+    Conflict,
+    /// The object does not exist.
+    NotFound,
+}
+
+impl PortError {
+    /// A fault after which nothing has changed.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self { kind: Fault::Failed, message: message.into() }
+    }
+
+    /// A fault of a given kind.
+    pub fn new(kind: Fault, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+}
+
+impl fmt::Display for PortError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for PortError {}
+
+/// The result of a port's call.
+pub type PortResult<T> = Result<T, PortError>;
+
+/// Time as the run has it: the wall clock in a real run, faster in a rehearsal.
+#[async_trait]
+pub trait Clock: Send + Sync {
+    /// Now. Never falls, counts time asleep.
+    fn now(&self) -> Timestamp;
+    /// Waits until `span` has passed on this clock.
+    async fn sleep(&self, span: Span);
+}
+
+/// Tells a running call to stop. `true` means: stop now.
+pub type CancelFlag = watch::Receiver<bool>;
+
+/// The Kubernetes side: one target with its two slots.
+///
+/// Writes carry our field manager and, where they follow a read, the `resourceVersion` read. [`Fault::Unknown`] is
+/// returned where a write may have arrived; the caller looks with the matching read before it decides.
+#[async_trait]
+pub trait Cluster: Send + Sync {
+    /// Which cluster this is.
+    async fn identity(&self) -> PortResult<ClusterIdentity>;
+    /// What we may do (SelfSubjectAccessReview for patching the Service and the Deployments).
+    async fn access(&self) -> PortResult<Access>;
+    /// The state of everything now, by fresh reads.
+    async fn look(&self) -> PortResult<Workload>;
+    /// Watches until the receiver is dropped; sends a new picture whenever something changed, at most four a second.
+    /// Connection faults are told in [`Workload::connection`] and mended by watching again.
+    fn watch(self: Arc<Self>) -> mpsc::Receiver<Workload>;
+    /// Sets a container's image. The container must exist: checked before anything is written.
+    async fn set_image(&self, slot: &SlotName, container: &str, image: &str) -> PortResult<String>;
+    /// One look at a slot's rollout, by kubectl's rules.
+    async fn rollout(&self, slot: &SlotName) -> PortResult<RolloutState>;
+    /// Points the Service at a slot: one request, on a warm connection, with the fence in it. The answer is the API server's.
+    async fn switch_traffic(&self, to: &SlotName) -> PortResult<String>;
+    /// Sets a slot's replicas.
+    async fn scale(&self, slot: &SlotName, replicas: u32) -> PortResult<String>;
+    /// Restarts a slot's pods (the annotation that kubectl sets).
+    async fn restart(&self, slot: &SlotName) -> PortResult<String>;
+    /// Patches an object of the namespace.
+    async fn patch(&self, kind: &str, name: &str, patch_type: PatchType, patch: &serde_json::Value) -> PortResult<String>;
+    /// The newest log lines of a slot's pods, or of one pod, oldest first.
+    async fn logs(&self, slot: &SlotName, pod: Option<&str>, tail: u32, since: Option<Timestamp>) -> PortResult<Vec<LogLine>>;
+    /// Whether the nodes have room for so many more pods of a slot: evidence, or why not.
+    async fn headroom(&self, slot: &SlotName, replicas: u32) -> PortResult<Seen>;
+}
+
+/// Makes the cluster port for a target.
+#[async_trait]
+pub trait ClusterConnector: Send + Sync {
+    /// Connects and checks that the API server answers.
+    async fn connect(&self, target: &Target) -> PortResult<Arc<dyn Cluster>>;
+}
+
+/// What a look found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Whether what was wanted is so.
+    pub holds: bool,
+    /// In words, with values.
+    pub evidence: String,
+}
+
+impl Seen {
+    /// It is so.
+    pub fn yes(evidence: impl Into<String>) -> Self {
+        Self { holds: true, evidence: evidence.into() }
+    }
+
+    /// It is not so.
+    pub fn no(evidence: impl Into<String>) -> Self {
+        Self { holds: false, evidence: evidence.into() }
+    }
+}
+
+/// Where numbers come from.
+#[async_trait]
+pub trait Metrics: Send + Sync {
+    /// Measures one metric once, for one slot where it is per slot. Faults are samples too: see
+    /// [`crate::domain::metric::Missing`].
+    async fn sample(&self, metric: &Metric, slot: Option<&SlotName>, now: Timestamp) -> Sample;
+    /// The past from `from` to `to`, oldest first; empty where the source keeps none.
+    async fn backfill(&self, metric: &Metric, slot: Option<&SlotName>, from: Timestamp, to: Timestamp) -> Vec<Sample>;
+}
+
+/// A request as it goes out, everything expanded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpCall {
+    /// The method.
+    pub method: String,
+    /// The URL.
+    pub url: String,
+    /// Headers.
+    pub headers: BTreeMap<String, String>,
+    /// The body.
+    pub body: Option<String>,
+    /// The status wanted; any 2xx where not given.
+    pub status: Option<u16>,
+    /// JSON pointers and the texts wanted there.
+    pub json: BTreeMap<String, String>,
+    /// Text the body must contain.
+    pub contains: Option<String>,
+    /// The deadline.
+    pub timeout: Span,
+}
+
+/// Requests and other looks at the network.
+#[async_trait]
+pub trait Network: Send + Sync {
+    /// Sends one request, once, and compares the answer. `Ok` is an answer, as wanted or not; `Err` means none came.
+    async fn http(&self, call: HttpCall) -> PortResult<Seen>;
+    /// How long a host's certificate is valid.
+    async fn tls(&self, host: &str, port: u16, days: u32, now: Timestamp) -> PortResult<Seen>;
+    /// Whether a name resolves as expected.
+    async fn dns(&self, name: &str, expect: &str) -> PortResult<Seen>;
+}
+
+/// A command to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShellCall {
+    /// What to run.
+    pub program: ShellProgram,
+    /// Variables added to the environment.
+    pub env: Vec<(String, String)>,
+    /// It is ended after this long.
+    pub timeout: Span,
+    /// Where the whole output is kept, secrets masked; nowhere for checks.
+    pub output: Option<PathBuf>,
+    /// What a rehearsal prints instead.
+    pub sample: Vec<String>,
+    /// What a rehearsal prints when the scenario lets it fail.
+    pub sample_failure: Vec<String>,
+}
+
+/// What is run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ShellProgram {
+    /// `/bin/sh -c script`
+    Sh(String),
+    /// A program and its arguments.
+    Argv(Vec<String>),
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShellExit {
+    /// Whether it exited 0.
+    pub ok: bool,
+    /// It was ended because its time was over.
+    pub timed_out: bool,
+    /// It was ended because somebody wished so.
+    pub cancelled: bool,
+    /// `exit status 3`, `killed by signal 9 (KILL)`, with children that had to be swept.
+    pub detail: String,
+}
+
+/// What a running command tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ShellNews {
+    /// It runs.
+    Spawned {
+        /// The process.
+        pid: u32,
+        /// Its start time in clock ticks since boot.
+        start_time: u64,
+        /// The host's boot id.
+        boot_id: String,
+    },
+    /// It printed. Raw bytes, secrets masked.
+    Output(Vec<u8>),
+}
+
+/// Commands.
+#[async_trait]
+pub trait Shell: Send + Sync {
+    /// Runs a command to its end. News go to `news`, which may be slow: output is never lost on disk, but may be
+    /// dropped here. `Err` means that it could not be started.
+    async fn run(&self, call: ShellCall, news: mpsc::Sender<ShellNews>, cancel: CancelFlag) -> PortResult<ShellExit>;
+}
+
+/// Notices to people.
+#[async_trait]
+pub trait Notifier: Send + Sync {
+    /// Sends a text to a webhook. Never retried; the answer is told in words.
+    async fn send(&self, webhook: &str, text: &str) -> PortResult<String>;
+}
