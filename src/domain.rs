@@ -1,1 +1,3 @@
 //! What a runbook and a run are.
+
+pub mod safe_text;
