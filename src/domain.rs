@@ -15,6 +15,7 @@ pub mod plan;
 pub mod prompt;
 pub mod run;
 pub mod runbook;
+pub mod safe_text;
 pub mod template;
 pub mod time;
 pub mod trigger;
