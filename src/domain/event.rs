@@ -2,7 +2,8 @@
 //!
 //! Guarantees, for every list of events that one engine wrote:
 //! - `seq` rises by one from 1; `at` never falls.
-//! - The first is `run_opened`. After `run_finished` only tasks, notes, notices and `run_resumed` follow.
+//! - The first is `run_opened`. After `run_finished` only tasks, notes, notices, incidents,
+//!   a rollback (then another `run_finished`) and `run_resumed` follow.
 //! - `action_started` is durable before its effect begins. Each is followed by one `action_finished` with the same place,
 //!   attempt and action, or by none where the engine died: then the action's result is unknown.
 //! - `step_started` of an attempt comes before its actions, and exactly one of `step_passed`, `step_failed` or
@@ -379,6 +380,20 @@ pub enum RunEvent {
         ok: bool,
         /// In words.
         detail: String,
+    },
+    /// The completion has begun.
+    CompletionStarted {
+        /// From 1.
+        attempt: u32,
+        /// Who.
+        by: String,
+    },
+    /// The completion's attempt has failed; traffic stays where it is.
+    CompletionFailed {
+        /// The attempt.
+        attempt: u32,
+        /// Why.
+        reason: String,
     },
     /// What metrics were like before the switch, by `metric` or `metric/slot`.
     BaselineRecorded {

@@ -1,1 +1,382 @@
-//! (being written)
+//! What a rollback would do now, and whether it could: always known, always shown.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    action::{Action, ActionKind, Confirm, Replicas, SlotRef},
+    id::{ProcedureId, SlotName, StepId},
+    kubectl::kubectl_line,
+    run::{ActionStatus, Run, StepStatus, tag_of},
+    time::{Span, Timestamp},
+    workload::{Access, Connection, Workload},
+};
+
+/// The name of the procedure that undoes finished steps before the switch.
+pub const UNDO: &str = "undo";
+/// The name of the procedure that `R` fires after the switch.
+pub const QUICK: &str = "quick";
+
+/// What a rollback would do now, in order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RollbackPlan {
+    /// `quick`, `database`, or `undo`; nothing where there is nothing to take back.
+    pub procedure: Option<ProcedureId>,
+    /// The procedure's actions that are needed now.
+    pub actions: Vec<Action>,
+    /// Before the switch: the steps whose `undo` runs, last first.
+    pub undo: Vec<StepId>,
+    /// The same in words, one line each.
+    pub items: Vec<PlanItem>,
+    /// What stays as it is, and why.
+    pub not_undone: Vec<String>,
+    /// About how long it takes.
+    pub estimate: Span,
+    /// The promise.
+    pub within: Option<Span>,
+}
+
+/// One line of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanItem {
+    /// In words.
+    pub text: String,
+    /// The kubectl line or command that does the same.
+    pub command: Option<String>,
+}
+
+/// The readiness light.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readiness {
+    /// Its colour.
+    pub light: Light,
+    /// Two to five words: `ROLLBACK READY`.
+    pub word: String,
+    /// The facts behind it: `blue 3/3 ready, v1.5.0, may patch, ~12 s`.
+    pub detail: String,
+    /// Everything that speaks against it.
+    pub against: Vec<String>,
+}
+
+/// The readiness light's colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Light {
+    /// Nothing to roll back yet, or any more.
+    Off,
+    /// Ready.
+    Ready,
+    /// It would work, but takes longer than it should, or something about it is not known.
+    Slow,
+    /// It would fail.
+    NotReady,
+}
+
+impl Run {
+    /// What `R` would do now.
+    pub fn rollback_plan(&self, workload: Option<&Workload>) -> RollbackPlan {
+        if self.switch_begun() {
+            self.procedure_plan(QUICK, workload)
+        } else {
+            self.undo_plan()
+        }
+    }
+
+    /// Whether a rollback, by key or by trigger, makes sense now.
+    pub fn can_roll_back(&self) -> bool {
+        self.rolling_back().is_none() && (self.switch_begun() || !self.undoable().is_empty())
+    }
+
+    /// Steps that `R` undoes before the switch, last first: those that did something and have an `undo`.
+    fn undoable(&self) -> Vec<StepId> {
+        let mut steps: Vec<_> = self
+            .runbook
+            .steps
+            .iter()
+            .zip(&self.steps)
+            .filter(|(step, state)| !step.undo.is_empty() && !state.undone && touched(state))
+            .map(|(step, _)| step.id.clone())
+            .collect();
+        steps.reverse();
+        steps
+    }
+
+    fn undo_plan(&self) -> RollbackPlan {
+        let undo = self.undoable();
+        let actions = undo.iter().filter_map(|id| self.declared(id.as_str())).flat_map(|step| &step.undo);
+        let items = actions.map(|action| self.plan_item(action)).collect::<Vec<_>>();
+        let not_undone = self
+            .runbook
+            .steps
+            .iter()
+            .zip(&self.steps)
+            .filter(|(step, state)| step.undo.is_empty() && touched(state))
+            .filter_map(|(step, _)| {
+                let changes = step.run.iter().any(|action| action.kind.mutates());
+                let why = step.no_undo.as_deref().unwrap_or("it has no undo");
+                changes.then(|| format!("{}: {why}", step.title))
+            })
+            .collect();
+        RollbackPlan {
+            procedure: (!undo.is_empty()).then(|| UNDO.into()),
+            estimate: self.estimate(undo.iter().filter_map(|id| self.declared(id.as_str())).flat_map(|s| &s.undo)),
+            actions: Vec::new(),
+            undo,
+            items,
+            not_undone,
+            within: self.runbook.deployment.rollback_within,
+        }
+    }
+
+    /// What a procedure would do now: without what is already true, and with what is needed first.
+    pub fn procedure_plan(&self, id: &str, workload: Option<&Workload>) -> RollbackPlan {
+        let procedure = self.runbook.procedure(id);
+        let mut actions: Vec<Action> = procedure.map(|found| found.run.clone()).unwrap_or_default();
+        if let Some(workload) = workload {
+            actions.retain(|action| !self.already_true(action, workload));
+            self.wake_previous(&mut actions, workload);
+        }
+        let not_undone = if id == QUICK { self.irreversible() } else { Vec::new() };
+        RollbackPlan {
+            procedure: procedure.map(|found| found.id.clone()),
+            items: actions.iter().map(|action| self.plan_item(action)).collect(),
+            estimate: self.estimate(&actions),
+            actions,
+            undo: Vec::new(),
+            not_undone,
+            within: procedure.and_then(|found| found.within).or(self.runbook.deployment.rollback_within),
+        }
+    }
+
+    /// A switch is never left out: one of ours may still be on its way. A slot at its replicas needs no scaling.
+    fn already_true(&self, action: &Action, workload: &Workload) -> bool {
+        match &action.kind {
+            ActionKind::Scale { slot, replicas } => self
+                .slot(slot)
+                .and_then(|name| workload.slots.get(&name))
+                .is_some_and(|slot| slot.found && slot.desired == self.replicas(*replicas) && slot.ready == slot.desired),
+            _ => false,
+        }
+    }
+
+    /// Where the previous slot was scaled down, traffic must not go to it before it is up again.
+    fn wake_previous(&self, actions: &mut Vec<Action>, workload: &Workload) {
+        let Some(target) = &self.opened.previous else { return };
+        let switch = actions.iter().position(|action| {
+            matches!(&action.kind, ActionKind::SwitchTraffic { to } if self.slot(to).as_ref() == Some(&target.slot))
+        });
+        let (Some(switch), Some(slot)) = (switch, workload.slots.get(&target.slot)) else { return };
+        let scaled_before = actions[..switch].iter().any(|action| {
+            matches!(&action.kind, ActionKind::Scale { slot, .. } if self.slot(slot).as_ref() == Some(&target.slot))
+        });
+        if slot.desired >= target.replicas || scaled_before {
+            return;
+        }
+        let wake = [
+            ("Scale the previous slot up again", ActionKind::Scale { slot: SlotRef::Previous, replicas: Replicas::Before }),
+            ("Wait until its pods are ready", ActionKind::Rollout { slot: SlotRef::Previous }),
+        ];
+        for (offset, (name, kind)) in wake.into_iter().enumerate() {
+            actions.insert(
+                switch + offset,
+                Action {
+                    name: name.to_owned(),
+                    kind,
+                    timeout: Span::from_mins(10),
+                    capture: Vec::new(),
+                    sample: Vec::new(),
+                    sample_failure: Vec::new(),
+                    confirm: Confirm::None,
+                    irreversible: None,
+                },
+            );
+        }
+    }
+
+    /// What the quick rollback leaves as it is: steps with an own undo that is not part of it, and what is flagged.
+    fn irreversible(&self) -> Vec<String> {
+        let mut left = Vec::new();
+        for (step, state) in self.runbook.steps.iter().zip(&self.steps) {
+            if !touched(state) {
+                continue;
+            }
+            for action in &step.run {
+                if let Some(why) = &action.irreversible {
+                    left.push(format!("{}: {why}", action.name));
+                }
+            }
+            let outside = step.undo.iter().any(|action| {
+                matches!(action.kind, ActionKind::Sh { .. } | ActionKind::Argv { .. } | ActionKind::Http(_))
+            });
+            if outside {
+                let by_hand = self.runbook.procedure("database").is_some();
+                let key = if by_hand { " (its own key: D)" } else { "" };
+                let backup = self.value("BACKUP_ID").map(|id| format!(", backup {id}")).unwrap_or_default();
+                left.push(format!("{}{backup}{key}", step.title));
+            }
+        }
+        left
+    }
+
+    /// An action in words, with the line that does the same by hand.
+    pub fn plan_item(&self, action: &Action) -> PlanItem {
+        PlanItem { text: self.action_text(action), command: self.action_command(action) }
+    }
+
+    /// What an action does, in words, resolved.
+    pub fn action_text(&self, action: &Action) -> String {
+        let colour = |slot: &SlotRef| self.slot(slot).map_or_else(|| "?".to_owned(), |name| name.0.to_uppercase());
+        let service = self.runbook.target.as_ref().map_or("the service", |target| target.service.as_str());
+        match &action.kind {
+            ActionKind::SwitchTraffic { to } => format!("point {service} at {}", colour(to)),
+            ActionKind::SetImage { slot, image, .. } => format!("set {} to {}", colour(slot), tag_of(&self.show(image))),
+            ActionKind::Rollout { slot } => format!("wait for the rollout of {}", colour(slot)),
+            ActionKind::Scale { slot, replicas } => format!("scale {} to {}", colour(slot), self.replicas(*replicas)),
+            ActionKind::Restart { slot } => format!("restart the pods of {}", colour(slot)),
+            ActionKind::Patch(patch) => format!("patch {}/{}", patch.kind, self.show(&patch.name)),
+            ActionKind::Http(request) => format!("{}: {} {}", action.name, request.method, self.show(&request.url)),
+            ActionKind::Notify { text } => {
+                let channel = self.runbook.notify.channel.as_deref().unwrap_or("the team");
+                format!("tell {channel}: {}", self.show(text))
+            }
+            ActionKind::Sh { .. } | ActionKind::Argv { .. } => action.name.clone(),
+        }
+    }
+
+    /// The line that does the same by hand, where there is one.
+    pub fn action_command(&self, action: &Action) -> Option<String> {
+        match &action.kind {
+            ActionKind::Sh { script } => Some(script.clone()),
+            ActionKind::Argv { argv } => Some(argv.iter().map(|word| self.show(word)).collect::<Vec<_>>().join(" ")),
+            kind => {
+                let target = self.runbook.target.as_ref()?;
+                let before = self.replicas(Replicas::Before);
+                kubectl_line(kind, target, &|slot| self.slot(slot), &|template| self.show(template), before)
+            }
+        }
+    }
+
+    /// About how long actions take: what the same kind took in this run, else a guess that is on the long side.
+    fn estimate<'a>(&self, actions: impl IntoIterator<Item = &'a Action>) -> Span {
+        let works = self.steps.iter().zip(&self.runbook.steps).map(|(state, step)| (&step.run, &state.work));
+        let seen: Vec<_> = works
+            .flat_map(|(actions, work)| actions.iter().zip(&work.actions))
+            .filter_map(|(action, state)| state.took.map(|took| (std::mem::discriminant(&action.kind), took)))
+            .collect();
+        actions.into_iter().fold(Span::ZERO, |sum, action| {
+            let kind = std::mem::discriminant(&action.kind);
+            let longest = seen.iter().filter(|(other, _)| *other == kind).map(|(_, took)| *took).max();
+            sum.saturating_add(longest.unwrap_or_else(|| guess(&action.kind)))
+        })
+    }
+
+    /// Whether a rollback could be done now, and how fast.
+    pub fn readiness(&self, workload: Option<&Workload>, access: Option<&Access>, now: Timestamp) -> Readiness {
+        let off = |word: &str, detail: String| Readiness { light: Light::Off, word: word.to_owned(), detail, against: Vec::new() };
+        if let Some(rollback) = self.rolling_back() {
+            return off("ROLLING BACK", rollback.started_at.clock());
+        }
+        if !self.can_roll_back() {
+            return match self.rollbacks.last() {
+                Some(rollback) if rollback.finished.as_ref().is_some_and(|(ok, ..)| *ok) => {
+                    off("ROLLED BACK", format!("in {}", rollback.finished.as_ref().map_or(Span::ZERO, |f| f.2).clock()))
+                }
+                _ => off("nothing to roll back yet", String::new()),
+            };
+        }
+        let plan = self.rollback_plan(workload);
+        let mut against = Vec::new();
+        let mut slow = Vec::new();
+        let mut facts = Vec::new();
+        if self.switch_begun() {
+            self.judge_previous(workload, now, &mut facts, &mut slow, &mut against);
+            if plan.procedure.is_none() {
+                against.push("the runbook has no [rollback.quick]".to_owned());
+            }
+            match access.and_then(|access| access.patch_service) {
+                Some(true) => facts.push("may patch".to_owned()),
+                Some(false) => against.push("may not patch the Service".to_owned()),
+                None => slow.push("permission to patch not known".to_owned()),
+            }
+        } else {
+            let count = plan.undo.len();
+            facts.push(format!("undoes {count} step{}", if count == 1 { "" } else { "s" }));
+        }
+        facts.push(format!("~{} s", plan.estimate.as_secs().max(1)));
+        if plan.within.is_some_and(|within| plan.estimate > within) {
+            slow.push("longer than promised".to_owned());
+        }
+        let (light, word) = if !against.is_empty() {
+            (Light::NotReady, "ROLLBACK NOT READY")
+        } else if !slow.is_empty() {
+            (Light::Slow, "ROLLBACK SLOW")
+        } else {
+            (Light::Ready, "ROLLBACK READY")
+        };
+        against.extend(slow);
+        let detail = if against.is_empty() { facts.join(", ") } else { against.join(", ") };
+        Readiness { light, word: word.to_owned(), detail, against }
+    }
+
+    fn judge_previous(
+        &self,
+        workload: Option<&Workload>,
+        now: Timestamp,
+        facts: &mut Vec<String>,
+        slow: &mut Vec<String>,
+        against: &mut Vec<String>,
+    ) {
+        let Some(target) = &self.opened.previous else { return };
+        let Some(workload) = workload else {
+            slow.push("cluster not seen yet".to_owned());
+            return;
+        };
+        if let Connection::Lost(why) = &workload.connection {
+            slow.push(format!("cluster not seen for {}: {why}", now.since(workload.as_of).short()));
+        }
+        let Some(slot) = workload.slots.get(&target.slot).filter(|slot| slot.found) else {
+            against.push(format!("{} has no Deployment", target.slot));
+            return;
+        };
+        if slot.image != target.image {
+            against.push(format!("{} runs {} now, not {}", target.slot, tag_of(&slot.image), tag_of(&target.image)));
+        }
+        let pods = format!("{} {}/{} ready", target.slot, slot.ready, target.replicas);
+        if slot.ready >= target.replicas {
+            facts.push(pods);
+            facts.push(tag_of(&target.image).to_owned());
+        } else if slot.desired < target.replicas {
+            slow.push(format!("{pods}: it is scaled up first"));
+        } else {
+            against.push(pods);
+        }
+    }
+
+    /// Slots an action leaves without pods although the rollback needs them: typed confirmation inside the window.
+    pub fn endangers_rollback(&self, action: &Action) -> Option<SlotName> {
+        let target = self.opened.previous.as_ref()?;
+        match &action.kind {
+            ActionKind::Scale { slot, replicas } => {
+                let name = self.slot(slot)?;
+                (name == target.slot && self.replicas(*replicas) < target.replicas).then_some(name)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether a step has begun to change things.
+fn touched(state: &super::run::StepState) -> bool {
+    state.status != StepStatus::Pending && state.status != StepStatus::Skipped
+        || state.work.actions.iter().any(|action| action.status != ActionStatus::Pending)
+}
+
+/// About how long an action takes that was not seen yet.
+fn guess(kind: &ActionKind) -> Span {
+    match kind {
+        ActionKind::Rollout { .. } => Span::from_secs(60),
+        ActionKind::Sh { .. } | ActionKind::Argv { .. } => Span::from_secs(30),
+        ActionKind::Notify { .. } => Span::ZERO,
+        ActionKind::Http(_) => Span::from_secs(2),
+        _ => Span::from_secs(1),
+    }
+}

@@ -1,1 +1,273 @@
-//! (being written)
+//! What the run waits for, and so what Enter does. The screen shows it, line mode acts on it, the machine checks it.
+
+use super::{
+    action::Confirm,
+    event::{ActionRef, Outcome, Place},
+    id::StepId,
+    run::{ActionStatus, CheckStatus, Run, StepStatus, Work},
+    runbook::Automation,
+    time::Timestamp,
+};
+
+/// What a run waits for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Prompt {
+    /// A value for an asked variable.
+    Ask {
+        /// The variable.
+        name: String,
+        /// The question.
+        question: String,
+        /// What is offered.
+        default: Option<String>,
+    },
+    /// Whether an optional part applies.
+    Decide {
+        /// The part.
+        part: String,
+        /// The question.
+        question: String,
+        /// What is offered.
+        default: bool,
+    },
+    /// Checklist items: these are open.
+    Checklist {
+        /// Group and item of each that keeps the steps closed.
+        open: Vec<(usize, usize)>,
+    },
+    /// Every needed item holds: Enter opens the steps.
+    OpenSteps,
+    /// Enter starts this step.
+    Start {
+        /// The step's index.
+        step: usize,
+        /// The attempt that would begin.
+        attempt: u32,
+        /// What starts it.
+        confirm: Confirm,
+        /// The word to type, where that is asked.
+        word: String,
+    },
+    /// Enter starts the completion.
+    Complete,
+    /// Enter starts this action.
+    Proceed {
+        /// The action.
+        at: ActionRef,
+        /// What starts it.
+        confirm: Confirm,
+        /// The word to type, where that is asked.
+        word: String,
+    },
+    /// The action runs.
+    Acting {
+        /// Which.
+        at: ActionRef,
+    },
+    /// Checks are watched; a person's are open.
+    Checking {
+        /// Where.
+        place: Place,
+        /// A person's checks that are open, by index.
+        open: Vec<usize>,
+    },
+    /// A step's attempt has failed.
+    Failed {
+        /// The step; none for the completion.
+        step: Option<StepId>,
+    },
+    /// An action's result is unknown.
+    Unknown {
+        /// Which.
+        at: ActionRef,
+    },
+    /// A rollback starts by itself at this time.
+    Countdown {
+        /// The trigger's index.
+        trigger: usize,
+        /// When.
+        ends_at: Timestamp,
+    },
+    /// A trigger has fired and asks a person.
+    Fired {
+        /// The trigger's index.
+        trigger: usize,
+    },
+    /// Held until somebody continues.
+    Held {
+        /// Why.
+        reason: String,
+    },
+    /// A rollback runs.
+    RollingBack,
+    /// A rollback waits for retry.
+    RollbackStopped {
+        /// Why.
+        reason: String,
+    },
+    /// The run has ended.
+    Finished {
+        /// How.
+        outcome: Outcome,
+    },
+}
+
+impl Run {
+    /// What the run waits for at this time.
+    pub fn prompt(&self, now: Timestamp) -> Prompt {
+        if let Some(rollback) = self.rolling_back() {
+            if let Some(at) = unknown_in(&self.rollback_places(), self) {
+                return Prompt::Unknown { at };
+            }
+            return match &rollback.stopped {
+                Some(reason) => Prompt::RollbackStopped { reason: reason.clone() },
+                None => Prompt::RollingBack,
+            };
+        }
+        if let Some((outcome, ..)) = &self.finished {
+            return Prompt::Finished { outcome: *outcome };
+        }
+        if let Some((trigger, ends_at)) =
+            self.triggers.iter().enumerate().find_map(|(i, state)| state.countdown.map(|ends| (i, ends)))
+        {
+            return Prompt::Countdown { trigger, ends_at };
+        }
+        if let Some(at) = self.current_place().and_then(|place| unknown_in(&[place], self)) {
+            return Prompt::Unknown { at };
+        }
+        if let Some(trigger) = self.triggers.iter().position(|state| state.fired.is_some())
+            && self.switched_at.is_some()
+        {
+            return Prompt::Fired { trigger };
+        }
+        if let Some(held) = &self.held {
+            return Prompt::Held { reason: held.reason.clone() };
+        }
+        if !self.steps_open {
+            return self.checklist_prompt(now);
+        }
+        self.step_prompt()
+    }
+
+    fn checklist_prompt(&self, now: Timestamp) -> Prompt {
+        if let Some(var) = self.unasked().next() {
+            let (question, default) = match &var.source {
+                super::runbook::VarSource::Ask { question, default } => (question.clone(), default.clone()),
+                _ => (var.name.clone(), None),
+            };
+            let default = default.or_else(|| self.opened.rehearsal.as_ref().and(var.sample.clone()));
+            return Prompt::Ask { name: var.name.clone(), question, default };
+        }
+        if let Some(part) = self.undecided().next() {
+            return Prompt::Decide {
+                part: part.name.clone(),
+                question: part.question.clone(),
+                default: part.default,
+            };
+        }
+        let open = self.open_items(now);
+        if open.is_empty() { Prompt::OpenSteps } else { Prompt::Checklist { open } }
+    }
+
+    /// The place that is due: an undo under way, the current step, or the completion.
+    pub fn current_place(&self) -> Option<Place> {
+        if let Some((step, _)) = self.undoing() {
+            return Some(Place::Undo { step });
+        }
+        match self.current() {
+            Some(index) => Some(Place::Step { step: self.runbook.steps.get(index)?.id.clone() }),
+            None => Some(Place::Completion),
+        }
+    }
+
+    /// The undo under way outside a rollback, or within one before the switch.
+    pub fn undoing(&self) -> Option<(StepId, &Work)> {
+        self.steps.iter().zip(&self.runbook.steps).find_map(|(state, step)| {
+            state.undo.as_ref().filter(|undo| undo.finished_at.is_none()).map(|undo| (step.id.clone(), undo))
+        })
+    }
+
+    fn rollback_places(&self) -> Vec<Place> {
+        let mut places: Vec<_> = self.undoing().map(|(step, _)| Place::Undo { step }).into_iter().collect();
+        if let Some(rollback) = self.rolling_back() {
+            places.push(Place::Rollback { procedure: rollback.procedure.clone() });
+        }
+        places
+    }
+
+    fn step_prompt(&self) -> Prompt {
+        if let Some((step, undo)) = self.undoing() {
+            return self.work_prompt(&Place::Undo { step }, undo);
+        }
+        let Some(index) = self.current() else {
+            return match &self.completion {
+                None => Prompt::Complete,
+                Some(work) if work.finished_at.is_some() => Prompt::Failed { step: None },
+                Some(work) => self.work_prompt(&Place::Completion, work),
+            };
+        };
+        let (state, step) = (&self.steps[index], &self.runbook.steps[index]);
+        match state.status {
+            StepStatus::Failed => Prompt::Failed { step: Some(step.id.clone()) },
+            StepStatus::Pending | StepStatus::Passed | StepStatus::Skipped => Prompt::Start {
+                step: index,
+                attempt: state.work.attempt + 1,
+                confirm: step.confirm,
+                word: self.word_for(step),
+            },
+            StepStatus::Running | StepStatus::Checking | StepStatus::Unknown => {
+                self.work_prompt(&Place::Step { step: step.id.clone() }, &state.work)
+            }
+        }
+    }
+
+    fn work_prompt(&self, place: &Place, work: &Work) -> Prompt {
+        let at = |action| ActionRef { place: place.clone(), attempt: work.attempt, action };
+        if let Some(action) = work.running() {
+            return Prompt::Acting { at: at(action) };
+        }
+        if let Some(action) = work.next() {
+            return match self.gate(&at(action)) {
+                Some((confirm, word)) => Prompt::Proceed { at: at(action), confirm, word },
+                None => Prompt::Acting { at: at(action) },
+            };
+        }
+        let open = self
+            .checks(place)
+            .iter()
+            .zip(&work.checks)
+            .enumerate()
+            .filter(|(_, (check, state))| check.kind.is_person() && state.status != CheckStatus::Holds)
+            .map(|(index, _)| index)
+            .collect();
+        Prompt::Checking { place: place.clone(), open }
+    }
+
+    /// What a person must do before an action starts, where anything: its own confirmation, or Enter before every action.
+    /// Undo and rollback were confirmed as a whole, so only a typed word stops an undo action; nothing stops a rollback's.
+    pub fn gate(&self, at: &ActionRef) -> Option<(Confirm, String)> {
+        let action = self.action(at)?;
+        let word = match &at.place {
+            Place::Step { step } | Place::Undo { step } => step.0.clone(),
+            Place::Rollback { procedure } => procedure.0.clone(),
+            Place::Completion => "complete".to_owned(),
+        };
+        match (&at.place, action.confirm) {
+            (Place::Rollback { .. } | Place::Undo { .. }, _) => None,
+            (_, Confirm::None) => {
+                // The step's own Enter starts its first action.
+                let manual = self.runbook.deployment.automation == Automation::Manual && at.action > 0;
+                manual.then_some((Confirm::None, word))
+            }
+            (_, confirm) => Some((confirm, word)),
+        }
+    }
+}
+
+fn unknown_in(places: &[Place], run: &Run) -> Option<ActionRef> {
+    places.iter().find_map(|place| {
+        let work = run.work(place)?;
+        let action = work.actions.iter().position(|action| action.status == ActionStatus::Unknown)?;
+        Some(ActionRef { place: place.clone(), attempt: work.attempt, action })
+    })
+}
