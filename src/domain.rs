@@ -16,6 +16,7 @@ pub mod prompt;
 pub mod run;
 pub mod runbook;
 pub mod safe_text;
+pub mod series;
 pub mod template;
 pub mod time;
 pub mod trigger;

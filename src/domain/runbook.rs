@@ -568,9 +568,9 @@ impl Runbook {
     /// The index of the first step that moves traffic to the new slot.
     pub fn switch_step(&self) -> Option<usize> {
         self.steps.iter().position(|step| {
-            step.run.iter().any(|action| {
-                matches!(&action.kind, ActionKind::SwitchTraffic { to } if *to != SlotRef::Previous)
-            })
+            step.run.iter().any(
+                |action| matches!(&action.kind, ActionKind::SwitchTraffic { to } if *to != SlotRef::Previous),
+            )
         })
     }
 
@@ -587,6 +587,9 @@ impl Runbook {
     /// Whether any check or trigger looks at this metric.
     pub fn uses_metric(&self, id: &MetricId) -> bool {
         self.checks().any(|check| matches!(&check.kind, CheckKind::Metric { metric, .. } if metric == id))
-            || self.triggers.iter().any(|trigger| trigger.watch.as_ref().is_some_and(|watch| watch.metric == *id))
+            || self
+                .triggers
+                .iter()
+                .any(|trigger| trigger.watch.as_ref().is_some_and(|watch| watch.metric == *id))
     }
 }

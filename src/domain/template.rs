@@ -90,7 +90,8 @@ impl Template {
 
     /// The text with every known variable replaced and the others left as written: for showing, never for doing.
     pub fn show(&self, value: impl Fn(&str) -> Option<String>) -> String {
-        self.expand(|name| Some(value(name).unwrap_or_else(|| format!("${name}")))).unwrap_or_else(|_| self.0.clone())
+        self.expand(|name| Some(value(name).unwrap_or_else(|| format!("${name}"))))
+            .unwrap_or_else(|_| self.0.clone())
     }
 }
 
@@ -103,7 +104,8 @@ impl From<&str> for Template {
 /// Whether a text can name a variable: a letter or underscore, then letters, digits, underscores (as in a shell).
 pub fn is_name(text: &str) -> bool {
     let mut chars = text.chars();
-    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_') && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
+    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+        && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 #[cfg(test)]

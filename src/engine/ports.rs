@@ -101,9 +101,21 @@ pub trait Cluster: Send + Sync {
     /// Restarts a slot's pods (the annotation that kubectl sets).
     async fn restart(&self, slot: &SlotName) -> PortResult<String>;
     /// Patches an object of the namespace.
-    async fn patch(&self, kind: &str, name: &str, patch_type: PatchType, patch: &serde_json::Value) -> PortResult<String>;
+    async fn patch(
+        &self,
+        kind: &str,
+        name: &str,
+        patch_type: PatchType,
+        patch: &serde_json::Value,
+    ) -> PortResult<String>;
     /// The newest log lines of a slot's pods, or of one pod, oldest first.
-    async fn logs(&self, slot: &SlotName, pod: Option<&str>, tail: u32, since: Option<Timestamp>) -> PortResult<Vec<LogLine>>;
+    async fn logs(
+        &self,
+        slot: &SlotName,
+        pod: Option<&str>,
+        tail: u32,
+        since: Option<Timestamp>,
+    ) -> PortResult<Vec<LogLine>>;
     /// Whether the nodes have room for so many more pods of a slot: evidence, or why not.
     async fn headroom(&self, slot: &SlotName, replicas: u32) -> PortResult<Seen>;
 }
@@ -143,7 +155,13 @@ pub trait Metrics: Send + Sync {
     /// [`crate::domain::metric::Missing`].
     async fn sample(&self, metric: &Metric, slot: Option<&SlotName>, now: Timestamp) -> Sample;
     /// The past from `from` to `to`, oldest first; empty where the source keeps none.
-    async fn backfill(&self, metric: &Metric, slot: Option<&SlotName>, from: Timestamp, to: Timestamp) -> Vec<Sample>;
+    async fn backfill(
+        &self,
+        metric: &Metric,
+        slot: Option<&SlotName>,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Vec<Sample>;
 }
 
 /// A request as it goes out, everything expanded.
@@ -238,7 +256,12 @@ pub enum ShellNews {
 pub trait Shell: Send + Sync {
     /// Runs a command to its end. News go to `news`, which may be slow: output is never lost on disk, but may be
     /// dropped here. `Err` means that it could not be started.
-    async fn run(&self, call: ShellCall, news: mpsc::Sender<ShellNews>, cancel: CancelFlag) -> PortResult<ShellExit>;
+    async fn run(
+        &self,
+        call: ShellCall,
+        news: mpsc::Sender<ShellNews>,
+        cancel: CancelFlag,
+    ) -> PortResult<ShellExit>;
 }
 
 /// Notices to people.
