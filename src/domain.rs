@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod check;
+pub mod effect;
 pub mod event;
 pub mod id;
 pub mod kubectl;

@@ -1,1 +1,383 @@
-//! (being written)
+//! The state machine that decides. Pure: no clock, no I/O; time and facts come in as [`Input`]s, what must be done goes
+//! out as a [`Decision`]. So a crash between intent and result, two triggers in one tick or a stale key press are plain tests.
+//!
+//! ```text
+//!   checklist ──OpenSteps──▶ step 1 … step n ──all passed──▶ completion ──▶ tasks, run finished
+//!                               │     │
+//!                 R: undo ◀─────┘     └─ traffic switched: triggers armed ──▶ R or trigger: quick rollback
+//! ```
+//!
+//! Each input is taken in by one method; then [`Machine::advance`] does whatever follows by itself until nothing more does.
+//! Every change of the run's state is an event, applied to the machine's own [`Run`] the moment it is emitted. What the
+//! machine keeps besides (samples, pictures of the cluster, clocks of triggers and checks) is evidence, not state: after a
+//! restart it is gathered anew, and nobody is credited with time that nobody measured.
+
+mod checklist;
+mod checks;
+mod rollback;
+mod step;
+mod tasks;
+mod watch;
+mod window;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::{
+    action::ActionKind,
+    effect::{Decision, Effect, Input},
+    event::{ActionOutcome, ActionRef, CheckRef, Envelope, Opened, Outcome, Place, Resolution, RunEvent},
+    id::{MetricId, SlotName},
+    message::{Command, Request},
+    metric::Sample,
+    run::{ActionStatus, Run},
+    runbook::Milestone,
+    time::{Span, Timestamp},
+    trigger::TriggerClock,
+    workload::{Access, Workload},
+};
+
+/// Decides what happens to one run.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    run: Run,
+    now: Timestamp,
+    out: Decision,
+    last_tick: Option<Timestamp>,
+    workload: Option<Workload>,
+    access: Option<Access>,
+    latest: BTreeMap<(MetricId, Option<SlotName>), Sample>,
+    recent: BTreeMap<String, VecDeque<(Timestamp, f64)>>,
+    clocks: BTreeMap<usize, TriggerClock>,
+    watched: BTreeMap<CheckRef, checks::Watched>,
+    item_due: BTreeMap<(usize, usize), Timestamp>,
+    item_looking: BTreeSet<(usize, usize)>,
+    /// The action a person has let go, where it has a gate.
+    granted: Option<ActionRef>,
+    /// Actions that were told to stop.
+    cancelled: BTreeSet<ActionRef>,
+    /// Why the run ends once nothing runs any more, and how.
+    ending: Option<(Outcome, String)>,
+    /// Watched time of the window when it was last written down.
+    window_written: Span,
+}
+
+impl Machine {
+    /// A new run. The decision holds its first event.
+    ///
+    /// # Errors
+    /// Never for an [`Opened`] whose runbook is whole; the type says so because the fold does.
+    pub fn open(opened: Opened, now: Timestamp) -> Option<(Self, Decision)> {
+        let first = Envelope { seq: 1, at: now, event: RunEvent::RunOpened(opened) };
+        let run = Run::open(&first)?;
+        let mut machine = Self::around(run, now);
+        machine.out.events.push(first);
+        machine.advance();
+        let decision = machine.take();
+        Some((machine, decision))
+    }
+
+    /// A run that another engine left. What it had begun without writing down the result is unknown now; nothing goes on
+    /// before somebody says so.
+    pub fn resume(run: Run, by: &str, host: &str, now: Timestamp) -> (Self, Decision) {
+        let mut machine = Self::around(run, now);
+        machine.emit(RunEvent::RunResumed { by: by.to_owned(), host: host.to_owned() });
+        let mut places: Vec<Place> = machine.run.runbook.steps.iter().map(|s| Place::Step { step: s.id.clone() }).collect();
+        places.extend(machine.run.undoing().map(|(step, _)| Place::Undo { step }));
+        places.push(Place::Completion);
+        if let Some(rollback) = machine.run.rolling_back() {
+            places.push(Place::Rollback { procedure: rollback.procedure.clone() });
+        }
+        for place in places {
+            let Some(work) = machine.run.work(&place) else { continue };
+            let attempt = work.attempt;
+            let open: Vec<_> = (work.actions.iter().enumerate())
+                .filter(|(_, action)| matches!(action.status, ActionStatus::Running | ActionStatus::Unknown))
+                .map(|(action, state)| (ActionRef { place: place.clone(), attempt, action }, state.status))
+                .collect();
+            for (at, status) in open {
+                if status == ActionStatus::Running {
+                    machine.emit(RunEvent::ActionFinished {
+                        at: at.clone(),
+                        outcome: ActionOutcome::Unknown,
+                        detail: "the engine ended while it ran; it is never run again by itself".to_owned(),
+                        took: Span::ZERO,
+                        output: None,
+                    });
+                }
+                if machine.run.action(&at).is_some_and(|action| action.kind.is_kubernetes()) {
+                    machine.out.effects.push(Effect::Verify(at));
+                }
+            }
+        }
+        let active = machine.run.steps_open && machine.run.finished.is_none() && machine.run.rolling_back().is_none();
+        if active && machine.run.held.is_none() {
+            machine.hold("resumed: look around, then continue", "auto");
+        }
+        machine.advance();
+        let decision = machine.take();
+        (machine, decision)
+    }
+
+    fn around(run: Run, now: Timestamp) -> Self {
+        Self {
+            now: now.max(run.last_at),
+            window_written: Span::ZERO,
+            run,
+            out: Decision::default(),
+            last_tick: None,
+            workload: None,
+            access: None,
+            latest: BTreeMap::new(),
+            recent: BTreeMap::new(),
+            clocks: BTreeMap::new(),
+            watched: BTreeMap::new(),
+            item_due: BTreeMap::new(),
+            item_looking: BTreeSet::new(),
+            granted: None,
+            cancelled: BTreeSet::new(),
+            ending: None,
+        }
+    }
+
+    /// The run as it is.
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// The cluster as last seen.
+    pub fn workload(&self) -> Option<&Workload> {
+        self.workload.as_ref()
+    }
+
+    /// Takes an input in and decides everything that follows from it.
+    pub fn handle(&mut self, now: Timestamp, input: Input) -> Decision {
+        self.now = now.max(self.run.last_at);
+        match input {
+            Input::Tick => self.on_tick(),
+            Input::Operator(request) => self.on_operator(request),
+            Input::VarSet { name, value, source } => {
+                self.emit(RunEvent::VarSet { name, value, source });
+                self.recheck_failing_items();
+            }
+            Input::ActionSpawned { at, pid, start_time, boot_id } => {
+                self.emit(RunEvent::ActionSpawned { at, pid, start_time, boot_id });
+            }
+            Input::ActionFinished { at, outcome, detail, took, output } => {
+                self.on_action_finished(at, outcome, detail, took, output);
+            }
+            Input::Verified { at, resolution, evidence } => self.on_verified(at, resolution, evidence),
+            Input::CheckSeen { at, holds, evidence } => self.on_check_seen(&at, holds, evidence),
+            Input::ItemSeen { group, item, holds, evidence } => self.on_item_seen(group, item, holds, evidence),
+            Input::Sample(sample) => self.on_sample(sample),
+            Input::Workload(workload) => self.on_workload(*workload),
+            Input::Access(access) => self.access = Some(access),
+            Input::NoticeDone { milestone, text, ok, detail } => {
+                self.emit(RunEvent::NoticeSent { milestone, text, ok, detail });
+            }
+            Input::Terminate { reason } => self.end(Outcome::Held, &reason),
+        }
+        self.advance();
+        self.take()
+    }
+
+    fn take(&mut self) -> Decision {
+        std::mem::take(&mut self.out)
+    }
+
+    fn emit(&mut self, event: RunEvent) {
+        let envelope = Envelope { seq: self.run.last_seq + 1, at: self.now, event };
+        self.run.apply(&envelope);
+        self.out.events.push(envelope);
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        self.out.effects.push(effect);
+    }
+
+    fn refuse(&mut self, why: impl Into<String>) {
+        self.out.refused = Some(why.into());
+    }
+
+    fn notify(&mut self, milestone: Milestone, text: String) {
+        // A page is always told; the others where the runbook wants them.
+        if milestone == Milestone::Paged || self.run.runbook.notify.on.contains(&milestone) {
+            self.effect(Effect::Notify { milestone, text });
+        }
+    }
+
+    fn hold(&mut self, reason: &str, by: &str) {
+        self.emit(RunEvent::RunHeld { reason: reason.to_owned(), by: by.to_owned() });
+    }
+
+    /// Does whatever follows by itself, step by step, until nothing more does.
+    fn advance(&mut self) {
+        // Each round emits at least one event, and every lane of the machine is finite; the bound is a safety net.
+        for _ in 0..10_000 {
+            if !self.advance_once() {
+                return;
+            }
+        }
+    }
+
+    fn advance_once(&mut self) -> bool {
+        if self.run.rolling_back().is_some() {
+            return self.advance_rollback();
+        }
+        if self.fire_due_countdown() {
+            return true;
+        }
+        if self.run.finished.is_some() {
+            return false;
+        }
+        if self.ending.is_some() {
+            return self.advance_ending();
+        }
+        if !self.run.steps_open {
+            self.look_at_items();
+            return false;
+        }
+        self.advance_steps()
+    }
+
+    fn on_tick(&mut self) {
+        self.advance_window_clock();
+        self.last_tick = Some(self.now);
+    }
+
+    fn on_operator(&mut self, request: Request) {
+        let by = request.by;
+        match request.command {
+            Command::SetVar { name, value } => self.set_var(name, value),
+            Command::DecidePart { part, applies } => self.decide_part(part, applies, by),
+            Command::TickItem { group, item, note } => self.tick_item(group, item, note, by),
+            Command::UntickItem { group, item } => self.untick_item(group, item, by),
+            Command::WaiveItem { group, item, reason } => self.waive_item(group, item, reason, by),
+            Command::RecheckItem { group, item } => self.recheck_item(group, item),
+            Command::OpenSteps { override_reason } => self.open_steps(override_reason, by),
+            Command::Start { step, attempt, typed } => self.start(step, attempt, typed.as_deref(), &by),
+            Command::Proceed { at, typed } => self.proceed(at, typed.as_deref()),
+            Command::TickCheck { step, attempt, check, holds, note } => {
+                self.tick_check(step, attempt, check, holds, note, by);
+            }
+            Command::Retry { step, attempt } => self.retry(step, attempt, &by),
+            Command::Undo { step, typed } => self.undo(step, typed.as_deref(), &by),
+            Command::Skip { step, reason } => self.skip(step, reason, by),
+            Command::Resolve { at, resolution } => self.resolve(at, resolution, by),
+            Command::Hold { reason } => self.hold(&reason, &by),
+            Command::Continue => self.continue_run(by),
+            Command::Rollback { reason } => self.roll_back(&reason, &by),
+            Command::RollbackProcedure { procedure, reason, typed } => {
+                self.roll_back_by(&procedure, &reason, &typed, &by);
+            }
+            Command::RetryRollback => self.retry_rollback(by),
+            Command::AbandonRollback { reason } => self.abandon_rollback(&reason),
+            Command::CancelCountdown { trigger, reason } => self.cancel_countdown(trigger, reason, by),
+            Command::Abort { reason } => self.abort(&reason),
+            Command::Suspend { reason } => self.end(Outcome::Held, &reason),
+            Command::TaskDone { task } => self.task_done(task, by),
+            Command::Close => self.close(),
+            Command::Incident { severity, title, impact, status, send } => {
+                self.incident(severity, title, impact, status, send, by);
+            }
+            Command::TickIncidentStep { step, done } => self.emit(RunEvent::IncidentStepTicked { step, done, by }),
+            Command::Note { text } => self.emit(RunEvent::NoteAdded { text, by }),
+            // Read by the engine itself; nothing is decided.
+            Command::Logs { .. } => {}
+        }
+    }
+
+    fn continue_run(&mut self, by: String) {
+        if self.run.held.is_none() {
+            return self.refuse("the run is not held");
+        }
+        self.emit(RunEvent::RunContinued { by });
+    }
+
+    /// Ends the run as soon as nothing runs.
+    fn end(&mut self, outcome: Outcome, reason: &str) {
+        if self.run.rolling_back().is_some_and(|rollback| rollback.stopped.is_none()) {
+            return self.refuse("a rollback is running; it is not left half done. Wait for its end");
+        }
+        if self.run.finished.is_some() {
+            return self.effect(Effect::Close);
+        }
+        self.ending = Some((outcome, reason.to_owned()));
+    }
+
+    fn advance_ending(&mut self) -> bool {
+        let Some((outcome, reason)) = self.ending.clone() else { return false };
+        if self.running_action().is_some() {
+            return false;
+        }
+        self.ending = None;
+        self.finish(outcome, &reason);
+        self.effect(Effect::Close);
+        false
+    }
+
+    fn close(&mut self) {
+        if self.run.finished.is_some() {
+            self.effect(Effect::Close);
+        } else {
+            self.refuse("the run is not finished; pause it, or end it with a reason");
+        }
+    }
+
+    fn finish(&mut self, outcome: Outcome, detail: &str) {
+        self.stop_watches();
+        self.emit(RunEvent::RunFinished { outcome, detail: detail.to_owned() });
+        let version = self.run.new_version().unwrap_or_default();
+        let module = self.run.runbook.document.module.clone();
+        match outcome {
+            Outcome::Succeeded => {
+                self.notify(Milestone::Succeeded, format!("SUCCESS: {module} {version} is deployed"));
+            }
+            Outcome::Failed => self.notify(Milestone::Failed, format!("FAILED: {module} {version}: {detail}")),
+            Outcome::RolledBack => {
+                let back = self.run.previous_version().unwrap_or_default();
+                self.notify(Milestone::RolledBack, format!("ROLLED BACK: {module} is on {back} again: {detail}"));
+            }
+            Outcome::RollbackFailed => {
+                self.notify(Milestone::Paged, format!("ROLLBACK FAILED: {module}: {detail}"));
+            }
+            Outcome::Held => {}
+        }
+    }
+
+    /// The action that runs, wherever.
+    fn running_action(&self) -> Option<ActionRef> {
+        let mut places: Vec<Place> = self.run.undoing().map(|(step, _)| Place::Undo { step }).into_iter().collect();
+        if let Some(rollback) = self.run.rollbacks.last() {
+            places.push(Place::Rollback { procedure: rollback.procedure.clone() });
+        }
+        places.extend(self.run.runbook.steps.iter().map(|step| Place::Step { step: step.id.clone() }));
+        places.push(Place::Completion);
+        places.into_iter().find_map(|place| {
+            let work = self.run.work(&place)?;
+            let action = work.running()?;
+            Some(ActionRef { attempt: work.attempt, place, action })
+        })
+    }
+
+    /// Whether an action switches traffic, and to which slot.
+    fn switches_to(&self, at: &ActionRef) -> Option<SlotName> {
+        match &self.run.action(at)?.kind {
+            ActionKind::SwitchTraffic { to } => self.run.slot(to),
+            _ => None,
+        }
+    }
+}
+
+/// Whether what was typed is the word that was asked for; case and blanks around it do not matter.
+fn typed_matches(typed: Option<&str>, word: &str) -> bool {
+    typed.is_some_and(|typed| typed.trim().eq_ignore_ascii_case(word.trim()))
+}
+
+/// A resolution as the past tense.
+fn resolved(resolution: Resolution) -> &'static str {
+    match resolution {
+        Resolution::Done => "done",
+        Resolution::NotDone => "not done",
+        Resolution::RunAgain => "run again",
+    }
+}

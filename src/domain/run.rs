@@ -398,7 +398,11 @@ impl Run {
         self.last_at = at;
         match &envelope.event {
             RunEvent::RunOpened(_) | RunEvent::NoteAdded { .. } => {}
-            RunEvent::RunResumed { .. } => self.finished = None,
+            RunEvent::RunResumed { .. } => {
+                if self.finished.as_ref().is_some_and(|(outcome, ..)| *outcome == Outcome::Held) {
+                    self.finished = None;
+                }
+            }
             RunEvent::VarSet { name, value, .. } => {
                 self.vars.insert(name.clone(), value.clone());
             }

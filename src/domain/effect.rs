@@ -1,0 +1,145 @@
+//! What the machine wants done. Data only: the engine does it, and feeds the result back as an input.
+
+use super::{
+    event::{ActionRef, CheckRef, Envelope, Resolution},
+    metric::Sample,
+    runbook::Milestone,
+    time::Span,
+    workload::{Access, Workload},
+};
+use crate::domain::{event::ActionOutcome, message::Request};
+
+/// What the machine takes in.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// Time has passed.
+    Tick,
+    /// Somebody wishes something.
+    Operator(Request),
+    /// A variable has its value: from the environment, the cluster, a capture.
+    VarSet {
+        /// Its name.
+        name: String,
+        /// Its value; nothing for a secret.
+        value: Option<String>,
+        /// Where from.
+        source: String,
+    },
+    /// An action runs as a process.
+    ActionSpawned {
+        /// Which.
+        at: ActionRef,
+        /// The process.
+        pid: u32,
+        /// Its start time in clock ticks since boot.
+        start_time: u64,
+        /// The host's boot id.
+        boot_id: String,
+    },
+    /// An action has ended.
+    ActionFinished {
+        /// Which.
+        at: ActionRef,
+        /// How.
+        outcome: ActionOutcome,
+        /// In words.
+        detail: String,
+        /// How long it took.
+        took: Span,
+        /// Its output's file name.
+        output: Option<String>,
+    },
+    /// A look at what became of an unknown action; nothing where looking did not tell.
+    Verified {
+        /// Which.
+        at: ActionRef,
+        /// What was found.
+        resolution: Option<Resolution>,
+        /// In words.
+        evidence: String,
+    },
+    /// A look at a check.
+    CheckSeen {
+        /// Which.
+        at: CheckRef,
+        /// Whether it holds.
+        holds: bool,
+        /// What was seen.
+        evidence: String,
+    },
+    /// A look at a checklist item.
+    ItemSeen {
+        /// The group's index.
+        group: usize,
+        /// The item's index.
+        item: usize,
+        /// Whether it holds.
+        holds: bool,
+        /// What was seen.
+        evidence: String,
+    },
+    /// A measurement.
+    Sample(Sample),
+    /// The cluster has changed.
+    Workload(Box<Workload>),
+    /// What we may do.
+    Access(Access),
+    /// A notice was sent, or could not be.
+    NoticeDone {
+        /// About what.
+        milestone: Option<Milestone>,
+        /// The text.
+        text: String,
+        /// Whether it arrived.
+        ok: bool,
+        /// The answer.
+        detail: String,
+    },
+    /// The engine is told to end: finish what runs, start nothing, pause.
+    Terminate {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What the machine wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Begin an action. Its `action_started` is durable by then.
+    StartAction(ActionRef),
+    /// End a running action early.
+    CancelAction(ActionRef),
+    /// Look at a check again and again.
+    Watch(CheckRef),
+    /// Stop looking.
+    StopWatch(CheckRef),
+    /// Look at a checklist item once.
+    LookItem {
+        /// The group's index.
+        group: usize,
+        /// The item's index.
+        item: usize,
+    },
+    /// Find out by looking what became of an unknown action.
+    Verify(ActionRef),
+    /// Tell people. Nothing waits for it.
+    Notify {
+        /// About what.
+        milestone: Milestone,
+        /// The text.
+        text: String,
+    },
+    /// The run needs nothing more: close.
+    Close,
+}
+
+/// What the machine decided: first the events are journaled and synced, then the effects are done, in order.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Decision {
+    /// What has happened.
+    pub events: Vec<Envelope>,
+    /// What must be done.
+    pub effects: Vec<Effect>,
+    /// Why a wish was not granted.
+    pub refused: Option<String>,
+}

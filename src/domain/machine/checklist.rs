@@ -1,0 +1,166 @@
+//! Before the flight: questions and checklist.
+
+use super::Machine;
+use crate::domain::{
+    effect::Effect,
+    event::{Override, RunEvent},
+    run::ItemStatus,
+    time::Span,
+};
+
+/// A failing item is looked at again after this long.
+const LOOK_AGAIN: Span = Span::from_secs(30);
+
+impl Machine {
+    pub(super) fn set_var(&mut self, name: String, value: String) {
+        if self.run.steps_open {
+            return self.refuse("variables are fixed once the steps are open");
+        }
+        let asked = self.run.runbook.vars.iter().any(|var| {
+            var.name == name && matches!(var.source, crate::domain::runbook::VarSource::Ask { .. })
+        });
+        if !asked {
+            return self.refuse(format!("${name} is not a variable that is asked for"));
+        }
+        let secret = self.run.runbook.vars.iter().any(|var| var.name == name && var.secret);
+        self.emit(RunEvent::VarSet { name, value: (!secret).then_some(value), source: "asked".to_owned() });
+        self.recheck_failing_items();
+    }
+
+    pub(super) fn decide_part(&mut self, part: String, applies: bool, by: String) {
+        if self.run.steps_open {
+            return self.refuse("optional parts are fixed once the steps are open");
+        }
+        if !self.run.runbook.parts.iter().any(|declared| declared.name == part) {
+            return self.refuse(format!("the runbook has no optional part `{part}`"));
+        }
+        self.emit(RunEvent::PartDecided { part, applies, by });
+    }
+
+    fn is_person_item(&self, group: usize, item: usize) -> Option<bool> {
+        let item = self.run.runbook.checklist.get(group)?.items.get(item)?;
+        Some(item.check.kind.is_person())
+    }
+
+    fn checklist_open(&mut self) -> bool {
+        if self.run.steps_open {
+            self.refuse("the checklist is closed: the steps are open");
+        }
+        !self.run.steps_open
+    }
+
+    pub(super) fn tick_item(&mut self, group: usize, item: usize, note: Option<String>, by: String) {
+        if !self.checklist_open() {
+            return;
+        }
+        match self.is_person_item(group, item) {
+            None => self.refuse("no such checklist item"),
+            Some(false) => self.refuse("this item checks itself; if it is not needed, say why (x)"),
+            Some(true) => {
+                let text = self.run.runbook.checklist[group].items[item].text.clone();
+                self.emit(RunEvent::ItemTicked { group, item, text, by, note });
+            }
+        }
+    }
+
+    pub(super) fn untick_item(&mut self, group: usize, item: usize, by: String) {
+        if self.checklist_open() && self.is_person_item(group, item).is_some() {
+            self.emit(RunEvent::ItemUnticked { group, item, by, note: None });
+            self.item_due.remove(&(group, item));
+        }
+    }
+
+    pub(super) fn waive_item(&mut self, group: usize, item: usize, reason: String, by: String) {
+        if !self.checklist_open() {
+            return;
+        }
+        if reason.trim().is_empty() {
+            return self.refuse("say why this item is not needed");
+        }
+        if self.is_person_item(group, item).is_some() {
+            self.emit(RunEvent::ItemWaived { group, item, reason, by });
+        }
+    }
+
+    pub(super) fn recheck_item(&mut self, group: usize, item: usize) {
+        if self.checklist_open() && self.is_person_item(group, item) == Some(false) {
+            self.item_due.insert((group, item), self.now);
+        }
+    }
+
+    /// A variable that was missing may be why an item failed.
+    pub(super) fn recheck_failing_items(&mut self) {
+        for (group, items) in self.run.items.iter().enumerate() {
+            for (item, state) in items.iter().enumerate() {
+                if state.status == ItemStatus::Fails {
+                    self.item_due.insert((group, item), self.now);
+                }
+            }
+        }
+    }
+
+    /// Starts every look at an item that is due.
+    pub(super) fn look_at_items(&mut self) {
+        let mut due = Vec::new();
+        for (g, group) in self.run.runbook.checklist.iter().enumerate() {
+            for (i, item) in group.items.iter().enumerate() {
+                let waived = self.run.items[g][i].status == ItemStatus::Waived;
+                let key = (g, i);
+                let time = self.item_due.get(&key).is_none_or(|at| *at <= self.now);
+                if !item.check.kind.is_person() && !waived && time && !self.item_looking.contains(&key) {
+                    due.push(key);
+                }
+            }
+        }
+        for (group, item) in due {
+            self.item_looking.insert((group, item));
+            self.effect(Effect::LookItem { group, item });
+        }
+    }
+
+    pub(super) fn on_item_seen(&mut self, group: usize, item: usize, holds: bool, evidence: String) {
+        self.item_looking.remove(&(group, item));
+        let Some(declared) = self.run.runbook.checklist.get(group).and_then(|found| found.items.get(item)) else {
+            return;
+        };
+        let (text, valid_for) = (declared.text.clone(), declared.valid_for);
+        // Looked at again a little before it goes stale, so that a long checklist does not blink.
+        let again = if holds { Span::from_millis(valid_for.as_millis() / 10 * 9) } else { LOOK_AGAIN };
+        self.item_due.insert((group, item), self.now + again);
+        let state = &self.run.items[group][item];
+        if self.run.steps_open || state.status == ItemStatus::Waived {
+            return;
+        }
+        let by = "auto".to_owned();
+        if holds {
+            self.emit(RunEvent::ItemTicked { group, item, text, by, note: Some(evidence) });
+        } else if state.status != ItemStatus::Fails || state.note.as_deref() != Some(evidence.as_str()) {
+            self.emit(RunEvent::ItemUnticked { group, item, by, note: Some(evidence) });
+        }
+    }
+
+    pub(super) fn open_steps(&mut self, override_reason: Option<String>, by: String) {
+        if !self.checklist_open() {
+            return;
+        }
+        let unasked = self.run.unasked().next().map(|var| var.name.clone());
+        if let Some(name) = unasked {
+            return self.refuse(format!("${name} has no value yet"));
+        }
+        let undecided = self.run.undecided().next().map(|part| part.question.clone());
+        if let Some(question) = undecided {
+            return self.refuse(format!("not decided yet: {question}"));
+        }
+        let open = self.run.open_items(self.now);
+        if !open.is_empty() {
+            let Some(reason) = override_reason.filter(|reason| !reason.trim().is_empty()) else {
+                return self.refuse(format!("{} checklist items do not hold; going on without them needs a reason", open.len()));
+            };
+            let texts: Vec<_> =
+                open.iter().map(|(g, i)| self.run.runbook.checklist[*g].items[*i].text.clone()).collect();
+            let what = format!("open checklist items: {}", texts.join("; "));
+            self.emit(RunEvent::OverrideGiven(Override { what, reason, by: by.clone() }));
+        }
+        self.emit(RunEvent::ChecklistPassed { by });
+    }
+}

@@ -1,0 +1,208 @@
+//! Checks: looked at until they hold or their time is over; inside a window, all the time.
+
+use super::Machine;
+use crate::domain::{
+    check::CheckKind,
+    effect::Effect,
+    event::{CheckRef, Place, RunEvent},
+    id::MetricId,
+    run::{CheckStatus, Run},
+    action::SlotRef,
+    time::{Span, Timestamp},
+    verdict::{condition_holds, show_condition},
+};
+
+/// What is known of a check that is being looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Watched {
+    /// Since when.
+    since: Timestamp,
+    /// How often.
+    looks: u32,
+    /// The newest look.
+    seen: Option<(bool, String)>,
+    /// Since when it has not held without a break.
+    failing_since: Option<Timestamp>,
+    /// Whether the engine polls it.
+    polled: bool,
+}
+
+/// A check has failed only after at least this many looks: a slow answer is not a "no".
+const LOOKS: u32 = 2;
+
+impl Machine {
+    pub(super) fn forget_watches(&mut self) {
+        self.stop_watches();
+    }
+
+    pub(super) fn stop_watches(&mut self) {
+        let watched = std::mem::take(&mut self.watched);
+        for (at, watched) in watched {
+            if watched.polled {
+                self.effect(Effect::StopWatch(at));
+            }
+        }
+    }
+
+    fn stop_watch(&mut self, at: &CheckRef) {
+        if self.watched.remove(at).is_some_and(|watched| watched.polled) {
+            self.effect(Effect::StopWatch(at.clone()));
+        }
+    }
+
+    pub(super) fn on_check_seen(&mut self, at: &CheckRef, holds: bool, evidence: String) {
+        let now = self.now;
+        if let Some(watched) = self.watched.get_mut(at) {
+            watched.looked(now, holds, evidence);
+        }
+    }
+
+    /// One move of the checks at a place whose actions are done.
+    pub(super) fn advance_checks(&mut self, place: &Place) -> bool {
+        if self.open_window(place) {
+            return true;
+        }
+        let in_window = self.in_window(place);
+        self.begin_watches(place, in_window);
+        self.judge_metrics(place);
+        if let Some(moved) = self.settle_checks(place, in_window) {
+            return moved;
+        }
+        // A person's part of a rollback is a reminder: it never holds the rollback up.
+        let rollback = matches!(place, Place::Rollback { .. });
+        let all_hold = self.run.work(place).is_some_and(|work| {
+            self.run.checks(place).iter().zip(&work.checks).all(|(check, state)| {
+                state.status == CheckStatus::Holds || check.optional || (rollback && check.kind.is_person())
+            })
+        });
+        if in_window { self.settle_window(place, all_hold) } else { all_hold && self.pass(place) }
+    }
+
+    fn begin_watches(&mut self, place: &Place, in_window: bool) {
+        let Some(work) = self.run.work(place) else { return };
+        let attempt = work.attempt;
+        let mut begin = Vec::new();
+        for (index, (check, state)) in self.run.checks(place).iter().zip(&work.checks).enumerate() {
+            let at = CheckRef { place: place.clone(), attempt, check: index };
+            let settled = state.status == CheckStatus::Holds && !in_window;
+            if check.kind.is_person() || settled || self.watched.contains_key(&at) {
+                continue;
+            }
+            begin.push((at, !matches!(check.kind, CheckKind::Metric { .. })));
+        }
+        for (at, polled) in begin {
+            self.watched.insert(
+                at.clone(),
+                Watched { since: self.now, looks: 0, seen: None, failing_since: None, polled },
+            );
+            if polled {
+                self.effect(Effect::Watch(at));
+            }
+        }
+    }
+
+    /// Metric checks are decided from the newest samples.
+    fn judge_metrics(&mut self, place: &Place) {
+        let due: Vec<_> = self.watched.iter().filter(|(at, w)| at.place == *place && !w.polled).map(|(at, _)| at.clone()).collect();
+        for at in due {
+            let Some(check) = self.run.checks(place).get(at.check) else { continue };
+            let CheckKind::Metric { metric, slot, condition } = &check.kind else { continue };
+            let Some(declared) = self.run.runbook.metric(metric.as_str()) else { continue };
+            let default = if matches!(place, Place::Rollback { .. }) { SlotRef::Previous } else { SlotRef::New };
+            let slot = if declared.per_slot { self.run.slot(slot.as_ref().unwrap_or(&default)) } else { None };
+            let Some(sample) = self.latest.get(&(metric.clone(), slot.clone())) else { continue };
+            let fresh = Span::from_millis(declared.interval.as_millis().saturating_mul(3));
+            let baseline = self.run.baseline.get(&Run::baseline_key(metric, slot.as_ref())).copied();
+            let baseline = baseline.or_else(|| self.previous_baseline(metric));
+            let wanted = show_condition(*condition, declared.unit, baseline);
+            let (holds, evidence) = match &sample.value {
+                _ if self.now.since(sample.at) > fresh => {
+                    (false, format!("no data for {}", self.now.since(sample.at).short()))
+                }
+                Err(missing) => (false, format!("no data: {missing}")),
+                Ok(value) => match condition_holds(*condition, *value, baseline) {
+                    Ok(holds) => (holds, format!("{} ({wanted})", declared.unit.show(*value))),
+                    Err(why) => (false, format!("cannot tell: {why}")),
+                },
+            };
+            let sampled_at = sample.at;
+            let now = self.now;
+            if let Some(watched) = self.watched.get_mut(&at) {
+                // Samples from before the check began say nothing about what the step did.
+                if sampled_at >= watched.since || !holds {
+                    watched.looked(now, holds, evidence);
+                }
+            }
+        }
+    }
+
+    /// The new slot had no traffic before the switch: its baseline is what the previous slot had.
+    fn previous_baseline(&self, metric: &MetricId) -> Option<f64> {
+        let previous = self.run.opened.previous.as_ref().map(|target| &target.slot);
+        self.run.baseline.get(&Run::baseline_key(metric, previous)).copied()
+    }
+
+    /// Turns looks into events. `Some` where something was decided that ends this round.
+    fn settle_checks(&mut self, place: &Place, in_window: bool) -> Option<bool> {
+        let looked: Vec<_> = self
+            .watched
+            .iter()
+            .filter(|(at, _)| at.place == *place)
+            .map(|(at, watched)| (at.clone(), watched.clone()))
+            .collect();
+        for (at, watched) in looked {
+            let Some((check, state)) = self.run.checks(place).get(at.check).zip(
+                self.run.work(place).and_then(|work| work.checks.get(at.check)),
+            ) else {
+                continue;
+            };
+            let (text, timeout, status, optional) = (check.text.clone(), check.timeout, state.status, check.optional);
+            let by = || "auto".to_owned();
+            match &watched.seen {
+                Some((true, evidence)) if status != CheckStatus::Holds => {
+                    self.emit(RunEvent::CheckPassed { at: at.clone(), text, evidence: evidence.clone(), by: by() });
+                    if !in_window {
+                        self.stop_watch(&at);
+                    }
+                }
+                Some((false, evidence)) if in_window && status == CheckStatus::Holds => {
+                    self.emit(RunEvent::CheckFailed { at: at.clone(), text, evidence: evidence.clone(), by: by() });
+                }
+                Some((false, _)) | None if !in_window && status == CheckStatus::Open => {
+                    let late = self.now.since(watched.since) >= timeout && watched.looks >= LOOKS;
+                    // A metric nobody measures is not looked at; it fails by time alone.
+                    let unmeasured = !watched.polled && watched.looks < LOOKS && self.now.since(watched.since) >= timeout;
+                    if late || unmeasured {
+                        let evidence = watched.seen.map_or_else(|| "no data".to_owned(), |(_, evidence)| evidence);
+                        let reason = format!("{text}: {evidence}");
+                        self.emit(RunEvent::CheckFailed { at: at.clone(), text, evidence, by: by() });
+                        self.stop_watch(&at);
+                        if !optional {
+                            return Some(self.fail(place, &reason));
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// What keeps a window from passing: the first check of its own that has failed for longer than its timeout.
+    pub(super) fn overdue_check(&self, place: &Place) -> Option<String> {
+        self.watched.iter().filter(|(at, _)| at.place == *place).find_map(|(at, watched)| {
+            let check = self.run.checks(place).get(at.check).filter(|check| !check.optional)?;
+            let failing = watched.failing_since?;
+            let evidence = watched.seen.as_ref().map_or("", |(_, evidence)| evidence.as_str());
+            (self.now.since(failing) >= check.timeout).then(|| format!("{}: {evidence}", check.text))
+        })
+    }
+}
+
+impl Watched {
+    fn looked(&mut self, now: Timestamp, holds: bool, evidence: String) {
+        self.looks = self.looks.saturating_add(1);
+        self.failing_since = if holds { None } else { Some(self.failing_since.unwrap_or(now)) };
+        self.seen = Some((holds, evidence));
+    }
+}

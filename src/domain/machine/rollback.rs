@@ -1,0 +1,161 @@
+//! Rollback: by key, by trigger, by typed procedure. At most one at a time; once begun it is never left half done silently.
+
+use super::{Machine, typed_matches};
+use crate::domain::{
+    event::{Outcome, Place, RunEvent},
+    id::ProcedureId,
+    plan::{QUICK, RollbackPlan, UNDO},
+    run::ActionStatus,
+    runbook::Milestone,
+    time::Span,
+};
+
+impl Machine {
+    /// `R`, or a trigger.
+    pub(super) fn roll_back(&mut self, reason: &str, by: &str) {
+        if self.run.rolling_back().is_some() {
+            return self.refuse("a rollback is running already");
+        }
+        if reason.trim().is_empty() {
+            return self.refuse("a rollback needs a reason");
+        }
+        if !self.run.can_roll_back() {
+            return self.refuse("there is nothing to roll back");
+        }
+        let plan = self.run.rollback_plan(self.workload.as_ref());
+        self.begin_rollback(plan, reason, by);
+    }
+
+    /// A procedure of its own, with a typed word: the database.
+    pub(super) fn roll_back_by(&mut self, procedure: &ProcedureId, reason: &str, typed: &str, by: &str) {
+        if self.run.rolling_back().is_some() {
+            return self.refuse("a rollback is running already; wait for its end");
+        }
+        if self.run.runbook.procedure(procedure.as_str()).is_none() {
+            return self.refuse(format!("the runbook has no [rollback.{procedure}]"));
+        }
+        if self.run.started_at.is_none() {
+            return self.refuse("nothing has been started that could be rolled back");
+        }
+        let word = self.run.rollback_word(procedure.as_str());
+        if !typed_matches(Some(typed), &word) {
+            return self.refuse(format!("type `{word}` to start this rollback"));
+        }
+        let plan = self.run.procedure_plan(procedure.as_str(), self.workload.as_ref());
+        self.begin_rollback(plan, reason, by);
+    }
+
+    fn begin_rollback(&mut self, plan: RollbackPlan, reason: &str, by: &str) {
+        let Some(procedure) = plan.procedure else {
+            return self.refuse("the runbook has no [rollback.quick]: switch back by hand with the kubectl line shown");
+        };
+        self.ending = None;
+        if let Some(at) = self.running_action() {
+            self.cancel_action(at);
+        }
+        self.stop_watches();
+        self.emit(RunEvent::RollbackStarted {
+            procedure,
+            reason: reason.to_owned(),
+            by: by.to_owned(),
+            actions: plan.actions,
+            undo: plan.undo,
+            within: plan.within,
+        });
+    }
+
+    /// One move of the rollback under way.
+    pub(super) fn advance_rollback(&mut self) -> bool {
+        let Some(rollback) = self.run.rolling_back() else { return false };
+        if rollback.stopped.is_some() {
+            return false;
+        }
+        let procedure = rollback.procedure.clone();
+        if procedure.as_str() == UNDO {
+            return self.advance_undo();
+        }
+        // Traffic goes back at once: a step's action that is still ending is not waited for.
+        self.advance_work(&Place::Rollback { procedure })
+    }
+
+    /// Before the switch the steps are undone, last first. An action that is still ending is waited for: undoing what is
+    /// still being done would race with it.
+    fn advance_undo(&mut self) -> bool {
+        if let Some((step, _)) = self.run.undoing() {
+            return self.advance_work(&Place::Undo { step });
+        }
+        if self.running_action().is_some() {
+            return false;
+        }
+        let Some(rollback) = self.run.rolling_back() else { return false };
+        let (by, steps) = (rollback.by.clone(), rollback.undo.clone());
+        let next = steps.into_iter().find(|id| self.run.step(id.as_str()).is_some_and(|state| !state.undone));
+        match next {
+            Some(step) => self.begin_undo(&step, &by),
+            None => self.rollback_done(),
+        }
+        true
+    }
+
+    pub(super) fn stop_rollback(&mut self, reason: &str) {
+        let Some(rollback) = self.run.rolling_back() else { return };
+        let procedure = rollback.procedure.clone();
+        self.emit(RunEvent::RollbackStopped { procedure, reason: reason.to_owned() });
+        self.notify(Milestone::Paged, format!("ROLLBACK STOPPED, a person must act: {reason}"));
+    }
+
+    pub(super) fn retry_rollback(&mut self, by: String) {
+        let Some(rollback) = self.run.rolling_back().filter(|rollback| rollback.stopped.is_some()) else {
+            return self.refuse("no rollback is waiting");
+        };
+        let (procedure, attempt) = (rollback.procedure.clone(), rollback.work.attempt + 1);
+        self.emit(RunEvent::RollbackRetried { procedure, attempt, by });
+    }
+
+    pub(super) fn abandon_rollback(&mut self, reason: &str) {
+        if !self.run.rolling_back().is_some_and(|rollback| rollback.stopped.is_some()) {
+            return self.refuse("no rollback is waiting");
+        }
+        self.end_rollback(false, reason);
+    }
+
+    pub(super) fn rollback_done(&mut self) {
+        let reason = self.run.rolling_back().map(|rollback| rollback.reason.clone()).unwrap_or_default();
+        self.end_rollback(true, &reason);
+    }
+
+    fn end_rollback(&mut self, ok: bool, detail: &str) {
+        let Some(rollback) = self.run.rolling_back() else { return };
+        let took = self.now.since(rollback.started_at);
+        let (procedure, within) = (rollback.procedure.clone(), rollback.within);
+        self.stop_watches();
+        self.disarm_triggers();
+        let detail = detail.to_owned();
+        self.emit(RunEvent::RollbackFinished { procedure: procedure.clone(), ok, detail: detail.clone(), took, within });
+        let late = within.filter(|within| took > *within);
+        let summary = match (ok, late) {
+            (true, None) => format!("{detail} (took {})", took.clock()),
+            (true, Some(within)) => format!("{detail} (took {}, promised {within})", took.clock()),
+            (false, _) => format!("{procedure}: {detail}"),
+        };
+        self.finish(if ok { Outcome::RolledBack } else { Outcome::RollbackFailed }, &summary);
+    }
+}
+
+impl crate::domain::run::Run {
+    /// What a person types to start a procedure of its own: the backup's id where one was taken, else the procedure's name.
+    pub fn rollback_word(&self, procedure: &str) -> String {
+        let wants_backup = procedure != QUICK && procedure != UNDO;
+        self.value("BACKUP_ID").filter(|_| wants_backup).unwrap_or_else(|| procedure.to_owned())
+    }
+
+    /// How long ago the backup's id was captured: when the action that gave it ended.
+    pub fn backup_age(&self, now: crate::domain::time::Timestamp) -> Option<Span> {
+        self.value("BACKUP_ID")?;
+        self.runbook.steps.iter().zip(&self.steps).find_map(|(step, state)| {
+            let index = step.run.iter().position(|action| action.capture.iter().any(|c| c.var == "BACKUP_ID"))?;
+            let action = state.work.actions.get(index).filter(|action| action.status == ActionStatus::Done)?;
+            Some(now.since(action.started_at? + action.took?))
+        })
+    }
+}

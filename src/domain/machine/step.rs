@@ -1,0 +1,437 @@
+//! Steps and their actions; the completion is a step without a name.
+
+use super::{Machine, resolved, typed_matches};
+use crate::domain::{
+    action::{ActionKind, Confirm},
+    effect::Effect,
+    event::{ActionOutcome, ActionRef, CheckRef, Outcome, Place, Resolution, RunEvent},
+    id::StepId,
+    prompt::Prompt,
+    run::{ActionStatus, CheckStatus, StepStatus},
+    runbook::{Automation, Milestone},
+    time::Span,
+};
+
+impl Machine {
+    /// One move of the step that is due.
+    pub(super) fn advance_steps(&mut self) -> bool {
+        if let Some((step, _)) = self.run.undoing() {
+            return self.advance_work(&Place::Undo { step });
+        }
+        let Some(index) = self.run.current() else {
+            return match &self.run.completion {
+                None => self.start_by_itself(None),
+                Some(work) if work.finished_at.is_some() => false,
+                Some(_) => self.advance_work(&Place::Completion),
+            };
+        };
+        let runbook = std::sync::Arc::clone(&self.run.runbook);
+        let step = &runbook.steps[index];
+        match self.run.steps[index].status {
+            StepStatus::Pending if !self.run.applies(step) => {
+                let part = step.when.clone().unwrap_or_default();
+                self.emit(RunEvent::StepSkipped {
+                    step: step.id.clone(),
+                    reason: format!("`{part}` does not apply"),
+                    by: "auto".to_owned(),
+                });
+                true
+            }
+            StepStatus::Pending if step.confirm == Confirm::None && step.approvals == 0 => {
+                self.start_by_itself(Some(&step.id))
+            }
+            status if status.is_active() => self.advance_work(&Place::Step { step: step.id.clone() }),
+            _ => false,
+        }
+    }
+
+    /// With full automation a step that asks for nothing starts by itself.
+    fn start_by_itself(&mut self, step: Option<&StepId>) -> bool {
+        let undone = step.and_then(|step| self.run.step(step.as_str())).is_some_and(|state| state.undone);
+        let full = self.run.runbook.deployment.automation == Automation::Full;
+        if !full || undone || self.run.held.is_some() || !self.run.foreign.is_empty() {
+            return false;
+        }
+        match step {
+            Some(step) => self.begin_step(step, "auto"),
+            None => self.begin_completion("auto"),
+        }
+        true
+    }
+
+    pub(super) fn start(&mut self, step: Option<StepId>, attempt: u32, typed: Option<&str>, by: &str) {
+        if self.refuse_while_held() {
+            return;
+        }
+        match self.run.prompt(self.now) {
+            Prompt::Start { step: index, attempt: due, confirm, word } => {
+                let declared = &self.run.runbook.steps[index];
+                if step.as_ref() != Some(&declared.id) || attempt != due {
+                    return self.refuse("the screen was behind: that step is not due any more");
+                }
+                if declared.approvals > 0 {
+                    let n = declared.approvals;
+                    return self.refuse(format!(
+                        "this step needs {n} approvals by other people, which this version cannot take yet; set approvals = 0"
+                    ));
+                }
+                if confirm == Confirm::Type && !typed_matches(typed, &word) {
+                    return self.refuse(format!("type `{word}` to start this step"));
+                }
+                let id = declared.id.clone();
+                self.begin_step(&id, by);
+            }
+            Prompt::Complete if step.is_none() => self.begin_completion(by),
+            _ => self.refuse("nothing is waiting to be started"),
+        }
+    }
+
+    fn refuse_while_held(&mut self) -> bool {
+        let Some(held) = &self.run.held else { return false };
+        let why = format!("the run is held ({}); continue it first", held.reason);
+        self.refuse(why);
+        true
+    }
+
+    fn begin_step(&mut self, step: &StepId, by: &str) {
+        let Some(state) = self.run.step(step.as_str()) else { return };
+        let attempt = state.work.attempt + 1;
+        let first = self.run.started_at.is_none();
+        self.granted = None;
+        self.window_written = Span::ZERO;
+        self.forget_watches();
+        self.emit(RunEvent::StepStarted { step: step.clone(), attempt, by: by.to_owned() });
+        if first {
+            let module = &self.run.runbook.document.module;
+            let version = self.run.new_version().unwrap_or_default();
+            let text = format!("DEPLOYMENT: starting {module} {version} (by {by})");
+            self.notify(Milestone::Started, text);
+        }
+    }
+
+    fn begin_completion(&mut self, by: &str) {
+        let attempt = self.run.completion.as_ref().map_or(0, |work| work.attempt) + 1;
+        self.granted = None;
+        self.forget_watches();
+        self.emit(RunEvent::CompletionStarted { attempt, by: by.to_owned() });
+    }
+
+    pub(super) fn proceed(&mut self, at: ActionRef, typed: Option<&str>) {
+        if self.refuse_while_held() {
+            return;
+        }
+        match self.run.prompt(self.now) {
+            Prompt::Proceed { at: due, confirm, word } if due == at => {
+                if confirm == Confirm::Type && !typed_matches(typed, &word) {
+                    return self.refuse(format!("type `{word}` to start this action"));
+                }
+                self.granted = Some(at);
+            }
+            _ => self.refuse("the screen was behind: that action is not due any more"),
+        }
+    }
+
+    /// One move of the work at a place: start the next action, or look at the checks once all are done.
+    pub(super) fn advance_work(&mut self, place: &Place) -> bool {
+        let Some(work) = self.run.work(place) else { return false };
+        let attempt = work.attempt;
+        if work.actions.iter().any(|action| matches!(action.status, ActionStatus::Unknown | ActionStatus::Running)) {
+            return false;
+        }
+        let at = |action| ActionRef { place: place.clone(), attempt, action };
+        let failed = work.actions.iter().enumerate().find(|(_, action)| {
+            matches!(action.status, ActionStatus::Failed | ActionStatus::Cancelled)
+        });
+        if let Some((index, state)) = failed {
+            let name = self.run.actions(place).get(index).map_or("", |action| action.name.as_str());
+            let reason = format!("{name}: {}", state.detail);
+            return self.fail(place, &reason);
+        }
+        if let Some(action) = work.next() {
+            let at = at(action);
+            let rolling_back = self.run.rolling_back().is_some();
+            let held = self.run.held.is_some() && !rolling_back;
+            let gated = self.run.gate(&at).is_some() && self.granted.as_ref() != Some(&at);
+            if held || gated {
+                return false;
+            }
+            self.begin_action(at);
+            return true;
+        }
+        self.advance_checks(place)
+    }
+
+    fn begin_action(&mut self, at: ActionRef) {
+        let Some(action) = self.run.action(&at).cloned() else { return };
+        if self.switches_to(&at).is_some() && self.switches_to(&at) == self.run.opened.new_slot {
+            self.record_baseline();
+        }
+        let does = self.run.action_command(&action).unwrap_or_else(|| self.run.action_text(&action));
+        self.granted = None;
+        self.emit(RunEvent::ActionStarted { at: at.clone(), name: action.name, does });
+        self.effect(Effect::StartAction(at));
+    }
+
+    pub(super) fn on_action_finished(
+        &mut self,
+        at: ActionRef,
+        outcome: ActionOutcome,
+        detail: String,
+        took: Span,
+        output: Option<String>,
+    ) {
+        let running = self.run.work(&at.place).is_some_and(|work| {
+            work.attempt == at.attempt
+                && work.actions.get(at.action).is_some_and(|action| action.status == ActionStatus::Running)
+        });
+        if !running {
+            return;
+        }
+        self.cancelled.remove(&at);
+        self.emit(RunEvent::ActionFinished { at: at.clone(), outcome, detail, took, output });
+        match outcome {
+            ActionOutcome::Succeeded => self.after_success(&at),
+            ActionOutcome::Unknown if self.run.action(&at).is_some_and(|action| action.kind.is_kubernetes()) => {
+                self.effect(Effect::Verify(at));
+            }
+            ActionOutcome::Unknown => {
+                let name = self.run.action(&at).map(|action| action.name.clone()).unwrap_or_default();
+                self.notify(Milestone::Paged, format!("UNKNOWN: nobody knows whether `{name}` was done; a person must say"));
+            }
+            _ => {}
+        }
+    }
+
+    /// What follows from an action that is done, however that became known.
+    fn after_success(&mut self, at: &ActionRef) {
+        self.expect_own_change(at);
+        let Some(to) = self.switches_to(at) else { return };
+        let from = self.run.live.clone();
+        if from.as_ref() == Some(&to) {
+            return;
+        }
+        let from = from.unwrap_or_else(|| to.clone());
+        self.emit(RunEvent::TrafficSwitched { from, to: to.clone() });
+        if self.run.opened.new_slot.as_ref() == Some(&to) {
+            self.arm_triggers();
+            let version = self.run.new_version().unwrap_or_default();
+            let module = &self.run.runbook.document.module;
+            self.notify(Milestone::Switched, format!("SWITCHED: {module} {version} takes all traffic on {to}"));
+        } else {
+            self.disarm_triggers();
+        }
+    }
+
+    pub(super) fn on_verified(&mut self, at: ActionRef, resolution: Option<Resolution>, evidence: String) {
+        let unknown = self.run.work(&at.place).is_some_and(|work| {
+            work.actions.get(at.action).is_some_and(|action| action.status == ActionStatus::Unknown)
+        });
+        if !unknown {
+            return;
+        }
+        if let Some(resolution) = resolution {
+            let by = format!("auto, by looking: {evidence}");
+            self.emit(RunEvent::ActionResolved { at: at.clone(), resolution, by });
+            if resolution == Resolution::Done {
+                self.after_success(&at);
+            }
+        } else {
+            self.emit(RunEvent::NoteAdded { text: format!("looked, and could not tell: {evidence}"), by: "auto".to_owned() });
+        }
+    }
+
+    pub(super) fn resolve(&mut self, at: ActionRef, resolution: Resolution, by: String) {
+        match self.run.prompt(self.now) {
+            Prompt::Unknown { at: due } if due == at => {
+                self.emit(RunEvent::ActionResolved { at: at.clone(), resolution, by });
+                if resolution == Resolution::Done {
+                    self.after_success(&at);
+                }
+                // Run again is a person's decision about this very action: it needs no second one.
+                if resolution == Resolution::RunAgain {
+                    self.granted = Some(at);
+                }
+            }
+            _ => self.refuse(format!("nothing unknown is waiting to be called {}", resolved(resolution))),
+        }
+    }
+
+    /// The work at a place has failed.
+    pub(super) fn fail(&mut self, place: &Place, reason: &str) -> bool {
+        self.stop_watches();
+        let attempt = self.run.work(place).map_or(1, |work| work.attempt);
+        match place {
+            Place::Step { step } => {
+                self.emit(RunEvent::StepFailed { step: step.clone(), attempt, reason: reason.to_owned() });
+                let title = self.run.declared(step.as_str()).map(|step| step.title.clone()).unwrap_or_default();
+                self.notify(Milestone::Failed, format!("FAILED: step `{title}`: {reason}"));
+            }
+            Place::Undo { step } => {
+                let detail = format!("undo failed: {reason}");
+                self.emit(RunEvent::UndoFinished { step: step.clone(), attempt, ok: false, detail });
+                if self.run.rolling_back().is_some() {
+                    self.stop_rollback(reason);
+                }
+            }
+            Place::Rollback { .. } => self.stop_rollback(reason),
+            Place::Completion => {
+                self.emit(RunEvent::CompletionFailed { attempt, reason: reason.to_owned() });
+                self.notify(Milestone::Failed, format!("FAILED: the completion: {reason}; traffic stays where it is"));
+            }
+        }
+        true
+    }
+
+    /// Every check of the place holds.
+    pub(super) fn pass(&mut self, place: &Place) -> bool {
+        self.stop_watches();
+        let attempt = self.run.work(place).map_or(1, |work| work.attempt);
+        match place {
+            Place::Step { step } => self.emit(RunEvent::StepPassed { step: step.clone(), attempt }),
+            Place::Undo { step } => {
+                let detail = "undone".to_owned();
+                self.emit(RunEvent::UndoFinished { step: step.clone(), attempt, ok: true, detail });
+            }
+            Place::Rollback { .. } => self.rollback_done(),
+            Place::Completion => self.complete(),
+        }
+        true
+    }
+
+    pub(super) fn tick_check(
+        &mut self,
+        step: Option<StepId>,
+        attempt: u32,
+        check: usize,
+        holds: bool,
+        note: Option<String>,
+        by: String,
+    ) {
+        let place = match (step, self.run.rollbacks.last()) {
+            (Some(step), _) => Place::Step { step },
+            (None, Some(rollback)) => Place::Rollback { procedure: rollback.procedure.clone() },
+            (None, None) => Place::Completion,
+        };
+        let due = self.run.work(&place).is_some_and(|work| work.attempt == attempt && check < work.checks.len());
+        let person = self.run.checks(&place).get(check).is_some_and(|check| check.kind.is_person());
+        if !due || !person {
+            return self.refuse("the screen was behind: that check is not a person's, or not due any more");
+        }
+        let active = match &place {
+            Place::Step { step } => self.run.step(step.as_str()).is_some_and(|state| state.status.is_active()),
+            _ => true,
+        };
+        if !active {
+            return self.refuse("this step is not running");
+        }
+        let text = self.run.checks(&place)[check].text.clone();
+        let at = CheckRef { place: place.clone(), attempt, check };
+        let evidence = note.unwrap_or_default();
+        if holds {
+            let again = self.run.work(&place).is_some_and(|work| work.checks[check].status == CheckStatus::Holds);
+            if !again {
+                self.emit(RunEvent::CheckPassed { at, text, evidence, by });
+            }
+        } else {
+            self.emit(RunEvent::CheckFailed { at, text: text.clone(), evidence, by: by.clone() });
+            if !matches!(place, Place::Rollback { .. }) {
+                self.fail(&place, &format!("{by} says it does not hold: {text}"));
+            }
+        }
+    }
+
+    pub(super) fn retry(&mut self, step: Option<StepId>, attempt: u32, by: &str) {
+        if self.refuse_while_held() {
+            return;
+        }
+        match self.run.prompt(self.now) {
+            Prompt::Failed { step: due } if due == step => {
+                let last = match &step {
+                    Some(step) => self.run.step(step.as_str()).map_or(0, |state| state.work.attempt),
+                    None => self.run.completion.as_ref().map_or(0, |work| work.attempt),
+                };
+                if last != attempt {
+                    return self.refuse("the screen was behind: that attempt is over");
+                }
+                match step {
+                    Some(step) => self.begin_step(&step, by),
+                    None => self.begin_completion(by),
+                }
+            }
+            _ => self.refuse("nothing has failed that could be tried again"),
+        }
+    }
+
+    pub(super) fn undo(&mut self, step: StepId, typed: Option<&str>, by: &str) {
+        let Some((declared, state)) = self.run.declared(step.as_str()).zip(self.run.step(step.as_str())) else {
+            return self.refuse("no such step");
+        };
+        if declared.undo.is_empty() {
+            let why = declared.no_undo.clone().unwrap_or_else(|| "the runbook gives none".to_owned());
+            return self.refuse(format!("this step has no undo: {why}"));
+        }
+        if self.run.rolling_back().is_some() || self.run.finished.is_some() {
+            return self.refuse("the run is past undoing single steps; roll back instead (R)");
+        }
+        if state.status.is_active() || self.running_action().is_some() {
+            return self.refuse("something is running; wait for it, or roll back (R)");
+        }
+        if !matches!(state.status, StepStatus::Failed | StepStatus::Passed) {
+            return self.refuse("this step has done nothing that could be undone");
+        }
+        let index = self.run.runbook.step_index(step.as_str());
+        let later = self.run.steps.iter().skip(index.map_or(0, |i| i + 1));
+        if later.into_iter().any(|state| matches!(state.status, StepStatus::Passed | StepStatus::Failed) && !state.undone) {
+            return self.refuse("a later step stands on this one; undo that first, or roll back (R)");
+        }
+        let wants_word = declared.undo.iter().any(|action| action.confirm == Confirm::Type);
+        if wants_word && !typed_matches(typed, step.as_str()) {
+            return self.refuse(format!("type `{step}` to undo this step"));
+        }
+        self.begin_undo(&step, by);
+    }
+
+    pub(super) fn begin_undo(&mut self, step: &StepId, by: &str) {
+        let attempt = self.run.step(step.as_str()).and_then(|state| state.undo.as_ref()).map_or(0, |undo| undo.attempt) + 1;
+        self.emit(RunEvent::UndoStarted { step: step.clone(), attempt, by: by.to_owned() });
+    }
+
+    pub(super) fn skip(&mut self, step: StepId, reason: String, by: String) {
+        if reason.trim().is_empty() {
+            return self.refuse("say why this step is left out");
+        }
+        let due = self.run.current().and_then(|index| Some((self.run.runbook.steps.get(index)?, index)));
+        match due {
+            Some((declared, index)) if declared.id == step && self.run.steps_open => {
+                if self.run.steps[index].status.is_active() || self.run.undoing().is_some() {
+                    return self.refuse("something is running; wait for it first");
+                }
+                self.emit(RunEvent::StepSkipped { step, reason, by });
+            }
+            _ => self.refuse("only the step that is due can be left out"),
+        }
+    }
+
+    pub(super) fn abort(&mut self, reason: &str) {
+        if self.run.switch_begun() {
+            return self.refuse("traffic is on the new slot: roll back (R), or go on");
+        }
+        if let Some(at) = self.running_action() {
+            self.cancel_action(at);
+        }
+        self.end(Outcome::Failed, reason);
+    }
+
+    pub(super) fn cancel_action(&mut self, at: ActionRef) {
+        if self.cancelled.insert(at.clone()) {
+            self.effect(Effect::CancelAction(at));
+        }
+    }
+
+    /// Whether an action of ours changes this kind of thing at the moment.
+    pub(super) fn is_changing(&self) -> bool {
+        self.running_action().and_then(|at| self.run.action(&at).cloned()).is_some_and(|action| {
+            action.kind.is_kubernetes() || matches!(action.kind, ActionKind::Sh { .. } | ActionKind::Argv { .. })
+        })
+    }
+}

@@ -1,0 +1,247 @@
+//! What comes in from outside: samples, the cluster's state; what follows from it: triggers, countdowns, foreign changes.
+
+use std::collections::BTreeMap;
+
+use super::Machine;
+use crate::domain::{
+    action::ActionKind,
+    event::{ActionRef, RunEvent},
+    id::SlotName,
+    metric::{Query, Sample},
+    run::Run,
+    runbook::{Milestone, OnNoData, Then},
+    time::Span,
+    trigger::{Cause, TriggerChange, TriggerClock},
+    workload::Workload,
+};
+
+/// The baseline is the mean of at most this much time before the switch.
+const BASELINE: Span = Span::from_mins(5);
+/// Why a run is held while a trigger cannot see.
+const BLIND: &str = "no data: the run cannot tell health from harm";
+/// Our own field manager.
+pub const FIELD_MANAGER: &str = "cutover";
+
+impl Machine {
+    pub(super) fn on_sample(&mut self, sample: Sample) {
+        let key = (sample.metric.clone(), sample.slot.clone());
+        if let Ok(value) = sample.value
+            && self.run.switched_at.is_none()
+        {
+            let recent = self.recent.entry(Run::baseline_key(&sample.metric, sample.slot.as_ref())).or_default();
+            recent.push_back((sample.at, value));
+            while recent.front().is_some_and(|(at, _)| sample.at.since(*at) > BASELINE) {
+                recent.pop_front();
+            }
+        }
+        if self.run.switched_at.is_some() && self.run.rolling_back().is_none() {
+            self.feed_triggers(&sample);
+        }
+        self.latest.insert(key, sample);
+    }
+
+    pub(super) fn record_baseline(&mut self) {
+        let mean = |values: &std::collections::VecDeque<(_, f64)>| {
+            #[expect(clippy::cast_precision_loss, reason = "a handful of samples")]
+            let count = values.len() as f64;
+            values.iter().map(|(_, value)| value).sum::<f64>() / count
+        };
+        let values: BTreeMap<_, _> =
+            self.recent.iter().filter(|(_, values)| !values.is_empty()).map(|(key, values)| (key.clone(), mean(values))).collect();
+        self.emit(RunEvent::BaselineRecorded { values });
+    }
+
+    pub(super) fn arm_triggers(&mut self) {
+        self.clocks.clear();
+        for (index, trigger) in self.run.runbook.triggers.iter().enumerate() {
+            let Some(watch) = &trigger.watch else { continue };
+            let Some(metric) = self.run.runbook.metric(watch.metric.as_str()) else { continue };
+            self.clocks.insert(index, TriggerClock::new(watch, metric.interval));
+        }
+    }
+
+    pub(super) fn disarm_triggers(&mut self) {
+        self.clocks.clear();
+    }
+
+    fn feed_triggers(&mut self, sample: &Sample) {
+        if self.clocks.is_empty() {
+            // After a resume: armed anew, without credit.
+            self.arm_triggers();
+        }
+        // A sample from before the switch says nothing about the new slot under load.
+        if self.run.switched_at.is_some_and(|since| sample.at < since) {
+            return;
+        }
+        let runbook = std::sync::Arc::clone(&self.run.runbook);
+        for (index, trigger) in runbook.triggers.iter().enumerate() {
+            let Some(watch) = trigger.watch.as_ref().filter(|watch| watch.metric == sample.metric) else { continue };
+            let per_slot = runbook.metric(watch.metric.as_str()).is_some_and(|metric| metric.per_slot);
+            if per_slot && sample.slot != self.run.opened.new_slot {
+                continue;
+            }
+            let now = self.now;
+            let changes = self.clocks.get_mut(&index).map(|clock| clock.observe(sample, now)).unwrap_or_default();
+            for change in changes {
+                self.on_trigger(index, change);
+            }
+        }
+    }
+
+    fn on_trigger(&mut self, trigger: usize, change: TriggerChange) {
+        let runbook = std::sync::Arc::clone(&self.run.runbook);
+        let declared = &runbook.triggers[trigger];
+        let Some(watch) = &declared.watch else { return };
+        let metric = watch.metric.clone();
+        match change {
+            TriggerChange::Breaching { since, value } => {
+                let reason = declared.reason.clone();
+                self.emit(RunEvent::TriggerBreaching { trigger, reason, metric, value, since });
+            }
+            TriggerChange::Cleared { value } => self.emit(RunEvent::TriggerCleared { trigger, value }),
+            TriggerChange::Blind(why) => {
+                self.emit(RunEvent::TriggerBlind { trigger, metric, why: why.clone() });
+                self.notify(Milestone::Paged, format!("NO DATA for `{}`: {why}", declared.reason));
+                if watch.no_data == OnNoData::Hold && self.run.held.is_none() && self.run.finished.is_none() {
+                    self.hold(BLIND, "auto");
+                }
+            }
+            TriggerChange::Sees => {
+                self.emit(RunEvent::TriggerSees { trigger });
+                let all_see = self.run.triggers.iter().all(|state| state.blind.is_none());
+                if all_see && self.run.held.as_ref().is_some_and(|held| held.reason == BLIND) {
+                    self.emit(RunEvent::RunContinued { by: "auto".to_owned() });
+                }
+            }
+            TriggerChange::Fired(cause) => self.trigger_fired(trigger, &declared.reason, watch.then, &cause),
+        }
+    }
+
+    fn trigger_fired(&mut self, trigger: usize, reason: &str, then: Then, cause: &Cause) {
+        let runbook = std::sync::Arc::clone(&self.run.runbook);
+        let unit = runbook.triggers[trigger].watch.as_ref().and_then(|w| runbook.metric(w.metric.as_str())).map(|m| m.unit);
+        let reason = match (cause, unit) {
+            (Cause::Held { value, elapsed, .. }, Some(unit)) => {
+                format!("{reason} (measured: {} for {})", unit.show(*value), elapsed.clock())
+            }
+            (Cause::Held { .. }, None) => reason.to_owned(),
+            (Cause::NoData(why), _) => format!("{reason}: no data ({why})"),
+        };
+        self.emit(RunEvent::TriggerFired { trigger, reason: reason.clone() });
+        match then {
+            Then::Ask => self.notify(Milestone::Paged, format!("TRIGGER: {reason}. A person must decide")),
+            Then::Countdown(span) => {
+                self.emit(RunEvent::CountdownStarted { trigger, ends_at: self.now + span });
+                self.notify(Milestone::Paged, format!("TRIGGER: {reason}. Rolling back in {span}"));
+            }
+            Then::Rollback => self.roll_back(&reason, "trigger"),
+        }
+    }
+
+    /// Starts the rollback whose countdown is over.
+    pub(super) fn fire_due_countdown(&mut self) -> bool {
+        let due = self.run.triggers.iter().find(|state| state.countdown.is_some_and(|ends| ends <= self.now));
+        let Some((_, reason)) = due.and_then(|state| state.fired.clone()) else { return false };
+        self.roll_back(&reason, "trigger");
+        // Whether or not it could start, this countdown is over.
+        if self.run.rolling_back().is_none() {
+            for trigger in 0..self.run.triggers.len() {
+                if self.run.triggers[trigger].countdown.is_some() {
+                    let reason = "there was nothing to roll back".to_owned();
+                    self.emit(RunEvent::CountdownCancelled { trigger, reason, by: "auto".to_owned() });
+                }
+            }
+        }
+        true
+    }
+
+    pub(super) fn cancel_countdown(&mut self, trigger: usize, reason: String, by: String) {
+        if reason.trim().is_empty() {
+            return self.refuse("say why the countdown is cancelled");
+        }
+        let state = self.run.triggers.get(trigger);
+        if !state.is_some_and(|state| state.countdown.is_some() || state.fired.is_some()) {
+            return self.refuse("no countdown is running");
+        }
+        self.emit(RunEvent::CountdownCancelled { trigger, reason, by });
+        if let Some(clock) = self.clocks.get_mut(&trigger) {
+            clock.reset();
+        }
+    }
+
+    pub(super) fn on_workload(&mut self, workload: Workload) {
+        self.note_foreign_changes(&workload);
+        self.workload = Some(workload);
+    }
+
+    /// Somebody else's change of selector, image or replicas holds the run.
+    fn note_foreign_changes(&mut self, new: &Workload) {
+        let over = self.run.finished.is_some() || self.run.started_at.is_none();
+        let Some(old) = self.workload.as_ref().filter(|_| !over) else { return };
+        let mut found = Vec::new();
+        let foreign = |changed: Option<&crate::domain::workload::ChangedBy>| {
+            changed.map(|by| by.manager.clone()).filter(|manager| !is_own(manager))
+        };
+        if old.selector.is_some() && new.selector != old.selector && new.live != self.run.live
+            && let Some(manager) = foreign(new.service_changed.as_ref())
+        {
+            let to = new.live.as_ref().map_or_else(|| "no slot of ours".to_owned(), |slot| slot.0.clone());
+            let service = self.run.runbook.target.as_ref().map(|target| target.service.clone()).unwrap_or_default();
+            found.push((format!("service/{service}"), format!("the selector points at {to}"), manager));
+        }
+        for (name, slot) in &new.slots {
+            let Some(before) = old.slots.get(name).filter(|before| before.found && slot.found) else { continue };
+            if let Some(manager) = foreign(slot.changed.as_ref()) {
+                if before.image != slot.image {
+                    found.push((format!("deployment/{}", slot.deployment), format!("image {}", slot.image), manager.clone()));
+                }
+                if before.desired != slot.desired {
+                    found.push((format!("deployment/{}", slot.deployment), format!("{} replicas", slot.desired), manager));
+                }
+            }
+        }
+        // A command of the runbook may change the cluster through kubectl: that is no stranger.
+        if found.is_empty() || self.is_changing() {
+            return;
+        }
+        for (object, what, manager) in found {
+            self.emit(RunEvent::ForeignChange { object: object.clone(), what: what.clone(), manager: manager.clone() });
+            if self.run.held.is_none() && self.run.rolling_back().is_none() {
+                self.hold(&format!("{object} was changed by {manager}: {what}"), "auto");
+                self.notify(Milestone::Paged, format!("FOREIGN CHANGE: {object} by {manager}: {what}"));
+            }
+        }
+    }
+
+    /// Our own successful change is taken into the picture at once, so that the watch does not report it as news.
+    pub(super) fn expect_own_change(&mut self, at: &ActionRef) {
+        let Some(action) = self.run.action(at).cloned() else { return };
+        let slot_of = |run: &Run, slot| -> Option<SlotName> { run.slot(slot) };
+        let replicas = |run: &Run, replicas| run.replicas(replicas);
+        match &action.kind {
+            ActionKind::Scale { slot, replicas: count } => {
+                let (name, count) = (slot_of(&self.run, slot), replicas(&self.run, *count));
+                if let Some(slot) = name.and_then(|name| self.workload.as_mut()?.slots.get_mut(&name)) {
+                    slot.desired = count;
+                }
+            }
+            ActionKind::SwitchTraffic { to } => {
+                let name = slot_of(&self.run, to);
+                if let Some(workload) = self.workload.as_mut() {
+                    workload.live = name;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether any metric comes from PromQL; for callers that only backfill those.
+    pub fn has_promql(&self) -> bool {
+        self.run.runbook.metrics.iter().any(|metric| matches!(metric.query, Query::Promql { .. }))
+    }
+}
+
+/// Controllers act for whoever changed the spec; only people and other tools are strangers.
+fn is_own(manager: &str) -> bool {
+    manager == FIELD_MANAGER || manager.starts_with("kube-controller-manager") || manager == "horizontal-pod-autoscaler"
+}

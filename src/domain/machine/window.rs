@@ -1,0 +1,111 @@
+//! The monitored window: all checks watched for the whole time, a clock that counts only time with data.
+
+use super::Machine;
+use crate::domain::{
+    check::CheckKind,
+    event::{Place, RunEvent},
+    id::MetricId,
+    run::StepStatus,
+    time::Span,
+};
+
+/// The clock's progress is written down this often, so that a resume loses little and gains nothing.
+const WRITE_EVERY: Span = Span::from_secs(10);
+/// A longer pause between two ticks was no watching: the engine slept, or was stopped.
+const LONGEST_TICK: Span = Span::from_secs(15);
+
+impl Machine {
+    fn window_of(&self, place: &Place) -> Option<Span> {
+        let Place::Step { step } = place else { return None };
+        self.run.declared(step.as_str()).and_then(|step| step.window).map(|window| window.lasts)
+    }
+
+    pub(super) fn in_window(&self, place: &Place) -> bool {
+        self.window_of(place).is_some()
+    }
+
+    /// Opens the window of a step whose actions are done.
+    pub(super) fn open_window(&mut self, place: &Place) -> bool {
+        let (Some(lasts), Place::Step { step }) = (self.window_of(place), place) else { return false };
+        let Some(state) = self.run.step(step.as_str()) else { return false };
+        if state.window_opened.is_some() {
+            return false;
+        }
+        let attempt = state.work.attempt;
+        self.emit(RunEvent::WindowOpened { step: step.clone(), attempt, lasts });
+        true
+    }
+
+    /// Counts the time since the last tick, where everything that must be measured was.
+    pub(super) fn advance_window_clock(&mut self) {
+        let Some(index) = self.run.current() else { return };
+        let runbook = std::sync::Arc::clone(&self.run.runbook);
+        let step = &runbook.steps[index];
+        let state = &self.run.steps[index];
+        let Some(window) = step.window else { return };
+        if state.window_opened.is_none() || state.status != StepStatus::Checking || self.run.rolling_back().is_some() {
+            return;
+        }
+        let Some(last) = self.last_tick else { return };
+        let passed = self.now.since(last);
+        if passed > LONGEST_TICK || !self.sees_everything(index) {
+            return;
+        }
+        let watched = self.window_seen(state.watched).saturating_add(passed);
+        self.window_written = watched;
+        let due = watched.saturating_sub(state.watched) >= WRITE_EVERY || watched >= window.lasts;
+        if due && state.watched < window.lasts {
+            self.emit(RunEvent::WindowAdvanced { step: step.id.clone(), watched: watched.min(window.lasts) });
+        }
+    }
+
+    /// Watched time, with what was not written down yet.
+    fn window_seen(&self, written: Span) -> Span {
+        self.window_written.max(written)
+    }
+
+    /// Whether every metric that the window or a trigger needs was measured lately.
+    fn sees_everything(&self, step: usize) -> bool {
+        let checked = self.run.runbook.steps[step].check.iter().filter_map(|check| match &check.kind {
+            CheckKind::Metric { metric, .. } => Some(metric),
+            _ => None,
+        });
+        let armed = self.run.runbook.triggers.iter().filter_map(|trigger| trigger.watch.as_ref().map(|watch| &watch.metric));
+        checked.chain(armed).all(|metric| self.sees(metric))
+    }
+
+    fn sees(&self, metric: &MetricId) -> bool {
+        let Some(declared) = self.run.runbook.metric(metric.as_str()) else { return false };
+        let slot = if declared.per_slot { self.run.opened.new_slot.clone() } else { None };
+        let fresh = Span::from_millis(declared.interval.as_millis().saturating_mul(3));
+        self.latest
+            .get(&(metric.clone(), slot))
+            .is_some_and(|sample| sample.value.is_ok() && self.now.since(sample.at) <= fresh)
+    }
+
+    /// Decides about a window: passed when its time is full, every check holds and no trigger is doubtful.
+    pub(super) fn settle_window(&mut self, place: &Place, all_hold: bool) -> bool {
+        let (Some(lasts), Place::Step { step }) = (self.window_of(place), place) else { return false };
+        let Some(state) = self.run.step(step.as_str()) else { return false };
+        if self.window_seen(state.watched) < lasts {
+            return false;
+        }
+        // A breach that runs over the end is decided by its trigger, not by the clock.
+        let doubtful = self.run.triggers.iter().any(|trigger| {
+            trigger.breaching.is_some() || trigger.blind.is_some() || trigger.fired.is_some() || trigger.countdown.is_some()
+        });
+        if doubtful || self.run.held.is_some() {
+            return false;
+        }
+        if all_hold {
+            if state.watched < lasts {
+                self.emit(RunEvent::WindowAdvanced { step: step.clone(), watched: lasts });
+            }
+            return self.pass(place);
+        }
+        match self.overdue_check(place) {
+            Some(reason) => self.fail(place, &format!("at the end of the window: {reason}")),
+            None => false,
+        }
+    }
+}
