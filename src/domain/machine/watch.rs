@@ -20,7 +20,7 @@ const BASELINE: Span = Span::from_mins(5);
 /// Why a run is held while a trigger cannot see.
 const BLIND: &str = "no data: the run cannot tell health from harm";
 /// Our own field manager.
-pub const FIELD_MANAGER: &str = "cutover";
+const FIELD_MANAGER: &str = "cutover";
 
 impl Machine {
     pub(super) fn on_sample(&mut self, sample: Sample) {
