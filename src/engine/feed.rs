@@ -5,11 +5,12 @@
 //! clipboard writes, device strings and whatever else an escape sequence can ask for are dropped.
 //!
 //! ```text
-//! push: bytes ──► pending, raw (2 MiB at most; of more lines than can be kept the oldest are counted and dropped unread)
+//! push: bytes ──► pending, raw (4 MiB at most; of more lines than can be kept the oldest are counted and dropped unread)
 //!                    │ asked for lines, or full
 //!                    ▼
-//!                 plain line ───────────────► ring of the last lines ──► since(number)
-//!                 escapes, \r, tabs ─► cells ─┘
+//!                 text and colours, appended ─────► ring of the last lines ──► since(number)
+//!                    │ \r, backspace, erase           ▲
+//!                    └───────────► cells ────────────┘
 //! ```
 //!
 //! Work is put off until somebody looks. A flood is therefore only copied and searched for line ends; the lines that
@@ -32,7 +33,7 @@ pub const LINES_KEPT: usize = 2_000;
 pub const COLUMNS_KEPT: usize = 4_096;
 
 /// Raw bytes that may wait for somebody to look.
-const PENDING_LIMIT: usize = 2 << 20;
+const PENDING_LIMIT: usize = 4 << 20;
 
 /// Text and styles that the ring may hold, in bytes, so that 2,000 lines of 4,096 coloured columns don't fill the memory.
 const RING_BYTES: usize = 16 << 20;
@@ -40,8 +41,8 @@ const RING_BYTES: usize = 16 << 20;
 /// Changes of style within a line; text after so many keeps the last one.
 const SPANS_PER_LINE: usize = 256;
 
-/// Invisible characters kept with the one before them.
-const JOINED_PER_CELL: usize = 8;
+/// Characters without a column of their own that are kept of one line.
+const JOINED_PER_LINE: usize = COLUMNS_KEPT;
 
 /// Bytes of one escape sequence that are given to the parser, which would keep them all.
 const ESCAPE_LIMIT: usize = 8 << 10;
@@ -78,6 +79,8 @@ pub struct LineAssembler {
     keep: usize,
     masker: Option<Arc<Masker>>,
     pending: Vec<u8>,
+    /// Line ends in `pending`.
+    ends: usize,
     ring: VecDeque<OutputLine>,
     ring_bytes: usize,
     /// Lines ended so far, kept or not.
@@ -112,6 +115,7 @@ impl LineAssembler {
             keep: keep.max(1),
             masker: None,
             pending: Vec::new(),
+            ends: 0,
             ring: VecDeque::new(),
             ring_bytes: 0,
             total: 0,
@@ -132,12 +136,17 @@ impl LineAssembler {
 
     /// Takes output. Costs a copy; lines are built when asked for.
     pub fn push(&mut self, bytes: &[u8]) {
-        // In pieces, so that one huge push needs no more memory than many small ones.
-        for piece in bytes.chunks(PENDING_LIMIT) {
+        // In pieces, so that one huge push needs no more memory than many small ones, and what is counted is still in
+        // the processor's cache.
+        for piece in bytes.chunks(PENDING_LIMIT / 16) {
             if self.pending.len() + piece.len() > PENDING_LIMIT {
                 self.relieve();
             }
             self.pending.extend_from_slice(piece);
+            self.ends += memchr_iter(b'\n', piece).count();
+            if self.ends > 4 * self.keep {
+                self.skip_excess();
+            }
         }
     }
 
@@ -146,7 +155,7 @@ impl LineAssembler {
         self.settle();
         let rest = mem::take(&mut self.pending);
         self.interpret(&rest);
-        if !self.line.cells.is_empty() || self.line.cut > 0 {
+        if !self.line.is_empty() {
             self.end_line();
         }
     }
@@ -164,7 +173,7 @@ impl LineAssembler {
     /// The line that has no end yet, as it looks now.
     pub fn current(&mut self) -> Option<StyledLine> {
         self.settle();
-        (!self.line.cells.is_empty()).then(|| self.masked(self.line.styled()))
+        (!self.line.is_empty()).then(|| self.masked(self.line.styled()))
     }
 
     /// Lines ended so far, kept or not.
@@ -182,18 +191,18 @@ impl LineAssembler {
     /// Makes room in `pending` for a flood: drops unread what could not be kept anyway, builds the rest only where
     /// the lines are long.
     fn relieve(&mut self) {
-        let ends = memchr_iter(b'\n', &self.pending).count();
-        self.skip_excess(ends);
+        self.skip_excess();
         if self.pending.len() > PENDING_LIMIT / 2 {
             self.settle();
         }
     }
 
-    /// Of `ends` line ends in `pending`, drops all but the last `keep`.
-    fn skip_excess(&mut self, ends: usize) {
-        let Some(excess) = ends.checked_sub(self.keep).filter(|excess| *excess > 0) else { return };
+    /// Drops all pending lines but the last `keep`.
+    fn skip_excess(&mut self) {
+        let Some(excess) = self.ends.checked_sub(self.keep).filter(|excess| *excess > 0) else { return };
         let Some(end) = memrchr_iter(b'\n', &self.pending).nth(self.keep) else { return };
         self.pending.drain(..=end);
+        self.ends -= excess;
         // Newer lines will fill the whole ring. A colour set in the lines unread is forgotten with them.
         self.ring.clear();
         self.ring_bytes = 0;
@@ -208,9 +217,9 @@ impl LineAssembler {
         if self.pending.is_empty() {
             return;
         }
-        let ends = memchr_iter(b'\n', &self.pending).count();
-        self.skip_excess(ends);
+        self.skip_excess();
         let mut pending = mem::take(&mut self.pending);
+        self.ends = 0;
         let mut rest = pending.as_slice();
         while let Some(end) = memchr(b'\n', rest) {
             let (line, after) = rest.split_at(end);
@@ -227,28 +236,17 @@ impl LineAssembler {
 
     /// The bytes up to a line end.
     fn whole_line(&mut self, bytes: &[u8]) {
-        if self.escape.is_none() && self.line.is_fresh() {
-            let text = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-            if let Some(text) = plain_text(text) {
-                let line = if text.is_empty() {
-                    StyledLine::default()
-                } else {
-                    StyledLine { spans: vec![(visible(self.style), text)] }
-                };
-                self.keep_line(line, 0);
-                return;
-            }
-        }
-        self.interpret(bytes);
+        // The return before a line feed rewrites nothing.
+        self.interpret(bytes.strip_suffix(b"\r").unwrap_or(bytes));
         self.end_line();
     }
 
     /// The line is over. So is an escape sequence that was never finished: it must not swallow the lines after it.
     fn end_line(&mut self) {
         self.leave_escape();
-        let line = self.masked(self.line.styled());
         let cut = self.line.cut;
-        self.line.clear();
+        let line = self.line.take();
+        let line = self.masked(line);
         self.keep_line(line, cut);
     }
 
@@ -282,11 +280,13 @@ impl LineAssembler {
             let used = if let Some(had) = self.escape {
                 self.continue_escape(bytes, had)
             } else {
-                match plain_run(bytes) {
+                match run_of(bytes, is_text) {
                     0 if byte == ESC => {
                         self.escape = Some(0);
                         0
                     }
+                    // Padding, which may be all there is.
+                    0 if byte == 0 => run_of(bytes, |byte| byte == 0),
                     0 => {
                         self.line.control(byte, self.style);
                         1
@@ -332,31 +332,22 @@ fn cost(line: &StyledLine) -> usize {
     line.spans.iter().map(|(_, text)| text.len() + size_of::<(Style16, SafeText)>() + 16).sum::<usize>() + 64
 }
 
-/// How many bytes from the beginning are text: no control characters of ASCII. UTF-8 is not looked at.
-fn plain_run(bytes: &[u8]) -> usize {
-    let is_control = |byte: &u8| *byte < b' ' || *byte == 0x7f;
-    // Whole blocks without an early exit are what the compiler turns into vector instructions.
-    let blocks = bytes
-        .chunks(64)
-        .take_while(|block| !block.iter().fold(false, |any, byte| any | is_control(byte)))
-        .count();
-    let start = (blocks * 64).min(bytes.len());
+/// How many bytes from the beginning are so. Whole blocks of a fixed size without an early exit are what the compiler
+/// turns into vector instructions.
+fn run_of(bytes: &[u8], so: impl Fn(u8) -> bool) -> usize {
+    if bytes.first().is_none_or(|byte| !so(*byte)) {
+        return 0;
+    }
+    let (blocks, _) = bytes.as_chunks::<32>();
+    let whole = |block: &&[u8; 32]| block.iter().fold(0, |odd, byte| odd | u8::from(!so(*byte))) == 0;
+    let start = blocks.iter().take_while(whole).count() * 32;
     let rest = bytes.get(start..).unwrap_or_default();
-    start + rest.iter().position(is_control).unwrap_or(rest.len())
+    start + rest.iter().position(|byte| !so(*byte)).unwrap_or(rest.len())
 }
 
-/// A line that needs no cells: short, valid, without control characters other than tabs.
-fn plain_text(bytes: &[u8]) -> Option<SafeText> {
-    if bytes.len() > COLUMNS_KEPT {
-        return None;
-    }
-    let odd = bytes.iter().fold(false, |any, byte| any | ((*byte < b' ' && *byte != b'\t') || *byte == 0x7f));
-    if odd {
-        return None;
-    }
-    let text = SafeText::new(std::str::from_utf8(bytes).ok()?);
-    // Tabs and code points spelled out can make it longer than its bytes.
-    (text.len() == bytes.len() || text.width() <= COLUMNS_KEPT).then_some(text)
+/// Neither a control character of ASCII nor DEL. UTF-8 is not looked at.
+fn is_text(byte: u8) -> bool {
+    byte >= b' ' && byte != 0x7f
 }
 
 /// Bytes at the end that begin a character and don't finish it.
@@ -375,13 +366,13 @@ fn visible(style: Style16) -> Style16 {
     if style.fg.is_some() && style.fg == style.bg { Style16 { bg: None, ..style } } else { style }
 }
 
-/// One column of the line that is being written.
+/// One column of a line that is being rewritten.
 #[derive(Debug, Clone)]
 struct Cell {
     c: char,
-    /// Characters without a column of their own that follow `c`.
-    joined: Vec<char>,
     style: Style16,
+    /// Characters without a column of their own that follow `c`. Nearly always none: a box keeps the cell small.
+    joined: Option<Box<String>>,
 }
 
 /// Stands in the second column of a wide character. NUL is never text: [`Line::control`] drops it.
@@ -389,96 +380,201 @@ const WIDE_REST: char = '\0';
 
 impl Cell {
     fn new(c: char, style: Style16) -> Self {
-        Self { c, joined: Vec::new(), style }
-    }
-
-    fn blank() -> Self {
-        Self::new(' ', Style16::default())
+        Self { c, style, joined: None }
     }
 }
 
 /// The line being written, as a terminal would hold it.
+///
+/// Most lines are only appended to, and are held as the spans they will become. The first step back turns them into
+/// cells.
 #[derive(Debug, Default)]
 struct Line {
+    spans: Vec<(Style16, String)>,
     cells: Vec<Cell>,
+    /// `cells` hold the line, not `spans`.
+    rewriting: bool,
     /// The column that the next character goes to, at most [`COLUMNS_KEPT`].
     at: usize,
+    joined: usize,
     cut: u64,
 }
 
 impl Line {
-    fn is_fresh(&self) -> bool {
-        self.cells.is_empty() && self.cut == 0 && self.at == 0
+    fn is_empty(&self) -> bool {
+        self.spans.is_empty() && self.cells.is_empty() && self.cut == 0
     }
 
     fn clear(&mut self) {
+        self.spans.clear();
         self.cells.clear();
+        self.rewriting = false;
         self.at = 0;
+        self.joined = 0;
         self.cut = 0;
     }
 
     /// Text without control characters of ASCII; what is not UTF-8 becomes U+FFFD.
-    fn text(&mut self, bytes: &[u8], style: Style16) {
-        if self.at >= COLUMNS_KEPT {
-            self.cut += bytes.len() as u64;
-            return;
+    fn text(&mut self, mut bytes: &[u8], style: Style16) {
+        while !bytes.is_empty() && self.at < COLUMNS_KEPT {
+            let ascii = run_of(bytes, |byte| byte.is_ascii()).min(COLUMNS_KEPT - self.at);
+            let other = if ascii == 0 { run_of(bytes, |byte| !byte.is_ascii()) } else { 0 };
+            let (now, rest) = bytes.split_at(ascii + other);
+            bytes = rest;
+            if other == 0 {
+                self.put_ascii(now, style);
+                continue;
+            }
+            for chunk in now.utf8_chunks() {
+                for c in chunk.valid().chars() {
+                    self.put(c, c.len_utf8(), style);
+                }
+                if !chunk.invalid().is_empty() {
+                    self.put(char::REPLACEMENT_CHARACTER, chunk.invalid().len(), style);
+                }
+            }
         }
-        for chunk in bytes.utf8_chunks() {
-            for c in chunk.valid().chars() {
-                self.put(c, style);
+        self.cut += bytes.len() as u64;
+    }
+
+    /// Visible ASCII that fits.
+    fn put_ascii(&mut self, bytes: &[u8], style: Style16) {
+        let end = self.at + bytes.len();
+        if self.rewriting {
+            self.fill(style);
+            self.part_wide(self.at);
+            self.part_wide(end);
+            for (at, byte) in (self.at..).zip(bytes) {
+                self.set(at, Cell::new(char::from(*byte), style));
             }
-            if !chunk.invalid().is_empty() {
-                self.put(char::REPLACEMENT_CHARACTER, style);
+        } else {
+            // Always valid: it is ASCII.
+            self.span(style).push_str(std::str::from_utf8(bytes).unwrap_or_default());
+        }
+        self.at = end;
+    }
+
+    /// One character, made of `size` bytes of output.
+    fn put(&mut self, c: char, size: usize, style: Style16) {
+        // Control characters will be spelled out; they take a column like any visible character.
+        let columns = c.width().unwrap_or(1);
+        let joins = columns == 0 && self.at > 0;
+        let columns = columns.max(1);
+        let fits = if joins {
+            self.at < COLUMNS_KEPT && self.joined < JOINED_PER_LINE
+        } else {
+            self.at + columns <= COLUMNS_KEPT
+        };
+        if !fits {
+            self.cut += size as u64;
+            if !joins {
+                self.at = COLUMNS_KEPT;
             }
+        } else if !self.rewriting {
+            self.span(style).push(c);
+            if joins { self.joined += 1 } else { self.at += columns }
+        } else if joins {
+            self.join(c, style);
+        } else {
+            self.fill(style);
+            self.part_wide(self.at);
+            self.part_wide(self.at + columns);
+            self.set(self.at, Cell::new(c, style));
+            for rest in 1..columns {
+                self.set(self.at + rest, Cell::new(WIDE_REST, style));
+            }
+            self.at += columns;
         }
     }
 
     fn control(&mut self, byte: u8, style: Style16) {
         match byte {
-            b'\r' => self.at = 0,
-            0x08 => self.at = self.at.saturating_sub(1),
+            b'\r' => self.move_to(0),
+            0x08 => self.move_to(self.at.saturating_sub(1)),
             b'\t' => {
-                self.move_to((self.at / TAB_STOP + 1) * TAB_STOP);
-                self.fill();
+                let stop = ((self.at / TAB_STOP + 1) * TAB_STOP).min(COLUMNS_KEPT);
+                if self.rewriting {
+                    self.at = stop;
+                    self.fill(style);
+                } else {
+                    self.put_ascii(&[b' '; TAB_STOP][..stop - self.at], style);
+                }
             }
             // The bell, shifts of the character set and padding have nothing to show. Line feeds don't come here.
             0 | BEL | 0x0e | 0x0f | b'\n' => {}
-            other => self.put(char::from(other), style),
+            other => self.put(char::from(other), 1, style),
         }
     }
 
-    fn put(&mut self, c: char, style: Style16) {
-        // Control characters will be spelled out; they begin a cell like any visible character.
-        let columns = c.width().unwrap_or(1);
-        if columns == 0 && self.join(c) {
-            return;
+    /// The text to append to in `style`.
+    fn span(&mut self, style: Style16) -> &mut String {
+        let full = self.spans.len() >= SPANS_PER_LINE;
+        if self.spans.last().is_none_or(|(last, _)| *last != style && !full) {
+            self.spans.push((style, String::new()));
         }
-        let columns = columns.max(1);
-        if self.at + columns > COLUMNS_KEPT {
-            self.at = COLUMNS_KEPT;
-            self.cut += c.len_utf8() as u64;
-            return;
-        }
-        self.fill();
-        self.part_wide(self.at);
-        self.part_wide(self.at + columns);
-        self.set(self.at, Cell::new(c, style));
-        for rest in 1..columns {
-            self.set(self.at + rest, Cell::new(WIDE_REST, style));
-        }
-        self.at += columns;
+        let last = self.spans.len() - 1;
+        &mut self.spans[last].1
     }
 
-    /// Adds a character without a column to the one before; there may be none.
-    fn join(&mut self, c: char) -> bool {
-        let Some(before) = self.cells.get_mut(..self.at.min(COLUMNS_KEPT)) else { return false };
-        let Some(cell) = before.iter_mut().rev().find(|cell| cell.c != WIDE_REST) else { return false };
-        if cell.joined.len() < JOINED_PER_CELL {
-            cell.joined.push(c);
-        } else {
-            self.cut += c.len_utf8() as u64;
+    /// Turns appended text into cells.
+    fn rewrite(&mut self) {
+        if self.rewriting {
+            return;
         }
-        true
+        self.rewriting = true;
+        let at = mem::take(&mut self.at);
+        self.joined = 0;
+        for (style, text) in mem::take(&mut self.spans) {
+            for c in text.chars() {
+                self.put(c, c.len_utf8(), style);
+            }
+        }
+        self.at = at;
+    }
+
+    fn move_to(&mut self, at: usize) {
+        let at = at.min(COLUMNS_KEPT);
+        if at != self.at {
+            self.rewrite();
+            self.at = at;
+        }
+    }
+
+    /// Erases within the line: 0 to its end, 1 from its beginning, 2 all of it.
+    fn erase(&mut self, what: u16) {
+        match what {
+            // Nothing stands behind appended text.
+            0 if !self.rewriting => {}
+            0 => {
+                self.part_wide(self.at);
+                self.cells.truncate(self.at);
+            }
+            1 => {
+                self.rewrite();
+                self.part_wide(self.at + 1);
+                let blank = Cell::new(' ', Style16::default());
+                self.cells.iter_mut().take(self.at + 1).for_each(|cell| *cell = blank.clone());
+            }
+            2 => {
+                self.rewrite();
+                self.cells.clear();
+            }
+            _ => {}
+        }
+        if self.at == 0 && self.cells.is_empty() {
+            // Blank again, as at the beginning; what was too long before counts no more.
+            self.clear();
+        }
+    }
+
+    /// Adds a character without a column to the one before the cursor.
+    fn join(&mut self, c: char, style: Style16) {
+        self.fill(style);
+        let before = self.cells.get_mut(..self.at).unwrap_or_default();
+        if let Some(cell) = before.iter_mut().rev().find(|cell| cell.c != WIDE_REST) {
+            cell.joined.get_or_insert_default().push(c);
+            self.joined += 1;
+        }
     }
 
     fn set(&mut self, at: usize, cell: Cell) {
@@ -489,9 +585,9 @@ impl Line {
     }
 
     /// Blanks up to the cursor, where it was moved beyond the text.
-    fn fill(&mut self) {
+    fn fill(&mut self, style: Style16) {
         if self.cells.len() < self.at {
-            self.cells.resize(self.at, Cell::blank());
+            self.cells.resize(self.at, Cell::new(' ', style));
         }
     }
 
@@ -501,49 +597,37 @@ impl Line {
             && let Some([left, right]) = self.cells.get_mut(at - 1..=at)
             && right.c == WIDE_REST
         {
-            *left = Cell::blank();
-            *right = Cell::blank();
+            *left = Cell::new(' ', left.style);
+            *right = Cell::new(' ', right.style);
         }
     }
 
-    fn move_to(&mut self, at: usize) {
-        self.at = at.min(COLUMNS_KEPT);
-    }
-
-    /// Erases within the line: 0 to its end, 1 from its beginning, 2 all of it.
-    fn erase(&mut self, what: u16) {
-        match what {
-            0 => {
-                self.part_wide(self.at);
-                self.cells.truncate(self.at);
-            }
-            1 => {
-                self.part_wide(self.at + 1);
-                self.cells.iter_mut().take(self.at + 1).for_each(|cell| *cell = Cell::blank());
-            }
-            2 => self.cells.clear(),
-            _ => {}
-        }
-    }
-
+    /// The line as it looks now.
     fn styled(&self) -> StyledLine {
-        let mut spans: Vec<(Style16, String)> = Vec::new();
-        for cell in self.cells.iter().filter(|cell| cell.c != WIDE_REST) {
-            let full = spans.len() >= SPANS_PER_LINE;
-            let text = match spans.last_mut() {
-                Some((style, text)) if full || *style == cell.style => text,
-                _ => {
-                    spans.push((cell.style, String::new()));
-                    let Some((_, text)) = spans.last_mut() else { continue };
-                    text
-                }
-            };
-            text.push(cell.c);
-            text.extend(&cell.joined);
+        if self.rewriting {
+            let mut appended = Self::default();
+            for cell in self.cells.iter().filter(|cell| cell.c != WIDE_REST) {
+                let text = appended.span(cell.style);
+                text.push(cell.c);
+                text.push_str(cell.joined.as_deref().map_or("", String::as_str));
+            }
+            appended.take()
+        } else {
+            finished(self.spans.clone())
         }
-        StyledLine {
-            spans: spans.into_iter().map(|(style, text)| (visible(style), SafeText::from(text))).collect(),
-        }
+    }
+
+    /// The line as it looks now; the next one begins.
+    fn take(&mut self) -> StyledLine {
+        let line = if self.rewriting { self.styled() } else { finished(mem::take(&mut self.spans)) };
+        self.clear();
+        line
+    }
+}
+
+fn finished(spans: Vec<(Style16, String)>) -> StyledLine {
+    StyledLine {
+        spans: spans.into_iter().map(|(style, text)| (visible(style), SafeText::from(text))).collect(),
     }
 }
 
@@ -558,7 +642,7 @@ struct Screen<'a> {
 impl Perform for Screen<'_> {
     fn print(&mut self, c: char) {
         // Only after a sequence that ended without a word.
-        self.line.put(c, *self.style);
+        self.line.put(c, c.len_utf8(), *self.style);
         self.done = true;
     }
 

@@ -275,11 +275,13 @@ proptest! {
     }
 
     #[test]
-    fn both_ways_to_build_a_line_agree(text in "[ -~é漢✔\u{301}\u{202e}\u{85}]{0,40}") {
-        // An empty colour sequence takes the way through the cells and changes nothing.
-        let direct = plain(format!("{text}\n").as_bytes());
-        let cells = plain(format!("\x1b[m{text}\n").as_bytes());
-        prop_assert_eq!(direct, cells);
+    fn both_ways_to_hold_a_line_agree(text in "[a-z][ -~é漢✔\t\u{301}\u{202e}\u{85}]{0,40}") {
+        // Going back turns the line into cells and changes nothing else.
+        let appended = plain(format!("{text}\n").as_bytes());
+        let cells = plain(format!("x\r{text}\n").as_bytes());
+        let again = plain(format!("{text}\r\x07\n").as_bytes());
+        prop_assert_eq!(&appended, &cells);
+        prop_assert_eq!(&appended, &again);
     }
 
     #[test]
