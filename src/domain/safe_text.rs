@@ -302,8 +302,8 @@ fn is_hidden(c: char) -> bool {
 }
 
 fn is_safe(text: &str) -> bool {
-    // Nearly all that we see is plain ASCII: no decoding, no tables.
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+    // Nearly all that we see is plain ASCII: no decoding, no tables, and no early exit, which lets it be vectorised.
+    if text.bytes().fold(0, |odd, byte| odd | u8::from(!matches!(byte, b' '..=b'~'))) == 0 {
         return true;
     }
     let mut scan = Scan::default();
