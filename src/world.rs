@@ -5,5 +5,6 @@
 //! It must not flatter us: the same contract tests run against it and against real servers.
 
 pub mod clock;
+pub mod cluster;
 pub mod scenario;
 pub mod stage;

@@ -1,0 +1,278 @@
+//! A Kubernetes API server with just enough of a cluster behind it to deploy, switch and roll back two Deployments:
+//! real HTTP on a loopback port, answering kubectl and every other client as the real one would.
+//!
+//! ```text
+//! server     connections, answers that go on (watches, followed logs), faults on request
+//! api        one request -> one answer; write: the verbs that change; validate, patch, fields (who set what), selector, table
+//! state      objects (store) and the agenda: what happens when, in simulated time
+//! controllers, kubelet    what a control plane and its nodes do by themselves
+//! seed       the cluster at the beginning
+//! ```
+//!
+//! What happens depends on the [`Scenario`] and on the [`WorldClock`] alone, not on how often anyone looks. Transport matters
+//! (watch timeouts, bookmarks, late answers) go by real time, as a client's own deadlines do.
+
+mod api;
+mod controllers;
+mod discovery;
+mod fault;
+mod fields;
+mod kubelet;
+mod logs;
+mod object;
+mod patch;
+mod resource;
+mod seed;
+mod selector;
+mod server;
+mod state;
+mod status;
+mod store;
+mod table;
+mod validate;
+mod write;
+
+use std::{collections::BTreeMap, io, sync::Arc};
+
+use serde_json::{Value, json};
+
+pub use self::{
+    fault::{Fault, Misbehaviour},
+    server::Recorded,
+};
+use self::{
+    object::{name, put, string_map},
+    resource::Kind,
+    server::Shared,
+    state::State,
+};
+use super::{
+    clock::WorldClock,
+    scenario::Scenario,
+    stage::{Furniture, SlotState, Stage},
+};
+
+/// The version that the cluster says it is.
+const VERSION: &str = "v1.32.4";
+/// Who everyone is to this cluster.
+const USER: &str = "operator";
+
+/// A running cluster. Dropping it stops it: watches end, the port closes.
+#[derive(Debug)]
+pub struct Cluster {
+    shared: Arc<Shared>,
+    context: String,
+    namespace: String,
+}
+
+/// A change by someone else than us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ForeignEdit {
+    /// The Service selects other pods.
+    Selector(BTreeMap<String, String>),
+    /// A Deployment's container gets another image.
+    Image {
+        /// The Deployment.
+        deployment: String,
+        /// Its new image.
+        image: String,
+    },
+    /// A Deployment gets another number of replicas.
+    Replicas {
+        /// The Deployment.
+        deployment: String,
+        /// Its new number.
+        replicas: u32,
+    },
+}
+
+impl Cluster {
+    /// Starts a cluster on a free loopback port. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When no port can be opened.
+    pub async fn start(furniture: Furniture, scenario: Scenario, clock: WorldClock) -> io::Result<Arc<Self>> {
+        let listener = server::bind().await?;
+        let (context, namespace) = (furniture.context.clone(), furniture.namespace.clone());
+        let state = State::new(furniture, scenario, clock.now_ms());
+        let shared = Arc::new(Shared::new(state, listener.local_addr()?, clock));
+        tokio::spawn(server::listen(Arc::clone(&shared), listener));
+        tokio::spawn(server::play(Arc::clone(&shared)));
+        Ok(Arc::new(Self { shared, context, namespace }))
+    }
+
+    /// `http://127.0.0.1:PORT`
+    pub fn url(&self) -> String {
+        format!("http://{}", self.shared.address)
+    }
+
+    /// A kubeconfig (YAML) whose one context leads here.
+    pub fn kubeconfig(&self) -> String {
+        // JSON strings are YAML strings.
+        let (context, namespace, url) = (json!(self.context), json!(self.namespace), json!(self.url()));
+        format!(
+            "apiVersion: v1\n\
+             kind: Config\n\
+             current-context: {context}\n\
+             clusters:\n\
+             - name: {context}\n  cluster:\n    server: {url}\n\
+             users:\n\
+             - name: {USER}\n  user:\n    token: rehearsal\n\
+             contexts:\n\
+             - name: {context}\n  context:\n    cluster: {context}\n    user: {USER}\n    namespace: {namespace}\n"
+        )
+    }
+
+    // --- for tests ---------------------------------------------------------------------------------------------
+
+    /// Lets requests fail. Faults are tried in the order they were injected.
+    pub fn inject(&self, fault: Fault) {
+        self.shared.faults().push(fault);
+    }
+
+    /// Takes back all faults.
+    pub fn clear_faults(&self) {
+        self.shared.faults().clear();
+    }
+
+    /// The requests so far as (method, path without query), oldest first; the newest few thousand.
+    pub fn requests(&self) -> Vec<(String, String)> {
+        self.recorded().into_iter().map(|request| (request.method, request.path)).collect()
+    }
+
+    /// The same with their queries.
+    pub fn recorded(&self) -> Vec<Recorded> {
+        self.shared.requests().iter().cloned().collect()
+    }
+
+    /// How many requests with this method had `path` in their path.
+    pub fn count(&self, method: &str, path: &str) -> usize {
+        self.shared.requests().iter().filter(|request| request.method == method && request.path.contains(path)).count()
+    }
+
+    /// Ends all watches there are, as a server that restarts does.
+    pub fn close_watches(&self) {
+        self.shared.watch_generation.send_modify(|generation| *generation += 1);
+    }
+
+    /// Forgets all changes so far: whoever watches from before now gets a 410.
+    pub fn expire_history(&self) {
+        self.shared.change(|state| state.store.compact());
+    }
+
+    /// Stops or restarts everything that happens by itself: controllers, kubelets, the scenario. Meanwhile statuses lag behind.
+    pub fn freeze(&self, frozen: bool) {
+        self.shared.change(|state| state.frozen = frozen);
+    }
+
+    /// Forbids a verb on a resource, say `patch` on `services` or `deployments/scale`: reviews say so, requests get 403.
+    pub fn deny(&self, verb: &str, resource: &str) {
+        self.shared.change(|state| state.denied.insert((verb.to_owned(), resource.to_owned())));
+    }
+
+    /// Allows what [`Cluster::deny`] forbade.
+    pub fn allow(&self, verb: &str, resource: &str) {
+        self.shared.change(|state| state.denied.remove(&(verb.to_owned(), resource.to_owned())));
+    }
+
+    /// Changes something as the field manager `manager`. Says whether there was such an object.
+    pub fn foreign_edit(&self, manager: &str, edit: &ForeignEdit) -> bool {
+        let change = |object: &mut Value| match edit {
+            ForeignEdit::Selector(selector) => put(object, "/spec/selector", json!(selector)),
+            ForeignEdit::Image { image, .. } => {
+                if let Some(container) = object.pointer_mut("/spec/template/spec/containers/0") {
+                    container["image"] = json!(image);
+                }
+            }
+            ForeignEdit::Replicas { replicas, .. } => put(object, "/spec/replicas", *replicas),
+        };
+        self.shared.change(|state| {
+            let key = match edit {
+                ForeignEdit::Selector(_) => state.key(Kind::Service, &state.furniture.service),
+                ForeignEdit::Image { deployment, .. } | ForeignEdit::Replicas { deployment, .. } => {
+                    state.key(Kind::Deployment, deployment)
+                }
+            };
+            let Some(mut object) = state.store.get(&key).map(|object| Value::clone(object)) else { return false };
+            change(&mut object);
+            state.write(key.kind, object, manager, None);
+            true
+        })
+    }
+
+    /// The Service's selector.
+    pub fn selector(&self) -> BTreeMap<String, String> {
+        let state = self.shared.state();
+        let service = state.store.get(&state.key(Kind::Service, &state.furniture.service));
+        service.map(|service| string_map(service, "/spec/selector")).unwrap_or_default()
+    }
+
+    /// An object by its plural, say `deployments`, and its name, in the furniture's namespace.
+    pub fn object(&self, plural: &str, name: &str) -> Option<Value> {
+        let kind = resource::RESOURCES.iter().find(|resource| resource.plural == plural)?.kind;
+        let state = self.shared.state();
+        state.store.get(&state.key(kind, name)).map(|object| Value::clone(object))
+    }
+
+    /// Names of a Deployment's pods that are not on their way out.
+    pub fn pods(&self, deployment: &str) -> Vec<String> {
+        self.shared.state().pods_of(deployment).iter().map(|pod| name(pod).to_owned()).collect()
+    }
+
+    /// Begins a pod's graceful end. Says whether there was such a pod.
+    pub fn delete_pod(&self, pod: &str) -> bool {
+        self.shared.change(|state| {
+            let key = state.key(Kind::Pod, pod);
+            state.terminate(&key, None).is_some()
+        })
+    }
+
+    /// Lets a pod's container exit with code 1: at once back the first time, a crash loop soon after. Says whether there was
+    /// such a pod.
+    pub fn crash_pod(&self, pod: &str) -> bool {
+        self.shared.change(|state| {
+            let key = state.key(Kind::Pod, pod);
+            let Some(pod) = state.store.get(&key).map(|pod| Value::clone(pod)) else { return false };
+            state.crash(&pod, 1);
+            true
+        })
+    }
+
+    /// Gives a Deployment a HorizontalPodAutoscaler, of which only the object is simulated.
+    pub fn add_autoscaler(&self, deployment: &str, minimum: u32, maximum: u32) {
+        self.shared.change(|state| {
+            let object = json!({
+                "metadata": {"name": deployment, "namespace": state.namespace()},
+                "spec": {
+                    "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": deployment},
+                    "minReplicas": minimum,
+                    "maxReplicas": maximum,
+                },
+                "status": {"currentReplicas": minimum, "desiredReplicas": minimum},
+            });
+            state.create(Kind::HorizontalPodAutoscaler, object, "kubectl-autoscale", state.now);
+        });
+    }
+}
+
+impl Stage for Cluster {
+    fn slots(&self) -> Vec<SlotState> {
+        self.shared.state().slots()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.shared.stop.send_replace(true);
+    }
+}
+
+/// An image's repository and tag. The tag is empty where there is none; a digest counts as no part of either.
+fn image_parts(image: &str) -> (&str, &str) {
+    let plain = image.split('@').next().unwrap_or_default();
+    match plain.rsplit_once(':') {
+        // A colon before the last slash belongs to a port.
+        Some((repository, tag)) if !tag.contains('/') => (repository, tag),
+        _ => (plain, ""),
+    }
+}

@@ -1,0 +1,438 @@
+//! The life of a pod: scheduled, image pulled, started, ready; crashing and coming back; going away.
+//!
+//! ```text
+//! created -> scheduled -> accepted -> pulling -> started -> ready
+//!                                        |          \-> crashed -> (back off) -> started
+//!                                        \-> pull failed -> back off -> pulling
+//! terminating -> gone
+//! ```
+
+use serde_json::{Value, json};
+
+use super::{
+    object::{between, condition, digest, find_condition, int, list, name, put, rfc3339, terminating, text, uid_of},
+    resource::Kind,
+    seed::NODES,
+    state::{Due, State},
+    store::Key,
+};
+use crate::world::scenario::Scenario;
+
+const KUBELET: &str = "kubelet";
+/// The longest pause between two tries to start or to pull, milliseconds.
+const LONGEST_BACK_OFF_MS: i64 = 300_000;
+
+/// What the kubelet remembers of a pod.
+#[derive(Debug, Default)]
+pub(super) struct Life {
+    namespace: String,
+    name: String,
+    /// Crashes in a row, and when the last one was.
+    crashes: u32,
+    last_crash: i64,
+    failed_pulls: u32,
+    /// Raised by a crash or a deletion, so that steps planned before no longer happen.
+    epoch: u32,
+}
+
+/// What happens to a pod next; the number is the [`Life::epoch`] in which it was planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum PodStep {
+    Schedule(u32),
+    Accept(u32),
+    Pull(u32),
+    PullFails(u32),
+    BackOffPull(u32),
+    Start(u32),
+    NotYetReady(u32),
+    Ready(u32),
+    Restart(u32),
+    Gone,
+}
+
+impl PodStep {
+    fn epoch(self) -> Option<u32> {
+        match self {
+            Self::Schedule(epoch)
+            | Self::Accept(epoch)
+            | Self::Pull(epoch)
+            | Self::PullFails(epoch)
+            | Self::BackOffPull(epoch)
+            | Self::Start(epoch)
+            | Self::NotYetReady(epoch)
+            | Self::Ready(epoch)
+            | Self::Restart(epoch) => Some(epoch),
+            Self::Gone => None,
+        }
+    }
+}
+
+impl State {
+    /// Plans the life of a pod that was just stored.
+    pub(super) fn begin_life(&mut self, pod: &Value) {
+        let uid = uid_of(pod).to_owned();
+        let life = Life {
+            namespace: text(pod, "/metadata/namespace").to_owned(),
+            name: name(pod).to_owned(),
+            ..Life::default()
+        };
+        self.lives.insert(uid.clone(), life);
+        if text(pod, "/status/phase") == "Running" {
+            return;
+        }
+        let delay = between(&format!("schedule{uid}"), (100, 400));
+        self.at(self.now + delay, Due::Pod(uid, PodStep::Schedule(0)));
+    }
+
+    /// Plays one step in the life of the pod with this uid, if it still is of its time.
+    pub(super) fn pod_step(&mut self, uid: &str, step: PodStep) {
+        let Some(life) = self.lives.get(uid) else { return };
+        if step.epoch().is_some_and(|epoch| epoch != life.epoch) {
+            return;
+        }
+        let key = Key::new(Kind::Pod, &life.namespace, &life.name);
+        let epoch = life.epoch;
+        let Some(pod) = self.store.get(&key).map(|pod| Value::clone(pod)) else { return };
+        match step {
+            PodStep::Gone => {
+                self.store.remove(&key);
+            }
+            _ if terminating(&pod) => {}
+            PodStep::Schedule(_) => self.schedule(pod, epoch),
+            PodStep::Accept(_) => self.accept(pod, epoch),
+            PodStep::Pull(_) => self.pull(&pod, epoch),
+            PodStep::PullFails(_) => self.pull_fails(pod, epoch),
+            PodStep::BackOffPull(_) => self.back_off_pull(pod, epoch),
+            PodStep::Start(_) => self.start(pod, epoch, false),
+            PodStep::NotYetReady(_) => {
+                let ip = text(&pod, "/status/podIP").to_owned();
+                let message = format!(
+                    "Readiness probe failed: Get \"http://{ip}:8080/health\": dial tcp {ip}:8080: connect: connection refused"
+                );
+                self.event(&pod, true, "Unhealthy", &message, KUBELET);
+            }
+            PodStep::Ready(_) => self.become_ready(pod),
+            PodStep::Restart(_) => self.start(pod, epoch, true),
+        }
+    }
+
+    fn plan(&mut self, pod: &Value, range: (i64, i64), step: PodStep) {
+        let uid = uid_of(pod).to_owned();
+        let delay = between(&format!("{step:?}{uid}"), range);
+        self.at(self.now + delay, Due::Pod(uid, step));
+    }
+
+    fn schedule(&mut self, mut pod: Value, epoch: u32) {
+        let node = self.emptier_node();
+        put(&mut pod, "/spec/nodeName", node.as_str());
+        self.set_condition(&mut pod, "PodScheduled", true, None);
+        self.write(Kind::Pod, pod.clone(), "kube-scheduler", None);
+        let message = format!("Successfully assigned {}/{} to {node}", text(&pod, "/metadata/namespace"), name(&pod));
+        self.event(&pod, false, "Scheduled", &message, "default-scheduler");
+        self.plan(&pod, (150, 400), PodStep::Accept(epoch));
+    }
+
+    fn emptier_node(&self) -> String {
+        let mut counts = NODES.map(|node| (0_usize, node));
+        for (_, pod) in self.store.list(Kind::Pod, None) {
+            for count in &mut counts {
+                count.0 += usize::from(text(pod, "/spec/nodeName") == count.1);
+            }
+        }
+        counts.into_iter().min().map_or(NODES[0], |(_, node)| node).to_owned()
+    }
+
+    fn accept(&mut self, mut pod: Value, epoch: u32) {
+        let node_address = host_ip(text(&pod, "/spec/nodeName"));
+        put(&mut pod, "/status/hostIP", node_address);
+        put(&mut pod, "/status/startTime", rfc3339(self.now));
+        self.set_condition(&mut pod, "Initialized", true, None);
+        let names = container_names(&pod);
+        self.set_condition(&mut pod, "Ready", false, Some(&names));
+        self.set_condition(&mut pod, "ContainersReady", false, Some(&names));
+        set_container_states(&mut pod, &json!({"waiting": {"reason": "ContainerCreating"}}), false);
+        self.write(Kind::Pod, pod.clone(), KUBELET, Some("status"));
+        self.plan(&pod, (1_000, 2_000), PodStep::Pull(epoch));
+    }
+
+    fn pull(&mut self, pod: &Value, epoch: u32) {
+        let image = text(pod, "/spec/containers/0/image").to_owned();
+        let node = text(pod, "/spec/nodeName").to_owned();
+        let present = image == self.furniture.image || self.pulled.contains(&(node, image.clone()));
+        if present {
+            let message = format!("Container image \"{image}\" already present on machine");
+            self.event(pod, false, "Pulled", &message, KUBELET);
+            self.plan(pod, (400, 900), PodStep::Start(epoch));
+            return;
+        }
+        self.event(pod, false, "Pulling", &format!("Pulling image \"{image}\""), KUBELET);
+        if self.scenario == Scenario::ImagePullError {
+            self.plan(pod, (1_500, 3_000), PodStep::PullFails(epoch));
+        } else {
+            self.plan(pod, self.pull_range(), PodStep::Start(epoch));
+        }
+    }
+
+    fn pull_range(&self) -> (i64, i64) {
+        if self.scenario == Scenario::SlowRollout { (18_000, 24_000) } else { (4_000, 6_000) }
+    }
+
+    fn pull_fails(&mut self, mut pod: Value, epoch: u32) {
+        let image = text(&pod, "/spec/containers/0/image").to_owned();
+        let why = format!(
+            "rpc error: code = NotFound desc = failed to pull and unpack image \"{image}\": failed to resolve reference \"{image}\": {image}: not found"
+        );
+        self.event(&pod, true, "Failed", &format!("Failed to pull image \"{image}\": {why}"), KUBELET);
+        self.event(&pod, true, "Failed", "Error: ErrImagePull", KUBELET);
+        set_container_states(&mut pod, &json!({"waiting": {"reason": "ErrImagePull", "message": why}}), false);
+        self.write(Kind::Pod, pod.clone(), KUBELET, Some("status"));
+        self.plan(&pod, (8_000, 12_000), PodStep::BackOffPull(epoch));
+    }
+
+    fn back_off_pull(&mut self, mut pod: Value, epoch: u32) {
+        let image = text(&pod, "/spec/containers/0/image").to_owned();
+        let message = format!("Back-off pulling image \"{image}\"");
+        // A kubelet reports the waiting itself as Normal and the error that it stands for as Warning.
+        self.event(&pod, false, "BackOff", &message, KUBELET);
+        self.event(&pod, true, "Failed", "Error: ImagePullBackOff", KUBELET);
+        set_container_states(&mut pod, &json!({"waiting": {"reason": "ImagePullBackOff", "message": message}}), false);
+        self.write(Kind::Pod, pod.clone(), KUBELET, Some("status"));
+        let Some(life) = self.lives.get_mut(uid_of(&pod)) else { return };
+        life.failed_pulls += 1;
+        let wait = back_off(life.failed_pulls);
+        self.plan(&pod, (wait, wait + 2_000), PodStep::Pull(epoch));
+    }
+
+    fn start(&mut self, mut pod: Value, epoch: u32, again: bool) {
+        let image = text(&pod, "/spec/containers/0/image").to_owned();
+        let node = text(&pod, "/spec/nodeName").to_owned();
+        if !again && image != self.furniture.image && self.pulled.insert((node, image.clone())) {
+            let took = between(&format!("pull{}", uid_of(&pod)), self.pull_range());
+            let took = format!("{}.{:03}s", took / 1000, took % 1000);
+            let message = format!(
+                "Successfully pulled image \"{image}\" in {took} ({took} including waiting). Image size: 187234123 bytes."
+            );
+            self.event(&pod, false, "Pulled", &message, KUBELET);
+        } else if again {
+            let message = format!("Container image \"{image}\" already present on machine");
+            self.event(&pod, false, "Pulled", &message, KUBELET);
+        }
+        for container in container_names(&pod) {
+            self.event(&pod, false, "Created", &format!("Created container: {container}"), KUBELET);
+            self.event(&pod, false, "Started", &format!("Started container {container}"), KUBELET);
+        }
+        put(&mut pod, "/status/phase", "Running");
+        if text(&pod, "/status/podIP").is_empty() {
+            let ip = pod_ip(&pod);
+            put(&mut pod, "/status/podIPs", json!([{"ip": ip}]));
+            put(&mut pod, "/status/podIP", ip);
+        }
+        if again {
+            for status in container_statuses(&mut pod) {
+                let count = int(status, "/restartCount") + 1;
+                put(status, "/restartCount", count);
+            }
+        }
+        self.set_condition(&mut pod, "PodReadyToStartContainers", true, None);
+        set_container_states(&mut pod, &json!({"running": {"startedAt": rfc3339(self.now)}}), true);
+        self.write(Kind::Pod, pod.clone(), KUBELET, Some("status"));
+        let slow = self.scenario == Scenario::SlowRollout && image != self.furniture.image;
+        if slow {
+            for range in [(9_000, 10_000), (19_000, 20_000), (29_000, 30_000)] {
+                self.plan(&pod, range, PodStep::NotYetReady(epoch));
+            }
+        }
+        self.plan(&pod, if slow { (38_000, 44_000) } else { (6_000, 8_000) }, PodStep::Ready(epoch));
+    }
+
+    fn become_ready(&mut self, mut pod: Value) {
+        for status in container_statuses(&mut pod) {
+            put(status, "/ready", true);
+        }
+        self.set_condition(&mut pod, "Ready", true, None);
+        self.set_condition(&mut pod, "ContainersReady", true, None);
+        self.write(Kind::Pod, pod, KUBELET, Some("status"));
+    }
+
+    /// Lets a running pod's containers exit with `code`. The first time in ten minutes they come back at once, after
+    /// that with growing pauses.
+    pub(super) fn crash(&mut self, pod: &Value, code: i64) {
+        let mut pod = pod.clone();
+        let Some(life) = self.lives.get_mut(uid_of(&pod)) else { return };
+        if self.now - life.last_crash > 600_000 {
+            life.crashes = 0;
+        }
+        life.crashes += 1;
+        life.last_crash = self.now;
+        life.epoch += 1;
+        let (crashes, epoch) = (life.crashes, life.epoch);
+        let started = text(&pod, "/status/containerStatuses/0/state/running/startedAt").to_owned();
+        let terminated = json!({"terminated": {
+            "exitCode": code, "reason": if code == 137 { "OOMKilled" } else { "Error" },
+            "startedAt": started, "finishedAt": rfc3339(self.now), "containerID": container_id(&pod),
+        }});
+        for status in container_statuses(&mut pod) {
+            put(status, "/lastState", terminated.clone());
+        }
+        let names = container_names(&pod);
+        self.set_condition(&mut pod, "Ready", false, Some(&names));
+        self.set_condition(&mut pod, "ContainersReady", false, Some(&names));
+        if crashes < 2 {
+            set_container_states(&mut pod, &terminated, false);
+            self.write(Kind::Pod, pod.clone(), KUBELET, Some("status"));
+            self.plan(&pod, (800, 1_500), PodStep::Restart(epoch));
+            return;
+        }
+        let wait = back_off(crashes - 1);
+        let message = format!(
+            "back-off {}s restarting failed container={} pod={}_{}({})",
+            wait / 1000,
+            names.join(","),
+            name(&pod),
+            text(&pod, "/metadata/namespace"),
+            uid_of(&pod),
+        );
+        let waiting = json!({"waiting": {"reason": "CrashLoopBackOff", "message": message}});
+        set_container_states(&mut pod, &waiting, false);
+        self.write(Kind::Pod, pod.clone(), KUBELET, Some("status"));
+        self.event(&pod, true, "BackOff", &message.replacen("back-off", "Back-off", 1), KUBELET);
+        self.plan(&pod, (wait, wait), PodStep::Restart(epoch));
+    }
+
+    /// Begins a pod's end, or ends it at once: where it never reached a node, or with a `grace` of zero seconds.
+    /// Gives back its last state.
+    pub(super) fn terminate(&mut self, key: &Key, grace: Option<i64>) -> Option<std::sync::Arc<Value>> {
+        let pod = self.store.get(key).map(|pod| Value::clone(pod))?;
+        let grace = grace.unwrap_or_else(|| match int(&pod, "/spec/terminationGracePeriodSeconds") {
+            0 => 30,
+            seconds => seconds,
+        });
+        if grace == 0 || text(&pod, "/spec/nodeName").is_empty() {
+            return self.store.remove(key);
+        }
+        if terminating(&pod) {
+            return self.store.get(key).cloned();
+        }
+        let mut last = pod.clone();
+        put(&mut last, "/metadata/deletionTimestamp", rfc3339(self.now + grace * 1000));
+        put(&mut last, "/metadata/deletionGracePeriodSeconds", grace);
+        let stored = self.store.put(Kind::Pod, last);
+        for container in container_names(&pod) {
+            self.event(&pod, false, "Killing", &format!("Stopping container {container}"), KUBELET);
+        }
+        if let Some(life) = self.lives.get_mut(uid_of(&pod)) {
+            life.epoch += 1;
+        }
+        self.plan(&pod, (2_000, 5_000.min(grace * 1000).max(2_000)), PodStep::Gone);
+        Some(stored)
+    }
+
+    /// A pod as it looks when it has been serving since `started`.
+    pub(super) fn pod_in_service(&self, mut pod: Value, started: i64) -> Value {
+        let at = rfc3339(started);
+        // By name: the next pod would go to the other node.
+        let node = NODES[usize::try_from(digest(name(&pod)) % 2).unwrap_or(0)];
+        put(&mut pod, "/spec/nodeName", node);
+        put(&mut pod, "/status/phase", "Running");
+        put(&mut pod, "/status/hostIP", host_ip(node));
+        put(&mut pod, "/status/startTime", rfc3339(started - 13_000));
+        let ip = pod_ip(&pod);
+        put(&mut pod, "/status/podIPs", json!([{"ip": ip}]));
+        put(&mut pod, "/status/podIP", ip);
+        let conditions: Vec<_> = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"]
+            .iter()
+            .map(|kind| json!({"type": kind, "status": "True", "lastProbeTime": null, "lastTransitionTime": at}))
+            .collect();
+        put(&mut pod, "/status/conditions", conditions);
+        set_container_states(&mut pod, &json!({"running": {"startedAt": at}}), true);
+        for status in container_statuses(&mut pod) {
+            put(status, "/ready", true);
+        }
+        pod
+    }
+
+    fn set_condition(&self, pod: &mut Value, kind: &str, holds: bool, unready: Option<&[String]>) {
+        let status = if holds { "True" } else { "False" };
+        if condition(pod, kind) == status {
+            return;
+        }
+        let mut fresh =
+            json!({"type": kind, "status": status, "lastProbeTime": null, "lastTransitionTime": rfc3339(self.now)});
+        if let Some(names) = unready {
+            fresh["reason"] = json!("ContainersNotReady");
+            fresh["message"] = json!(format!("containers with unready status: [{}]", names.join(" ")));
+        }
+        let mut conditions = list(pod, "/status/conditions").to_vec();
+        match conditions.iter_mut().find(|condition| text(condition, "/type") == kind) {
+            Some(condition) => *condition = fresh,
+            None => conditions.push(fresh),
+        }
+        put(pod, "/status/conditions", conditions);
+    }
+}
+
+/// When a ready pod became ready.
+pub(super) fn ready_since(pod: &Value) -> Option<i64> {
+    let ready = find_condition(pod, "Ready").filter(|ready| text(ready, "/status") == "True")?;
+    super::object::parse_time(text(ready, "/lastTransitionTime"))
+}
+
+fn back_off(tries: u32) -> i64 {
+    (10_000_i64 << tries.saturating_sub(1).min(10)).min(LONGEST_BACK_OFF_MS)
+}
+
+fn host_ip(node: &str) -> String {
+    format!("10.0.0.{}", 11 + NODES.iter().position(|name| *name == node).unwrap_or(0))
+}
+
+fn pod_ip(pod: &Value) -> String {
+    let node = NODES.iter().position(|node| *node == text(pod, "/spec/nodeName")).unwrap_or(0);
+    let number = digest(name(pod));
+    format!("10.244.{}.{}", 2 * (number >> 8) % 100 + node as u64, 2 + number % 250)
+}
+
+fn container_names(pod: &Value) -> Vec<String> {
+    list(pod, "/spec/containers").iter().map(|container| text(container, "/name").to_owned()).collect()
+}
+
+/// The containers' runtime id: a new one for every start.
+fn container_id(pod: &Value) -> String {
+    let starts = int(pod, "/status/containerStatuses/0/restartCount");
+    let seed = format!("{}{starts}", uid_of(pod));
+    format!("containerd://{:016x}{:016x}", digest(&seed), digest(&format!("{seed}-")))
+}
+
+fn container_statuses(pod: &mut Value) -> impl Iterator<Item = &mut Value> {
+    pod.pointer_mut("/status/containerStatuses").and_then(Value::as_array_mut).into_iter().flatten()
+}
+
+/// Sets every container's state and clears `ready`.
+fn set_container_states(pod: &mut Value, state: &Value, started: bool) {
+    let id = container_id(pod);
+    let statuses: Vec<Value> = list(pod, "/spec/containers")
+        .iter()
+        .map(|container| {
+            let before = list(pod, "/status/containerStatuses")
+                .iter()
+                .find(|status| text(status, "/name") == text(container, "/name"));
+            let image = text(container, "/image");
+            let mut status = json!({
+                "name": text(container, "/name"),
+                "state": state,
+                "lastState": before.map_or_else(|| json!({}), |before| before["lastState"].clone()),
+                "ready": false,
+                "restartCount": before.map_or(0, |before| int(before, "/restartCount")),
+                "image": image,
+                "imageID": "",
+                "started": started,
+            });
+            if started {
+                let repository = super::image_parts(image).0;
+                status["imageID"] = json!(format!("{repository}@sha256:{:016x}{:016x}", digest(image), digest(repository)));
+                status["containerID"] = json!(id);
+            }
+            status
+        })
+        .collect();
+    put(pod, "/status/containerStatuses", statuses);
+}

@@ -1,0 +1,236 @@
+//! What the application's containers print.
+//!
+//! Lines are worked out from the second they belong to, never stored: the last hundred lines of a pod that has run for a
+//! week cost no more than those of a new one.
+
+use serde_json::Value;
+
+use super::{
+    object::{digest, labels, list, parse_time, rfc3339_fraction, selects, text},
+    state::{State, Traffic},
+    status::ApiError,
+};
+
+/// Lines that a node keeps of one container: older ones are rotated away.
+const KEPT_LINES: usize = 10_000;
+const SECOND_MS: i64 = 1000;
+
+/// One line and when it was printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line {
+    /// Simulated milliseconds since the epoch.
+    pub(super) at: i64,
+    pub(super) text: String,
+}
+
+/// Which lines are asked for.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Wanted {
+    /// At most so many, the newest.
+    pub(super) tail: Option<usize>,
+    /// None before this.
+    pub(super) since: Option<i64>,
+    /// Of the container that ran before the last restart.
+    pub(super) previous: bool,
+}
+
+/// One container's output as far as it is decided by now.
+#[derive(Debug)]
+pub(super) struct ContainerLog {
+    seed: String,
+    version: String,
+    /// When the container started.
+    pub(super) started: i64,
+    /// When it ended, where it did.
+    pub(super) ended: Option<i64>,
+    slot: Option<String>,
+    traffic: Vec<Traffic>,
+    /// From when on payments fail.
+    failing_from: Option<i64>,
+}
+
+impl State {
+    /// The log of a pod's container; the error a real server has where there is none.
+    pub(super) fn log_of(&self, pod: &Value, container: &str, previous: bool) -> Result<ContainerLog, ApiError> {
+        let pod_name = text(pod, "/metadata/name");
+        let names: Vec<&str> =
+            list(pod, "/spec/containers").iter().map(|container| text(container, "/name")).collect();
+        let container = match (container, names.as_slice()) {
+            ("", [only]) => *only,
+            ("", _) => {
+                return Err(ApiError::bad_request(format!(
+                    "a container name must be specified for pod {pod_name}, choose one of: {names:?}"
+                )));
+            }
+            (asked, _) if names.contains(&asked) => asked,
+            (asked, _) => {
+                return Err(ApiError::bad_request(format!("container {asked} is not valid for pod {pod_name}")));
+            }
+        };
+        let status = list(pod, "/status/containerStatuses").iter().find(|status| text(status, "/name") == container);
+        let time = |pointer: &str| status.and_then(|status| parse_time(text(status, pointer)));
+        let (started, ended) = if previous {
+            let Some(ended) = time("/lastState/terminated/finishedAt") else {
+                return Err(ApiError::bad_request(format!(
+                    "previous terminated container \"{container}\" in pod \"{pod_name}\" not found"
+                )));
+            };
+            (time("/lastState/terminated/startedAt").unwrap_or(ended), Some(ended))
+        } else if let Some(started) = time("/state/running/startedAt") {
+            (started, None)
+        } else if let Some(ended) = time("/lastState/terminated/finishedAt") {
+            // Between two starts the last output is still there.
+            (time("/lastState/terminated/startedAt").unwrap_or(ended), Some(ended))
+        } else {
+            let reason = status.map_or("", |status| text(status, "/state/waiting/reason"));
+            let why = match reason {
+                "ErrImagePull" | "ImagePullBackOff" => "trying and failing to pull image",
+                "" => "PodInitializing",
+                reason => reason,
+            };
+            return Err(ApiError::bad_request(format!(
+                "container \"{container}\" in pod \"{pod_name}\" is waiting to start: {why}"
+            )));
+        };
+        let labels = labels(pod);
+        let image = text(pod, "/spec/containers/0/image");
+        let slot = self.furniture.slots.iter().find(|(_, slot)| selects(&slot.selector, &labels)).map(|(name, _)| name);
+        let failing_from = slot
+            .filter(|_| image != self.furniture.image)
+            .and_then(|slot| self.live_since(slot))
+            .and_then(|since| Some(since + self.failing_after()?));
+        Ok(ContainerLog {
+            seed: format!("{pod_name}/{container}"),
+            version: super::image_parts(image).1.to_owned(),
+            started,
+            ended,
+            slot: slot.cloned(),
+            traffic: self.traffic.clone(),
+            failing_from,
+        })
+    }
+}
+
+impl ContainerLog {
+    /// The lines up to `now`, oldest first.
+    pub(super) fn lines(&self, wanted: Wanted, now: i64) -> Vec<Line> {
+        let until = self.ended.unwrap_or(now).min(now);
+        let from = wanted.since.unwrap_or(i64::MIN).max(self.started);
+        let most = wanted.tail.unwrap_or(KEPT_LINES).min(KEPT_LINES);
+        let mut newest_first = Vec::new();
+        let mut second = (until - self.started) / SECOND_MS;
+        while second >= 0 && newest_first.len() < most && self.started + (second + 1) * SECOND_MS > from {
+            let lines = self.second(second);
+            newest_first.extend(lines.into_iter().rev().filter(|line| line.at >= from && line.at <= until));
+            second -= 1;
+        }
+        newest_first.truncate(most);
+        newest_first.reverse();
+        newest_first
+    }
+
+    /// The lines of the container's n-th second.
+    fn second(&self, second: i64) -> Vec<Line> {
+        let start = self.started + second * SECOND_MS;
+        let chance = digest(&format!("{}{second}", self.seed));
+        let at = start + i64::try_from(chance % 700).unwrap_or(0);
+        let version = &self.version;
+        let mut lines = Vec::new();
+        let mut say = |at: i64, level: &str, what: String| {
+            lines.push(Line { at, text: format!("{} {level} {what}", rfc3339_fraction(at, 3)) });
+        };
+        match second {
+            0 => say(start + 40, "INFO", format!("payment-system-backend starting version={version}")),
+            1 => say(start + 210, "INFO", "connected to database pool=10".to_owned()),
+            2 => say(start + 380, "INFO", "listening on 0.0.0.0:8080".to_owned()),
+            _ => {}
+        }
+        let crash = self.ended.is_some_and(|ended| ended < start + SECOND_MS);
+        if crash {
+            say(self.ended.unwrap_or(at), "FATAL", "unhandled exception: connection pool exhausted, exiting with code 1".to_owned());
+        } else if self.live_at(at) && second > 2 {
+            if self.failing_from.is_some_and(|from| at >= from) && chance.is_multiple_of(9) {
+                let order = chance % 90_000 + 10_000;
+                say(at, "ERROR", format!("payment gateway timeout after 3000ms order={order} version={version}"));
+                say(at + 4, "INFO", format!("POST /payments 504 3004ms version={version}"));
+            } else {
+                let (method, path) = match chance % 5 {
+                    0 => ("POST", "/payments"),
+                    1 => ("GET", "/payments/history"),
+                    _ => ("GET", "/payments"),
+                };
+                say(at, "INFO", format!("{method} {path} 200 {}ms version={version}", 8 + chance % 31));
+            }
+        }
+        if second > 2 && second % 10 == 0 && !crash {
+            say(start + 900, "INFO", format!("GET /health 200 1ms version={version}"));
+        }
+        lines
+    }
+
+    fn live_at(&self, at: i64) -> bool {
+        let then = self.traffic.iter().rev().find(|change| change.since <= at);
+        then.is_some_and(|then| self.slot.as_ref().is_some_and(|slot| then.live.contains(slot)))
+    }
+}
+
+impl Line {
+    /// The line as it is sent, with its end.
+    pub(super) fn spell(&self, timestamps: bool) -> String {
+        if timestamps {
+            format!("{} {}\n", rfc3339_fraction(self.at, 9), self.text)
+        } else {
+            format!("{}\n", self.text)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(live: bool) -> ContainerLog {
+        let slots = if live { ["blue".to_owned()].into() } else { [].into() };
+        ContainerLog {
+            seed: "pod".into(),
+            version: "v1.5.0".into(),
+            started: 1_000_000,
+            ended: None,
+            slot: Some("blue".into()),
+            traffic: vec![Traffic { since: i64::MIN, live: slots }],
+            failing_from: None,
+        }
+    }
+
+    #[test]
+    fn the_tail_is_the_end_of_the_whole() {
+        let now = 1_000_000 + 600_000;
+        let all = log(true).lines(Wanted::default(), now);
+        assert!(all.is_sorted_by_key(|line| line.at / 1000));
+        assert!(all[0].text.contains("starting version=v1.5.0"));
+        let tail = log(true).lines(Wanted { tail: Some(20), ..Wanted::default() }, now);
+        assert_eq!(tail, all[all.len() - 20..]);
+        let since = now - 30_000;
+        let recent = log(true).lines(Wanted { since: Some(since), ..Wanted::default() }, now);
+        assert_eq!(recent, all.iter().filter(|line| line.at >= since).cloned().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn only_the_live_slot_has_requests() {
+        let now = 1_000_000 + 600_000;
+        let text = |live| log(live).lines(Wanted::default(), now).into_iter().map(|line| line.text).collect::<String>();
+        assert!(text(true).contains("GET /payments 200"));
+        assert!(!text(false).contains("/payments"));
+        assert!(text(false).contains("GET /health 200"));
+    }
+
+    #[test]
+    fn failing_shows_in_the_log() {
+        let mut log = log(true);
+        log.failing_from = Some(1_000_000 + 300_000);
+        let lines = log.lines(Wanted::default(), 1_000_000 + 600_000);
+        let errors: Vec<_> = lines.iter().filter(|line| line.text.contains("ERROR payment gateway timeout")).collect();
+        assert!(errors.len() > 5);
+        assert!(errors.iter().all(|line| line.at >= 1_300_000));
+    }
+}

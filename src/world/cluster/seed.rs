@@ -1,0 +1,239 @@
+//! The cluster as it is when the world begins: two Deployments at the version in production, days old and healthy.
+
+use serde_json::{Value, json};
+
+use super::{
+    controllers::{REVISION, new_pod},
+    object::{put, rfc3339, template_hash, text},
+    resource::Kind,
+    state::State,
+};
+
+const DAY_MS: i64 = 86_400_000;
+const APPLIER: &str = "kubectl-client-side-apply";
+const CONTROLLER: &str = "kube-controller-manager";
+
+/// The names of the nodes.
+pub(super) const NODES: [&str; 2] = ["node-1", "node-2"];
+
+impl State {
+    /// Makes all objects of the beginning.
+    pub(super) fn furnish(&mut self) {
+        let born = self.now - 90 * DAY_MS;
+        for namespace in ["default", "kube-system", &self.namespace()] {
+            let object = json!({
+                "metadata": {"name": namespace, "labels": {"kubernetes.io/metadata.name": namespace}},
+                "spec": {"finalizers": ["kubernetes"]},
+                "status": {"phase": "Active"},
+            });
+            if self.store.get(&super::store::Key::new(Kind::Namespace, "", namespace)).is_none() {
+                self.create(Kind::Namespace, object, "kube-apiserver", born);
+            }
+        }
+        for (at, node) in NODES.into_iter().enumerate() {
+            let object = self.node(node, at);
+            self.create(Kind::Node, object, "kubelet", born);
+        }
+        let config = json!({"metadata": {"name": "kube-root-ca.crt", "namespace": self.namespace()}, "data": {"ca.crt": ""}});
+        self.create(Kind::ConfigMap, config, CONTROLLER, born);
+        let slots: Vec<_> = self.furniture.slots.iter().map(|(name, slot)| (name.clone(), slot.deployment.clone())).collect();
+        for (slot, deployment) in &slots {
+            self.furnish_slot(slot, deployment);
+        }
+        self.furnish_service();
+        self.follow_traffic();
+    }
+
+    fn node(&self, node: &str, at: usize) -> Value {
+        let since = rfc3339(self.now - 90 * DAY_MS);
+        // Room for both colours twice over, however many replicas the story has.
+        let pods = (i64::from(self.furniture.replicas) * 2).max(110);
+        let cpu = (i64::from(self.furniture.replicas)).max(8);
+        let resources = json!({
+            "cpu": cpu.to_string(), "memory": format!("{}Mi", cpu * 2048), "ephemeral-storage": "102350Mi",
+            "pods": pods.to_string(),
+        });
+        let condition = |kind: &str, status: &str, reason: &str, message: &str| {
+            json!({"type": kind, "status": status, "lastHeartbeatTime": rfc3339(self.now), "lastTransitionTime": since,
+                   "reason": reason, "message": message})
+        };
+        json!({
+            "metadata": {"name": node, "labels": {
+                "kubernetes.io/hostname": node, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
+            }},
+            "spec": {"podCIDR": format!("10.244.{at}.0/24")},
+            "status": {
+                "addresses": [
+                    {"type": "InternalIP", "address": format!("10.0.0.{}", 11 + at)},
+                    {"type": "Hostname", "address": node},
+                ],
+                "capacity": resources,
+                "allocatable": resources,
+                "conditions": [
+                    condition("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+                    condition("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+                    condition("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+                    condition("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+                ],
+                "nodeInfo": {
+                    "kubeletVersion": super::VERSION, "osImage": "Debian GNU/Linux 13 (trixie)", "kernelVersion": "6.12.0-amd64",
+                    "containerRuntimeVersion": "containerd://2.0.2", "operatingSystem": "linux", "architecture": "amd64",
+                    "machineID": "", "systemUUID": "", "bootID": "", "kubeProxyVersion": "",
+                },
+            },
+        })
+    }
+
+    fn furnish_slot(&mut self, slot: &str, deployment: &str) {
+        let live = self.furniture.live == slot;
+        let replicas = i64::from(self.furniture.replicas);
+        // The live colour was deployed last week; the idle one is what went before it and was brought level since.
+        let (created, rolled, revision) =
+            (self.now - 60 * DAY_MS, self.now - if live { 7 } else { 6 } * DAY_MS, if live { 4 } else { 3 });
+        let image = self.furniture.image.clone();
+        let template = self.template(slot, deployment, &image);
+        let object = json!({
+            "metadata": {
+                "name": deployment,
+                "namespace": self.namespace(),
+                "labels": template["metadata"]["labels"],
+                "annotations": {REVISION: revision.to_string()},
+                "generation": revision + 2,
+            },
+            "spec": {
+                "replicas": replicas,
+                "selector": {"matchLabels": template["metadata"]["labels"]},
+                "template": template,
+                "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "25%", "maxSurge": "25%"}},
+                "revisionHistoryLimit": 10,
+                "progressDeadlineSeconds": 600,
+            },
+        });
+        let owner = self.create(Kind::Deployment, object, APPLIER, created);
+        let hash = template_hash(&template);
+        let earlier = self.template(slot, deployment, &previous_image(&image));
+        let earlier_hash = template_hash(&earlier);
+        for (template, hash, revision, wanted, at) in [
+            (&earlier, &earlier_hash, revision - 1, 0, rolled - 7 * DAY_MS),
+            (&template, &hash, revision, replicas, rolled),
+        ] {
+            let mut set = super::controllers::new_replica_set(&owner, template, hash, wanted, replicas);
+            put(&mut set, "/metadata/annotations/deployment.kubernetes.io~1revision", revision.to_string());
+            put(&mut set, "/status", json!({
+                "replicas": wanted, "fullyLabeledReplicas": wanted, "readyReplicas": wanted, "availableReplicas": wanted,
+                "observedGeneration": 1,
+            }));
+            if wanted == 0 {
+                put(&mut set, "/status", json!({"replicas": 0, "observedGeneration": 1}));
+            }
+            let set = self.create(Kind::ReplicaSet, set, CONTROLLER, at);
+            for number in 0..wanted {
+                let name = self.fresh_name(&format!("{}-", text(&set, "/metadata/name")));
+                let pod = new_pod(&set, &name);
+                let started = at + 20_000 * (number + 1);
+                let pod = self.pod_in_service(pod, started);
+                self.create(Kind::Pod, pod, CONTROLLER, started - 14_000);
+            }
+        }
+        let at = rfc3339(rolled + 60_000);
+        let mut status = json!({
+            "observedGeneration": revision + 2, "replicas": replicas, "updatedReplicas": replicas,
+            "readyReplicas": replicas, "availableReplicas": replicas,
+        });
+        if replicas == 0 {
+            status = json!({"observedGeneration": revision + 2});
+        }
+        status["conditions"] = json!([
+            {"type": "Available", "status": "True", "lastUpdateTime": at, "lastTransitionTime": rfc3339(created),
+             "reason": "MinimumReplicasAvailable", "message": "Deployment has minimum availability."},
+            {"type": "Progressing", "status": "True", "lastUpdateTime": at, "lastTransitionTime": rfc3339(created),
+             "reason": "NewReplicaSetAvailable",
+             "message": format!("ReplicaSet \"{deployment}-{hash}\" has successfully progressed.")},
+        ]);
+        let mut object = Value::clone(&owner);
+        put(&mut object, "/status", status);
+        self.write(Kind::Deployment, object, CONTROLLER, Some("status"));
+    }
+
+    /// The pod template of a slot, without the hash.
+    fn template(&self, slot: &str, deployment: &str, image: &str) -> Value {
+        let mut labels = json!({"app": deployment});
+        for (key, value) in self.furniture.slots.get(slot).into_iter().flat_map(|slot| &slot.selector) {
+            labels[key] = json!(value);
+        }
+        json!({
+            "metadata": {"creationTimestamp": null, "labels": labels},
+            "spec": {
+                "containers": [{
+                    "name": self.furniture.container,
+                    "image": image,
+                    "imagePullPolicy": "IfNotPresent",
+                    "ports": [{"name": "http", "containerPort": 8080, "protocol": "TCP"}],
+                    "env": [{"name": "DEPLOY_COLOUR", "value": slot}],
+                    "resources": {"requests": {"cpu": "250m", "memory": "256Mi"}, "limits": {"memory": "512Mi"}},
+                    "readinessProbe": {
+                        "httpGet": {"path": "/health", "port": "http", "scheme": "HTTP"},
+                        "initialDelaySeconds": 3, "timeoutSeconds": 1, "periodSeconds": 2, "successThreshold": 1,
+                        "failureThreshold": 3,
+                    },
+                    "terminationMessagePath": "/dev/termination-log",
+                    "terminationMessagePolicy": "File",
+                }],
+                "restartPolicy": "Always",
+                "terminationGracePeriodSeconds": 30,
+                "dnsPolicy": "ClusterFirst",
+                "securityContext": {},
+                "schedulerName": "default-scheduler",
+            },
+        })
+    }
+
+    fn furnish_service(&mut self) {
+        let selector = self.furniture.slots.get(&self.furniture.live).map(|slot| slot.selector.clone()).unwrap_or_default();
+        let object = json!({
+            "metadata": {"name": self.furniture.service, "namespace": self.namespace(), "labels": {"app": self.furniture.service}},
+            "spec": {
+                "ports": [{"name": "http", "protocol": "TCP", "port": 80, "targetPort": "http"}],
+                "selector": selector,
+                "clusterIP": "10.96.41.7",
+                "clusterIPs": ["10.96.41.7"],
+                "type": "ClusterIP",
+                "sessionAffinity": "None",
+                "ipFamilies": ["IPv4"],
+                "ipFamilyPolicy": "SingleStack",
+                "internalTrafficPolicy": "Cluster",
+            },
+            "status": {"loadBalancer": {}},
+        });
+        self.create(Kind::Service, object, APPLIER, self.now - 60 * DAY_MS);
+        self.sync_endpoints();
+    }
+}
+
+/// An image before this one, for the history:
+/// the minor version one lower where the tag has one.
+fn previous_image(image: &str) -> String {
+    let (repository, tag) = super::image_parts(image);
+    let mut numbers: Vec<&str> = tag.split('.').collect();
+    let minor = numbers.get(1).and_then(|minor| minor.parse::<u32>().ok());
+    match minor {
+        Some(minor) if minor > 0 => {
+            let lower = (minor - 1).to_string();
+            numbers[1] = &lower;
+            format!("{repository}:{}", numbers.join("."))
+        }
+        _ => format!("{repository}:previous"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::previous_image;
+
+    #[test]
+    fn the_history_has_an_earlier_image() {
+        assert_eq!(previous_image("registry.example.com:5000/a:v1.5.0"), "registry.example.com:5000/a:v1.4.0");
+        assert_eq!(previous_image("a"), "a:previous");
+        assert_eq!(previous_image("a:v2"), "a:previous");
+    }
+}

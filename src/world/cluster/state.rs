@@ -1,0 +1,447 @@
+//! Everything behind the API: objects, what is due to happen, and who gets traffic.
+//!
+//! Time is simulated by an agenda: each entry says what happens when, and [`State::advance`] plays all that is due, each
+//! at its own time. So the story is the same however late or seldom the clock is looked at.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, BinaryHeap},
+    sync::Arc,
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    fields::{Writer, record},
+    kubelet::{Life, PodStep},
+    object::{int, labels, list, name, put, rfc3339, selects, string_map, suffix, terminating, text, uid, uid_of},
+    resource::{Kind, Resource},
+    store::{Key, Store},
+};
+use crate::world::{
+    scenario::Scenario,
+    stage::{FurnishedSlot, Furniture, SlotState},
+};
+
+/// The time from a write to the controllers' reaction, milliseconds.
+const REACTION_MS: i64 = 150;
+/// How long Events are kept, as by a real server.
+const EVENT_LIFE_MS: i64 = 3_600_000;
+
+/// Something that is due to happen.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Due {
+    /// The controllers look at what changed.
+    Controllers,
+    /// The kubelet's next step with the pod of this uid.
+    Pod(String, PodStep),
+    /// A pod of the slot crashes, if the slot is still live since the time given. The count says which crash it is.
+    Wobble { slot: String, since: i64, count: u32 },
+    /// Old Events go.
+    ExpireEvents,
+}
+
+/// From when on which slots had traffic.
+#[derive(Debug, Clone)]
+pub(super) struct Traffic {
+    pub(super) since: i64,
+    pub(super) live: BTreeSet<String>,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) furniture: Furniture,
+    pub(super) scenario: Scenario,
+    pub(super) store: Store,
+    /// The time of what is happening now: simulated milliseconds since the epoch.
+    pub(super) now: i64,
+    agenda: BinaryHeap<Reverse<(i64, u64, Due)>>,
+    entered: u64,
+    controllers_due: bool,
+    /// Times at which the controllers look again.
+    looks: BTreeSet<i64>,
+    /// While true, nothing happens by itself: a test looks at statuses that lag behind.
+    pub(super) frozen: bool,
+    /// The kubelet's memory of each pod, by uid.
+    pub(super) lives: BTreeMap<String, Life>,
+    /// Images that a node holds: (node, image).
+    pub(super) pulled: BTreeSet<(String, String)>,
+    pub(super) traffic: Vec<Traffic>,
+    /// Verbs on resources that are forbidden: `("patch", "services")`.
+    pub(super) denied: BTreeSet<(String, String)>,
+    names: u64,
+}
+
+impl State {
+    pub(super) fn new(furniture: Furniture, scenario: Scenario, now: i64) -> Self {
+        let mut state = Self {
+            furniture,
+            scenario,
+            store: Store::new(48_200),
+            now,
+            agenda: BinaryHeap::new(),
+            entered: 0,
+            controllers_due: false,
+            looks: BTreeSet::new(),
+            frozen: false,
+            lives: BTreeMap::new(),
+            pulled: BTreeSet::new(),
+            traffic: Vec::new(),
+            denied: BTreeSet::new(),
+            names: 0,
+        };
+        state.furnish();
+        state.store.compact();
+        // The controllers find everything as it should be; they only take note.
+        state.notice();
+        state.at(now + EVENT_LIFE_MS / 60, Due::ExpireEvents);
+        state
+    }
+
+    /// Puts something on the agenda.
+    pub(super) fn at(&mut self, when: i64, due: Due) {
+        self.entered += 1;
+        self.agenda.push(Reverse((when, self.entered, due)));
+    }
+
+    /// When the next thing is due.
+    pub(super) fn next_due(&self) -> Option<i64> {
+        if self.frozen { None } else { self.agenda.peek().map(|Reverse((when, ..))| *when) }
+    }
+
+    /// Plays everything that is due by `now`.
+    pub(super) fn advance(&mut self, now: i64) {
+        while let Some(when) = self.next_due().filter(|when| *when <= now) {
+            let Some(Reverse((_, _, due))) = self.agenda.pop() else { break };
+            // An entry may be for a time that the clock has jumped over; time never runs back.
+            self.now = self.now.max(when);
+            self.happen(due);
+            self.notice();
+        }
+        self.now = self.now.max(now);
+    }
+
+    fn happen(&mut self, due: Due) {
+        match due {
+            Due::Controllers => {
+                self.controllers_due = false;
+                self.looks = self.looks.split_off(&(self.now + 1));
+                self.reconcile();
+            }
+            Due::Pod(uid, step) => self.pod_step(&uid, step),
+            Due::Wobble { slot, since, count } => self.wobble(&slot, since, count),
+            Due::ExpireEvents => {
+                let old: Vec<Key> = self
+                    .store
+                    .list(Kind::Event, None)
+                    .filter(|(_, event)| {
+                        let last = super::object::parse_time(text(event, "/lastTimestamp"));
+                        last.is_some_and(|last| last + EVENT_LIFE_MS < self.now)
+                    })
+                    .map(|(key, _)| key.clone())
+                    .collect();
+                for key in old {
+                    self.store.remove(&key);
+                }
+                self.at(self.now + EVENT_LIFE_MS / 60, Due::ExpireEvents);
+            }
+        }
+    }
+
+    /// Reacts to the writes since the last call: wakes the controllers and the kubelet, follows the traffic.
+    pub(super) fn notice(&mut self) {
+        let changes = self.store.take_unseen();
+        let mut wake = false;
+        for change in &changes {
+            match change.key.kind {
+                Kind::Pod => {
+                    wake = true;
+                    if change.before.is_none() {
+                        self.begin_life(&change.object);
+                    } else if change.removed {
+                        self.lives.remove(uid_of(&change.object));
+                    }
+                }
+                Kind::Deployment | Kind::ReplicaSet | Kind::Endpoints => wake = true,
+                Kind::Service => {
+                    wake = true;
+                    self.follow_traffic();
+                }
+                _ => {}
+            }
+        }
+        if wake && !self.controllers_due {
+            self.controllers_due = true;
+            self.at(self.now + REACTION_MS, Due::Controllers);
+        }
+    }
+
+    /// The controllers look again at `when`, whatever happens until then.
+    pub(super) fn look_again(&mut self, when: i64) {
+        if self.looks.insert(when) {
+            self.at(when, Due::Controllers);
+        }
+    }
+
+    // --- objects -----------------------------------------------------------------------------------------------
+
+    pub(super) fn namespace(&self) -> String {
+        self.furniture.namespace.clone()
+    }
+
+    /// The key of an object in the furniture's namespace.
+    pub(super) fn key(&self, kind: Kind, name: &str) -> Key {
+        Key::new(kind, &self.furniture.namespace, name)
+    }
+
+    /// Completes the metadata of a new object and stores it. `created` is its age's beginning.
+    pub(super) fn create(&mut self, kind: Kind, mut object: Value, manager: &str, created: i64) -> Arc<Value> {
+        let resource = Resource::of(kind);
+        let api_version = resource.api_version();
+        put(&mut object, "/apiVersion", api_version.as_str());
+        put(&mut object, "/kind", resource.name);
+        self.complete(&mut object, created);
+        let time = rfc3339(created);
+        let writer =
+            Writer { manager, operation: "Update", api_version: &api_version, subresource: None, time: &time };
+        record(&json!({}), &mut object, &writer, None);
+        self.store.put(kind, object)
+    }
+
+    /// uid, creationTimestamp and, for kinds that have it, generation.
+    pub(super) fn complete(&mut self, object: &mut Value, created: i64) {
+        self.names += 1;
+        let seed = format!("{}/{}/{}", text(object, "/kind"), name(object), self.names);
+        put(object, "/metadata/uid", uid(&seed));
+        put(object, "/metadata/creationTimestamp", rfc3339(created));
+        if matches!(text(object, "/kind"), "Deployment" | "ReplicaSet") && int(object, "/metadata/generation") == 0 {
+            put(object, "/metadata/generation", 1);
+        }
+    }
+
+    /// `prefix` and five letters that no name before had.
+    pub(super) fn fresh_name(&mut self, prefix: &str) -> String {
+        self.names += 1;
+        format!("{prefix}{}", suffix(&format!("{prefix}{}", self.names), 5))
+    }
+
+    /// Stores what one of the control plane's own parts made of an object; does nothing where nothing changed.
+    pub(super) fn write(&mut self, kind: Kind, mut new: Value, manager: &str, subresource: Option<&str>) {
+        let Some(old) = self.store.get(&Key::of(kind, &new)).cloned() else { return };
+        if *old == new {
+            return;
+        }
+        if old.get("spec") != new.get("spec") && matches!(kind, Kind::Deployment | Kind::ReplicaSet) {
+            put(&mut new, "/metadata/generation", int(&old, "/metadata/generation") + 1);
+        }
+        let api_version = Resource::of(kind).api_version();
+        let time = rfc3339(self.now);
+        let writer = Writer { manager, operation: "Update", api_version: &api_version, subresource, time: &time };
+        record(&old, &mut new, &writer, None);
+        self.store.put(kind, new);
+    }
+
+    /// Tells people what happened to `about`. The same thing again raises the count of the Event there is.
+    pub(super) fn event(&mut self, about: &Value, warning: bool, reason: &str, message: &str, reporter: &str) {
+        let namespace = text(about, "/metadata/namespace").to_owned();
+        let (about_uid, now) = (uid_of(about), rfc3339(self.now));
+        let same = self.store.list(Kind::Event, Some(&namespace)).find(|(_, event)| {
+            text(event, "/involvedObject/uid") == about_uid
+                && text(event, "/reason") == reason
+                && text(event, "/message") == message
+        });
+        if let Some(mut event) = same.map(|(_, event)| Value::clone(event)) {
+            let count = int(&event, "/count") + 1;
+            put(&mut event, "/count", count);
+            put(&mut event, "/lastTimestamp", now);
+            self.store.put(Kind::Event, event);
+            return;
+        }
+        let pod = text(about, "/kind") == "Pod";
+        let mut involved = json!({
+            "kind": about["kind"],
+            "namespace": namespace,
+            "name": name(about),
+            "uid": about_uid,
+            "apiVersion": about["apiVersion"],
+            "resourceVersion": about["metadata"]["resourceVersion"],
+        });
+        let mut source = json!({"component": reporter});
+        if pod && reporter == "kubelet" {
+            source["host"] = about["spec"]["nodeName"].clone();
+            if reason != "Killing" || warning {
+                let container = text(about, "/spec/containers/0/name");
+                involved["fieldPath"] = json!(format!("spec.containers{{{container}}}"));
+            }
+        }
+        self.names += 1;
+        let event_name = format!("{}.{:016x}", name(about), super::object::digest(&format!("event{}", self.names)));
+        let event = json!({
+            "metadata": {"name": event_name, "namespace": namespace},
+            "involvedObject": involved,
+            "reason": reason,
+            "message": message,
+            "source": source,
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+            "type": if warning { "Warning" } else { "Normal" },
+            "eventTime": null,
+            "reportingComponent": reporter,
+            "reportingInstance": source["host"].as_str().unwrap_or_default(),
+        });
+        self.create(Kind::Event, event, reporter, self.now);
+    }
+
+    // --- traffic -----------------------------------------------------------------------------------------------
+
+    fn slot_labels(&self, slot: &FurnishedSlot) -> BTreeMap<String, String> {
+        let deployment = self.store.get(&self.key(Kind::Deployment, &slot.deployment));
+        deployment.map_or_else(|| slot.selector.clone(), |object| string_map(object, "/spec/template/metadata/labels"))
+    }
+
+    /// The slots whose pods the Service selects.
+    pub(super) fn live_slots(&self) -> BTreeSet<String> {
+        let Some(service) = self.store.get(&self.key(Kind::Service, &self.furniture.service)) else {
+            return BTreeSet::new();
+        };
+        let selector = string_map(service, "/spec/selector");
+        self.furniture
+            .slots
+            .iter()
+            .filter(|(_, slot)| selects(&selector, &self.slot_labels(slot)))
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
+    /// Writes down that the live slots changed, and lets the scenarios that wait for it begin.
+    pub(super) fn follow_traffic(&mut self) {
+        let live = self.live_slots();
+        if self.traffic.last().is_some_and(|last| last.live == live) {
+            return;
+        }
+        let before = self.traffic.last().map(|last| last.live.clone()).unwrap_or_default();
+        // At its beginning the world has been like this for long.
+        let since = if self.traffic.is_empty() { i64::MIN } else { self.now };
+        if since != i64::MIN {
+            for slot in live.difference(&before) {
+                if let Some(after) = self.wobble_after() {
+                    let wobble = Due::Wobble { slot: slot.clone(), since, count: 1 };
+                    self.at(since + after, wobble);
+                }
+            }
+        }
+        self.traffic.push(Traffic { since, live });
+    }
+
+    /// How long after the switch a pod of a bad version crashes.
+    fn wobble_after(&self) -> Option<i64> {
+        match self.scenario {
+            Scenario::BadRelease => Some(180_000),
+            Scenario::RollbackNeededLate => Some((self.furniture.window_ms - 30_000).max(30_000)),
+            _ => None,
+        }
+    }
+
+    /// How long after the switch a bad version begins to fail.
+    pub(super) fn failing_after(&self) -> Option<i64> {
+        match self.scenario {
+            Scenario::BadRelease => Some(120_000),
+            Scenario::RollbackNeededLate => Some((self.furniture.window_ms - 60_000).max(0)),
+            _ => None,
+        }
+    }
+
+    fn wobble(&mut self, slot: &str, since: i64, count: u32) {
+        if self.live_since(slot) != Some(since) {
+            return;
+        }
+        let Some(deployment) = self.furniture.slots.get(slot).map(|slot| slot.deployment.clone()) else { return };
+        let pods = self.pods_of(&deployment);
+        let Some(pod) = pods.iter().find(|pod| {
+            super::object::condition(pod, "Ready") == "True"
+                && text(pod, "/spec/containers/0/image") != self.furniture.image
+        }) else {
+            return;
+        };
+        self.crash(&Value::clone(pod), 1);
+        if count < 2 {
+            // Crashing once restarts at once; the second time soon after is a crash loop.
+            self.at(self.now + 20_000, Due::Wobble { slot: slot.to_owned(), since, count: count + 1 });
+        }
+    }
+
+    /// Since when the slot is live, where it became live in this world.
+    pub(super) fn live_since(&self, slot: &str) -> Option<i64> {
+        let mut since = None;
+        for change in self.traffic.iter().rev() {
+            if !change.live.contains(slot) {
+                break;
+            }
+            since = Some(change.since);
+        }
+        since.filter(|since| *since != i64::MIN)
+    }
+
+    /// Pods of a Deployment that are not on their way out, by name.
+    pub(super) fn pods_of(&self, deployment: &str) -> Vec<Arc<Value>> {
+        let owners: BTreeSet<String> = self
+            .store
+            .list(Kind::ReplicaSet, Some(&self.furniture.namespace))
+            .filter(|(_, set)| {
+                list(set, "/metadata/ownerReferences").iter().any(|owner| text(owner, "/name") == deployment)
+            })
+            .map(|(_, set)| uid_of(set).to_owned())
+            .collect();
+        self.store
+            .list(Kind::Pod, Some(&self.furniture.namespace))
+            .filter(|(_, pod)| owners.contains(super::object::controller_uid(pod)) && !terminating(pod))
+            .map(|(_, pod)| Arc::clone(pod))
+            .collect()
+    }
+
+    /// The slot that a pod belongs to.
+    pub(super) fn slot_of(&self, pod: &Value) -> Option<&str> {
+        let labels = labels(pod);
+        self.furniture
+            .slots
+            .iter()
+            .find(|(_, slot)| selects(&slot.selector, &labels))
+            .map(|(name, _)| name.as_str())
+    }
+
+    /// The picture that the traffic simulation works with.
+    pub(super) fn slots(&self) -> Vec<SlotState> {
+        let live = self.live_slots();
+        let count = |number: i64| u32::try_from(number).unwrap_or(0);
+        self.furniture
+            .slots
+            .iter()
+            .map(|(slot, furnished)| {
+                let deployment = self.store.get(&self.key(Kind::Deployment, &furnished.deployment));
+                let mut ready: BTreeMap<String, (u32, String)> = BTreeMap::new();
+                for pod in self.pods_of(&furnished.deployment) {
+                    if super::object::condition(&pod, "Ready") == "True" {
+                        let entry = ready.entry(text(&pod, "/spec/containers/0/image").to_owned()).or_default();
+                        entry.0 += 1;
+                        entry.1 = text(&pod, "/metadata/creationTimestamp").max(&entry.1).to_owned();
+                    }
+                }
+                let total = ready.values().map(|(count, _)| count).sum();
+                // Most pods win; among equals the newer image.
+                let image = ready.into_iter().max_by(|one, other| one.1.cmp(&other.1)).map(|(image, _)| image);
+                let template = || {
+                    deployment.map(|object| text(object, "/spec/template/spec/containers/0/image").to_owned())
+                };
+                SlotState {
+                    name: slot.clone(),
+                    image: image.or_else(template).unwrap_or_default(),
+                    ready: total,
+                    desired: deployment.map_or(0, |object| count(int(object, "/spec/replicas"))),
+                    live: live.contains(slot),
+                    live_since: self.live_since(slot),
+                }
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,196 @@
+//! What the API server fills in where a writer said nothing, and what it refuses.
+
+use serde_json::{Value, json};
+
+use super::{
+    object::{labels, list, name, put, selects, string_map, text},
+    resource::{Kind, Resource},
+    status::{ApiError, Cause},
+};
+
+/// Fills in what an object of this kind always has.
+pub(super) fn fill_in(kind: Kind, object: &mut Value) {
+    match kind {
+        Kind::Deployment => {
+            default(object, "/spec/replicas", json!(1));
+            default(object, "/spec/revisionHistoryLimit", json!(10));
+            default(object, "/spec/progressDeadlineSeconds", json!(600));
+            default(object, "/spec/strategy/type", json!("RollingUpdate"));
+            if text(object, "/spec/strategy/type") == "RollingUpdate" {
+                default(object, "/spec/strategy/rollingUpdate/maxSurge", json!("25%"));
+                default(object, "/spec/strategy/rollingUpdate/maxUnavailable", json!("25%"));
+            }
+            fill_in_pod(object, "/spec/template/spec");
+        }
+        Kind::ReplicaSet => {
+            default(object, "/spec/replicas", json!(1));
+            fill_in_pod(object, "/spec/template/spec");
+        }
+        Kind::Pod => fill_in_pod(object, "/spec"),
+        Kind::Service => {
+            default(object, "/spec/type", json!("ClusterIP"));
+            default(object, "/spec/sessionAffinity", json!("None"));
+            default(object, "/spec/internalTrafficPolicy", json!("Cluster"));
+            let ports = object.pointer_mut("/spec/ports").and_then(Value::as_array_mut);
+            for port in ports.into_iter().flatten() {
+                default(port, "/protocol", json!("TCP"));
+                let number = port["port"].clone();
+                default(port, "/targetPort", number);
+            }
+            default(object, "/spec/clusterIP", json!("10.96.41.20"));
+        }
+        _ => {}
+    }
+}
+
+fn default(object: &mut Value, pointer: &str, value: Value) {
+    if object.pointer(pointer).is_none_or(Value::is_null) {
+        put(object, pointer, value);
+    }
+}
+
+fn fill_in_pod(object: &mut Value, at: &str) {
+    for (field, value) in [
+        ("restartPolicy", json!("Always")),
+        ("terminationGracePeriodSeconds", json!(30)),
+        ("dnsPolicy", json!("ClusterFirst")),
+        ("securityContext", json!({})),
+        ("schedulerName", json!("default-scheduler")),
+    ] {
+        default(object, &format!("{at}/{field}"), value);
+    }
+    let containers = object.pointer_mut(&format!("{at}/containers")).and_then(Value::as_array_mut);
+    for container in containers.into_iter().flatten() {
+        let latest = matches!(super::image_parts(text(container, "/image")).1, "" | "latest");
+        default(container, "/imagePullPolicy", json!(if latest { "Always" } else { "IfNotPresent" }));
+        default(container, "/resources", json!({}));
+        default(container, "/terminationMessagePath", json!("/dev/termination-log"));
+        default(container, "/terminationMessagePolicy", json!("File"));
+        let ports = container.get_mut("ports").and_then(Value::as_array_mut);
+        for port in ports.into_iter().flatten() {
+            default(port, "/protocol", json!("TCP"));
+        }
+    }
+}
+
+/// Refuses what a real server refuses; `old` is the object that `new` replaces.
+pub(super) fn check(resource: &Resource, old: Option<&Value>, new: &Value) -> Result<(), ApiError> {
+    let mut causes = Vec::new();
+    for (key, value) in labels(new) {
+        check_label(&mut causes, "metadata.labels", &key, &value);
+    }
+    match resource.kind {
+        Kind::Deployment | Kind::ReplicaSet => check_workload(&mut causes, old, new),
+        Kind::Pod => check_containers(&mut causes, "spec", &new["spec"]),
+        Kind::Service => {
+            if list(new, "/spec/ports").is_empty() && text(new, "/spec/type") != "ExternalName" {
+                causes.push(Cause::required("spec.ports", ""));
+            }
+            for (key, value) in new.pointer("/spec/selector").and_then(Value::as_object).into_iter().flatten() {
+                match value.as_str() {
+                    Some(value) => check_label(&mut causes, "spec.selector", key, value),
+                    None => causes.push(Cause::invalid(format!("spec.selector[{key}]"), value, "must be a string")),
+                }
+            }
+        }
+        Kind::Lease => {
+            for (field, value) in [("leaseDurationSeconds", &new["spec"]["leaseDurationSeconds"])] {
+                if value.as_i64().is_some_and(|seconds| seconds <= 0) {
+                    causes.push(Cause::invalid(format!("spec.{field}"), value, "must be greater than 0"));
+                }
+            }
+            if new["spec"]["leaseTransitions"].as_i64().is_some_and(|count| count < 0) {
+                let value = &new["spec"]["leaseTransitions"];
+                causes.push(Cause::invalid("spec.leaseTransitions", value, "must be greater than or equal to 0"));
+            }
+        }
+        _ => {}
+    }
+    if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid(resource, name(new), &causes)) }
+}
+
+fn check_workload(causes: &mut Vec<Cause>, old: Option<&Value>, new: &Value) {
+    let replicas = &new["spec"]["replicas"];
+    if replicas.as_i64().is_none_or(|count| count < 0) {
+        causes.push(Cause::invalid("spec.replicas", replicas, "must be greater than or equal to 0"));
+    }
+    let selector = string_map(new, "/spec/selector/matchLabels");
+    if selector.is_empty() && list(new, "/spec/selector/matchExpressions").is_empty() {
+        causes.push(Cause::required("spec.selector", ""));
+    } else if !selector.is_empty() && !selects(&selector, &string_map(new, "/spec/template/metadata/labels")) {
+        causes.push(Cause::invalid(
+            "spec.template.metadata.labels",
+            &new["spec"]["template"]["metadata"]["labels"],
+            "`selector` does not match template `labels`",
+        ));
+    }
+    if old.is_some_and(|old| old["spec"]["selector"] != new["spec"]["selector"]) {
+        causes.push(Cause::invalid("spec.selector", &new["spec"]["selector"], "field is immutable"));
+    }
+    check_containers(causes, "spec.template.spec", &new["spec"]["template"]["spec"]);
+}
+
+fn check_containers(causes: &mut Vec<Cause>, at: &str, spec: &Value) {
+    let containers = list(spec, "/containers");
+    if containers.is_empty() {
+        causes.push(Cause::required(format!("{at}.containers"), ""));
+    }
+    let mut seen = Vec::new();
+    for (index, container) in containers.iter().enumerate() {
+        let field = |field: &str| format!("{at}.containers[{index}].{field}");
+        let container_name = text(container, "/name");
+        if container_name.is_empty() {
+            causes.push(Cause::required(field("name"), ""));
+        } else if seen.contains(&container_name) {
+            causes.push(Cause::duplicate(field("name"), &container["name"]));
+        }
+        seen.push(container_name);
+        let image = text(container, "/image");
+        if image.is_empty() {
+            causes.push(Cause::required(field("image"), ""));
+        } else if image.trim() != image {
+            causes.push(Cause::invalid(field("image"), &container["image"], "must not have leading or trailing whitespace"));
+        }
+    }
+}
+
+fn check_label(causes: &mut Vec<Cause>, field: &str, key: &str, value: &str) {
+    let fine = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    let edge = |letter: Option<char>| letter.is_none_or(|letter| letter.is_ascii_alphanumeric());
+    let valid = value.len() <= 63
+        && value.chars().all(fine)
+        && edge(value.chars().next())
+        && edge(value.chars().next_back());
+    if !valid {
+        causes.push(Cause::invalid(
+            field,
+            &json!(value),
+            "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and \
+             end with an alphanumeric character",
+        ));
+    }
+    let bare = key.rsplit('/').next().unwrap_or_default();
+    if bare.is_empty() || bare.len() > 63 || !bare.chars().all(fine) {
+        causes.push(Cause::invalid(field, &json!(key), "name part must consist of alphanumeric characters, '-', '_' or '.'"));
+    }
+}
+
+/// Refuses names that no object may have.
+pub(super) fn check_name(resource: &Resource, object: &Value) -> Result<(), ApiError> {
+    let found = name(object);
+    if found.is_empty() {
+        return Err(ApiError::invalid(resource, "", &[Cause::required("metadata.name", "name or generateName is required")]));
+    }
+    let fine = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "-.".contains(letter);
+    let edge = |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_alphanumeric());
+    let valid = found.len() <= 253
+        && found.chars().all(fine)
+        && edge(found.chars().next())
+        && edge(found.chars().next_back());
+    if valid {
+        return Ok(());
+    }
+    let why = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start \
+               and end with an alphanumeric character";
+    Err(ApiError::invalid(resource, found, &[Cause::invalid("metadata.name", &json!(found), why)]))
+}

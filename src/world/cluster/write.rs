@@ -1,0 +1,477 @@
+//! The verbs that change objects: create, update, patch, delete, and the subresources `scale`, `status`, `eviction`.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{
+    api::{Answer, Call},
+    controllers::complete_pod,
+    fields::{Writer, record},
+    object::{controller_uid, cut, int, name, put, rfc3339, text, uid_of},
+    patch::{PatchKind, apply, blank, patch, without_nulls},
+    resource::{Kind, Resource, Target},
+    state::State,
+    status::{self, ApiError, Cause},
+    store::Key,
+    validate::{check, check_name, fill_in},
+};
+
+/// Metadata that no writer can change.
+const FIXED: [&str; 8] = [
+    "name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation",
+    "selfLink",
+];
+
+/// How an object is being written.
+struct Write<'a> {
+    resource: &'static Resource,
+    key: Key,
+    subresource: Option<&'a str>,
+    manager: &'a str,
+    dry_run: bool,
+    /// The set of fields of a server-side apply.
+    applied: Option<Value>,
+    /// Whether a wrong uid is a failed precondition (PUT) or an attempt to change what is fixed (PATCH).
+    whole: bool,
+}
+
+impl State {
+    pub(super) fn create_object(&mut self, call: &Call, target: &Target) -> Result<Answer, ApiError> {
+        let resource = target.resource;
+        if target.name.is_some() {
+            return match (resource.kind, target.subresource.as_deref()) {
+                (Kind::Pod, Some("eviction")) => self.evict(call, target),
+                _ => Err(ApiError::method_not_allowed()),
+            };
+        }
+        let mut object = call.json()?;
+        self.place(resource, target, &mut object)?;
+        if name(&object).is_empty() && !text(&object, "/metadata/generateName").is_empty() {
+            let prefix = text(&object, "/metadata/generateName").to_owned();
+            let fresh = self.fresh_name(&prefix);
+            put(&mut object, "/metadata/name", fresh);
+        }
+        check_name(resource, &object)?;
+        let key = Key::of(resource.kind, &object);
+        if self.store.get(&key).is_some() {
+            return Err(ApiError::already_exists(resource, &key.name));
+        }
+        if !text(&object, "/metadata/resourceVersion").is_empty() {
+            return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
+        }
+        let stored = self.insert(resource, object, call.manager(), call.dry_run(), None)?;
+        Ok(Answer::Json(201, self.present(resource, &stored)))
+    }
+
+    /// Checks the body's identity against the path and completes it.
+    fn place(&self, resource: &Resource, target: &Target, object: &mut Value) -> Result<(), ApiError> {
+        let kind = text(object, "/kind");
+        if !kind.is_empty() && kind != resource.name {
+            return Err(ApiError::bad_request(format!(
+                "{} in version \"{}\" cannot be handled as a {}: no kind \"{kind}\" is registered for it",
+                kind, text(object, "/apiVersion"), resource.name
+            )));
+        }
+        put(object, "/kind", resource.name);
+        put(object, "/apiVersion", resource.api_version());
+        without_nulls(object);
+        if resource.is_event_view() {
+            *object = super::api::event_from_view(object);
+        }
+        let Some(namespace) = target.namespace.as_deref() else {
+            return if resource.namespaced {
+                Err(ApiError::bad_request("an empty namespace may not be set during creation"))
+            } else {
+                Ok(())
+            };
+        };
+        let said = text(object, "/metadata/namespace");
+        if !said.is_empty() && said != namespace {
+            return Err(ApiError::bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request",
+            ));
+        }
+        if self.store.get(&Key::new(Kind::Namespace, "", namespace)).is_none() {
+            return Err(ApiError::not_found(Resource::of(Kind::Namespace), namespace));
+        }
+        put(object, "/metadata/namespace", namespace);
+        Ok(())
+    }
+
+    fn insert(
+        &mut self,
+        resource: &'static Resource,
+        mut object: Value,
+        manager: &str,
+        dry_run: bool,
+        applied: Option<&Value>,
+    ) -> Result<Arc<Value>, ApiError> {
+        cut(&mut object, "/metadata/managedFields");
+        cut(&mut object, "/metadata/generation");
+        fill_in(resource.kind, &mut object);
+        check(resource, None, &object)?;
+        match resource.kind {
+            Kind::Pod => complete_pod(&mut object),
+            Kind::Namespace => put(&mut object, "/status", json!({"phase": "Active"})),
+            Kind::Deployment | Kind::ReplicaSet | Kind::Service => put(&mut object, "/status", json!({})),
+            _ => {}
+        }
+        if dry_run {
+            self.complete(&mut object, self.now);
+            return Ok(Arc::new(object));
+        }
+        match applied {
+            None => Ok(self.create(resource.kind, object, manager, self.now)),
+            Some(applied) => {
+                self.complete(&mut object, self.now);
+                let (api_version, time) = (resource.api_version(), rfc3339(self.now));
+                let writer =
+                    Writer { manager, operation: "Apply", api_version: &api_version, subresource: None, time: &time };
+                record(&json!({}), &mut object, &writer, Some(applied));
+                Ok(self.store.put(resource.kind, object))
+            }
+        }
+    }
+
+    pub(super) fn update_object(&mut self, call: &Call, target: &Target) -> Result<Answer, ApiError> {
+        let (resource, key) = self.named(target)?;
+        let mut body = call.json()?;
+        if target.subresource.as_deref() == Some("scale") {
+            return self.write_scale(call, target, |_| Ok(body));
+        }
+        let Some(old) = self.store.get(&key).cloned() else {
+            // A Lease may be made by the first PUT.
+            if resource.kind == Kind::Lease && target.subresource.is_none() {
+                self.place(resource, target, &mut body)?;
+                let stored = self.insert(resource, body, call.manager(), call.dry_run(), None)?;
+                return Ok(Answer::Json(201, self.present(resource, &stored)));
+            }
+            return Err(ApiError::not_found(resource, &key.name));
+        };
+        self.place(resource, target, &mut body)?;
+        if name(&body) != key.name {
+            return Err(ApiError::bad_request(format!(
+                "the name of the object ({}) does not match the name on the URL ({})",
+                name(&body),
+                key.name
+            )));
+        }
+        if resource.kind == Kind::Lease && text(&body, "/metadata/resourceVersion").is_empty() {
+            let cause = Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
+            return Err(ApiError::invalid(resource, &key.name, &[cause]));
+        }
+        let write = Write {
+            resource,
+            key,
+            subresource: target.subresource.as_deref(),
+            manager: call.manager(),
+            dry_run: call.dry_run(),
+            applied: None,
+            whole: true,
+        };
+        let stored = self.replace(&write, &old, body)?;
+        Ok(Answer::Json(200, self.present(resource, &stored)))
+    }
+
+    pub(super) fn patch_object(&mut self, call: &Call, target: &Target) -> Result<Answer, ApiError> {
+        let kind = PatchKind::parse(&call.content_type)
+            .ok_or_else(|| ApiError::unsupported_media_type(PatchKind::ACCEPTED))?;
+        let (resource, key) = self.named(target)?;
+        let body = call.json()?;
+        if kind == PatchKind::Apply {
+            return self.apply_object(call, target, body);
+        }
+        if call.query("force") == "true" {
+            return Err(ApiError::bad_request("PatchOptions.meta.k8s.io \"\" is invalid: force: Forbidden: may not be specified for non-apply patch"));
+        }
+        if target.subresource.as_deref() == Some("scale") {
+            return self.write_scale(call, target, |scale| {
+                let mut scale = scale.clone();
+                patch(kind, &mut scale, body)?;
+                Ok(scale)
+            });
+        }
+        let Some(old) = self.store.get(&key).cloned() else {
+            return Err(ApiError::not_found(resource, &key.name));
+        };
+        let mut new = Value::clone(&old);
+        patch(kind, &mut new, body)?;
+        without_nulls(&mut new);
+        let write = Write {
+            resource,
+            key,
+            subresource: target.subresource.as_deref(),
+            manager: call.manager(),
+            dry_run: call.dry_run(),
+            applied: None,
+            whole: false,
+        };
+        let stored = self.replace(&write, &old, new)?;
+        Ok(Answer::Json(200, self.present(resource, &stored)))
+    }
+
+    fn apply_object(&mut self, call: &Call, target: &Target, mut body: Value) -> Result<Answer, ApiError> {
+        let (resource, key) = self.named(target)?;
+        if call.query("fieldManager").is_empty() {
+            return Err(ApiError::bad_request(
+                "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
+            ));
+        }
+        if body.pointer("/metadata/managedFields").is_some_and(|fields| !fields.is_null()) {
+            return Err(ApiError::bad_request("metadata.managedFields must be nil"));
+        }
+        self.place(resource, target, &mut body)?;
+        put(&mut body, "/metadata/name", key.name.as_str());
+        let (api_version, time) = (resource.api_version(), rfc3339(self.now));
+        let writer = Writer {
+            manager: call.query("fieldManager"),
+            operation: "Apply",
+            api_version: &api_version,
+            subresource: target.subresource.as_deref(),
+            time: &time,
+        };
+        let Some(old) = self.store.get(&key).cloned() else {
+            if target.subresource.is_some() {
+                return Err(ApiError::not_found(resource, &key.name));
+            }
+            let (_, owned) = apply(&blank(), &body, &writer, true)?;
+            let stored = self.insert(resource, body, writer.manager, call.dry_run(), Some(&owned))?;
+            return Ok(Answer::Json(201, self.present(resource, &stored)));
+        };
+        let (new, owned) = apply(&old, &body, &writer, call.query("force") == "true")?;
+        let write = Write {
+            resource,
+            key,
+            subresource: target.subresource.as_deref(),
+            manager: writer.manager,
+            dry_run: call.dry_run(),
+            applied: Some(owned),
+            whole: false,
+        };
+        let stored = self.replace(&write, &old, new)?;
+        Ok(Answer::Json(200, self.present(resource, &stored)))
+    }
+
+    /// Stores `new` in place of `old`, or says why not.
+    fn replace(&mut self, write: &Write<'_>, old: &Arc<Value>, mut new: Value) -> Result<Arc<Value>, ApiError> {
+        let Write { resource, key, .. } = write;
+        let asked = text(&new, "/metadata/resourceVersion");
+        if !asked.is_empty() && asked != text(old, "/metadata/resourceVersion") {
+            return Err(ApiError::modified(resource, &key.name));
+        }
+        let (uid, was) = (text(&new, "/metadata/uid").to_owned(), uid_of(old));
+        if !uid.is_empty() && uid != was {
+            return Err(if write.whole {
+                let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {was}");
+                ApiError::conflict(resource, &key.name, &why)
+            } else {
+                let cause = Cause::invalid("metadata.uid", &json!(uid), "field is immutable");
+                ApiError::invalid(resource, &key.name, &[cause])
+            });
+        }
+        if name(&new) != key.name {
+            let cause = Cause::invalid("metadata.name", &new["metadata"]["name"], "field is immutable");
+            return Err(ApiError::invalid(resource, &key.name, &[cause]));
+        }
+        put(&mut new, "/apiVersion", old["apiVersion"].clone());
+        put(&mut new, "/kind", old["kind"].clone());
+        for field in FIXED {
+            let pointer = format!("/metadata/{field}");
+            match old.pointer(&pointer) {
+                Some(value) => put(&mut new, &pointer, value.clone()),
+                None => drop(cut(&mut new, &pointer)),
+            }
+        }
+        for field in ["managedFields", "resourceVersion"] {
+            put(&mut new, &format!("/metadata/{field}"), old["metadata"][field].clone());
+        }
+        if write.subresource == Some("status") {
+            let status = new["status"].clone();
+            new = Value::clone(old);
+            put(&mut new, "/status", status);
+        } else if resource.has_status() {
+            match old.get("status") {
+                Some(status) => new["status"] = status.clone(),
+                None => drop(cut(&mut new, "/status")),
+            }
+        }
+        fill_in(resource.kind, &mut new);
+        if resource.kind == Kind::Service && new.pointer("/spec/clusterIP") != old.pointer("/spec/clusterIP") {
+            // Unset means unchanged; anything else is refused.
+            new["spec"]["clusterIP"] = old["spec"]["clusterIP"].clone();
+        }
+        check(resource, Some(old), &new)?;
+        if resource.kind == Kind::Deployment && old.get("spec") != new.get("spec") {
+            put(&mut new, "/metadata/generation", int(old, "/metadata/generation") + 1);
+        }
+        if **old == new && write.applied.is_none() {
+            return Ok(Arc::clone(old));
+        }
+        let (api_version, time) = (resource.api_version(), rfc3339(self.now));
+        let writer = Writer {
+            manager: write.manager,
+            operation: if write.applied.is_some() { "Apply" } else { "Update" },
+            api_version: &api_version,
+            subresource: write.subresource,
+            time: &time,
+        };
+        record(old, &mut new, &writer, write.applied.as_ref());
+        if write.dry_run {
+            return Ok(Arc::new(new));
+        }
+        Ok(self.store.put(resource.kind, new))
+    }
+
+    fn named(&self, target: &Target) -> Result<(&'static Resource, Key), ApiError> {
+        let Some(object_name) = target.name.as_deref() else { return Err(ApiError::method_not_allowed()) };
+        let resource = target.resource;
+        match target.subresource.as_deref() {
+            None => {}
+            Some("status" | "scale") if resource.subresources.contains(&target.subresource.as_deref().unwrap_or_default()) => {}
+            Some(_) => return Err(ApiError::no_such_path()),
+        }
+        Ok((resource, Key::new(resource.kind, target.namespace.as_deref().unwrap_or_default(), object_name)))
+    }
+
+    // --- scale -------------------------------------------------------------------------------------------------
+
+    /// The Scale of a Deployment or ReplicaSet.
+    pub(super) fn scale_of(object: &Value) -> Value {
+        let selector: Vec<_> = super::object::string_map(object, "/spec/selector/matchLabels")
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        let metadata = &object["metadata"];
+        json!({
+            "kind": "Scale",
+            "apiVersion": "autoscaling/v1",
+            "metadata": {
+                "name": metadata["name"], "namespace": metadata["namespace"], "uid": metadata["uid"],
+                "resourceVersion": metadata["resourceVersion"], "creationTimestamp": metadata["creationTimestamp"],
+            },
+            "spec": {"replicas": int(object, "/spec/replicas")},
+            "status": {"replicas": int(object, "/status/replicas"), "selector": selector.join(",")},
+        })
+    }
+
+    fn write_scale(
+        &mut self,
+        call: &Call,
+        target: &Target,
+        change: impl FnOnce(&Value) -> Result<Value, ApiError>,
+    ) -> Result<Answer, ApiError> {
+        let (resource, key) = self.named(target)?;
+        let Some(old) = self.store.get(&key).cloned() else {
+            return Err(ApiError::not_found(resource, &key.name));
+        };
+        let scale = change(&Self::scale_of(&old))?;
+        let mut new = Value::clone(&old);
+        // No number at all means zero.
+        put(&mut new, "/spec/replicas", scale.pointer("/spec/replicas").cloned().unwrap_or(json!(0)));
+        put(&mut new, "/metadata/resourceVersion", text(&scale, "/metadata/resourceVersion"));
+        let write = Write {
+            resource,
+            key,
+            subresource: Some("scale"),
+            manager: call.manager(),
+            dry_run: call.dry_run(),
+            applied: None,
+            whole: true,
+        };
+        let stored = self.replace(&write, &old, new)?;
+        Ok(Answer::Json(200, Self::scale_of(&stored)))
+    }
+
+    // --- delete ------------------------------------------------------------------------------------------------
+
+    pub(super) fn delete_object(&mut self, call: &Call, target: &Target) -> Result<Answer, ApiError> {
+        let options = call.json_or_nothing()?;
+        let Some(object_name) = target.name.as_deref() else { return self.delete_collection(call, target, &options) };
+        if target.subresource.is_some() {
+            return Err(ApiError::method_not_allowed());
+        }
+        let resource = target.resource;
+        let key = Key::new(resource.kind, target.namespace.as_deref().unwrap_or_default(), object_name);
+        let Some(old) = self.store.get(&key).cloned() else { return Err(ApiError::not_found(resource, object_name)) };
+        for (field, what) in [("uid", "UID"), ("resourceVersion", "ResourceVersion")] {
+            let wanted = text(&options, &format!("/preconditions/{field}"));
+            let found = text(&old, &format!("/metadata/{field}"));
+            if !wanted.is_empty() && wanted != found {
+                let why = format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}");
+                return Err(ApiError::conflict(resource, object_name, &why));
+            }
+        }
+        if call.dry_run() || options.pointer("/dryRun/0").is_some() {
+            return Ok(Answer::Json(200, status::deleted(resource, object_name, uid_of(&old))));
+        }
+        Ok(match self.take_away(call, &key, &options) {
+            Some(pod) if resource.kind == Kind::Pod => Answer::Json(200, self.present(resource, &pod)),
+            _ => Answer::Json(200, status::deleted(resource, object_name, uid_of(&old))),
+        })
+    }
+
+    fn take_away(&mut self, call: &Call, key: &Key, options: &Value) -> Option<Arc<Value>> {
+        if key.kind == Kind::Pod {
+            let grace = options["gracePeriodSeconds"].as_i64().or_else(|| call.query("gracePeriodSeconds").parse().ok());
+            return self.terminate(key, grace);
+        }
+        let policy = match text(options, "/propagationPolicy") {
+            "" => call.query("propagationPolicy"),
+            policy => policy,
+        };
+        if policy == "Orphan" {
+            self.orphan(key);
+        }
+        self.store.remove(key)
+    }
+
+    /// Cuts the dependents loose, so that they stay when their owner goes.
+    fn orphan(&mut self, key: &Key) {
+        let Some(owner) = self.store.get(key).map(|owner| uid_of(owner).to_owned()) else { return };
+        for kind in [Kind::ReplicaSet, Kind::Pod] {
+            let owned: Vec<Value> = self
+                .store
+                .list(kind, Some(&key.namespace))
+                .filter(|(_, object)| controller_uid(object) == owner)
+                .map(|(_, object)| Value::clone(object))
+                .collect();
+            for mut object in owned {
+                cut(&mut object, "/metadata/ownerReferences");
+                self.write(kind, object, "kube-controller-manager", None);
+            }
+        }
+    }
+
+    fn delete_collection(&mut self, call: &Call, target: &Target, options: &Value) -> Result<Answer, ApiError> {
+        let filter = call.filter(target.resource)?;
+        let keys: Vec<Key> = self
+            .store
+            .list(target.resource.kind, target.namespace.as_deref())
+            .filter(|(_, object)| filter.matches(object))
+            .map(|(key, _)| key.clone())
+            .collect();
+        let mut gone = Vec::new();
+        for key in keys {
+            if call.dry_run() {
+                gone.extend(self.store.get(&key).cloned());
+            } else {
+                gone.extend(self.take_away(call, &key, options));
+            }
+        }
+        let shown: Vec<_> = gone.iter().map(|object| self.present(target.resource, object)).collect();
+        Ok(Answer::Json(200, self.list_of(target.resource, &shown, self.store.version(), None)))
+    }
+
+    fn evict(&mut self, call: &Call, target: &Target) -> Result<Answer, ApiError> {
+        let pod = target.name.as_deref().unwrap_or_default();
+        let key = Key::new(Kind::Pod, target.namespace.as_deref().unwrap_or_default(), pod);
+        if self.store.get(&key).is_none() {
+            return Err(ApiError::not_found(target.resource, pod));
+        }
+        if !call.dry_run() {
+            self.terminate(&key, None);
+        }
+        Ok(Answer::Json(201, json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})))
+    }
+}
