@@ -5,5 +5,10 @@
 //! It must not flatter us: the same contract tests run against it and against real servers.
 
 pub mod clock;
+pub mod metrics;
+pub mod network;
+pub mod promql;
 pub mod scenario;
+pub mod service;
 pub mod stage;
+pub mod traffic;
