@@ -16,7 +16,9 @@ use self::{
     store::{SeriesId, Store, named},
 };
 use super::{
+    promql::Engine,
     scenario::Scenario,
+    service::Reply,
     stage::{Furniture, SlotState},
     traffic::{STEP_MS, Traffic},
 };
@@ -43,6 +45,7 @@ impl Default for Settings {
 pub struct Telemetry {
     traffic: Traffic,
     store: Store,
+    engine: Engine,
     targets: BTreeMap<String, Target>,
     own_up: SeriesId,
     /// The `job` label.
@@ -81,6 +84,7 @@ impl Telemetry {
         let mut telemetry = Self {
             traffic: Traffic::new(furniture, scenario, seed, now_ms - settings.history_ms),
             store,
+            engine: Engine::default(),
             targets: BTreeMap::new(),
             own_up,
             job: furniture.service.clone(),
@@ -113,6 +117,11 @@ impl Telemetry {
     /// The series scraped so far.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Answers a request to the simulated Prometheus as it is `now_ms`.
+    pub fn answer(&self, request: &api::Request, now_ms: i64) -> Reply {
+        api::answer(api::Source { store: &self.store, engine: &self.engine, now: now_ms }, request)
     }
 
     fn scrape(&mut self) {

@@ -1,4 +1,4 @@
-//! PromQL as runbooks use it, evaluated over the simulated Prometheus's [`Store`].
+//! PromQL as runbooks use it, evaluated over the simulated Prometheus's [`Store`] by an [`Engine`].
 //!
 //! `promql-parser` reads and type-checks the query; this evaluates its tree for one instant, or for each step of a range.
 //! The rules are those of Prometheus 3: windows open on the left, rates extrapolated to the window's ends, labels matched
@@ -11,9 +11,15 @@ mod functions;
 mod histogram;
 mod range;
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc, time::UNIX_EPOCH};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap},
+    rc::Rc,
+    sync::{Arc, Mutex, PoisonError},
+    time::UNIX_EPOCH,
+};
 
-use promql_parser::parser::{self, AtModifier, Expr, Offset, SubqueryExpr, VectorSelector};
+use promql_parser::parser::{self, AtModifier, Expr, Offset, SubqueryExpr, VectorSelector, value::ValueType};
 use thiserror::Error;
 
 use super::metrics::{
@@ -67,63 +73,82 @@ pub enum Value {
     Matrix(Vec<Range>),
 }
 
-/// Evaluates `query` at `t` (simulated milliseconds since the epoch).
-///
-/// # Errors
-/// [`QueryError::BadData`] where it does not parse, [`QueryError::Execution`] where it cannot be evaluated.
-pub fn instant(store: &Store, query: &str, t: i64) -> Result<Value, QueryError> {
-    let expr = parse(query)?;
-    Evaluator::new(store, t, t).eval(&expr, t)
+/// Evaluates queries. It remembers how the last ones parsed: a runbook asks the same few again and again.
+#[derive(Debug, Default)]
+pub struct Engine {
+    parsed: Mutex<HashMap<String, Arc<Expr>>>,
 }
 
-/// Evaluates `query` at `start`, `start + step` … up to `end` (simulated milliseconds since the epoch; `step` positive).
-///
-/// # Errors
-/// As [`instant`]; also [`QueryError::BadData`] where the query is a range vector or a string.
-pub fn range(store: &Store, query: &str, start: i64, end: i64, step: i64) -> Result<Vec<Range>, QueryError> {
-    let expr = parse(query)?;
-    let evaluator = Evaluator::new(store, start, end);
-    let mut series: HashMap<Labels, Vec<Sample>> = HashMap::new();
-    let mut t = start;
-    while t <= end {
-        match evaluator.eval(&expr, t)? {
-            Value::Scalar(v) => series.entry(Labels::default()).or_default().push(Sample { t, v }),
-            Value::Vector(elements) => {
-                for Element { labels, value } in elements {
-                    series.entry(labels).or_default().push(Sample { t, v: value });
-                }
-            }
-            Value::Text(_) => return Err(not_a_range("string")),
-            Value::Matrix(_) => return Err(not_a_range("range vector")),
-        }
-        t += step.max(1);
+/// Queries that an [`Engine`] remembers.
+const REMEMBERED: usize = 256;
+
+impl Engine {
+    /// Evaluates `query` at `t` (simulated milliseconds since the epoch).
+    ///
+    /// # Errors
+    /// [`QueryError::BadData`] where it does not parse, [`QueryError::Execution`] where it cannot be evaluated.
+    pub fn instant(&self, store: &Store, query: &str, t: i64) -> Result<Value, QueryError> {
+        let expr = self.parse(query)?;
+        Evaluator::new(store, t, t).eval(&expr, t)
     }
-    let mut all: Vec<_> = series.into_iter().map(|(labels, samples)| Range { labels, samples }).collect();
-    all.sort_by(|a, b| a.labels.cmp(&b.labels));
-    Ok(all)
+
+    /// Evaluates `query` at `start`, `start + step` … up to `end` (simulated milliseconds since the epoch; `step`
+    /// positive).
+    ///
+    /// # Errors
+    /// As [`Engine::instant`]; also [`QueryError::BadData`] where the query is a range vector or a string.
+    pub fn range(
+        &self,
+        store: &Store,
+        query: &str,
+        start: i64,
+        end: i64,
+        step: i64,
+    ) -> Result<Vec<Range>, QueryError> {
+        let expr = self.parse(query)?;
+        match expr.value_type() {
+            ValueType::String => return Err(not_a_range("string")),
+            ValueType::Matrix => return Err(not_a_range("range vector")),
+            ValueType::Scalar | ValueType::Vector => {}
+        }
+        Evaluator::new(store, start, end).steps(&expr, start, end, step.max(1))
+    }
+
+    /// Parses a selector such as `match[]` takes.
+    ///
+    /// # Errors
+    /// [`QueryError::BadData`] where it is not a plain selector.
+    pub fn selector(&self, text: &str) -> Result<VectorSelector, QueryError> {
+        match &*self.parse(text)? {
+            Expr::VectorSelector(selector) if selector.offset.is_none() && selector.at.is_none() => {
+                Ok(selector.clone())
+            }
+            _ => {
+                Err(QueryError::BadData(format!("invalid parameter \"match[]\": `{text}` is not a selector")))
+            }
+        }
+    }
+
+    fn parse(&self, query: &str) -> Result<Arc<Expr>, QueryError> {
+        let mut parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = parsed.get(query) {
+            return Ok(Arc::clone(known));
+        }
+        let expr = parser::parse(query).map(Arc::new).map_err(|error| {
+            QueryError::BadData(format!("invalid parameter \"query\": parse error: {}", error.trim()))
+        })?;
+        if parsed.len() >= REMEMBERED {
+            parsed.clear();
+        }
+        parsed.insert(query.to_owned(), Arc::clone(&expr));
+        Ok(expr)
+    }
 }
 
 fn not_a_range(kind: &str) -> QueryError {
     QueryError::BadData(format!(
         "invalid expression type \"{kind}\" for range query, must be Scalar or instant Vector"
     ))
-}
-
-/// Parses a selector such as `match[]` takes.
-///
-/// # Errors
-/// [`QueryError::BadData`] where it is not a plain selector.
-pub fn selector(text: &str) -> Result<VectorSelector, QueryError> {
-    match parse(text)? {
-        Expr::VectorSelector(selector) if selector.offset.is_none() && selector.at.is_none() => Ok(selector),
-        _ => Err(QueryError::BadData(format!("invalid parameter \"match[]\": `{text}` is not a selector"))),
-    }
-}
-
-fn parse(query: &str) -> Result<Expr, QueryError> {
-    parser::parse(query).map_err(|error| {
-        QueryError::BadData(format!("invalid parameter \"query\": parse error: {}", error.trim()))
-    })
 }
 
 /// Evaluates one expression at as many instants as wanted.
@@ -207,26 +232,29 @@ impl<'a> Evaluator<'a> {
         if step <= 0 || (to - from) / step > MAX_POINTS {
             return Err(unsupported("a subquery of so many steps"));
         }
-        let mut series: HashMap<Labels, Vec<Sample>> = HashMap::new();
-        let mut at = from.div_euclid(step) * step + step;
-        while at <= to {
-            match self.eval(&subquery.expr, at)? {
-                Value::Scalar(v) => series.entry(Labels::default()).or_default().push(Sample { t: at, v }),
+        let ranges = self.steps(&subquery.expr, from.div_euclid(step) * step + step, to, step)?;
+        Ok(Window { ranges, from, to })
+    }
+
+    /// Evaluates `expr` at `start`, `start + step` … up to `end`: one series for each set of labels that ever came up.
+    fn steps(&self, expr: &Expr, start: i64, end: i64, step: i64) -> Result<Vec<Range>, QueryError> {
+        let mut series: BTreeMap<Labels, Vec<Sample>> = BTreeMap::new();
+        let mut t = start;
+        while t <= end {
+            match self.eval(expr, t)? {
+                Value::Scalar(v) => series.entry(Labels::default()).or_default().push(Sample { t, v }),
                 Value::Vector(elements) => {
                     for Element { labels, value } in elements {
-                        series.entry(labels).or_default().push(Sample { t: at, v: value });
+                        series.entry(labels).or_default().push(Sample { t, v: value });
                     }
                 }
                 Value::Text(_) | Value::Matrix(_) => {
-                    return Err(unsupported("a subquery over this expression"));
+                    return Err(unsupported("a range of anything but numbers and instant vectors"));
                 }
             }
-            at += step;
+            t += step;
         }
-        let mut ranges: Vec<_> =
-            series.into_iter().map(|(labels, samples)| Range { labels, samples }).collect();
-        ranges.sort_by(|a, b| a.labels.cmp(&b.labels));
-        Ok(Window { ranges, from, to })
+        Ok(series.into_iter().map(|(labels, samples)| Range { labels, samples }).collect())
     }
 
     fn select(&self, selector: &VectorSelector) -> Rc<[SeriesId]> {

@@ -184,4 +184,4 @@ pub fn tag(image: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

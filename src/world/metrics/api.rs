@@ -11,7 +11,7 @@ use super::{
     store::{Sample, Store},
 };
 use crate::world::{
-    promql::{self, MAX_POINTS, QueryError, Range, Value},
+    promql::{Element, Engine, MAX_POINTS, QueryError, Range, Value},
     service::Reply,
 };
 
@@ -74,8 +74,8 @@ impl Request {
         })
     }
 
-    fn selectors(&self) -> Result<Vec<VectorSelector>, QueryError> {
-        self.all("match[]").map(promql::selector).collect()
+    fn selectors(&self, engine: &Engine) -> Result<Vec<VectorSelector>, QueryError> {
+        self.all("match[]").map(|text| engine.selector(text)).collect()
     }
 }
 
@@ -90,20 +90,29 @@ fn to_millis(seconds: f64) -> Option<i64> {
     (-9.0e15..=9.0e15).contains(&ms).then_some(ms as i64)
 }
 
-/// Answers one request as it is `now` (simulated milliseconds since the epoch).
-pub fn answer(store: &Store, request: &Request, now: i64) -> Reply {
+/// What answers are made from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) store: &'a Store,
+    pub(super) engine: &'a Engine,
+    /// Simulated milliseconds since the epoch: the time of a query that names none.
+    pub(super) now: i64,
+}
+
+/// Answers one request.
+pub(super) fn answer(source: Source<'_>, request: &Request) -> Reply {
     let data = match request.path.as_str() {
         "/-/healthy" => return Reply::text("Prometheus Server is Healthy.\n"),
         "/-/ready" => return Reply::text("Prometheus Server is Ready.\n"),
-        "/metrics" => return own_metrics(store),
-        "/federate" => federate(store, request, now).map(Err),
-        "/api/v1/query" => query(store, request, now).map(Ok),
-        "/api/v1/query_range" => query_range(store, request).map(Ok),
-        "/api/v1/series" => series(store, request, now).map(Ok),
-        "/api/v1/labels" => labels(store, request, now).map(Ok),
+        "/metrics" => return own_metrics(source.store),
+        "/federate" => federate(source, request).map(Err),
+        "/api/v1/query" => query(source, request).map(Ok),
+        "/api/v1/query_range" => query_range(source, request).map(Ok),
+        "/api/v1/series" => series(source, request).map(Ok),
+        "/api/v1/labels" => labels(source, request).map(Ok),
         "/api/v1/status/buildinfo" => Ok(Ok(build())),
         path => match path.strip_prefix("/api/v1/label/").and_then(|rest| rest.strip_suffix("/values")) {
-            Some(label) => label_values(store, request, label, now).map(Ok),
+            Some(label) => label_values(source, request, label).map(Ok),
             None => return Reply::new(404, "text/plain; charset=utf-8", "404 page not found\n".to_owned()),
         },
     };
@@ -122,15 +131,14 @@ fn failure(error: &QueryError) -> Reply {
     Reply::json(status, &json!({ "status": "error", "errorType": kind, "error": error.to_string() }))
 }
 
-fn query(store: &Store, request: &Request, now: i64) -> Result<Json, QueryError> {
-    let t = request.time("time")?.unwrap_or(now);
+fn query(source: Source<'_>, request: &Request) -> Result<Json, QueryError> {
+    let t = request.time("time")?.unwrap_or(source.now);
     let point = |v: f64| json!([timestamp(t), number(v)]);
-    let (kind, result) = match promql::instant(store, request.query()?, t)? {
+    let (kind, result) = match source.engine.instant(source.store, request.query()?, t)? {
         Value::Scalar(value) => ("scalar", point(value)),
         Value::Text(text) => ("string", json!([timestamp(t), text])),
         Value::Vector(elements) => {
-            let element =
-                |e: &promql::Element| json!({ "metric": metric(&e.labels), "value": point(e.value) });
+            let element = |e: &Element| json!({ "metric": metric(&e.labels), "value": point(e.value) });
             ("vector", elements.iter().map(element).collect())
         }
         Value::Matrix(ranges) => ("matrix", matrix(&ranges)),
@@ -138,7 +146,7 @@ fn query(store: &Store, request: &Request, now: i64) -> Result<Json, QueryError>
     Ok(json!({ "resultType": kind, "result": result }))
 }
 
-fn query_range(store: &Store, request: &Request) -> Result<Json, QueryError> {
+fn query_range(source: Source<'_>, request: &Request) -> Result<Json, QueryError> {
     let (start, end) = (request.required_time("start")?, request.required_time("end")?);
     if end < start {
         return Err(bad_parameter("end", "end timestamp must not be before start time"));
@@ -152,7 +160,7 @@ fn query_range(store: &Store, request: &Request) -> Result<Json, QueryError> {
             "exceeded maximum resolution of {MAX_POINTS} points per timeseries"
         )));
     }
-    let ranges = promql::range(store, request.query()?, start, end, step)?;
+    let ranges = source.engine.range(source.store, request.query()?, start, end, step)?;
     Ok(json!({ "resultType": "matrix", "result": matrix(&ranges) }))
 }
 
@@ -176,10 +184,10 @@ fn metric(labels: &Labels) -> Json {
 }
 
 /// The series of the request's time range that any selector means; all where there is no selector.
-fn matching<'a>(store: &'a Store, request: &Request, now: i64) -> Result<Vec<&'a Labels>, QueryError> {
+fn matching<'a>(source: Source<'a>, request: &Request) -> Result<Vec<&'a Labels>, QueryError> {
     let start = request.time("start")?.unwrap_or(i64::MIN);
-    let end = request.time("end")?.unwrap_or(now);
-    let selectors = request.selectors()?;
+    let end = request.time("end")?.unwrap_or(source.now);
+    let (store, selectors) = (source.store, request.selectors(source.engine)?);
     let mut alive = store.alive(start, end);
     if !selectors.is_empty() {
         let selected: BTreeSet<&Labels> = selectors
@@ -192,26 +200,26 @@ fn matching<'a>(store: &'a Store, request: &Request, now: i64) -> Result<Vec<&'a
     Ok(alive)
 }
 
-fn series(store: &Store, request: &Request, now: i64) -> Result<Json, QueryError> {
+fn series(source: Source<'_>, request: &Request) -> Result<Json, QueryError> {
     if request.all("match[]").next().is_none() {
         return Err(QueryError::BadData("no match[] parameter provided".to_owned()));
     }
-    Ok(matching(store, request, now)?.into_iter().map(metric).collect())
+    Ok(matching(source, request)?.into_iter().map(metric).collect())
 }
 
-fn labels(store: &Store, request: &Request, now: i64) -> Result<Json, QueryError> {
-    let matching = matching(store, request, now)?;
+fn labels(source: Source<'_>, request: &Request) -> Result<Json, QueryError> {
+    let matching = matching(source, request)?;
     let names: BTreeSet<&str> =
         matching.iter().flat_map(|labels| labels.iter().map(|(name, _)| name)).collect();
     Ok(json!(names))
 }
 
-fn label_values(store: &Store, request: &Request, label: &str, now: i64) -> Result<Json, QueryError> {
+fn label_values(source: Source<'_>, request: &Request, label: &str) -> Result<Json, QueryError> {
     let known = |c: char| c == '_' || c.is_ascii_alphanumeric();
     if label.is_empty() || !label.chars().all(known) || label.starts_with(|c: char| c.is_ascii_digit()) {
         return Err(QueryError::BadData(format!("invalid label name: \"{label}\"")));
     }
-    let matching = matching(store, request, now)?;
+    let matching = matching(source, request)?;
     let values: BTreeSet<&str> =
         matching.iter().map(|labels| labels.get(label)).filter(|value| !value.is_empty()).collect();
     Ok(json!(values))
@@ -229,9 +237,10 @@ fn build() -> Json {
 }
 
 /// The last sample of each series asked for, with its time, as text for another server to scrape.
-fn federate(store: &Store, request: &Request, now: i64) -> Result<Reply, QueryError> {
+fn federate(source: Source<'_>, request: &Request) -> Result<Reply, QueryError> {
     let mut found = Vec::new();
-    for selector in request.selectors()? {
+    let Source { store, engine, now } = source;
+    for selector in request.selectors(engine)? {
         for id in store.select(selector.name.as_deref(), &selector.matchers) {
             if let Some(sample) = store.at(id, now) {
                 found.push((store.labels(id), sample));

@@ -1,19 +1,20 @@
 //! A series' identity: its labels, the metric's name among them.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use promql_parser::label::METRIC_NAME;
 
-/// Labels sorted by name, without empty values: to Prometheus an empty label is an absent one.
+/// Labels sorted by name, without empty values: to Prometheus an empty label is an absent one. Texts are shared, since
+/// evaluation makes new sets of the same labels all the time.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Labels(Vec<(String, String)>);
+pub struct Labels(Vec<(Arc<str>, Arc<str>)>);
 
 impl Labels {
     /// Labels from pairs in any order; of two pairs with the same name the later one counts.
-    pub fn new<N: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+    pub fn new<N: AsRef<str>, V: Into<Arc<str>>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
         let mut labels = Self::default();
         for (name, value) in pairs {
-            labels.set(&name.into(), value);
+            labels.set(name.as_ref(), value);
         }
         labels
     }
@@ -32,13 +33,13 @@ impl Labels {
     }
 
     /// Gives `name` a value; an empty one removes the label.
-    pub fn set(&mut self, name: &str, value: impl Into<String>) {
+    pub fn set(&mut self, name: &str, value: impl Into<Arc<str>>) {
         let value = value.into();
         match self.position(name) {
             Ok(at) if value.is_empty() => drop(self.0.remove(at)),
             Ok(at) => self.0[at].1 = value,
             Err(_) if value.is_empty() => {}
-            Err(at) => self.0.insert(at, (name.to_owned(), value)),
+            Err(at) => self.0.insert(at, (name.into(), value)),
         }
     }
 
@@ -51,24 +52,28 @@ impl Labels {
     /// Only the labels named; the metric's name too has to be named to stay.
     #[must_use]
     pub fn only(&self, names: &[String]) -> Self {
-        Self(self.0.iter().filter(|(name, _)| names.contains(name)).cloned().collect())
+        Self(self.0.iter().filter(|(name, _)| contains(names, name)).cloned().collect())
     }
 
     /// All but the labels named and the metric's name.
     #[must_use]
     pub fn without(&self, names: &[String]) -> Self {
-        let stays = |name: &String| name != METRIC_NAME && !names.contains(name);
+        let stays = |name: &str| name != METRIC_NAME && !contains(names, name);
         Self(self.0.iter().filter(|(name, _)| stays(name)).cloned().collect())
     }
 
     /// Pairs in the order of names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0.iter().map(|(name, value)| (&**name, &**value))
     }
 
     fn position(&self, name: &str) -> Result<usize, usize> {
-        self.0.binary_search_by(|(known, _)| known.as_str().cmp(name))
+        self.0.binary_search_by(|(known, _)| (**known).cmp(name))
     }
+}
+
+fn contains(names: &[String], name: &str) -> bool {
+    names.iter().any(|known| known == name)
 }
 
 impl fmt::Display for Labels {

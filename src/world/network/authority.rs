@@ -105,12 +105,13 @@ impl Authority {
     }
 }
 
-/// Valid from a week before now, for both who reads the world's clock and who reads the wall's.
+/// Valid both for who reads the world's clock and for who reads the wall's: from a week before the earlier one, until `left`
+/// after the later one.
 fn set_validity(params: &mut CertificateParams, now: Duration, left: Duration) {
     let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(now);
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
     params.not_before = epoch + now.min(wall).saturating_sub(AGE);
-    params.not_after = epoch + now + left;
+    params.not_after = epoch + now.max(wall) + left;
 }
 
 fn common_name(name: &str) -> DistinguishedName {

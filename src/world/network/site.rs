@@ -158,7 +158,7 @@ impl Site {
         let request = api::Request::new(&asked.path, &asked.query, form);
         self.observe(|view| match self.outage(view) {
             Some(outage) => Answer::Outage(outage),
-            None => Answer::Reply(api::answer(view.telemetry.store(), &request, view.now_ms)),
+            None => Answer::Reply(view.telemetry.answer(&request, view.now_ms)),
         })
     }
 

@@ -29,7 +29,8 @@ impl Health {
 
     /// The health `share` of the way from `self` to `to`.
     fn towards(self, to: Self, share: f64) -> Self {
-        let blend = |from: f64, to: f64| from + (to - from) * share.clamp(0.0, 1.0);
+        let share = share.clamp(0.0, 1.0);
+        let blend = |from: f64, to: f64| from * (1.0 - share) + to * share;
         Self {
             errors: blend(self.errors, to.errors),
             p95: blend(self.p95, to.p95),
