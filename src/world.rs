@@ -6,5 +6,10 @@
 
 pub mod clock;
 pub mod cluster;
+pub mod metrics;
+pub mod network;
+pub mod promql;
 pub mod scenario;
+pub mod service;
 pub mod stage;
+pub mod traffic;

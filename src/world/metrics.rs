@@ -1,0 +1,181 @@
+//! The simulated Prometheus: it scrapes the simulated [`Traffic`] into a bounded store and answers Prometheus's HTTP API.
+//!
+//! It behaves as the real one where a runbook can tell: the look-back of five minutes, the mark at the end of a vanished
+//! series, the shapes and codes of answers and errors. Time is the world's; what it saw before the world began is filled
+//! in, so that range queries have a past to show.
+
+pub mod api;
+pub mod exposition;
+pub mod labels;
+pub mod store;
+
+use std::collections::{BTreeMap, HashSet};
+
+use self::{
+    labels::Labels,
+    store::{SeriesId, Store, named},
+};
+use super::{
+    promql::Engine,
+    scenario::Scenario,
+    service::Reply,
+    stage::{Furniture, SlotState},
+    traffic::{STEP_MS, Traffic},
+};
+
+/// How the simulated Prometheus is set up. All in simulated milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Time between two scrapes; whole seconds.
+    pub scrape_ms: i64,
+    /// How much past there is when the world begins.
+    pub history_ms: i64,
+    /// How long samples are kept.
+    pub retention_ms: i64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { scrape_ms: 5_000, history_ms: 45 * 60_000, retention_ms: 2 * 3_600_000 }
+    }
+}
+
+/// The traffic and what the simulated Prometheus has seen of it.
+#[derive(Debug)]
+pub struct Telemetry {
+    traffic: Traffic,
+    store: Store,
+    engine: Engine,
+    targets: BTreeMap<String, Target>,
+    own_up: SeriesId,
+    /// The `job` label.
+    job: String,
+    /// The `instance` label by slot.
+    instances: BTreeMap<String, String>,
+    settings: Settings,
+}
+
+/// A slot that is scraped.
+#[derive(Debug)]
+struct Target {
+    incarnation: u64,
+    up: SeriesId,
+    /// In the order in which [`Traffic::visit`] shows them.
+    series: Vec<SeriesId>,
+}
+
+impl Telemetry {
+    /// A world that has run for [`Settings::history_ms`] when it is `now_ms`, with the cluster as `stage` has it.
+    pub fn start(
+        furniture: &Furniture,
+        scenario: Scenario,
+        seed: u64,
+        now_ms: i64,
+        stage: &[SlotState],
+        settings: Settings,
+    ) -> Self {
+        let mut store = Store::new(settings.retention_ms);
+        let own_up = store.series(named("up", [("job", "prometheus"), ("instance", "localhost:9090")]));
+        let instances = furniture
+            .slots
+            .iter()
+            .map(|(slot, objects)| (slot.clone(), format!("{}:8080", objects.deployment)))
+            .collect();
+        let mut telemetry = Self {
+            traffic: Traffic::new(furniture, scenario, seed, now_ms - settings.history_ms),
+            store,
+            engine: Engine::default(),
+            targets: BTreeMap::new(),
+            own_up,
+            job: furniture.service.clone(),
+            instances,
+            settings,
+        };
+        // Before the world began the cluster was as it is at its beginning, and nothing had just been switched.
+        let before: Vec<_> =
+            stage.iter().cloned().map(|slot| SlotState { live_since: None, ..slot }).collect();
+        telemetry.advance(now_ms, &before);
+        telemetry
+    }
+
+    /// Catches up with `now_ms`, the cluster being as `stage` says. Seconds that lie beyond the retention are left out.
+    pub fn advance(&mut self, now_ms: i64, stage: &[SlotState]) {
+        self.traffic.skip_to(now_ms - self.settings.retention_ms);
+        while self.traffic.now_ms() + STEP_MS <= now_ms {
+            self.traffic.step(stage);
+            if self.traffic.now_ms() % self.settings.scrape_ms == 0 {
+                self.scrape();
+            }
+        }
+    }
+
+    /// The traffic as counted so far.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    /// The series scraped so far.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Answers a request to the simulated Prometheus as it is `now_ms`.
+    pub fn answer(&self, request: &api::Request, now_ms: i64) -> Reply {
+        api::answer(api::Source { store: &self.store, engine: &self.engine, now: now_ms }, request)
+    }
+
+    fn scrape(&mut self) {
+        let t = self.traffic.now_ms();
+        self.store.append(self.own_up, t, 1.0);
+        let exporting: BTreeMap<String, u64> =
+            self.traffic.exporting().map(|(slot, incarnation)| (slot.to_owned(), incarnation)).collect();
+        let gone: Vec<_> =
+            self.targets.keys().filter(|slot| !exporting.contains_key(*slot)).cloned().collect();
+        for slot in gone {
+            if let Some(target) = self.targets.remove(&slot) {
+                self.end(target.series.into_iter().chain([target.up]), t);
+            }
+        }
+        for (slot, incarnation) in exporting {
+            if self.targets.get(&slot).is_none_or(|target| target.incarnation != incarnation) {
+                self.discover(&slot, incarnation, t);
+            }
+            let Some(target) = self.targets.get(&slot) else { continue };
+            self.store.append(target.up, t, 1.0);
+            let mut ids = target.series.iter();
+            let store = &mut self.store;
+            self.traffic.visit(&slot, &mut |point| {
+                if let Some(&id) = ids.next() {
+                    store.append(id, t, point.value);
+                }
+            });
+        }
+    }
+
+    /// Makes the series of a slot whose pods are new, and ends those that only the old ones had.
+    fn discover(&mut self, slot: &str, incarnation: u64, t: i64) {
+        let instance = self.instances.get(slot).map_or(slot, String::as_str).to_owned();
+        let own = [("job", self.job.as_str()), ("instance", instance.as_str())];
+        let up = self.store.series(named("up", own.into_iter().chain([("slot", slot)])));
+        let store = &mut self.store;
+        let mut series = Vec::new();
+        self.traffic.visit(slot, &mut |point| {
+            let name = format!("{}{}", point.family.name, point.suffix);
+            let labels: Labels = named(&name, own.into_iter().chain(point.labels.iter().copied()));
+            series.push(store.series(labels));
+        });
+        let stay: HashSet<_> = series.iter().copied().collect();
+        if let Some(old) = self.targets.insert(slot.to_owned(), Target { incarnation, up, series }) {
+            self.end(old.series.into_iter().filter(|id| !stay.contains(id)), t);
+        }
+    }
+
+    fn end(&mut self, series: impl IntoIterator<Item = SeriesId>, t: i64) {
+        for id in series {
+            self.store.end(id, t);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+//! What each scenario makes of the new version's health, as a function of how long it has had the traffic.
+
+use super::noise::pick;
+use crate::world::scenario::Scenario;
+
+/// How a version serves the traffic it gets at one moment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Health {
+    /// Share of requests answered with 500 or 502.
+    pub(super) errors: f64,
+    /// 95th percentile of the latency, in seconds.
+    pub(super) p95: f64,
+    /// Share of payments that fail.
+    pub(super) failed_payments: f64,
+    /// Added to the share of the CPU that the full traffic costs.
+    pub(super) extra_cpu: f64,
+}
+
+impl Health {
+    /// A version without a fault.
+    pub(super) const GOOD: Self =
+        Self { errors: 0.000_4, p95: 0.141, failed_payments: 0.004, extra_cpu: 0.0 };
+    /// Every twentieth request fails; slower than the alert's neighbourhood, not over it.
+    const BAD: Self = Self { errors: 0.05, p95: 0.445, failed_payments: 0.05, extra_cpu: 0.09 };
+    /// Over the error rate's bound of 1 %, everything else inside its own.
+    const SHAKY: Self = Self { errors: 0.018, p95: 0.175, failed_payments: 0.007, extra_cpu: 0.03 };
+    /// As broken as it takes to notice within a minute.
+    const BROKEN: Self = Self { errors: 0.12, p95: 0.480, failed_payments: 0.20, extra_cpu: 0.12 };
+
+    /// The health `share` of the way from `self` to `to`.
+    fn towards(self, to: Self, share: f64) -> Self {
+        let share = share.clamp(0.0, 1.0);
+        let blend = |from: f64, to: f64| from * (1.0 - share) + to * share;
+        Self {
+            errors: blend(self.errors, to.errors),
+            p95: blend(self.p95, to.p95),
+            failed_payments: blend(self.failed_payments, to.failed_payments),
+            extra_cpu: blend(self.extra_cpu, to.extra_cpu),
+        }
+    }
+}
+
+/// How long a breakage takes from the first error to its full extent.
+const RAMP_MS: i64 = 10_000;
+
+/// Flaps begin this long after the switch; each lasts three minutes, with a minute of health between two.
+const FLAP_FIRST_MS: i64 = 20_000;
+const FLAP_MS: i64 = 180_000;
+const FLAP_GAP_MS: i64 = 60_000;
+
+/// A scenario with its chances drawn.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Story {
+    scenario: Scenario,
+    window_ms: i64,
+    onset_ms: i64,
+}
+
+impl Story {
+    pub(super) fn new(scenario: Scenario, window_ms: i64, seed: u64) -> Self {
+        Self { scenario, window_ms, onset_ms: 60_000 + pick(seed, 1, 31) * 1_000 }
+    }
+
+    /// How the version with the traffic does `live_ms` after it got it. Only a new version has a story to tell.
+    pub(super) fn health(&self, live_ms: i64) -> Health {
+        let after = |onset: i64, broken: Health| {
+            #[expect(clippy::cast_precision_loss, reason = "hours in milliseconds fit a double")]
+            let share = (live_ms - onset) as f64 / RAMP_MS as f64;
+            Health::GOOD.towards(broken, share)
+        };
+        match self.scenario {
+            Scenario::BadRelease => after(self.onset_ms, Health::BAD),
+            Scenario::RollbackNeededLate => after(self.last_minute(), Health::BROKEN),
+            Scenario::Flapping if self.flaps(live_ms) => Health::SHAKY,
+            _ => Health::GOOD,
+        }
+    }
+
+    /// Where the window's last minute begins, or its second half where it is shorter than two.
+    fn last_minute(&self) -> i64 {
+        (self.window_ms - 60_000).max(self.window_ms / 2)
+    }
+
+    /// Whether nothing answers for metrics any more.
+    pub(super) fn is_metrics_outage(&self, live_ms: i64) -> bool {
+        self.scenario == Scenario::MetricsOutage && live_ms >= 60_000
+    }
+
+    /// Whether `live_ms` lies in a flap. There are three, or as many as fit in the first 60 % of the window; where two
+    /// do not fit, two shorter ones, so that the rest of the window shows that it settled.
+    fn flaps(&self, live_ms: i64) -> bool {
+        let room = self.window_ms * 6 / 10;
+        let end_of = |count: i64| FLAP_FIRST_MS + count * FLAP_MS + (count - 1) * FLAP_GAP_MS;
+        let count = if end_of(3) <= room { 3 } else { 2 };
+        // A narrow window is the same story told faster.
+        let told = if end_of(2) <= room { live_ms } else { live_ms.saturating_mul(end_of(2)) / room.max(1) };
+        let since_first = told - FLAP_FIRST_MS;
+        let period = FLAP_MS + FLAP_GAP_MS;
+        since_first >= 0 && since_first / period < count && since_first % period < FLAP_MS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW: i64 = 15 * 60_000;
+
+    /// Seconds after the switch at which the error rate is over 1 %.
+    fn breaching(scenario: Scenario, window_ms: i64) -> Vec<i64> {
+        let story = Story::new(scenario, window_ms, 42);
+        (0..3_600).filter(|second| story.health(second * 1_000).errors > 0.01).collect()
+    }
+
+    #[test]
+    fn a_bad_release_breaks_within_ninety_seconds_and_stays_broken() {
+        for seed in 0..100 {
+            let story = Story::new(Scenario::BadRelease, WINDOW, seed);
+            assert_eq!(story.health(59_000), Health::GOOD);
+            assert_eq!(story.health(100_000), Health::BAD);
+            assert_eq!(story.health(3_600_000), Health::BAD);
+        }
+    }
+
+    #[test]
+    fn flaps_are_short_and_settle_before_sixty_percent_of_the_window() {
+        for window_ms in [60_000, 5 * 60_000, WINDOW, 30 * 60_000, 3_600_000] {
+            let over = breaching(Scenario::Flapping, window_ms);
+            let mut longest = 0;
+            let mut flaps = 0;
+            let mut begin = 0;
+            for (at, second) in over.iter().enumerate() {
+                if at == 0 || over[at - 1] + 1 != *second {
+                    flaps += 1;
+                    begin = *second;
+                }
+                longest = longest.max(second - begin + 1);
+            }
+            assert!((2..=3).contains(&flaps), "{flaps} flaps in {window_ms}");
+            assert!(longest <= 180, "{longest} s");
+            assert!(
+                over.last().is_some_and(|last| last * 1_000 < window_ms * 6 / 10),
+                "in {window_ms}: {over:?}"
+            );
+        }
+        assert_eq!(breaching(Scenario::Flapping, WINDOW).len(), 360);
+    }
+
+    #[test]
+    fn the_late_break_comes_in_the_last_minute() {
+        let over = breaching(Scenario::RollbackNeededLate, WINDOW);
+        assert_eq!(over.first(), Some(&841));
+        assert_eq!(over.last(), Some(&3_599));
+    }
+
+    #[test]
+    fn the_others_stay_healthy() {
+        for scenario in [
+            Scenario::Good,
+            Scenario::SlowRollout,
+            Scenario::ImagePullError,
+            Scenario::MigrationFails,
+            Scenario::MetricsOutage,
+        ] {
+            assert!(breaching(scenario, WINDOW).is_empty(), "{scenario}");
+            let story = Story::new(scenario, WINDOW, 1);
+            assert!(!story.is_metrics_outage(59_999));
+            assert_eq!(story.is_metrics_outage(60_000), scenario == Scenario::MetricsOutage);
+        }
+    }
+}
