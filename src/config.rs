@@ -1,1 +1,22 @@
-//! runbook.toml as written and as meant.
+//! runbook.toml as written and as meant; the operator's settings, keys and theme.
+//!
+//! A file becomes what it means in four passes, and each collects every fault it finds, with its place:
+//!
+//! ```text
+//! text ─▶ raw      a tree of values that know where they stand       TOML's own faults
+//!      ─▶ conform  the tree against the format, which is data (shape)  unknown keys, wrong types, missing keys
+//!      ─▶ load     the tree as domain values                         exactly one of …, bounds, time zones, PromQL
+//!      ─▶ cross    names against names                               variables, slots, metrics, parts, rollbacks
+//! ```
+//!
+//! The format is written down once, as data: the loader, the JSON Schema for editors and the reference come from it.
+
+pub mod diagnose;
+pub mod keymap;
+pub mod settings;
+pub mod theme;
+
+#[expect(dead_code, reason = "the runbook loader that follows reads the rest")]
+mod raw;
+
+pub use diagnose::{Diagnostic, Severity};
