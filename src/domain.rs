@@ -18,6 +18,7 @@ pub mod run;
 pub mod runbook;
 pub mod safe_text;
 pub mod series;
+pub mod story;
 pub mod template;
 pub mod time;
 pub mod trigger;

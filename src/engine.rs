@@ -1,5 +1,15 @@
 //! The engine owns a run: it feeds the machine, journals what the machine decides, then does it, and feeds results back.
+//!
+//! ```text
+//!   screens ──Request──▶ driver ──Input──▶ Machine ──Decision──▶ journal (sync) ──▶ perform ──▶ ports
+//!      ▲                   ▲                                                          │
+//!      └──Update───────────┴───────────────Input: results, samples, pictures ─────────┘
+//! ```
 
+pub mod driver;
 pub mod feed;
+pub mod look;
 pub mod mask;
+pub mod perform;
 pub mod ports;
+pub mod values;

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::domain::{
     action::PatchType,
+    event::Envelope,
     id::SlotName,
     metric::{Metric, Sample},
     runbook::Target,
@@ -269,4 +270,30 @@ pub trait Shell: Send + Sync {
 pub trait Notifier: Send + Sync {
     /// Sends a text to a webhook. Never retried; the answer is told in words.
     async fn send(&self, webhook: &str, text: &str) -> PortResult<String>;
+}
+
+/// The journal of a run.
+pub trait Journal: Send {
+    /// Writes events and makes them durable before it returns.
+    ///
+    /// # Errors
+    /// If anything could not be written and synced; nothing may be done then.
+    fn append(&mut self, events: &[Envelope]) -> std::io::Result<()>;
+}
+
+/// Everything the engine reaches the world through.
+#[derive(Clone)]
+pub struct Ports {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Kubernetes, where the runbook has a target.
+    pub cluster: Option<Arc<dyn Cluster>>,
+    /// Numbers.
+    pub metrics: Arc<dyn Metrics>,
+    /// Requests.
+    pub network: Arc<dyn Network>,
+    /// Commands.
+    pub shell: Arc<dyn Shell>,
+    /// Notices.
+    pub notifier: Arc<dyn Notifier>,
 }

@@ -1,0 +1,578 @@
+//! The driver: one loop that owns the machine, the journal and everything that runs.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io::Write as _,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::future::join_all;
+use tokio::{
+    sync::{mpsc, watch},
+    task::AbortHandle,
+};
+
+use super::{
+    look::{Looker, Slots},
+    perform::{News, Performance, verify},
+    ports::{Journal, Ports, Seen},
+    values::{Secrets, Values},
+};
+use crate::domain::{
+    check::{Check, CheckKind},
+    effect::{Decision, Effect, Input},
+    event::{ActionRef, CheckRef, Envelope, Outcome, Place},
+    id::{MetricId, SlotName},
+    machine::Machine,
+    message::{Command, Request, Update},
+    metric::{Metric, Sample},
+    runbook::{Milestone, Runbook},
+    story,
+    time::Span,
+    workload::{Access, Workload},
+};
+
+/// How far back metrics are fetched when an engine starts.
+const BACKFILL: Span = Span::from_mins(15);
+/// Samples kept for screens that come later, for each metric and slot.
+const HISTORY: usize = 360;
+/// Permissions are asked again this often.
+const ACCESS_EVERY: Span = Span::from_secs(60);
+/// The machine's clock ticks this often in the run's time …
+const TICK: Span = Span::from_secs(1);
+/// … but not more often than this in real time, however fast a rehearsal runs.
+const LEAST_TICK: Duration = Duration::from_millis(40);
+/// Screens see the time at most this often.
+const SHOW_TICK: Duration = Duration::from_millis(250);
+
+/// One screen as the engine sees it. `link` makes it of a connection.
+pub trait Screen: Send {
+    /// Sends an update; `false` where the screen is gone.
+    fn send(&self, update: &Update) -> bool;
+}
+
+/// What an engine is made of.
+pub struct Parts {
+    /// The machine, new or resumed.
+    pub machine: Machine,
+    /// Everything that happened before.
+    pub events: Vec<Envelope>,
+    /// What the machine decided when it was made.
+    pub decision: Decision,
+    /// The world.
+    pub ports: Ports,
+    /// The journal.
+    pub journal: Box<dyn Journal>,
+    /// Secrets known so far.
+    pub secrets: Arc<Secrets>,
+    /// Where the run keeps its files.
+    pub run_dir: PathBuf,
+    /// The container whose image is set by default.
+    pub container: String,
+    /// Requests of all screens.
+    pub requests: mpsc::Receiver<Request>,
+    /// Notices go to the screens' inbox instead of out: a rehearsal.
+    pub inbox: bool,
+}
+
+/// How an engine ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// The run is over or paused.
+    Closed(Option<Outcome>),
+    /// The journal can't be written: nothing more was begun.
+    JournalLost(String),
+}
+
+/// The running engine.
+pub struct Engine {
+    machine: Machine,
+    events: Vec<Envelope>,
+    ports: Ports,
+    journal: Box<dyn Journal>,
+    secrets: Arc<Secrets>,
+    run_dir: PathBuf,
+    container: String,
+    requests: mpsc::Receiver<Request>,
+    inbox: bool,
+    news_in: mpsc::Sender<News>,
+    news: mpsc::Receiver<News>,
+    screens: Vec<Box<dyn Screen>>,
+    running: BTreeMap<ActionRef, watch::Sender<bool>>,
+    watching: BTreeMap<CheckRef, AbortHandle>,
+    tasks: Vec<AbortHandle>,
+    history: BTreeMap<(MetricId, Option<SlotName>), VecDeque<Sample>>,
+    workload: Option<Box<Workload>>,
+    access: Option<Access>,
+    deploy_log: Option<std::fs::File>,
+    end: Option<End>,
+    first: Option<Decision>,
+}
+
+impl Engine {
+    /// Puts the parts together. Nothing runs yet.
+    pub fn new(parts: Parts) -> Self {
+        let (news_in, news) = mpsc::channel(1024);
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(parts.run_dir.join("deploy.log"));
+        Self {
+            machine: parts.machine,
+            events: parts.events,
+            ports: parts.ports,
+            journal: parts.journal,
+            secrets: parts.secrets,
+            run_dir: parts.run_dir,
+            container: parts.container,
+            requests: parts.requests,
+            inbox: parts.inbox,
+            news_in,
+            news,
+            screens: Vec::new(),
+            running: BTreeMap::new(),
+            watching: BTreeMap::new(),
+            tasks: Vec::new(),
+            history: BTreeMap::new(),
+            workload: None,
+            access: None,
+            deploy_log: log.inspect_err(|error| tracing::error!(%error, "deploy.log can't be opened")).ok(),
+            end: None,
+            first: Some(parts.decision),
+        }
+    }
+
+    /// Lets a screen in: it gets everything that happened before, then what happens.
+    pub fn attach(&mut self, screen: Box<dyn Screen>) {
+        let now = self.ports.clock.now();
+        let backlog =
+            Update::Backlog { events: self.events.clone(), now, run_dir: self.run_dir.display().to_string() };
+        screen.send(&backlog);
+        for samples in self.history.values() {
+            screen.send(&Update::Samples { samples: samples.iter().cloned().collect(), backfill: true });
+        }
+        if let Some(workload) = &self.workload {
+            screen.send(&Update::Workload { workload: workload.clone() });
+        }
+        if let Some(access) = &self.access {
+            screen.send(&Update::Access { access: access.clone() });
+        }
+        self.screens.push(screen);
+    }
+
+    /// Runs until the run is closed.
+    pub async fn run(mut self) -> End {
+        if let Some(first) = self.first.take() {
+            self.commit(first);
+        }
+        self.start_feeds();
+        let clock = Arc::clone(&self.ports.clock);
+        let mut shown_at = tokio::time::Instant::now();
+        while self.end.is_none() {
+            let tick = async {
+                tokio::join!(clock.sleep(TICK), tokio::time::sleep(LEAST_TICK));
+            };
+            tokio::pin!(tick);
+            loop {
+                tokio::select! {
+                    biased;
+                    request = self.requests.recv() => match request {
+                        Some(request) => self.on_request(request),
+                        // Every screen is gone for good: pause rather than fly unseen in one process.
+                        None => self.feed(Input::Terminate { reason: "no screen is left".to_owned() }),
+                    },
+                    Some(news) = self.news.recv() => self.on_news(news),
+                    () = &mut tick => break,
+                }
+                if self.end.is_some() {
+                    break;
+                }
+            }
+            self.feed(Input::Tick);
+            if shown_at.elapsed() >= SHOW_TICK {
+                shown_at = tokio::time::Instant::now();
+                let now = clock.now();
+                self.show(&Update::Tick { now });
+            }
+        }
+        for task in self.tasks.drain(..).chain(std::mem::take(&mut self.watching).into_values()) {
+            task.abort();
+        }
+        self.drain_notices().await;
+        let end = self.end.take().unwrap_or(End::Closed(None));
+        if let End::Closed(outcome) = &end {
+            self.show(&Update::Closed { outcome: *outcome });
+        }
+        end
+    }
+
+    /// Notices under way get a moment to be sent and journaled; a webhook that hangs does not keep the engine.
+    async fn drain_notices(&mut self) {
+        let due = tokio::time::Instant::now() + Duration::from_millis(500);
+        while let Ok(Some(news)) = tokio::time::timeout_at(due, self.news.recv()).await {
+            if let News::Input(input @ Input::NoticeDone { .. }) = news {
+                let end = self.end.take();
+                self.feed(input);
+                self.end = end;
+            }
+            if self.news.is_empty() && self.news_in.strong_count() <= 1 {
+                break;
+            }
+        }
+    }
+
+    fn on_request(&mut self, request: Request) {
+        let Request { by, command } = request;
+        let command = match command {
+            Command::Logs { slot, pod } => return self.fetch_logs(slot, pod),
+            Command::SetVar { name, value } => match self.accept_var(&name, value) {
+                Ok(value) => Command::SetVar { name, value },
+                Err(why) => return self.show(&Update::Refused { why }),
+            },
+            other => other,
+        };
+        self.feed(Input::Operator(Request { by, command }));
+    }
+
+    /// A typed value must fit the variable's pattern. A secret is kept here; the machine never sees it.
+    fn accept_var(&self, name: &str, value: String) -> Result<String, String> {
+        let run = self.machine.run();
+        let Some(var) = run.runbook.vars.iter().find(|var| var.name == name) else {
+            return Err(format!("the runbook has no variable {name}"));
+        };
+        check_value(name, &value, var.pattern.as_deref())?;
+        if var.secret {
+            self.secrets.add(name, value).map_err(|error| error.to_string())?;
+            return Ok(String::new());
+        }
+        Ok(value)
+    }
+
+    fn fetch_logs(&self, slot: SlotName, pod: Option<String>) {
+        let (ports, news, secrets) = (self.ports.clone(), self.news_in.clone(), Arc::clone(&self.secrets));
+        tokio::spawn(async move {
+            let lines = match ports.cluster() {
+                Ok(cluster) => cluster.logs(&slot, pod.as_deref(), 500, None).await.map_err(|error| error.message),
+                Err(why) => Err(why),
+            };
+            let lines = lines.map(|lines| {
+                lines
+                    .into_iter()
+                    .map(|line| crate::domain::workload::LogLine { text: secrets.mask(&line.text), ..line })
+                    .collect()
+            });
+            let _ = news.send(News::Show(Update::Logs { slot, lines })).await;
+        });
+    }
+
+    fn on_news(&mut self, news: News) {
+        match news {
+            News::Show(update) => self.show(&update),
+            News::Input(input) => {
+                match &input {
+                    Input::ActionFinished { at, .. } => {
+                        self.running.remove(at);
+                    }
+                    Input::CheckSeen { at, holds, evidence } => {
+                        let step = match &at.place {
+                            Place::Step { step } => Some(step.clone()),
+                            _ => None,
+                        };
+                        let update =
+                            Update::Watching { step, check: at.check, holds: *holds, evidence: evidence.clone() };
+                        self.show(&update);
+                    }
+                    Input::Sample(sample) => self.remember(sample.clone()),
+                    Input::Workload(workload) => {
+                        self.show(&Update::Workload { workload: workload.clone() });
+                        self.workload = Some(workload.clone());
+                    }
+                    Input::Access(access) => {
+                        self.show(&Update::Access { access: access.clone() });
+                        self.access = Some(access.clone());
+                    }
+                    _ => {}
+                }
+                self.feed(input);
+            }
+        }
+    }
+
+    fn remember(&mut self, sample: Sample) {
+        let past = self.history.entry((sample.metric.clone(), sample.slot.clone())).or_default();
+        past.push_back(sample.clone());
+        if past.len() > HISTORY {
+            past.pop_front();
+        }
+        self.show(&Update::Samples { samples: vec![sample], backfill: false });
+    }
+
+    fn feed(&mut self, input: Input) {
+        let now = self.ports.clock.now();
+        let decision = self.machine.handle(now, input);
+        self.commit(decision);
+    }
+
+    /// First the journal, synced; then the screens; then the effects.
+    fn commit(&mut self, decision: Decision) {
+        if let Some(why) = decision.refused {
+            self.show(&Update::Refused { why });
+        }
+        if !decision.events.is_empty() {
+            let written = tokio::task::block_in_place(|| self.journal.append(&decision.events));
+            if let Err(error) = written {
+                tracing::error!(%error, "the journal can't be written");
+                let why = format!("the journal can't be written ({error}); nothing more is begun. Free the disk, then `cutover resume`");
+                self.show(&Update::Refused { why: why.clone() });
+                self.end = Some(End::JournalLost(why));
+                return;
+            }
+            for envelope in decision.events {
+                self.log(&envelope);
+                self.show(&Update::Event { envelope: envelope.clone() });
+                self.events.push(envelope);
+            }
+        }
+        for effect in decision.effects {
+            self.perform(effect);
+        }
+    }
+
+    /// One plain line for every event that matters.
+    fn log(&mut self, envelope: &Envelope) {
+        let Some(text) = story::line(self.machine.run(), &envelope.event) else { return };
+        if let Some(file) = &mut self.deploy_log
+            && let Err(error) = writeln!(file, "{} {text}", envelope.at)
+        {
+            tracing::error!(%error, "deploy.log can't be written");
+            self.deploy_log = None;
+        }
+    }
+
+    fn show(&mut self, update: &Update) {
+        self.screens.retain(|screen| screen.send(update));
+    }
+
+    fn values(&self) -> Values {
+        Values::of(self.machine.run(), &self.secrets)
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::StartAction(at) => self.start_action(at),
+            Effect::CancelAction(at) => {
+                if let Some(stop) = self.running.get(&at) {
+                    let _ = stop.send(true);
+                }
+            }
+            Effect::Watch(at) => self.start_watch(at),
+            Effect::StopWatch(at) => {
+                if let Some(task) = self.watching.remove(&at) {
+                    task.abort();
+                }
+            }
+            Effect::LookItem { group, item } => self.look_item(group, item),
+            Effect::Verify(at) => {
+                let run = self.machine.run().clone();
+                tokio::spawn(verify(run, at, self.ports.clone(), self.values(), self.news_in.clone()));
+            }
+            Effect::Notify { milestone, text } => self.notify(milestone, text),
+            Effect::Close => {
+                let outcome = self.machine.run().finished.as_ref().map(|(outcome, ..)| *outcome);
+                self.end = Some(End::Closed(outcome));
+            }
+        }
+    }
+
+    fn start_action(&mut self, at: ActionRef) {
+        let Some(action) = self.machine.run().action(&at).cloned() else { return };
+        let (stop, cancel) = watch::channel(false);
+        self.running.insert(at.clone(), stop);
+        let performance = Performance {
+            at,
+            action,
+            container: self.container.clone(),
+            run: self.machine.run().clone(),
+            ports: self.ports.clone(),
+            values: self.values(),
+            cancel,
+            run_dir: self.run_dir.clone(),
+            news: self.news_in.clone(),
+        };
+        tokio::spawn(performance.run());
+    }
+
+    fn looker(&self, place: Option<&Place>) -> Looker {
+        let run = self.machine.run();
+        let since = place.and_then(|place| run.work(place)).and_then(|work| work.started_at);
+        Looker {
+            ports: self.ports.clone(),
+            values: self.values(),
+            slots: Slots::of(run),
+            since: since.unwrap_or_else(|| self.ports.clock.now()),
+        }
+    }
+
+    fn start_watch(&mut self, at: CheckRef) {
+        let Some(check) = self.machine.run().checks(&at.place).get(at.check).cloned() else { return };
+        let (looker, news) = (self.looker(Some(&at.place)), self.news_in.clone());
+        let key = at.clone();
+        let task = tokio::spawn(async move {
+            loop {
+                let seen = looker.look(&check).await;
+                let input = Input::CheckSeen { at: at.clone(), holds: seen.holds, evidence: seen.evidence };
+                if news.send(News::Input(input)).await.is_err() {
+                    return;
+                }
+                looker.ports.clock.sleep(check.interval).await;
+            }
+        });
+        if let Some(old) = self.watching.insert(key, task.abort_handle()) {
+            old.abort();
+        }
+    }
+
+    fn look_item(&mut self, group: usize, item: usize) {
+        let run = self.machine.run();
+        let Some(check) = run.runbook.checklist.get(group).and_then(|g| g.items.get(item)).map(|i| i.check.clone())
+        else {
+            return;
+        };
+        let (looker, news) = (self.looker(None), self.news_in.clone());
+        let (runbook, new_slot) = (Arc::clone(&run.runbook), run.opened.new_slot.clone());
+        let task = tokio::spawn(async move {
+            let seen = match look_metric(&check, &runbook, new_slot.as_ref(), &looker).await {
+                Some(seen) => seen,
+                None => looker.look(&check).await,
+            };
+            let input = Input::ItemSeen { group, item, holds: seen.holds, evidence: seen.evidence };
+            let _ = news.send(News::Input(input)).await;
+        });
+        self.tasks.retain(|task| !task.is_finished());
+        self.tasks.push(task.abort_handle());
+    }
+
+    fn notify(&mut self, milestone: Milestone, text: String) {
+        if self.inbox {
+            self.show(&Update::Inbox { text: text.clone() });
+        }
+        let Some(template) = self.machine.run().runbook.notify.slack.clone() else { return };
+        let webhook = self.values().expand(&template);
+        let (notifier, news, secrets) =
+            (Arc::clone(&self.ports.notifier), self.news_in.clone(), Arc::clone(&self.secrets));
+        tokio::spawn(async move {
+            let answer = match webhook {
+                Ok(webhook) => notifier.send(&webhook, &secrets.mask(&text)).await.map_err(|error| error.message),
+                Err(unset) => Err(unset.to_string()),
+            };
+            let (ok, detail) = match answer {
+                Ok(detail) => (true, detail),
+                Err(why) => (false, why),
+            };
+            let input = Input::NoticeDone {
+                milestone: Some(milestone),
+                text: secrets.mask(&text),
+                ok,
+                detail: secrets.mask(&detail),
+            };
+            let _ = news.send(News::Input(input)).await;
+        });
+    }
+
+    /// Everything that comes in without being asked for: samples, pictures of the cluster, permissions.
+    fn start_feeds(&mut self) {
+        let runbook = Arc::clone(&self.machine.run().runbook);
+        let slots: Vec<SlotName> = runbook.target.iter().flat_map(|target| target.slots.keys().cloned()).collect();
+        for metric in runbook.metrics.clone() {
+            let lanes = if metric.per_slot && !slots.is_empty() {
+                slots.iter().cloned().map(Some).collect()
+            } else {
+                vec![None]
+            };
+            let task = tokio::spawn(sample(metric, lanes, self.ports.clone(), self.news_in.clone()));
+            self.tasks.push(task.abort_handle());
+        }
+        let Some(cluster) = self.ports.cluster.clone() else { return };
+        let mut pictures = Arc::clone(&cluster).watch();
+        let news = self.news_in.clone();
+        let watch = tokio::spawn(async move {
+            while let Some(picture) = pictures.recv().await {
+                if news.send(News::Input(Input::Workload(Box::new(picture)))).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let (clock, news) = (Arc::clone(&self.ports.clock), self.news_in.clone());
+        let access = tokio::spawn(async move {
+            loop {
+                match cluster.access().await {
+                    Ok(access) => {
+                        if news.send(News::Input(Input::Access(access))).await.is_err() {
+                            return;
+                        }
+                    }
+                    Err(error) => tracing::warn!(%error, "permissions can't be asked for"),
+                }
+                clock.sleep(ACCESS_EVERY).await;
+            }
+        });
+        self.tasks.extend([watch.abort_handle(), access.abort_handle()]);
+    }
+}
+
+/// A checklist item on a metric is decided from one measurement.
+async fn look_metric(
+    check: &Check,
+    runbook: &Runbook,
+    new_slot: Option<&SlotName>,
+    looker: &Looker,
+) -> Option<Seen> {
+    let CheckKind::Metric { metric, slot: _, condition } = &check.kind else { return None };
+    let declared = runbook.metric(metric.as_str())?;
+    let slot = new_slot.filter(|_| declared.per_slot);
+    let sample = looker.ports.metrics.sample(declared, slot, looker.ports.clock.now()).await;
+    Some(match sample.value {
+        Ok(value) => match crate::domain::verdict::condition_holds(*condition, value, None) {
+            Ok(holds) => Seen { holds, evidence: declared.unit.show(value) },
+            Err(why) => Seen::no(format!("cannot tell: {why}")),
+        },
+        Err(missing) => Seen::no(format!("no data: {missing}")),
+    })
+}
+
+/// Measures one metric for ever, all its slots at once; first the past.
+async fn sample(metric: Metric, lanes: Vec<Option<SlotName>>, ports: Ports, news: mpsc::Sender<News>) {
+    let now = ports.clock.now();
+    for slot in &lanes {
+        let past = ports.metrics.backfill(&metric, slot.as_ref(), now - BACKFILL, now).await;
+        if !past.is_empty() {
+            let update = Update::Samples { samples: past, backfill: true };
+            if news.send(News::Show(update)).await.is_err() {
+                return;
+            }
+        }
+    }
+    loop {
+        let asked = ports.clock.now();
+        let samples = join_all(lanes.iter().map(|slot| ports.metrics.sample(&metric, slot.as_ref(), asked))).await;
+        for sample in samples {
+            if news.send(News::Input(Input::Sample(sample))).await.is_err() {
+                return;
+            }
+        }
+        let spent = ports.clock.now().since(asked);
+        ports.clock.sleep(metric.interval.saturating_sub(spent).max(Span::from_millis(metric.interval.as_millis() / 10))).await;
+    }
+}
+
+/// Whether a value may be a variable's.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn check_value(name: &str, value: &str, pattern: Option<&str>) -> Result<(), String> {
+    if value.contains(['\0', '\n', '\r']) {
+        return Err(format!("${name} must be one line without control characters"));
+    }
+    let Some(pattern) = pattern else { return Ok(()) };
+    let whole = regex::Regex::new(&format!("^(?:{pattern})$")).map_err(|error| format!("bad pattern of ${name}: {error}"))?;
+    if whole.is_match(value) { Ok(()) } else { Err(format!("${name} must match `{pattern}`; `{value}` does not")) }
+}

@@ -1,0 +1,406 @@
+//! Doing: one action, from its expanded values to its outcome.
+
+use std::{
+    io::BufRead,
+    path::{Path, PathBuf},
+};
+
+use tokio::sync::mpsc;
+
+use super::{
+    feed::LineAssembler,
+    look::{Looker, Slots, http_call},
+    ports::{CancelFlag, Clock, Fault, PortError, Ports, ShellCall, ShellNews, ShellProgram},
+    values::Values,
+};
+use crate::domain::{
+    action::{Action, ActionKind, Capture, SlotRef},
+    effect::Input,
+    event::{ActionOutcome, ActionRef},
+    id::SlotName,
+    message::Update,
+    run::Run,
+    time::Span,
+    workload::RolloutState,
+};
+
+/// An action's deadline is never shorter than this in real time, however fast a rehearsal runs.
+const LEAST_REAL: std::time::Duration = std::time::Duration::from_secs(5);
+/// Time between looks at a rollout.
+const ROLLOUT_POLL: Span = Span::from_secs(2);
+/// Output is shown this often.
+const SHOW_EVERY: std::time::Duration = std::time::Duration::from_millis(100);
+/// Lines sent to screens at once; more are on disk.
+const LINES_AT_ONCE: usize = 500;
+
+/// What one action needs.
+pub struct Performance {
+    /// Which action.
+    pub at: ActionRef,
+    /// The action.
+    pub action: Action,
+    /// The container whose image is set by default.
+    pub container: String,
+    /// The run as it was when the action began.
+    pub run: Run,
+    /// The world.
+    pub ports: Ports,
+    /// The variables.
+    pub values: Values,
+    /// Told to stop.
+    pub cancel: CancelFlag,
+    /// Where the run keeps its files.
+    pub run_dir: PathBuf,
+    /// News to the driver.
+    pub news: mpsc::Sender<News>,
+}
+
+/// What performing tells the driver.
+#[derive(Debug)]
+pub enum News {
+    /// For the machine.
+    Input(Input),
+    /// For the screens.
+    Show(Update),
+}
+
+/// How it went.
+struct Done {
+    outcome: ActionOutcome,
+    detail: String,
+    output: Option<String>,
+}
+
+impl Done {
+    fn ok(detail: impl Into<String>) -> Self {
+        Self { outcome: ActionOutcome::Succeeded, detail: detail.into(), output: None }
+    }
+
+    fn failed(detail: impl Into<String>) -> Self {
+        Self { outcome: ActionOutcome::Failed, detail: detail.into(), output: None }
+    }
+}
+
+impl From<PortError> for Done {
+    fn from(error: PortError) -> Self {
+        let outcome = if error.kind == Fault::Unknown { ActionOutcome::Unknown } else { ActionOutcome::Failed };
+        Self { outcome, detail: error.message, output: None }
+    }
+}
+
+/// Waits until `span` has passed on the run's clock, and at least [`LEAST_REAL`] in real time.
+async fn deadline(clock: &dyn Clock, span: Span) {
+    tokio::join!(clock.sleep(span), tokio::time::sleep(LEAST_REAL.min(span.to_std())));
+}
+
+/// Waits until the flag says stop.
+async fn cancelled(flag: &mut CancelFlag) {
+    if flag.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+impl Performance {
+    /// Does the action and tells the driver how it went.
+    pub async fn run(self) {
+        let from = self.ports.clock.now();
+        let done = self.perform().await;
+        let took = self.ports.clock.now().since(from);
+        let detail = self.values.secrets().mask(&done.detail);
+        let input =
+            Input::ActionFinished { at: self.at.clone(), outcome: done.outcome, detail, took, output: done.output };
+        // The driver may be gone; then nobody needs to know.
+        let _ = self.news.send(News::Input(input)).await;
+    }
+
+    async fn perform(&self) -> Done {
+        match &self.action.kind {
+            ActionKind::Sh { script } => self.shell(ShellProgram::Sh(script.clone())).await,
+            ActionKind::Argv { argv } => {
+                match argv.iter().map(|word| self.values.expand(word)).collect::<Result<_, _>>() {
+                    Ok(argv) => self.shell(ShellProgram::Argv(argv)).await,
+                    Err(unset) => Done::failed(unset.to_string()),
+                }
+            }
+            ActionKind::Notify { text } => match self.values.expand(text) {
+                Ok(text) => self.notify(text).await,
+                Err(unset) => Done::failed(unset.to_string()),
+            },
+            ActionKind::Rollout { slot } => self.rollout(slot).await,
+            _ => self.write().await,
+        }
+    }
+
+    /// A write that has one answer: a Kubernetes patch or an HTTP request. Cancelling it only stops waiting: it may
+    /// have arrived, so it is unknown then, never "cancelled".
+    async fn write(&self) -> Done {
+        let mut cancel = self.cancel.clone();
+        let unknown = |why: &str| Done { outcome: ActionOutcome::Unknown, detail: why.to_owned(), output: None };
+        tokio::select! {
+            done = self.write_once() => done.unwrap_or_else(Done::from),
+            () = cancelled(&mut cancel) => unknown("stopped while waiting for the answer; it may have arrived"),
+            () = deadline(&*self.ports.clock, self.action.timeout) => {
+                unknown(&format!("no answer within {}; it may have arrived", self.action.timeout))
+            }
+        }
+    }
+
+    async fn write_once(&self) -> Result<Done, PortError> {
+        let unset = |unset: crate::domain::template::Unset| PortError::failed(unset.to_string());
+        if let ActionKind::Http(request) = &self.action.kind {
+            let call = http_call(request, &self.values, self.action.timeout).map_err(unset)?;
+            let seen = self.ports.network.http(call).await?;
+            return Ok(if seen.holds { Done::ok(seen.evidence) } else { Done::failed(seen.evidence) });
+        }
+        let cluster = self.ports.cluster().map_err(PortError::failed)?;
+        let answer = match &self.action.kind {
+            ActionKind::SetImage { slot, container, image } => {
+                let image = self.values.expand(image).map_err(unset)?;
+                let container = container.as_deref().unwrap_or(&self.container);
+                cluster.set_image(&self.slot(slot)?, container, &image).await?
+            }
+            ActionKind::SwitchTraffic { to } => cluster.switch_traffic(&self.slot(to)?).await?,
+            ActionKind::Scale { slot, replicas } => {
+                cluster.scale(&self.slot(slot)?, self.run.replicas(*replicas)).await?
+            }
+            ActionKind::Restart { slot } => cluster.restart(&self.slot(slot)?).await?,
+            ActionKind::Patch(patch) => {
+                let name = self.values.expand(&patch.name).map_err(unset)?;
+                cluster.patch(&patch.kind, &name, patch.patch_type, &patch.patch).await?
+            }
+            _ => return Err(PortError::failed("this is no write")),
+        };
+        Ok(Done::ok(answer))
+    }
+
+    fn slot(&self, slot: &SlotRef) -> Result<SlotName, PortError> {
+        self.run.slot(slot).ok_or_else(|| PortError::failed("the runbook has no such slot"))
+    }
+
+    /// Waits for a rollout and shows how it gets on.
+    async fn rollout(&self, slot: &SlotRef) -> Done {
+        let slot = match self.slot(slot) {
+            Ok(slot) => slot,
+            Err(error) => return error.into(),
+        };
+        let cluster = match self.ports.cluster() {
+            Ok(cluster) => cluster,
+            Err(why) => return Done::failed(why),
+        };
+        let mut cancel = self.cancel.clone();
+        let mut last = String::new();
+        let mut lines = LineAssembler::default();
+        let mut shown = 0;
+        let clock = &*self.ports.clock;
+        let wait = async {
+            loop {
+                let text = match cluster.rollout(&slot).await {
+                    Ok(RolloutState::Complete) => return Done::ok("rollout complete"),
+                    Ok(RolloutState::DeadlineExceeded(why)) => return Done::failed(why),
+                    Ok(RolloutState::Progressing(text)) => text,
+                    Ok(RolloutState::Unobserved) => "waiting for the controller to see the new spec".to_owned(),
+                    Ok(RolloutState::Unknown) => "not known yet".to_owned(),
+                    Err(error) if error.kind == Fault::NotFound || error.kind == Fault::Denied => return error.into(),
+                    Err(error) => error.message,
+                };
+                if text != last {
+                    lines.push(format!("{}  {text}\n", clock.now().clock()).as_bytes());
+                    shown = self.show(&mut lines, shown).await;
+                    last = text;
+                }
+                clock.sleep(ROLLOUT_POLL).await;
+            }
+        };
+        let stopped = tokio::select! {
+            done = wait => return done,
+            () = cancelled(&mut cancel) => true,
+            () = deadline(clock, self.action.timeout) => false,
+        };
+        let (outcome, detail) = if stopped {
+            (ActionOutcome::Cancelled, "stopped waiting; the rollout itself goes on".to_owned())
+        } else {
+            (ActionOutcome::TimedOut, format!("not complete after {}: {last}", self.action.timeout))
+        };
+        Done { outcome, detail, output: None }
+    }
+
+    /// Sends a notice without waiting for it: nothing is delayed by it.
+    async fn notify(&self, text: String) -> Done {
+        let webhook = match self.run.runbook.notify.slack.as_ref().map(|url| self.values.expand(url)).transpose() {
+            Ok(Some(webhook)) => webhook,
+            Ok(None) => return Done::ok("nobody to tell: the runbook has no [notify]"),
+            Err(unset) => return Done::ok(format!("not sent: {unset}")),
+        };
+        let (notifier, news, secrets) =
+            (self.ports.notifier.clone(), self.news.clone(), self.values.secrets().clone());
+        tokio::spawn(async move {
+            let answer = notifier.send(&webhook, &text).await;
+            let (ok, detail) = match answer {
+                Ok(detail) => (true, detail),
+                Err(error) => (false, error.message),
+            };
+            let input = Input::NoticeDone {
+                milestone: None,
+                text: secrets.mask(&text),
+                ok,
+                detail: secrets.mask(&detail),
+            };
+            let _ = news.send(News::Input(input)).await;
+        });
+        Done::ok("on its way")
+    }
+
+    async fn shell(&self, program: ShellProgram) -> Done {
+        let name = output_name(&self.at);
+        let path = self.run_dir.join("output").join(&name);
+        let call = ShellCall {
+            program,
+            env: self.values.environment(),
+            timeout: self.action.timeout,
+            output: Some(path.clone()),
+            sample: self.action.sample.clone(),
+            sample_failure: self.action.sample_failure.clone(),
+        };
+        let (news_in, news) = mpsc::channel(64);
+        let (exit, ()) =
+            tokio::join!(self.ports.shell.run(call, news_in, self.cancel.clone()), self.follow(news));
+        let exit = match exit {
+            Ok(exit) => exit,
+            Err(error) => return error.into(),
+        };
+        let (outcome, detail) = if exit.cancelled {
+            (ActionOutcome::Cancelled, exit.detail)
+        } else if exit.timed_out {
+            (ActionOutcome::TimedOut, format!("not done after {}: {}", self.action.timeout, exit.detail))
+        } else if exit.ok {
+            match self.capture(&path).await {
+                Ok(()) => (ActionOutcome::Succeeded, exit.detail),
+                Err(why) => (ActionOutcome::Failed, why),
+            }
+        } else {
+            (ActionOutcome::Failed, exit.detail)
+        };
+        Done { outcome, detail, output: Some(name) }
+    }
+
+    /// Shows output as it comes, a few times a second at most.
+    async fn follow(&self, mut news: mpsc::Receiver<ShellNews>) {
+        let mut lines = LineAssembler::default().masking(self.values.secrets().masker());
+        let mut shown = 0;
+        let mut fresh = false;
+        let mut tick = tokio::time::interval(SHOW_EVERY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                item = news.recv() => match item {
+                    Some(ShellNews::Output(bytes)) => {
+                        lines.push(&bytes);
+                        fresh = true;
+                    }
+                    Some(ShellNews::Spawned { pid, start_time, boot_id }) => {
+                        let input = Input::ActionSpawned { at: self.at.clone(), pid, start_time, boot_id };
+                        let _ = self.news.send(News::Input(input)).await;
+                    }
+                    None => break,
+                },
+                _ = tick.tick() => if std::mem::take(&mut fresh) {
+                    shown = self.show(&mut lines, shown).await;
+                },
+            }
+        }
+        lines.finish();
+        self.show(&mut lines, shown).await;
+    }
+
+    async fn show(&self, lines: &mut LineAssembler, from: u64) -> u64 {
+        let batch = lines.since(from);
+        let extra = batch.lines.len().saturating_sub(LINES_AT_ONCE);
+        let update = Update::Output {
+            at: self.at.clone(),
+            lines: batch.lines.into_iter().skip(extra).map(|line| line.line).collect(),
+            partial: lines.current(),
+            dropped: batch.skipped + extra as u64,
+        };
+        // Telemetry: a full channel drops it, the file has everything.
+        let _ = self.news.try_send(News::Show(update));
+        batch.next
+    }
+
+    /// Reads variables from the whole output.
+    async fn capture(&self, path: &Path) -> Result<(), String> {
+        if self.action.capture.is_empty() {
+            return Ok(());
+        }
+        let (captures, path) = (self.action.capture.clone(), path.to_owned());
+        let found = tokio::task::spawn_blocking(move || read_captures(&captures, &path))
+            .await
+            .map_err(|error| format!("reading the output failed: {error}"))??;
+        for (name, value) in found {
+            let secret = self.run.runbook.vars.iter().any(|var| var.name == name && var.secret);
+            if secret {
+                self.values.secrets().add(&name, value.clone()).map_err(|error| error.to_string())?;
+            }
+            let value = (!secret).then_some(value);
+            let input = Input::VarSet { name, value, source: "captured".to_owned() };
+            let _ = self.news.send(News::Input(input)).await;
+        }
+        Ok(())
+    }
+}
+
+/// The last match of each pattern in a file, line by line.
+fn read_captures(captures: &[Capture], path: &Path) -> Result<Vec<(String, String)>, String> {
+    let file = std::fs::File::open(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let mut reader = std::io::BufReader::new(file);
+    let patterns = captures
+        .iter()
+        .map(|capture| Ok((capture, regex::bytes::Regex::new(&capture.pattern).map_err(|error| error.to_string())?)))
+        .collect::<Result<Vec<_>, String>>()?;
+    let mut found: Vec<Option<String>> = vec![None; patterns.len()];
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        // A line longer than 64 KiB is read in pieces: no value is that long, and memory stays bounded.
+        let read = std::io::Read::take(&mut reader, 65_536).read_until(b'\n', &mut line);
+        if read.map_err(|error| format!("cannot read {}: {error}", path.display()))? == 0 {
+            break;
+        }
+        for ((_, pattern), slot) in patterns.iter().zip(&mut found) {
+            if let Some(group) = pattern.captures(&line).and_then(|groups| groups.get(1).or_else(|| groups.get(0))) {
+                *slot = Some(String::from_utf8_lossy(group.as_bytes()).trim().to_owned());
+            }
+        }
+    }
+    patterns
+        .into_iter()
+        .zip(found)
+        .map(|((capture, _), value)| match value {
+            Some(value) if value.contains(['\0', '\n']) => Err(format!("${} would hold a control character", capture.var)),
+            Some(value) => Ok((capture.var.clone(), value)),
+            None => Err(format!("the output has nothing for ${}: no line matches `{}`", capture.var, capture.pattern)),
+        })
+        .collect()
+}
+
+/// The file of an action's output: `deploy-1-02.log` is the third action of step `deploy`, first attempt.
+fn output_name(at: &ActionRef) -> String {
+    use crate::domain::event::Place;
+    let place = match &at.place {
+        Place::Step { step } => step.0.clone(),
+        Place::Undo { step } => format!("{step}-undo"),
+        Place::Rollback { procedure } => format!("rollback-{procedure}"),
+        Place::Completion => "completion".to_owned(),
+    };
+    let safe: String = place.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
+    format!("{safe}-{}-{:02}.log", at.attempt, at.action)
+}
+
+/// Looks at an unknown action a moment later, so that a write which is still on its way shows.
+pub async fn verify(run: Run, at: ActionRef, ports: Ports, values: Values, news: mpsc::Sender<News>) {
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let Some(action) = run.action(&at).cloned() else { return };
+    let looker = Looker { since: ports.clock.now(), slots: Slots::of(&run), ports, values };
+    let (resolution, evidence) = looker.verify(&run, &action).await;
+    let evidence = looker.values.secrets().mask(&evidence);
+    let _ = news.send(News::Input(Input::Verified { at, resolution, evidence })).await;
+}
