@@ -106,37 +106,44 @@ impl Network {
     }
 
     /// The forward proxy for an HTTP client, say `http://127.0.0.1:40001`.
+    #[must_use]
     pub fn proxy_url(&self) -> String {
         format!("http://{}", self.proxy)
     }
 
     /// The simulated Prometheus without a proxy between, say `http://127.0.0.1:40002`.
+    #[must_use]
     pub fn prometheus_url(&self) -> String {
         format!("http://{}", self.prometheus)
     }
 
     /// The listener that speaks TLS at once, with a certificate for whatever name the client asks for.
+    #[must_use]
     pub fn tls_addr(&self) -> SocketAddr {
         self.tls
     }
 
     /// The certificate of the authority that signs all others, in PEM.
+    #[must_use]
     pub fn ca_pem(&self) -> &str {
         self.site.authority().ca_pem()
     }
 
     /// What a DNS server would answer for `name`: the load balancer's address, nothing (NXDOMAIN) under `.invalid`, and an
     /// address for itself.
+    #[must_use]
     pub fn resolve(&self, name: &str) -> Vec<IpAddr> {
         resolve(name)
     }
 
     /// Writes that went to hosts outside the application, oldest first, as URL and body. The last thousand are kept.
+    #[must_use]
     pub fn inbox(&self) -> Vec<(String, String)> {
         self.site.inbox()
     }
 
     /// Whether the scenario has taken the metrics servers down.
+    #[must_use]
     pub fn is_metrics_outage(&self) -> bool {
         self.site.observe(|view| view.telemetry.traffic().is_metrics_outage())
     }

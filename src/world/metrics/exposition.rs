@@ -82,6 +82,7 @@ impl Exposition {
     }
 
     /// The whole text.
+    #[must_use]
     pub fn into_text(self) -> String {
         self.text
     }
@@ -93,6 +94,7 @@ impl Exposition {
 }
 
 /// A value as Prometheus spells it in texts and in JSON.
+#[must_use]
 pub fn number(value: f64) -> String {
     if value.is_nan() {
         "NaN".to_owned()

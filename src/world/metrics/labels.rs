@@ -20,6 +20,7 @@ impl Labels {
     }
 
     /// The value of `name`, empty where there is none.
+    #[must_use]
     pub fn get(&self, name: &str) -> &str {
         match self.position(name) {
             Ok(at) => &self.0[at].1,
@@ -28,6 +29,7 @@ impl Labels {
     }
 
     /// The metric's name, empty where an expression dropped it.
+    #[must_use]
     pub fn metric(&self) -> &str {
         self.get(METRIC_NAME)
     }

@@ -149,7 +149,7 @@ async fn metrics_follow_the_clock_and_the_switch() {
     let answer = world.json(rate).await;
     let of =
         |slot: usize| answer["data"]["result"][slot]["value"][1].as_str().unwrap().parse::<f64>().unwrap();
-    assert_eq!(of(0), 0.0);
+    assert!(of(0) < 0.001);
     assert!((of(1) - 40.0).abs() < 5.0, "{answer}");
 
     let exposition = world.get("https://api.payment-system.com/metrics").await.1;
