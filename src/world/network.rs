@@ -49,8 +49,6 @@ pub struct NetworkConfig {
     pub prometheus_hosts: Vec<String>,
     /// Decides the noise; the same seed tells the same story.
     pub seed: u64,
-    /// How often the simulated Prometheus scrapes, and how much it remembers.
-    pub metrics: metrics::Settings,
 }
 
 impl std::fmt::Debug for NetworkConfig {
@@ -89,8 +87,16 @@ impl Network {
     /// # Errors
     /// Where no loopback port can be had or no certificate authority can be made.
     pub async fn start(config: NetworkConfig) -> io::Result<Arc<Self>> {
+        Self::start_with(config, metrics::Settings::default()).await
+    }
+
+    /// As [`Network::start`], with a Prometheus that scrapes and remembers as `settings` say.
+    ///
+    /// # Errors
+    /// As [`Network::start`].
+    pub async fn start_with(config: NetworkConfig, settings: metrics::Settings) -> io::Result<Arc<Self>> {
         let authority = Authority::new(config.clock.now_ms()).map_err(io::Error::other)?;
-        let site = Arc::new(Site::new(config, authority));
+        let site = Arc::new(Site::new(config, settings, authority));
         let (running, stop) = watch::channel(());
         let mut open = Vec::with_capacity(3);
         for entrance in [Entrance::Proxy, Entrance::Prometheus, Entrance::Tls] {

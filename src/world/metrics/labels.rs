@@ -89,7 +89,11 @@ impl fmt::Display for Labels {
             f.write_str("\"")?;
             separator = ',';
         }
-        if separator == ',' { f.write_str("}") } else { Ok(()) }
+        match separator {
+            ',' => f.write_str("}"),
+            _ if self.metric().is_empty() => f.write_str("{}"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -130,6 +134,7 @@ mod tests {
     fn values_are_escaped_in_text() {
         let labels = Labels::new([("__name__", "up"), ("path", "a\\b\"c\nd")]);
         assert_eq!(labels.to_string(), r#"up{path="a\\b\"c\nd"}"#);
-        assert_eq!(Labels::default().to_string(), "");
+        assert_eq!(Labels::default().to_string(), "{}");
+        assert_eq!(Labels::new([("__name__", "up")]).to_string(), "up");
     }
 }

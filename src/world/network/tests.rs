@@ -47,17 +47,16 @@ impl World {
         let cluster = Arc::new(Cluster(Mutex::new(slots(OLD, "blue", None))));
         let now = Arc::new(AtomicI64::new(START_MS));
         let read = Arc::clone(&now);
-        let network = Network::start(NetworkConfig {
+        let config = NetworkConfig {
             furniture: furniture(),
             scenario,
             clock: WorldClock::new(Arc::new(move || read.load(Ordering::SeqCst)), 60.0),
             stage: Arc::clone(&cluster) as Arc<dyn Stage>,
             prometheus_hosts: vec!["prometheus.internal:9090".into(), "Prometheus.example.com".into()],
             seed: 7,
-            metrics: metrics::Settings { history_ms: 120_000, ..metrics::Settings::default() },
-        })
-        .await
-        .unwrap();
+        };
+        let short_past = metrics::Settings { history_ms: 120_000, ..metrics::Settings::default() };
+        let network = Network::start_with(config, short_past).await.unwrap();
         let client = Client::builder()
             .proxy(Proxy::all(network.proxy_url()).unwrap())
             .tls_certs_only([Certificate::from_pem(network.ca_pem().as_bytes()).unwrap()])

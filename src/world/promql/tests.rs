@@ -263,7 +263,7 @@ fn sets_keep_elements_as_they_are() {
         vector(&store, "sum by (slot) (requests) or pods"),
         [r#"pods{slot="red"} 5"#, r#"{slot="blue"} 100"#, r#"{slot="green"} 40"#]
     );
-    assert_eq!(vector(&store, "sum(nothing) or vector(0)"), [" 0"]);
+    assert_eq!(vector(&store, "sum(nothing) or vector(0)"), ["{} 0"]);
 }
 
 #[test]
