@@ -290,7 +290,13 @@ fn federation_and_expositions_are_read_by_prometheus_parse() {
 
     let stage = slots(OLD, "blue", None);
     let slot = |door| service::answer(door, "/metrics", &stage, &telemetry).body;
-    let front = prometheus_parse::Scrape::parse(lines(&slot(Door::Front)).into_iter()).unwrap();
+    let both = slot(Door::Front);
+    let mut heads: Vec<_> = both.lines().filter(|line| line.starts_with("# TYPE")).collect();
+    let count = heads.len();
+    heads.sort_unstable();
+    heads.dedup();
+    assert_eq!(heads.len(), count, "one head a family, as the format wants it");
+    let front = prometheus_parse::Scrape::parse(lines(&both).into_iter()).unwrap();
     let blue = prometheus_parse::Scrape::parse(lines(&slot(Door::Slot("blue"))).into_iter()).unwrap();
     assert_eq!(front.samples.len(), 2 * blue.samples.len());
     assert!(blue.samples.iter().all(|sample| sample.labels.get("slot") == Some("blue")));
