@@ -66,6 +66,7 @@ struct Target {
 
 impl Telemetry {
     /// A world that has run for [`Settings::history_ms`] when it is `now_ms`, with the cluster as `stage` has it.
+    #[must_use]
     pub fn start(
         furniture: &Furniture,
         scenario: Scenario,

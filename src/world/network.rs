@@ -49,8 +49,6 @@ pub struct NetworkConfig {
     pub prometheus_hosts: Vec<String>,
     /// Decides the noise; the same seed tells the same story.
     pub seed: u64,
-    /// How often the simulated Prometheus scrapes, and how much it remembers.
-    pub metrics: metrics::Settings,
 }
 
 impl std::fmt::Debug for NetworkConfig {
@@ -89,8 +87,16 @@ impl Network {
     /// # Errors
     /// Where no loopback port can be had or no certificate authority can be made.
     pub async fn start(config: NetworkConfig) -> io::Result<Arc<Self>> {
+        Self::start_with(config, metrics::Settings::default()).await
+    }
+
+    /// As [`Network::start`], with a Prometheus that scrapes and remembers as `settings` say.
+    ///
+    /// # Errors
+    /// As [`Network::start`].
+    pub async fn start_with(config: NetworkConfig, settings: metrics::Settings) -> io::Result<Arc<Self>> {
         let authority = Authority::new(config.clock.now_ms()).map_err(io::Error::other)?;
-        let site = Arc::new(Site::new(config, authority));
+        let site = Arc::new(Site::new(config, settings, authority));
         let (running, stop) = watch::channel(());
         let mut open = Vec::with_capacity(3);
         for entrance in [Entrance::Proxy, Entrance::Prometheus, Entrance::Tls] {
@@ -106,37 +112,44 @@ impl Network {
     }
 
     /// The forward proxy for an HTTP client, say `http://127.0.0.1:40001`.
+    #[must_use]
     pub fn proxy_url(&self) -> String {
         format!("http://{}", self.proxy)
     }
 
     /// The simulated Prometheus without a proxy between, say `http://127.0.0.1:40002`.
+    #[must_use]
     pub fn prometheus_url(&self) -> String {
         format!("http://{}", self.prometheus)
     }
 
     /// The listener that speaks TLS at once, with a certificate for whatever name the client asks for.
+    #[must_use]
     pub fn tls_addr(&self) -> SocketAddr {
         self.tls
     }
 
     /// The certificate of the authority that signs all others, in PEM.
+    #[must_use]
     pub fn ca_pem(&self) -> &str {
         self.site.authority().ca_pem()
     }
 
     /// What a DNS server would answer for `name`: the load balancer's address, nothing (NXDOMAIN) under `.invalid`, and an
     /// address for itself.
+    #[must_use]
     pub fn resolve(&self, name: &str) -> Vec<IpAddr> {
         resolve(name)
     }
 
     /// Writes that went to hosts outside the application, oldest first, as URL and body. The last thousand are kept.
+    #[must_use]
     pub fn inbox(&self) -> Vec<(String, String)> {
         self.site.inbox()
     }
 
     /// Whether the scenario has taken the metrics servers down.
+    #[must_use]
     pub fn is_metrics_outage(&self) -> bool {
         self.site.observe(|view| view.telemetry.traffic().is_metrics_outage())
     }

@@ -25,16 +25,19 @@ pub struct Reply {
 
 impl Reply {
     /// An answer from its parts.
+    #[must_use]
     pub fn new(status: u16, content_type: &'static str, body: String) -> Self {
         Self { status, content_type, body }
     }
 
     /// 200 with plain text.
+    #[must_use]
     pub fn text(body: &str) -> Self {
         Self::new(200, "text/plain; charset=utf-8", body.to_owned())
     }
 
     /// A JSON document.
+    #[must_use]
     pub fn json(status: u16, body: &Json) -> Self {
         Self::new(status, "application/json", body.to_string())
     }
@@ -50,6 +53,7 @@ pub enum Door<'a> {
 }
 
 /// Whether the application knows `path`.
+#[must_use]
 pub fn is_path(path: &str) -> bool {
     matches!(path, "/health" | "/health/db" | "/version" | "/metrics")
 }
@@ -64,13 +68,12 @@ pub fn answer(door: Door<'_>, path: &str, stage: &[SlotState], telemetry: &Telem
         return Reply::json(503, &json!({ "status": "unavailable", "error": "no ready pod" }));
     };
     match path {
-        "/health" => Reply::json(200, &json!({ "status": "ok", "environment": slot.name })),
         "/health/db" => {
             Reply::json(200, &json!({ "status": "ok", "database": "ok", "environment": slot.name }))
         }
         "/version" => Reply::json(200, &json!({ "version": tag(&slot.image), "environment": slot.name })),
         "/metrics" => metrics(door, telemetry),
-        // A smoke test's or a user's path: the application is there and well.
+        // `/health`, or a smoke test's or a user's path: the application is there and well.
         _ => Reply::json(200, &json!({ "status": "ok", "environment": slot.name })),
     }
 }

@@ -51,6 +51,7 @@ struct Slot {
 
 impl Traffic {
     /// Traffic that begins at `start_ms` (simulated, since the epoch; rounded down to a whole step).
+    #[must_use]
     pub fn new(furniture: &Furniture, scenario: Scenario, seed: u64, start_ms: i64) -> Self {
         Self {
             story: Story::new(scenario, furniture.window_ms, seed),
@@ -64,11 +65,13 @@ impl Traffic {
     }
 
     /// Simulated milliseconds up to which requests are counted.
+    #[must_use]
     pub fn now_ms(&self) -> i64 {
         self.now_ms
     }
 
     /// Whether the metrics servers and endpoints have died. They do not come back.
+    #[must_use]
     pub fn is_metrics_outage(&self) -> bool {
         self.metrics_outage
     }
@@ -115,6 +118,7 @@ impl Traffic {
     }
 
     /// Whether `slot` has a pod that answers.
+    #[must_use]
     pub fn answers(&self, slot: &str) -> bool {
         self.slots.get(slot).is_some_and(|slot| slot.pods.is_some())
     }
@@ -174,6 +178,7 @@ fn users(seed: u64, second: i64) -> f64 {
 }
 
 /// The part of an image's name behind the last colon, say `v1.5.0`; the whole name where it has no tag.
+#[must_use]
 pub fn tag(image: &str) -> &str {
     let image = image.split_once('@').map_or(image, |(name, _)| name);
     match image.rsplit_once(':') {

@@ -1,6 +1,6 @@
 //! Prometheus's HTTP API over a [`Store`]: queries, metadata, federation and its own health.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use promql_parser::{label::METRIC_NAME, parser::VectorSelector, util::parse_duration};
 use serde_json::{Number, Value as Json, json};
@@ -29,6 +29,7 @@ pub struct Request {
 
 impl Request {
     /// A request from a path, the raw query string and the body of a form (empty where there is none).
+    #[must_use]
     pub fn new(path: &str, query: &str, form: &[u8]) -> Self {
         let decoded = |text| url::form_urlencoded::parse(text).into_owned();
         Self { path: path.to_owned(), params: decoded(query.as_bytes()).chain(decoded(form)).collect() }
@@ -254,11 +255,12 @@ fn federate(source: Source<'_>, request: &Request) -> Result<Reply, QueryError> 
     for (labels, sample) in found {
         if labels.metric() != family {
             family = labels.metric();
-            text.push_str(&format!("# TYPE {family} untyped\n"));
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "# TYPE {family} untyped");
         }
         let mut labels = labels.clone();
         labels.set(METRIC_NAME, family);
-        text.push_str(&format!("{labels} {} {}\n", number(sample.v), sample.t));
+        let _ = writeln!(text, "{labels} {} {}", number(sample.v), sample.t);
     }
     Ok(Reply::new(200, Exposition::CONTENT_TYPE, text))
 }

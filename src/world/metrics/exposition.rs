@@ -1,6 +1,6 @@
 //! Prometheus' text exposition format, as the simulated application and servers write it.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use super::labels::write_escaped;
 
@@ -49,11 +49,10 @@ pub struct Point<'a> {
     pub value: f64,
 }
 
-/// Text under construction. Points of one family must come one after another.
+/// Text under construction. All points of a family stand together in it, whatever order they come in.
 #[derive(Debug, Default)]
 pub struct Exposition {
-    text: String,
-    family: Option<&'static str>,
+    families: Vec<(&'static str, String)>,
 }
 
 impl Exposition {
@@ -62,37 +61,44 @@ impl Exposition {
 
     /// Adds a line, with the family's head before its first one.
     pub fn point(&mut self, point: &Point<'_>) {
-        let Family { name, help, kind } = *point.family;
-        if self.family != Some(name) {
-            self.family = Some(name);
-            self.write(format_args!("# HELP {name} {help}\n# TYPE {name} {}\n", kind.name()));
-        }
-        self.write(format_args!("{name}{}", point.suffix));
-        let mut separator = '{';
-        for (label, value) in point.labels {
-            self.write(format_args!("{separator}{label}=\""));
-            let _ = write_escaped(&mut self.text, value);
-            self.text.push('"');
-            separator = ',';
-        }
-        if separator == ',' {
-            self.text.push('}');
-        }
-        self.write(format_args!(" {}\n", number(point.value)));
+        let name = point.family.name;
+        let known = self.families.iter().rposition(|(known, _)| *known == name);
+        let at = known.unwrap_or_else(|| {
+            self.families.push((name, head(point.family)));
+            self.families.len() - 1
+        });
+        // Writing to a String cannot fail.
+        let _ = line(&mut self.families[at].1, point);
     }
 
     /// The whole text.
+    #[must_use]
     pub fn into_text(self) -> String {
-        self.text
-    }
-
-    fn write(&mut self, args: std::fmt::Arguments<'_>) {
-        // Writing to a String cannot fail.
-        let _ = self.text.write_fmt(args);
+        self.families.into_iter().map(|(_, text)| text).collect()
     }
 }
 
+fn head(&Family { name, help, kind }: &Family) -> String {
+    format!("# HELP {name} {help}\n# TYPE {name} {}\n", kind.name())
+}
+
+fn line(text: &mut String, point: &Point<'_>) -> fmt::Result {
+    write!(text, "{}{}", point.family.name, point.suffix)?;
+    let mut separator = '{';
+    for (label, value) in point.labels {
+        write!(text, "{separator}{label}=\"")?;
+        write_escaped(text, value)?;
+        text.push('"');
+        separator = ',';
+    }
+    if separator == ',' {
+        text.push('}');
+    }
+    writeln!(text, " {}", number(point.value))
+}
+
 /// A value as Prometheus spells it in texts and in JSON.
+#[must_use]
 pub fn number(value: f64) -> String {
     if value.is_nan() {
         "NaN".to_owned()
@@ -116,10 +122,11 @@ mod tests {
         out.point(&Point { family: &REQUESTS, suffix: "", labels: &[("a", "x\"y"), ("b", "z")], value: 3.0 });
         out.point(&Point { family: &REQUESTS, suffix: "", labels: &[], value: 0.5 });
         out.point(&Point { family: &UP, suffix: "", labels: &[], value: f64::INFINITY });
+        out.point(&Point { family: &REQUESTS, suffix: "", labels: &[("a", "late")], value: 1.0 });
         assert_eq!(
             out.into_text(),
             "# HELP requests_total Requests.\n# TYPE requests_total counter\nrequests_total{a=\"x\\\"y\",b=\"z\"} 3\n\
-             requests_total 0.5\n# HELP up Up.\n# TYPE up gauge\nup +Inf\n"
+             requests_total 0.5\nrequests_total{a=\"late\"} 1\n# HELP up Up.\n# TYPE up gauge\nup +Inf\n"
         );
     }
 

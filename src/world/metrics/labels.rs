@@ -20,6 +20,7 @@ impl Labels {
     }
 
     /// The value of `name`, empty where there is none.
+    #[must_use]
     pub fn get(&self, name: &str) -> &str {
         match self.position(name) {
             Ok(at) => &self.0[at].1,
@@ -28,6 +29,7 @@ impl Labels {
     }
 
     /// The metric's name, empty where an expression dropped it.
+    #[must_use]
     pub fn metric(&self) -> &str {
         self.get(METRIC_NAME)
     }
@@ -87,7 +89,11 @@ impl fmt::Display for Labels {
             f.write_str("\"")?;
             separator = ',';
         }
-        if separator == ',' { f.write_str("}") } else { Ok(()) }
+        match separator {
+            ',' => f.write_str("}"),
+            _ if self.metric().is_empty() => f.write_str("{}"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -128,6 +134,7 @@ mod tests {
     fn values_are_escaped_in_text() {
         let labels = Labels::new([("__name__", "up"), ("path", "a\\b\"c\nd")]);
         assert_eq!(labels.to_string(), r#"up{path="a\\b\"c\nd"}"#);
-        assert_eq!(Labels::default().to_string(), "");
+        assert_eq!(Labels::default().to_string(), "{}");
+        assert_eq!(Labels::new([("__name__", "up")]).to_string(), "up");
     }
 }

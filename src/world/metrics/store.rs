@@ -23,6 +23,7 @@ pub struct Sample {
 
 impl Sample {
     /// Whether the series ended here, rather than had a value.
+    #[must_use]
     pub fn is_stale(self) -> bool {
         self.v.to_bits() == STALE_BITS
     }
@@ -48,6 +49,7 @@ pub struct Store {
 
 impl Store {
     /// An empty store that keeps samples for `retention_ms`.
+    #[must_use]
     pub fn new(retention_ms: i64) -> Self {
         Self { series: Vec::new(), by_labels: HashMap::new(), retention_ms }
     }
@@ -81,6 +83,7 @@ impl Store {
     }
 
     /// The labels of a series.
+    #[must_use]
     pub fn labels(&self, id: SeriesId) -> &Labels {
         &self.series[id.0].labels
     }
@@ -103,6 +106,7 @@ impl Store {
     }
 
     /// What an instant selector sees at `t`: the last sample within the look-back, unless the series ended there.
+    #[must_use]
     pub fn at(&self, id: SeriesId, t: i64) -> Option<Sample> {
         let samples = &self.series[id.0].samples;
         let after = samples.partition_point(|sample| sample.t <= t);
@@ -111,6 +115,7 @@ impl Store {
     }
 
     /// The samples in `(from, to]`, without the marks of ended series. Open on the left, as since Prometheus 3.
+    #[must_use]
     pub fn window(&self, id: SeriesId, from: i64, to: i64) -> Vec<Sample> {
         let samples = &self.series[id.0].samples;
         let begin = samples.partition_point(|sample| sample.t <= from);
@@ -119,6 +124,7 @@ impl Store {
     }
 
     /// Every series with a sample in `[from, to]`, sorted by labels.
+    #[must_use]
     pub fn alive(&self, from: i64, to: i64) -> Vec<&Labels> {
         let has = |series: &&Series| {
             let begin = series.samples.partition_point(|sample| sample.t < from);
@@ -130,11 +136,13 @@ impl Store {
     }
 
     /// How many series there are, ended ones too.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.series.len()
     }
 
     /// Whether there are none.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.series.is_empty()
     }

@@ -19,7 +19,7 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-const DAY: Duration = Duration::from_secs(24 * 3_600);
+const DAY: Duration = Duration::from_hours(24);
 
 /// Certificates were issued a week ago …
 const AGE: Duration = DAY.saturating_mul(7);

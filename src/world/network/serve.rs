@@ -110,7 +110,7 @@ where
         let (origin, site, stop) = (origin.clone(), Arc::clone(&site), stop.clone());
         async move {
             if request.method() == Method::CONNECT && matches!(origin, Origin::Named) {
-                return Ok(tunnel(request, site, stop));
+                return Ok(tunnel(request, site, &stop));
             }
             respond(request, &origin, site).await
         }
@@ -124,7 +124,7 @@ where
 }
 
 /// Opens a tunnel through the proxy: agrees, then speaks TLS on the same connection as the host asked for.
-fn tunnel(request: Request<Incoming>, site: Arc<Site>, stop: Stop) -> Response<Full<Bytes>> {
+fn tunnel(request: Request<Incoming>, site: Arc<Site>, stop: &Stop) -> Response<Full<Bytes>> {
     let Some(authority) = request.uri().authority().map(ToString::to_string) else {
         return response(Reply::new(400, "text/plain", "CONNECT needs host:port\n".to_owned()));
     };
@@ -132,7 +132,7 @@ fn tunnel(request: Request<Incoming>, site: Arc<Site>, stop: Stop) -> Response<F
         return response(no_such_host(host(&authority)));
     }
     let stop_here = stop.clone();
-    spawn(&stop, async move {
+    spawn(stop, async move {
         if let Ok(upgraded) = upgrade::on(request).await {
             secure(TokioIo::new(upgraded), Some(authority), site, stop_here).await;
         }

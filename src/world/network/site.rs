@@ -15,7 +15,7 @@ use serde_json::json;
 use super::{NetworkConfig, authority::Authority};
 use crate::world::{
     clock::WorldClock,
-    metrics::{Telemetry, api},
+    metrics::{Settings, Telemetry, api},
     service::{self, Door, Reply},
     stage::{SlotState, Stage},
 };
@@ -104,9 +104,10 @@ pub(super) struct Site {
 }
 
 impl Site {
-    pub(super) fn new(config: NetworkConfig, authority: Authority) -> Self {
-        let NetworkConfig { furniture, scenario, clock, stage, prometheus_hosts, seed, metrics } = config;
-        let telemetry = Telemetry::start(&furniture, scenario, seed, clock.now_ms(), &stage.slots(), metrics);
+    pub(super) fn new(config: NetworkConfig, settings: Settings, authority: Authority) -> Self {
+        let NetworkConfig { furniture, scenario, clock, stage, prometheus_hosts, seed } = config;
+        let telemetry =
+            Telemetry::start(&furniture, scenario, seed, clock.now_ms(), &stage.slots(), settings);
         Self {
             clock,
             stage,
@@ -140,7 +141,11 @@ impl Site {
     /// Follows the cluster while nobody asks, so that what happens between two requests is seen near its time.
     pub(super) async fn keep_up(self: Arc<Self>) {
         loop {
-            self.observe(|_| ());
+            let site = Arc::clone(&self);
+            // Waiting for a long query to end must not keep other tasks from running.
+            if tokio::task::spawn_blocking(move || site.observe(|_| ())).await.is_err() {
+                return;
+            }
             tokio::time::sleep(self.clock.real(Duration::from_secs(1)).clamp(SHORTEST_REST, LONGEST_REST))
                 .await;
         }

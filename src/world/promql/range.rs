@@ -1,5 +1,7 @@
 //! Functions of a range vector: each turns one series' samples into one value, or none.
 
+use std::cmp::Ordering;
+
 use super::seconds;
 use crate::world::metrics::store::Sample;
 
@@ -27,21 +29,21 @@ pub(super) fn change(samples: &[Sample], from: i64, to: i64, wanted: Change) -> 
         // A value below its predecessor means that the process started anew from zero.
         change += samples.windows(2).filter(|pair| pair[1].v < pair[0].v).map(|pair| pair[0].v).sum::<f64>();
     }
-    let sampled = seconds(last.t - first.t);
-    let interval = sampled / (samples.len() - 1) as f64;
+    let covered = seconds(last.t - first.t);
+    let interval = covered / (samples.len() - 1) as f64;
     let reach = interval * 1.1;
     let mut to_start = seconds(first.t - from);
     if to_start >= reach {
         to_start = interval / 2.0;
     }
     if counter && change > 0.0 && first.v >= 0.0 {
-        to_start = to_start.min(sampled * (first.v / change));
+        to_start = to_start.min(covered * (first.v / change));
     }
     let mut to_end = seconds(to - last.t);
     if to_end >= reach {
         to_end = interval / 2.0;
     }
-    let whole = change * ((sampled + to_start + to_end) / sampled);
+    let whole = change * ((covered + to_start + to_end) / covered);
     Some(if wanted == Change::Rate { whole / seconds(to - from) } else { whole })
 }
 
@@ -92,7 +94,7 @@ pub(super) fn over_time(name: &str, samples: &[Sample]) -> Option<f64> {
         "stddev_over_time" => variance(values()).sqrt(),
         // A value that stays NaN has not changed.
         "changes" => steps(|before, after| {
-            before.to_bits() != after.to_bits() && before != after && !(before.is_nan() && after.is_nan())
+            before.partial_cmp(&after) != Some(Ordering::Equal) && !(before.is_nan() && after.is_nan())
         }),
         "resets" => steps(|before, after| after < before),
         _ => return None,

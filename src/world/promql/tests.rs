@@ -1,11 +1,16 @@
+#![expect(clippy::float_cmp, reason = "counts and literals come out exactly")]
+
 use super::*;
 use crate::world::metrics::store::named;
 
 /// The instant at which most queries are asked, in seconds.
 const NOW: i64 = 1_000;
 
-/// A store from lines of a metric, its labels, and samples as (seconds, value).
-fn store(series: &[(&str, &[(&str, &str)], &[(i64, f64)])]) -> Store {
+/// A metric, its labels, and samples as (seconds, value).
+type Line<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [(i64, f64)]);
+
+/// A store from lines.
+fn store(series: &[Line<'_>]) -> Store {
     let mut store = Store::new(86_400_000);
     for (metric, labels, samples) in series {
         let id = store.series(named(metric, labels.iter().copied()));
@@ -89,7 +94,7 @@ fn offset_and_at_move_the_instant() {
 fn rate_is_extrapolated_to_the_windows_ends() {
     // Samples at 945, 955 … 995 with one request a second; the window is (940, 1000]. First and last lie 5 s from its ends,
     // within 1.1 intervals of 10 s, so 50 requests in 50 s become 60 in 60 s.
-    let samples: Vec<_> = (0..6).map(|i| (945 + i * 10, 1_000.0 + 10.0 * i as f64)).collect();
+    let samples: Vec<_> = (0..6).map(|i| (945 + i64::from(i) * 10, 1_000.0 + 10.0 * f64::from(i))).collect();
     let store = store(&[("c", &[], &samples)]);
     near(one(&store, "rate(c[1m])"), 1.0);
     near(one(&store, "increase(c[1m])"), 60.0);
@@ -184,13 +189,13 @@ fn aggregation_groups_by_or_without() {
 
 #[test]
 fn quantiles_are_interpolated_within_their_bucket() {
-    let bucket = |le: &'static str, count: f64| -> (&str, Vec<(&str, &str)>, [(i64, f64); 1]) {
-        ("h_bucket", vec![("le", le), ("slot", "blue")], [(NOW, count)])
-    };
-    let all = [bucket("0.1", 20.0), bucket("0.2", 80.0), bucket("0.5", 100.0), bucket("+Inf", 100.0)];
-    let lines: Vec<_> =
-        all.iter().map(|(name, labels, samples)| (*name, &labels[..], &samples[..])).collect();
-    let store = store(&lines);
+    let slot = ("slot", "blue");
+    let store = store(&[
+        ("h_bucket", &[("le", "0.1"), slot], &[(NOW, 20.0)]),
+        ("h_bucket", &[("le", "0.2"), slot], &[(NOW, 80.0)]),
+        ("h_bucket", &[("le", "0.5"), slot], &[(NOW, 100.0)]),
+        ("h_bucket", &[("le", "+Inf"), slot], &[(NOW, 100.0)]),
+    ]);
     let q = |q: &str| one(&store, &format!("histogram_quantile({q}, h_bucket)"));
     // Half of 100 is 30 of the 60 in the second bucket: half way from 0.1 to 0.2.
     near(q("0.5"), 0.15);
@@ -258,7 +263,7 @@ fn sets_keep_elements_as_they_are() {
         vector(&store, "sum by (slot) (requests) or pods"),
         [r#"pods{slot="red"} 5"#, r#"{slot="blue"} 100"#, r#"{slot="green"} 40"#]
     );
-    assert_eq!(vector(&store, "sum(nothing) or vector(0)"), [" 0"]);
+    assert_eq!(vector(&store, "sum(nothing) or vector(0)"), ["{} 0"]);
 }
 
 #[test]

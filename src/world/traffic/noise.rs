@@ -14,7 +14,7 @@ pub(super) fn pick(seed: u64, stream: u64, bound: i64) -> i64 {
     mix(seed ^ mix(stream)).cast_signed().rem_euclid(bound.max(1))
 }
 
-/// SplitMix64's finaliser: every bit of the input reaches every bit of the output.
+/// The finaliser of `SplitMix64`: every bit of the input reaches every bit of the output.
 fn mix(input: u64) -> u64 {
     let z = input.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

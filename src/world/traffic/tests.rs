@@ -1,3 +1,5 @@
+#![expect(clippy::float_cmp, reason = "counts and literals come out exactly")]
+
 use std::collections::BTreeMap;
 
 use super::*;
