@@ -29,6 +29,8 @@ mod state;
 mod status;
 mod store;
 mod table;
+#[cfg(test)]
+mod tests;
 mod validate;
 mod write;
 

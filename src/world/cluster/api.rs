@@ -181,6 +181,8 @@ impl State {
             Route::Groups => look(Some(discovery::group_list())),
             Route::Group(group) => look(discovery::one_group(&group)),
             Route::Resources(group, version) => look(discovery::resource_list(&group, &version)),
+            Route::OpenApi(None) => look(Some(discovery::openapi())),
+            Route::OpenApi(Some((group, version))) => look(discovery::openapi_of(&group, &version)),
             Route::Review(kind) => self.review(call, kind),
             Route::Objects(target) => {
                 self.authorize(call, &target)?;
@@ -236,7 +238,13 @@ impl State {
 
     /// The object as this resource shows it.
     pub(super) fn present(&self, resource: &Resource, object: &Value) -> Value {
-        if resource.is_event_view() { event_view(object) } else { object.clone() }
+        if resource.is_event_view() {
+            return event_view(object);
+        }
+        let mut shown = object.clone();
+        // The same object under another version of its group.
+        put(&mut shown, "/apiVersion", resource.api_version());
+        shown
     }
 
     /// A list object around `items`, which leave out what the list says.
@@ -293,7 +301,7 @@ impl State {
         let log = self.log_of(pod, call.query("container"), previous)?;
         let since_seconds = call.query("sinceSeconds").parse::<i64>().ok().map(|seconds| self.now - seconds * 1000);
         let since = since_seconds.or_else(|| super::object::parse_time(call.query("sinceTime")));
-        let wanted = Wanted { tail: call.query("tailLines").parse().ok(), since, previous };
+        let wanted = Wanted { tail: call.query("tailLines").parse().ok(), since };
         let timestamps = yes("timestamps");
         let mut text: String = log.lines(wanted, self.now).iter().map(|line| line.spell(timestamps)).collect();
         if let Ok(limit) = call.query("limitBytes").parse::<usize>() {

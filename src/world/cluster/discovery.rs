@@ -1,6 +1,6 @@
 //! What the API tells about itself.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::resource::{RESOURCES, REVIEWS, Resource};
 
@@ -30,33 +30,40 @@ pub(super) fn core_versions(address: &str) -> Value {
     })
 }
 
-/// The named groups with their versions, in the order they are announced.
-fn groups() -> Vec<(&'static str, &'static str)> {
-    let mut groups: Vec<(&str, &str)> = Vec::new();
+/// Every group and version there is, the core group first, each once.
+fn versions() -> Vec<(&'static str, &'static str)> {
+    let mut all: Vec<(&str, &str)> = Vec::new();
     let stored = RESOURCES.iter().map(|resource| (resource.group, resource.version));
-    for group in stored.chain(REVIEWS.iter().map(|review| (review.0, review.1))) {
-        if !group.0.is_empty() && !groups.contains(&group) {
-            groups.push(group);
+    for one in stored.chain(REVIEWS.iter().map(|review| (review.0, review.1))) {
+        if !all.contains(&one) {
+            all.push(one);
         }
     }
-    groups
+    all
 }
 
-fn group(name: &str, version: &str) -> Value {
-    let version = json!({"groupVersion": format!("{name}/{version}"), "version": version});
-    json!({"name": name, "versions": [version], "preferredVersion": version})
+/// A group with its versions, the preferred one first.
+fn group(name: &str) -> Option<Value> {
+    let versions: Vec<Value> = versions()
+        .into_iter()
+        .filter(|(group, _)| *group == name)
+        .map(|(_, version)| json!({"groupVersion": format!("{name}/{version}"), "version": version}))
+        .collect();
+    let preferred = versions.first()?.clone();
+    Some(json!({"name": name, "versions": versions, "preferredVersion": preferred}))
 }
 
 /// `/apis`
 pub(super) fn group_list() -> Value {
-    let groups: Vec<_> = groups().into_iter().map(|(name, version)| group(name, version)).collect();
+    let mut names: Vec<&str> = versions().into_iter().map(|(name, _)| name).filter(|name| !name.is_empty()).collect();
+    names.dedup();
+    let groups: Vec<_> = names.into_iter().filter_map(group).collect();
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
 }
 
 /// `/apis/GROUP`
 pub(super) fn one_group(name: &str) -> Option<Value> {
-    let (name, version) = groups().into_iter().find(|(known, _)| *known == name)?;
-    let mut body = group(name, version);
+    let mut body = group(name).filter(|_| !name.is_empty())?;
     body["kind"] = json!("APIGroup");
     body["apiVersion"] = json!("v1");
     Some(body)
@@ -120,4 +127,48 @@ fn subresource_row(resource: &Resource, subresource: &str) -> Value {
         _ => {}
     }
     row
+}
+
+fn path_of(group: &str, version: &str) -> String {
+    if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") }
+}
+
+/// `/openapi/v3`: where each group's part is.
+pub(super) fn openapi() -> Value {
+    let paths: Map<String, Value> = versions()
+        .into_iter()
+        .map(|(group, version)| {
+            let path = path_of(group, version);
+            let place = json!({"serverRelativeURL": format!("/openapi/v3/{path}?hash=1")});
+            (path, place)
+        })
+        .collect();
+    json!({"paths": paths})
+}
+
+/// One group's part of the OpenAPI document. It has no schemas: what kubectl looks for before it sends an object is
+/// whether the server checks fields and dry runs itself.
+pub(super) fn openapi_of(group: &str, version: &str) -> Option<Value> {
+    let parameters: Vec<Value> = ["dryRun", "fieldManager", "fieldValidation"]
+        .iter()
+        .map(|name| json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}}))
+        .collect();
+    let mut paths = Map::new();
+    for resource in RESOURCES.iter().filter(|resource| (resource.group, resource.version) == (group, version)) {
+        let scope = if resource.namespaced { "namespaces/{namespace}/" } else { "" };
+        let path = format!("/{}/{scope}{}/{{name}}", path_of(group, version), resource.plural);
+        paths.insert(
+            path,
+            json!({"patch": {
+                "parameters": parameters,
+                "responses": {"200": {"description": "OK"}},
+                "x-kubernetes-action": "patch",
+                "x-kubernetes-group-version-kind": {"group": group, "version": version, "kind": resource.name},
+            }}),
+        );
+    }
+    (versions().contains(&(group, version))).then(|| {
+        json!({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": super::VERSION}, "paths": paths,
+               "components": {"schemas": {}}})
+    })
 }

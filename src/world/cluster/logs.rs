@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use super::{
+    kubelet::ready_since,
     object::{digest, labels, list, parse_time, rfc3339_fraction, selects, text},
     state::{State, Traffic},
     status::ApiError,
@@ -14,6 +15,8 @@ use super::{
 /// Lines that a node keeps of one container: older ones are rotated away.
 const KEPT_LINES: usize = 10_000;
 const SECOND_MS: i64 = 1000;
+/// The time from a container's start to its first request, where nobody knows it better.
+const READY_MS: i64 = 8_000;
 
 /// One line and when it was printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +33,6 @@ pub(super) struct Wanted {
     pub(super) tail: Option<usize>,
     /// None before this.
     pub(super) since: Option<i64>,
-    /// Of the container that ran before the last restart.
-    pub(super) previous: bool,
 }
 
 /// One container's output as far as it is decided by now.
@@ -43,6 +44,10 @@ pub(super) struct ContainerLog {
     pub(super) started: i64,
     /// When it ended, where it did.
     pub(super) ended: Option<i64>,
+    /// From when on it takes requests, as long as its slot is live.
+    serving_from: i64,
+    /// When it was told to end, where it was.
+    leaving: Option<i64>,
     slot: Option<String>,
     traffic: Vec<Traffic>,
     /// From when on payments fail.
@@ -99,7 +104,12 @@ impl State {
             .filter(|_| image != self.furniture.image)
             .and_then(|slot| self.live_since(slot))
             .and_then(|since| Some(since + self.failing_after()?));
+        // A container that ended was ready for all we know, soon after it started.
+        let ready = if ended.is_some() { Some(started + READY_MS) } else { ready_since(pod) };
+        let grace = super::object::int(pod, "/metadata/deletionGracePeriodSeconds") * SECOND_MS;
         Ok(ContainerLog {
+            serving_from: ready.unwrap_or(i64::MAX),
+            leaving: parse_time(text(pod, "/metadata/deletionTimestamp")).map(|end| end - grace),
             seed: format!("{pod_name}/{container}"),
             version: super::image_parts(image).1.to_owned(),
             started,
@@ -148,7 +158,7 @@ impl ContainerLog {
         let crash = self.ended.is_some_and(|ended| ended < start + SECOND_MS);
         if crash {
             say(self.ended.unwrap_or(at), "FATAL", "unhandled exception: connection pool exhausted, exiting with code 1".to_owned());
-        } else if self.live_at(at) && second > 2 {
+        } else if self.live_at(at) {
             if self.failing_from.is_some_and(|from| at >= from) && chance.is_multiple_of(9) {
                 let order = chance % 90_000 + 10_000;
                 say(at, "ERROR", format!("payment gateway timeout after 3000ms order={order} version={version}"));
@@ -169,6 +179,9 @@ impl ContainerLog {
     }
 
     fn live_at(&self, at: i64) -> bool {
+        if at < self.serving_from || self.leaving.is_some_and(|leaving| at >= leaving) {
+            return false;
+        }
         let then = self.traffic.iter().rev().find(|change| change.since <= at);
         then.is_some_and(|then| self.slot.as_ref().is_some_and(|slot| then.live.contains(slot)))
     }
@@ -196,6 +209,8 @@ mod tests {
             version: "v1.5.0".into(),
             started: 1_000_000,
             ended: None,
+            serving_from: 1_008_000,
+            leaving: None,
             slot: Some("blue".into()),
             traffic: vec![Traffic { since: i64::MIN, live: slots }],
             failing_from: None,

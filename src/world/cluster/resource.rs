@@ -111,6 +111,19 @@ pub(super) static RESOURCES: &[Resource] = &[
             "HorizontalPodAutoscaler",
         )
     },
+    Resource {
+        short: &["hpa"],
+        in_all: true,
+        subresources: &["status"],
+        ..resource(
+            Kind::HorizontalPodAutoscaler,
+            "autoscaling",
+            "v1",
+            "horizontalpodautoscalers",
+            "horizontalpodautoscaler",
+            "HorizontalPodAutoscaler",
+        )
+    },
     resource(Kind::Lease, "coordination.k8s.io", "v1", "leases", "lease", "Lease"),
     resource(Kind::EndpointSlice, "discovery.k8s.io", "v1", "endpointslices", "endpointslice", "EndpointSlice"),
 ];
@@ -173,6 +186,8 @@ pub(super) enum Route {
     Group(String),
     /// `/api/v1`, `/apis/GROUP/VERSION`
     Resources(String, String),
+    /// `/openapi/v3`, or the part of it for one group and version.
+    OpenApi(Option<(String, String)>),
     /// A review that stores nothing: its kind.
     Review(&'static str),
     /// Objects.
@@ -187,6 +202,11 @@ pub(super) fn route(path: &str) -> Route {
     match segments.as_slice() {
         ["version"] => Route::Version,
         ["healthz" | "livez" | "readyz", ..] => Route::Health,
+        ["openapi", "v3"] => Route::OpenApi(None),
+        ["openapi", "v3", "api", "v1"] => Route::OpenApi(Some((String::new(), "v1".to_owned()))),
+        ["openapi", "v3", "apis", group, version] => {
+            Route::OpenApi(Some(((*group).to_owned(), (*version).to_owned())))
+        }
         ["api"] => Route::CoreVersions,
         ["apis"] => Route::Groups,
         ["api", "v1"] => Route::Resources(String::new(), "v1".to_owned()),

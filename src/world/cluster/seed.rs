@@ -61,7 +61,7 @@ impl State {
             "metadata": {"name": node, "labels": {
                 "kubernetes.io/hostname": node, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
             }},
-            "spec": {"podCIDR": format!("10.244.{at}.0/24")},
+            "spec": {},
             "status": {
                 "addresses": [
                     {"type": "InternalIP", "address": format!("10.0.0.{}", 11 + at)},

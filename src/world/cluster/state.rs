@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{
     fields::{Writer, record},
     kubelet::{Life, PodStep},
-    object::{int, labels, list, name, put, rfc3339, selects, string_map, suffix, terminating, text, uid, uid_of},
+    object::{int, list, name, put, rfc3339, selects, string_map, suffix, terminating, text, uid, uid_of},
     resource::{Kind, Resource},
     store::{Key, Store},
 };
@@ -398,16 +398,6 @@ impl State {
             .filter(|(_, pod)| owners.contains(super::object::controller_uid(pod)) && !terminating(pod))
             .map(|(_, pod)| Arc::clone(pod))
             .collect()
-    }
-
-    /// The slot that a pod belongs to.
-    pub(super) fn slot_of(&self, pod: &Value) -> Option<&str> {
-        let labels = labels(pod);
-        self.furniture
-            .slots
-            .iter()
-            .find(|(_, slot)| selects(&slot.selector, &labels))
-            .map(|(name, _)| name.as_str())
     }
 
     /// The picture that the traffic simulation works with.

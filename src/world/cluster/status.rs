@@ -115,8 +115,10 @@ impl ApiError {
 
     /// A patch that cannot be applied to this object, such as a failed JSON patch `test`.
     pub(super) fn patch_failed(why: &str) -> Self {
+        // A real server keeps the reason to itself; it goes to the log here.
+        tracing::debug!(why, "patch refused");
         Self {
-            details: Some(json!({"causes": [{"reason": "UnexpectedServerResponse", "message": why}]})),
+            details: Some(json!({})),
             ..Self::new(422, "Invalid", "the server rejected our request due to an error in our request")
         }
     }
