@@ -1,0 +1,172 @@
+//! What an unattended run does at each prompt. Pure: it looks at the run and says what to send.
+//!
+//! With `--yes` it answers what a person would confirm. It never answers what would turn doubt into success: missing data,
+//! an unknown result, somebody else's change, a failed completion end the run as paused, and a failure after the switch
+//! rolls back.
+
+use crate::domain::{
+    event::{Outcome, Place},
+    message::Command,
+    prompt::Prompt,
+    run::{CheckStatus, ItemStatus, Run},
+    time::{Span, Timestamp},
+};
+
+/// An automatic checklist item may fail for so long before the run gives up.
+const ITEM_PATIENCE: Span = Span::from_secs(120);
+/// A run may be held for missing data for so long.
+const HOLD_PATIENCE: Span = Span::from_secs(120);
+/// A stopped rollback is tried again so often.
+const ROLLBACK_TRIES: u32 = 3;
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Move {
+    /// Send these.
+    Send(Vec<Command>),
+    /// Nothing yet.
+    Wait,
+    /// A person is needed for this: pause, and say so.
+    NeedsPerson(String),
+    /// The run has ended.
+    Over(Outcome),
+}
+
+/// The next move of an unattended run. `yes` allows it to confirm.
+pub fn next(run: &Run, now: Timestamp, yes: bool) -> Move {
+    let prompt = run.prompt(now);
+    if !yes && wants_person(&prompt) {
+        return Move::NeedsPerson(format!("{} (--yes confirms without asking)", question(run, &prompt)));
+    }
+    match prompt {
+        Prompt::Ask { name, question, default } => match default {
+            Some(value) => Move::Send(vec![Command::SetVar { name, value }]),
+            None => Move::NeedsPerson(format!("{question}: give it with --var {name}=VALUE")),
+        },
+        Prompt::Decide { part, default, .. } => Move::Send(vec![Command::DecidePart { part, applies: default }]),
+        Prompt::Checklist { open } => checklist(run, now, &open),
+        Prompt::OpenSteps => Move::Send(vec![Command::OpenSteps { override_reason: None }]),
+        Prompt::Start { step, attempt, word, .. } => {
+            let step = run.runbook.steps.get(step).map(|step| step.id.clone());
+            Move::Send(vec![Command::Start { step, attempt, typed: Some(word) }])
+        }
+        Prompt::Complete => Move::Send(vec![Command::Start { step: None, attempt: 1, typed: None }]),
+        Prompt::Proceed { at, word, .. } => Move::Send(vec![Command::Proceed { at, typed: Some(word) }]),
+        Prompt::Checking { place, open } => checking(run, &place, &open),
+        Prompt::Failed { step: Some(step) } => failed(run, step.as_str()),
+        Prompt::Failed { step: None } => pause("the completion failed; traffic stays on the new slot"),
+        Prompt::Unknown { at } => {
+            let name = run.action(&at).map_or("an action", |action| action.name.as_str());
+            Move::NeedsPerson(format!("nobody knows whether `{name}` was done"))
+        }
+        Prompt::Fired { trigger } => {
+            let reason = run.triggers.get(trigger).and_then(|state| state.fired.clone()).map(|(_, reason)| reason);
+            Move::Send(vec![Command::Rollback { reason: reason.unwrap_or_else(|| "a trigger fired".to_owned()) }])
+        }
+        Prompt::Held { reason } => held(run, now, &reason),
+        Prompt::RollbackStopped { reason } => {
+            let tries = run.rolling_back().map_or(ROLLBACK_TRIES, |rollback| rollback.work.attempt);
+            if tries < ROLLBACK_TRIES {
+                Move::Send(vec![Command::RetryRollback])
+            } else {
+                Move::Send(vec![Command::AbandonRollback { reason }])
+            }
+        }
+        Prompt::Finished { outcome } => Move::Over(outcome),
+        Prompt::Acting { .. } | Prompt::Countdown { .. } | Prompt::RollingBack => Move::Wait,
+    }
+}
+
+fn pause(reason: &str) -> Move {
+    Move::Send(vec![Command::Suspend { reason: reason.to_owned() }])
+}
+
+fn wants_person(prompt: &Prompt) -> bool {
+    match prompt {
+        Prompt::Ask { default, .. } => default.is_none(),
+        Prompt::Checklist { open } => !open.is_empty(),
+        Prompt::Checking { open, .. } => !open.is_empty(),
+        Prompt::Decide { .. } | Prompt::OpenSteps | Prompt::Start { .. } | Prompt::Complete | Prompt::Proceed { .. } => true,
+        _ => false,
+    }
+}
+
+fn question(run: &Run, prompt: &Prompt) -> String {
+    match prompt {
+        Prompt::Ask { question, .. } | Prompt::Decide { question, .. } => question.clone(),
+        Prompt::Checklist { open } => format!("{} checklist items are open", open.len()),
+        Prompt::OpenSteps => "the checklist holds; somebody must open the steps".to_owned(),
+        Prompt::Start { step, .. } => {
+            let title = run.runbook.steps.get(*step).map_or("?", |step| step.title.as_str());
+            format!("step {} ({title}) waits to be started", step + 1)
+        }
+        Prompt::Complete => "the completion waits to be started".to_owned(),
+        Prompt::Proceed { at, .. } => {
+            format!("`{}` waits to be started", run.action(at).map_or("?", |action| action.name.as_str()))
+        }
+        Prompt::Checking { .. } => "a person must look".to_owned(),
+        _ => "a person must decide".to_owned(),
+    }
+}
+
+fn checklist(run: &Run, now: Timestamp, open: &[(usize, usize)]) -> Move {
+    let mut ticks = Vec::new();
+    for &(group, item) in open {
+        let Some(declared) = run.runbook.checklist.get(group).and_then(|found| found.items.get(item)) else { continue };
+        let state = &run.items[group][item];
+        if declared.check.kind.is_person() {
+            ticks.push(Command::TickItem { group, item, note: Some("confirmed by --yes".to_owned()) });
+        } else if state.status == ItemStatus::Fails && now.since(run.opened_at) > ITEM_PATIENCE {
+            let why = state.note.clone().unwrap_or_default();
+            return Move::Send(vec![Command::Abort { reason: format!("checklist: {}: {why}", declared.text) }]);
+        }
+    }
+    if ticks.is_empty() { Move::Wait } else { Move::Send(ticks) }
+}
+
+/// A person's checks are confirmed last, when everything that can be measured has been.
+fn checking(run: &Run, place: &Place, open: &[usize]) -> Move {
+    let (step, work) = match place {
+        Place::Step { step } => (Some(step.clone()), run.work(place)),
+        Place::Completion => (None, run.work(place)),
+        Place::Undo { .. } | Place::Rollback { .. } => return Move::Wait,
+    };
+    let Some(work) = work else { return Move::Wait };
+    let measured = run.checks(place).iter().zip(&work.checks).all(|(check, state)| {
+        check.kind.is_person() || check.optional || state.status == CheckStatus::Holds
+    });
+    let watched = step.as_ref().is_none_or(|step| {
+        let lasts = run.declared(step.as_str()).and_then(|step| step.window).map_or(Span::ZERO, |window| window.lasts);
+        run.step(step.as_str()).is_some_and(|state| state.watched >= lasts)
+    });
+    if !measured || !watched || open.is_empty() {
+        return Move::Wait;
+    }
+    let note = Some("confirmed by --yes".to_owned());
+    let tick = |check: &usize| Command::TickCheck {
+        step: step.clone(),
+        attempt: work.attempt,
+        check: *check,
+        holds: true,
+        note: note.clone(),
+    };
+    Move::Send(open.iter().map(tick).collect())
+}
+
+fn failed(run: &Run, step: &str) -> Move {
+    let reason = run.step(step).and_then(|state| state.reason.clone()).unwrap_or_default();
+    let reason = format!("step `{step}` failed: {reason}");
+    if !run.switch_begun() {
+        return Move::Send(vec![Command::Abort { reason }]);
+    }
+    // Beyond the window the new version has proved itself; a failure there is no reason to take it back.
+    let window = run.runbook.steps.iter().rposition(|step| step.window.is_some());
+    let beyond = run.runbook.step_index(step).zip(window).is_some_and(|(step, window)| step > window);
+    if beyond { pause(&reason) } else { Move::Send(vec![Command::Rollback { reason }]) }
+}
+
+fn held(run: &Run, now: Timestamp, reason: &str) -> Move {
+    let blind = run.triggers.iter().any(|trigger| trigger.blind.is_some());
+    let since = run.held.as_ref().map_or(now, |held| held.at);
+    if blind && now.since(since) < HOLD_PATIENCE { Move::Wait } else { pause(&format!("held: {reason}")) }
+}

@@ -1,0 +1,66 @@
+//! Exit codes: published, stable.
+
+use crate::domain::event::Outcome;
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done,
+    /// A fault of ours, or of the machine we run on.
+    Internal,
+    /// Wrong use of the command line.
+    Usage,
+    /// The runbook is invalid.
+    InvalidRunbook,
+    /// A check or step failed; traffic was not touched.
+    Failed,
+    /// Rolled back.
+    RolledBack,
+    /// The rollback failed: a person must act.
+    RollbackFailed,
+    /// Somebody else drives this target.
+    SomebodyElse,
+    /// A person is needed, and there is no terminal.
+    NeedsPerson,
+    /// Paused or detached: the run can be resumed.
+    Paused,
+    /// Ended by a signal.
+    Signal(u8),
+}
+
+impl Exit {
+    /// The number the shell sees.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Internal => 1,
+            Self::Usage => 2,
+            Self::InvalidRunbook => 3,
+            Self::Failed => 4,
+            Self::RolledBack => 5,
+            Self::RollbackFailed => 6,
+            Self::SomebodyElse => 7,
+            Self::NeedsPerson => 8,
+            Self::Paused => 9,
+            Self::Signal(number) => 128_u8.saturating_add(number),
+        }
+    }
+
+    /// The code for a run's outcome.
+    pub fn of(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Succeeded => Self::Done,
+            Outcome::Failed => Self::Failed,
+            Outcome::RolledBack => Self::RolledBack,
+            Outcome::RollbackFailed => Self::RollbackFailed,
+            Outcome::Held => Self::Paused,
+        }
+    }
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}

@@ -1,0 +1,211 @@
+//! Line mode: a run without a screen, one line an event, `--json-lines` for programs.
+
+use std::io::Write as _;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{
+    autopilot::{self, Move},
+    exit::Exit,
+};
+use crate::{
+    domain::{
+        event::{Envelope, Outcome, RunEvent, SCHEMA_VERSION},
+        message::{Command, Request, Update},
+        metric::Sample,
+        run::Run,
+        story,
+        time::Timestamp,
+    },
+    link::Client,
+};
+
+/// How line mode behaves.
+#[derive(Debug, Clone)]
+pub struct PlainOptions {
+    /// Who acts.
+    pub pilot: String,
+    /// Confirm without asking.
+    pub yes: bool,
+    /// The event stream as JSON lines instead of text.
+    pub json_lines: bool,
+    /// Samples too.
+    pub samples: bool,
+}
+
+/// Follows a run to its end.
+pub async fn follow(mut client: Client, options: PlainOptions) -> Exit {
+    let mut plain = Plain { options, run: None, now: Timestamp::default(), sent: None, needs_person: false, refusals: 0 };
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        return Exit::Internal;
+    };
+    let mut signalled = None;
+    loop {
+        tokio::select! {
+            update = client.next() => match update {
+                Some(Update::Closed { outcome }) => return plain.end(outcome, signalled),
+                Some(update) => {
+                    plain.take(update);
+                    while let Some(update) = client.try_next() {
+                        if let Update::Closed { outcome } = update {
+                            return plain.end(outcome, signalled);
+                        }
+                        plain.take(update);
+                    }
+                }
+                None => return plain.end(None, signalled),
+            },
+            _ = interrupt.recv() => {
+                if signalled.replace(2).is_some() {
+                    return Exit::Signal(2);
+                }
+                talk("pausing after the running action; once more ends at once");
+                plain.send(&client, Command::Suspend { reason: "interrupted".to_owned() }).await;
+            }
+            _ = terminate.recv() => {
+                signalled = Some(15);
+                plain.send(&client, Command::Suspend { reason: "terminated".to_owned() }).await;
+            }
+        }
+        if signalled.is_none() {
+            plain.act(&client).await;
+        }
+    }
+}
+
+struct Plain {
+    options: PlainOptions,
+    run: Option<Run>,
+    now: Timestamp,
+    /// The event after which commands were sent last: nothing is said twice about the same state.
+    sent: Option<u64>,
+    needs_person: bool,
+    refusals: u32,
+}
+
+impl Plain {
+    fn take(&mut self, update: Update) {
+        match update {
+            Update::Backlog { events, now, run_dir } => {
+                self.now = now;
+                talk(&format!("the run's files are in {run_dir}"));
+                for envelope in &events {
+                    self.event(envelope);
+                }
+            }
+            Update::Event { envelope } => self.event(&envelope),
+            Update::Tick { now } => self.now = self.now.max(now),
+            Update::Samples { samples, backfill: false } if self.options.samples => {
+                samples.iter().for_each(|sample| self.sample(sample));
+            }
+            Update::Output { lines, .. } if !self.options.json_lines => {
+                lines.iter().for_each(|line| data(&format!("    | {}", line.plain())));
+            }
+            Update::Refused { why } => {
+                self.refusals += 1;
+                self.sent = None;
+                talk(&format!("refused: {why}"));
+            }
+            _ => {}
+        }
+    }
+
+    fn event(&mut self, envelope: &Envelope) {
+        self.now = self.now.max(envelope.at);
+        match &mut self.run {
+            Some(run) => run.apply(envelope),
+            none => *none = Run::open(envelope),
+        }
+        if self.options.json_lines {
+            data(&json_line(envelope));
+        } else if let Some(line) = self.run.as_ref().and_then(|run| story::line(run, &envelope.event)) {
+            data(&format!("{} {line}", envelope.at.clock()));
+        }
+    }
+
+    fn sample(&self, sample: &Sample) {
+        if self.options.json_lines {
+            let mut line = serde_json::json!({ "schema_version": SCHEMA_VERSION, "event": "sample" });
+            if let (Some(line), Ok(serde_json::Value::Object(fields))) = (line.as_object_mut(), serde_json::to_value(sample)) {
+                line.extend(fields);
+            }
+            data(&line.to_string());
+        } else {
+            let slot = sample.slot.as_ref().map(|slot| format!(" {slot}")).unwrap_or_default();
+            let value = match &sample.value {
+                Ok(value) => value.to_string(),
+                Err(missing) => missing.to_string(),
+            };
+            data(&format!("{} {}{slot} = {value}", sample.at.clock(), sample.metric));
+        }
+    }
+
+    async fn act(&mut self, client: &Client) {
+        let Some(run) = &self.run else { return };
+        if self.needs_person {
+            return;
+        }
+        let commands = match autopilot::next(run, self.now, self.options.yes) {
+            Move::Wait => return,
+            Move::Over(_) => vec![Command::Close],
+            Move::NeedsPerson(what) => {
+                self.needs_person = true;
+                talk(&format!("a person is needed: {what}"));
+                vec![Command::Suspend { reason: format!("a person is needed: {what}") }]
+            }
+            Move::Send(_) if self.refusals > 20 => {
+                self.needs_person = true;
+                vec![Command::Suspend { reason: "the run cannot go on by itself".to_owned() }]
+            }
+            Move::Send(commands) => commands,
+        };
+        if self.sent == Some(run.last_seq) {
+            return;
+        }
+        self.sent = Some(run.last_seq);
+        for command in commands {
+            self.send(client, command).await;
+        }
+    }
+
+    async fn send(&self, client: &Client, command: Command) {
+        client.send(&Request { by: self.options.pilot.clone(), command }).await;
+    }
+
+    fn end(&self, outcome: Option<Outcome>, signalled: Option<u8>) -> Exit {
+        let exit = match (outcome, signalled) {
+            (Some(Outcome::Held) | None, Some(number)) => Exit::Signal(number),
+            (Some(Outcome::Held), None) if self.needs_person => Exit::NeedsPerson,
+            (Some(outcome), _) => Exit::of(outcome),
+            (None, None) => Exit::Internal,
+        };
+        if let Some(run) = self.run.as_ref().filter(|_| outcome == Some(Outcome::Held)) {
+            talk(&format!("the run is paused; go on with: cutover resume {}", run.opened.run_id));
+        }
+        exit
+    }
+}
+
+/// One event as one line of the published stream.
+pub fn json_line(envelope: &Envelope) -> String {
+    let mut line = serde_json::Map::new();
+    line.insert("schema_version".to_owned(), SCHEMA_VERSION.into());
+    if let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(envelope) {
+        line.extend(fields);
+    }
+    // The whole runbook is in the journal; a reader of the stream has its hash.
+    if matches!(envelope.event, RunEvent::RunOpened(_)) {
+        line.shift_remove("runbook");
+    }
+    serde_json::Value::Object(line).to_string()
+}
+
+/// Data goes to stdout. A reader that has gone away ends nothing: the run matters more.
+pub fn data(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// Talk goes to stderr.
+pub fn talk(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "cutover: {line}");
+}
