@@ -265,6 +265,16 @@ impl StreamMasker {
     }
 }
 
+/// A stream's masking as a function: called with each piece, with `None` at the end, and with the place to put what
+/// may be shown.
+pub fn filter(masker: Arc<Masker>) -> impl FnMut(Option<&[u8]>, &mut dyn FnMut(&[u8])) + Send {
+    let mut stream = StreamMasker::new(masker);
+    move |piece, pass| match piece {
+        Some(piece) => pass(&stream.push(piece)),
+        None => pass(&stream.finish()),
+    }
+}
+
 /// All the forms in which a value is looked for.
 fn add_forms(value: &str, forms: &mut BTreeSet<Vec<u8>>) {
     let bytes = value.as_bytes();
