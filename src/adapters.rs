@@ -2,7 +2,10 @@
 
 pub mod clock;
 pub mod http;
+pub mod metrics;
 pub mod notify;
+mod prometheus;
+mod scrape;
 #[cfg(test)]
 mod testing;
 mod tls;
