@@ -2,9 +2,11 @@
 
 pub mod clock;
 pub mod http;
+pub mod metrics;
 pub mod notify;
 pub mod process;
-pub mod rehearsal;
+mod prometheus;
+mod scrape;
+mod tls;
 #[cfg(test)]
 mod testing;
-mod tls;

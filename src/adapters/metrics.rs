@@ -1,0 +1,252 @@
+//! Where numbers come from: the sources that a runbook declares, behind [`Metrics`].
+//!
+//! Every fault is a sample without a value and says why; nothing here turns a fault into a number. Two rules hold for
+//! all kinds of source:
+//! - A number is refused when the newest point it rests on is older than 90 s or two intervals, whichever is more.
+//!   Prometheus scrapes once a minute unless told otherwise, and a limit below that would call honest data stale.
+//! - A number whose time lies more than ten seconds ahead of ours is refused: one of the two clocks is wrong.
+
+use std::{collections::BTreeMap, fs};
+
+use async_trait::async_trait;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use reqwest::{
+    Method, Url,
+    header::{AUTHORIZATION, HeaderMap},
+};
+
+use super::{
+    http::{
+        HttpOptions,
+        client::{Answer, Ask, Client, NoAnswer},
+        header_name, header_value, shown, web_url,
+    },
+    prometheus::Prometheus,
+    scrape::Scraper,
+    tls::Trust,
+};
+use crate::{
+    domain::{
+        id::SlotName,
+        metric::{Metric, Missing, Query, Sample},
+        runbook::{Source, SourceKind},
+        template::{Template, Unset},
+        time::{Span, Timestamp},
+    },
+    engine::ports::Metrics,
+};
+
+/// What a number rests on is never older than this, or two intervals.
+const OLDEST: Span = Span::from_secs(90);
+
+/// No clock is further ahead of ours than this.
+const FURTHEST_AHEAD: Span = Span::from_secs(10);
+
+/// So many characters of what a server says are shown.
+const WORDS: usize = 160;
+
+/// A source that cannot be asked.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("source `{source_name}`: {why}")]
+pub struct BadSource {
+    /// Its name under `[sources]`.
+    pub source_name: String,
+    /// What is wrong.
+    pub why: String,
+}
+
+/// A number and when it was true.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Reading {
+    pub(super) at: Timestamp,
+    pub(super) value: f64,
+}
+
+impl Reading {
+    /// Itself, where it is a number and its time is believable.
+    fn checked(self, interval: Span, now: Timestamp) -> Result<Self, Missing> {
+        if !self.value.is_finite() {
+            return Err(Missing::NotANumber);
+        }
+        if self.at > now + FURTHEST_AHEAD {
+            return Err(Missing::Stale(format!("its time is {} ahead of ours", self.at.since(now).short())));
+        }
+        fresh(self.at, interval, now)?;
+        Ok(self)
+    }
+}
+
+/// Nothing, where a point of this time is fresh enough to rest on.
+pub(super) fn fresh(at: Timestamp, interval: Span, now: Timestamp) -> Result<(), Missing> {
+    let oldest = OLDEST.max(interval.saturating_add(interval));
+    let age = now.since(at);
+    if age > oldest { Err(Missing::Stale(format!("the newest point is {} old", age.short()))) } else { Ok(()) }
+}
+
+/// A URL with its headers, asked over and over.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    client: Client,
+    pub(super) url: Url,
+    headers: HeaderMap,
+    timeout: Span,
+    options: HttpOptions,
+}
+
+impl Endpoint {
+    /// Reads from `url`, which is this endpoint's own or one below it.
+    ///
+    /// # Errors
+    /// Where there is no answer, or one that leads elsewhere or is a page for people. Other answers are the caller's to
+    /// judge, whatever their status.
+    pub(super) async fn read(&self, url: Url, extra: HeaderMap) -> Result<Answer, Missing> {
+        let mut headers = self.headers.clone();
+        headers.extend(extra);
+        let ask = Ask { method: Method::GET, url, headers, body: None, timeout: self.timeout, follow: true };
+        let answer = self.client.ask(ask).await.map_err(|why| match why {
+            NoAnswer::NotSent(message) | NoAnswer::Lost(message) => Missing::Unreachable(message),
+            NoAnswer::Unusable(message) => Missing::BadAnswer(message),
+        })?;
+        if let Some(target) = &answer.sent_to {
+            return Err(Missing::BadAnswer(format!("redirected to {}, which was not followed", self.quote(target))));
+        }
+        if answer.is_html() {
+            return Err(Missing::BadAnswer(format!("status {} with an HTML page instead of metrics", answer.status.as_u16())));
+        }
+        Ok(answer)
+    }
+
+    /// What the server said, as it may be shown.
+    pub(super) fn quote(&self, text: &str) -> String {
+        self.options.quote(text, WORDS)
+    }
+}
+
+#[derive(Debug)]
+enum Kind {
+    Prometheus(Prometheus),
+    Scrape(Scraper),
+}
+
+/// All sources of a runbook.
+#[derive(Debug)]
+pub struct MetricsAdapter {
+    sources: BTreeMap<String, Kind>,
+}
+
+impl MetricsAdapter {
+    /// An adapter for these sources. `expand` replaces variables in URLs, headers and credentials; it is the place where
+    /// secrets come in. `ca_file`s are read now.
+    ///
+    /// # Errors
+    /// The first source that cannot be asked, whatever happens: no value for a variable, no URL, no certificate.
+    pub fn new(
+        sources: &BTreeMap<String, Source>,
+        expand: impl Fn(&Template) -> Result<String, Unset>,
+        options: &HttpOptions,
+    ) -> Result<Self, BadSource> {
+        let adapters = sources.iter().map(|(name, source)| {
+            let kind = connect(source, &expand, options);
+            kind.map(|kind| (name.clone(), kind)).map_err(|why| BadSource { source_name: name.clone(), why })
+        });
+        Ok(Self { sources: adapters.collect::<Result<_, _>>()? })
+    }
+
+    async fn read(&self, metric: &Metric, slot: Option<&SlotName>, now: Timestamp) -> Result<Reading, Missing> {
+        let interval = metric.interval;
+        let reading = match (&metric.query, self.source(&metric.query)?) {
+            (Query::Promql { expr, .. }, Kind::Prometheus(source)) => {
+                source.read(&with_slot(expr, slot), interval, now).await
+            }
+            (Query::Scrape { calc, .. }, Kind::Scrape(source)) => source.read(calc, slot, interval, now).await,
+            (Query::Promql { source, .. }, Kind::Scrape(_)) => {
+                return Err(Missing::BadAnswer(format!("source `{source}` is scraped and takes no PromQL")));
+            }
+            (Query::Scrape { source, .. }, Kind::Prometheus(_)) => {
+                return Err(Missing::BadAnswer(format!("source `{source}` is a query API and is not scraped")));
+            }
+        };
+        reading?.checked(interval, now)
+    }
+
+    fn source(&self, query: &Query) -> Result<&Kind, Missing> {
+        let (Query::Promql { source, .. } | Query::Scrape { source, .. }) = query;
+        self.sources.get(source).ok_or_else(|| Missing::BadAnswer(format!("there is no source `{source}`")))
+    }
+}
+
+#[async_trait]
+impl Metrics for MetricsAdapter {
+    async fn sample(&self, metric: &Metric, slot: Option<&SlotName>, now: Timestamp) -> Sample {
+        let reading = self.read(metric, slot, now).await;
+        let at = reading.as_ref().map_or(now, |reading| reading.at);
+        Sample { metric: metric.id.clone(), slot: slot.cloned(), at, value: reading.map(|reading| reading.value) }
+    }
+
+    async fn backfill(&self, metric: &Metric, slot: Option<&SlotName>, from: Timestamp, to: Timestamp) -> Vec<Sample> {
+        let (Query::Promql { expr, .. }, Ok(Kind::Prometheus(source))) = (&metric.query, self.source(&metric.query)) else {
+            return Vec::new();
+        };
+        let past = source.read_range(&with_slot(expr, slot), from, to, metric.interval).await.unwrap_or_default();
+        let sample = |reading: Reading| Sample {
+            metric: metric.id.clone(),
+            slot: slot.cloned(),
+            at: reading.at,
+            value: Some(reading.value).filter(|value| value.is_finite()).ok_or(Missing::NotANumber),
+        };
+        past.into_iter().map(sample).collect()
+    }
+}
+
+fn connect(
+    source: &Source,
+    expand: &impl Fn(&Template) -> Result<String, Unset>,
+    options: &HttpOptions,
+) -> Result<Kind, String> {
+    let expanded = |template: &Template| expand(template).map_err(|unset| unset.to_string());
+    let mut headers = HeaderMap::new();
+    for (name, value) in &source.headers {
+        headers.insert(header_name(name)?, header_value(name, &expanded(value)?)?);
+    }
+    if let Some(token) = &source.bearer_token {
+        headers.insert(AUTHORIZATION, header_value("Authorization", &format!("Bearer {}", expanded(token)?))?);
+    } else if let Some((user, password)) = &source.basic_auth {
+        let pair = BASE64_STANDARD.encode(format!("{}:{}", expanded(user)?, expanded(password)?));
+        headers.insert(AUTHORIZATION, header_value("Authorization", &format!("Basic {pair}"))?);
+    }
+    let mut authorities = options.extra_ca_pem.clone();
+    if let Some(path) = &source.ca_file {
+        let pem = fs::read_to_string(path).map_err(|why| format!("cannot read `ca_file` {}: {why}", shown(path, WORDS)))?;
+        authorities = Some(authorities.unwrap_or_default() + "\n" + &pem);
+    }
+    let trust = Trust::load(authorities.as_deref()).map_err(|why| why.to_string())?;
+    let client = Client::new(options, &trust).map_err(|why| why.to_string())?;
+    let (SourceKind::Prometheus { url } | SourceKind::Scrape { url }) = &source.kind;
+    let url = web_url(&expanded(url)?)?;
+    let endpoint = Endpoint { client, url, headers, timeout: source.timeout, options: options.clone() };
+    Ok(match source.kind {
+        SourceKind::Prometheus { .. } => Kind::Prometheus(Prometheus::new(endpoint)),
+        SourceKind::Scrape { .. } => Kind::Scrape(Scraper::new(endpoint)),
+    })
+}
+
+/// The expression with `$slot` replaced by the slot's name, escaped as a string in PromQL is, so that a name can never
+/// end the string it stands in. A longer name that begins with `$slot` is left alone.
+pub(super) fn with_slot(text: &str, slot: Option<&SlotName>) -> String {
+    const PLACE: &str = "$slot";
+    let Some(slot) = slot else { return text.to_owned() };
+    let name = promql_parser::util::escape_string(slot.as_str());
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(PLACE) {
+        let tail = &rest[at + PLACE.len()..];
+        let longer = tail.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        out.push_str(&rest[..at]);
+        out.push_str(if longer { PLACE } else { &name });
+        rest = tail;
+    }
+    out + rest
+}
+
+#[cfg(test)]
+mod tests;
