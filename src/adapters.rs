@@ -1,1 +1,3 @@
 //! What faces the world: one port each.
+
+pub mod kube;
