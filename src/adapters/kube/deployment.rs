@@ -11,6 +11,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::{
     domain::{action::PatchType, id::SlotName, safe_text::SafeText, workload::RolloutState},
@@ -147,12 +148,11 @@ impl KubeCluster {
                 json!({ "uid": seen.metadata.uid, "resourceVersion": seen.metadata.resource_version });
             let call =
                 Call::patch(&DEPLOYMENTS, Some(&self.target.namespace), &name, PatchType::Strategic, &patch);
+            let begun = Instant::now();
             let (call, failure) = match self.gateway.write(call).await {
                 Ok(written) => {
                     self.remember(slot, &seen);
-                    let generation = written
-                        .object
-                        .and_then(|object| object.pointer("/metadata/generation").and_then(Value::as_i64));
+                    let generation = written.pointer("/metadata/generation").and_then(Value::as_i64);
                     let generation =
                         generation.map(|number| format!(" (generation {number})")).unwrap_or_default();
                     return Ok(format!("deployment/{name}: {}{generation}", change.done));
@@ -164,7 +164,7 @@ impl KubeCluster {
                 return Err(self.gateway.told(&call, &failure));
             }
             let told = self.gateway.told(&call, &failure).message;
-            let now = match self.read_deployment(slot).await {
+            let now = match self.gateway.look_after(begun, self.read_deployment(slot)).await {
                 Ok(now) => now,
                 Err(blind) if refused => return Err(blind),
                 Err(blind) => {

@@ -130,6 +130,12 @@ impl Failure {
             Self::Lost(why) => PortError::failed(format!(
                 "cannot {words}: no answer from the API server {server} ({why}); check the network, the VPN and the proxy"
             )),
+            Self::Unreadable(why) if call.verb == "patch" => PortError::new(
+                Fault::Unknown,
+                format!(
+                    "the answer from {server} to `{words}` is not the API's ({why}); it may have been done: look before trying again, and check what stands before the API server"
+                ),
+            ),
             Self::Unreadable(why) => PortError::failed(format!(
                 "cannot {words}: the answer from {server} is not the API's ({why}); check that this URL is the API server's"
             )),

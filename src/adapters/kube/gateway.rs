@@ -19,6 +19,7 @@ use http_body_util::{BodyExt, Limited};
 use hyper::{body::Bytes, header::RETRY_AFTER};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
 use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
 use tokio::{
     sync::Mutex,
     time::{Instant, sleep, timeout},
@@ -86,12 +87,6 @@ impl Default for Timing {
 
 /// Asked right before each write; an error keeps the write from being sent. Here a lease will stand.
 pub type Fence = Arc<dyn Fn() -> PortResult<()> + Send + Sync>;
-
-/// A successful write.
-pub(super) struct Written {
-    /// The object as it is now, where the answer could be read.
-    pub(super) object: Option<serde_json::Value>,
-}
 
 /// The door.
 pub(super) struct Gateway {
@@ -235,7 +230,7 @@ impl Gateway {
 
     /// Sends a write once, within its deadline. The API server is told the deadline too, so that a write it has not begun
     /// by then is dropped there rather than done late.
-    pub(super) async fn write(&self, call: Call) -> Result<Written, (Call, Failure)> {
+    pub(super) async fn write(&self, call: Call) -> Result<Value, (Call, Failure)> {
         let limit = self.timing.write;
         let call =
             call.with("fieldManager", FIELD_MANAGER).with("timeout", format!("{}s", limit.as_secs().max(1)));
@@ -244,11 +239,11 @@ impl Gateway {
         }
         let session = self.session();
         let failure = match timeout(limit, exchange(&session, &call)).await {
-            // The status line alone proves that it is done, even where the body was lost.
-            Ok(Ok(Answer { code: 200..300, body, .. })) => {
-                let object = body.ok().and_then(|body| serde_json::from_slice(&body).ok());
-                return Ok(Written { object });
-            }
+            Ok(Ok(Answer { code: 200..300, body: Ok(body), .. })) => match object_of(&body) {
+                Ok(object) => return Ok(object),
+                Err(failure) => failure,
+            },
+            Ok(Ok(Answer { code: 200..300, body: Err(why), .. })) => Failure::Lost(why),
             Ok(Ok(answer)) => {
                 Failure::answer(answer.code, answer.body.as_deref().unwrap_or_default(), answer.retry_after)
             }
@@ -259,9 +254,31 @@ impl Gateway {
         Err((call, failure))
     }
 
+    /// Looks what became of an unclear write begun at `since`: within what is left of its deadline, and never so long that
+    /// the whole comes back a second later than the deadline.
+    pub(super) async fn look_after<T>(
+        &self,
+        since: Instant,
+        read: impl Future<Output = PortResult<T>>,
+    ) -> PortResult<T> {
+        let left = (since + self.timing.write).saturating_duration_since(Instant::now());
+        let limit = left.max(Duration::from_millis(800));
+        let silent = || PortError::failed(format!("no answer within {:.1} s", limit.as_secs_f32()));
+        timeout(limit, read).await.unwrap_or_else(|_| Err(silent()))
+    }
+
     /// The sentence for a write's failure.
     pub(super) fn told(&self, call: &Call, failure: &Failure) -> PortError {
         failure.told(call, &self.session())
+    }
+}
+
+/// The object in the answer to a write. A login page with status 200 is none, and proves nothing.
+fn object_of(body: &[u8]) -> Result<Value, Failure> {
+    match serde_json::from_slice::<Value>(body) {
+        Ok(object) if object.pointer("/metadata/name").is_some() => Ok(object),
+        Ok(_) => Err(Failure::Unreadable("it has no object in it".to_owned())),
+        Err(fault) => Err(Failure::Unreadable(cause(&fault))),
     }
 }
 

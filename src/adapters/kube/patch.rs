@@ -54,14 +54,9 @@ impl KubeCluster {
         let call = Call::patch(&resource, Some(&self.target.namespace), name, patch_type, patch);
         match self.gateway.write(call).await {
             Ok(written) => {
-                let version = written.object.and_then(|object| {
-                    object
-                        .pointer("/metadata/resourceVersion")
-                        .and_then(Value::as_str)
-                        .map(|version| SafeText::new(version).to_string())
-                });
-                let version =
-                    version.map(|version| format!(" (resourceVersion {version})")).unwrap_or_default();
+                let version = written.pointer("/metadata/resourceVersion").and_then(Value::as_str);
+                let version = version.map(|version| format!(" (resourceVersion {})", SafeText::new(version)));
+                let version = version.unwrap_or_default();
                 Ok(format!("{}/{name} patched{version}", resource.word))
             }
             Err((call, failure)) => Err(self.gateway.told(&call, &failure)),

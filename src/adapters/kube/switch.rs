@@ -24,6 +24,7 @@
 //! moved, the fence in the request keeps it from ever being applied late.
 
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use crate::{
     domain::{action::PatchType, id::SlotName, runbook::Slot},
@@ -40,6 +41,7 @@ use super::{
 impl KubeCluster {
     pub(super) async fn point_service_at(&self, to: &SlotName) -> PortResult<String> {
         let slot = self.slot(to)?;
+        let begun = Instant::now();
         let believed = match self.service_seen() {
             Some(view) => view,
             None => self.read_service().await?,
@@ -49,14 +51,24 @@ impl KubeCluster {
             Err(failed) => failed,
         };
         match first {
-            (_, failure) if failure.code() == Some(409) => self.after_conflict(to, slot, &believed).await,
-            (_, failure) if failure.is_ambiguous() => self.after_unclear(to, slot, &believed, &failure).await,
+            (_, failure) if failure.code() == Some(409) => {
+                self.after_conflict(to, slot, &believed, begun).await
+            }
+            (_, failure) if failure.is_ambiguous() => {
+                self.after_unclear(to, slot, &believed, (&failure, begun)).await
+            }
             (call, failure) => Err(self.gateway.told(&call, &failure)),
         }
     }
 
     /// A 409 proves that nothing was done: look what moved, and go on only where it concerns nobody.
-    async fn after_conflict(&self, to: &SlotName, slot: &Slot, believed: &ServiceView) -> PortResult<String> {
+    async fn after_conflict(
+        &self,
+        to: &SlotName,
+        slot: &Slot,
+        believed: &ServiceView,
+        begun: Instant,
+    ) -> PortResult<String> {
         let now = self.read_service().await?;
         let wanted = pointed_at(&self.target, &now.selector, slot);
         if now.uid == believed.uid && now.selector == wanted {
@@ -71,7 +83,9 @@ impl KubeCluster {
                 let latest = self.read_service().await?;
                 Err(self.moved(&latest, believed))
             }
-            Err((_, failure)) if failure.is_ambiguous() => self.after_unclear(to, slot, &now, &failure).await,
+            Err((_, failure)) if failure.is_ambiguous() => {
+                self.after_unclear(to, slot, &now, (&failure, begun)).await
+            }
             Err((call, failure)) => Err(self.gateway.told(&call, &failure)),
         }
     }
@@ -82,13 +96,13 @@ impl KubeCluster {
         to: &SlotName,
         slot: &Slot,
         fenced: &ServiceView,
-        failure: &Failure,
+        (failure, begun): (&Failure, Instant),
     ) -> PortResult<String> {
         let service = &self.target.service;
         let call =
             Call::patch(&SERVICES, Some(&self.target.namespace), service, PatchType::Strategic, &Value::Null);
         let why = self.gateway.told(&call, failure).message;
-        let now = match self.read_service().await {
+        let now = match self.gateway.look_after(begun, self.read_service()).await {
             Ok(now) => now,
             Err(blind) => {
                 return Err(PortError::new(
@@ -131,10 +145,10 @@ impl KubeCluster {
         let call =
             Call::patch(&SERVICES, Some(&self.target.namespace), service, PatchType::Strategic, &patch);
         let written = self.gateway.write(call).await?;
-        let view = match written.object.and_then(|object| serde_json::from_value(object).ok()) {
-            Some(object) => ServiceView::of(&object),
-            // Done, though the answer could not be read: the version is not known, so the next fence reads first.
-            None => ServiceView { version: String::new(), selector: wanted, ..seen.clone() },
+        let view = match serde_json::from_value(written) {
+            Ok(service) => ServiceView::of(&service),
+            // Done, though the object is not as we know Services: the version stays unknown, so the next switch reads first.
+            Err(_) => ServiceView { version: String::new(), selector: wanted, ..seen.clone() },
         };
         self.note_service(Some(&view));
         Ok(view)
