@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod http;
+pub mod kube;
 pub mod metrics;
 pub mod notify;
 pub mod process;

@@ -81,7 +81,8 @@ impl Machine {
     pub fn resume(run: Run, by: &str, host: &str, now: Timestamp) -> (Self, Decision) {
         let mut machine = Self::around(run, now);
         machine.emit(RunEvent::RunResumed { by: by.to_owned(), host: host.to_owned() });
-        let mut places: Vec<Place> = machine.run.runbook.steps.iter().map(|s| Place::Step { step: s.id.clone() }).collect();
+        let mut places: Vec<Place> =
+            machine.run.runbook.steps.iter().map(|s| Place::Step { step: s.id.clone() }).collect();
         places.extend(machine.run.undoing().map(|(step, _)| Place::Undo { step }));
         places.push(Place::Completion);
         if let Some(rollback) = machine.run.rolling_back() {
@@ -109,7 +110,8 @@ impl Machine {
                 }
             }
         }
-        let active = machine.run.steps_open && machine.run.finished.is_none() && machine.run.rolling_back().is_none();
+        let active =
+            machine.run.steps_open && machine.run.finished.is_none() && machine.run.rolling_back().is_none();
         if active && machine.run.held.is_none() {
             machine.hold("resumed: look around, then continue", "auto");
         }
@@ -167,7 +169,9 @@ impl Machine {
             }
             Input::Verified { at, resolution, evidence } => self.on_verified(at, resolution, evidence),
             Input::CheckSeen { at, holds, evidence } => self.on_check_seen(&at, holds, evidence),
-            Input::ItemSeen { group, item, holds, evidence } => self.on_item_seen(group, item, holds, evidence),
+            Input::ItemSeen { group, item, holds, evidence } => {
+                self.on_item_seen(group, item, holds, evidence)
+            }
             Input::Sample(sample) => self.on_sample(sample),
             Input::Workload(workload) => self.on_workload(*workload),
             Input::Access(access) => self.access = Some(access),
@@ -279,7 +283,9 @@ impl Machine {
             Command::Incident { severity, title, impact, status, send } => {
                 self.incident(severity, title, impact, status, send, by);
             }
-            Command::TickIncidentStep { step, done } => self.emit(RunEvent::IncidentStepTicked { step, done, by }),
+            Command::TickIncidentStep { step, done } => {
+                self.emit(RunEvent::IncidentStepTicked { step, done, by })
+            }
             Command::Note { text } => self.emit(RunEvent::NoteAdded { text, by }),
             // Read by the engine itself; nothing is decided.
             Command::Logs { .. } => {}
@@ -332,10 +338,15 @@ impl Machine {
             Outcome::Succeeded => {
                 self.notify(Milestone::Succeeded, format!("SUCCESS: {module} {version} is deployed"));
             }
-            Outcome::Failed => self.notify(Milestone::Failed, format!("FAILED: {module} {version}: {detail}")),
+            Outcome::Failed => {
+                self.notify(Milestone::Failed, format!("FAILED: {module} {version}: {detail}"))
+            }
             Outcome::RolledBack => {
                 let back = self.run.previous_version().unwrap_or_default();
-                self.notify(Milestone::RolledBack, format!("ROLLED BACK: {module} is on {back} again: {detail}"));
+                self.notify(
+                    Milestone::RolledBack,
+                    format!("ROLLED BACK: {module} is on {back} again: {detail}"),
+                );
             }
             Outcome::RollbackFailed => {
                 self.notify(Milestone::Paged, format!("ROLLBACK FAILED: {module}: {detail}"));
@@ -346,7 +357,8 @@ impl Machine {
 
     /// The action that runs, wherever.
     fn running_action(&self) -> Option<ActionRef> {
-        let mut places: Vec<Place> = self.run.undoing().map(|(step, _)| Place::Undo { step }).into_iter().collect();
+        let mut places: Vec<Place> =
+            self.run.undoing().map(|(step, _)| Place::Undo { step }).into_iter().collect();
         if let Some(rollback) = self.run.rollbacks.last() {
             places.push(Place::Rollback { procedure: rollback.procedure.clone() });
         }

@@ -74,11 +74,7 @@ pub enum Light {
 impl Run {
     /// What `R` would do now.
     pub fn rollback_plan(&self, workload: Option<&Workload>) -> RollbackPlan {
-        if self.switch_begun() {
-            self.procedure_plan(QUICK, workload)
-        } else {
-            self.undo_plan()
-        }
+        if self.switch_begun() { self.procedure_plan(QUICK, workload) } else { self.undo_plan() }
     }
 
     /// Whether a rollback, by key or by trigger, makes sense now.
@@ -118,7 +114,8 @@ impl Run {
             .collect();
         RollbackPlan {
             procedure: (!undo.is_empty()).then(|| UNDO.into()),
-            estimate: self.estimate(undo.iter().filter_map(|id| self.declared(id.as_str())).flat_map(|s| &s.undo)),
+            estimate: self
+                .estimate(undo.iter().filter_map(|id| self.declared(id.as_str())).flat_map(|s| &s.undo)),
             actions: Vec::new(),
             undo,
             items,
@@ -150,10 +147,11 @@ impl Run {
     /// A switch is never left out: one of ours may still be on its way. A slot at its replicas needs no scaling.
     fn already_true(&self, action: &Action, workload: &Workload) -> bool {
         match &action.kind {
-            ActionKind::Scale { slot, replicas } => self
-                .slot(slot)
-                .and_then(|name| workload.slots.get(&name))
-                .is_some_and(|slot| slot.found && slot.desired == self.replicas(*replicas) && slot.ready == slot.desired),
+            ActionKind::Scale { slot, replicas } => {
+                self.slot(slot).and_then(|name| workload.slots.get(&name)).is_some_and(|slot| {
+                    slot.found && slot.desired == self.replicas(*replicas) && slot.ready == slot.desired
+                })
+            }
             _ => false,
         }
     }
@@ -172,7 +170,10 @@ impl Run {
             return;
         }
         let wake = [
-            ("Scale the previous slot up again", ActionKind::Scale { slot: SlotRef::Previous, replicas: Replicas::Before }),
+            (
+                "Scale the previous slot up again",
+                ActionKind::Scale { slot: SlotRef::Previous, replicas: Replicas::Before },
+            ),
             ("Wait until its pods are ready", ActionKind::Rollout { slot: SlotRef::Previous }),
         ];
         for (offset, (name, kind)) in wake.into_iter().enumerate() {
@@ -224,16 +225,23 @@ impl Run {
 
     /// What an action does, in words, resolved.
     pub fn action_text(&self, action: &Action) -> String {
-        let colour = |slot: &SlotRef| self.slot(slot).map_or_else(|| "?".to_owned(), |name| name.0.to_uppercase());
+        let colour =
+            |slot: &SlotRef| self.slot(slot).map_or_else(|| "?".to_owned(), |name| name.0.to_uppercase());
         let service = self.runbook.target.as_ref().map_or("the service", |target| target.service.as_str());
         match &action.kind {
             ActionKind::SwitchTraffic { to } => format!("point {service} at {}", colour(to)),
-            ActionKind::SetImage { slot, image, .. } => format!("set {} to {}", colour(slot), tag_of(&self.show(image))),
+            ActionKind::SetImage { slot, image, .. } => {
+                format!("set {} to {}", colour(slot), tag_of(&self.show(image)))
+            }
             ActionKind::Rollout { slot } => format!("wait for the rollout of {}", colour(slot)),
-            ActionKind::Scale { slot, replicas } => format!("scale {} to {}", colour(slot), self.replicas(*replicas)),
+            ActionKind::Scale { slot, replicas } => {
+                format!("scale {} to {}", colour(slot), self.replicas(*replicas))
+            }
             ActionKind::Restart { slot } => format!("restart the pods of {}", colour(slot)),
             ActionKind::Patch(patch) => format!("patch {}/{}", patch.kind, self.show(&patch.name)),
-            ActionKind::Http(request) => format!("{}: {} {}", action.name, request.method, self.show(&request.url)),
+            ActionKind::Http(request) => {
+                format!("{}: {} {}", action.name, request.method, self.show(&request.url))
+            }
             ActionKind::Notify { text } => {
                 let channel = self.runbook.notify.channel.as_deref().unwrap_or("the team");
                 format!("tell {channel}: {}", self.show(text))
@@ -246,7 +254,9 @@ impl Run {
     pub fn action_command(&self, action: &Action) -> Option<String> {
         match &action.kind {
             ActionKind::Sh { script } => Some(script.clone()),
-            ActionKind::Argv { argv } => Some(argv.iter().map(|word| self.show(word)).collect::<Vec<_>>().join(" ")),
+            ActionKind::Argv { argv } => {
+                Some(argv.iter().map(|word| self.show(word)).collect::<Vec<_>>().join(" "))
+            }
             kind => {
                 let target = self.runbook.target.as_ref()?;
                 let before = self.replicas(Replicas::Before);
@@ -270,16 +280,27 @@ impl Run {
     }
 
     /// Whether a rollback could be done now, and how fast.
-    pub fn readiness(&self, workload: Option<&Workload>, access: Option<&Access>, now: Timestamp) -> Readiness {
-        let off = |word: &str, detail: String| Readiness { light: Light::Off, word: word.to_owned(), detail, against: Vec::new() };
+    pub fn readiness(
+        &self,
+        workload: Option<&Workload>,
+        access: Option<&Access>,
+        now: Timestamp,
+    ) -> Readiness {
+        let off = |word: &str, detail: String| Readiness {
+            light: Light::Off,
+            word: word.to_owned(),
+            detail,
+            against: Vec::new(),
+        };
         if let Some(rollback) = self.rolling_back() {
             return off("ROLLING BACK", rollback.started_at.clock());
         }
         if !self.can_roll_back() {
             return match self.rollbacks.last() {
-                Some(rollback) if rollback.finished.as_ref().is_some_and(|(ok, ..)| *ok) => {
-                    off("ROLLED BACK", format!("in {}", rollback.finished.as_ref().map_or(Span::ZERO, |f| f.2).clock()))
-                }
+                Some(rollback) if rollback.finished.as_ref().is_some_and(|(ok, ..)| *ok) => off(
+                    "ROLLED BACK",
+                    format!("in {}", rollback.finished.as_ref().map_or(Span::ZERO, |f| f.2).clock()),
+                ),
                 _ => off("nothing to roll back yet", String::new()),
             };
         }
@@ -338,7 +359,12 @@ impl Run {
             return;
         };
         if slot.image != target.image {
-            against.push(format!("{} runs {} now, not {}", target.slot, tag_of(&slot.image), tag_of(&target.image)));
+            against.push(format!(
+                "{} runs {} now, not {}",
+                target.slot,
+                tag_of(&slot.image),
+                tag_of(&target.image)
+            ));
         }
         let pods = format!("{} {}/{} ready", target.slot, slot.ready, target.replicas);
         if slot.ready >= target.replicas {

@@ -355,7 +355,11 @@ impl Run {
             vars: BTreeMap::new(),
             parts: BTreeMap::new(),
             overrides: opened.overrides.clone(),
-            items: runbook.checklist.iter().map(|group| vec![ItemState::default(); group.items.len()]).collect(),
+            items: runbook
+                .checklist
+                .iter()
+                .map(|group| vec![ItemState::default(); group.items.len()])
+                .collect(),
             steps_open: false,
             started_at: None,
             steps: vec![StepState::default(); runbook.steps.len()],
@@ -595,7 +599,9 @@ impl Run {
         else {
             return;
         };
-        let Some(action) = self.work_mut(&at.place).and_then(|work| work.actions.get_mut(at.action)) else { return };
+        let Some(action) = self.work_mut(&at.place).and_then(|work| work.actions.get_mut(at.action)) else {
+            return;
+        };
         match event {
             RunEvent::ActionStarted { does, .. } => {
                 *action = ActionState {
@@ -884,9 +890,11 @@ impl Run {
         });
         !reverted
             && self.runbook.switch_step().and_then(|index| self.steps.get(index)).is_some_and(|state| {
-                state.work.actions.iter().any(|action| {
-                    matches!(action.status, ActionStatus::Running | ActionStatus::Unknown)
-                })
+                state
+                    .work
+                    .actions
+                    .iter()
+                    .any(|action| matches!(action.status, ActionStatus::Running | ActionStatus::Unknown))
             })
     }
 
@@ -945,7 +953,11 @@ impl Run {
     pub fn applies(&self, step: &Step) -> bool {
         step.when.as_ref().is_none_or(|part| {
             self.parts.get(part).copied().unwrap_or_else(|| {
-                self.runbook.parts.iter().find(|declared| declared.name == *part).is_none_or(|part| part.default)
+                self.runbook
+                    .parts
+                    .iter()
+                    .find(|declared| declared.name == *part)
+                    .is_none_or(|part| part.default)
             })
         })
     }
@@ -1017,5 +1029,6 @@ impl Work {
 /// The tag of an image, or the whole where it has none: `registry:5000/app:v1` is `v1`.
 pub fn tag_of(image: &str) -> &str {
     let name = image.rsplit('/').next().unwrap_or(image);
-    name.split_once('@').map_or_else(|| name.split_once(':').map_or(image, |(_, tag)| tag), |(_, digest)| digest)
+    name.split_once('@')
+        .map_or_else(|| name.split_once(':').map_or(image, |(_, tag)| tag), |(_, digest)| digest)
 }

@@ -14,17 +14,29 @@ pub fn line(run: &Run, event: &RunEvent) -> Option<String> {
 fn text(run: &Run, event: &RunEvent) -> Option<String> {
     let note = |note: &Option<String>| note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
     let item = |group: usize, item: usize| {
-        run.runbook.checklist.get(group).and_then(|g| g.items.get(item)).map_or("?", |item| item.text.as_str())
+        run.runbook
+            .checklist
+            .get(group)
+            .and_then(|g| g.items.get(item))
+            .map_or("?", |item| item.text.as_str())
     };
     let title = |id: &super::id::StepId| {
         let number = run.runbook.step_index(id.as_str()).map_or(0, |index| index + 1);
-        format!("step {number} ({})", run.declared(id.as_str()).map_or(id.as_str(), |step| step.title.as_str()))
+        format!(
+            "step {number} ({})",
+            run.declared(id.as_str()).map_or(id.as_str(), |step| step.title.as_str())
+        )
     };
-    let trigger = |index: usize| run.runbook.triggers.get(index).map_or("?", |trigger| trigger.reason.as_str());
+    let trigger =
+        |index: usize| run.runbook.triggers.get(index).map_or("?", |trigger| trigger.reason.as_str());
     Some(match event {
         RunEvent::RunOpened(opened) => {
-            let what = opened.rehearsal.as_ref().map(|story| format!("REHEARSAL ({story}) of ")).unwrap_or_default();
-            format!("run {} opened: {what}{} by {} on {}", opened.run_id, opened.runbook.document.title, opened.pilot, opened.host)
+            let what =
+                opened.rehearsal.as_ref().map(|story| format!("REHEARSAL ({story}) of ")).unwrap_or_default();
+            format!(
+                "run {} opened: {what}{} by {} on {}",
+                opened.run_id, opened.runbook.document.title, opened.pilot, opened.host
+            )
         }
         RunEvent::RunResumed { by, host } => format!("run resumed by {by} on {host}"),
         RunEvent::VarSet { name, value, source } => {
@@ -33,7 +45,9 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
         RunEvent::PartDecided { part, applies, by } => {
             format!("`{part}` {} ({by})", if *applies { "applies" } else { "does not apply" })
         }
-        RunEvent::OverrideGiven(given) => format!("OVERRIDE by {}: {}: {}", given.by, given.what, given.reason),
+        RunEvent::OverrideGiven(given) => {
+            format!("OVERRIDE by {}: {}: {}", given.by, given.what, given.reason)
+        }
         RunEvent::ItemTicked { text, by, note: remark, .. } => format!("[x] {text}: {by}{}", note(remark)),
         RunEvent::ItemUnticked { group, item: index, by, note: remark } => {
             format!("[ ] {}: {by}{}", item(*group, *index), note(remark))
@@ -56,13 +70,20 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
                 ActionOutcome::Cancelled => "cancelled",
                 ActionOutcome::Unknown => "UNKNOWN",
             };
-            format!("{}: {} {word} after {}: {detail}", place(run, &at.place), action_name(run, at), took.clock())
+            format!(
+                "{}: {} {word} after {}: {detail}",
+                place(run, &at.place),
+                action_name(run, at),
+                took.clock()
+            )
         }
         RunEvent::ActionResolved { at, resolution, by } => {
             format!("{}: {} resolved as {resolution:?} by {by}", place(run, &at.place), action_name(run, at))
         }
         RunEvent::CheckPassed { at, text, evidence, by } => check(run, at, text, evidence, by, "holds"),
-        RunEvent::CheckFailed { at, text, evidence, by } => check(run, at, text, evidence, by, "DOES NOT HOLD"),
+        RunEvent::CheckFailed { at, text, evidence, by } => {
+            check(run, at, text, evidence, by, "DOES NOT HOLD")
+        }
         RunEvent::StepPassed { step, .. } => format!("{} passed", title(step)),
         RunEvent::StepFailed { step, reason, .. } => format!("{} FAILED: {reason}", title(step)),
         RunEvent::StepSkipped { step, reason, by } => format!("{} left out by {by}: {reason}", title(step)),
@@ -76,7 +97,11 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
         RunEvent::TrafficSwitched { from, to } => format!("TRAFFIC SWITCHED from {from} to {to}"),
         RunEvent::WindowOpened { lasts, .. } => format!("window opened, {lasts}"),
         RunEvent::TriggerBreaching { reason, metric, value, .. } => {
-            let unit = run.runbook.metric(metric.as_str()).map(|metric| metric.unit.show(*value)).unwrap_or_default();
+            let unit = run
+                .runbook
+                .metric(metric.as_str())
+                .map(|metric| metric.unit.show(*value))
+                .unwrap_or_default();
             format!("BREACH: {reason}: {unit}")
         }
         RunEvent::TriggerCleared { trigger: index, value } => {
@@ -86,7 +111,9 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
         RunEvent::TriggerBlind { trigger: index, why, .. } => format!("NO DATA: {}: {why}", trigger(*index)),
         RunEvent::TriggerSees { trigger: index } => format!("data again: {}", trigger(*index)),
         RunEvent::TriggerFired { reason, .. } => format!("TRIGGER FIRED: {reason}"),
-        RunEvent::CountdownStarted { ends_at, .. } => format!("rollback starts by itself at {}", ends_at.clock()),
+        RunEvent::CountdownStarted { ends_at, .. } => {
+            format!("rollback starts by itself at {}", ends_at.clock())
+        }
         RunEvent::CountdownCancelled { reason, by, .. } => format!("countdown cancelled by {by}: {reason}"),
         RunEvent::RollbackStarted { procedure, reason, by, .. } => {
             format!("ROLLBACK ({procedure}) started by {by}: {reason}")
@@ -98,7 +125,9 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
             let end = if *ok { "done" } else { "FAILED" };
             format!("ROLLBACK ({procedure}) {end} in {}{promise}: {detail}", took.clock())
         }
-        RunEvent::ForeignChange { object, what, manager } => format!("FOREIGN CHANGE of {object} by {manager}: {what}"),
+        RunEvent::ForeignChange { object, what, manager } => {
+            format!("FOREIGN CHANGE of {object} by {manager}: {what}")
+        }
         RunEvent::RunHeld { reason, by } => format!("HELD by {by}: {reason}"),
         RunEvent::RunContinued { by } => format!("continued by {by}"),
         RunEvent::NoticeSent { text, ok, detail, .. } => {
@@ -114,7 +143,11 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
         }
         RunEvent::IncidentStepTicked { step, done, by } => {
             let text = run.runbook.incident.as_ref().and_then(|incident| incident.steps.get(*step));
-            format!("incident [{}] {} ({by})", if *done { "x" } else { " " }, text.map_or("?", String::as_str))
+            format!(
+                "incident [{}] {} ({by})",
+                if *done { "x" } else { " " },
+                text.map_or("?", String::as_str)
+            )
         }
         RunEvent::NoteAdded { text, by } => format!("note by {by}: {text}"),
         RunEvent::RunFinished { outcome, detail } => {
@@ -126,7 +159,9 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
 
 fn place(run: &Run, place: &Place) -> String {
     match place {
-        Place::Step { step } => format!("step {}", run.runbook.step_index(step.as_str()).map_or(0, |index| index + 1)),
+        Place::Step { step } => {
+            format!("step {}", run.runbook.step_index(step.as_str()).map_or(0, |index| index + 1))
+        }
         Place::Undo { step } => format!("undo of {step}"),
         Place::Rollback { procedure } => format!("rollback ({procedure})"),
         Place::Completion => "completion".to_owned(),

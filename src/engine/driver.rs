@@ -115,7 +115,8 @@ impl Engine {
     /// Puts the parts together. Nothing runs yet.
     pub fn new(parts: Parts) -> Self {
         let (news_in, news) = mpsc::channel(1024);
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(parts.run_dir.join("deploy.log"));
+        let log =
+            std::fs::OpenOptions::new().create(true).append(true).open(parts.run_dir.join("deploy.log"));
         Self {
             machine: parts.machine,
             events: parts.events,
@@ -251,7 +252,9 @@ impl Engine {
         let (ports, news, secrets) = (self.ports.clone(), self.news_in.clone(), Arc::clone(&self.secrets));
         tokio::spawn(async move {
             let lines = match ports.cluster() {
-                Ok(cluster) => cluster.logs(&slot, pod.as_deref(), 500, None).await.map_err(|error| error.message),
+                Ok(cluster) => {
+                    cluster.logs(&slot, pod.as_deref(), 500, None).await.map_err(|error| error.message)
+                }
                 Err(why) => Err(why),
             };
             let lines = lines.map(|lines| {
@@ -277,8 +280,12 @@ impl Engine {
                             Place::Step { step } => Some(step.clone()),
                             _ => None,
                         };
-                        let update =
-                            Update::Watching { step, check: at.check, holds: *holds, evidence: evidence.clone() };
+                        let update = Update::Watching {
+                            step,
+                            check: at.check,
+                            holds: *holds,
+                            evidence: evidence.clone(),
+                        };
                         self.show(&update);
                     }
                     Input::Sample(sample) => self.remember(sample.clone()),
@@ -321,7 +328,9 @@ impl Engine {
             let written = tokio::task::block_in_place(|| self.journal.append(&decision.events));
             if let Err(error) = written {
                 tracing::error!(%error, "the journal can't be written");
-                let why = format!("the journal can't be written ({error}); nothing more is begun. Free the disk, then `cutover resume`");
+                let why = format!(
+                    "the journal can't be written ({error}); nothing more is begun. Free the disk, then `cutover resume`"
+                );
                 self.show(&Update::Refused { why: why.clone() });
                 self.end = Some(End::JournalLost(why));
                 return;
@@ -433,7 +442,8 @@ impl Engine {
 
     fn look_item(&mut self, group: usize, item: usize) {
         let run = self.machine.run();
-        let Some(check) = run.runbook.checklist.get(group).and_then(|g| g.items.get(item)).map(|i| i.check.clone())
+        let Some(check) =
+            run.runbook.checklist.get(group).and_then(|g| g.items.get(item)).map(|i| i.check.clone())
         else {
             return;
         };
@@ -461,7 +471,9 @@ impl Engine {
             (Arc::clone(&self.ports.notifier), self.news_in.clone(), Arc::clone(&self.secrets));
         tokio::spawn(async move {
             let answer = match webhook {
-                Ok(webhook) => notifier.send(&webhook, &secrets.mask(&text)).await.map_err(|error| error.message),
+                Ok(webhook) => {
+                    notifier.send(&webhook, &secrets.mask(&text)).await.map_err(|error| error.message)
+                }
                 Err(unset) => Err(unset.to_string()),
             };
             let (ok, detail) = match answer {
@@ -481,7 +493,8 @@ impl Engine {
     /// Everything that comes in without being asked for: samples, pictures of the cluster, permissions.
     fn start_feeds(&mut self) {
         let runbook = Arc::clone(&self.machine.run().runbook);
-        let slots: Vec<SlotName> = runbook.target.iter().flat_map(|target| target.slots.keys().cloned()).collect();
+        let slots: Vec<SlotName> =
+            runbook.target.iter().flat_map(|target| target.slots.keys().cloned()).collect();
         for metric in runbook.metrics.clone() {
             let lanes = if metric.per_slot && !slots.is_empty() {
                 slots.iter().cloned().map(Some).collect()
@@ -553,14 +566,23 @@ async fn sample(metric: Metric, lanes: Vec<Option<SlotName>>, ports: Ports, news
     }
     loop {
         let asked = ports.clock.now();
-        let samples = join_all(lanes.iter().map(|slot| ports.metrics.sample(&metric, slot.as_ref(), asked))).await;
+        let samples =
+            join_all(lanes.iter().map(|slot| ports.metrics.sample(&metric, slot.as_ref(), asked))).await;
         for sample in samples {
             if news.send(News::Input(Input::Sample(sample))).await.is_err() {
                 return;
             }
         }
         let spent = ports.clock.now().since(asked);
-        ports.clock.sleep(metric.interval.saturating_sub(spent).max(Span::from_millis(metric.interval.as_millis() / 10))).await;
+        ports
+            .clock
+            .sleep(
+                metric
+                    .interval
+                    .saturating_sub(spent)
+                    .max(Span::from_millis(metric.interval.as_millis() / 10)),
+            )
+            .await;
     }
 }
 
@@ -573,6 +595,11 @@ pub fn check_value(name: &str, value: &str, pattern: Option<&str>) -> Result<(),
         return Err(format!("${name} must be one line without control characters"));
     }
     let Some(pattern) = pattern else { return Ok(()) };
-    let whole = regex::Regex::new(&format!("^(?:{pattern})$")).map_err(|error| format!("bad pattern of ${name}: {error}"))?;
-    if whole.is_match(value) { Ok(()) } else { Err(format!("${name} must match `{pattern}`; `{value}` does not")) }
+    let whole = regex::Regex::new(&format!("^(?:{pattern})$"))
+        .map_err(|error| format!("bad pattern of ${name}: {error}"))?;
+    if whole.is_match(value) {
+        Ok(())
+    } else {
+        Err(format!("${name} must match `{pattern}`; `{value}` does not"))
+    }
 }

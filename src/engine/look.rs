@@ -138,31 +138,47 @@ impl Looker {
             CheckKind::PodsReady { slot, at_least } => {
                 let (name, slot) = find(slot)?;
                 let holds = slot.ready >= slot.desired && slot.ready >= *at_least;
-                Ok(Seen { holds, evidence: format!("{name} {}/{} ready", slot.ready, slot.desired.max(*at_least)) })
+                Ok(Seen {
+                    holds,
+                    evidence: format!("{name} {}/{} ready", slot.ready, slot.desired.max(*at_least)),
+                })
             }
             CheckKind::ScaledTo { slot, replicas } => {
                 let (name, slot) = find(slot)?;
                 let pods: u32 = slot.counts.values().sum();
                 let holds = slot.desired == *replicas && slot.ready == *replicas && pods == *replicas;
-                Ok(Seen { holds, evidence: format!("{name} wants {}, has {pods} pods, {} ready", slot.desired, slot.ready) })
+                Ok(Seen {
+                    holds,
+                    evidence: format!("{name} wants {}, has {pods} pods, {} ready", slot.desired, slot.ready),
+                })
             }
             CheckKind::TrafficOn { slot } => {
                 let name = self.slots.get(slot)?;
                 let live = workload.live.as_ref().map_or("no slot of ours", |live| live.as_str());
-                Ok(Seen { holds: workload.live.as_ref() == Some(&name), evidence: format!("the service selects {live}") })
+                Ok(Seen {
+                    holds: workload.live.as_ref() == Some(&name),
+                    evidence: format!("the service selects {live}"),
+                })
             }
             _ => Err("not a look at the cluster".to_owned()),
         }
     }
 
-    async fn look_logs(&self, slot: &SlotName, without: Option<&str>, with: Option<&str>) -> Result<Seen, String> {
+    async fn look_logs(
+        &self,
+        slot: &SlotName,
+        without: Option<&str>,
+        with: Option<&str>,
+    ) -> Result<Seen, String> {
         let compile = |pattern: Option<&str>| {
             pattern.map(regex::Regex::new).transpose().map_err(|error| format!("bad pattern: {error}"))
         };
         let (without, with) = (compile(without)?, compile(with)?);
         let cluster = self.ports.cluster()?;
-        let lines = cluster.logs(slot, None, LOG_TAIL, Some(self.since)).await.map_err(|error| error.message)?;
-        if let Some(line) = without.and_then(|pattern| lines.iter().find(|line| pattern.is_match(&line.text))) {
+        let lines =
+            cluster.logs(slot, None, LOG_TAIL, Some(self.since)).await.map_err(|error| error.message)?;
+        if let Some(line) = without.and_then(|pattern| lines.iter().find(|line| pattern.is_match(&line.text)))
+        {
             return Ok(Seen::no(format!("{}: {}", line.pod, line.text)));
         }
         match with {
@@ -170,12 +186,15 @@ impl Looker {
                 Some(line) => Seen::yes(format!("{}: {}", line.pod, line.text)),
                 None => Seen::no(format!("no line in {} matches `{pattern}`", lines.len())),
             }),
-            None => Ok(Seen::yes(format!("{} lines since {}, none matches", lines.len(), self.since.clock()))),
+            None => {
+                Ok(Seen::yes(format!("{} lines since {}, none matches", lines.len(), self.since.clock())))
+            }
         }
     }
 
     async fn look_sh(&self, script: &str, expect: Option<&str>, check: &Check) -> Result<Seen, String> {
-        let expect = expect.map(regex::Regex::new).transpose().map_err(|error| format!("bad pattern: {error}"))?;
+        let expect =
+            expect.map(regex::Regex::new).transpose().map_err(|error| format!("bad pattern: {error}"))?;
         let call = ShellCall {
             program: ShellProgram::Sh(script.to_owned()),
             env: self.values.environment(),
@@ -199,7 +218,8 @@ impl Looker {
         let (exit, output) = tokio::join!(self.ports.shell.run(call, news_in, cancel), collect);
         let exit = exit.map_err(|error| error.message)?;
         let output = String::from_utf8_lossy(&output).into_owned();
-        let last = output.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no output").to_owned();
+        let last =
+            output.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no output").to_owned();
         Ok(match expect {
             _ if !exit.ok => Seen::no(format!("{}: {last}", exit.detail)),
             Some(pattern) => match output.lines().find(|line| pattern.is_match(line)) {
@@ -225,14 +245,19 @@ impl Looker {
         match &action.kind {
             ActionKind::SwitchTraffic { to } => {
                 let live = workload.live.as_ref();
-                let text = format!("the service selects {}", live.map_or("no slot of ours", |live| live.as_str()));
+                let text =
+                    format!("the service selects {}", live.map_or("no slot of ours", |live| live.as_str()));
                 (done(live.is_some() && live == self.slots.get(to).ok().as_ref()), text)
             }
             ActionKind::Scale { slot: which, replicas } => match slot(which) {
-                Some(found) => (done(found.desired == run.replicas(*replicas)), format!("{} replicas wanted", found.desired)),
+                Some(found) => (
+                    done(found.desired == run.replicas(*replicas)),
+                    format!("{} replicas wanted", found.desired),
+                ),
                 None => (None, "no such Deployment".to_owned()),
             },
-            ActionKind::SetImage { slot: which, image, .. } => match (slot(which), self.values.expand(image)) {
+            ActionKind::SetImage { slot: which, image, .. } => match (slot(which), self.values.expand(image))
+            {
                 (Some(found), Ok(image)) => (done(found.image == image), format!("image is {}", found.image)),
                 _ => (None, "no such Deployment".to_owned()),
             },
@@ -259,7 +284,9 @@ impl Ports {
     /// # Errors
     /// Where the runbook has no `[target]`.
     pub fn cluster(&self) -> Result<&Arc<dyn super::ports::Cluster>, String> {
-        self.cluster.as_ref().ok_or_else(|| "the runbook has no [target], so there is no cluster to ask".to_owned())
+        self.cluster
+            .as_ref()
+            .ok_or_else(|| "the runbook has no [target], so there is no cluster to ask".to_owned())
     }
 }
 

@@ -83,7 +83,8 @@ impl Done {
 
 impl From<PortError> for Done {
     fn from(error: PortError) -> Self {
-        let outcome = if error.kind == Fault::Unknown { ActionOutcome::Unknown } else { ActionOutcome::Failed };
+        let outcome =
+            if error.kind == Fault::Unknown { ActionOutcome::Unknown } else { ActionOutcome::Failed };
         Self { outcome, detail: error.message, output: None }
     }
 }
@@ -107,8 +108,13 @@ impl Performance {
         let done = self.perform().await;
         let took = self.ports.clock.now().since(from);
         let detail = self.values.secrets().mask(&done.detail);
-        let input =
-            Input::ActionFinished { at: self.at.clone(), outcome: done.outcome, detail, took, output: done.output };
+        let input = Input::ActionFinished {
+            at: self.at.clone(),
+            outcome: done.outcome,
+            detail,
+            took,
+            output: done.output,
+        };
         // The driver may be gone; then nobody needs to know.
         let _ = self.news.send(News::Input(input)).await;
     }
@@ -135,7 +141,8 @@ impl Performance {
     /// have arrived, so it is unknown then, never "cancelled".
     async fn write(&self) -> Done {
         let mut cancel = self.cancel.clone();
-        let unknown = |why: &str| Done { outcome: ActionOutcome::Unknown, detail: why.to_owned(), output: None };
+        let unknown =
+            |why: &str| Done { outcome: ActionOutcome::Unknown, detail: why.to_owned(), output: None };
         tokio::select! {
             done = self.write_once() => done.unwrap_or_else(Done::from),
             () = cancelled(&mut cancel) => unknown("stopped while waiting for the answer; it may have arrived"),
@@ -198,9 +205,13 @@ impl Performance {
                     Ok(RolloutState::Complete) => return Done::ok("rollout complete"),
                     Ok(RolloutState::DeadlineExceeded(why)) => return Done::failed(why),
                     Ok(RolloutState::Progressing(text)) => text,
-                    Ok(RolloutState::Unobserved) => "waiting for the controller to see the new spec".to_owned(),
+                    Ok(RolloutState::Unobserved) => {
+                        "waiting for the controller to see the new spec".to_owned()
+                    }
                     Ok(RolloutState::Unknown) => "not known yet".to_owned(),
-                    Err(error) if error.kind == Fault::NotFound || error.kind == Fault::Denied => return error.into(),
+                    Err(error) if error.kind == Fault::NotFound || error.kind == Fault::Denied => {
+                        return error.into();
+                    }
                     Err(error) => error.message,
                 };
                 if text != last {
@@ -226,11 +237,12 @@ impl Performance {
 
     /// Sends a notice without waiting for it: nothing is delayed by it.
     async fn notify(&self, text: String) -> Done {
-        let webhook = match self.run.runbook.notify.slack.as_ref().map(|url| self.values.expand(url)).transpose() {
-            Ok(Some(webhook)) => webhook,
-            Ok(None) => return Done::ok("nobody to tell: the runbook has no [notify]"),
-            Err(unset) => return Done::ok(format!("not sent: {unset}")),
-        };
+        let webhook =
+            match self.run.runbook.notify.slack.as_ref().map(|url| self.values.expand(url)).transpose() {
+                Ok(Some(webhook)) => webhook,
+                Ok(None) => return Done::ok("nobody to tell: the runbook has no [notify]"),
+                Err(unset) => return Done::ok(format!("not sent: {unset}")),
+            };
         let (notifier, news, secrets) =
             (self.ports.notifier.clone(), self.news.clone(), self.values.secrets().clone());
         tokio::spawn(async move {
@@ -350,11 +362,14 @@ impl Performance {
 
 /// The last match of each pattern in a file, line by line.
 fn read_captures(captures: &[Capture], path: &Path) -> Result<Vec<(String, String)>, String> {
-    let file = std::fs::File::open(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let file =
+        std::fs::File::open(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     let mut reader = std::io::BufReader::new(file);
     let patterns = captures
         .iter()
-        .map(|capture| Ok((capture, regex::bytes::Regex::new(&capture.pattern).map_err(|error| error.to_string())?)))
+        .map(|capture| {
+            Ok((capture, regex::bytes::Regex::new(&capture.pattern).map_err(|error| error.to_string())?))
+        })
         .collect::<Result<Vec<_>, String>>()?;
     let mut found: Vec<Option<String>> = vec![None; patterns.len()];
     let mut line = Vec::new();
@@ -366,7 +381,9 @@ fn read_captures(captures: &[Capture], path: &Path) -> Result<Vec<(String, Strin
             break;
         }
         for ((_, pattern), slot) in patterns.iter().zip(&mut found) {
-            if let Some(group) = pattern.captures(&line).and_then(|groups| groups.get(1).or_else(|| groups.get(0))) {
+            if let Some(group) =
+                pattern.captures(&line).and_then(|groups| groups.get(1).or_else(|| groups.get(0)))
+            {
                 *slot = Some(String::from_utf8_lossy(group.as_bytes()).trim().to_owned());
             }
         }
@@ -375,9 +392,14 @@ fn read_captures(captures: &[Capture], path: &Path) -> Result<Vec<(String, Strin
         .into_iter()
         .zip(found)
         .map(|((capture, _), value)| match value {
-            Some(value) if value.contains(['\0', '\n']) => Err(format!("${} would hold a control character", capture.var)),
+            Some(value) if value.contains(['\0', '\n']) => {
+                Err(format!("${} would hold a control character", capture.var))
+            }
             Some(value) => Ok((capture.var.clone(), value)),
-            None => Err(format!("the output has nothing for ${}: no line matches `{}`", capture.var, capture.pattern)),
+            None => Err(format!(
+                "the output has nothing for ${}: no line matches `{}`",
+                capture.var, capture.pattern
+            )),
         })
         .collect()
 }
@@ -391,7 +413,8 @@ fn output_name(at: &ActionRef) -> String {
         Place::Rollback { procedure } => format!("rollback-{procedure}"),
         Place::Completion => "completion".to_owned(),
     };
-    let safe: String = place.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
+    let safe: String =
+        place.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
     format!("{safe}-{}-{:02}.log", at.attempt, at.action)
 }
 

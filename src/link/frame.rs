@@ -12,7 +12,9 @@ const HEAD: usize = 5;
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
     /// The other side speaks another version.
-    #[error("the other side speaks version {0} of the protocol, this is version {VERSION}; start the same cutover on both sides")]
+    #[error(
+        "the other side speaks version {0} of the protocol, this is version {VERSION}; start the same cutover on both sides"
+    )]
     Version(u8),
     /// Longer than [`MAX_FRAME`], or shorter than it says.
     #[error("a frame of {0} bytes where {1} were announced")]

@@ -111,6 +111,10 @@ impl Requests {
 fn is_telemetry(update: &Update) -> bool {
     !matches!(
         update,
-        Update::Backlog { .. } | Update::Event { .. } | Update::Refused { .. } | Update::Closed { .. } | Update::Logs { .. }
+        Update::Backlog { .. }
+            | Update::Event { .. }
+            | Update::Refused { .. }
+            | Update::Closed { .. }
+            | Update::Logs { .. }
     )
 }

@@ -149,7 +149,11 @@ impl Cluster {
 
     /// How many requests with this method had `path` in their path.
     pub fn count(&self, method: &str, path: &str) -> usize {
-        self.shared.requests().iter().filter(|request| request.method == method && request.path.contains(path)).count()
+        self.shared
+            .requests()
+            .iter()
+            .filter(|request| request.method == method && request.path.contains(path))
+            .count()
     }
 
     /// Ends all watches there are, as a server that restarts does.
@@ -195,7 +199,9 @@ impl Cluster {
                     state.key(Kind::Deployment, deployment)
                 }
             };
-            let Some(mut object) = state.store.get(&key).map(|object| Value::clone(object)) else { return false };
+            let Some(mut object) = state.store.get(&key).map(|object| Value::clone(object)) else {
+                return false;
+            };
             change(&mut object);
             state.write(key.kind, object, manager, None);
             true

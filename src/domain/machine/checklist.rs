@@ -120,7 +120,8 @@ impl Machine {
 
     pub(super) fn on_item_seen(&mut self, group: usize, item: usize, holds: bool, evidence: String) {
         self.item_looking.remove(&(group, item));
-        let Some(declared) = self.run.runbook.checklist.get(group).and_then(|found| found.items.get(item)) else {
+        let Some(declared) = self.run.runbook.checklist.get(group).and_then(|found| found.items.get(item))
+        else {
             return;
         };
         let (text, valid_for) = (declared.text.clone(), declared.valid_for);
@@ -154,7 +155,10 @@ impl Machine {
         let open = self.run.open_items(self.now);
         if !open.is_empty() {
             let Some(reason) = override_reason.filter(|reason| !reason.trim().is_empty()) else {
-                return self.refuse(format!("{} checklist items do not hold; going on without them needs a reason", open.len()));
+                return self.refuse(format!(
+                    "{} checklist items do not hold; going on without them needs a reason",
+                    open.len()
+                ));
             };
             let texts: Vec<_> =
                 open.iter().map(|(g, i)| self.run.runbook.checklist[*g].items[*i].text.clone()).collect();

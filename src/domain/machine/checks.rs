@@ -2,12 +2,12 @@
 
 use super::Machine;
 use crate::domain::{
+    action::SlotRef,
     check::CheckKind,
     effect::Effect,
     event::{CheckRef, Place, RunEvent},
     id::MetricId,
     run::{CheckStatus, Run},
-    action::SlotRef,
     time::{Span, Timestamp},
     verdict::{condition_holds, show_condition},
 };
@@ -103,13 +103,20 @@ impl Machine {
 
     /// Metric checks are decided from the newest samples.
     fn judge_metrics(&mut self, place: &Place) {
-        let due: Vec<_> = self.watched.iter().filter(|(at, w)| at.place == *place && !w.polled).map(|(at, _)| at.clone()).collect();
+        let due: Vec<_> = self
+            .watched
+            .iter()
+            .filter(|(at, w)| at.place == *place && !w.polled)
+            .map(|(at, _)| at.clone())
+            .collect();
         for at in due {
             let Some(check) = self.run.checks(place).get(at.check) else { continue };
             let CheckKind::Metric { metric, slot, condition } = &check.kind else { continue };
             let Some(declared) = self.run.runbook.metric(metric.as_str()) else { continue };
-            let default = if matches!(place, Place::Rollback { .. }) { SlotRef::Previous } else { SlotRef::New };
-            let slot = if declared.per_slot { self.run.slot(slot.as_ref().unwrap_or(&default)) } else { None };
+            let default =
+                if matches!(place, Place::Rollback { .. }) { SlotRef::Previous } else { SlotRef::New };
+            let slot =
+                if declared.per_slot { self.run.slot(slot.as_ref().unwrap_or(&default)) } else { None };
             let Some(sample) = self.latest.get(&(metric.clone(), slot.clone())) else { continue };
             let fresh = Span::from_millis(declared.interval.as_millis().saturating_mul(3));
             let baseline = self.run.baseline.get(&Run::baseline_key(metric, slot.as_ref())).copied();
@@ -151,29 +158,45 @@ impl Machine {
             .map(|(at, watched)| (at.clone(), watched.clone()))
             .collect();
         for (at, watched) in looked {
-            let Some((check, state)) = self.run.checks(place).get(at.check).zip(
-                self.run.work(place).and_then(|work| work.checks.get(at.check)),
-            ) else {
+            let Some((check, state)) = self
+                .run
+                .checks(place)
+                .get(at.check)
+                .zip(self.run.work(place).and_then(|work| work.checks.get(at.check)))
+            else {
                 continue;
             };
-            let (text, timeout, status, optional) = (check.text.clone(), check.timeout, state.status, check.optional);
+            let (text, timeout, status, optional) =
+                (check.text.clone(), check.timeout, state.status, check.optional);
             let by = || "auto".to_owned();
             match &watched.seen {
                 Some((true, evidence)) if status != CheckStatus::Holds => {
-                    self.emit(RunEvent::CheckPassed { at: at.clone(), text, evidence: evidence.clone(), by: by() });
+                    self.emit(RunEvent::CheckPassed {
+                        at: at.clone(),
+                        text,
+                        evidence: evidence.clone(),
+                        by: by(),
+                    });
                     if !in_window {
                         self.stop_watch(&at);
                     }
                 }
                 Some((false, evidence)) if in_window && status == CheckStatus::Holds => {
-                    self.emit(RunEvent::CheckFailed { at: at.clone(), text, evidence: evidence.clone(), by: by() });
+                    self.emit(RunEvent::CheckFailed {
+                        at: at.clone(),
+                        text,
+                        evidence: evidence.clone(),
+                        by: by(),
+                    });
                 }
                 Some((false, _)) | None if !in_window && status == CheckStatus::Open => {
                     let late = self.now.since(watched.since) >= timeout && watched.looks >= LOOKS;
                     // A metric nobody measures is not looked at; it fails by time alone.
-                    let unmeasured = !watched.polled && watched.looks < LOOKS && self.now.since(watched.since) >= timeout;
+                    let unmeasured =
+                        !watched.polled && watched.looks < LOOKS && self.now.since(watched.since) >= timeout;
                     if late || unmeasured {
-                        let evidence = watched.seen.map_or_else(|| "no data".to_owned(), |(_, evidence)| evidence);
+                        let evidence =
+                            watched.seen.map_or_else(|| "no data".to_owned(), |(_, evidence)| evidence);
                         let reason = format!("{text}: {evidence}");
                         self.emit(RunEvent::CheckFailed { at: at.clone(), text, evidence, by: by() });
                         self.stop_watch(&at);

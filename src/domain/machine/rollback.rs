@@ -47,7 +47,9 @@ impl Machine {
 
     fn begin_rollback(&mut self, plan: RollbackPlan, reason: &str, by: &str) {
         let Some(procedure) = plan.procedure else {
-            return self.refuse("the runbook has no [rollback.quick]: switch back by hand with the kubectl line shown");
+            return self.refuse(
+                "the runbook has no [rollback.quick]: switch back by hand with the kubectl line shown",
+            );
         };
         self.ending = None;
         if let Some(at) = self.running_action() {
@@ -131,7 +133,13 @@ impl Machine {
         self.stop_watches();
         self.disarm_triggers();
         let detail = detail.to_owned();
-        self.emit(RunEvent::RollbackFinished { procedure: procedure.clone(), ok, detail: detail.clone(), took, within });
+        self.emit(RunEvent::RollbackFinished {
+            procedure: procedure.clone(),
+            ok,
+            detail: detail.clone(),
+            took,
+            within,
+        });
         let late = within.filter(|within| took > *within);
         let summary = match (ok, late) {
             (true, None) => format!("{detail} (took {})", took.clock()),
@@ -153,8 +161,10 @@ impl crate::domain::run::Run {
     pub fn backup_age(&self, now: crate::domain::time::Timestamp) -> Option<Span> {
         self.value("BACKUP_ID")?;
         self.runbook.steps.iter().zip(&self.steps).find_map(|(step, state)| {
-            let index = step.run.iter().position(|action| action.capture.iter().any(|c| c.var == "BACKUP_ID"))?;
-            let action = state.work.actions.get(index).filter(|action| action.status == ActionStatus::Done)?;
+            let index =
+                step.run.iter().position(|action| action.capture.iter().any(|c| c.var == "BACKUP_ID"))?;
+            let action =
+                state.work.actions.get(index).filter(|action| action.status == ActionStatus::Done)?;
             Some(now.since(action.started_at? + action.took?))
         })
     }

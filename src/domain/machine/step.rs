@@ -135,13 +135,19 @@ impl Machine {
     pub(super) fn advance_work(&mut self, place: &Place) -> bool {
         let Some(work) = self.run.work(place) else { return false };
         let attempt = work.attempt;
-        if work.actions.iter().any(|action| matches!(action.status, ActionStatus::Unknown | ActionStatus::Running)) {
+        if work
+            .actions
+            .iter()
+            .any(|action| matches!(action.status, ActionStatus::Unknown | ActionStatus::Running))
+        {
             return false;
         }
         let at = |action| ActionRef { place: place.clone(), attempt, action };
-        let failed = work.actions.iter().enumerate().find(|(_, action)| {
-            matches!(action.status, ActionStatus::Failed | ActionStatus::Cancelled)
-        });
+        let failed = work
+            .actions
+            .iter()
+            .enumerate()
+            .find(|(_, action)| matches!(action.status, ActionStatus::Failed | ActionStatus::Cancelled));
         if let Some((index, state)) = failed {
             let name = self.run.actions(place).get(index).map_or("", |action| action.name.as_str());
             let reason = format!("{name}: {}", state.detail);
@@ -191,12 +197,17 @@ impl Machine {
         self.emit(RunEvent::ActionFinished { at: at.clone(), outcome, detail, took, output });
         match outcome {
             ActionOutcome::Succeeded => self.after_success(&at),
-            ActionOutcome::Unknown if self.run.action(&at).is_some_and(|action| action.kind.is_kubernetes()) => {
+            ActionOutcome::Unknown
+                if self.run.action(&at).is_some_and(|action| action.kind.is_kubernetes()) =>
+            {
                 self.effect(Effect::Verify(at));
             }
             ActionOutcome::Unknown => {
                 let name = self.run.action(&at).map(|action| action.name.clone()).unwrap_or_default();
-                self.notify(Milestone::Paged, format!("UNKNOWN: nobody knows whether `{name}` was done; a person must say"));
+                self.notify(
+                    Milestone::Paged,
+                    format!("UNKNOWN: nobody knows whether `{name}` was done; a person must say"),
+                );
             }
             _ => {}
         }
@@ -216,7 +227,10 @@ impl Machine {
             self.arm_triggers();
             let version = self.run.new_version().unwrap_or_default();
             let module = &self.run.runbook.document.module;
-            self.notify(Milestone::Switched, format!("SWITCHED: {module} {version} takes all traffic on {to}"));
+            self.notify(
+                Milestone::Switched,
+                format!("SWITCHED: {module} {version} takes all traffic on {to}"),
+            );
         } else {
             self.disarm_triggers();
         }
@@ -236,7 +250,10 @@ impl Machine {
                 self.after_success(&at);
             }
         } else {
-            self.emit(RunEvent::NoteAdded { text: format!("looked, and could not tell: {evidence}"), by: "auto".to_owned() });
+            self.emit(RunEvent::NoteAdded {
+                text: format!("looked, and could not tell: {evidence}"),
+                by: "auto".to_owned(),
+            });
         }
     }
 
@@ -263,7 +280,8 @@ impl Machine {
         match place {
             Place::Step { step } => {
                 self.emit(RunEvent::StepFailed { step: step.clone(), attempt, reason: reason.to_owned() });
-                let title = self.run.declared(step.as_str()).map(|step| step.title.clone()).unwrap_or_default();
+                let title =
+                    self.run.declared(step.as_str()).map(|step| step.title.clone()).unwrap_or_default();
                 self.notify(Milestone::Failed, format!("FAILED: step `{title}`: {reason}"));
             }
             Place::Undo { step } => {
@@ -276,7 +294,10 @@ impl Machine {
             Place::Rollback { .. } => self.stop_rollback(reason),
             Place::Completion => {
                 self.emit(RunEvent::CompletionFailed { attempt, reason: reason.to_owned() });
-                self.notify(Milestone::Failed, format!("FAILED: the completion: {reason}; traffic stays where it is"));
+                self.notify(
+                    Milestone::Failed,
+                    format!("FAILED: the completion: {reason}; traffic stays where it is"),
+                );
             }
         }
         true
@@ -312,13 +333,16 @@ impl Machine {
             (None, Some(rollback)) => Place::Rollback { procedure: rollback.procedure.clone() },
             (None, None) => Place::Completion,
         };
-        let due = self.run.work(&place).is_some_and(|work| work.attempt == attempt && check < work.checks.len());
+        let due =
+            self.run.work(&place).is_some_and(|work| work.attempt == attempt && check < work.checks.len());
         let person = self.run.checks(&place).get(check).is_some_and(|check| check.kind.is_person());
         if !due || !person {
             return self.refuse("the screen was behind: that check is not a person's, or not due any more");
         }
         let active = match &place {
-            Place::Step { step } => self.run.step(step.as_str()).is_some_and(|state| state.status.is_active()),
+            Place::Step { step } => {
+                self.run.step(step.as_str()).is_some_and(|state| state.status.is_active())
+            }
             _ => true,
         };
         if !active {
@@ -328,7 +352,8 @@ impl Machine {
         let at = CheckRef { place: place.clone(), attempt, check };
         let evidence = note.unwrap_or_default();
         if holds {
-            let again = self.run.work(&place).is_some_and(|work| work.checks[check].status == CheckStatus::Holds);
+            let again =
+                self.run.work(&place).is_some_and(|work| work.checks[check].status == CheckStatus::Holds);
             if !again {
                 self.emit(RunEvent::CheckPassed { at, text, evidence, by });
             }
@@ -363,7 +388,8 @@ impl Machine {
     }
 
     pub(super) fn undo(&mut self, step: StepId, typed: Option<&str>, by: &str) {
-        let Some((declared, state)) = self.run.declared(step.as_str()).zip(self.run.step(step.as_str())) else {
+        let Some((declared, state)) = self.run.declared(step.as_str()).zip(self.run.step(step.as_str()))
+        else {
             return self.refuse("no such step");
         };
         if declared.undo.is_empty() {
@@ -381,7 +407,10 @@ impl Machine {
         }
         let index = self.run.runbook.step_index(step.as_str());
         let later = self.run.steps.iter().skip(index.map_or(0, |i| i + 1));
-        if later.into_iter().any(|state| matches!(state.status, StepStatus::Passed | StepStatus::Failed) && !state.undone) {
+        if later
+            .into_iter()
+            .any(|state| matches!(state.status, StepStatus::Passed | StepStatus::Failed) && !state.undone)
+        {
             return self.refuse("a later step stands on this one; undo that first, or roll back (R)");
         }
         let wants_word = declared.undo.iter().any(|action| action.confirm == Confirm::Type);
@@ -392,7 +421,9 @@ impl Machine {
     }
 
     pub(super) fn begin_undo(&mut self, step: &StepId, by: &str) {
-        let attempt = self.run.step(step.as_str()).and_then(|state| state.undo.as_ref()).map_or(0, |undo| undo.attempt) + 1;
+        let attempt =
+            self.run.step(step.as_str()).and_then(|state| state.undo.as_ref()).map_or(0, |undo| undo.attempt)
+                + 1;
         self.emit(RunEvent::UndoStarted { step: step.clone(), attempt, by: by.to_owned() });
     }
 
@@ -431,7 +462,8 @@ impl Machine {
     /// Whether an action of ours changes this kind of thing at the moment.
     pub(super) fn is_changing(&self) -> bool {
         self.running_action().and_then(|at| self.run.action(&at).cloned()).is_some_and(|action| {
-            action.kind.is_kubernetes() || matches!(action.kind, ActionKind::Sh { .. } | ActionKind::Argv { .. })
+            action.kind.is_kubernetes()
+                || matches!(action.kind, ActionKind::Sh { .. } | ActionKind::Argv { .. })
         })
     }
 }

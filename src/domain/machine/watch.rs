@@ -28,7 +28,8 @@ impl Machine {
         if let Ok(value) = sample.value
             && self.run.switched_at.is_none()
         {
-            let recent = self.recent.entry(Run::baseline_key(&sample.metric, sample.slot.as_ref())).or_default();
+            let recent =
+                self.recent.entry(Run::baseline_key(&sample.metric, sample.slot.as_ref())).or_default();
             recent.push_back((sample.at, value));
             while recent.front().is_some_and(|(at, _)| sample.at.since(*at) > BASELINE) {
                 recent.pop_front();
@@ -46,8 +47,12 @@ impl Machine {
             let count = values.len() as f64;
             values.iter().map(|(_, value)| value).sum::<f64>() / count
         };
-        let values: BTreeMap<_, _> =
-            self.recent.iter().filter(|(_, values)| !values.is_empty()).map(|(key, values)| (key.clone(), mean(values))).collect();
+        let values: BTreeMap<_, _> = self
+            .recent
+            .iter()
+            .filter(|(_, values)| !values.is_empty())
+            .map(|(key, values)| (key.clone(), mean(values)))
+            .collect();
         self.emit(RunEvent::BaselineRecorded { values });
     }
 
@@ -75,13 +80,16 @@ impl Machine {
         }
         let runbook = std::sync::Arc::clone(&self.run.runbook);
         for (index, trigger) in runbook.triggers.iter().enumerate() {
-            let Some(watch) = trigger.watch.as_ref().filter(|watch| watch.metric == sample.metric) else { continue };
+            let Some(watch) = trigger.watch.as_ref().filter(|watch| watch.metric == sample.metric) else {
+                continue;
+            };
             let per_slot = runbook.metric(watch.metric.as_str()).is_some_and(|metric| metric.per_slot);
             if per_slot && sample.slot != self.run.opened.new_slot {
                 continue;
             }
             let now = self.now;
-            let changes = self.clocks.get_mut(&index).map(|clock| clock.observe(sample, now)).unwrap_or_default();
+            let changes =
+                self.clocks.get_mut(&index).map(|clock| clock.observe(sample, now)).unwrap_or_default();
             for change in changes {
                 self.on_trigger(index, change);
             }
@@ -119,7 +127,11 @@ impl Machine {
 
     fn trigger_fired(&mut self, trigger: usize, reason: &str, then: Then, cause: &Cause) {
         let runbook = std::sync::Arc::clone(&self.run.runbook);
-        let unit = runbook.triggers[trigger].watch.as_ref().and_then(|w| runbook.metric(w.metric.as_str())).map(|m| m.unit);
+        let unit = runbook.triggers[trigger]
+            .watch
+            .as_ref()
+            .and_then(|w| runbook.metric(w.metric.as_str()))
+            .map(|m| m.unit);
         let reason = match (cause, unit) {
             (Cause::Held { value, elapsed, .. }, Some(unit)) => {
                 format!("{reason} (measured: {} for {})", unit.show(*value), elapsed.clock())
@@ -182,21 +194,34 @@ impl Machine {
         let foreign = |changed: Option<&crate::domain::workload::ChangedBy>| {
             changed.map(|by| by.manager.clone()).filter(|manager| !is_own(manager))
         };
-        if old.selector.is_some() && new.selector != old.selector && new.live != self.run.live
+        if old.selector.is_some()
+            && new.selector != old.selector
+            && new.live != self.run.live
             && let Some(manager) = foreign(new.service_changed.as_ref())
         {
             let to = new.live.as_ref().map_or_else(|| "no slot of ours".to_owned(), |slot| slot.0.clone());
-            let service = self.run.runbook.target.as_ref().map(|target| target.service.clone()).unwrap_or_default();
+            let service =
+                self.run.runbook.target.as_ref().map(|target| target.service.clone()).unwrap_or_default();
             found.push((format!("service/{service}"), format!("the selector points at {to}"), manager));
         }
         for (name, slot) in &new.slots {
-            let Some(before) = old.slots.get(name).filter(|before| before.found && slot.found) else { continue };
+            let Some(before) = old.slots.get(name).filter(|before| before.found && slot.found) else {
+                continue;
+            };
             if let Some(manager) = foreign(slot.changed.as_ref()) {
                 if before.image != slot.image {
-                    found.push((format!("deployment/{}", slot.deployment), format!("image {}", slot.image), manager.clone()));
+                    found.push((
+                        format!("deployment/{}", slot.deployment),
+                        format!("image {}", slot.image),
+                        manager.clone(),
+                    ));
                 }
                 if before.desired != slot.desired {
-                    found.push((format!("deployment/{}", slot.deployment), format!("{} replicas", slot.desired), manager));
+                    found.push((
+                        format!("deployment/{}", slot.deployment),
+                        format!("{} replicas", slot.desired),
+                        manager,
+                    ));
                 }
             }
         }
@@ -205,7 +230,11 @@ impl Machine {
             return;
         }
         for (object, what, manager) in found {
-            self.emit(RunEvent::ForeignChange { object: object.clone(), what: what.clone(), manager: manager.clone() });
+            self.emit(RunEvent::ForeignChange {
+                object: object.clone(),
+                what: what.clone(),
+                manager: manager.clone(),
+            });
             if self.run.held.is_none() && self.run.rolling_back().is_none() {
                 self.hold(&format!("{object} was changed by {manager}: {what}"), "auto");
                 self.notify(Milestone::Paged, format!("FOREIGN CHANGE: {object} by {manager}: {what}"));
@@ -243,5 +272,7 @@ impl Machine {
 
 /// Controllers act for whoever changed the spec; only people and other tools are strangers.
 fn is_own(manager: &str) -> bool {
-    manager == FIELD_MANAGER || manager.starts_with("kube-controller-manager") || manager == "horizontal-pod-autoscaler"
+    manager == FIELD_MANAGER
+        || manager.starts_with("kube-controller-manager")
+        || manager == "horizontal-pod-autoscaler"
 }

@@ -43,7 +43,10 @@ impl Machine {
         let step = &runbook.steps[index];
         let state = &self.run.steps[index];
         let Some(window) = step.window else { return };
-        if state.window_opened.is_none() || state.status != StepStatus::Checking || self.run.rolling_back().is_some() {
+        if state.window_opened.is_none()
+            || state.status != StepStatus::Checking
+            || self.run.rolling_back().is_some()
+        {
             return;
         }
         let Some(last) = self.last_tick else { return };
@@ -70,7 +73,12 @@ impl Machine {
             CheckKind::Metric { metric, .. } => Some(metric),
             _ => None,
         });
-        let armed = self.run.runbook.triggers.iter().filter_map(|trigger| trigger.watch.as_ref().map(|watch| &watch.metric));
+        let armed = self
+            .run
+            .runbook
+            .triggers
+            .iter()
+            .filter_map(|trigger| trigger.watch.as_ref().map(|watch| &watch.metric));
         checked.chain(armed).all(|metric| self.sees(metric))
     }
 
@@ -92,7 +100,10 @@ impl Machine {
         }
         // A breach that runs over the end is decided by its trigger, not by the clock.
         let doubtful = self.run.triggers.iter().any(|trigger| {
-            trigger.breaching.is_some() || trigger.blind.is_some() || trigger.fired.is_some() || trigger.countdown.is_some()
+            trigger.breaching.is_some()
+                || trigger.blind.is_some()
+                || trigger.fired.is_some()
+                || trigger.countdown.is_some()
         });
         if doubtful || self.run.held.is_some() {
             return false;

@@ -106,7 +106,9 @@ impl Call {
             return Err(ApiError::unsupported_media_type("application/json"));
         }
         serde_json::from_slice(&self.body).map_err(|error| {
-            ApiError::bad_request(format!("the object provided is unrecognized (must be of type JSON): {error}"))
+            ApiError::bad_request(format!(
+                "the object provided is unrecognized (must be of type JSON): {error}"
+            ))
         })
     }
 
@@ -121,8 +123,12 @@ impl Call {
             let media = parts.next().unwrap_or_default();
             let wanted = parts.find_map(|part| part.strip_prefix("as=")).unwrap_or_default();
             match (media, wanted) {
-                ("application/json", "Table") => return Ok(Shape::Table(Include::parse(self.query("includeObject")))),
-                ("application/json", "PartialObjectMetadata" | "PartialObjectMetadataList") => return Ok(Shape::Partial),
+                ("application/json", "Table") => {
+                    return Ok(Shape::Table(Include::parse(self.query("includeObject"))));
+                }
+                ("application/json", "PartialObjectMetadata" | "PartialObjectMetadataList") => {
+                    return Ok(Shape::Partial);
+                }
                 ("application/json" | "*/*" | "application/*" | "", "") => return Ok(Shape::Object),
                 _ => {}
             }
@@ -153,7 +159,9 @@ impl Call {
         match self.query(key) {
             "" => Ok(None),
             text => text.parse().map(Some).map_err(|_| {
-                ApiError::bad_request(format!("Invalid value: \"{text}\": the resource version must be a number"))
+                ApiError::bad_request(format!(
+                    "Invalid value: \"{text}\": the resource version must be a number"
+                ))
             }),
         }
     }
@@ -248,7 +256,13 @@ impl State {
     }
 
     /// A list object around `items`, which leave out what the list says.
-    pub(super) fn list_of(&self, resource: &Resource, items: &[Value], version: u64, next: Option<String>) -> Value {
+    pub(super) fn list_of(
+        &self,
+        resource: &Resource,
+        items: &[Value],
+        version: u64,
+        next: Option<String>,
+    ) -> Value {
         let mut metadata = json!({"resourceVersion": version.to_string()});
         if let Some(next) = next {
             metadata["continue"] = json!(next);
@@ -289,7 +303,9 @@ impl State {
         match target.subresource.as_deref() {
             None => Ok(Answer::Json(200, self.shown(resource, object, call.shape()?))),
             Some("status") if resource.has_status() => Ok(Answer::Json(200, self.present(resource, object))),
-            Some("scale") if resource.subresources.contains(&"scale") => Ok(Answer::Json(200, Self::scale_of(object))),
+            Some("scale") if resource.subresources.contains(&"scale") => {
+                Ok(Answer::Json(200, Self::scale_of(object)))
+            }
             Some("log") if resource.kind == Kind::Pod => self.logs(call, &key, object),
             Some(_) => Err(ApiError::no_such_path()),
         }
@@ -299,11 +315,13 @@ impl State {
         let yes = |key: &str| matches!(call.query(key), "true" | "1");
         let previous = yes("previous");
         let log = self.log_of(pod, call.query("container"), previous)?;
-        let since_seconds = call.query("sinceSeconds").parse::<i64>().ok().map(|seconds| self.now - seconds * 1000);
+        let since_seconds =
+            call.query("sinceSeconds").parse::<i64>().ok().map(|seconds| self.now - seconds * 1000);
         let since = since_seconds.or_else(|| super::object::parse_time(call.query("sinceTime")));
         let wanted = Wanted { tail: call.query("tailLines").parse().ok(), since };
         let timestamps = yes("timestamps");
-        let mut text: String = log.lines(wanted, self.now).iter().map(|line| line.spell(timestamps)).collect();
+        let mut text: String =
+            log.lines(wanted, self.now).iter().map(|line| line.spell(timestamps)).collect();
         if let Ok(limit) = call.query("limitBytes").parse::<usize>() {
             text.truncate(text.floor_char_boundary(limit));
         }
@@ -324,7 +342,11 @@ impl State {
         self.store
             .list(target.resource.kind, target.namespace.as_deref())
             .filter(|(_, object)| {
-                if target.resource.is_event_view() { filter.matches(&event_view(object)) } else { filter.matches(object) }
+                if target.resource.is_event_view() {
+                    filter.matches(&event_view(object))
+                } else {
+                    filter.matches(object)
+                }
             })
             .map(|(_, object)| Arc::clone(object))
             .collect()
@@ -351,7 +373,8 @@ impl State {
             }
             // All pages name the version of the first: a watch from there misses nothing.
             version = began;
-            objects.retain(|object| (text(object, "/metadata/namespace"), name(object)) > (&*last.0, &*last.1));
+            objects
+                .retain(|object| (text(object, "/metadata/namespace"), name(object)) > (&*last.0, &*last.1));
         }
         let limit = call.query("limit").parse::<usize>().unwrap_or(0);
         let mut next = None;
@@ -378,7 +401,8 @@ impl State {
                     body
                 }
                 Shape::Object => {
-                    let items: Vec<Value> = objects.iter().map(|object| self.present(resource, object)).collect();
+                    let items: Vec<Value> =
+                        objects.iter().map(|object| self.present(resource, object)).collect();
                     self.list_of(resource, &items, version, next)
                 }
             },
@@ -391,7 +415,9 @@ impl State {
         let asked = call.version("resourceVersion")?;
         let send_initial = call.query("sendInitialEvents");
         let matching = call.query("resourceVersionMatch");
-        if send_initial.is_empty() != matching.is_empty() || (!matching.is_empty() && matching != "NotOlderThan") {
+        if send_initial.is_empty() != matching.is_empty()
+            || (!matching.is_empty() && matching != "NotOlderThan")
+        {
             return Err(ApiError::bad_request(
                 "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for \
                  watch unless sendInitialEvents is provided, and must be NotOlderThan with it",
@@ -400,7 +426,11 @@ impl State {
         let mark_end = send_initial == "true";
         let begins_with_all = mark_end || (asked.unwrap_or(0) == 0 && send_initial != "false");
         let initial = if begins_with_all { self.kept(target, &filter) } else { Vec::new() };
-        let from = if begins_with_all || asked.unwrap_or(0) == 0 { self.store.version() } else { asked.unwrap_or(0) };
+        let from = if begins_with_all || asked.unwrap_or(0) == 0 {
+            self.store.version()
+        } else {
+            asked.unwrap_or(0)
+        };
         Ok(Answer::Watch(WatchPlan {
             resource: target.resource,
             namespace: target.namespace.clone(),
@@ -423,11 +453,17 @@ impl State {
         let mut events = Vec::new();
         for change in changes {
             let key = &change.key;
-            if key.kind != plan.resource.kind || plan.namespace.as_ref().is_some_and(|wanted| *wanted != key.namespace) {
+            if key.kind != plan.resource.kind
+                || plan.namespace.as_ref().is_some_and(|wanted| *wanted != key.namespace)
+            {
                 continue;
             }
             let matches = |object: &Value| {
-                if plan.resource.is_event_view() { plan.filter.matches(&event_view(object)) } else { plan.filter.matches(object) }
+                if plan.resource.is_event_view() {
+                    plan.filter.matches(&event_view(object))
+                } else {
+                    plan.filter.matches(object)
+                }
             };
             let was = change.before.as_ref().is_some_and(|before| matches(before));
             let is = !change.removed && matches(&change.object);
@@ -438,7 +474,8 @@ impl State {
                 (true, false) => "DELETED",
                 (false, false) => continue,
             };
-            events.push(json!({"type": what, "object": self.shown(plan.resource, &change.object, plan.shape)}));
+            events
+                .push(json!({"type": what, "object": self.shown(plan.resource, &change.object, plan.shape)}));
         }
         plan.from = plan.from.max(self.store.version());
         Ok(events)

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use super::{
     kubelet::ready_since,
     object::{
-        condition, controller_uid, cut, find_condition, flag, int, labels, list, name, parse_time, put, rfc3339, selects,
-        string_map, template_hash, terminating, text, uid_of,
+        condition, controller_uid, cut, find_condition, flag, int, labels, list, name, parse_time, put,
+        rfc3339, selects, string_map, template_hash, terminating, text, uid_of,
     },
     resource::Kind,
     state::State,
@@ -40,7 +40,13 @@ struct Rollout {
 }
 
 /// A new ReplicaSet of `deployment`, with its revision not yet set.
-pub(super) fn new_replica_set(deployment: &Value, template: &Value, hash: &str, replicas: i64, desired: i64) -> Value {
+pub(super) fn new_replica_set(
+    deployment: &Value,
+    template: &Value,
+    hash: &str,
+    replicas: i64,
+    desired: i64,
+) -> Value {
     let mut template = template.clone();
     put(&mut template, "/metadata/labels/pod-template-hash", hash);
     let mut selector = deployment["spec"]["selector"].clone();
@@ -159,7 +165,8 @@ impl State {
         for key in &sets {
             self.sync_set(key, pods.get(&self.uid_at(key)).map_or(&[], Vec::as_slice));
         }
-        let deployments: Vec<Key> = self.store.list(Kind::Deployment, None).map(|(key, _)| key.clone()).collect();
+        let deployments: Vec<Key> =
+            self.store.list(Kind::Deployment, None).map(|(key, _)| key.clone()).collect();
         for key in &deployments {
             self.sync_deployment(key, &pods);
         }
@@ -191,7 +198,9 @@ impl State {
         let orphaned: Vec<Key> = [Kind::ReplicaSet, Kind::Pod]
             .into_iter()
             .flat_map(|kind| self.store.list(kind, None))
-            .filter(|(_, object)| !controller_uid(object).is_empty() && !owners.contains(controller_uid(object)))
+            .filter(|(_, object)| {
+                !controller_uid(object).is_empty() && !owners.contains(controller_uid(object))
+            })
             .map(|(key, _)| key.clone())
             .collect();
         for key in orphaned {
@@ -214,7 +223,13 @@ impl State {
                 let pod_name = self.fresh_name(&format!("{}-", name(&set)));
                 let pod = new_pod(&set, &pod_name);
                 self.create(Kind::Pod, pod, CONTROLLER, self.now);
-                self.event(&set, false, "SuccessfulCreate", &format!("Created pod: {pod_name}"), "replicaset-controller");
+                self.event(
+                    &set,
+                    false,
+                    "SuccessfulCreate",
+                    &format!("Created pod: {pod_name}"),
+                    "replicaset-controller",
+                );
             }
         } else if active.len() > wanted {
             let mut ranked = active.clone();
@@ -305,7 +320,8 @@ impl State {
             self.write(Kind::ReplicaSet, set.clone(), CONTROLLER, None);
         } else {
             let total: i64 = rollout.sets.iter().map(replicas).sum();
-            let first = if limits.recreate { wanted } else { (wanted + limits.surge - total).clamp(0, wanted) };
+            let first =
+                if limits.recreate { wanted } else { (wanted + limits.surge - total).clamp(0, wanted) };
             let template = rollout.deployment["spec"]["template"].clone();
             let mut set = new_replica_set(&rollout.deployment, &template, hash, first, wanted);
             put(&mut set, REVISION_POINTER, (highest_old + 1).to_string());
@@ -316,7 +332,13 @@ impl State {
                 self.event(&rollout.deployment, false, "ScalingReplicaSet", &message, REPORTER);
             }
             let message = format!("Created new replica set \"{set_name}\"");
-            self.set_deployment_condition(&mut rollout.deployment, "Progressing", true, "NewReplicaSetCreated", &message);
+            self.set_deployment_condition(
+                &mut rollout.deployment,
+                "Progressing",
+                true,
+                "NewReplicaSetCreated",
+                &message,
+            );
             rollout.sets.push(set);
             rollout.new = Some(rollout.sets.len() - 1);
         }
@@ -325,7 +347,13 @@ impl State {
             put(&mut rollout.deployment, REVISION_POINTER, number);
             if find_condition(&rollout.deployment, "Progressing").is_none() {
                 let message = format!("Found new replica set \"{}\"", name(&rollout.sets[at]));
-                self.set_deployment_condition(&mut rollout.deployment, "Progressing", true, "FoundNewReplicaSet", &message);
+                self.set_deployment_condition(
+                    &mut rollout.deployment,
+                    "Progressing",
+                    true,
+                    "FoundNewReplicaSet",
+                    &message,
+                );
             }
         }
     }
@@ -378,11 +406,9 @@ impl State {
                 self.scale_set(rollout, at, 0);
             }
         }
-        let left = rollout
-            .sets
-            .iter()
-            .enumerate()
-            .any(|(at, set)| Some(at) != rollout.new && pods.get(uid_of(set)).is_some_and(|pods| !pods.is_empty()));
+        let left = rollout.sets.iter().enumerate().any(|(at, set)| {
+            Some(at) != rollout.new && pods.get(uid_of(set)).is_some_and(|pods| !pods.is_empty())
+        });
         if left {
             return;
         }
@@ -407,7 +433,8 @@ impl State {
             return self.scale_set(rollout, at, wanted);
         }
         let saturated = rollout.new.is_some_and(|at| {
-            replicas(&rollout.sets[at]) == wanted && int(&rollout.sets[at], "/status/availableReplicas") == wanted
+            replicas(&rollout.sets[at]) == wanted
+                && int(&rollout.sets[at], "/status/availableReplicas") == wanted
         });
         let limits = Limits::of(&rollout.deployment);
         let allowed = if wanted > 0 { wanted + limits.surge } else { 0 };
@@ -453,12 +480,15 @@ impl State {
 
     /// Keeps `revisionHistoryLimit` old ReplicaSets once the rollout is over.
     fn forget_old_sets(&mut self, rollout: &Rollout) {
-        let limit = rollout.deployment.pointer("/spec/revisionHistoryLimit").and_then(Value::as_u64).unwrap_or(10);
+        let limit =
+            rollout.deployment.pointer("/spec/revisionHistoryLimit").and_then(Value::as_u64).unwrap_or(10);
         let idle: Vec<Key> = rollout
             .sets
             .iter()
             .enumerate()
-            .filter(|(at, set)| Some(*at) != rollout.new && replicas(set) == 0 && int(set, "/status/replicas") == 0)
+            .filter(|(at, set)| {
+                Some(*at) != rollout.new && replicas(set) == 0 && int(set, "/status/replicas") == 0
+            })
             .map(|(_, set)| Key::of(Kind::ReplicaSet, set))
             .collect();
         let surplus = idle.len().saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -507,8 +537,15 @@ impl State {
     }
 
     /// The Progressing condition: complete, moving, or out of time.
-    fn judge_progress(&mut self, deployment: &mut Value, now: &Counts, before: &Counts, set_name: Option<&str>) {
-        let Some(deadline) = deployment.pointer("/spec/progressDeadlineSeconds").and_then(Value::as_i64) else {
+    fn judge_progress(
+        &mut self,
+        deployment: &mut Value,
+        now: &Counts,
+        before: &Counts,
+        set_name: Option<&str>,
+    ) {
+        let Some(deadline) = deployment.pointer("/spec/progressDeadlineSeconds").and_then(Value::as_i64)
+        else {
             let conditions: Vec<Value> = list(deployment, "/status/conditions")
                 .iter()
                 .filter(|condition| text(condition, "/type") != "Progressing")
@@ -529,21 +566,31 @@ impl State {
         );
         if now.updated == wanted && now.replicas == wanted && now.available == wanted {
             let message = format!("{what} has successfully progressed.");
-            self.set_deployment_condition(deployment, "Progressing", true, "NewReplicaSetAvailable", &message);
+            self.set_deployment_condition(
+                deployment,
+                "Progressing",
+                true,
+                "NewReplicaSetAvailable",
+                &message,
+            );
         } else if now.updated > before.updated
             || now.replicas - now.updated < before.replicas - before.updated
             || now.ready > before.ready
             || now.available > before.available
         {
             // Each bit of progress begins the deadline anew, so the condition is written even if it says the same.
-            if let Some(conditions) = deployment.pointer_mut("/status/conditions").and_then(Value::as_array_mut) {
+            if let Some(conditions) =
+                deployment.pointer_mut("/status/conditions").and_then(Value::as_array_mut)
+            {
                 conditions.retain(|condition| text(condition, "/type") != "Progressing");
             }
             let message = format!("{what} is progressing.");
             self.set_deployment_condition(deployment, "Progressing", true, "ReplicaSetUpdated", &message);
             if let Some(current) = current.filter(|current| text(current, "/status") == "True")
-                && let Some(last) =
-                    deployment.pointer_mut("/status/conditions").and_then(Value::as_array_mut).and_then(|all| all.last_mut())
+                && let Some(last) = deployment
+                    .pointer_mut("/status/conditions")
+                    .and_then(Value::as_array_mut)
+                    .and_then(|all| all.last_mut())
             {
                 put(last, "/lastTransitionTime", current["lastTransitionTime"].clone());
             }
@@ -552,7 +599,13 @@ impl State {
             let due = since.unwrap_or(self.now) + deadline * 1000;
             if due <= self.now {
                 let message = format!("{what} has timed out progressing.");
-                self.set_deployment_condition(deployment, "Progressing", false, "ProgressDeadlineExceeded", &message);
+                self.set_deployment_condition(
+                    deployment,
+                    "Progressing",
+                    false,
+                    "ProgressDeadlineExceeded",
+                    &message,
+                );
             }
         }
         let moving = find_condition(deployment, "Progressing").filter(|current| {
@@ -563,7 +616,14 @@ impl State {
         }
     }
 
-    fn set_deployment_condition(&self, deployment: &mut Value, kind: &str, holds: bool, reason: &str, message: &str) {
+    fn set_deployment_condition(
+        &self,
+        deployment: &mut Value,
+        kind: &str,
+        holds: bool,
+        reason: &str,
+        message: &str,
+    ) {
         let status = if holds { "True" } else { "False" };
         let now = rfc3339(self.now);
         let old = find_condition(deployment, kind).cloned();
@@ -620,10 +680,15 @@ impl State {
                 continue;
             }
             let is_ready = condition(pod, "Ready") == "True";
-            let target = json!({"kind": "Pod", "namespace": namespace, "name": name(pod), "uid": uid_of(pod)});
+            let target =
+                json!({"kind": "Pod", "namespace": namespace, "name": name(pod), "uid": uid_of(pod)});
             let node = text(pod, "/spec/nodeName");
             let address = json!({"ip": ip, "nodeName": node, "targetRef": target});
-            if is_ready { ready.push(address) } else { unready.push(address) }
+            if is_ready {
+                ready.push(address)
+            } else {
+                unready.push(address)
+            }
             slices.push(json!({
                 "addresses": [ip],
                 "conditions": {"ready": is_ready, "serving": is_ready, "terminating": false},
@@ -652,7 +717,8 @@ impl State {
                 self.write(Kind::Endpoints, object, CONTROLLER, None);
             }
             None => {
-                let mut object = json!({"metadata": {"name": service_name, "namespace": namespace}, "subsets": subsets});
+                let mut object =
+                    json!({"metadata": {"name": service_name, "namespace": namespace}, "subsets": subsets});
                 put(&mut object, "/metadata/labels", service["metadata"]["labels"].clone());
                 cut(&mut object, "/metadata/labels/kubernetes.io~1service-name");
                 let since = parse_time(text(service, "/metadata/creationTimestamp")).unwrap_or(self.now);

@@ -62,6 +62,8 @@ impl Fault {
     }
 
     pub(super) fn fits(&self, method: &str, path: &str) -> bool {
-        self.times > 0 && self.method.as_ref().is_none_or(|wanted| wanted == method) && path.contains(&self.path)
+        self.times > 0
+            && self.method.as_ref().is_none_or(|wanted| wanted == method)
+            && path.contains(&self.path)
     }
 }

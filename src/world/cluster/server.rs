@@ -129,7 +129,11 @@ impl Shared {
         if requests.len() == REMEMBERED {
             requests.pop_front();
         }
-        requests.push_back(Recorded { method: method.to_owned(), path: path.to_owned(), query: query.to_owned() });
+        requests.push_back(Recorded {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            query: query.to_owned(),
+        });
     }
 
     /// The misbehaviour that this request meets.
@@ -197,7 +201,8 @@ async fn converse(shared: Arc<Shared>, stream: TcpStream) {
         let shared = Arc::clone(&shared);
         service_fn(move |request| respond(Arc::clone(&shared), request))
     };
-    let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let connection =
+        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => return,
@@ -289,7 +294,8 @@ fn respond_with(code: u16, content_type: &'static str, body: Body) -> Response<B
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(content_type));
-    headers.insert(hyper::header::CACHE_CONTROL, hyper::header::HeaderValue::from_static("no-cache, private"));
+    headers
+        .insert(hyper::header::CACHE_CONTROL, hyper::header::HeaderValue::from_static("no-cache, private"));
     response
 }
 
@@ -336,7 +342,13 @@ async fn say(send: &mpsc::Sender<String>, events: &[Value]) -> Result<(), mpsc::
 }
 
 /// Tells a watcher what happens until it leaves, its time is up, or the server stops.
-async fn watch_objects(shared: Arc<Shared>, mut plan: WatchPlan, send: mpsc::Sender<String>, ends: bool, silent: bool) {
+async fn watch_objects(
+    shared: Arc<Shared>,
+    mut plan: WatchPlan,
+    send: mpsc::Sender<String>,
+    ends: bool,
+    silent: bool,
+) {
     let mut versions = shared.state().store.subscribe();
     let mut generation = shared.watch_generation.subscribe();
     let timeout = tokio::time::sleep(plan.timeout.map_or(Duration::from_secs(1800), Duration::from_secs));

@@ -19,7 +19,13 @@ use super::{
 
 /// Metadata that no writer can change.
 const FIXED: [&str; 8] = [
-    "name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation",
+    "name",
+    "namespace",
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
     "selfLink",
 ];
 
@@ -70,7 +76,9 @@ impl State {
         if !kind.is_empty() && kind != resource.name {
             return Err(ApiError::bad_request(format!(
                 "{} in version \"{}\" cannot be handled as a {}: no kind \"{kind}\" is registered for it",
-                kind, text(object, "/apiVersion"), resource.name
+                kind,
+                text(object, "/apiVersion"),
+                resource.name
             )));
         }
         put(object, "/kind", resource.name);
@@ -126,8 +134,13 @@ impl State {
             Some(applied) => {
                 self.complete(&mut object, self.now);
                 let (api_version, time) = (resource.api_version(), rfc3339(self.now));
-                let writer =
-                    Writer { manager, operation: "Apply", api_version: &api_version, subresource: None, time: &time };
+                let writer = Writer {
+                    manager,
+                    operation: "Apply",
+                    api_version: &api_version,
+                    subresource: None,
+                    time: &time,
+                };
                 record(&json!({}), &mut object, &writer, Some(applied));
                 Ok(self.store.put(resource.kind, object))
             }
@@ -158,7 +171,8 @@ impl State {
             )));
         }
         if resource.kind == Kind::Lease && text(&body, "/metadata/resourceVersion").is_empty() {
-            let cause = Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
+            let cause =
+                Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
             return Err(ApiError::invalid(resource, &key.name, &[cause]));
         }
         let write = Write {
@@ -183,7 +197,9 @@ impl State {
             return self.apply_object(call, target, body);
         }
         if call.query("force") == "true" {
-            return Err(ApiError::bad_request("PatchOptions.meta.k8s.io \"\" is invalid: force: Forbidden: may not be specified for non-apply patch"));
+            return Err(ApiError::bad_request(
+                "PatchOptions.meta.k8s.io \"\" is invalid: force: Forbidden: may not be specified for non-apply patch",
+            ));
         }
         if target.subresource.as_deref() == Some("scale") {
             return self.write_scale(call, target, |scale| {
@@ -254,7 +270,12 @@ impl State {
     }
 
     /// Stores `new` in place of `old`, or says why not.
-    fn replace(&mut self, write: &Write<'_>, old: &Arc<Value>, mut new: Value) -> Result<Arc<Value>, ApiError> {
+    fn replace(
+        &mut self,
+        write: &Write<'_>,
+        old: &Arc<Value>,
+        mut new: Value,
+    ) -> Result<Arc<Value>, ApiError> {
         let Write { resource, key, .. } = write;
         let asked = text(&new, "/metadata/resourceVersion");
         if !asked.is_empty() && asked != text(old, "/metadata/resourceVersion") {
@@ -263,7 +284,8 @@ impl State {
         let (uid, was) = (text(&new, "/metadata/uid").to_owned(), uid_of(old));
         if !uid.is_empty() && uid != was {
             return Err(if write.whole {
-                let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {was}");
+                let why =
+                    format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {was}");
                 ApiError::conflict(resource, &key.name, &why)
             } else {
                 let cause = Cause::invalid("metadata.uid", &json!(uid), "field is immutable");
@@ -297,7 +319,8 @@ impl State {
             }
         }
         fill_in(resource.kind, &mut new);
-        if resource.kind == Kind::Service && new.pointer("/spec/clusterIP") != old.pointer("/spec/clusterIP") {
+        if resource.kind == Kind::Service && new.pointer("/spec/clusterIP") != old.pointer("/spec/clusterIP")
+        {
             // Unset means unchanged; anything else is refused.
             new["spec"]["clusterIP"] = old["spec"]["clusterIP"].clone();
         }
@@ -328,7 +351,8 @@ impl State {
         let resource = target.resource;
         match target.subresource.as_deref() {
             None => {}
-            Some("status" | "scale") if resource.subresources.contains(&target.subresource.as_deref().unwrap_or_default()) => {}
+            Some("status" | "scale")
+                if resource.subresources.contains(&target.subresource.as_deref().unwrap_or_default()) => {}
             Some(_) => return Err(ApiError::no_such_path()),
         }
         Ok((resource, Key::new(resource.kind, target.namespace.as_deref().unwrap_or_default(), object_name)))
@@ -387,18 +411,24 @@ impl State {
 
     pub(super) fn delete_object(&mut self, call: &Call, target: &Target) -> Result<Answer, ApiError> {
         let options = call.json_or_nothing()?;
-        let Some(object_name) = target.name.as_deref() else { return self.delete_collection(call, target, &options) };
+        let Some(object_name) = target.name.as_deref() else {
+            return self.delete_collection(call, target, &options);
+        };
         if target.subresource.is_some() {
             return Err(ApiError::method_not_allowed());
         }
         let resource = target.resource;
         let key = Key::new(resource.kind, target.namespace.as_deref().unwrap_or_default(), object_name);
-        let Some(old) = self.store.get(&key).cloned() else { return Err(ApiError::not_found(resource, object_name)) };
+        let Some(old) = self.store.get(&key).cloned() else {
+            return Err(ApiError::not_found(resource, object_name));
+        };
         for (field, what) in [("uid", "UID"), ("resourceVersion", "ResourceVersion")] {
             let wanted = text(&options, &format!("/preconditions/{field}"));
             let found = text(&old, &format!("/metadata/{field}"));
             if !wanted.is_empty() && wanted != found {
-                let why = format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}");
+                let why = format!(
+                    "Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}"
+                );
                 return Err(ApiError::conflict(resource, object_name, &why));
             }
         }
@@ -413,7 +443,9 @@ impl State {
 
     fn take_away(&mut self, call: &Call, key: &Key, options: &Value) -> Option<Arc<Value>> {
         if key.kind == Kind::Pod {
-            let grace = options["gracePeriodSeconds"].as_i64().or_else(|| call.query("gracePeriodSeconds").parse().ok());
+            let grace = options["gracePeriodSeconds"]
+                .as_i64()
+                .or_else(|| call.query("gracePeriodSeconds").parse().ok());
             return self.terminate(key, grace);
         }
         let policy = match text(options, "/propagationPolicy") {
@@ -443,7 +475,12 @@ impl State {
         }
     }
 
-    fn delete_collection(&mut self, call: &Call, target: &Target, options: &Value) -> Result<Answer, ApiError> {
+    fn delete_collection(
+        &mut self,
+        call: &Call,
+        target: &Target,
+        options: &Value,
+    ) -> Result<Answer, ApiError> {
         let filter = call.filter(target.resource)?;
         let keys: Vec<Key> = self
             .store
@@ -472,6 +509,9 @@ impl State {
         if !call.dry_run() {
             self.terminate(&key, None);
         }
-        Ok(Answer::Json(201, json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})))
+        Ok(Answer::Json(
+            201,
+            json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),
+        ))
     }
 }

@@ -1,0 +1,309 @@
+//! The Kubernetes adapter: one target, its Service and its two Deployments.
+//!
+//! ```text
+//! KubeConnector ── connect(target) ──> KubeCluster ──> gateway ──> API server
+//!   credentials    (kubeconfig)          switch          one door for every read and every write:
+//!                                        deployment      deadlines, retries of reads, the fence of writes
+//!                                        rollout, pod    pure: the rules of kubectl
+//!                                        watch, picture  feeds folded into workloads
+//!                                        access, logs, headroom, patch
+//! ```
+//!
+//! Rules that hold for all of it: a write is sent once; a further one is only made where the API server has proven with 409
+//! that the one before had no effect. Every call comes back within its deadline. Whatever text comes from the cluster
+//! goes through [`SafeText`](crate::domain::safe_text::SafeText).
+
+mod access;
+mod call;
+mod credentials;
+mod deployment;
+mod fault;
+mod gateway;
+mod headroom;
+mod logs;
+mod patch;
+mod picture;
+mod pod;
+mod quantity;
+mod rollout;
+mod switch;
+mod view;
+mod watch;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Event as ApiEvent, Pod as ApiPod, Service},
+};
+use tokio::sync::mpsc;
+
+use crate::{
+    domain::{
+        action::PatchType,
+        id::SlotName,
+        runbook::{Slot, Target},
+        safe_text::SafeText,
+        time::Timestamp,
+        workload::{Access, ClusterIdentity, Connection, LogLine, RolloutState, Workload},
+    },
+    engine::ports::{Clock, Cluster, ClusterConnector, Fault, PortError, PortResult, Seen},
+};
+
+use call::{Call, DEPLOYMENTS, EVENTS, PODS, SERVICES, is_name};
+use credentials::Source;
+use gateway::Gateway;
+use picture::{Picture, no_warnings, warning};
+use pod::{PodRecord, record};
+use view::{DeploymentView, ServiceView, is_newer};
+use watch::Heartbeat;
+
+pub use gateway::{Fence, Timing};
+
+/// Makes clusters from a kubeconfig.
+///
+/// A rustls provider must be installed in the process before [`connect`](ClusterConnector::connect) is called.
+#[derive(Clone)]
+pub struct KubeConnector {
+    source: Source,
+    clock: Arc<dyn Clock>,
+    timing: Timing,
+    fence: Option<Fence>,
+}
+
+impl KubeConnector {
+    /// Connects as kubectl would: `KUBECONFIG`, `~/.kube/config`, or the service account of the pod we run in; through
+    /// `HTTPS_PROXY` unless `NO_PROXY` names the API server. The files are read when connecting, not here.
+    pub fn from_environment(clock: Arc<dyn Clock>) -> Self {
+        Self { source: Source::Environment, clock, timing: Timing::default(), fence: None }
+    }
+
+    /// Connects by a kubeconfig given as YAML, without proxies: for servers on this host.
+    pub fn from_kubeconfig_text(yaml: impl Into<String>, clock: Arc<dyn Clock>) -> Self {
+        Self { source: Source::Text(yaml.into()), clock, timing: Timing::default(), fence: None }
+    }
+
+    /// With other deadlines.
+    #[must_use]
+    pub fn with_timing(mut self, timing: Timing) -> Self {
+        self.timing = timing;
+        self
+    }
+
+    /// With a fence: it is asked right before each write leaves, and its error is the write's.
+    #[must_use]
+    pub fn with_fence(mut self, fence: Fence) -> Self {
+        self.fence = Some(fence);
+        self
+    }
+}
+
+#[async_trait]
+impl ClusterConnector for KubeConnector {
+    async fn connect(&self, target: &Target) -> PortResult<Arc<dyn Cluster>> {
+        let deployments = target.slots.values().map(|slot| &slot.deployment);
+        for name in deployments.chain([&target.namespace, &target.service]) {
+            if !is_name(name) {
+                return Err(PortError::failed(format!(
+                    "`{}` is no name of a Kubernetes object; see [target]",
+                    SafeText::new(name)
+                )));
+            }
+        }
+        let context = target.context.as_deref();
+        let gateway =
+            Gateway::open(self.source.clone(), context, self.fence.clone(), self.timing.clone()).await?;
+        let identity = access::identify(&gateway, &target.namespace).await?;
+        Ok(Arc::new(KubeCluster {
+            gateway,
+            target: target.clone(),
+            identity,
+            clock: Arc::clone(&self.clock),
+            service: Mutex::new(None),
+            uids: Mutex::new(BTreeMap::new()),
+        }))
+    }
+}
+
+/// A connected cluster.
+struct KubeCluster {
+    gateway: Gateway,
+    target: Target,
+    identity: ClusterIdentity,
+    clock: Arc<dyn Clock>,
+    /// The Service as last seen by anybody: what a switch believes.
+    service: Mutex<Option<ServiceView>>,
+    /// The uid of each Deployment that was written to.
+    uids: Mutex<BTreeMap<SlotName, String>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl KubeCluster {
+    fn slot(&self, name: &SlotName) -> PortResult<&Slot> {
+        self.target.slots.get(name).ok_or_else(|| {
+            let known: Vec<&str> = self.target.slots.keys().map(SlotName::as_str).collect();
+            PortError::failed(format!("the target has no slot `{name}`; it has {}", known.join(", ")))
+        })
+    }
+
+    async fn read_service(&self) -> PortResult<ServiceView> {
+        let call = Call::get(&SERVICES, Some(&self.target.namespace), &self.target.service);
+        let service: Service = self.gateway.read(&call).await?;
+        let view = ServiceView::of(&service);
+        self.note_service(Some(&view));
+        Ok(view)
+    }
+
+    /// The Service as last seen, where its version is known.
+    fn service_seen(&self) -> Option<ServiceView> {
+        locked(&self.service).clone().filter(|view| !view.version.is_empty())
+    }
+
+    /// Takes what was seen of the Service, unless something newer is known.
+    fn note_service(&self, view: Option<&ServiceView>) {
+        let mut known = locked(&self.service);
+        let newer = match (view, known.as_ref()) {
+            (Some(view), Some(known)) => known.uid != view.uid || is_newer(&view.version, &known.version),
+            _ => true,
+        };
+        if newer {
+            *known = view.cloned();
+        }
+    }
+
+    async fn read_deployment(&self, slot: &SlotName) -> PortResult<Deployment> {
+        let call = Call::get(&DEPLOYMENTS, Some(&self.target.namespace), &self.slot(slot)?.deployment);
+        self.gateway.read(&call).await
+    }
+
+    /// Remembers which Deployment was written to.
+    fn remember(&self, slot: &SlotName, deployment: &Deployment) {
+        if let Some(uid) = &deployment.metadata.uid {
+            locked(&self.uids).insert(slot.clone(), uid.clone());
+        }
+    }
+
+    fn remembered(&self, slot: &SlotName) -> Option<String> {
+        locked(&self.uids).get(slot).cloned()
+    }
+
+    /// Service and Deployments, read at the same time.
+    async fn read_decisive(&self) -> PortResult<Heartbeat> {
+        let namespace = Some(self.target.namespace.as_str());
+        let service = Call::get(&SERVICES, namespace, &self.target.service);
+        let deployments = self.target.slots.iter().map(|(name, slot)| async move {
+            let call = Call::get(&DEPLOYMENTS, namespace, &slot.deployment);
+            let found: Option<Deployment> = self.gateway.find(&call).await?;
+            Ok((name.clone(), found.map(DeploymentView::of)))
+        });
+        let (service, deployments) =
+            tokio::join!(self.gateway.find::<Service>(&service), futures::future::try_join_all(deployments));
+        let service = service?.as_ref().map(ServiceView::of);
+        self.note_service(service.as_ref());
+        Ok(Heartbeat { service, deployments: deployments? })
+    }
+
+    /// Hands each pod that a Deployment selects to `each`.
+    async fn each_pod(&self, deployment: &DeploymentView, mut each: impl FnMut(PodRecord)) -> PortResult<()> {
+        let selector = deployment.pods();
+        if selector.is_empty() {
+            return Ok(());
+        }
+        let call = Call::list(&PODS, Some(&self.target.namespace)).with("labelSelector", selector);
+        self.gateway.each(&call, |pod: ApiPod| each(record(&pod, &self.target.container))).await
+    }
+}
+
+#[async_trait]
+impl Cluster for KubeCluster {
+    async fn identity(&self) -> PortResult<ClusterIdentity> {
+        Ok(self.identity.clone())
+    }
+
+    async fn access(&self) -> PortResult<Access> {
+        self.review_access().await
+    }
+
+    async fn look(&self) -> PortResult<Workload> {
+        let mut picture = Picture::default();
+        let read = self.read_decisive().await?;
+        if let Some(view) = read.service {
+            let version = view.version.clone();
+            picture.service.put(view, &version);
+        }
+        for (slot, view) in read.deployments {
+            let Some(view) = view else { continue };
+            let pods = picture.pods.entry(slot.clone()).or_default();
+            self.each_pod(&view, |record| drop(pods.insert(record.pod.name.clone(), record))).await?;
+            let version = view.version().to_owned();
+            picture.deployments.entry(slot).or_default().put(view, &version);
+        }
+        let call = Call::list(&EVENTS, Some(&self.target.namespace)).with("fieldSelector", "type=Warning");
+        let mut warnings = Vec::new();
+        match self.gateway.each(&call, |event: ApiEvent| warnings.extend(warning(&self.target, &event))).await
+        {
+            Ok(()) => {}
+            Err(PortError { kind: Fault::Denied, message }) => {
+                warnings.push(no_warnings(&message, self.clock.now()))
+            }
+            Err(fault) => return Err(fault),
+        }
+        picture.set_warnings(warnings);
+        Ok(picture.workload(&self.target, Connection::Connected, self.clock.now()))
+    }
+
+    fn watch(self: Arc<Self>) -> mpsc::Receiver<Workload> {
+        watch::watch(self)
+    }
+
+    async fn set_image(&self, slot: &SlotName, container: &str, image: &str) -> PortResult<String> {
+        self.put_image(slot, container, image).await
+    }
+
+    async fn rollout(&self, slot: &SlotName) -> PortResult<RolloutState> {
+        self.rollout_of(slot).await
+    }
+
+    async fn switch_traffic(&self, to: &SlotName) -> PortResult<String> {
+        self.point_service_at(to).await
+    }
+
+    async fn scale(&self, slot: &SlotName, replicas: u32) -> PortResult<String> {
+        self.put_replicas(slot, replicas).await
+    }
+
+    async fn restart(&self, slot: &SlotName) -> PortResult<String> {
+        self.restart_pods(slot).await
+    }
+
+    async fn patch(
+        &self,
+        kind: &str,
+        name: &str,
+        patch_type: PatchType,
+        patch: &serde_json::Value,
+    ) -> PortResult<String> {
+        self.patch_object(kind, name, patch_type, patch).await
+    }
+
+    async fn logs(
+        &self,
+        slot: &SlotName,
+        pod: Option<&str>,
+        tail: u32,
+        since: Option<Timestamp>,
+    ) -> PortResult<Vec<LogLine>> {
+        self.read_logs(slot, pod, tail, since).await
+    }
+
+    async fn headroom(&self, slot: &SlotName, replicas: u32) -> PortResult<Seen> {
+        self.room_for(slot, replicas).await
+    }
+}

@@ -1,0 +1,293 @@
+//! How the cluster is reached: kubeconfig, context, proxy, credentials.
+//!
+//! A [`Session`] is one client with the names it was made from. It can be made again, since credentials expire and people
+//! log in again while a run goes on.
+
+use std::{env, time::Duration};
+
+use hyper_util::client::proxy::matcher::Matcher;
+use kube::{
+    Client, Config,
+    config::{AuthInfo, ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError},
+};
+
+use crate::{
+    domain::safe_text::SafeText,
+    engine::ports::{Fault, PortError, PortResult},
+};
+
+use super::{fault::cause, gateway::Timing};
+
+/// The context's name where the program runs in a pod and there is no kubeconfig.
+const IN_CLUSTER: &str = "in-cluster";
+
+/// Where the connection's description comes from.
+#[derive(Debug, Clone)]
+pub(super) enum Source {
+    /// `KUBECONFIG`, `~/.kube/config`, or the pod's service account; proxies as the environment says.
+    Environment,
+    /// A kubeconfig as text. Proxies of the environment are not used: it describes a server on this host.
+    Text(String),
+}
+
+/// A client and what it was made from.
+#[derive(Clone)]
+pub(super) struct Session {
+    /// The client. It never retries by itself.
+    pub(super) client: Client,
+    /// The kubeconfig context.
+    pub(super) context: String,
+    /// The API server's URL.
+    pub(super) server: String,
+    /// How a person logs in.
+    pub(super) login: Login,
+    /// Counts from 0; another number means other credentials.
+    pub(super) generation: u64,
+}
+
+/// Where the credentials come from, for the sentence that asks a person to log in again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Login {
+    user: String,
+    advice: String,
+}
+
+impl Login {
+    fn of(user: &str, auth: &AuthInfo) -> Self {
+        let advice = if let Some(exec) = &auth.exec {
+            let command = exec.command.clone().unwrap_or_default();
+            let first =
+                exec.args.iter().flatten().take(3).fold(command.clone(), |line, arg| format!("{line} {arg}"));
+            format!("log in again with `{command}` in another terminal (its credentials come from `{first}`)")
+        } else if let Some(provider) = &auth.auth_provider {
+            format!("log in again with the tool of the auth provider `{}`", provider.name)
+        } else if let Some(file) = &auth.token_file {
+            format!("put a fresh token into {file}")
+        } else if auth.token.is_some() {
+            "log in again with the tool that wrote the token into the kubeconfig".to_owned()
+        } else if auth.client_certificate.is_some() || auth.client_certificate_data.is_some() {
+            "renew the client certificate in the kubeconfig".to_owned()
+        } else {
+            "give the kubeconfig's user credentials".to_owned()
+        };
+        Self { user: SafeText::new(user).into(), advice: SafeText::from(advice).into() }
+    }
+
+    /// Who is logged in, for people.
+    pub(super) fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// What a person should do, as a clause.
+    pub(super) fn advice(&self) -> &str {
+        &self.advice
+    }
+}
+
+/// Makes a session. `wanted` is the context; the current one where nothing is wanted.
+///
+/// Credential plugins run here, so it has a deadline of its own, and a plugin that wants to ask a person fails instead:
+/// it may not touch the terminal that the screen owns.
+pub(super) async fn open(source: &Source, wanted: Option<&str>, timing: &Timing) -> PortResult<Session> {
+    let source = source.clone();
+    let wanted = wanted.map(str::to_owned);
+    let (limit, idle) = (timing.login, timing.silence);
+    let built = tokio::task::spawn_blocking(move || build(&source, wanted.as_deref(), idle));
+    match tokio::time::timeout(limit, built).await {
+        Ok(Ok(session)) => session,
+        Ok(Err(_)) => Err(PortError::failed("the kubeconfig could not be read: the reading thread failed")),
+        Err(_) => Err(PortError::new(
+            Fault::Denied,
+            format!(
+                "the kubeconfig's credential plugin did not answer within {} s; run it by hand in another terminal to see what it asks for",
+                limit.as_secs()
+            ),
+        )),
+    }
+}
+
+fn build(source: &Source, wanted: Option<&str>, idle: Duration) -> PortResult<Session> {
+    let read = match source {
+        Source::Environment => Kubeconfig::read(),
+        Source::Text(text) => Kubeconfig::from_yaml(text),
+    };
+    let kubeconfig = match read {
+        Ok(kubeconfig) => kubeconfig,
+        Err(fault) => return in_cluster(wanted, idle).unwrap_or_else(|| Err(unreadable(&fault))),
+    };
+    from_kubeconfig(kubeconfig, wanted, matches!(source, Source::Environment), idle)
+}
+
+/// The pod's own service account, where there is one and no context is wanted.
+fn in_cluster(wanted: Option<&str>, idle: Duration) -> Option<PortResult<Session>> {
+    if wanted.is_some_and(|name| name != IN_CLUSTER) || env::var_os("KUBERNETES_SERVICE_HOST").is_none() {
+        return None;
+    }
+    let config = Config::incluster().ok()?;
+    let login = Login {
+        user: "the pod's service account".to_owned(),
+        advice: "restart the pod, its service account's token is not accepted".to_owned(),
+    };
+    Some(session(config, IN_CLUSTER.to_owned(), login, idle))
+}
+
+fn from_kubeconfig(
+    mut kubeconfig: Kubeconfig,
+    wanted: Option<&str>,
+    proxies: bool,
+    idle: Duration,
+) -> PortResult<Session> {
+    let known = || {
+        let names: Vec<String> =
+            kubeconfig.contexts.iter().map(|context| format!("`{}`", SafeText::new(&context.name))).collect();
+        if names.is_empty() {
+            "it has no contexts".to_owned()
+        } else {
+            format!("it has {}", names.join(", "))
+        }
+    };
+    let Some(name) =
+        wanted.map(str::to_owned).or_else(|| kubeconfig.current_context.clone().filter(|n| !n.is_empty()))
+    else {
+        return Err(PortError::failed(format!(
+            "the kubeconfig has no current context and the runbook names none; set target.context ({})",
+            known()
+        )));
+    };
+    let Some(context) =
+        kubeconfig.contexts.iter().find(|context| context.name == name).and_then(|c| c.context.clone())
+    else {
+        return Err(PortError::new(
+            Fault::NotFound,
+            format!("the kubeconfig has no context `{}`; {}", SafeText::new(&name), known()),
+        ));
+    };
+    for user in &mut kubeconfig.auth_infos {
+        if let Some(exec) = user.auth_info.as_mut().and_then(|auth| auth.exec.as_mut()) {
+            exec.interactive_mode = Some(ExecInteractiveMode::Never);
+        }
+    }
+    let user = context.user.clone().unwrap_or_default();
+    let auth = kubeconfig
+        .auth_infos
+        .iter()
+        .find(|named| named.name == user)
+        .and_then(|named| named.auth_info.clone());
+    let login = Login::of(&user, &auth.unwrap_or_default());
+    let cluster = kubeconfig
+        .clusters
+        .iter()
+        .find(|named| named.name == context.cluster)
+        .and_then(|n| n.cluster.clone());
+    let own_proxy =
+        cluster.as_ref().and_then(|cluster| cluster.proxy_url.clone()).is_some_and(|url| !url.is_empty());
+    if cluster.is_some_and(|cluster| cluster.insecure_skip_tls_verify == Some(true)) {
+        return Err(PortError::failed(format!(
+            "cluster `{}` in the kubeconfig turns certificate checks off (insecure-skip-tls-verify); give its certificate-authority instead",
+            SafeText::new(&context.cluster)
+        )));
+    }
+    let options = KubeConfigOptions { context: Some(name.clone()), ..KubeConfigOptions::default() };
+    let config =
+        tokio::runtime::Handle::current().block_on(Config::from_custom_kubeconfig(kubeconfig, &options));
+    let mut config = config.map_err(|fault| unreadable(&fault))?;
+    // The client compares NO_PROXY with the proxy's own address; what it means is the API server's.
+    if !own_proxy && !(proxies && Matcher::from_env().intercept(&config.cluster_url).is_some()) {
+        config.proxy_url = None;
+    }
+    session(config, name, login, idle)
+}
+
+fn session(mut config: Config, context: String, login: Login, idle: Duration) -> PortResult<Session> {
+    // Retrying is decided where it is known whether a request writes.
+    config.default_retry = false;
+    config.connect_timeout = Some(Duration::from_secs(5));
+    // Calls have deadlines of their own, much shorter; this one ends a watch on a connection that died in silence.
+    // Counting from the last write keeps pooled connections open between calls.
+    config.read_timeout = Some(idle);
+    config.write_timeout = Some(idle);
+    config.reset_reader_on_write = true;
+    let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+    let client = Client::try_from(config).map_err(|fault| {
+        PortError::new(
+            Fault::Denied,
+            format!(
+                "no credentials for user `{}`: {}; {}",
+                login.user(),
+                plugin_words(&fault),
+                login.advice()
+            ),
+        )
+    })?;
+    Ok(Session {
+        client,
+        context: SafeText::from(context).into(),
+        server: SafeText::from(server).into(),
+        login,
+        generation: 0,
+    })
+}
+
+/// What went wrong while a client was made; for a credential plugin, the end of what it printed.
+fn plugin_words(fault: &kube::Error) -> String {
+    if let kube::Error::Auth(kube::client::AuthError::AuthExecRun { cmd: _, out }) = fault {
+        let printed = String::from_utf8_lossy(&out.stderr);
+        let last = printed.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it printed nothing");
+        return format!("the credential plugin failed ({}): {}", out.status, SafeText::new(last.trim()));
+    }
+    cause(fault)
+}
+
+fn unreadable(fault: &KubeconfigError) -> PortError {
+    let advice = "set KUBECONFIG to a readable kubeconfig, or put one at ~/.kube/config";
+    PortError::failed(format!(
+        "the kubeconfig cannot be used: {}; {advice}",
+        SafeText::from(fault.to_string())
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TWO: &str = "
+apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}, {name: open, cluster: {server: 'https://127.0.0.1:1', insecure-skip-tls-verify: true}}]
+users:
+- {name: u, user: {token: secret}}
+- {name: plugin, user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: sh, args: ['-c', 'echo please log in >&2; exit 3'], interactiveMode: IfAvailable}}}
+contexts: [{name: one, context: {cluster: c, user: u}}, {name: two, context: {cluster: c, user: plugin}}, {name: three, context: {cluster: open, user: u}}]
+current-context: one
+";
+
+    async fn opened(text: &str, context: Option<&str>) -> Result<(String, String), String> {
+        let made = open(&Source::Text(text.to_owned()), context, &Timing::default()).await;
+        made.map(|session| (session.context, session.server)).map_err(|fault| fault.message)
+    }
+
+    #[tokio::test]
+    async fn the_current_context_is_used_where_none_is_wanted() {
+        assert_eq!(opened(TWO, None).await.unwrap(), ("one".to_owned(), "http://127.0.0.1:1".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_context_that_does_not_exist_is_answered_with_those_that_do() {
+        let said = opened(TWO, Some("four")).await.unwrap_err();
+        assert_eq!(said, "the kubeconfig has no context `four`; it has `one`, `two`, `three`");
+        let said = opened("{}", None).await.unwrap_err();
+        assert!(said.contains("no current context") && said.contains("no contexts"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn a_credential_plugin_cannot_ask_and_its_last_words_are_told() {
+        let said = opened(TWO, Some("two")).await.unwrap_err();
+        assert!(said.contains("please log in") && said.contains("log in again with `sh`"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn certificate_checks_cannot_be_turned_off() {
+        let said = opened(TWO, Some("three")).await.unwrap_err();
+        assert!(said.contains("certificate checks off"), "{said}");
+    }
+}

@@ -1,0 +1,268 @@
+//! Changing a slot's Deployment: image, replicas, restart.
+//!
+//! Every change reads first and writes with the uid and `resourceVersion` it read. While a rollout runs, the controller
+//! moves that version several times a second by writing status, so a 409 is looked into: where `metadata.generation`
+//! stands still, nobody has touched the spec, the refused write certainly was not and will not be applied, and it is sent
+//! again with the version now; three times at most. Where the generation has moved, somebody else has changed the spec,
+//! and that is a conflict.
+
+use k8s_openapi::{
+    api::{apps::v1::Deployment, autoscaling::v1::HorizontalPodAutoscaler},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::{
+    domain::{action::PatchType, id::SlotName, safe_text::SafeText, workload::RolloutState},
+    engine::ports::{Fault, PortError, PortResult},
+};
+
+use super::{
+    KubeCluster,
+    call::{AUTOSCALERS, Call, DEPLOYMENTS},
+    rollout::{self, desired},
+    view::{DeploymentView, by, changed},
+};
+
+/// Writes for one intent, all but the last proven to be without effect.
+const ROUNDS: u32 = 4;
+
+/// The annotation that kubectl sets to restart pods.
+const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
+
+/// One change of a Deployment.
+struct Change<'a> {
+    /// The patch without its metadata.
+    patch: Value,
+    /// Whether a Deployment is as wanted.
+    holds: &'a (dyn Fn(&Deployment) -> bool + Sync),
+    /// What was done, for people: `image of backend set to …`.
+    done: String,
+}
+
+impl KubeCluster {
+    pub(super) async fn put_image(
+        &self,
+        slot: &SlotName,
+        container: &str,
+        image: &str,
+    ) -> PortResult<String> {
+        let before = self.read_deployment(slot).await?;
+        let names = container_names(&before);
+        let Some((list, _)) = names.iter().find(|(_, name)| name == container) else {
+            let known: Vec<String> = names.iter().map(|(_, name)| format!("`{name}`")).collect();
+            return Err(PortError::failed(format!(
+                "deployment/{} has no container `{}`; it has {}",
+                name_of(&before.metadata),
+                SafeText::new(container),
+                known.join(", ")
+            )));
+        };
+        let list = *list;
+        let holds = |deployment: &Deployment| image_of(deployment, container).as_deref() == Some(image);
+        if holds(&before) {
+            self.remember(slot, &before);
+            return Ok(format!(
+                "deployment/{} has image {} already",
+                name_of(&before.metadata),
+                SafeText::new(image)
+            ));
+        }
+        let patch =
+            json!({ "spec": { "template": { "spec": { list: [{ "name": container, "image": image }] } } } });
+        let done = format!("image of {} set to {}", SafeText::new(container), SafeText::new(image));
+        self.change(slot, before, &Change { patch, holds: &holds, done }).await
+    }
+
+    pub(super) async fn put_replicas(&self, slot: &SlotName, replicas: u32) -> PortResult<String> {
+        let wanted = i32::try_from(replicas)
+            .map_err(|_| PortError::failed(format!("{replicas} replicas are more than Kubernetes knows")))?;
+        let before = self.read_deployment(slot).await?;
+        let now = desired(&before);
+        if now == wanted {
+            self.remember(slot, &before);
+            return Ok(format!("deployment/{} has {replicas} replicas already", name_of(&before.metadata)));
+        }
+        if let Some(refusal) = self.autoscaler_of(&before, wanted).await {
+            return Err(refusal);
+        }
+        let patch = json!({ "spec": { "replicas": wanted } });
+        let holds = |deployment: &Deployment| desired(deployment) == wanted;
+        let done = format!("replicas set from {now} to {wanted}");
+        self.change(slot, before, &Change { patch, holds: &holds, done }).await
+    }
+
+    pub(super) async fn restart_pods(&self, slot: &SlotName) -> PortResult<String> {
+        let before = self.read_deployment(slot).await?;
+        if before.spec.paused == Some(true) {
+            return Err(PortError::failed(format!(
+                "deployment/{} is paused, so a restart would not begin; continue it with `kubectl rollout resume`",
+                name_of(&before.metadata)
+            )));
+        }
+        let stamp = self.clock.now().to_string();
+        let patch =
+            json!({ "spec": { "template": { "metadata": { "annotations": { RESTARTED_AT: stamp } } } } });
+        let holds = |deployment: &Deployment| {
+            let metadata = deployment.spec.template.metadata.as_ref();
+            let annotations = metadata.and_then(|metadata| metadata.annotations.as_ref());
+            annotations.and_then(|annotations| annotations.get(RESTARTED_AT)) == Some(&stamp)
+        };
+        let done = format!("restart requested at {stamp}");
+        self.change(slot, before, &Change { patch, holds: &holds, done }).await
+    }
+
+    /// One look at a slot's rollout. A Deployment that was replaced since we last wrote to it is not the one that was
+    /// rolled out, whatever its status says.
+    pub(super) async fn rollout_of(&self, slot: &SlotName) -> PortResult<RolloutState> {
+        let deployment = self.read_deployment(slot).await?;
+        let uid = deployment.metadata.uid.as_deref().unwrap_or_default();
+        if let Some(known) = self.remembered(slot)
+            && known != uid
+        {
+            return Err(PortError::new(
+                Fault::Conflict,
+                format!(
+                    "deployment/{} was deleted and made anew since it was changed here (uid {uid}, was {known}); look at it, then do the step again",
+                    name_of(&deployment.metadata)
+                ),
+            ));
+        }
+        let mut pods = Vec::new();
+        // Reasons are only asked for where there is something to explain.
+        if !matches!(rollout::state(&deployment, []), RolloutState::Complete | RolloutState::Unobserved) {
+            let view = DeploymentView::of(deployment.clone());
+            self.each_pod(&view, |pod| pods.push(pod)).await?;
+        }
+        Ok(rollout::state(&deployment, &pods))
+    }
+
+    async fn change(&self, slot: &SlotName, mut seen: Deployment, change: &Change<'_>) -> PortResult<String> {
+        let name = name_of(&seen.metadata);
+        let mut round = 0;
+        loop {
+            round += 1;
+            let mut patch = change.patch.clone();
+            patch["metadata"] =
+                json!({ "uid": seen.metadata.uid, "resourceVersion": seen.metadata.resource_version });
+            let call =
+                Call::patch(&DEPLOYMENTS, Some(&self.target.namespace), &name, PatchType::Strategic, &patch);
+            let begun = Instant::now();
+            let (call, failure) = match self.gateway.write(call).await {
+                Ok(written) => {
+                    self.remember(slot, &seen);
+                    let generation = written.pointer("/metadata/generation").and_then(Value::as_i64);
+                    let generation =
+                        generation.map(|number| format!(" (generation {number})")).unwrap_or_default();
+                    return Ok(format!("deployment/{name}: {}{generation}", change.done));
+                }
+                Err(failed) => failed,
+            };
+            let refused = failure.code() == Some(409);
+            if !refused && !failure.is_ambiguous() {
+                return Err(self.gateway.told(&call, &failure));
+            }
+            let told = self.gateway.told(&call, &failure).message;
+            let now = match self.gateway.look_after(begun, self.read_deployment(slot)).await {
+                Ok(now) => now,
+                Err(blind) if refused => return Err(blind),
+                Err(blind) => {
+                    return Err(PortError::new(
+                        Fault::Unknown,
+                        format!("{told}; and the look at it failed: {}", blind.message),
+                    ));
+                }
+            };
+            let same = now.metadata.uid == seen.metadata.uid;
+            if same && (change.holds)(&now) {
+                self.remember(slot, &now);
+                return Ok(format!("deployment/{name}: {} (confirmed by reading it)", change.done));
+            }
+            let untouched = same && now.metadata.generation == seen.metadata.generation;
+            match (refused, untouched) {
+                (true, true) if round < ROUNDS => seen = now,
+                (false, true) if now.metadata.resource_version == seen.metadata.resource_version => {
+                    return Err(PortError::new(
+                        Fault::Unknown,
+                        format!("{told}. It is as before, but the request may yet arrive"),
+                    ));
+                }
+                (false, true) => {
+                    return Err(PortError::failed(format!(
+                        "deployment/{name} was not changed, and the lost request cannot be applied any more"
+                    )));
+                }
+                (_, false) if !same => {
+                    return Err(PortError::new(
+                        Fault::Conflict,
+                        format!(
+                            "deployment/{name} was deleted and made anew meanwhile; look at it, then decide again"
+                        ),
+                    ));
+                }
+                _ => {
+                    let who = by(changed(&now).as_ref());
+                    return Err(PortError::new(
+                        Fault::Conflict,
+                        format!(
+                            "deployment/{name} was changed meanwhile by {who}; look at it, then decide again"
+                        ),
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Why a Deployment's replicas are not ours to set: an autoscaler would set them back.
+    ///
+    /// From and to zero they are: an autoscaler rests while its target has no replicas. Where autoscalers may not be listed,
+    /// nothing is said, for the scaling itself may well be allowed.
+    async fn autoscaler_of(&self, deployment: &Deployment, wanted: i32) -> Option<PortError> {
+        if wanted == 0 || desired(deployment) == 0 {
+            return None;
+        }
+        let name = name_of(&deployment.metadata);
+        let mut owner: Option<HorizontalPodAutoscaler> = None;
+        let call = Call::list(&AUTOSCALERS, Some(&self.target.namespace));
+        let listed = self.gateway.each(&call, |autoscaler: HorizontalPodAutoscaler| {
+            let scaled = &autoscaler.spec.scale_target_ref;
+            if scaled.kind == "Deployment" && scaled.name == name {
+                owner = Some(autoscaler);
+            }
+        });
+        if let Err(fault) = listed.await {
+            tracing::debug!(%fault, "autoscalers could not be listed");
+        }
+        let owner = owner?;
+        let spec = owner.spec;
+        let autoscaler = name_of(&owner.metadata);
+        Some(PortError::failed(format!(
+            "horizontalpodautoscaler/{autoscaler} owns the replicas of deployment/{name} ({} to {}) and would set them back; \
+             change its bounds instead, or delete it first",
+            spec.min_replicas.unwrap_or(1),
+            spec.max_replicas
+        )))
+    }
+}
+
+fn name_of(metadata: &ObjectMeta) -> String {
+    metadata.name.clone().unwrap_or_default()
+}
+
+/// The containers that have an image, with the list they stand in.
+fn container_names(deployment: &Deployment) -> Vec<(&'static str, String)> {
+    let Some(template) = deployment.spec.template.spec.as_ref() else {
+        return Vec::new();
+    };
+    let main = template.containers.iter().map(|container| ("containers", container.name.clone()));
+    let init =
+        template.init_containers.iter().flatten().map(|container| ("initContainers", container.name.clone()));
+    main.chain(init).collect()
+}
+
+fn image_of(deployment: &Deployment, name: &str) -> Option<String> {
+    let template = deployment.spec.template.spec.as_ref()?;
+    let mut all = template.containers.iter().chain(template.init_containers.iter().flatten());
+    all.find(|container| container.name == name).and_then(|container| container.image.clone())
+}

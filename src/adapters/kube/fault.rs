@@ -1,0 +1,241 @@
+//! What can go wrong with one request, and the sentence for it.
+//!
+//! The distinction that matters for writes is whether the API server can have acted: a request that never left and an
+//! answer of 4xx prove that nothing was done; silence, a broken connection and any 5xx prove nothing.
+
+use std::time::Duration;
+
+use hyper_util::client::legacy;
+
+use crate::{
+    domain::safe_text::SafeText,
+    engine::ports::{Fault, PortError},
+};
+
+use super::{call::Call, credentials::Session};
+
+/// Why one exchange with the API server gave nothing usable.
+#[derive(Debug, Clone)]
+pub(super) enum Failure {
+    /// The request never left this host.
+    NotSent(String),
+    /// No credentials could be had for it; it never left.
+    NoCredentials(String),
+    /// It was not sent because the fence forbade it.
+    Fenced(PortError),
+    /// It left, and no whole answer came.
+    Lost(String),
+    /// The API server, or something before it, answered with an error.
+    Answer {
+        /// The HTTP status.
+        code: u16,
+        /// The machine's word: `Conflict`, `NotFound`; may be empty.
+        reason: String,
+        /// The words for people, made safe.
+        message: String,
+        /// When the server wants to be asked again.
+        retry_after: Option<Duration>,
+    },
+    /// The answer is no JSON that fits.
+    Unreadable(String),
+}
+
+impl Failure {
+    /// The failure for an answer that is not 2xx.
+    pub(super) fn answer(code: u16, body: &[u8], retry_after: Option<Duration>) -> Self {
+        let status: Option<kube::core::Status> = serde_json::from_slice(body).ok();
+        let status = status.filter(|status| !(status.message.is_empty() && status.reason.is_empty()));
+        let (reason, message) = match status {
+            Some(status) => (status.reason, SafeText::from(status.message).into()),
+            None => (String::new(), beginning(body)),
+        };
+        Self::Answer { code, reason, message, retry_after }
+    }
+
+    /// The failure for an error of the client.
+    pub(super) fn client(fault: &kube::Error) -> Self {
+        match fault {
+            kube::Error::Auth(_) => Self::NoCredentials(cause(fault)),
+            kube::Error::Service(inner) => {
+                if inner.downcast_ref::<kube::client::AuthError>().is_some() {
+                    Self::NoCredentials(cause(fault))
+                } else if inner.downcast_ref::<legacy::Error>().is_some_and(legacy::Error::is_connect) {
+                    Self::NotSent(cause(fault))
+                } else {
+                    Self::Lost(cause(fault))
+                }
+            }
+            kube::Error::HttpError(_) | kube::Error::BuildRequest(_) => Self::NotSent(cause(fault)),
+            _ => Self::Lost(cause(fault)),
+        }
+    }
+
+    /// The HTTP status, where there is one.
+    pub(super) fn code(&self) -> Option<u16> {
+        match self {
+            Self::Answer { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// Whether the API server may have acted, or may still act, on a write that ended so.
+    pub(super) fn is_ambiguous(&self) -> bool {
+        match self {
+            Self::Lost(_) | Self::Unreadable(_) => true,
+            Self::Answer { code, .. } => *code >= 500,
+            Self::NotSent(_) | Self::NoCredentials(_) | Self::Fenced(_) => false,
+        }
+    }
+
+    /// Whether a read that ended so is worth another try, and how long the server wants us to wait.
+    pub(super) fn is_transient(&self) -> bool {
+        match self {
+            Self::NotSent(_) | Self::Lost(_) => true,
+            Self::Answer { code, .. } => *code == 429 || *code >= 500,
+            Self::NoCredentials(_) | Self::Fenced(_) | Self::Unreadable(_) => false,
+        }
+    }
+
+    /// Seconds the server wants to be left alone.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Answer { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// The fault as the engine and a person get it.
+    pub(super) fn told(&self, call: &Call, session: &Session) -> PortError {
+        let words = call.words();
+        let server = &session.server;
+        match self {
+            Self::Fenced(fault) => fault.clone(),
+            Self::NotSent(why) => PortError::failed(format!(
+                "cannot {words}: the API server {server} cannot be reached ({why}); check the network, the VPN and the proxy"
+            )),
+            Self::NoCredentials(why) => PortError::new(
+                Fault::Denied,
+                format!(
+                    "cannot {words}: no credentials for user `{}` ({why}); {}",
+                    session.login.user(),
+                    session.login.advice()
+                ),
+            ),
+            Self::Lost(why) if call.verb == "patch" => PortError::new(
+                Fault::Unknown,
+                format!(
+                    "no answer to `{words}` from {server} ({why}); it may have been done: look before trying again"
+                ),
+            ),
+            Self::Lost(why) => PortError::failed(format!(
+                "cannot {words}: no answer from the API server {server} ({why}); check the network, the VPN and the proxy"
+            )),
+            Self::Unreadable(why) if call.verb == "patch" => PortError::new(
+                Fault::Unknown,
+                format!(
+                    "the answer from {server} to `{words}` is not the API's ({why}); it may have been done: look before trying again, and check what stands before the API server"
+                ),
+            ),
+            Self::Unreadable(why) => PortError::failed(format!(
+                "cannot {words}: the answer from {server} is not the API's ({why}); check that this URL is the API server's"
+            )),
+            Self::Answer { code, reason, message, retry_after } => {
+                answered(call, session, (*code, reason, message), *retry_after)
+            }
+        }
+    }
+}
+
+/// The sentence for an error that the API server answered with.
+fn answered(
+    call: &Call,
+    session: &Session,
+    (code, reason, message): (u16, &str, &str),
+    retry_after: Option<Duration>,
+) -> PortError {
+    let words = call.words();
+    let says = if message.is_empty() { String::new() } else { format!(": {message}") };
+    match code {
+        401 => PortError::new(
+            Fault::Denied,
+            format!(
+                "cannot {words}: the API server no longer accepts the credentials of user `{}`; {}",
+                session.login.user(),
+                session.login.advice()
+            ),
+        ),
+        403 => {
+            let resource =
+                call.resource.as_ref().map_or_else(|| call.object(), super::call::Resource::in_roles);
+            let place = call
+                .namespace
+                .as_ref()
+                .map_or_else(|| " in the cluster".to_owned(), |ns| format!(" in namespace {ns}"));
+            PortError::new(
+                Fault::Denied,
+                format!(
+                    "not allowed to {words}; ask for the verb `{}` on `{resource}`{place}{says}",
+                    call.verb
+                ),
+            )
+        }
+        404 if call.name.is_some() => PortError::new(
+            Fault::NotFound,
+            format!("{} does not exist{} on {}{says}", call.object(), namespace_clause(call), session.server),
+        ),
+        404 => PortError::new(
+            Fault::NotFound,
+            format!("the API server {} does not know {}{says}", session.server, call.object()),
+        ),
+        409 => PortError::new(
+            Fault::Conflict,
+            format!("cannot {words}: somebody else changed it meanwhile{says}"),
+        ),
+        415 => PortError::failed(format!(
+            "cannot {words}: this kind does not take that patch type; use `merge` or `json`{says}"
+        )),
+        422 => PortError::failed(format!("cannot {words}: the API server refuses the value{says}")),
+        429 => {
+            let wait = retry_after.map(|wait| format!(" in {} s", wait.as_secs())).unwrap_or_default();
+            PortError::failed(format!(
+                "cannot {words}: the API server is overloaded and refused it; try again{wait}{says}"
+            ))
+        }
+        500.. if call.verb == "patch" => PortError::new(
+            Fault::Unknown,
+            format!(
+                "the API server answered {code} to `{words}`{says}; it may have been done: look before trying again"
+            ),
+        ),
+        _ => {
+            let reason =
+                if reason.is_empty() { String::new() } else { format!(" {}", SafeText::new(reason)) };
+            PortError::failed(format!("cannot {words}: the API server answered {code}{reason}{says}"))
+        }
+    }
+}
+
+fn namespace_clause(call: &Call) -> String {
+    call.namespace.as_ref().map(|name| format!(" in namespace {name}")).unwrap_or_default()
+}
+
+/// The deepest cause of an error, made safe: the outer layers only say that something failed.
+pub(super) fn cause(fault: &(dyn std::error::Error + 'static)) -> String {
+    let mut deepest = fault;
+    // Some errors name themselves as their source.
+    for _ in 0..16 {
+        match deepest.source() {
+            Some(source) => deepest = source,
+            None => break,
+        }
+    }
+    SafeText::from(deepest.to_string()).into()
+}
+
+/// The beginning of a body that is no Status, as one safe line: usually a proxy's page.
+fn beginning(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body.get(..4096).unwrap_or(body));
+    let line: Vec<&str> = text.split_whitespace().collect();
+    let line: String = line.join(" ").chars().take(160).collect();
+    SafeText::from(line).into()
+}

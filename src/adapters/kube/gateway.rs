@@ -1,0 +1,313 @@
+//! The one door to the API server: every read and every write of this adapter goes through here.
+//!
+//! ```text
+//! read   try -> (transient? full jitter) -> try -> (…) -> try       all within one deadline
+//! write  fence -> once -> done | certainly not done | unknown       never again from here
+//! ```
+//!
+//! A read's first tries get less than half of the deadline each: where a pooled connection has died in silence, giving it up
+//! opens a new one while there is time left. An expired login is renewed from the kubeconfig, which people refresh by
+//! logging in again elsewhere; a write refused for it is not sent again, for whoever asked decides that.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{Arc, RwLock},
+    time::Duration,
+};
+
+use http_body_util::{BodyExt, Limited};
+use hyper::{body::Bytes, header::RETRY_AFTER};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep, timeout},
+};
+
+use crate::{
+    domain::time::Span,
+    engine::ports::{PortError, PortResult},
+};
+
+use super::{
+    call::Call,
+    credentials::{Session, Source, open},
+    fault::{Failure, cause},
+};
+
+/// Who we are in `managedFields`.
+pub(super) const FIELD_MANAGER: &str = "cutover";
+
+/// Tries of a read, the first included.
+const TRIES: u32 = 3;
+
+/// The largest answer taken into memory. An object may have 1.5 MiB in etcd; a page of 500 fat pods has about 8 MiB.
+const MAX_ANSWER: usize = 32 << 20;
+
+/// Objects on one page of a list.
+const PAGE: &str = "500";
+
+/// How long things may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timing {
+    /// A read, its repetitions included.
+    pub read: Duration,
+    /// A write. The look after an unclear one has `read` again.
+    pub write: Duration,
+    /// Making a client: credential plugins run then.
+    pub login: Duration,
+    /// The API server ends each watch after this long, whole seconds; we begin the next one at once.
+    pub watch: Duration,
+    /// A connection that says nothing for so long is dead. Must be longer than `watch`.
+    pub silence: Duration,
+    /// Service and Deployments are read this often while a watch runs: it keeps connections warm and finds out that the
+    /// server has gone. On the run's clock.
+    pub heartbeat: Span,
+    /// The least time between two pictures of a watch.
+    pub picture: Duration,
+    /// The longest pause before a failed watch begins again.
+    pub backoff: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            read: Duration::from_secs(10),
+            write: Duration::from_secs(10),
+            login: Duration::from_secs(30),
+            watch: Duration::from_secs(30),
+            silence: Duration::from_secs(45),
+            heartbeat: Span::from_secs(10),
+            picture: Duration::from_millis(250),
+            backoff: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Asked right before each write; an error keeps the write from being sent. Here a lease will stand.
+pub type Fence = Arc<dyn Fn() -> PortResult<()> + Send + Sync>;
+
+/// The door.
+pub(super) struct Gateway {
+    source: Source,
+    session: RwLock<Session>,
+    renewal: Mutex<Option<Instant>>,
+    fence: Option<Fence>,
+    /// How long things may take.
+    pub(super) timing: Timing,
+}
+
+/// A page of a list.
+#[derive(Deserialize)]
+#[serde(bound = "T: DeserializeOwned")]
+struct Page<T> {
+    #[serde(default)]
+    metadata: ListMeta,
+    #[serde(default = "Vec::new")]
+    items: Vec<T>,
+}
+
+struct Answer {
+    code: u16,
+    retry_after: Option<Duration>,
+    body: Result<Bytes, String>,
+}
+
+impl Gateway {
+    /// Opens the door to the cluster of a context.
+    pub(super) async fn open(
+        source: Source,
+        context: Option<&str>,
+        fence: Option<Fence>,
+        timing: Timing,
+    ) -> PortResult<Self> {
+        let session = open(&source, context, &timing).await?;
+        Ok(Self { source, session: RwLock::new(session), renewal: Mutex::new(None), fence, timing })
+    }
+
+    /// The session in use.
+    pub(super) fn session(&self) -> Session {
+        self.session.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// Takes fresh credentials from the kubeconfig, where those of `stale` are still in use; at most every three seconds.
+    ///
+    /// The context is the one the first session had, whatever the current one is now, and another server under its name
+    /// is refused: a run stays with its cluster.
+    pub(super) async fn renew(&self, stale: u64) {
+        let mut last = self.renewal.lock().await;
+        if self.session().generation != stale || last.is_some_and(|at| at.elapsed() < Duration::from_secs(3))
+        {
+            return;
+        }
+        *last = Some(Instant::now());
+        let old = self.session();
+        match open(&self.source, Some(&old.context), &self.timing).await {
+            Ok(fresh) if fresh.server == old.server => {
+                let fresh = Session { generation: stale + 1, ..fresh };
+                *self.session.write().unwrap_or_else(std::sync::PoisonError::into_inner) = fresh;
+            }
+            Ok(fresh) => {
+                tracing::warn!(
+                    was = old.server,
+                    is = fresh.server,
+                    "the kubeconfig's context has another server now; keeping the old session"
+                );
+            }
+            Err(fault) => tracing::warn!(%fault, "credentials could not be renewed"),
+        }
+    }
+
+    /// Reads an object.
+    pub(super) async fn read<T: DeserializeOwned>(&self, call: &Call) -> PortResult<T> {
+        let body = self.read_bytes(call).await?;
+        serde_json::from_slice(&body)
+            .map_err(|fault| Failure::Unreadable(cause(&fault)).told(call, &self.session()))
+    }
+
+    /// Reads an object, and knows "there is none" from a fault.
+    pub(super) async fn find<T: DeserializeOwned>(&self, call: &Call) -> PortResult<Option<T>> {
+        match self.read(call).await {
+            Ok(object) => Ok(Some(object)),
+            Err(PortError { kind: crate::engine::ports::Fault::NotFound, .. }) => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Reads a list page by page and hands every object to `each`, so that no more than a page is in memory.
+    pub(super) async fn each<T: DeserializeOwned>(
+        &self,
+        call: &Call,
+        mut each: impl FnMut(T),
+    ) -> PortResult<()> {
+        let mut call_page = call.clone().with("limit", PAGE);
+        loop {
+            let page: Page<T> = self.read(&call_page).await?;
+            page.items.into_iter().for_each(&mut each);
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => call_page = call.clone().with("limit", PAGE).with("continue", token),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Reads the body of an answer, three tries within the deadline.
+    pub(super) async fn read_bytes(&self, call: &Call) -> PortResult<Bytes> {
+        let end = Instant::now() + self.timing.read;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let left = end.saturating_duration_since(Instant::now());
+            let slice = if tries < TRIES { left.min(self.timing.read * 2 / 5) } else { left };
+            let session = self.session();
+            let failure = match timeout(slice, exchange(&session, call)).await {
+                Ok(Ok(Answer { code: 200..300, body: Ok(body), .. })) => return Ok(body),
+                Ok(Ok(Answer { code: 200..300, body: Err(why), .. })) => Failure::Lost(why),
+                Ok(Ok(answer)) => Failure::answer(
+                    answer.code,
+                    answer.body.as_deref().unwrap_or_default(),
+                    answer.retry_after,
+                ),
+                Ok(Err(failure)) => failure,
+                Err(_) => Failure::Lost(format!("silent for {:.1} s", slice.as_secs_f32())),
+            };
+            let left = end.saturating_duration_since(Instant::now());
+            if failure.code() == Some(401) && tries < TRIES {
+                let _ = timeout(left, self.renew(session.generation)).await;
+                if self.session().generation != session.generation {
+                    continue;
+                }
+                return Err(failure.told(call, &session));
+            }
+            let pause = failure.retry_after().unwrap_or_else(|| full_jitter(tries));
+            if tries >= TRIES || !failure.is_transient() || pause >= left {
+                return Err(failure.told(call, &session));
+            }
+            sleep(pause).await;
+        }
+    }
+
+    /// Sends a write once, within its deadline. The API server is told the deadline too, so that a write it has not begun
+    /// by then is dropped there rather than done late.
+    pub(super) async fn write(&self, call: Call) -> Result<Value, (Call, Failure)> {
+        let limit = self.timing.write;
+        let call =
+            call.with("fieldManager", FIELD_MANAGER).with("timeout", format!("{}s", limit.as_secs().max(1)));
+        if let Some(Err(refusal)) = self.fence.as_ref().map(|fence| fence()) {
+            return Err((call, Failure::Fenced(refusal)));
+        }
+        let session = self.session();
+        let failure = match timeout(limit, exchange(&session, &call)).await {
+            Ok(Ok(Answer { code: 200..300, body: Ok(body), .. })) => match object_of(&body) {
+                Ok(object) => return Ok(object),
+                Err(failure) => failure,
+            },
+            Ok(Ok(Answer { code: 200..300, body: Err(why), .. })) => Failure::Lost(why),
+            Ok(Ok(answer)) => {
+                Failure::answer(answer.code, answer.body.as_deref().unwrap_or_default(), answer.retry_after)
+            }
+            Ok(Err(failure)) => failure,
+            Err(_) => Failure::Lost(format!("silent for {:.1} s", limit.as_secs_f32())),
+        };
+        tracing::warn!(call = call.words(), ?failure, "write failed");
+        Err((call, failure))
+    }
+
+    /// Looks what became of an unclear write begun at `since`: within what is left of its deadline, and never so long that
+    /// the whole comes back a second later than the deadline.
+    pub(super) async fn look_after<T>(
+        &self,
+        since: Instant,
+        read: impl Future<Output = PortResult<T>>,
+    ) -> PortResult<T> {
+        let left = (since + self.timing.write).saturating_duration_since(Instant::now());
+        let limit = left.max(Duration::from_millis(800));
+        let silent = || PortError::failed(format!("no answer within {:.1} s", limit.as_secs_f32()));
+        timeout(limit, read).await.unwrap_or_else(|_| Err(silent()))
+    }
+
+    /// The sentence for a write's failure.
+    pub(super) fn told(&self, call: &Call, failure: &Failure) -> PortError {
+        failure.told(call, &self.session())
+    }
+}
+
+/// The object in the answer to a write. A login page with status 200 is none, and proves nothing.
+fn object_of(body: &[u8]) -> Result<Value, Failure> {
+    match serde_json::from_slice::<Value>(body) {
+        Ok(object) if object.pointer("/metadata/name").is_some() => Ok(object),
+        Ok(_) => Err(Failure::Unreadable("it has no object in it".to_owned())),
+        Err(fault) => Err(Failure::Unreadable(cause(&fault))),
+    }
+}
+
+async fn exchange(session: &Session, call: &Call) -> Result<Answer, Failure> {
+    let request = call.request().map_err(|fault| Failure::NotSent(cause(&fault)))?;
+    let response = session
+        .client
+        .send(request.map(kube::client::Body::from))
+        .await
+        .map_err(|fault| Failure::client(&fault))?;
+    let code = response.status().as_u16();
+    let retry_after = response
+        .headers()
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.parse().ok())
+        .map(Duration::from_secs);
+    let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
+    let body = body.map(http_body_util::Collected::to_bytes).map_err(|fault| cause(&*fault));
+    Ok(Answer { code, retry_after, body })
+}
+
+/// A pause between nothing and 100, 200, … milliseconds: spread out, so that many clients do not come back together.
+fn full_jitter(tries: u32) -> Duration {
+    random_below(Duration::from_millis(100) * 2_u32.saturating_pow(tries - 1).min(16))
+}
+
+/// A random span below a bound. The hasher's keys are random, which is random enough for spreading out.
+pub(super) fn random_below(bound: Duration) -> Duration {
+    let millis = u64::try_from(bound.as_millis()).unwrap_or(u64::MAX).max(1);
+    Duration::from_millis(RandomState::new().hash_one(0_u8) % millis)
+}

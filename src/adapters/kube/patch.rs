@@ -1,0 +1,117 @@
+//! Patching any object of the namespace, as the runbook writes it.
+//!
+//! No read precedes the patch, so it carries no fence of ours; a runbook that needs one writes `metadata.resourceVersion`
+//! into its patch.
+
+use std::borrow::Cow;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResourceList;
+use serde_json::Value;
+
+use crate::{
+    domain::{action::PatchType, safe_text::SafeText},
+    engine::ports::{PortError, PortResult},
+};
+
+use super::{
+    KubeCluster,
+    call::{Call, Resource, is_name},
+};
+
+/// Kinds that need no group: those that the runbook's reference names, and what else is patched in deployments.
+const KNOWN: [Resource; 9] = [
+    Resource::known("apps", "v1", "deployments", "deployment"),
+    Resource::known("", "v1", "services", "service"),
+    Resource::known("", "v1", "pods", "pod"),
+    Resource::known("", "v1", "configmaps", "configmap"),
+    Resource::known("", "v1", "secrets", "secret"),
+    Resource::known("apps", "v1", "statefulsets", "statefulset"),
+    Resource::known("apps", "v1", "daemonsets", "daemonset"),
+    Resource::known("networking.k8s.io", "v1", "ingresses", "ingress"),
+    Resource::known("autoscaling", "v1", "horizontalpodautoscalers", "horizontalpodautoscaler"),
+];
+
+impl KubeCluster {
+    pub(super) async fn patch_object(
+        &self,
+        kind: &str,
+        name: &str,
+        patch_type: PatchType,
+        patch: &Value,
+    ) -> PortResult<String> {
+        if !is_name(name) {
+            return Err(PortError::failed(format!(
+                "`{}` is no name of a Kubernetes object",
+                SafeText::new(name)
+            )));
+        }
+        if patch_type == PatchType::Json && !patch.is_array() {
+            return Err(PortError::failed(
+                "a patch of type `json` is a list of operations; use `merge` or `strategic` for an object",
+            ));
+        }
+        let resource = self.resource_of(kind).await?;
+        let call = Call::patch(&resource, Some(&self.target.namespace), name, patch_type, patch);
+        match self.gateway.write(call).await {
+            Ok(written) => {
+                let version = written.pointer("/metadata/resourceVersion").and_then(Value::as_str);
+                let version = version.map(|version| format!(" (resourceVersion {})", SafeText::new(version)));
+                let version = version.unwrap_or_default();
+                Ok(format!("{}/{name} patched{version}", resource.word))
+            }
+            Err((call, failure)) => Err(self.gateway.told(&call, &failure)),
+        }
+    }
+
+    /// The resource that a kind names. Kinds with a group are looked up in the API server's own list for that group, which
+    /// is a read before the write; kinds without one are known here.
+    async fn resource_of(&self, kind: &str) -> PortResult<Resource> {
+        let (kind, group_version) =
+            kind.split_once('.').map_or((kind, None), |(kind, rest)| (kind, Some(rest)));
+        let lower = kind.to_ascii_lowercase();
+        let Some(group_version) = group_version else {
+            let known = KNOWN.into_iter().find(|resource| resource.word == lower || resource.plural == lower);
+            return known.ok_or_else(|| {
+                let names: Vec<String> =
+                    KNOWN.iter().map(|resource| format!("`{}`", resource.word)).collect();
+                PortError::failed(format!(
+                    "kind `{}` is not known by itself; write `kind.group/version`, or one of {}",
+                    SafeText::new(kind),
+                    names.join(", ")
+                ))
+            });
+        };
+        let bad = || {
+            PortError::failed(format!(
+                "`{}` is no `group/version`, such as `argoproj.io/v1alpha1`",
+                SafeText::new(group_version)
+            ))
+        };
+        let (group, version) =
+            group_version.split_once('/').filter(|(g, v)| is_name(g) && is_name(v)).ok_or_else(bad)?;
+        let list: APIResourceList =
+            self.gateway.read(&Call::path(&format!("/apis/{group}/{version}"))).await?;
+        let found = list.resources.into_iter().find(|resource| {
+            let names = [&resource.kind, &resource.singular_name, &resource.name];
+            !resource.name.contains('/') && names.iter().any(|name| name.eq_ignore_ascii_case(&lower))
+        });
+        let found = found.ok_or_else(|| {
+            PortError::failed(format!(
+                "the API server has no kind `{}` in {group}/{version}",
+                SafeText::new(kind)
+            ))
+        })?;
+        if !found.namespaced {
+            return Err(PortError::failed(format!(
+                "kind `{}` does not live in namespaces; only objects of the target's namespace are patched",
+                found.kind
+            )));
+        }
+        Ok(Resource {
+            group: Cow::Owned(group.to_owned()),
+            version: Cow::Owned(version.to_owned()),
+            plural: Cow::Owned(found.name),
+            word: Cow::Owned(SafeText::from(found.kind.to_ascii_lowercase()).into()),
+        })
+    }
+}

@@ -1,0 +1,187 @@
+//! Moving the traffic: the Service's selector, with the fence that loses nobody's update.
+//!
+//! The common way is one request on a warm connection: the patch carries the uid and the `resourceVersion` that the watch
+//! saw last, so that the API server applies it to exactly what we believe or answers 409.
+//!
+//! ```text
+//! patch(version seen) ── 2xx ────────────────────────────────────────────── done
+//!   ├─ 409 ── read ── selector and uid as believed ── patch(version read) ── 2xx done, 409 conflict
+//!   │           ├──── selector as wanted ────────────────────────────────── done, by whom it says
+//!   │           └──── otherwise ─────────────────────────────────────────── conflict, by whom it says
+//!   ├─ 4xx, never left ──────────────────────────────────────────────────── certainly not done
+//!   └─ 5xx, silence, broken ── read ── as wanted ────────────────────────── done, confirmed by reading
+//!                                ├──── version moved, selector as before ── certainly not done, and cannot be any more
+//!                                ├──── version moved, another selector ──── conflict
+//!                                └──── version as before ────────────────── unknown
+//! ```
+//!
+//! The second patch after a 409 is no blind retry. A 409 proves that the first was not applied and never will be, since its
+//! version is gone for good. It is needed because a `resourceVersion` also moves for an annotation or a load balancer's
+//! status, and a rollback must not stop for those. There is one second patch, no third.
+//!
+//! After an unclear failure nothing is written again. Where the version has not moved, the request may still arrive and
+//! would then be applied, so the answer is "unknown" even though a look shows the old selector. Where the version has
+//! moved, the fence in the request keeps it from ever being applied late.
+
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+use crate::{
+    domain::{action::PatchType, id::SlotName, runbook::Slot},
+    engine::ports::{Fault, PortError, PortResult},
+};
+
+use super::{
+    KubeCluster,
+    call::{Call, SERVICES},
+    fault::Failure,
+    view::{ServiceView, by, labels, pointed_at},
+};
+
+impl KubeCluster {
+    pub(super) async fn point_service_at(&self, to: &SlotName) -> PortResult<String> {
+        let slot = self.slot(to)?;
+        let begun = Instant::now();
+        let believed = match self.service_seen() {
+            Some(view) => view,
+            None => self.read_service().await?,
+        };
+        let first = match self.patch_selector(&believed, slot).await {
+            Ok(done) => return Ok(self.switched(to, &done)),
+            Err(failed) => failed,
+        };
+        match first {
+            (_, failure) if failure.code() == Some(409) => {
+                self.after_conflict(to, slot, &believed, begun).await
+            }
+            (_, failure) if failure.is_ambiguous() => {
+                self.after_unclear(to, slot, &believed, (&failure, begun)).await
+            }
+            (call, failure) => Err(self.gateway.told(&call, &failure)),
+        }
+    }
+
+    /// A 409 proves that nothing was done: look what moved, and go on only where it concerns nobody.
+    async fn after_conflict(
+        &self,
+        to: &SlotName,
+        slot: &Slot,
+        believed: &ServiceView,
+        begun: Instant,
+    ) -> PortResult<String> {
+        let now = self.read_service().await?;
+        let wanted = pointed_at(&self.target, &now.selector, slot);
+        if now.uid == believed.uid && now.selector == wanted {
+            return Ok(self.already(to, &now));
+        }
+        if now.uid != believed.uid || now.selector != believed.selector {
+            return Err(self.moved(&now, believed));
+        }
+        match self.patch_selector(&now, slot).await {
+            Ok(done) => Ok(self.switched(to, &done)),
+            Err((_, failure)) if failure.code() == Some(409) => {
+                let latest = self.read_service().await?;
+                Err(self.moved(&latest, believed))
+            }
+            Err((_, failure)) if failure.is_ambiguous() => {
+                self.after_unclear(to, slot, &now, (&failure, begun)).await
+            }
+            Err((call, failure)) => Err(self.gateway.told(&call, &failure)),
+        }
+    }
+
+    /// No answer, or one that proves nothing: look, and never write again.
+    async fn after_unclear(
+        &self,
+        to: &SlotName,
+        slot: &Slot,
+        fenced: &ServiceView,
+        (failure, begun): (&Failure, Instant),
+    ) -> PortResult<String> {
+        let service = &self.target.service;
+        let call =
+            Call::patch(&SERVICES, Some(&self.target.namespace), service, PatchType::Strategic, &Value::Null);
+        let why = self.gateway.told(&call, failure).message;
+        let now = match self.gateway.look_after(begun, self.read_service()).await {
+            Ok(now) => now,
+            Err(blind) => {
+                return Err(PortError::new(
+                    Fault::Unknown,
+                    format!("{why}; and the look at it failed: {}", blind.message),
+                ));
+            }
+        };
+        if now.uid == fenced.uid && now.selector == pointed_at(&self.target, &now.selector, slot) {
+            return Ok(format!("service/{service} points at {to} (no answer came, confirmed by reading it)"));
+        }
+        if now.uid == fenced.uid && now.version == fenced.version {
+            let as_before = labels(&now.selector);
+            return Err(PortError::new(
+                Fault::Unknown,
+                format!("{why}. It still selects {as_before}, but the request may yet arrive"),
+            ));
+        }
+        if now.uid == fenced.uid && now.selector == fenced.selector {
+            return Err(PortError::failed(format!(
+                "service/{service} was not switched and the lost request cannot be applied any more; it still selects {}",
+                labels(&now.selector)
+            )));
+        }
+        Err(self.moved(&now, fenced))
+    }
+
+    async fn patch_selector(&self, seen: &ServiceView, slot: &Slot) -> Result<ServiceView, (Call, Failure)> {
+        let wanted = pointed_at(&self.target, &seen.selector, slot);
+        let mut selector: Map<String, Value> =
+            slot.selector.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+        for key in seen.selector.keys().filter(|key| !wanted.contains_key(*key)) {
+            selector.insert(key.clone(), Value::Null);
+        }
+        let patch = json!({
+            "metadata": { "uid": seen.uid, "resourceVersion": seen.version },
+            "spec": { "selector": selector },
+        });
+        let service = &self.target.service;
+        let call =
+            Call::patch(&SERVICES, Some(&self.target.namespace), service, PatchType::Strategic, &patch);
+        let written = self.gateway.write(call).await?;
+        let view = match serde_json::from_value(written) {
+            Ok(service) => ServiceView::of(&service),
+            // Done, though the object is not as we know Services: the version stays unknown, so the next switch reads first.
+            Err(_) => ServiceView { version: String::new(), selector: wanted, ..seen.clone() },
+        };
+        self.note_service(Some(&view));
+        Ok(view)
+    }
+
+    fn switched(&self, to: &SlotName, now: &ServiceView) -> String {
+        let service = &self.target.service;
+        let version = if now.version.is_empty() {
+            String::new()
+        } else {
+            format!(" (resourceVersion {})", now.version)
+        };
+        format!("service/{service} points at {to}: selects {}{version}", labels(&now.selector))
+    }
+
+    fn already(&self, to: &SlotName, now: &ServiceView) -> String {
+        format!("service/{} points at {to} already: set by {}", self.target.service, by(now.changed.as_ref()))
+    }
+
+    fn moved(&self, now: &ServiceView, believed: &ServiceView) -> PortError {
+        let service = &self.target.service;
+        let who = by(now.changed.as_ref());
+        let message = if now.uid == believed.uid {
+            format!(
+                "service/{service} was not switched: it selects {} now and not {} any more, changed by {who}; look at it, then decide again",
+                labels(&now.selector),
+                labels(&believed.selector)
+            )
+        } else {
+            format!(
+                "service/{service} was not switched: it was deleted and made anew, by {who}; look at it, then decide again"
+            )
+        };
+        PortError::new(Fault::Conflict, message)
+    }
+}

@@ -1,0 +1,266 @@
+//! What is kept of the Service and the Deployments: the parts that decide something, and who wrote them.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    api::{apps::v1::Deployment, core::v1::Service},
+    apimachinery::pkg::apis::meta::v1::{LabelSelector, ManagedFieldsEntry},
+};
+use serde_json::Value;
+
+use crate::domain::{
+    id::SlotName,
+    runbook::{Slot, Target},
+    safe_text::SafeText,
+    workload::ChangedBy,
+};
+
+use super::pod::at;
+
+/// The Service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ServiceView {
+    /// Its uid: another one means that it was replaced.
+    pub(super) uid: String,
+    /// Its `resourceVersion`.
+    pub(super) version: String,
+    /// What it selects.
+    pub(super) selector: BTreeMap<String, String>,
+    /// Who last changed the selector.
+    pub(super) changed: Option<ChangedBy>,
+}
+
+impl ServiceView {
+    /// Takes what matters of a Service.
+    pub(super) fn of(service: &Service) -> Self {
+        Self {
+            uid: service.metadata.uid.clone().unwrap_or_default(),
+            version: service.metadata.resource_version.clone().unwrap_or_default(),
+            selector: service.spec.as_ref().and_then(|spec| spec.selector.clone()).unwrap_or_default(),
+            changed: newest(service.metadata.managed_fields.as_deref(), &["f:spec", "f:selector"]),
+        }
+    }
+}
+
+/// One Deployment.
+#[derive(Debug, Clone)]
+pub(super) struct DeploymentView {
+    /// The object without its managed fields.
+    pub(super) object: Deployment,
+    /// Who last changed its template or its replicas.
+    pub(super) changed: Option<ChangedBy>,
+}
+
+impl DeploymentView {
+    /// Takes what matters of a Deployment.
+    pub(super) fn of(mut object: Deployment) -> Self {
+        let changed = changed(&object);
+        object.metadata.managed_fields = None;
+        Self { object, changed }
+    }
+
+    /// The Deployment's `resourceVersion`.
+    pub(super) fn version(&self) -> &str {
+        self.object.metadata.resource_version.as_deref().unwrap_or_default()
+    }
+
+    /// The label selector of its pods, as a query writes it.
+    pub(super) fn pods(&self) -> String {
+        selector(&self.object.spec.selector)
+    }
+
+    /// The image of a container in the template; of the first one where none has that name.
+    pub(super) fn image(&self, container: &str) -> String {
+        image(&self.object, container).unwrap_or_default()
+    }
+}
+
+/// The image of a container in a Deployment's template.
+pub(super) fn image(deployment: &Deployment, container: &str) -> Option<String> {
+    let template = deployment.spec.template.spec.as_ref()?;
+    let found = template.containers.iter().find(|c| c.name == container).or(template.containers.first());
+    found.and_then(|container| container.image.clone())
+}
+
+/// Who last changed a Deployment's template or its replicas.
+pub(super) fn changed(deployment: &Deployment) -> Option<ChangedBy> {
+    let fields = deployment.metadata.managed_fields.as_deref();
+    let template = newest(fields, &["f:spec", "f:template"]);
+    let replicas = newest(fields, &["f:spec", "f:replicas"]);
+    [template, replicas].into_iter().flatten().max_by_key(|change| change.at)
+}
+
+/// The newest manager that owns a path of an object's fields. The controller's own writes to `status` have no such path.
+fn newest(fields: Option<&[ManagedFieldsEntry]>, path: &[&str]) -> Option<ChangedBy> {
+    let owners = fields?.iter().filter(|entry| {
+        let mut node = entry.fields_v1.as_ref().map(|fields| &fields.0);
+        for step in path {
+            node = node.and_then(|value: &Value| value.get(step));
+        }
+        node.is_some()
+    });
+    let newest = owners.max_by_key(|entry| entry.time.clone())?;
+    Some(ChangedBy {
+        manager: SafeText::new(newest.manager.as_deref().unwrap_or("an unnamed manager")).into(),
+        at: newest.time.as_ref().map(|time| at(Some(time))),
+    })
+}
+
+/// The slot that a Service's selector points at: the one for which a switch would change nothing.
+///
+/// Nothing where no slot is, or where two have the same labels and nobody could tell which is meant.
+pub(super) fn live(target: &Target, selector: &BTreeMap<String, String>) -> Option<SlotName> {
+    let mut pointed = target.slots.iter().filter(|(_, slot)| pointed_at(target, selector, slot) == *selector);
+    let first = pointed.next()?;
+    pointed.next().is_none().then(|| first.0.clone())
+}
+
+/// A selector after a switch to a slot: its labels set, labels that only other slots use removed, all others as they are.
+pub(super) fn pointed_at(
+    target: &Target,
+    selector: &BTreeMap<String, String>,
+    slot: &Slot,
+) -> BTreeMap<String, String> {
+    let mut pointed = selector.clone();
+    pointed.retain(|key, _| {
+        slot.selector.contains_key(key)
+            || !target.slots.values().any(|other| other.selector.contains_key(key))
+    });
+    pointed.extend(slot.selector.clone());
+    pointed
+}
+
+/// A label selector as a query writes it.
+pub(super) fn selector(labels: &LabelSelector) -> String {
+    let equal = labels.match_labels.iter().flatten().map(|(key, value)| format!("{key}={value}"));
+    let expressions = labels.match_expressions.iter().flatten().map(|expression| {
+        let values = expression.values.clone().unwrap_or_default().join(",");
+        match expression.operator.as_str() {
+            "In" => format!("{} in ({values})", expression.key),
+            "NotIn" => format!("{} notin ({values})", expression.key),
+            "DoesNotExist" => format!("!{}", expression.key),
+            _ => expression.key.clone(),
+        }
+    });
+    equal.chain(expressions).collect::<Vec<_>>().join(",")
+}
+
+/// Whether `newcomer` is at least as new as `known`. Versions of one object are compared as numbers, which every API server
+/// uses and recent ones promise; where one is no number, what comes later is taken to be newer.
+pub(super) fn is_newer(newcomer: &str, known: &str) -> bool {
+    match (newcomer.parse::<u64>(), known.parse::<u64>()) {
+        (Ok(newcomer), Ok(known)) => newcomer >= known,
+        _ => true,
+    }
+}
+
+/// Who changed an object, as a clause: ` (changed by kubectl-patch at 12:00:00 UTC)`.
+pub(super) fn by(changed: Option<&ChangedBy>) -> String {
+    match changed {
+        Some(ChangedBy { manager, at: Some(at) }) => format!("{manager} at {} UTC", at.clock()),
+        Some(ChangedBy { manager, at: None }) => manager.clone(),
+        None => "somebody whose name the API server does not know".to_owned(),
+    }
+}
+
+/// Labels as people write them: `app=backend,version=blue`.
+pub(super) fn labels(selector: &BTreeMap<String, String>) -> String {
+    if selector.is_empty() {
+        return "nothing".to_owned();
+    }
+    let pairs: Vec<String> = selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    SafeText::from(pairs.join(",")).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn labels_of(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn target(slots: &[(&str, &[(&str, &str)])]) -> Target {
+        Target {
+            context: None,
+            cluster_uid: None,
+            namespace: "prod".to_owned(),
+            service: "svc".to_owned(),
+            slots: slots
+                .iter()
+                .map(|(name, labels)| {
+                    (
+                        SlotName::from(*name),
+                        Slot { deployment: format!("backend-{name}"), selector: labels_of(labels) },
+                    )
+                })
+                .collect(),
+            container: "backend".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_switch_keeps_labels_that_belong_to_no_slot() {
+        let target =
+            target(&[("blue", &[("version", "blue"), ("track", "old")]), ("green", &[("version", "green")])]);
+        let blue = labels_of(&[("app", "backend"), ("version", "blue"), ("track", "old")]);
+        let green = labels_of(&[("app", "backend"), ("version", "green")]);
+        assert_eq!(pointed_at(&target, &blue, &target.slots["green"]), green);
+        assert_eq!(pointed_at(&target, &green, &target.slots["blue"]), blue);
+        assert_eq!(live(&target, &blue), Some("blue".into()));
+        assert_eq!(live(&target, &green), Some("green".into()));
+        assert_eq!(live(&target, &labels_of(&[("app", "backend"), ("version", "red")])), None);
+        assert_eq!(
+            live(&target, &labels_of(&[("version", "green"), ("track", "old")])),
+            None,
+            "matches no pods of green's"
+        );
+    }
+
+    #[test]
+    fn slots_with_the_same_labels_are_never_guessed() {
+        let target = target(&[("blue", &[("app", "x")]), ("green", &[("app", "x")])]);
+        assert_eq!(live(&target, &labels_of(&[("app", "x")])), None);
+    }
+
+    #[test]
+    fn the_newest_owner_of_a_field_changed_it() {
+        let service = json!({ "metadata": { "uid": "u", "resourceVersion": "7", "managedFields": [
+            { "manager": "helm", "time": "2026-11-20T10:00:00Z", "fieldsV1": { "f:spec": { "f:selector": { "f:app": {} }, "f:ports": {} } } },
+            { "manager": "kubectl-patch", "time": "2026-11-20T11:00:00Z", "fieldsV1": { "f:spec": { "f:selector": { "f:version": {} } } } },
+            { "manager": "kubectl-annotate", "time": "2026-11-20T12:00:00Z", "fieldsV1": { "f:metadata": { "f:annotations": {} } } }
+        ] }, "spec": { "selector": { "app": "x" } } });
+        let view = ServiceView::of(&serde_json::from_value(service).unwrap());
+        let changed = view.changed.unwrap();
+        assert_eq!(by(Some(&changed)), "kubectl-patch at 11:00:00 UTC");
+    }
+
+    #[test]
+    fn a_deployments_status_is_no_change_of_its() {
+        let deployment = json!({ "metadata": { "managedFields": [
+            { "manager": "kubectl-scale", "time": "2026-11-20T11:30:00Z", "subresource": "scale", "fieldsV1": { "f:spec": { "f:replicas": {} } } },
+            { "manager": "cutover", "time": "2026-11-20T11:00:00Z", "fieldsV1": { "f:spec": { "f:template": { "f:spec": {} } } } },
+            { "manager": "kube-controller-manager", "time": "2026-11-20T12:00:00Z", "fieldsV1": { "f:status": { "f:replicas": {} } } }
+        ] } });
+        let view = DeploymentView::of(serde_json::from_value(deployment).unwrap());
+        assert_eq!(view.changed.unwrap().manager, "kubectl-scale");
+        assert!(view.object.metadata.managed_fields.is_none());
+    }
+
+    #[test]
+    fn selectors_are_written_with_their_operators() {
+        let labels: LabelSelector = serde_json::from_value(json!({
+            "matchLabels": { "app": "x" },
+            "matchExpressions": [
+                { "key": "tier", "operator": "In", "values": ["a", "b"] },
+                { "key": "old", "operator": "DoesNotExist" },
+                { "key": "zone", "operator": "NotIn", "values": ["z"] },
+                { "key": "team", "operator": "Exists" }
+            ]
+        }))
+        .unwrap();
+        assert_eq!(selector(&labels), "app=x,tier in (a,b),!old,zone notin (z),team");
+    }
+}

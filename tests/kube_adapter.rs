@@ -1,0 +1,831 @@
+//! The Kubernetes adapter against the simulated API server, over real HTTP, with its misbehaviours.
+//!
+//! K1 to K5 are the properties of docs/reliability.md; each test reaches the figure written there.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use async_trait::async_trait;
+use cutover::{
+    adapters::kube::{Fence, KubeConnector, Timing},
+    domain::{
+        action::PatchType,
+        id::SlotName,
+        runbook::{Slot, Target},
+        time::{Span, Timestamp},
+        workload::{Connection, RolloutState, Workload},
+    },
+    engine::ports::{Clock, Cluster, ClusterConnector, Fault, PortError, PortResult},
+    world::{
+        clock::WorldClock,
+        cluster::{self, ForeignEdit, Misbehaviour},
+        scenario::Scenario,
+        stage::{FurnishedSlot, Furniture},
+    },
+};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+const SERVICE: &str = "/services/backend-service";
+const NEW: &str = "registry.example.com/payment-system-backend:v1.6.0";
+const ALWAYS: u32 = u32::MAX;
+
+struct WallClock;
+
+#[async_trait]
+impl Clock for WallClock {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        Timestamp(i64::try_from(since.as_millis()).unwrap())
+    }
+
+    async fn sleep(&self, span: Span) {
+        tokio::time::sleep(span.to_std()).await;
+    }
+}
+
+fn slot(name: &str) -> SlotName {
+    name.into()
+}
+
+fn labels(version: &str) -> BTreeMap<String, String> {
+    [("version".to_owned(), version.to_owned())].into()
+}
+
+fn target() -> Target {
+    let slot = |name: &str| {
+        (SlotName::from(name), Slot { deployment: format!("backend-{name}"), selector: labels(name) })
+    };
+    Target {
+        context: Some("prod-eu-1".to_owned()),
+        cluster_uid: None,
+        namespace: "production".to_owned(),
+        service: "backend-service".to_owned(),
+        slots: [slot("blue"), slot("green")].into(),
+        container: "backend".to_owned(),
+    }
+}
+
+/// A simulated cluster at 60 times the speed, and a connection to it.
+struct Stand {
+    world: Arc<cluster::Cluster>,
+    kube: Arc<dyn Cluster>,
+}
+
+/// Deadlines short enough for a test. The heartbeat is off, so that what is seen came by the watches.
+fn timing() -> Timing {
+    Timing {
+        read: Duration::from_secs(2),
+        write: Duration::from_millis(500),
+        watch: Duration::from_secs(1),
+        silence: Duration::from_secs(2),
+        heartbeat: Span::from_mins(60),
+        picture: Duration::from_millis(10),
+        backoff: Duration::from_millis(200),
+        ..Timing::default()
+    }
+}
+
+impl Stand {
+    async fn new(scenario: Scenario) -> Self {
+        Self::with(scenario, timing(), None).await
+    }
+
+    async fn with(scenario: Scenario, timing: Timing, fence: Option<Fence>) -> Self {
+        let furnished = |name: &str| {
+            let deployment = format!("backend-{name}");
+            (name.to_owned(), FurnishedSlot { deployment, selector: labels(name) })
+        };
+        let furniture = Furniture {
+            namespace: "production".into(),
+            service: "backend-service".into(),
+            slots: [furnished("blue"), furnished("green")].into(),
+            live: "blue".into(),
+            container: "backend".into(),
+            image: "registry.example.com/payment-system-backend:v1.5.0".into(),
+            replicas: 3,
+            context: "prod-eu-1".into(),
+            window_ms: 900_000,
+        };
+        let began = Instant::now();
+        let now = move || 1_795_356_000_000 + i64::try_from(began.elapsed().as_millis() * 60).unwrap();
+        let world =
+            cluster::Cluster::start(furniture, scenario, WorldClock::new(Arc::new(now), 60.0)).await.unwrap();
+        let kube = connect(&world.kubeconfig(), timing, fence).await.unwrap();
+        Self { world, kube }
+    }
+
+    fn fault(&self, method: &str, path: &str, times: u32, misbehaviour: Misbehaviour) {
+        self.world.inject(cluster::Fault::next(method, path, misbehaviour).times(times));
+    }
+
+    /// The version label that the Service selects.
+    fn selected(&self) -> String {
+        self.world.selector().get("version").cloned().unwrap_or_default()
+    }
+
+    fn patches(&self) -> usize {
+        self.world.count("PATCH", "/")
+    }
+}
+
+async fn connect(kubeconfig: &str, timing: Timing, fence: Option<Fence>) -> PortResult<Arc<dyn Cluster>> {
+    // Another test of this process may have installed it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut connector =
+        KubeConnector::from_kubeconfig_text(kubeconfig, Arc::new(WallClock)).with_timing(timing);
+    if let Some(fence) = fence {
+        connector = connector.with_fence(fence);
+    }
+    connector.connect(&target()).await
+}
+
+fn answer(code: u16, applied: bool) -> Misbehaviour {
+    Misbehaviour::Answer { code, retry_after: None, applied }
+}
+
+/// The newest pictures until one is as wanted; panics after ten seconds with what was seen last.
+async fn until(
+    pictures: &mut mpsc::Receiver<Workload>,
+    what: &str,
+    wanted: impl Fn(&Workload) -> bool,
+) -> Workload {
+    let mut last = None;
+    let found = async {
+        while let Some(picture) = pictures.recv().await {
+            if wanted(&picture) {
+                return picture;
+            }
+            last = Some(picture);
+        }
+        panic!("the watch has ended");
+    };
+    match tokio::time::timeout(Duration::from_secs(10), found).await {
+        Ok(picture) => picture,
+        Err(_) => panic!("never {what}: {last:#?}"),
+    }
+}
+
+async fn until_complete(kube: &Arc<dyn Cluster>, name: &str) -> Vec<RolloutState> {
+    let mut seen: Vec<RolloutState> = Vec::new();
+    for _ in 0..500 {
+        let state = kube.rollout(&slot(name)).await.unwrap();
+        if seen.last() != Some(&state) {
+            seen.push(state.clone());
+        }
+        if state == RolloutState::Complete {
+            return seen;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the rollout never completes: {seen:?}");
+}
+
+// --- what it does ------------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_look_finds_slots_pods_and_who_is_live() {
+    let stand = Stand::new(Scenario::Good).await;
+    let it = stand.kube.look().await.unwrap();
+    assert_eq!(it.live, Some(slot("blue")));
+    assert_eq!(it.connection, Connection::Connected);
+    assert!(!it.service_version.is_empty());
+    let blue = &it.slots["blue"];
+    assert!(blue.found && !blue.uid.is_empty());
+    assert_eq!((blue.desired, blue.ready, blue.available, blue.updated), (3, 3, 3, 3));
+    assert_eq!(blue.image, "registry.example.com/payment-system-backend:v1.5.0");
+    assert_eq!(blue.rollout, RolloutState::Complete);
+    assert_eq!(blue.pods.len(), 3);
+    assert!(blue.pods.iter().all(|pod| pod.ready && pod.status == "Running" && pod.version == "v1.5.0"));
+    assert_eq!(blue.counts, [("Running".to_owned(), 3)].into());
+
+    let identity = stand.kube.identity().await.unwrap();
+    assert_eq!((identity.context.as_str(), identity.namespace.as_str()), ("prod-eu-1", "production"));
+    assert!(!identity.uid.is_empty() && identity.version.starts_with('v'));
+    assert_eq!(identity.server, stand.world.url());
+}
+
+#[tokio::test]
+async fn a_deployment_flies_from_new_image_to_switch_and_back() {
+    let stand = Stand::new(Scenario::Good).await;
+    let said = stand.kube.set_image(&slot("green"), "backend", NEW).await.unwrap();
+    assert!(
+        said.starts_with(&format!("deployment/backend-green: image of backend set to {NEW} (generation ")),
+        "{said}"
+    );
+    let seen = until_complete(&stand.kube, "green").await;
+    assert!(seen.iter().any(|state| matches!(state, RolloutState::Progressing(_))), "{seen:?}");
+    let again = stand.kube.set_image(&slot("green"), "backend", NEW).await.unwrap();
+    assert!(again.ends_with("already"), "{again}");
+
+    stand.kube.look().await.unwrap();
+    let gets = stand.world.count("GET", "/");
+    let patches = stand.patches();
+    let said = stand.kube.switch_traffic(&slot("green")).await.unwrap();
+    assert!(said.starts_with("service/backend-service points at green: selects"), "{said}");
+    assert_eq!(stand.selected(), "green");
+    assert_eq!(
+        (stand.world.count("GET", "/") - gets, stand.patches() - patches),
+        (0, 1),
+        "one request and no other"
+    );
+    stand.kube.switch_traffic(&slot("blue")).await.unwrap();
+    assert_eq!(stand.selected(), "blue");
+    assert_eq!((stand.world.count("GET", "/") - gets, stand.patches() - patches), (0, 2));
+
+    let it = stand.kube.look().await.unwrap();
+    assert_eq!(it.service_changed.map(|changed| changed.manager), Some("cutover".to_owned()));
+    assert_eq!(it.slots["green"].changed.clone().map(|changed| changed.manager), Some("cutover".to_owned()));
+    let mut staying = it.slots["green"].pods.iter().filter(|pod| pod.status != "Terminating");
+    assert!(staying.all(|pod| pod.version == "v1.6.0"));
+}
+
+#[tokio::test]
+async fn replicas_restarts_and_patches_are_written() {
+    let stand = Stand::new(Scenario::Good).await;
+    assert_eq!(
+        stand.kube.scale(&slot("green"), 5).await.unwrap().split(" (").next().unwrap(),
+        "deployment/backend-green: replicas set from 3 to 5"
+    );
+    until_complete(&stand.kube, "green").await;
+    assert_eq!(stand.world.pods("backend-green").len(), 5);
+    assert!(stand.kube.scale(&slot("green"), 5).await.unwrap().ends_with("already"));
+
+    let before = stand.world.pods("backend-green");
+    stand.kube.restart(&slot("green")).await.unwrap();
+    until_complete(&stand.kube, "green").await;
+    assert!(stand.world.pods("backend-green").iter().all(|pod| !before.contains(pod)));
+
+    for (kind, patch_type, patch) in [
+        ("service", PatchType::Merge, json!({ "metadata": { "annotations": { "merge": "1" } } })),
+        ("service", PatchType::Strategic, json!({ "metadata": { "annotations": { "strategic": "1" } } })),
+        (
+            "service",
+            PatchType::Json,
+            json!([{ "op": "add", "path": "/metadata/annotations/json", "value": "1" }]),
+        ),
+    ] {
+        let said = stand.kube.patch(kind, "backend-service", patch_type, &patch).await.unwrap();
+        assert!(said.starts_with("service/backend-service patched (resourceVersion "), "{said}");
+    }
+    let annotations =
+        stand.world.object("services", "backend-service").unwrap()["metadata"]["annotations"].clone();
+    assert!(["merge", "strategic", "json"].iter().all(|key| annotations[key] == "1"), "{annotations}");
+    let said = stand
+        .kube
+        .patch(
+            "Deployment.apps/v1",
+            "backend-green",
+            PatchType::Merge,
+            &json!({ "metadata": { "labels": { "x": "y" } } }),
+        )
+        .await
+        .unwrap();
+    assert!(said.starts_with("deployment/backend-green patched"), "{said}");
+}
+
+#[tokio::test]
+async fn logs_of_all_pods_are_merged_and_bounded() {
+    let stand = Stand::new(Scenario::Good).await;
+    let all = stand.kube.logs(&slot("blue"), None, 50, None).await.unwrap();
+    assert!(!all.is_empty() && all.len() <= 50, "{all:?}");
+    let pods: std::collections::BTreeSet<&str> = all.iter().map(|line| line.pod.as_str()).collect();
+    assert_eq!(pods.len(), 3, "{pods:?}");
+    let one = stand.world.pods("backend-blue").remove(0);
+    let of_one = stand.kube.logs(&slot("blue"), Some(&one), 5, None).await.unwrap();
+    assert!(
+        !of_one.is_empty() && of_one.len() <= 5 && of_one.iter().all(|line| line.pod == one),
+        "{of_one:?}"
+    );
+    let missing = stand.kube.logs(&slot("blue"), Some("gone"), 5, None).await.unwrap_err();
+    assert_eq!(missing.kind, Fault::NotFound);
+    let outside = stand.kube.logs(&slot("blue"), Some("../../secrets/x"), 5, None).await.unwrap_err();
+    assert_eq!(outside.kind, Fault::NotFound);
+}
+
+#[tokio::test]
+async fn headroom_is_evidence_or_says_why_it_is_not_known() {
+    let stand = Stand::new(Scenario::Good).await;
+    let some = stand.kube.headroom(&slot("green"), 1).await.unwrap();
+    assert!(
+        some.holds && some.evidence.contains("room for") && some.evidence.contains("1 wanted"),
+        "{}",
+        some.evidence
+    );
+    let many = stand.kube.headroom(&slot("green"), 1_000_000).await.unwrap();
+    assert!(!many.holds, "{}", many.evidence);
+    stand.world.deny("list", "nodes");
+    let blind = stand.kube.headroom(&slot("green"), 1).await.unwrap_err();
+    assert_eq!(blind.kind, Fault::Denied);
+    assert!(blind.message.contains("ask for the verb `list` on `nodes`"), "{blind}");
+}
+
+#[tokio::test]
+async fn access_is_asked_for_by_object() {
+    let stand = Stand::new(Scenario::Good).await;
+    let all = stand.kube.access().await.unwrap();
+    assert_eq!((all.patch_service, all.patch_deployments), (Some(true), Some(true)));
+    stand.world.deny("patch", "services");
+    let less = stand.kube.access().await.unwrap();
+    assert_eq!((less.patch_service, less.patch_deployments), (Some(false), Some(true)));
+}
+
+#[tokio::test]
+async fn an_image_that_cannot_be_pulled_is_told_while_it_progresses() {
+    let stand = Stand::new(Scenario::ImagePullError).await;
+    stand.kube.set_image(&slot("green"), "backend", NEW).await.unwrap();
+    for _ in 0..500 {
+        if let RolloutState::Progressing(words) = stand.kube.rollout(&slot("green")).await.unwrap()
+            && (words.contains("ImagePullBackOff") || words.contains("ErrImagePull"))
+        {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the reason is never told");
+}
+
+// --- K1: at most one write for an intent -------------------------------------------------------------------------
+
+#[tokio::test]
+async fn k1_at_most_one_write_for_an_intent() {
+    let faults = [
+        (answer(429, false), Fault::Failed, false),
+        (answer(500, false), Fault::Unknown, false),
+        (answer(502, false), Fault::Unknown, false),
+        (answer(503, false), Fault::Unknown, false),
+        (answer(504, false), Fault::Unknown, false),
+        (answer(504, true), Fault::Unknown, true),
+        (Misbehaviour::Reset { applied: false }, Fault::Unknown, false),
+        (Misbehaviour::Reset { applied: true }, Fault::Unknown, true),
+        (Misbehaviour::Hang { applied: false }, Fault::Unknown, false),
+        (Misbehaviour::Hang { applied: true }, Fault::Unknown, true),
+        (Misbehaviour::Late(Duration::from_secs(3)), Fault::Unknown, true),
+        (Misbehaviour::LoginPage, Fault::Unknown, false),
+        (answer(403, false), Fault::Denied, false),
+        (answer(422, false), Fault::Failed, false),
+    ];
+    let all = faults.map(|(misbehaviour, kind, applied)| async move {
+        let stand = Stand::new(Scenario::Good).await;
+        stand.world.freeze(true);
+        stand.kube.look().await.unwrap();
+        stand.fault("PATCH", "/", ALWAYS, misbehaviour.clone());
+        let kube = &stand.kube;
+        let annotation = json!({ "metadata": { "annotations": { "a": "b" } } });
+        let (green, service) = (slot("green"), "backend-service");
+        let calls: [(&str, PortResult<String>, usize); 5] = [
+            ("switch", kube.switch_traffic(&green).await, stand.patches()),
+            ("set_image", kube.set_image(&green, "backend", NEW).await, stand.patches()),
+            ("scale", kube.scale(&green, 7).await, stand.patches()),
+            ("restart", kube.restart(&green).await, stand.patches()),
+            ("patch", kube.patch("service", service, PatchType::Merge, &annotation).await, stand.patches()),
+        ];
+        for (done, (what, result, patches)) in calls.into_iter().enumerate() {
+            assert_eq!(patches, done + 1, "{what} after {misbehaviour:?} wrote more or less than once");
+            match result {
+                // Found out by looking; a patch of any object cannot be looked at.
+                Ok(said) => assert!(
+                    applied && what != "patch" && said.contains("confirmed by reading"),
+                    "{what}: {said}"
+                ),
+                Err(fault) => {
+                    assert_eq!(fault.kind, kind, "{what} after {misbehaviour:?}: {fault}");
+                    assert!(!applied || what == "patch", "{what} after {misbehaviour:?}: {fault}");
+                }
+            }
+        }
+        assert_eq!(stand.selected(), if applied { "green" } else { "blue" });
+    });
+    futures::future::join_all(all).await;
+}
+
+#[tokio::test]
+async fn k1_a_lost_write_whose_version_has_gone_can_never_arrive() {
+    let stand = Stand::new(Scenario::Good).await;
+    stand.kube.look().await.unwrap();
+    // The patch hangs; meanwhile another one moves the version with an annotation.
+    stand.fault("PATCH", SERVICE, 1, Misbehaviour::Hang { applied: false });
+    let other = connect(&stand.world.kubeconfig(), timing(), None).await.unwrap();
+    let annotation = json!({ "metadata": { "annotations": { "harmless": "yes" } } });
+    let green = slot("green");
+    let (switched, ()) = tokio::join!(stand.kube.switch_traffic(&green), async {
+        while stand.world.count("PATCH", SERVICE) == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        other.patch("service", "backend-service", PatchType::Merge, &annotation).await.unwrap();
+    });
+    let fault = switched.unwrap_err();
+    assert_eq!(fault.kind, Fault::Failed);
+    assert!(fault.message.contains("cannot be applied any more"), "{fault}");
+    assert_eq!(stand.selected(), "blue");
+}
+
+#[tokio::test]
+async fn k1_reads_are_tried_three_times() {
+    let stand = Stand::new(Scenario::Good).await;
+    stand.fault("GET", "/deployments/backend-green", 2, answer(503, false));
+    stand.kube.rollout(&slot("green")).await.unwrap();
+    let before = stand.world.count("GET", "/deployments/backend-green");
+    stand.fault("GET", "/deployments/backend-green", ALWAYS, answer(503, false));
+    assert_eq!(stand.kube.rollout(&slot("green")).await.unwrap_err().kind, Fault::Failed);
+    assert_eq!(stand.world.count("GET", "/deployments/backend-green") - before, 3);
+}
+
+#[tokio::test]
+async fn a_fence_keeps_writes_from_leaving() {
+    let fence: Fence = Arc::new(|| Err(PortError::failed("the lease is lost")));
+    let stand = Stand::with(Scenario::Good, timing(), Some(fence)).await;
+    let fault = stand.kube.switch_traffic(&slot("green")).await.unwrap_err();
+    assert_eq!(fault, PortError::failed("the lease is lost"));
+    assert_eq!(stand.patches(), 0);
+}
+
+// --- K2: no lost update ------------------------------------------------------------------------------------------
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn k2_a_racing_editor_is_never_overwritten() {
+    let stand = Stand::new(Scenario::Good).await;
+    stand.world.freeze(true);
+    stand.kube.look().await.unwrap();
+    let (mut conflicts, mut switched) = (0, 0);
+    for round in 0..1000_u32 {
+        let to = slot(if round % 2 == 0 { "green" } else { "blue" });
+        let theirs = format!("editor-{round}");
+        let edit = ForeignEdit::Selector(labels(&theirs));
+        let before = stand.patches();
+        let editor = async {
+            // Earlier, at about the same time, and later than the patch.
+            match round % 4 {
+                0 => {}
+                1 => tokio::time::sleep(Duration::from_micros(u64::from(round))).await,
+                _ => {
+                    while stand.patches() == before {
+                        tokio::task::yield_now().await;
+                    }
+                }
+            }
+            assert!(stand.world.foreign_edit("kubectl-edit", &edit));
+        };
+        let (result, ()) = tokio::join!(stand.kube.switch_traffic(&to), editor);
+        match result {
+            Ok(_) => switched += 1,
+            Err(fault) => {
+                assert_eq!(fault.kind, Fault::Conflict, "{fault}");
+                // This round's edit, or the one that ended the round before.
+                assert!(fault.message.contains("it selects version=editor-"), "{fault}");
+                assert!(fault.message.contains("changed by kubectl-edit"), "{fault}");
+                conflicts += 1;
+            }
+        }
+        assert_eq!(stand.selected(), theirs, "round {round} overwrote what it had not seen");
+        assert!(stand.patches() - before <= 2);
+    }
+    assert!(
+        conflicts >= 100 && switched >= 100,
+        "a race with one winner is none: {conflicts} conflicts, {switched} switched"
+    );
+}
+
+#[tokio::test]
+async fn k2_a_harmless_change_does_not_stop_a_rollback() {
+    let stand = Stand::new(Scenario::Good).await;
+    let other = connect(&stand.world.kubeconfig(), timing(), None).await.unwrap();
+    stand.kube.look().await.unwrap();
+    for round in 0..20 {
+        let annotation = json!({ "metadata": { "annotations": { format!("n{round}"): "kept" } } });
+        other.patch("service", "backend-service", PatchType::Merge, &annotation).await.unwrap();
+        let to = if round % 2 == 0 { "green" } else { "blue" };
+        let before = stand.patches();
+        stand.kube.switch_traffic(&slot(to)).await.unwrap();
+        assert_eq!(stand.selected(), to);
+        assert_eq!(
+            stand.patches() - before,
+            2,
+            "the first was refused with 409, the second had the version read since"
+        );
+    }
+    let annotations =
+        stand.world.object("services", "backend-service").unwrap()["metadata"]["annotations"].clone();
+    assert!((0..20).all(|round| annotations[format!("n{round}")] == "kept"), "{annotations}");
+}
+
+#[tokio::test]
+async fn k2_a_second_conflict_ends_it() {
+    let stand = Stand::new(Scenario::Good).await;
+    stand.kube.look().await.unwrap();
+    stand.fault("PATCH", SERVICE, ALWAYS, answer(409, false));
+    let fault = stand.kube.switch_traffic(&slot("green")).await.unwrap_err();
+    assert_eq!((fault.kind, stand.patches()), (Fault::Conflict, 2));
+}
+
+#[tokio::test]
+async fn k2_a_deployment_changed_by_somebody_else_is_a_conflict() {
+    let stand = Stand::new(Scenario::Good).await;
+    stand.world.freeze(true);
+    // The read is answered late, so the edit falls between read and write.
+    stand.fault("GET", "/deployments/backend-green", 1, Misbehaviour::Late(Duration::from_millis(200)));
+    let edit = ForeignEdit::Replicas { deployment: "backend-green".to_owned(), replicas: 9 };
+    let green = slot("green");
+    let (result, ()) = tokio::join!(stand.kube.set_image(&green, "backend", NEW), async {
+        while stand.world.count("GET", "/deployments/backend-green") == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        stand.world.foreign_edit("kubectl-scale", &edit);
+    });
+    let fault = result.unwrap_err();
+    assert_eq!(fault.kind, Fault::Conflict);
+    assert!(fault.message.contains("kubectl-scale"), "{fault}");
+    let deployment = stand.world.object("deployments", "backend-green").unwrap();
+    assert_eq!(deployment["spec"]["replicas"], 9);
+    assert_ne!(deployment["spec"]["template"]["spec"]["containers"][0]["image"], NEW);
+}
+
+// --- K3: watches converge ----------------------------------------------------------------------------------------
+
+fn comparable(mut picture: Workload) -> Workload {
+    picture.as_of = Timestamp(0);
+    picture.connection = Connection::Connected;
+    picture
+}
+
+#[tokio::test]
+async fn k3_watches_converge_after_every_kind_of_trouble() {
+    let stand = Stand::new(Scenario::Good).await;
+    let mut pictures = Arc::clone(&stand.kube).watch();
+    until(&mut pictures, "connected", |it| it.connection == Connection::Connected && it.live.is_some()).await;
+    let troubles: [(&str, Option<(u32, Misbehaviour)>); 6] = [
+        ("an end of stream", None),
+        ("410 as an event", Some((4, Misbehaviour::WatchExpires))),
+        ("410 as an answer", Some((6, answer(410, false)))),
+        ("watches that end at once", Some((8, Misbehaviour::WatchEnds))),
+        ("watches that go silent", Some((6, Misbehaviour::WatchGoesSilent))),
+        ("server errors", Some((10, answer(503, false)))),
+    ];
+    for (round, (trouble, fault)) in troubles.into_iter().enumerate() {
+        if let Some((times, misbehaviour)) = fault {
+            stand.fault("GET", "watch=", times, misbehaviour);
+        }
+        stand.world.close_watches();
+        if trouble.contains("410") {
+            stand.world.expire_history();
+        }
+        let (to, replicas) = if round % 2 == 0 { ("green", 4) } else { ("blue", 2) };
+        stand.world.foreign_edit("kubectl-edit", &ForeignEdit::Selector(labels(to)));
+        let deployment = "backend-green".to_owned();
+        stand.world.foreign_edit("kubectl-scale", &ForeignEdit::Replicas { deployment, replicas });
+        stand.world.crash_pod(&stand.world.pods("backend-blue")[0]);
+        // Until nothing moves any more in the cluster itself …
+        let mut last = comparable(stand.kube.look().await.unwrap());
+        let settled = loop {
+            tokio::time::sleep(Duration::from_millis(150)).await;
+            let now = comparable(stand.kube.look().await.unwrap());
+            let still = now == last && now.slots["green"].ready == replicas && now.slots["blue"].ready == 3;
+            last = now;
+            if still {
+                break last;
+            }
+        };
+        // … the last picture is the same as a fresh look.
+        until(&mut pictures, trouble, |it| comparable(it.clone()) == settled).await;
+        stand.world.clear_faults();
+    }
+}
+
+#[tokio::test]
+async fn k3_a_lost_server_is_told_and_its_return_too() {
+    let timing = Timing { heartbeat: Span::from_millis(200), read: Duration::from_millis(600), ..timing() };
+    let stand = Stand::with(Scenario::Good, timing, None).await;
+    let mut pictures = Arc::clone(&stand.kube).watch();
+    let before = until(&mut pictures, "connected", |it| it.connection == Connection::Connected).await;
+    stand.fault("GET", "/", ALWAYS, answer(503, false));
+    stand.world.close_watches();
+    let lost = until(&mut pictures, "lost", |it| matches!(it.connection, Connection::Lost(_))).await;
+    assert_eq!(lost.slots, before.slots, "what was known stays");
+    stand.world.clear_faults();
+    let back = until(&mut pictures, "connected again", |it| it.connection == Connection::Connected).await;
+    assert!(back.as_of > lost.as_of);
+}
+
+#[tokio::test]
+async fn pictures_are_at_most_four_a_second_and_the_watch_ends_with_its_receiver() {
+    let stand =
+        Stand::with(Scenario::Good, Timing { picture: Duration::from_millis(250), ..timing() }, None).await;
+    let mut pictures = Arc::clone(&stand.kube).watch();
+    until(&mut pictures, "connected", |it| it.connection == Connection::Connected).await;
+    let began = Instant::now();
+    let mut seen = 0;
+    let mut edits = 0;
+    while began.elapsed() < Duration::from_secs(1) {
+        edits += 1;
+        stand.world.foreign_edit("kubectl-edit", &ForeignEdit::Selector(labels(&format!("v{edits}"))));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        while pictures.try_recv().is_ok() {
+            seen += 1;
+        }
+    }
+    assert!((2..=5).contains(&seen) && edits > 20, "{seen} pictures of {edits} edits");
+    let references = Arc::strong_count(&stand.kube);
+    assert!(references > 1);
+    drop(pictures);
+    for _ in 0..200 {
+        if Arc::strong_count(&stand.kube) == 1 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the watch goes on without a receiver");
+}
+
+#[tokio::test]
+async fn forbidden_events_are_told_and_do_not_count_as_lost() {
+    let stand = Stand::new(Scenario::Good).await;
+    stand.world.deny("list", "events");
+    let looked = stand.kube.look().await.unwrap();
+    assert!(
+        looked.warnings[0].message.contains("ask for the verb `list` on `events`"),
+        "{:?}",
+        looked.warnings
+    );
+    let mut pictures = Arc::clone(&stand.kube).watch();
+    let it = until(&mut pictures, "connected", |it| it.connection == Connection::Connected).await;
+    assert_eq!(it.warnings.len(), 1, "{:?}", it.warnings);
+}
+
+#[tokio::test]
+async fn forbidden_pods_are_named() {
+    let stand = Stand::new(Scenario::Good).await;
+    stand.world.deny("list", "pods");
+    let mut pictures = Arc::clone(&stand.kube).watch();
+    let it = until(&mut pictures, "lost", |it| matches!(it.connection, Connection::Lost(_))).await;
+    let Connection::Lost(why) = it.connection else { unreachable!() };
+    assert!(why.contains("on `pods` in namespace production"), "{why}");
+}
+
+// --- K4: an old status is not done -------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn k4_a_status_of_the_spec_before_is_not_done() {
+    let stand = Stand::new(Scenario::Good).await;
+    assert_eq!(stand.kube.rollout(&slot("green")).await.unwrap(), RolloutState::Complete);
+    stand.world.freeze(true);
+    stand.kube.set_image(&slot("green"), "backend", NEW).await.unwrap();
+    for _ in 0..20 {
+        assert_eq!(stand.kube.rollout(&slot("green")).await.unwrap(), RolloutState::Unobserved);
+    }
+    assert_eq!(stand.kube.look().await.unwrap().slots["green"].rollout, RolloutState::Unobserved);
+    stand.world.freeze(false);
+    until_complete(&stand.kube, "green").await;
+}
+
+// --- K5: every call has a deadline -------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn k5_a_hanging_server_never_holds_a_call() {
+    let deadline = Duration::from_millis(500);
+    let timing = Timing { read: deadline, write: deadline, ..timing() };
+    let stand = Stand::with(Scenario::Good, timing.clone(), None).await;
+    stand.kube.look().await.unwrap();
+    stand.fault("GET", "/", ALWAYS, Misbehaviour::Hang { applied: false });
+    stand.fault("POST", "/", ALWAYS, Misbehaviour::Hang { applied: false });
+    stand.fault("PATCH", "/", ALWAYS, Misbehaviour::Hang { applied: false });
+    let (kube, green) = (&stand.kube, slot("green"));
+    let nothing = json!({});
+    let timed = |what: &'static str, call: futures::future::BoxFuture<'static, Result<(), PortError>>| async move {
+        let began = Instant::now();
+        let fault = call.await.unwrap_err();
+        let took = began.elapsed();
+        assert!(took <= deadline + Duration::from_secs(1), "{what} took {took:?}");
+        (what, fault)
+    };
+    macro_rules! calls {
+        ($($what:literal => $call:expr;)*) => {{
+            let mut all: Vec<futures::future::BoxFuture<'static, (&'static str, PortError)>> = Vec::new();
+            $({
+                let (kube, green, nothing) = (Arc::clone(kube), green.clone(), nothing.clone());
+                let call: fn(_, _, _) -> futures::future::BoxFuture<'static, Result<(), PortError>> = $call;
+                all.push(Box::pin(timed($what, call(kube, green, nothing))));
+            })*
+            futures::future::join_all(all).await
+        }};
+    }
+    type Kube = Arc<dyn Cluster>;
+    type Json = serde_json::Value;
+    let faults = calls! {
+        "look" => |kube: Kube, _: SlotName, _: Json| Box::pin(async move { kube.look().await.map(drop) });
+        "access" => |kube: Kube, _: SlotName, _: Json| Box::pin(async move { kube.access().await.map(drop) });
+        "rollout" => |kube: Kube, green: SlotName, _: Json| Box::pin(async move { kube.rollout(&green).await.map(drop) });
+        "set_image" => |kube: Kube, green: SlotName, _: Json| Box::pin(async move { kube.set_image(&green, "backend", NEW).await.map(drop) });
+        "switch" => |kube: Kube, green: SlotName, _: Json| Box::pin(async move { kube.switch_traffic(&green).await.map(drop) });
+        "scale" => |kube: Kube, green: SlotName, _: Json| Box::pin(async move { kube.scale(&green, 1).await.map(drop) });
+        "restart" => |kube: Kube, green: SlotName, _: Json| Box::pin(async move { kube.restart(&green).await.map(drop) });
+        "patch" => |kube: Kube, _: SlotName, patch: Json| Box::pin(async move { kube.patch("service", "x", PatchType::Merge, &patch).await.map(drop) });
+        "logs" => |kube: Kube, green: SlotName, _: Json| Box::pin(async move { kube.logs(&green, None, 5, None).await.map(drop) });
+        "headroom" => |kube: Kube, green: SlotName, _: Json| Box::pin(async move { kube.headroom(&green, 1).await.map(drop) });
+    };
+    assert_eq!(faults.len(), 10);
+    for (what, fault) in faults {
+        let kind = if matches!(what, "switch" | "patch") { Fault::Unknown } else { Fault::Failed };
+        assert_eq!(fault.kind, kind, "{what}: {fault}");
+    }
+    let began = Instant::now();
+    connect(&stand.world.kubeconfig(), timing, None).await.map(drop).unwrap_err();
+    assert!(began.elapsed() <= deadline + Duration::from_secs(1));
+}
+
+// --- sentences ---------------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn an_unknown_container_is_told_before_anything_is_written() {
+    let stand = Stand::new(Scenario::Good).await;
+    let fault = stand.kube.set_image(&slot("green"), "frontend", NEW).await.unwrap_err();
+    assert_eq!(fault.message, "deployment/backend-green has no container `frontend`; it has `backend`");
+    assert_eq!(stand.patches(), 0);
+}
+
+#[tokio::test]
+async fn an_autoscaler_keeps_its_replicas() {
+    let stand = Stand::new(Scenario::Good).await;
+    stand.world.add_autoscaler("backend-green", 2, 8);
+    let fault = stand.kube.scale(&slot("green"), 5).await.unwrap_err();
+    assert!(fault.message.starts_with("horizontalpodautoscaler/backend-green owns the replicas"), "{fault}");
+    assert_eq!(stand.patches(), 0);
+    // It rests while there are none, so scaling to nothing and back is ours.
+    stand.kube.scale(&slot("green"), 0).await.unwrap();
+    stand.kube.scale(&slot("green"), 3).await.unwrap();
+    stand.world.deny("list", "horizontalpodautoscalers");
+    stand.kube.scale(&slot("green"), 4).await.unwrap();
+}
+
+#[tokio::test]
+async fn faults_say_what_happened_and_what_to_do() {
+    let stand = Stand::new(Scenario::Good).await;
+    stand.kube.look().await.unwrap();
+    stand.world.deny("patch", "services");
+    let fault = stand.kube.switch_traffic(&slot("green")).await.unwrap_err();
+    assert_eq!(fault.kind, Fault::Denied);
+    assert!(
+        fault.message.contains("ask for the verb `patch` on `services` in namespace production"),
+        "{fault}"
+    );
+
+    stand.fault("GET", "/deployments/", ALWAYS, answer(401, false));
+    let fault = stand.kube.rollout(&slot("green")).await.unwrap_err();
+    assert_eq!(fault.kind, Fault::Denied);
+    assert!(fault.message.contains("user `operator`") && fault.message.contains("log in again"), "{fault}");
+    stand.world.clear_faults();
+
+    let fault = stand.kube.patch("configmap", "missing", PatchType::Merge, &json!({})).await.unwrap_err();
+    assert_eq!(fault.kind, Fault::NotFound);
+    let fault = stand.kube.patch("gizmo", "x", PatchType::Merge, &json!({})).await.unwrap_err();
+    assert!(fault.message.contains("write `kind.group/version`"), "{fault}");
+    let fault = stand.kube.patch("service", "../x", PatchType::Merge, &json!({})).await.unwrap_err();
+    assert!(fault.message.contains("no name of a Kubernetes object"), "{fault}");
+    let fault = stand.kube.patch("service", "x", PatchType::Json, &json!({})).await.unwrap_err();
+    assert!(fault.message.contains("list of operations"), "{fault}");
+    let fault = stand.kube.rollout(&slot("red")).await.unwrap_err();
+    assert_eq!(fault.message, "the target has no slot `red`; it has blue, green");
+
+    stand.fault("GET", "/deployments/", ALWAYS, Misbehaviour::LoginPage);
+    let fault = stand.kube.rollout(&slot("green")).await.unwrap_err();
+    assert!(fault.message.contains("is not the API's"), "{fault}");
+}
+
+#[tokio::test]
+async fn a_refused_connection_names_the_server() {
+    let config = "{apiVersion: v1, kind: Config, clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}], \
+                  users: [], contexts: [{name: prod-eu-1, context: {cluster: c}}]}";
+    let fault = connect(config, timing(), None).await.map(drop).unwrap_err();
+    assert!(fault.message.contains("http://127.0.0.1:1 cannot be reached"), "{fault}");
+    let mut elsewhere = target();
+    elsewhere.context = Some("other".to_owned());
+    let connector = KubeConnector::from_kubeconfig_text(config, Arc::new(WallClock));
+    let fault = connector.connect(&elsewhere).await.map(drop).unwrap_err();
+    assert_eq!(fault.message, "the kubeconfig has no context `other`; it has `prod-eu-1`");
+}
+
+#[tokio::test]
+async fn credentials_are_renewed_where_reads_are_refused() {
+    let stand = Stand::new(Scenario::Good).await;
+    let calls = tempfile::NamedTempFile::new().unwrap();
+    let script = format!(
+        "echo x >> {}; echo '{{\"apiVersion\":\"client.authentication.k8s.io/v1\",\"kind\":\"ExecCredential\",\"status\":{{\"token\":\"rehearsal\"}}}}'",
+        calls.path().display()
+    );
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config",
+        "clusters": [{ "name": "c", "cluster": { "server": stand.world.url() } }],
+        "users": [{ "name": "u", "user": { "exec": { "apiVersion": "client.authentication.k8s.io/v1", "command": "sh", "args": ["-c", script] } } }],
+        "contexts": [{ "name": "prod-eu-1", "context": { "cluster": "c", "user": "u" } }],
+    });
+    let kube = connect(&config.to_string(), timing(), None).await.unwrap();
+    let runs = || std::fs::read_to_string(calls.path()).unwrap().lines().count();
+    let before = runs();
+    stand.fault("GET", "/deployments/", 1, answer(401, false));
+    kube.rollout(&slot("green")).await.unwrap();
+    assert!(runs() > before, "the plugin was not asked again");
+}
