@@ -120,6 +120,7 @@ impl Lock {
     }
 
     /// The lock file.
+    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -134,6 +135,7 @@ fn holder_in(file: &mut File) -> Option<Holder> {
 
 /// The name of the lock file for a target: two runs that would change the same Service exclude each other, whatever
 /// their runbooks call it. `cluster` is what names the cluster itself, best the uid of its `kube-system` namespace.
+#[must_use]
 pub fn target_lock_name(cluster: &str, namespace: &str, service: &str) -> String {
     let mut hash = Sha256::new();
     for part in [cluster, namespace, service] {
@@ -141,11 +143,11 @@ pub fn target_lock_name(cluster: &str, namespace: &str, service: &str) -> String
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    let tag: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let tag = hash.finalize().first_chunk().copied().map_or(0, u64::from_be_bytes);
     let readable: String = format!("{namespace}-{service}")
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' })
         .take(80)
         .collect();
-    format!("target-{readable}-{tag}.lock")
+    format!("target-{readable}-{tag:016x}.lock")
 }

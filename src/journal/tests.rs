@@ -161,7 +161,7 @@ fn j2_cut_at_every_byte_leaves_the_exact_prefix() {
         // As it is, and with reserved space behind it, as a crash leaves it. The second for a part: it is slow, and
         // records differ in three ways only.
         let reserved = [&bytes[..cut], &[0; 64]].concat();
-        let both = if whole < 20 || whole > 195 { 2 } else { 1 };
+        let both = if (20..=195).contains(&whole) { 1 } else { 2 };
         for left in [&bytes[..cut], &reserved].into_iter().take(both) {
             let parsed = reader::parse::<serde::de::IgnoredAny>(left);
             if whole == 0 {
@@ -425,7 +425,10 @@ fn a_lock_says_who_holds_it() {
 fn targets_have_locks_of_their_own() {
     let name = lock::target_lock_name("uid-1", "production", "backend-service");
     assert_eq!(name, lock::target_lock_name("uid-1", "production", "backend-service"));
-    assert!(name.starts_with("target-production-backend-service-") && name.ends_with(".lock"));
+    assert!(
+        name.starts_with("target-production-backend-service-")
+            && name.rsplit_once('.').is_some_and(|(_, end)| end == "lock")
+    );
     for other in [
         ("uid-2", "production", "backend-service"),
         ("uid-1", "production-backend", "service"),
