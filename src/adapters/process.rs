@@ -66,6 +66,7 @@ pub struct Command {
 
 impl Command {
     /// A command without additions and without a time limit.
+    #[must_use]
     pub fn new(program: Program) -> Self {
         Self { program, env: Vec::new(), cwd: None, timeout: None, grace: GRACE, output: None }
     }
@@ -186,6 +187,7 @@ pub enum SpawnError {
 pub type Filter = Box<dyn FnMut(Option<&[u8]>, &mut dyn FnMut(&[u8])) + Send>;
 
 /// A filter that changes nothing.
+#[must_use]
 pub fn unfiltered() -> Filter {
     Box::new(|piece, pass| {
         if let Some(piece) = piece {

@@ -34,6 +34,7 @@ impl SafeText {
     /// control character, line ends included, is shown as its code point, as are direction overrides, zero-width and
     /// other invisible characters, tags, variation selectors where they don't follow a symbol, and combining marks
     /// that have no character to stand on or are more than four in a row.
+    #[must_use]
     pub fn new(text: &str) -> Self {
         if is_safe(text) { Self(text.to_owned()) } else { Self(sanitised(text)) }
     }
@@ -44,11 +45,13 @@ impl SafeText {
     }
 
     /// The text itself.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The columns it takes on a terminal.
+    #[must_use]
     pub fn width(&self) -> usize {
         self.0.width()
     }
@@ -189,6 +192,7 @@ pub struct StyledLine {
 
 impl StyledLine {
     /// The line without its colours.
+    #[must_use]
     pub fn plain(&self) -> SafeText {
         match self.spans.as_slice() {
             [(_, only)] => only.clone(),
@@ -197,11 +201,13 @@ impl StyledLine {
     }
 
     /// The columns it takes on a terminal.
+    #[must_use]
     pub fn width(&self) -> usize {
         self.spans.iter().map(|(_, text)| text.width()).sum()
     }
 
     /// Whether there is no text in it.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.spans.iter().all(|(_, text)| text.is_empty())
     }

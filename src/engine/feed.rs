@@ -110,6 +110,7 @@ impl Default for LineAssembler {
 
 impl LineAssembler {
     /// Keeps the last `keep` lines, at least one.
+    #[must_use]
     pub fn new(keep: usize) -> Self {
         Self {
             keep: keep.max(1),
@@ -371,8 +372,8 @@ fn visible(style: Style16) -> Style16 {
 struct Cell {
     c: char,
     style: Style16,
-    /// Characters without a column of their own that follow `c`. Nearly always none: a box keeps the cell small.
-    joined: Option<Box<String>>,
+    /// Characters without a column of their own that follow `c`. Nearly always none.
+    joined: String,
 }
 
 /// Stands in the second column of a wide character. NUL is never text: [`Line::control`] drops it.
@@ -380,7 +381,7 @@ const WIDE_REST: char = '\0';
 
 impl Cell {
     fn new(c: char, style: Style16) -> Self {
-        Self { c, style, joined: None }
+        Self { c, style, joined: String::new() }
     }
 }
 
@@ -572,7 +573,7 @@ impl Line {
         self.fill(style);
         let before = self.cells.get_mut(..self.at).unwrap_or_default();
         if let Some(cell) = before.iter_mut().rev().find(|cell| cell.c != WIDE_REST) {
-            cell.joined.get_or_insert_default().push(c);
+            cell.joined.push(c);
             self.joined += 1;
         }
     }
@@ -609,7 +610,7 @@ impl Line {
             for cell in self.cells.iter().filter(|cell| cell.c != WIDE_REST) {
                 let text = appended.span(cell.style);
                 text.push(cell.c);
-                text.push_str(cell.joined.as_deref().map_or("", String::as_str));
+                text.push_str(&cell.joined);
             }
             appended.take()
         } else {

@@ -83,6 +83,7 @@ impl Masker {
     }
 
     /// A masker that leaves everything as it is.
+    #[must_use]
     pub fn none() -> Self {
         Self { forms: Vec::new(), screen: None, search: None, longest: 0 }
     }
@@ -108,11 +109,13 @@ impl Masker {
     }
 
     /// Whether a secret is in `text`.
+    #[must_use]
     pub fn finds(&self, text: &str) -> bool {
         self.screen.as_ref().is_some_and(|screen| screen.is_match(text))
     }
 
     /// `text` without secrets.
+    #[must_use]
     pub fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match self.mask_bytes(text.as_bytes()) {
             Cow::Borrowed(_) => Cow::Borrowed(text),
@@ -122,6 +125,7 @@ impl Masker {
     }
 
     /// `bytes` without secrets; for what is whole. Pieces of a stream go through a [`StreamMasker`].
+    #[must_use]
     pub fn mask_bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         let runs = self.runs(bytes);
         if runs.is_empty() {
@@ -205,6 +209,7 @@ impl fmt::Debug for StreamMasker {
 
 impl StreamMasker {
     /// A stream that nothing has come through yet.
+    #[must_use]
     pub fn new(masker: Arc<Masker>) -> Self {
         Self { masker, held: Vec::new(), marked: 0 }
     }
@@ -265,9 +270,12 @@ impl StreamMasker {
     }
 }
 
+/// Where bytes go that may be shown.
+pub type Pass<'a> = &'a mut (dyn FnMut(&[u8]) + 'a);
+
 /// A stream's masking as a function: called with each piece, with `None` at the end, and with the place to put what
 /// may be shown.
-pub fn filter(masker: Arc<Masker>) -> impl FnMut(Option<&[u8]>, &mut dyn FnMut(&[u8])) + Send {
+pub fn filter(masker: Arc<Masker>) -> impl FnMut(Option<&[u8]>, Pass<'_>) + Send {
     let mut stream = StreamMasker::new(masker);
     move |piece, pass| match piece {
         Some(piece) => pass(&stream.push(piece)),
@@ -419,9 +427,9 @@ mod tests {
             r#"+ curl -H 's3cr3t/Pä"ss+w'\''rd==&x'"#.to_owned(),
         ];
         for form in forms {
-            let masked = masker.mask(&form);
-            assert!(masked.contains(MARK), "{form}");
-            assert!(!masked.contains("rd"), "{form} became {masked}");
+            let shown = masker.mask(&form);
+            assert!(shown.contains(MARK), "{form}");
+            assert!(!shown.contains("rd"), "{form} became {shown}");
         }
     }
 
@@ -430,10 +438,10 @@ mod tests {
         let masker = masker(&["correct-horse-battery"]);
         for user in ["a", "ab", "abc", "abcd"] {
             let header = STANDARD.encode(format!("{user}:correct-horse-battery"));
-            let masked = masker.mask(&header).into_owned();
+            let shown = masker.mask(&header).into_owned();
             // What is left is the user and at most the secret's first and last characters.
-            let left = masked.replacen(MARK, "", 1);
-            assert!(left.len() <= 10, "{header} became {masked}");
+            let left = shown.replacen(MARK, "", 1);
+            assert!(left.len() <= 10, "{header} became {shown}");
         }
     }
 
@@ -482,8 +490,8 @@ mod tests {
     fn every_line_of_a_key_is_masked() {
         let masker =
             masker(&["-----BEGIN KEY-----\nQUJDREVGR0hJSktM\nTU5PUFFSU1RVVldY\n-----END KEY-----\n"]);
-        let masked = masker.mask("    QUJDREVGR0hJSktM\r\n    TU5PUFFSU1RVVldY\r\n").into_owned();
-        assert_eq!(masked, "    •••\r\n    •••\r\n");
+        let shown = masker.mask("    QUJDREVGR0hJSktM\r\n    TU5PUFFSU1RVVldY\r\n").into_owned();
+        assert_eq!(shown, "    •••\r\n    •••\r\n");
     }
 
     #[test]

@@ -111,11 +111,13 @@ pub async fn run(
 }
 
 /// This host's boot, or an empty text where `/proc` has none.
+#[must_use]
 pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
 /// Whether a process that was started earlier, maybe by another engine, is still there.
+#[must_use]
 pub fn is_running(process: &Started) -> bool {
     process.boot_id == boot_id()
         && stat(process.pid).is_some_and(|now| now.start_time == process.start_time && !now.is_zombie())
@@ -234,13 +236,12 @@ impl Supervision {
         if cut.is_some() {
             self.end(&mut escaped).await;
         }
-        let status = match tokio::time::timeout(KILLED, self.child.wait()).await {
-            Ok(status) => status.map_or(Status::Signal(0), status_of),
+        let status = if let Ok(status) = tokio::time::timeout(KILLED, self.child.wait()).await {
+            status.map_or(Status::Signal(0), status_of)
+        } else {
             // It hangs in the kernel, killed but not dead. We don't hang with it.
-            Err(_) => {
-                escaped.insert(self.family.leader);
-                Status::Signal(Signal::SIGKILL as i32)
-            }
+            escaped.insert(self.family.leader);
+            Status::Signal(Signal::SIGKILL as i32)
         };
         let duration = self.begun.elapsed();
         if cut.is_none() {

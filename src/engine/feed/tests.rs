@@ -188,8 +188,9 @@ fn s3_a_flood_keeps_the_last_lines_and_counts_the_rest() {
     let mut next = 0;
     let mut seen = 0;
     for round in 0..40 {
-        let text: String = (0..20_000).map(|line| format!("line {}\n", round * 20_000 + line)).collect();
-        lines.push(text.as_bytes());
+        for line in 0..20_000 {
+            lines.push(format!("line {}\n", round * 20_000 + line).as_bytes());
+        }
         if round % 10 == 9 {
             let batch = lines.since(next);
             assert_eq!(batch.lines.len(), 100);
@@ -206,9 +207,10 @@ fn s3_a_flood_keeps_the_last_lines_and_counts_the_rest() {
 #[test]
 fn s3_coloured_floods_are_bounded_too() {
     let mut lines = LineAssembler::default();
-    let line: String =
-        (0..COLUMNS_KEPT).map(|column| format!("\x1b[3{}mx", column % 8)).collect::<String>() + "\n";
-    lines.push(line.as_bytes());
+    for column in 0..COLUMNS_KEPT {
+        lines.push(format!("\x1b[3{}mx", column % 8).as_bytes());
+    }
+    lines.push(b"\n");
     let built = lines.since(0).lines.remove(0).line;
     assert_eq!((built.spans.len(), built.width()), (SPANS_PER_LINE, COLUMNS_KEPT));
     for _ in 0..LINES_KEPT {
@@ -288,7 +290,7 @@ proptest! {
     fn line_ends_are_counted_exactly(bytes in output()) {
         let mut lines = LineAssembler::new(3);
         lines.push(&bytes);
-        let ends = bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let ends = memchr_iter(b'\n', &bytes).count() as u64;
         prop_assert_eq!(lines.total(), ends);
         prop_assert_eq!(lines.dropped(), ends.saturating_sub(3));
     }
