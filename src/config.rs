@@ -16,7 +16,15 @@ pub mod keymap;
 pub mod settings;
 pub mod theme;
 
-#[expect(dead_code, reason = "the runbook loader that follows reads the rest")]
+mod conform;
+mod load;
 mod raw;
+mod shape;
+mod vars;
 
 pub use diagnose::{Diagnostic, Severity};
+pub use load::{Loaded, load_file, load_str};
+pub use vars::check_value;
+
+/// The runbook that `rehearse` flies where no other is at hand: the one at the top level of this repository.
+pub const BUILTIN_RUNBOOK: &str = include_str!("../runbook.toml");

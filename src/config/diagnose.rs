@@ -198,9 +198,18 @@ impl<'s> Faults<'s> {
         self.found.iter().any(Diagnostic::is_error)
     }
 
-    /// Leaves out faults that are not kept.
-    pub(crate) fn retain(&mut self, keep: impl FnMut(&Diagnostic) -> bool) {
-        self.found.retain(keep);
+    /// What was found so far.
+    pub(crate) fn found(&self) -> &[Diagnostic] {
+        &self.found
+    }
+
+    /// Of those found after the first `known`, keeps some.
+    pub(crate) fn retain_after(&mut self, known: usize, keep: impl Fn(&Diagnostic) -> bool) {
+        let mut index = 0;
+        self.found.retain(|fault| {
+            index += 1;
+            index <= known || keep(fault)
+        });
     }
 
     /// All of them in order of place, each once.

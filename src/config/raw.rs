@@ -138,6 +138,16 @@ impl Node {
         }
     }
 
+    /// A number, whole or not.
+    pub(crate) fn number(&self) -> Option<f64> {
+        match &self.value {
+            #[expect(clippy::cast_precision_loss, reason = "shares and quantiles are small")]
+            Value::Integer(number) => number.map(|number| number as f64),
+            Value::Float(number) => Some(*number),
+            _ => None,
+        }
+    }
+
     pub(crate) fn bool(&self) -> Option<bool> {
         match &self.value {
             Value::Bool(flag) => Some(*flag),

@@ -1,0 +1,364 @@
+//! The tree against the format: unknown and missing keys, wrong types, words, durations, dates, regular expressions.
+//!
+//! Whatever can be said of one value alone is said here, once for every place; the passes after it read values without
+//! complaining again.
+
+use std::ops::Range;
+
+use super::{
+    diagnose::{Faults, list, nearest, suggest},
+    raw::{Node, Value},
+    shape::{Key, Kind, Shape},
+};
+use crate::domain::{safe_text::SafeText, time::Span};
+
+/// Checks a table against its shape. `at` is where it is named: its key, or itself where it has none.
+pub(crate) fn table(shape: &'static Shape, node: &Node, at: &Range<usize>, faults: &mut Faults<'_>) {
+    if node.table().is_none() {
+        wrong_type(node, "a table", shape_example(shape), faults);
+        return;
+    }
+    for entry in node.entries() {
+        match shape.key(&entry.key) {
+            Some(key) => {
+                value(key.name, &key.kind, &entry.node, &entry.key_span, faults);
+                companion(shape, key, node, &entry.key_span, faults);
+            }
+            None => unknown(shape, &entry.key, &entry.key_span, faults),
+        }
+    }
+    let missing: Vec<&str> = shape
+        .all_keys()
+        .filter(|key| key.required && node.get(key.name).is_none())
+        .map(|key| key.name)
+        .collect();
+    if !missing.is_empty() {
+        let about: Vec<String> = missing
+            .iter()
+            .filter_map(|name| shape.key(name))
+            .map(|key| format!("`{}`: {}", key.name, key.about.trim_end_matches('.')))
+            .collect();
+        faults
+            .error(at.clone(), format!("{} needs {}", shape.what, list(&missing)))
+            .label(MISSING)
+            .help(about.join("; "));
+    }
+    choice(shape, node, at, faults);
+}
+
+/// Beside the mark of a missing key. Such faults are left out where the file could not be parsed as a whole.
+pub(crate) const MISSING: &str = "missing here";
+
+/// Exactly one of …
+fn choice(shape: &Shape, node: &Node, at: &Range<usize>, faults: &mut Faults<'_>) {
+    let Some(choice) = &shape.choice else { return };
+    let given: Vec<&str> = choice.keys.iter().copied().filter(|key| node.get(key).is_some()).collect();
+    match given.as_slice() {
+        [] if choice.optional => {}
+        [] => {
+            faults
+                .error(at.clone(), format!("{} must have exactly one of {}", shape.what, list(choice.keys)))
+                .label(MISSING);
+        }
+        [_] => {}
+        [first, .., last] => {
+            let span = node.entry(last).map_or_else(|| at.clone(), |entry| entry.key_span.clone());
+            let of = list(&given);
+            faults
+                .error(span, format!("{} can only be one thing, and has {of}", shape.what))
+                .label(format!("besides `{first}`"))
+                .help(format!(
+                    "make it {} of their own, one for each; exactly one of {}",
+                    plural(shape),
+                    list(choice.keys)
+                ));
+        }
+    }
+}
+
+fn plural(shape: &Shape) -> String {
+    let noun = shape.what.trim_start_matches("an ").trim_start_matches("a ");
+    format!("{noun}s")
+}
+
+/// A key that means nothing without another.
+fn companion(shape: &Shape, key: &Key, node: &Node, at: &Range<usize>, faults: &mut Faults<'_>) {
+    if key.with.is_empty() || key.with.iter().any(|other| node.get(other).is_some()) {
+        return;
+    }
+    faults
+        .error(at.clone(), format!("`{}` means nothing without {}", key.name, one_of(key.with)))
+        .help(format!("in {}: {}", shape.what, key.about.trim_end_matches('.')));
+}
+
+fn one_of(keys: &[&str]) -> String {
+    if keys.len() > 4 { "a check".to_owned() } else { list(keys).replace(" and ", " or ") }
+}
+
+fn unknown(shape: &Shape, written: &str, span: &Range<usize>, faults: &mut Faults<'_>) {
+    let known: Vec<&str> = shape.all_keys().map(|key| key.name).collect();
+    let help = nearest(written, known.iter().copied())
+        .map(|near| format!("did you mean `{near}`?"))
+        .unwrap_or_else(|| format!("there {} {}", if known.len() == 1 { "is" } else { "are" }, list(&known)));
+    faults
+        .error(span.clone(), format!("unknown key `{}` in {}", SafeText::new(written), shape.what))
+        .help(help);
+}
+
+/// Checks one value.
+fn value(name: &str, kind: &Kind, node: &Node, at: &Range<usize>, faults: &mut Faults<'_>) {
+    match kind {
+        Kind::Text | Kind::Template | Kind::Slot | Kind::Bound => {
+            if let Some(text) = text(name, kind, node, faults) {
+                no_controls(name, text, node, faults);
+            }
+        }
+        Kind::Script => {
+            if let Some(text) = text(name, kind, node, faults) {
+                no_controls(name, text, node, faults);
+                nothing_hidden(name, text, node, faults);
+            }
+        }
+        Kind::Duration => {
+            if let Some(text) = text(name, kind, node, faults) {
+                if let Err(bad) = text.parse::<Span>() {
+                    let (message, help) = split(&bad.to_string());
+                    faults.error(node.span.clone(), message).maybe_help(help);
+                }
+            }
+        }
+        Kind::DurationRange => {
+            if let Some(text) = text(name, kind, node, faults) {
+                if let Err(message) = duration_range(text) {
+                    let (message, help) = split(&message);
+                    faults.error(node.span.clone(), message).maybe_help(help);
+                }
+            }
+        }
+        Kind::Date => date(name, node, faults),
+        Kind::ClockTime => {
+            if let Some(text) = text(name, kind, node, faults) {
+                if clock_time(text).is_none() {
+                    faults
+                        .error(node.span.clone(), format!("`{}` is no time of day", SafeText::new(text)))
+                        .help("write hours and minutes, 00:00 to 23:59: \"14:00\"");
+                }
+            }
+        }
+        Kind::Regex => {
+            if let Some(text) = text(name, kind, node, faults) {
+                if let Err(error) = regex::Regex::new(text) {
+                    let why = error.to_string();
+                    let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                    faults
+                        .error(node.span.clone(), format!("`{name}` is no regular expression: {why}"))
+                        .help("write it in '…', where a backslash stays a backslash");
+                }
+            }
+        }
+        Kind::Word(words) => {
+            if let Some(written) = text(name, kind, node, faults) {
+                if !words.contains(&written) {
+                    faults
+                        .error(
+                            node.span.clone(),
+                            format!("`{name}` cannot be \"{}\"", SafeText::new(written)),
+                        )
+                        .maybe_help(suggest(written, words.iter().copied()));
+                }
+            }
+        }
+        Kind::Bool => {
+            if node.bool().is_none() {
+                wrong_type(node, "true or false", format!("{name} = true"), faults);
+            }
+        }
+        Kind::Integer(low, high) => match &node.value {
+            Value::Integer(Some(number)) if (*low..=*high).contains(number) => {}
+            Value::Integer(_) => {
+                faults
+                    .error(node.span.clone(), format!("`{name}` is out of range"))
+                    .help(format!("a whole number from {low} to {high}"));
+            }
+            _ => wrong_type(node, "a whole number", format!("{name} = {}", (*low).max(1)), faults),
+        },
+        Kind::Share => match node.number() {
+            Some(share) if (0.0..=1.0).contains(&share) => {}
+            Some(_) => {
+                faults
+                    .error(node.span.clone(), format!("`{name}` is a number from 0 to 1"))
+                    .help("the 95th percentile is 0.95");
+            }
+            None => wrong_type(node, "a number", format!("{name} = 0.95"), faults),
+        },
+        Kind::List(item) => match &node.value {
+            Value::List(items) => {
+                for inner in items {
+                    value(name, item, inner, &inner.span, faults);
+                }
+            }
+            _ => wrong_type(node, "a list", format!("{name} = [{}]", example("", item)), faults),
+        },
+        Kind::Table(shape) => table(shape, node, at, faults),
+        Kind::Map(of) => match &node.value {
+            Value::Table(inner) => {
+                for entry in &inner.entries {
+                    value(&entry.key, of, &entry.node, &entry.key_span, faults);
+                }
+            }
+            _ => wrong_type(node, "a table", format!("{name} = {{ NAME = {} }}", example("", of)), faults),
+        },
+        Kind::Either(kinds) => match kinds.iter().find(|kind| fits(kind, &node.value)) {
+            Some(kind) => value(name, kind, node, at, faults),
+            None => {
+                let examples: Vec<String> = kinds.iter().map(|kind| example(name, kind)).collect();
+                wrong_type(node, "what is wanted here", examples.join(" or "), faults);
+            }
+        },
+        Kind::Any => {}
+    }
+}
+
+/// Whether a value has the TOML type that a kind is written in.
+fn fits(kind: &Kind, value: &Value) -> bool {
+    matches!(
+        (kind, value),
+        (Kind::List(_), Value::List(_))
+            | (Kind::Table(_) | Kind::Map(_), Value::Table(_))
+            | (Kind::Integer(..), Value::Integer(_))
+            | (Kind::Text | Kind::Template | Kind::Script | Kind::Slot | Kind::Word(_), Value::Text(_))
+    )
+}
+
+fn text<'n>(name: &str, kind: &Kind, node: &'n Node, faults: &mut Faults<'_>) -> Option<&'n str> {
+    let text = node.text();
+    if text.is_none() {
+        wrong_type(node, "text", example(name, kind), faults);
+    }
+    text
+}
+
+fn wrong_type(node: &Node, wanted: &str, example: String, faults: &mut Faults<'_>) {
+    faults
+        .error(node.span.clone(), format!("this is {}, where {wanted} belongs", node.kind()))
+        .help(format!("write it like `{example}`"));
+}
+
+/// How a value of a kind is written.
+fn example(name: &str, kind: &Kind) -> String {
+    let value = match kind {
+        Kind::Text | Kind::Template | Kind::Any => "\"…\"".to_owned(),
+        Kind::Script => "\"npm run build\"".to_owned(),
+        Kind::Slot => "\"new\"".to_owned(),
+        Kind::Duration => "\"5m\"".to_owned(),
+        Kind::DurationRange => "\"2m..5m\"".to_owned(),
+        Kind::Bool => "true".to_owned(),
+        Kind::Integer(low, _) => (*low).max(1).to_string(),
+        Kind::Share => "0.95".to_owned(),
+        Kind::Date => "2026-11-20".to_owned(),
+        Kind::ClockTime => "\"14:00\"".to_owned(),
+        Kind::Word(words) => format!("\"{}\"", words.first().copied().unwrap_or_default()),
+        Kind::Bound => "\"< 5%\"".to_owned(),
+        Kind::Regex => r"'id: (\S+)'".to_owned(),
+        Kind::List(item) => format!("[{}]", example("", item)),
+        Kind::Table(shape) => return shape_example_of(name, shape),
+        Kind::Map(of) => format!("{{ NAME = {} }}", example("", of)),
+        Kind::Either(kinds) => return kinds.first().map_or_else(String::new, |kind| example(name, kind)),
+    };
+    if name.is_empty() { value } else { format!("{name} = {value}") }
+}
+
+fn shape_example(shape: &Shape) -> String {
+    shape_example_of("", shape)
+}
+
+fn shape_example_of(name: &str, shape: &Shape) -> String {
+    let required: Vec<&Key> = shape.all_keys().filter(|key| key.required).take(3).collect();
+    let keys: Vec<String> = if required.is_empty() {
+        shape
+            .all_keys()
+            .find(|key| shape.choice.as_ref().is_none_or(|c| c.keys.contains(&key.name)))
+            .into_iter()
+            .map(|key| example(key.name, &key.kind))
+            .collect()
+    } else {
+        required.iter().map(|key| example(key.name, &key.kind)).collect()
+    };
+    let table = format!("{{ {} }}", keys.join(", "));
+    if name.is_empty() { table } else { format!("{name} = {table}") }
+}
+
+/// Control characters stop everything: a person cannot see what they would do.
+fn no_controls(name: &str, text: &str, node: &Node, faults: &mut Faults<'_>) {
+    if let Some(c) = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
+        let help = if c == '\r' {
+            "save the file with Unix line ends (LF)"
+        } else {
+            "take it out; where a command needs one, let the command make it (printf)"
+        };
+        faults
+            .error(node.span.clone(), format!("control character U+{:04X} in `{name}`", u32::from(c)))
+            .help(help);
+    }
+}
+
+/// Invisible and reordering characters make a command read otherwise than it runs.
+fn nothing_hidden(name: &str, text: &str, node: &Node, faults: &mut Faults<'_>) {
+    let hidden = text
+        .chars()
+        .filter(|c| !c.is_ascii() && !c.is_control())
+        .find(|c| SafeText::new(&format!("a{c}")).starts_with("a<U+"));
+    if let Some(c) = hidden {
+        faults
+            .error(node.span.clone(), format!("invisible character U+{:04X} in `{name}`", u32::from(c)))
+            .help("take it out: with it, a command does not read as it runs");
+    }
+}
+
+/// `"2m..5m"` or `"5m"`.
+pub(crate) fn duration_range(text: &str) -> Result<(Span, Span), String> {
+    let read = |part: &str| part.trim().parse::<Span>().map_err(|bad| bad.to_string());
+    match text.split_once("..") {
+        None => read(text).map(|span| (span, span)),
+        Some((from, to)) => {
+            let (from, to) = (read(from)?, read(to.trim_start_matches('='))?);
+            if from <= to {
+                Ok((from, to))
+            } else {
+                Err(format!("`{text}` ends before it begins; the shorter time stands first"))
+            }
+        }
+    }
+}
+
+/// Hours and minutes of `HH:MM`.
+pub(crate) fn clock_time(text: &str) -> Option<(u8, u8)> {
+    let (hours, minutes) = text.split_once(':')?;
+    let two = |part: &str, below: u8| {
+        (part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit()))
+            .then(|| part.parse::<u8>().ok())
+            .flatten()
+            .filter(|n| *n < below)
+    };
+    Some((two(hours, 24)?, two(minutes, 60)?))
+}
+
+fn date(name: &str, node: &Node, faults: &mut Faults<'_>) {
+    let written = match &node.value {
+        Value::Date(text) | Value::Text(text) => text,
+        _ => return wrong_type(node, "a date", example(name, &Kind::Date), faults),
+    };
+    if written.parse::<jiff::civil::Date>().is_err() || written.len() != 10 {
+        faults
+            .error(node.span.clone(), format!("`{}` is no date", SafeText::new(written)))
+            .help("write year, month and day: 2026-11-20");
+    }
+}
+
+/// A message and its cure, where they are parted by a semicolon.
+fn split(message: &str) -> (String, Option<String>) {
+    match message.split_once("; ") {
+        Some((message, help)) => (message.to_owned(), Some(help.to_owned())),
+        None => (message.to_owned(), None),
+    }
+}

@@ -1,0 +1,468 @@
+//! Actions and checks: exactly one kind each, read into the domain's.
+
+use std::collections::BTreeMap;
+
+use super::{Loader, entries, flag, items, key_span, number, optional_text, span, text, texts};
+use crate::{
+    config::{
+        raw::{Node, Value},
+        shape::{ACTION_KINDS, CHECK_KINDS},
+        vars::{Moment, Sink},
+    },
+    domain::{
+        action::{
+            Action, ActionKind, Capture, Confirm, HttpRequest, PatchAction, PatchType, Replicas, SlotRef,
+        },
+        check::{Check, CheckKind, Condition},
+        id::MetricId,
+        metric::{Bound, Op},
+        template::Template,
+        time::Span,
+        verdict::parse_within,
+    },
+};
+
+/// Methods that only read.
+pub(super) const READS: &[&str] = &["GET", "HEAD", "OPTIONS"];
+
+impl Loader<'_, '_> {
+    /// The actions under a key. `moment` gives each its place in the course of the run.
+    pub(super) fn actions(
+        &mut self,
+        node: &Node,
+        key: &str,
+        moment: impl Fn(usize) -> Moment,
+    ) -> Vec<Action> {
+        items(node, key)
+            .iter()
+            .enumerate()
+            .filter_map(|(index, item)| self.action(item, moment(index)))
+            .collect()
+    }
+
+    fn action(&mut self, node: &Node, moment: Moment) -> Option<Action> {
+        let kind_key = ACTION_KINDS.iter().copied().find(|kind| node.get(kind).is_some())?;
+        let kind = self.action_kind(kind_key, node.get(kind_key)?, moment);
+        let default_timeout = match &kind {
+            ActionKind::Sh { .. } | ActionKind::Argv { .. } | ActionKind::Rollout { .. } => {
+                Span::from_mins(10)
+            }
+            ActionKind::Http(_) | ActionKind::Notify { .. } => Span::from_secs(10),
+            _ => Span::from_secs(30),
+        };
+        let sample = texts(node, "sample");
+        Some(Action {
+            name: optional_text(node, "name").unwrap_or_else(|| action_name(&kind)),
+            timeout: self.above_zero(node, "timeout").unwrap_or(default_timeout),
+            capture: self.captures(node, &sample, moment),
+            sample,
+            sample_failure: texts(node, "sample_failure"),
+            confirm: confirm(node),
+            irreversible: optional_text(node, "irreversible"),
+            kind,
+        })
+    }
+
+    /// A duration that must not be nothing.
+    pub(super) fn above_zero(&mut self, node: &Node, key: &str) -> Option<Span> {
+        let read = span(node, key)?;
+        if read == Span::ZERO {
+            self.faults
+                .error(key_span(node, key), format!("`{key}` is no time at all"))
+                .help("write how long: \"30s\", \"5m\"");
+        }
+        Some(read)
+    }
+
+    fn action_kind(&mut self, key: &str, value: &Node, moment: Moment) -> ActionKind {
+        match key {
+            "sh" => {
+                self.not_empty(value, "a command");
+                ActionKind::Sh { script: self.script(value, moment) }
+            }
+            "argv" => {
+                if value.items().is_empty() && matches!(value.value, Value::List(_)) {
+                    self.faults.error(value.span.clone(), "no program").help("`argv = [\"git\", \"push\"]`");
+                }
+                ActionKind::Argv {
+                    argv: value.items().iter().map(|word| self.template(word, Sink::Argv, moment)).collect(),
+                }
+            }
+            "set_image" => {
+                let image = self.template_at(value, "image", Sink::Shown, moment);
+                self.image(value, &image);
+                ActionKind::SetImage {
+                    slot: self.slot_at(value, "slot"),
+                    container: optional_text(value, "container"),
+                    image,
+                }
+            }
+            "rollout" => ActionKind::Rollout { slot: self.slot_short(value) },
+            "restart" => ActionKind::Restart { slot: self.slot_short(value) },
+            "switch_traffic" => ActionKind::SwitchTraffic { to: self.slot_at(value, "to") },
+            "scale" => ActionKind::Scale {
+                slot: self.slot_at(value, "slot"),
+                replicas: number(value, "replicas").map_or(Replicas::Before, Replicas::Count),
+            },
+            "patch" => self.patch(value, moment),
+            "http" => {
+                // As curl has it: something to send is posted, else it only asks, which verifies between two actions.
+                let method = if value.get("body").is_some() { "POST" } else { "GET" };
+                let request = self.http(value, method, moment);
+                ActionKind::Http(request)
+            }
+            _ => {
+                self.not_empty(value, "a text");
+                ActionKind::Notify { text: self.template(value, Sink::Notice, moment) }
+            }
+        }
+    }
+
+    fn not_empty(&mut self, node: &Node, what: &str) {
+        if node.text().is_some_and(|text| text.trim().is_empty()) {
+            self.faults
+                .error(node.span.clone(), "nothing here")
+                .help(format!("write {what}, or take the action out"));
+        }
+    }
+
+    fn template_at(&mut self, node: &Node, key: &str, sink: Sink, moment: Moment) -> Template {
+        match node.get(key) {
+            Some(value) => self.template(value, sink, moment),
+            None => Template::from(""),
+        }
+    }
+
+    fn slot_at(&mut self, node: &Node, key: &str) -> SlotRef {
+        match node.get(key) {
+            Some(value) => self.slot(value),
+            None => SlotRef::New,
+        }
+    }
+
+    /// `"new"` or `{ slot = "new" }`.
+    fn slot_short(&mut self, node: &Node) -> SlotRef {
+        if node.text().is_some() { self.slot(node) } else { self.slot_at(node, "slot") }
+    }
+
+    /// An image without spaces, and with a tag or digest: without one Kubernetes would take whatever is newest.
+    fn image(&mut self, node: &Node, image: &Template) {
+        let Some(value) = node.get("image").filter(|value| value.text().is_some()) else { return };
+        let shown = image.show(|_| Some("x".to_owned()));
+        let last = shown.rsplit('/').next().unwrap_or_default();
+        if shown.is_empty() || shown.contains(char::is_whitespace) {
+            self.faults
+                .error(value.span.clone(), "this is no image")
+                .help("`registry.example.com/name:$DEPLOY_VERSION`");
+        } else if !last.contains([':', '@']) && !image.as_str().trim().starts_with('$') {
+            self.faults
+                .warning(value.span.clone(), "an image without a tag")
+                .help("name the version: `…:$DEPLOY_VERSION`; without one nobody knows what runs");
+        }
+    }
+
+    fn patch(&mut self, node: &Node, moment: Moment) -> ActionKind {
+        let patch = node.get("patch").map_or(serde_json::Value::Null, |patch| self.json(patch, moment));
+        let patch_type = match text(node, "type").as_str() {
+            "merge" => PatchType::Merge,
+            "json" => PatchType::Json,
+            _ => PatchType::Strategic,
+        };
+        if let Some(written) = node.get("patch") {
+            let fits = if patch_type == PatchType::Json { patch.is_array() } else { patch.is_object() };
+            if !fits {
+                let right =
+                    if patch_type == PatchType::Json { "a list of operations (RFC 6902)" } else { "a table" };
+                self.faults
+                    .error(written.span.clone(), format!("this patch must be {right}"))
+                    .help("see `type`: strategic, merge or json");
+            }
+        }
+        ActionKind::Patch(PatchAction {
+            kind: text(node, "kind"),
+            name: self.template_at(node, "name", Sink::Shown, moment),
+            patch_type,
+            patch,
+        })
+    }
+
+    /// TOML as JSON.
+    fn json(&mut self, node: &Node, moment: Moment) -> serde_json::Value {
+        use serde_json::Value as Json;
+        match &node.value {
+            Value::Text(text) => {
+                self.template(node, Sink::Shown, moment);
+                Json::from(text.as_str())
+            }
+            Value::Date(text) => Json::from(text.as_str()),
+            Value::Integer(number) => number.map_or(Json::Null, Json::from),
+            Value::Float(number) => Json::from(*number),
+            Value::Bool(flag) => Json::from(*flag),
+            Value::List(items) => items.iter().map(|item| self.json(item, moment)).collect(),
+            Value::Table(table) => Json::Object(
+                table.entries.iter().map(|e| (e.key.clone(), self.json(&e.node, moment))).collect(),
+            ),
+        }
+    }
+
+    fn http(&mut self, node: &Node, default_method: &str, moment: Moment) -> HttpRequest {
+        let url = match node.get("url") {
+            Some(url) => self.url(url, moment),
+            None => Template::from(""),
+        };
+        for entry in entries(node, "json") {
+            if !entry.key.is_empty() && !entry.key.starts_with('/') {
+                self.faults
+                    .error(entry.key_span.clone(), format!("`{}` is no JSON pointer", entry.key))
+                    .help(format!("a pointer begins with a slash: `\"/{}\"`", entry.key.replace('.', "/")));
+            }
+        }
+        let json: BTreeMap<String, Template> = entries(node, "json")
+            .iter()
+            .map(|entry| (entry.key.clone(), self.template(&entry.node, Sink::Shown, moment)))
+            .collect();
+        HttpRequest {
+            method: optional_text(node, "method").unwrap_or_else(|| default_method.to_owned()),
+            url,
+            headers: self.private_map(node, "headers", moment),
+            body: node.get("body").map(|body| self.template(body, Sink::Private, moment)),
+            status: node.get("status").and_then(Node::integer).and_then(|status| u16::try_from(status).ok()),
+            json,
+            contains: node.get("contains").map(|part| self.template(part, Sink::Shown, moment)),
+        }
+    }
+
+    fn captures(&mut self, node: &Node, sample: &[String], moment: Moment) -> Vec<Capture> {
+        entries(node, "capture")
+            .iter()
+            .filter_map(|entry| {
+                let pattern = entry.node.text()?;
+                self.ledger.capture(&entry.key, entry.key_span.clone(), moment);
+                let regex = regex::Regex::new(pattern).ok()?;
+                if regex.captures_len() < 2 {
+                    self.faults
+                        .error(entry.node.span.clone(), "nothing is captured: the pattern has no group")
+                        .help("put what is wanted in parentheses: `'backup-id: (\\S+)'`");
+                } else if !sample.is_empty() && !sample.iter().any(|line| regex.is_match(line)) {
+                    self.faults
+                        .warning(
+                            entry.node.span.clone(),
+                            format!("the sample has nothing for `{}`", entry.key),
+                        )
+                        .help("a rehearsal prints the sample; let one of its lines match this pattern");
+                }
+                Some(Capture { var: entry.key.clone(), pattern: pattern.to_owned() })
+            })
+            .collect()
+    }
+
+    /// The checks under a key.
+    pub(super) fn checks(&mut self, node: &Node, key: &str, moment: Moment) -> Vec<Check> {
+        items(node, key).iter().map(|item| self.check(item, moment)).collect()
+    }
+
+    /// One check, with its text beside it or made from it.
+    pub(super) fn check(&mut self, node: &Node, moment: Moment) -> Check {
+        let kind = self.check_kind(node, moment);
+        if matches!(kind, CheckKind::Person) && node.get("text").is_none() && node.table().is_some() {
+            self.faults
+                .error(node.span.clone(), "a check needs a text or something to look at")
+                .help("`{ text = \"No customer complaints\" }` is for a person; or one of its kinds, such as `http`");
+        }
+        Check {
+            text: optional_text(node, "text").unwrap_or_else(|| self.check_text(&kind)),
+            timeout: self.above_zero(node, "timeout").unwrap_or(Span::from_secs(60)),
+            interval: self.above_zero(node, "interval").unwrap_or(Span::from_secs(2)),
+            optional: flag(node, "optional", false),
+            sample: texts(node, "sample"),
+            kind,
+        }
+    }
+
+    pub(super) fn check_kind(&mut self, node: &Node, moment: Moment) -> CheckKind {
+        let Some((key, value)) = CHECK_KINDS.iter().find_map(|key| Some((*key, node.get(key)?))) else {
+            return CheckKind::Person;
+        };
+        match key {
+            "http" => {
+                let request = self.http(value, "GET", moment);
+                if !READS.contains(&request.method.as_str()) {
+                    self.faults
+                        .error(
+                            key_span(value, "method"),
+                            format!("a check only looks, and {} writes", request.method),
+                        )
+                        .help("move it to `run`, or use GET");
+                }
+                CheckKind::Http(request)
+            }
+            "tls" => CheckKind::Tls {
+                host: self.template_at(value, "host", Sink::Shown, moment),
+                port: number(value, "port").and_then(|port| u16::try_from(port).ok()).unwrap_or(443),
+                days: number(value, "days").unwrap_or(30),
+            },
+            "dns" => CheckKind::Dns {
+                name: self.template_at(value, "name", Sink::Shown, moment),
+                expect: self.template_at(value, "expect", Sink::Shown, moment),
+            },
+            "metric" => self.metric_check(value, node),
+            "rollout" => CheckKind::Rollout { slot: self.slot_short(value) },
+            "pods_ready" => CheckKind::PodsReady {
+                slot: self.slot_short(value),
+                at_least: number(value, "at_least").unwrap_or(1),
+            },
+            "traffic_on" => CheckKind::TrafficOn { slot: self.slot_short(value) },
+            "scaled_to" => CheckKind::ScaledTo {
+                slot: self.slot_at(value, "slot"),
+                replicas: number(value, "replicas").unwrap_or_default(),
+            },
+            "headroom" => CheckKind::Headroom {
+                slot: self.slot_at(value, "slot"),
+                replicas: number(value, "replicas").unwrap_or_default(),
+            },
+            "sh" => {
+                self.not_empty(value, "a command");
+                let expect = optional_text(node, "expect");
+                self.sample_meets(node, expect.as_deref());
+                CheckKind::Sh { script: self.script(value, moment), expect }
+            }
+            _ => {
+                let (without, with) = (optional_text(value, "without"), optional_text(value, "with"));
+                if without.is_none() && with.is_none() && value.table().is_some() {
+                    self.faults.error(value.span.clone(), "what about the log lines?").help(
+                        "`without = 'ERROR|FATAL'`: no line may match; `with = 'GET /'`: some line must",
+                    );
+                }
+                CheckKind::Logs { slot: self.slot_at(value, "slot"), without, with }
+            }
+        }
+    }
+
+    /// A rehearsal takes the sample for the output, so it should be what is expected.
+    fn sample_meets(&mut self, node: &Node, expect: Option<&str>) {
+        let sample = texts(node, "sample").join("\n");
+        let Some(regex) = expect.and_then(|pattern| regex::Regex::new(pattern).ok()) else { return };
+        if !sample.is_empty() && !regex.is_match(&sample) {
+            self.faults
+                .warning(key_span(node, "sample"), "the sample does not match `expect`")
+                .help("a rehearsal takes it for the output, and the check would fail there");
+        }
+    }
+
+    fn metric_check(&mut self, name: &Node, node: &Node) -> CheckKind {
+        let metric = self.metric_named(name);
+        if metric.as_ref().is_some_and(|metric| !metric.per_slot) && node.get("slot").is_some() {
+            self.faults
+                .error(
+                    key_span(node, "slot"),
+                    format!("`{}` is not per slot", name.text().unwrap_or_default()),
+                )
+                .help("leave `slot` out, or give the metric `per_slot = true` and a query with `$slot`");
+        }
+        let slot = node.get("slot").map(|slot| self.slot(slot));
+        let condition = match (node.get("is"), node.get("within")) {
+            (Some(_), Some(within)) => {
+                self.faults.error(within.span.clone(), "both `is` and `within`").help("make it two checks");
+                None
+            }
+            (Some(is), None) => self.bound(is, metric.and_then(|metric| metric.unit)).map(Condition::Is),
+            (None, Some(within)) => within.text().and_then(|text| match parse_within(text) {
+                Ok(condition) => Some(condition),
+                Err(bad) => {
+                    self.faults.error(within.span.clone(), bad.to_string());
+                    None
+                }
+            }),
+            (None, None) => {
+                self.faults
+                    .error(name.span.clone(), "what must hold of this metric?")
+                    .help("add `is = \"< 0.1%\"` or `within = \"20% of baseline\"`");
+                None
+            }
+        };
+        CheckKind::Metric {
+            metric: MetricId::from(name.text().unwrap_or_default()),
+            slot,
+            // Where there is none, that is an error and this is never looked at.
+            condition: condition.unwrap_or(Condition::Is(Bound { op: Op::Lt, value: 0.0 })),
+        }
+    }
+
+    /// Words for a check that has none of its own.
+    fn check_text(&self, kind: &CheckKind) -> String {
+        match kind {
+            CheckKind::Person => String::new(),
+            CheckKind::Http(request) => {
+                format!("{} {} answers as wanted", request.method, request.url.as_str())
+            }
+            CheckKind::Tls { host, days, .. } => {
+                format!("the certificate of {} is valid {days} days more", host.as_str())
+            }
+            CheckKind::Dns { name, expect } => format!("{} resolves as {}", name.as_str(), expect.as_str()),
+            CheckKind::Metric { metric, condition, .. } => {
+                let unit = self.metric_names.iter().find(|m| m.name == metric.as_str()).and_then(|m| m.unit);
+                let condition = unit.map_or_else(String::new, |unit| {
+                    crate::domain::verdict::show_condition(*condition, unit, None)
+                });
+                format!("{} {condition}", metric.as_str().replace('_', " "))
+            }
+            CheckKind::Rollout { slot } => format!("the rollout of {} is complete", slot_word(slot)),
+            CheckKind::PodsReady { slot, .. } => format!("all pods of {} are ready", slot_word(slot)),
+            CheckKind::TrafficOn { slot } => format!("traffic goes to {}", slot_word(slot)),
+            CheckKind::ScaledTo { slot, replicas } => format!("{} has {replicas} replicas", slot_word(slot)),
+            CheckKind::Headroom { slot, replicas } => {
+                format!("room for {replicas} pods of {}", slot_word(slot))
+            }
+            CheckKind::Sh { script, .. } => first_line(script),
+            CheckKind::Logs { slot, .. } => format!("the logs of {} are as wanted", slot_word(slot)),
+        }
+    }
+}
+
+pub(super) fn confirm(node: &Node) -> Confirm {
+    match text(node, "confirm").as_str() {
+        "twice" => Confirm::Twice,
+        "type" => Confirm::Type,
+        _ => Confirm::None,
+    }
+}
+
+fn slot_word(slot: &SlotRef) -> String {
+    match slot {
+        SlotRef::New => "the new slot".to_owned(),
+        SlotRef::Previous => "the previous slot".to_owned(),
+        SlotRef::Named(name) => name.to_string(),
+    }
+}
+
+/// A name for an action that has none of its own.
+fn action_name(kind: &ActionKind) -> String {
+    match kind {
+        ActionKind::Sh { script } => first_line(script),
+        ActionKind::Argv { argv } => argv.iter().map(Template::as_str).collect::<Vec<_>>().join(" "),
+        ActionKind::SetImage { slot, image, .. } => {
+            format!("Set the image of {} to {}", slot_word(slot), image.as_str())
+        }
+        ActionKind::Rollout { slot } => format!("Wait for the rollout of {}", slot_word(slot)),
+        ActionKind::SwitchTraffic { to } => format!("Switch traffic to {}", slot_word(to)),
+        ActionKind::Scale { slot, replicas: Replicas::Count(count) } => {
+            format!("Scale {} to {count}", slot_word(slot))
+        }
+        ActionKind::Scale { slot, replicas: Replicas::Before } => {
+            format!("Scale {} back up", slot_word(slot))
+        }
+        ActionKind::Restart { slot } => format!("Restart {}", slot_word(slot)),
+        ActionKind::Patch(patch) => format!("Patch {} {}", patch.kind, patch.name.as_str()),
+        ActionKind::Http(request) => format!("{} {}", request.method, request.url.as_str()),
+        ActionKind::Notify { text } => format!("Tell the channel: {}", text.as_str()),
+    }
+}
+
+fn first_line(script: &str) -> String {
+    script
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty() && !line.starts_with('#'))
+        .unwrap_or_default()
+        .to_owned()
+}

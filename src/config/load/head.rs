@@ -1,0 +1,317 @@
+//! Front matter, deployment, target, variables and parts.
+
+use std::collections::BTreeMap;
+
+use super::{Loader, entries, flag, items, key_span, optional_text, span, text, texts};
+use crate::{
+    config::{
+        conform::clock_time,
+        raw::{Entry, Node, Value},
+        vars::{Moment, Sink, check_value, name_help},
+    },
+    domain::{
+        id::SlotName,
+        runbook::{
+            Automation, ClusterFact, DeployWindow, Deployment, Document, Environment, Part, Slot, Status,
+            Strategy, Target, Var, VarSource,
+        },
+        template::is_name,
+    },
+};
+
+impl Loader<'_, '_> {
+    pub(super) fn document(&mut self, root: &Node) -> Document {
+        let empty = Node { span: 0..0, value: Value::Table(crate::config::raw::Table::default()) };
+        let node = root.get("runbook").unwrap_or(&empty);
+        Document {
+            module: text(node, "module"),
+            title: text(node, "title"),
+            status: match text(node, "status").as_str() {
+                "approved" => Status::Approved,
+                "in-review" => Status::InReview,
+                "deprecated" => Status::Deprecated,
+                _ => Status::Draft,
+            },
+            version: text(node, "version"),
+            last_updated: date(node, "last_updated"),
+            author: text(node, "author"),
+            keywords: texts(node, "keywords"),
+            related: entries(node, "related")
+                .iter()
+                .filter_map(|entry| Some((entry.key.clone(), entry.node.text()?.to_owned())))
+                .collect(),
+        }
+    }
+
+    pub(super) fn deployment(&mut self, root: &Node) -> Deployment {
+        let empty = Node { span: 0..0, value: Value::Table(crate::config::raw::Table::default()) };
+        let node = root.get("deployment").unwrap_or(&empty);
+        Deployment {
+            environment: match text(node, "environment").as_str() {
+                "development" => Environment::Development,
+                "staging" => Environment::Staging,
+                _ => Environment::Production,
+            },
+            strategy: strategy(&text(node, "strategy")),
+            automation: match text(node, "automation").as_str() {
+                "manual" => Automation::Manual,
+                "full" => Automation::Full,
+                _ => Automation::SemiAutomated,
+            },
+            frequency: optional_text(node, "frequency"),
+            window: node.get("window").map(|window| self.deploy_window(window)),
+            expected: span(node, "expected"),
+            rollback_within: span(node, "rollback_within"),
+            zero_downtime: flag(node, "zero_downtime", false),
+            success_factors: texts(node, "success_factors"),
+        }
+    }
+
+    fn deploy_window(&mut self, node: &Node) -> DeployWindow {
+        let (from, to) = (text(node, "from"), text(node, "to"));
+        if clock_time(&from).is_some() && from == to {
+            self.faults
+                .error(key_span(node, "to"), "the window ends where it begins")
+                .help("`to` is the first minute outside; for a whole day leave `window` out");
+        }
+        if let Some(zone) = node.get("timezone").filter(|zone| zone.text().is_some()) {
+            let name = zone.text().unwrap_or_default();
+            // A host without time zone data knows UTC only, and must not call the others unknown.
+            let known: Vec<String> =
+                jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();
+            if jiff::tz::TimeZone::get(name).is_err() && !known.is_empty() {
+                let help = crate::config::diagnose::nearest(name, known.iter().map(String::as_str))
+                    .map_or_else(
+                        || "an IANA name such as `UTC` or `Europe/Berlin`".to_owned(),
+                        |near| format!("did you mean `{near}`?"),
+                    );
+                self.faults.error(zone.span.clone(), format!("unknown time zone `{name}`")).help(help);
+            }
+        }
+        DeployWindow { days: texts(node, "days"), from, to, timezone: text(node, "timezone") }
+    }
+
+    pub(super) fn target(&mut self, root: &Node) -> Option<Target> {
+        let node = root.get("target")?;
+        for key in ["namespace", "service", "container"] {
+            self.kubernetes_name(node, key);
+        }
+        let mut slots: BTreeMap<SlotName, Slot> = BTreeMap::new();
+        for entry in entries(node, "slots") {
+            if ["new", "idle", "previous", "live", "before"].contains(&entry.key.as_str()) {
+                self.faults
+                    .error(entry.key_span.clone(), format!("a slot cannot be called `{}`", entry.key))
+                    .help("that word names a role, which changes with every deployment; take a colour");
+            }
+            self.kubernetes_name(&entry.node, "deployment");
+            let slot = self.slot_entry(entry);
+            for (other, taken) in &slots {
+                let same = if taken.deployment == slot.deployment && !slot.deployment.is_empty() {
+                    "Deployment"
+                } else if taken.selector == slot.selector && !slot.selector.is_empty() {
+                    "selector"
+                } else {
+                    continue;
+                };
+                self.faults
+                    .error(
+                        entry.key_span.clone(),
+                        format!("`{}` has the same {same} as `{other}`", entry.key),
+                    )
+                    .help("two slots must be two Deployments with labels that tell them apart");
+            }
+            slots.insert(SlotName::from(entry.key.as_str()), slot);
+        }
+        let blue_green = root.get("deployment").is_some_and(|node| text(node, "strategy") == "blue-green");
+        if blue_green && slots.len() != 2 && node.get("slots").is_some() {
+            self.faults
+                .error(key_span(node, "slots"), format!("blue-green needs two slots, and there {}", count(slots.len())))
+                .help("slots.blue = { deployment = \"…\", selector = { version = \"blue\" } }, and the same for green");
+        }
+        Some(Target {
+            context: optional_text(node, "context"),
+            cluster_uid: optional_text(node, "cluster_uid"),
+            namespace: text(node, "namespace"),
+            service: text(node, "service"),
+            slots,
+            container: text(node, "container"),
+        })
+    }
+
+    fn slot_entry(&mut self, entry: &Entry) -> Slot {
+        let selector: BTreeMap<String, String> = entries(&entry.node, "selector")
+            .iter()
+            .filter_map(|label| Some((label.key.clone(), label.node.text()?.to_owned())))
+            .collect();
+        if selector.is_empty() && entry.node.get("selector").is_some() {
+            self.faults
+                .error(key_span(&entry.node, "selector"), "the selector is empty")
+                .help("name at least one label that only this slot's pods carry");
+        }
+        Slot { deployment: text(&entry.node, "deployment"), selector }
+    }
+
+    /// Names of Kubernetes objects: small letters, digits, `-` and dots, at most 253 characters.
+    fn kubernetes_name(&mut self, node: &Node, key: &str) {
+        let Some(value) = node.get(key) else { return };
+        let Some(name) = value.text() else { return };
+        let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+        let outer = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        if !(name.len() <= 253 && name.starts_with(outer) && name.ends_with(outer) && name.chars().all(inner))
+        {
+            self.faults
+                .error(value.span.clone(), format!("`{key}` is no name that Kubernetes takes"))
+                .help("small letters, digits and `-`, beginning and ending with a letter or digit");
+        }
+    }
+
+    pub(super) fn vars(&mut self, root: &Node) -> Vec<Var> {
+        let declared = entries(root, "vars");
+        for entry in declared {
+            if !is_name(&entry.key) {
+                let help = name_help(&entry.key);
+                self.faults.error(entry.key_span.clone(), "no name for a variable").help(help);
+            }
+            let captured = entry.node.get("captured").is_some();
+            self.ledger.declare(
+                &entry.key,
+                entry.key_span.clone(),
+                flag(&entry.node, "secret", false),
+                captured,
+            );
+        }
+        declared.iter().enumerate().map(|(index, entry)| self.var(index, entry)).collect()
+    }
+
+    fn var(&mut self, index: usize, entry: &Entry) -> Var {
+        let node = &entry.node;
+        let default = optional_text(node, "default");
+        let source = if let Some(question) = optional_text(node, "ask") {
+            VarSource::Ask { question, default }
+        } else if let Some(variable) = node.get("env") {
+            let name = variable.text().unwrap_or_default().to_owned();
+            if variable.text().is_some() && (name.is_empty() || name.contains(['=', '\0'])) {
+                self.faults.error(variable.span.clone(), "no name for an environment variable");
+            }
+            VarSource::Env { name, default }
+        } else if let Some(value) = node.get("value") {
+            VarSource::Fixed { value: self.template(value, Sink::Value(index), Moment::Opening) }
+        } else if let Some(fact) = node.get("from").and_then(Node::text) {
+            if fact != "opened-at" && fact != "pilot" && self.slots.is_none() {
+                self.faults
+                    .error(
+                        key_span(node, "from"),
+                        format!("`{fact}` is known from the cluster, and there is no [target]"),
+                    )
+                    .help("add [target], or take the value from `ask` or `env`");
+            }
+            VarSource::Cluster(cluster_fact(fact))
+        } else {
+            if node.get("captured").and_then(Node::bool) == Some(false) {
+                self.faults
+                    .error(key_span(node, "captured"), "`captured = false` gives no value")
+                    .help("one of `ask`, `env`, `from`, `value`, or `captured = true`");
+            }
+            VarSource::Captured
+        };
+        let pattern = optional_text(node, "pattern").filter(|pattern| regex::Regex::new(pattern).is_ok());
+        for key in ["default", "sample", "value"] {
+            let Some(value) = node.get(key) else { continue };
+            let Some(text) = value.text().filter(|text| key != "value" || !text.contains('$')) else {
+                continue;
+            };
+            if let Err(why) = check_value(pattern.as_deref(), text) {
+                self.faults
+                    .error(value.span.clone(), format!("`{key}` of `{}` would be refused: {why}", entry.key))
+                    .help("make the pattern and this value agree");
+            }
+        }
+        let secret = flag(node, "secret", false);
+        if secret && (node.get("value").is_some() || node.get("default").is_some()) {
+            let key = if node.get("value").is_some() { "value" } else { "default" };
+            // A value made of other secrets is no secret in the file.
+            if node.get(key).and_then(Node::text).is_some_and(|text| !text.contains('$')) {
+                self.faults
+                    .warning(
+                        key_span(node, key),
+                        format!("the secret `{}` is written in this file", entry.key),
+                    )
+                    .help("take it from the environment: `env = \"…\"`");
+            }
+        }
+        Var { name: entry.key.clone(), source, pattern, secret, sample: optional_text(node, "sample") }
+    }
+
+    pub(super) fn parts(&mut self, root: &Node) -> Vec<Part> {
+        let mut parts: Vec<Part> = Vec::new();
+        let used: Vec<String> =
+            items(root, "step").iter().filter_map(|step| optional_text(step, "when")).collect();
+        for node in items(root, "part") {
+            let name = text(node, "name");
+            if parts.iter().any(|part| part.name == name) {
+                self.faults
+                    .error(key_span(node, "name"), format!("there are two parts `{name}`"))
+                    .help("give each its own name");
+                continue;
+            }
+            if !used.contains(&name) && node.get("name").is_some() {
+                let help = crate::config::diagnose::nearest(&name, used.iter().map(String::as_str))
+                    .map_or_else(
+                        || format!("give the steps that belong to it `when = \"{name}\"`"),
+                        |near| format!("did you mean `{near}`?"),
+                    );
+                self.faults
+                    .warning(key_span(node, "name"), format!("no step belongs to the part `{name}`"))
+                    .help(help);
+            }
+            parts.push(Part { name, question: text(node, "question"), default: flag(node, "default", true) });
+        }
+        for name in used {
+            if !parts.iter().any(|part| part.name == name) {
+                let question = format!("Does `{name}` apply to this deployment?");
+                parts.push(Part { name, question, default: true });
+            }
+        }
+        self.part_names = parts.iter().map(|part| part.name.clone()).collect();
+        parts
+    }
+}
+
+fn count(slots: usize) -> String {
+    match slots {
+        0 => "is none".to_owned(),
+        1 => "is one".to_owned(),
+        more => format!("are {more}"),
+    }
+}
+
+fn strategy(word: &str) -> Strategy {
+    match word {
+        "rolling" => Strategy::Rolling,
+        "canary" => Strategy::Canary,
+        "recreate" => Strategy::Recreate,
+        _ => Strategy::BlueGreen,
+    }
+}
+
+fn cluster_fact(word: &str) -> ClusterFact {
+    match word {
+        "live-image" => ClusterFact::LiveImage,
+        "idle-image" => ClusterFact::IdleImage,
+        "idle-image-tag" => ClusterFact::IdleImageTag,
+        "live-slot" => ClusterFact::LiveSlot,
+        "idle-slot" => ClusterFact::IdleSlot,
+        "live-replicas" => ClusterFact::LiveReplicas,
+        "opened-at" => ClusterFact::OpenedAt,
+        "pilot" => ClusterFact::Pilot,
+        _ => ClusterFact::LiveImageTag,
+    }
+}
+
+/// A date as ISO 8601, written as a date or in quotes.
+pub(super) fn date(node: &Node, key: &str) -> String {
+    match node.get(key).map(|node| &node.value) {
+        Some(Value::Date(text) | Value::Text(text)) => text.clone(),
+        _ => String::new(),
+    }
+}

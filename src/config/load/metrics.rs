@@ -1,0 +1,358 @@
+//! Sources and metrics.
+
+use std::collections::BTreeMap;
+
+use promql_parser::parser::{self, Expr, value::ValueType};
+use url::Url;
+
+use super::{Loader, SourceKind, entries, flag, key_span, optional_text, span};
+use crate::{
+    config::{
+        diagnose::{list, suggest},
+        raw::Node,
+        vars::{Moment, Sink},
+    },
+    domain::{
+        id::MetricId,
+        metric::{Bound, Metric, Op, Query, ScrapeCalc, Unit},
+        runbook::Source,
+        template::{Piece, Template},
+        time::Span,
+        verdict::parse_bound,
+    },
+};
+
+impl Loader<'_, '_> {
+    pub(super) fn sources(&mut self, root: &Node) -> BTreeMap<String, Source> {
+        let mut sources = BTreeMap::new();
+        for entry in entries(root, "sources") {
+            let node = &entry.node;
+            let kind = match (node.get("url"), node.get("scrape")) {
+                (Some(url), _) => SourceKind::Prometheus { url: self.url(url, Moment::Opening) },
+                (None, Some(url)) => SourceKind::Scrape { url: self.url(url, Moment::Opening) },
+                (None, None) => SourceKind::Prometheus { url: Template::from("") },
+            };
+            let headers = self.private_map(node, "headers", Moment::Opening);
+            let mut token = |key: &str, node: Option<&Node>| {
+                node.map(|node| {
+                    self.no_literal_secret(key, node);
+                    self.template(node, Sink::Private, Moment::Opening)
+                })
+            };
+            let bearer_token = token("bearer_token", node.get("bearer_token"));
+            let password = token("password", node.get("basic_auth").and_then(|auth| auth.get("password")));
+            let user = node.get("basic_auth").and_then(|auth| auth.get("user"));
+            let basic_auth =
+                user.map(|user| self.template(user, Sink::Private, Moment::Opening)).zip(password);
+            if bearer_token.is_some() && basic_auth.is_some() {
+                self.faults
+                    .error(
+                        key_span(node, "basic_auth"),
+                        "`bearer_token` and `basic_auth` are two ways to log in",
+                    )
+                    .help("keep one");
+            }
+            let source = Source {
+                kind,
+                headers,
+                bearer_token,
+                basic_auth,
+                ca_file: optional_text(node, "ca_file"),
+                timeout: span(node, "timeout").unwrap_or(Span::from_secs(5)),
+            };
+            sources.insert(entry.key.clone(), source);
+        }
+        sources
+    }
+
+    /// A token in plain text in a file that a team shares.
+    fn no_literal_secret(&mut self, key: &str, node: &Node) {
+        if node.text().is_some_and(|text| Template::from(text).names().next().is_none()) {
+            self.faults
+                .warning(node.span.clone(), format!("`{key}` is written in this file"))
+                .help("take it from a secret variable: `TOKEN = { env = \"TOKEN\", secret = true }` and `$TOKEN` here");
+        }
+    }
+
+    pub(super) fn private_map(
+        &mut self,
+        node: &Node,
+        key: &str,
+        moment: Moment,
+    ) -> BTreeMap<String, Template> {
+        entries(node, key)
+            .iter()
+            .map(|entry| (entry.key.clone(), self.template(&entry.node, Sink::Private, moment)))
+            .collect()
+    }
+
+    /// A URL: http or https, with a host. Variables may stand anywhere in it.
+    pub(super) fn url(&mut self, node: &Node, moment: Moment) -> Template {
+        let template = self.template(node, Sink::Url, moment);
+        let whole = matches!(template.pieces().as_slice(), [Piece::Var(_)]);
+        if node.text().is_none() || whole {
+            return template;
+        }
+        let filled = template.show(|_| Some("x".to_owned()));
+        match Url::parse(&filled) {
+            Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+                self.faults
+                    .error(node.span.clone(), format!("a URL of scheme `{}`", url.scheme()))
+                    .help("write one that begins with https:// or http://");
+            }
+            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+                self.faults
+                    .error(node.span.clone(), "a URL with a user or password in it")
+                    .help("URLs are shown and logged; send them in `headers`, from a secret variable");
+            }
+            Ok(_) => {}
+            Err(error) => {
+                self.faults
+                    .error(node.span.clone(), format!("this is no URL: {error}"))
+                    .help("write it whole: `https://api.example.com/health`");
+            }
+        }
+        template
+    }
+
+    pub(super) fn metrics(&mut self, root: &Node) -> Vec<Metric> {
+        entries(root, "metrics")
+            .iter()
+            .map(|entry| {
+                let node = &entry.node;
+                let per_slot = flag(node, "per_slot", false);
+                if per_slot && self.slots.is_none() {
+                    self.faults
+                        .error(key_span(node, "per_slot"), "there are no slots without [target]")
+                        .help("add [target], or leave `per_slot` out");
+                }
+                let unit = node.get("unit").and_then(Node::text).and_then(unit);
+                let normal = node.get("normal").and_then(|bound| self.bound(bound, unit));
+                let alert = node.get("alert").and_then(|bound| self.bound(bound, unit));
+                if let (Some(normal), Some(alert)) = (normal, alert) {
+                    if overlap(normal, alert) {
+                        self.faults
+                            .error(key_span(node, "alert"), "some values would be normal and alert at once")
+                            .help("an alert lies outside the normal range: `normal = \"< 0.1%\"`, `alert = \"> 1%\"`");
+                    }
+                }
+                Metric {
+                    id: MetricId::from(entry.key.as_str()),
+                    title: optional_text(node, "title").unwrap_or_else(|| entry.key.clone()),
+                    query: self.query(node, per_slot),
+                    per_slot,
+                    unit: unit.unwrap_or(Unit::Count),
+                    normal,
+                    alert,
+                    action: optional_text(node, "action"),
+                    interval: span(node, "interval").unwrap_or(Span::from_secs(5)),
+                }
+            })
+            .collect()
+    }
+
+    /// A bound in a metric's unit. Where the unit is not known that was told already, and nothing more can be said.
+    pub(super) fn bound(&mut self, node: &Node, unit: Option<Unit>) -> Option<Bound> {
+        let (written, unit) = (node.text()?, unit?);
+        match parse_bound(written, unit) {
+            Ok(bound) => Some(bound),
+            Err(bad) => {
+                let message = bad.to_string();
+                match message.split_once("; ") {
+                    Some((message, help)) => self.faults.error(node.span.clone(), message).help(help),
+                    None => self.faults.error(node.span.clone(), message),
+                };
+                None
+            }
+        }
+    }
+
+    fn query(&mut self, node: &Node, per_slot: bool) -> Query {
+        if let Some(query) = node.get("query") {
+            let expr = query.text().unwrap_or_default().to_owned();
+            self.promql(query, &expr, per_slot);
+            let source = self.source(node, node, false);
+            return Query::Promql { source, expr };
+        }
+        let Some(scrape) = node.get("scrape") else {
+            return Query::Promql { source: String::new(), expr: String::new() };
+        };
+        let source = self.source(scrape, node, true);
+        let mut selector = |key: &str| -> Option<String> {
+            let value = scrape.get(key)?;
+            let written = value.text()?;
+            self.selector(value, written, per_slot);
+            Some(written.to_owned())
+        };
+        let (rate, over, histogram, gauge) =
+            (selector("rate"), selector("over"), selector("histogram"), selector("gauge"));
+        let calc = if let Some(rate) = rate {
+            ScrapeCalc::Rate { rate, over }
+        } else if let Some(quantile) = scrape.get("quantile") {
+            if histogram.is_none() {
+                self.faults
+                    .error(key_span(scrape, "quantile"), "a quantile of what?")
+                    .help("add `histogram = \"http_request_duration_seconds\"`, without `_bucket`");
+            }
+            ScrapeCalc::Quantile {
+                quantile: quantile.number().unwrap_or_default(),
+                histogram: histogram.unwrap_or_default(),
+            }
+        } else {
+            ScrapeCalc::Gauge { gauge: gauge.unwrap_or_default() }
+        };
+        Query::Scrape { source, calc }
+    }
+
+    /// The source of a metric: the one named, or the only one of its kind, or the one called `prometheus`.
+    fn source(&mut self, node: &Node, metric: &Node, scrape: bool) -> String {
+        let fitting: Vec<String> =
+            self.source_names.iter().filter(|(_, is)| *is == scrape).map(|(name, _)| name.clone()).collect();
+        let fitting: Vec<&str> = fitting.iter().map(String::as_str).collect();
+        if let Some(named) = node.get("source") {
+            let written = named.text().unwrap_or_default().to_owned();
+            let other = self.source_names.iter().find(|(name, _)| *name == written).map(|(_, is)| *is);
+            match other {
+                Some(is) if is == scrape => {}
+                Some(_) if scrape => {
+                    self.faults
+                        .error(
+                            named.span.clone(),
+                            format!("`{written}` is a Prometheus, and this wants one to scrape"),
+                        )
+                        .help("use `query` with PromQL, or a source with `scrape`");
+                }
+                Some(_) => {
+                    self.faults
+                        .error(
+                            named.span.clone(),
+                            format!("`{written}` is scraped, and understands no PromQL"),
+                        )
+                        .help("use `scrape = { … }`, or a source with `url`");
+                }
+                None if named.text().is_some() => {
+                    self.faults
+                        .error(named.span.clone(), format!("unknown source `{written}`"))
+                        .maybe_help(suggest(&written, fitting.iter().copied()));
+                }
+                None => {}
+            }
+            return written;
+        }
+        match fitting.as_slice() {
+            [only] => (*only).to_owned(),
+            several if several.contains(&"prometheus") => "prometheus".to_owned(),
+            [] => {
+                let example = if scrape {
+                    "[sources.app] with `scrape = \"https://…/metrics\"`"
+                } else {
+                    "[sources.prometheus] with `url = \"http://…:9090\"`"
+                };
+                self.faults
+                    .error(
+                        key_span(metric, if scrape { "scrape" } else { "query" }),
+                        "no source for this metric",
+                    )
+                    .help(format!("add {example}"));
+                String::new()
+            }
+            several => {
+                let names = list(several);
+                self.faults
+                    .error(key_span(metric, if scrape { "scrape" } else { "query" }), "which source?")
+                    .help(format!("add `source`: there are {names}"));
+                String::new()
+            }
+        }
+    }
+
+    /// A query must be PromQL that gives one number for each series, and name `$slot` where and only where it is per slot.
+    fn promql(&mut self, node: &Node, expr: &str, per_slot: bool) {
+        if node.text().is_none() {
+            return;
+        }
+        self.slot_variable(node, expr, per_slot);
+        match parser::parse(&with_slot(expr)) {
+            Ok(parsed) if matches!(parsed.value_type(), ValueType::Vector | ValueType::Scalar) => {}
+            Ok(parsed) => {
+                let what = match parsed {
+                    Expr::StringLiteral(_) => "a text",
+                    _ => "a range of values",
+                };
+                self.faults
+                    .error(node.span.clone(), format!("this query gives {what}, where one number is wanted"))
+                    .help("put a function around it, say `sum(rate(…[1m]))`");
+            }
+            Err(error) => {
+                let error = error.lines().next().unwrap_or_default().to_owned();
+                self.faults
+                    .error(node.span.clone(), format!("this is no PromQL: {error}"))
+                    .help("try the query in Prometheus first");
+            }
+        }
+    }
+
+    /// `name{label="value"}` of a scrape.
+    fn selector(&mut self, node: &Node, written: &str, per_slot: bool) {
+        self.slot_variable(node, written, per_slot && written.contains("$slot"));
+        if !matches!(parser::parse(&with_slot(written)), Ok(Expr::VectorSelector(_))) {
+            self.faults
+                .error(node.span.clone(), "this is no selector of series")
+                .help("write a name with labels: `http_requests_total{code=~\"5..\"}`");
+        }
+    }
+
+    fn slot_variable(&mut self, node: &Node, written: &str, per_slot: bool) {
+        let names: Vec<String> = Template::from(written).names().map(str::to_owned).collect();
+        let has_slot = names.iter().any(|name| name == "slot");
+        if per_slot && !has_slot {
+            self.faults
+                .error(node.span.clone(), "per slot, but the query does not say `$slot`")
+                .help("add it to the selector, `{slot=\"$slot\"}`, or leave `per_slot` out");
+        }
+        if !per_slot && has_slot {
+            self.faults
+                .error(node.span.clone(), "`$slot` in a metric that is not per slot")
+                .help("add `per_slot = true`");
+        }
+        if let Some(other) = names.iter().find(|name| *name != "slot") {
+            self.faults
+                .error(node.span.clone(), format!("unknown variable `${other}` in a query"))
+                .help("a query knows `$slot` only");
+        }
+    }
+}
+
+/// The query as it will be asked for some slot.
+fn with_slot(expr: &str) -> String {
+    Template::from(expr).show(|name| (name == "slot").then(|| "blue".to_owned()))
+}
+
+/// Whether some number is on both bounds' side.
+fn overlap(a: Bound, b: Bound) -> bool {
+    let below = |op: Op| matches!(op, Op::Lt | Op::Le);
+    match (below(a.op), below(b.op)) {
+        (true, true) | (false, false) => true,
+        (true, false) => gap(b, a),
+        (false, true) => gap(a, b),
+    }
+}
+
+/// Whether something lies above `low` and below `high`.
+fn gap(low: Bound, high: Bound) -> bool {
+    low.value < high.value
+        || (low.op == Op::Ge && high.op == Op::Le && (low.value - high.value).abs() < f64::EPSILON)
+}
+
+/// The unit of a word.
+pub(super) fn unit(word: &str) -> Option<Unit> {
+    Some(match word {
+        "percent" => Unit::Percent,
+        "ms" => Unit::Ms,
+        "s" => Unit::S,
+        "count" => Unit::Count,
+        "per-minute" => Unit::PerMinute,
+        "bytes" => Unit::Bytes,
+        _ => return None,
+    })
+}

@@ -1,0 +1,134 @@
+//! Incident response, contacts, links, notices and the change log.
+
+use super::{Loader, entries, head::date, items, key_span, optional_text, text, texts};
+use crate::{
+    config::{
+        diagnose::suggest,
+        raw::Node,
+        vars::{Moment, Sink},
+    },
+    domain::runbook::{Change, Contact, Incident, Level, Link, Milestone, Notify},
+};
+
+/// What the incident message's template can have filled in.
+const PLACES: &[&str] = &["severity", "title", "started", "impact", "actions", "status"];
+
+impl Loader<'_, '_> {
+    pub(super) fn incident(&mut self, root: &Node) -> Option<Incident> {
+        let node = root.get("incident")?;
+        if let Some(template) = node.get("template") {
+            self.places(template);
+        }
+        let mut names: Vec<String> = Vec::new();
+        let levels = items(node, "levels")
+            .iter()
+            .map(|level| {
+                let name = text(level, "level");
+                if names.contains(&name) {
+                    self.faults.error(key_span(level, "level"), format!("there are two levels `{name}`"));
+                }
+                names.push(name.clone());
+                Level {
+                    level: name,
+                    title: text(level, "title"),
+                    example: text(level, "example"),
+                    respond: text(level, "respond"),
+                    escalate: text(level, "escalate"),
+                }
+            })
+            .collect();
+        Some(Incident {
+            channel: optional_text(node, "channel"),
+            commander: optional_text(node, "commander"),
+            levels,
+            steps: texts(node, "steps"),
+            template: text(node, "template"),
+        })
+    }
+
+    /// `{name}` in the incident's template must be one that is filled in.
+    fn places(&mut self, template: &Node) {
+        let words = template.text().unwrap_or_default();
+        for part in words.split('{').skip(1) {
+            let Some((name, _)) = part.split_once('}') else { continue };
+            let is_word = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+            if is_word && !PLACES.contains(&name) {
+                self.faults
+                    .error(template.span.clone(), format!("nothing fills in `{{{name}}}`"))
+                    .maybe_help(suggest(name, PLACES.iter().copied()));
+            }
+        }
+    }
+
+    pub(super) fn contacts(&mut self, root: &Node) -> Vec<Contact> {
+        items(root, "contact")
+            .iter()
+            .map(|node| {
+                let contact = Contact {
+                    role: text(node, "role"),
+                    name: optional_text(node, "name"),
+                    slack: optional_text(node, "slack"),
+                    phone: optional_text(node, "phone"),
+                };
+                if node.get("role").is_some() && contact.slack.is_none() && contact.phone.is_none() {
+                    self.faults
+                        .warning(key_span(node, "role"), format!("no way to reach `{}`", contact.role))
+                        .help("add `slack` or `phone`");
+                }
+                contact
+            })
+            .collect()
+    }
+
+    pub(super) fn links(&mut self, root: &Node) -> Vec<Link> {
+        entries(root, "links")
+            .iter()
+            .filter_map(|entry| Some(Link { name: entry.key.clone(), url: entry.node.text()?.to_owned() }))
+            .collect()
+    }
+
+    pub(super) fn notify(&mut self, root: &Node) -> Notify {
+        let Some(node) = root.get("notify") else { return Notify::default() };
+        let slack = node.get("slack").map(|slack| {
+            let literal = slack.text().is_some_and(|text| !text.contains('$'));
+            if literal {
+                self.faults
+                    .warning(slack.span.clone(), "a webhook is a secret: whoever has it can write to the channel")
+                    .help("keep it in the environment: `SLACK_WEBHOOK_URL = { env = \"SLACK_WEBHOOK_URL\", secret = true }`");
+                return self.url(slack, Moment::Opening);
+            }
+            self.template(slack, Sink::Private, Moment::Opening)
+        });
+        let on = items(node, "on").iter().filter_map(Node::text).filter_map(milestone).collect::<Vec<_>>();
+        if !on.is_empty() && slack.is_none() {
+            self.faults
+                .warning(key_span(node, "on"), "notices without a channel to go to")
+                .help("add `slack = \"$SLACK_WEBHOOK_URL\"`");
+        }
+        Notify { slack, channel: optional_text(node, "channel"), on }
+    }
+
+    pub(super) fn changes(&mut self, root: &Node) -> Vec<Change> {
+        items(root, "change")
+            .iter()
+            .map(|node| Change {
+                date: date(node, "date"),
+                version: text(node, "version"),
+                author: text(node, "author"),
+                changes: text(node, "changes"),
+            })
+            .collect()
+    }
+}
+
+fn milestone(word: &str) -> Option<Milestone> {
+    Some(match word {
+        "started" => Milestone::Started,
+        "switched" => Milestone::Switched,
+        "succeeded" => Milestone::Succeeded,
+        "failed" => Milestone::Failed,
+        "rolled-back" => Milestone::RolledBack,
+        "paged" => Milestone::Paged,
+        _ => return None,
+    })
+}

@@ -1,0 +1,420 @@
+//! Variables: which there are, where each is used, and whether it can have a value there that may be shown there.
+//!
+//! While a runbook is loaded, every use goes into a [`Ledger`] with its place in time and what becomes of the text. When
+//! all is read, the ledger is balanced: unknown names, values that come too late, secrets that would be shown.
+
+use std::ops::Range;
+
+use regex::Regex;
+
+use super::{
+    diagnose::{Faults, suggest},
+    raw::Node,
+};
+use crate::domain::template::{Piece, Template, is_name};
+
+/// A point in the course of a run, for comparing only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Moment {
+    /// Before anything: metrics, notices.
+    Opening,
+    /// The checklist.
+    Checklist,
+    /// A step's action, by index.
+    Run(usize, usize),
+    /// A step's checks.
+    Check(usize),
+    /// A step's undo.
+    Undo(usize),
+    /// The completion and rollbacks, by index of the action.
+    After(usize),
+}
+
+impl Moment {
+    /// For ordering: the step's index, then what of it.
+    fn order(self) -> (usize, usize, usize) {
+        match self {
+            Self::Opening => (0, 0, 0),
+            Self::Checklist => (0, 1, 0),
+            Self::Run(step, action) => (step + 1, 0, action),
+            Self::Check(step) => (step + 1, 1, 0),
+            Self::Undo(step) => (step + 1, 2, 0),
+            Self::After(action) => (usize::MAX, 0, action),
+        }
+    }
+}
+
+/// What becomes of a text with variables in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sink {
+    /// It is shown and kept: an image, a title, a name.
+    Shown,
+    /// A URL: shown, logged, and seen by every proxy.
+    Url,
+    /// A notice to a channel.
+    Notice,
+    /// A program's arguments: any user of the host can list them.
+    Argv,
+    /// It is sent and not shown: headers, bodies, tokens, the webhook.
+    Private,
+    /// A script's environment.
+    Script,
+    /// The value of the variable with this index.
+    Value(usize),
+}
+
+#[derive(Debug)]
+struct Declared {
+    name: String,
+    span: Range<usize>,
+    secret: bool,
+    captured: bool,
+}
+
+#[derive(Debug)]
+struct Use {
+    name: String,
+    span: Range<usize>,
+    sink: Sink,
+    moment: Moment,
+    /// The whole text is this variable.
+    whole: bool,
+}
+
+/// Every declaration, use and capture of a runbook's variables.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    declared: Vec<Declared>,
+    uses: Vec<Use>,
+    captures: Vec<(String, Range<usize>, Moment)>,
+}
+
+impl Ledger {
+    pub(crate) fn declare(&mut self, name: &str, span: Range<usize>, secret: bool, captured: bool) {
+        self.declared.push(Declared { name: name.to_owned(), span, secret, captured });
+    }
+
+    /// Notes the uses in a text that is expanded.
+    pub(crate) fn template(&mut self, node: &Node, text: &str, sink: Sink, moment: Moment, source: &str) {
+        let template = Template::from(text);
+        let whole = matches!(template.pieces().as_slice(), [Piece::Var(_)]);
+        for name in template.names() {
+            let span = find(source, &node.span, name);
+            self.uses.push(Use { name: name.to_owned(), span, sink, moment, whole });
+        }
+    }
+
+    /// Notes the uses in a shell script. Names that a script sets itself, guards with a default, or writes in small
+    /// letters are its own affair, unless a variable of that name is declared.
+    pub(crate) fn script(&mut self, node: &Node, script: &str, moment: Moment, source: &str) {
+        for name in script_names(script) {
+            let declared = self.declared.iter().any(|var| var.name == name);
+            if declared || !(is_shell_own(&name) || sets(script, &name)) {
+                let span = find(source, &node.span, &name);
+                self.uses.push(Use { name, span, sink: Sink::Script, moment, whole: false });
+            }
+        }
+    }
+
+    /// Notes that an action's output gives a variable its value.
+    pub(crate) fn capture(&mut self, name: &str, span: Range<usize>, moment: Moment) {
+        self.captures.push((name.to_owned(), span, moment));
+    }
+
+    /// Reports what does not add up.
+    pub(crate) fn balance(&self, faults: &mut Faults<'_>) {
+        let find = |name: &str| self.declared.iter().position(|var| var.name == name);
+        for using in &self.uses {
+            match find(&using.name) {
+                None => self.unknown(using, faults),
+                Some(index) => {
+                    self.in_time(index, using, faults);
+                    if self.declared[index].secret {
+                        self.may_see_secret(using, faults);
+                    }
+                }
+            }
+        }
+        for (name, span, _) in &self.captures {
+            match find(name) {
+                None => {
+                    faults
+                        .error(span.clone(), format!("captures into `{name}`, which is not declared"))
+                        .help(suggestion(name, self.captured_names()).unwrap_or_else(|| {
+                            format!("declare it under [vars]: `{name} = {{ captured = true }}`")
+                        }));
+                }
+                Some(index) if !self.declared[index].captured => {
+                    faults
+                        .error(
+                            span.clone(),
+                            format!("captures into `{name}`, which gets its value elsewhere"),
+                        )
+                        .help(format!(
+                            "declare it as `{name} = {{ captured = true }}`, or capture into another name"
+                        ));
+                }
+                Some(_) => {}
+            }
+        }
+        for var in &self.declared {
+            if var.captured && !self.captures.iter().any(|(name, ..)| *name == var.name) {
+                faults.error(var.span.clone(), format!("no action captures `{}`", var.name)).help(format!(
+                    "give the action that prints it `capture = {{ {} = 'id: (\\S+)' }}`",
+                    var.name
+                ));
+            } else if !self.uses.iter().any(|using| using.name == var.name) {
+                faults
+                    .warning(var.span.clone(), format!("`{}` is never used", var.name))
+                    .help("take it out, or use it");
+            }
+        }
+    }
+
+    fn captured_names(&self) -> Vec<&str> {
+        self.declared.iter().filter(|var| var.captured).map(|var| var.name.as_str()).collect()
+    }
+
+    fn unknown(&self, using: &Use, faults: &mut Faults<'_>) {
+        let names: Vec<&str> = self.declared.iter().map(|var| var.name.as_str()).collect();
+        let name = &using.name;
+        let help = match (suggestion(name, names), using.sink) {
+            (Some(help), _) => help,
+            (None, Sink::Script) => format!(
+                "declare it under [vars], say `{name} = {{ env = \"{name}\" }}`; if the script can do without it, write `${{{name}:-}}`"
+            ),
+            (None, _) => format!("declare it under [vars], or write `$$` for a dollar sign"),
+        };
+        faults.error(using.span.clone(), format!("unknown variable `${name}`")).help(help);
+    }
+
+    /// A value that comes from an earlier line or an earlier action must be there by then.
+    fn in_time(&self, index: usize, using: &Use, faults: &mut Faults<'_>) {
+        let var = &self.declared[index];
+        if let Sink::Value(of) = using.sink {
+            if index >= of {
+                faults
+                    .error(using.span.clone(), format!("`{}` has no value yet here", var.name))
+                    .help("a value can use variables written before it; move that line up");
+            } else if var.captured {
+                faults
+                    .error(
+                        using.span.clone(),
+                        format!(
+                            "`{}` is captured during the run, and values are made when it opens",
+                            var.name
+                        ),
+                    )
+                    .help("use it where the step needs it");
+            }
+            return;
+        }
+        let captures: Vec<Moment> = self
+            .captures
+            .iter()
+            .filter(|(name, ..)| *name == var.name)
+            .map(|(_, _, moment)| *moment)
+            .collect();
+        let late =
+            !captures.is_empty() && captures.iter().all(|moment| moment.order() >= using.moment.order());
+        if var.captured && late {
+            faults
+                .warning(
+                    using.span.clone(),
+                    format!("`{}` is used before any action has captured it", var.name),
+                )
+                .help("move the action that captures it before this one");
+        }
+    }
+
+    /// A secret may go where it is needed and not shown.
+    fn may_see_secret(&self, using: &Use, faults: &mut Faults<'_>) {
+        let name = &using.name;
+        let (message, help) = match using.sink {
+            Sink::Private | Sink::Script => return,
+            Sink::Url if using.whole => return,
+            Sink::Value(of) => {
+                if self.declared.get(of).is_some_and(|var| var.secret) {
+                    return;
+                }
+                (
+                    format!("the secret `{name}` would be shown as part of this value"),
+                    "make this variable `secret = true`, too",
+                )
+            }
+            Sink::Url => (
+                format!(
+                    "the secret `{name}` would be part of a URL, which is shown, logged and seen by proxies"
+                ),
+                "send it in `headers` or in the body, or keep the whole URL in a secret variable",
+            ),
+            Sink::Notice => {
+                (format!("the secret `{name}` would be sent to the channel"), "take it out of the text")
+            }
+            Sink::Argv => (
+                format!("the secret `{name}` would be an argument, which every user of the host can list"),
+                "use `sh`, where it is an environment variable, and let the program read it from there or from stdin",
+            ),
+            Sink::Shown => (format!("the secret `{name}` would be shown and kept here"), "take it out"),
+        };
+        faults.error(using.span.clone(), message).help(help);
+    }
+}
+
+fn suggestion<'a>(written: &str, known: Vec<&'a str>) -> Option<String> {
+    super::diagnose::nearest(written, known).map(|near| format!("did you mean `{near}`?"))
+}
+
+/// Where a name is written within a value, for the mark; the whole value where it cannot be seen as it stands.
+fn find(source: &str, span: &Range<usize>, name: &str) -> Range<usize> {
+    let Some(text) = source.get(span.clone()) else { return span.clone() };
+    for written in [format!("${name}"), format!("${{{name}")] {
+        for (at, _) in text.match_indices(&written) {
+            let end = at + written.len();
+            if !text[end..].starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_') {
+                return span.start + at..span.start + end;
+            }
+        }
+    }
+    span.clone()
+}
+
+/// The names a shell would expand in a script and that must have a value: not within single quotes, not escaped, not
+/// guarded (`${NAME:-…}`).
+fn script_names(script: &str) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    let mut chars = script.char_indices().peekable();
+    let (mut single, mut double) = (false, false);
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '\'' if !double => single = !single,
+            '"' if !single => double = !double,
+            '\\' if !single => {
+                chars.next();
+            }
+            '$' if !single => {
+                let rest = &script[at + 1..];
+                let (body, braced) = rest.strip_prefix('{').map_or((rest, false), |body| (body, true));
+                let end = body.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(body.len());
+                let (name, after) = body.split_at(end);
+                let guarded = braced
+                    && (after.starts_with(":-")
+                        || after.starts_with('-')
+                        || after.starts_with(":+")
+                        || after.starts_with('+'));
+                if is_name(name) && !guarded && !names.iter().any(|known| known == name) {
+                    names.push(name.to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+/// Names that the shell or the login gives, and names in small letters, which by custom are a script's own.
+fn is_shell_own(name: &str) -> bool {
+    const GIVEN: &[&str] = &[
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "PATH",
+        "PWD",
+        "OLDPWD",
+        "SHELL",
+        "TMPDIR",
+        "HOSTNAME",
+        "IFS",
+        "OPTARG",
+        "OPTIND",
+        "PPID",
+        "LANG",
+        "TZ",
+        "KUBECONFIG",
+        "RANDOM",
+        "LINENO",
+        "REPLY",
+    ];
+    GIVEN.contains(&name) || name.chars().any(|c| c.is_ascii_lowercase())
+}
+
+/// Whether a script gives a name its value: `NAME=`, `read NAME`, `for NAME in`.
+fn sets(script: &str, name: &str) -> bool {
+    let assigned = script.match_indices(&format!("{name}=")).any(|(at, _)| {
+        !script[..at]
+            .ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '$' || c == '{' || c == '-')
+    });
+    let words: Vec<&str> = script.split_whitespace().collect();
+    assigned
+        || words
+            .windows(2)
+            .any(|pair| matches!(pair[0], "read" | "for") && pair[1].trim_end_matches(';') == name)
+}
+
+/// Whether a value may be given to a variable: no NUL, no line end, no other control character, and as its pattern
+/// wants it from the first character to the last.
+///
+/// # Errors
+/// A sentence that says what is wrong with the value, without repeating it: it may be secret.
+pub fn check_value(pattern: Option<&str>, value: &str) -> Result<(), String> {
+    if let Some(c) = value.chars().find(|c| c.is_control()) {
+        let what = match c {
+            '\0' => "a NUL character",
+            '\n' | '\r' => "a line end",
+            _ => "a control character",
+        };
+        return Err(format!("it contains {what}"));
+    }
+    let Some(pattern) = pattern else { return Ok(()) };
+    // The whole value must match, whether or not the pattern says so with ^ and $.
+    match Regex::new(&format!("^(?:{pattern})$")) {
+        Ok(regex) if regex.is_match(value) => Ok(()),
+        Ok(_) => Err(format!("it does not match {pattern}")),
+        Err(_) => Err("its pattern is no regular expression".to_owned()),
+    }
+}
+
+/// Help for a name that is none.
+pub(crate) fn name_help(written: &str) -> String {
+    let cleaned: String = written
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
+        .collect();
+    let start = if cleaned.starts_with(|c: char| c.is_ascii_digit()) { "_" } else { "" };
+    format!("letters, digits and `_`, as in a shell; say `{start}{cleaned}`")
+}
+
+/// A slot's name, with a suggestion where it is none.
+pub(crate) fn slot_help(written: &str, slots: &[&str]) -> Option<String> {
+    let mut known = vec!["new", "previous"];
+    known.extend(slots);
+    suggest(written, known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scripts_name_the_variables_a_shell_would_expand() {
+        let names = |script: &str| script_names(script).join(" ");
+        assert_eq!(names(r#"deploy "$A" ${B} ${C:-x} $$ $1 $(id) \$D"#), "A B");
+        assert_eq!(names(r"awk '{print $NF}' $E"), "E");
+        assert_eq!(names(r#"echo "it's $F""#), "F");
+        assert_eq!(names("echo ${#G} ${H%x} $H"), "H");
+        assert!(sets("X=1; echo $X", "X") && sets("for X in a; do", "X") && sets("read X", "X"));
+        assert!(!sets("echo $X --y=$X", "X") && !sets("MAX=1", "X"));
+    }
+
+    #[test]
+    fn values_are_checked_whole_and_without_controls() {
+        let version = Some(r"v\d+\.\d+\.\d+");
+        assert_eq!(check_value(version, "v1.6.0"), Ok(()));
+        assert!(check_value(version, "v1.6.0; rm -rf /").is_err());
+        assert!(check_value(version, "v1.6.0\n").is_err());
+        assert!(check_value(Some("a|b"), "ax").is_err());
+        assert!(check_value(None, "a\0b").unwrap_err().contains("NUL"));
+        assert!(check_value(None, "a\nb").unwrap_err().contains("line end"));
+        assert_eq!(check_value(None, "$(id) $HOME `x` ; |"), Ok(()), "a value stays a value");
+    }
+}

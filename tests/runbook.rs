@@ -1,0 +1,170 @@
+//! The runbook at the top level: it loads without a word, and says everything.
+
+use std::path::Path;
+
+use cutover::{
+    config::{BUILTIN_RUNBOOK, load_file, load_str},
+    domain::{
+        action::{ActionKind, Confirm, SlotRef},
+        check::CheckKind,
+        runbook::{Runbook, Status, Then},
+        time::Span,
+    },
+};
+
+fn runbook() -> Runbook {
+    let loaded = load_str("runbook.toml", BUILTIN_RUNBOOK);
+    assert!(loaded.diagnostics.is_empty(), "{}", loaded.render(false));
+    loaded.runbook.unwrap()
+}
+
+#[test]
+fn it_loads_without_a_fault() {
+    runbook();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("runbook.toml");
+    let loaded = load_file(&path).unwrap();
+    assert_eq!((loaded.errors(), loaded.warnings()), (0, 0));
+    assert_eq!(loaded.source, BUILTIN_RUNBOOK);
+}
+
+#[test]
+fn the_front_matter_and_the_summary_are_complete() {
+    let runbook = runbook();
+    assert_eq!(runbook.document.module, "payment-system-backend");
+    assert_eq!(runbook.document.status, Status::Approved);
+    assert!((5..=10).contains(&runbook.document.keywords.len()));
+    assert_eq!(runbook.document.related.len(), 4);
+    assert_eq!(runbook.changes.len(), 1);
+    assert_eq!(runbook.deployment.success_factors.len(), 4);
+    assert_eq!(runbook.deployment.rollback_within, Some(Span::from_mins(5)));
+    assert!(runbook.deployment.zero_downtime);
+    let window = runbook.deployment.window.unwrap();
+    assert_eq!((window.days.as_slice(), window.from.as_str()), (["fri".to_owned()].as_slice(), "14:00"));
+}
+
+#[test]
+fn the_checklist_has_its_twenty_one_items() {
+    let runbook = runbook();
+    let counts: Vec<usize> = runbook.checklist.iter().map(|group| group.items.len()).collect();
+    assert_eq!(counts, [5, 4, 4, 4, 4]);
+    let items: Vec<_> = runbook.checklist.iter().flat_map(|group| &group.items).collect();
+    let optional = items.iter().filter(|item| item.optional).count();
+    assert_eq!(optional, 3, "what is `if applicable`, `if needed` or `if users see it`");
+    let automated = items.iter().filter(|item| !item.check.kind.is_person()).count();
+    assert_eq!(automated, 6, "CI, headroom, certificates, DNS, dashboards, log aggregation");
+}
+
+#[test]
+fn the_seven_steps_say_what_they_do_and_how_to_go_back() {
+    let runbook = runbook();
+    let ids: Vec<&str> = runbook.steps.iter().map(|step| step.id.as_str()).collect();
+    assert_eq!(ids, ["prepare", "migrate", "deploy", "health", "switch", "monitor", "retire"]);
+    let validations: Vec<usize> = runbook.steps.iter().map(|step| step.check.len()).collect();
+    assert_eq!(validations, [2, 3, 3, 6, 3, 7, 3]);
+    let actions: Vec<usize> = runbook.steps.iter().map(|step| step.run.len()).collect();
+    assert_eq!(actions, [2, 2, 5, 0, 1, 0, 1]);
+    assert!(runbook.steps.iter().all(|step| step.time.is_some()));
+    assert_eq!(runbook.switch_step(), Some(4));
+
+    let step = |id: &str| &runbook.steps[runbook.step_index(id).unwrap()];
+    assert_eq!(step("switch").confirm, Confirm::Type);
+    assert!(["migrate", "switch", "retire"].into_iter().all(|id| step(id).critical.is_some()));
+    assert!(
+        ["migrate", "deploy", "health", "switch", "monitor"]
+            .into_iter()
+            .all(|id| !step(id).on_failure.is_empty())
+    );
+    assert_eq!(step("monitor").window.unwrap().lasts, Span::from_mins(15));
+    assert_eq!(step("migrate").when.as_deref(), Some("migrations"));
+    assert_eq!(step("migrate").undo.len(), 1);
+    assert_eq!(step("migrate").run[0].capture[0].var, "BACKUP_ID");
+    assert!(step("migrate").run[1].irreversible.is_some());
+    assert_eq!(runbook.completion.run.len(), 4);
+    assert_eq!(runbook.completion.check.len(), 3);
+}
+
+#[test]
+fn kubernetes_work_is_native_and_commands_have_samples() {
+    let runbook = runbook();
+    let actions = runbook
+        .steps
+        .iter()
+        .flat_map(|step| step.run.iter().chain(&step.undo))
+        .chain(&runbook.completion.run)
+        .chain(runbook.rollbacks.iter().flat_map(|procedure| &procedure.run));
+    for action in actions {
+        if let ActionKind::Sh { script } = &action.kind {
+            assert!(!script.contains("kubectl"), "{script}");
+            assert!(!action.sample.is_empty(), "a rehearsal prints something for: {script}");
+        }
+    }
+    for check in runbook.checks() {
+        if matches!(check.kind, CheckKind::Sh { .. }) {
+            assert!(!check.sample.is_empty(), "{}", check.text);
+        }
+    }
+    let failing: Vec<&str> = runbook
+        .steps
+        .iter()
+        .flat_map(|step| &step.run)
+        .filter(|action| !action.sample_failure.is_empty())
+        .map(|action| action.name.as_str())
+        .collect();
+    assert_eq!(failing, ["Apply the migrations"]);
+}
+
+#[test]
+fn both_rollbacks_and_the_four_triggers_are_there() {
+    let runbook = runbook();
+    let quick = runbook.procedure("quick").unwrap();
+    assert_eq!((quick.run.len(), quick.check.len()), (4, 3));
+    assert_eq!(quick.run[0].kind, ActionKind::SwitchTraffic { to: SlotRef::Previous });
+    assert_eq!(quick.within, Some(Span::from_mins(5)));
+    let database = runbook.procedure("database").unwrap();
+    assert!(database.only.as_deref().unwrap().starts_with("ONLY"));
+    assert_eq!(database.check.len(), 3);
+    assert_eq!(
+        database.run.iter().filter(|action| matches!(action.kind, ActionKind::Scale { .. })).count(),
+        3
+    );
+
+    assert_eq!(runbook.triggers.len(), 4);
+    let watch = runbook.triggers[0].watch.as_ref().unwrap();
+    assert_eq!(runbook.triggers[0].reason, "error rate > 1 % for 5m");
+    assert_eq!(watch.hold_for, Span::from_mins(5));
+    assert_eq!(watch.then, Then::Countdown(Span::from_secs(30)));
+    assert!(runbook.triggers[1..].iter().all(|trigger| trigger.watch.is_none()));
+}
+
+#[test]
+fn tasks_incident_metrics_people_and_places_are_complete() {
+    let runbook = runbook();
+    let due = |span| runbook.tasks.iter().filter(|task| task.due == span).count();
+    let day = Span::from_mins(24 * 60);
+    assert_eq!((due(Span::from_mins(60)), due(day), due(Span::from_mins(7 * 24 * 60))), (4, 5, 4));
+    assert!(runbook.tasks.iter().any(|task| task.text.contains("kubectl delete deployment")));
+
+    let incident = runbook.incident.as_ref().unwrap();
+    assert_eq!((incident.levels.len(), incident.steps.len()), (4, 5));
+    for place in ["{severity}", "{title}", "{started}", "{impact}", "{actions}", "{status}"] {
+        assert!(incident.template.contains(place), "{place}");
+    }
+    assert!(incident.commander.is_some());
+
+    let table = ["error_rate", "latency_p95", "db_connections", "cpu", "memory", "payment_success"];
+    for id in table {
+        let metric = runbook.metric(id).unwrap();
+        assert!(metric.normal.is_some() && metric.alert.is_some() && metric.action.is_some(), "{id}");
+    }
+    assert!(runbook.metrics.len() >= table.len() + 1);
+    assert_eq!(runbook.contacts.len(), 5);
+    assert!(runbook.contacts.iter().all(|contact| contact.slack.is_some() && contact.phone.is_some()));
+    assert_eq!(runbook.links.len(), 9);
+}
+
+#[test]
+fn it_survives_json_as_the_journal_keeps_it() {
+    let runbook = runbook();
+    let json = serde_json::to_string(&runbook).unwrap();
+    assert_eq!(serde_json::from_str::<Runbook>(&json).unwrap(), runbook);
+}
