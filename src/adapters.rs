@@ -6,6 +6,7 @@ pub mod kube;
 pub mod metrics;
 pub mod notify;
 pub mod process;
+pub mod rehearsal;
 mod prometheus;
 mod scrape;
 mod tls;

@@ -1,1 +1,53 @@
-//! The command line: one file a subcommand.
+//! The command line: one file a subcommand, `compose` puts the layers together.
+
+pub mod args;
+pub mod autopilot;
+pub mod check;
+pub mod compose;
+pub mod exit;
+pub mod flight;
+pub mod plain;
+pub mod plan;
+pub mod rehearse;
+pub mod resume;
+pub mod run;
+pub mod store;
+pub mod vars;
+
+use clap::Parser as _;
+
+use args::{Cli, Subcommand};
+use exit::Exit;
+
+/// Parses the command line and does what it says.
+///
+/// # Errors
+/// What no subcommand could turn into an exit code of its own.
+pub fn main() -> color_eyre::Result<Exit> {
+    color_eyre::config::HookBuilder::default().display_env_section(false).install()?;
+    // kube and reqwest must not choose providers of their own: two of them panic at the first connection.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            let _ = error.print();
+            return Ok(exit);
+        }
+    };
+    let _logs = store::open_logs(cli.state_dir());
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match cli.command {
+            Subcommand::Run(args) => run::main(args).await,
+            Subcommand::Rehearse(args) => rehearse::main(args).await,
+            Subcommand::Check(args) => check::main(&args),
+            Subcommand::Plan(args) => plan::main(&args),
+            Subcommand::Resume(args) => resume::main(args).await,
+            Subcommand::List(args) => store::list(&args),
+            Subcommand::Tasks(args) => store::tasks(&args),
+            Subcommand::Completions(args) => args::completions(&args),
+            Subcommand::Man => args::man(),
+        }
+    })
+}

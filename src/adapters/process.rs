@@ -28,7 +28,7 @@ use crate::engine::ports::{
     CancelFlag, Fault, PortError, PortResult, Shell, ShellCall, ShellExit, ShellNews, ShellProgram,
 };
 
-mod unix;
+pub mod unix;
 
 pub use unix::{boot_id, is_running, run};
 

@@ -290,11 +290,6 @@ pub enum Update {
         /// The lines, oldest first, or why there are none.
         lines: Result<Vec<LogLine>, String>,
     },
-    /// A notice that the rehearsal kept instead of sending.
-    Inbox {
-        /// The text.
-        text: String,
-    },
     /// A wish was not granted.
     Refused {
         /// Why, and what to do.

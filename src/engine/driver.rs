@@ -73,8 +73,6 @@ pub struct Parts {
     pub container: String,
     /// Requests of all screens.
     pub requests: mpsc::Receiver<Request>,
-    /// Notices go to the screens' inbox instead of out: a rehearsal.
-    pub inbox: bool,
 }
 
 /// How an engine ended.
@@ -96,7 +94,6 @@ pub struct Engine {
     run_dir: PathBuf,
     container: String,
     requests: mpsc::Receiver<Request>,
-    inbox: bool,
     news_in: mpsc::Sender<News>,
     news: mpsc::Receiver<News>,
     screens: Vec<Box<dyn Screen>>,
@@ -126,7 +123,6 @@ impl Engine {
             run_dir: parts.run_dir,
             container: parts.container,
             requests: parts.requests,
-            inbox: parts.inbox,
             news_in,
             news,
             screens: Vec::new(),
@@ -462,9 +458,6 @@ impl Engine {
     }
 
     fn notify(&mut self, milestone: Milestone, text: String) {
-        if self.inbox {
-            self.show(&Update::Inbox { text: text.clone() });
-        }
         let Some(template) = self.machine.run().runbook.notify.slack.clone() else { return };
         let webhook = self.values().expand(&template);
         let (notifier, news, secrets) =

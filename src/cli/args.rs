@@ -1,0 +1,220 @@
+//! What the command line looks like.
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory as _, Parser};
+
+use super::{exit::Exit, plain};
+
+/// Flies a deployment runbook: checklist, steps, live metrics, and a rollback that is always ready.
+#[derive(Debug, Parser)]
+#[command(name = "cutover", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Subcommand,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 internal error, 2 usage, 3 runbook invalid, 4 check or step failed and \
+traffic untouched, 5 rolled back, 6 rollback failed, 7 someone else drives, 8 needs a person and there is no terminal, \
+9 paused or detached, 128+n ended by signal n";
+
+/// What can be done.
+#[derive(Debug, clap::Subcommand)]
+pub enum Subcommand {
+    /// Open a run and its cockpit.
+    Run(RunArgs),
+    /// The same against a simulated world: nothing real is touched.
+    Rehearse(RehearseArgs),
+    /// Every fault of a runbook with its place; exit code 3 where there is an error.
+    Check(CheckArgs),
+    /// All that would run, resolved, with the kubectl line for each Kubernetes action.
+    Plan(PlanArgs),
+    /// Go on with a paused or interrupted run.
+    Resume(ResumeArgs),
+    /// The runs in the state directory.
+    List(ListArgs),
+    /// Post-deployment tasks of a run and when they are due.
+    Tasks(TasksArgs),
+    /// Completions for a shell, on stdout.
+    Completions(CompletionsArgs),
+    /// The manual page, on stdout.
+    Man,
+}
+
+/// How a run is shown and driven.
+#[derive(Debug, Clone, Args)]
+pub struct DriveArgs {
+    /// No screen: one line an event.
+    #[arg(long)]
+    pub plain: bool,
+    /// Without a screen: confirm everything a person would be asked, and fail closed on doubt.
+    #[arg(long, requires = "plain")]
+    pub yes: bool,
+    /// Without a screen: the event stream, one JSON object a line on stdout.
+    #[arg(long, requires = "plain")]
+    pub json_lines: bool,
+    /// With --json-lines: samples too.
+    #[arg(long, requires = "plain")]
+    pub samples: bool,
+    /// A variable's value; may be given several times.
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    pub vars: Vec<String>,
+    /// Whether an optional part applies; may be given several times.
+    #[arg(long = "part", value_name = "NAME=yes|no")]
+    pub parts: Vec<String>,
+    /// Go on where the run would be refused (runbook not approved, outside its window, another cluster), and say why.
+    #[arg(long = "override", value_name = "REASON")]
+    pub override_reason: Option<String>,
+    /// Look, never act.
+    #[arg(long, conflicts_with = "plain")]
+    pub read_only: bool,
+    /// Colours: auto, always or never.
+    #[arg(long, default_value = "auto", value_parser = ["auto", "always", "never"], env = "CUTOVER_COLOR")]
+    pub color: String,
+    /// For a slow connection: at most 4 frames a second.
+    #[arg(long)]
+    pub slow_link: bool,
+    /// Where runs are kept.
+    #[arg(long, value_name = "DIR", env = "CUTOVER_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// `cutover run`
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The runbook.
+    #[arg(default_value = "runbook.toml")]
+    pub runbook: PathBuf,
+    /// Show what would run and stop.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How it is shown and driven.
+    #[command(flatten)]
+    pub drive: DriveArgs,
+}
+
+/// `cutover rehearse`
+#[derive(Debug, Args)]
+pub struct RehearseArgs {
+    /// The runbook; ./runbook.toml where there is one, else the built-in one.
+    pub runbook: Option<PathBuf>,
+    /// The story the world tells.
+    #[arg(long, default_value = "good", value_name = "NAME")]
+    pub scenario: String,
+    /// The stories there are.
+    #[arg(long)]
+    pub list_scenarios: bool,
+    /// How many times faster than life.
+    #[arg(long, default_value_t = 1.0, value_name = "N")]
+    pub speed: f64,
+    /// Write the simulated cluster's kubeconfig here, for kubectl.
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// How it is shown and driven.
+    #[command(flatten)]
+    pub drive: DriveArgs,
+}
+
+/// `cutover check`
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The runbook.
+    #[arg(default_value = "runbook.toml")]
+    pub runbook: PathBuf,
+    /// Warnings are errors too.
+    #[arg(long)]
+    pub strict: bool,
+    /// Colours: auto, always or never.
+    #[arg(long, default_value = "auto", value_parser = ["auto", "always", "never"], env = "CUTOVER_COLOR")]
+    pub color: String,
+}
+
+/// `cutover plan`
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The runbook.
+    #[arg(default_value = "runbook.toml")]
+    pub runbook: PathBuf,
+    /// A variable's value; may be given several times.
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    pub vars: Vec<String>,
+    /// Which slot to take as live.
+    #[arg(long, value_name = "SLOT")]
+    pub live: Option<String>,
+}
+
+/// `cutover resume`
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    /// The run; the newest paused one where not given.
+    pub run: Option<String>,
+    /// How it is shown and driven.
+    #[command(flatten)]
+    pub drive: DriveArgs,
+}
+
+/// `cutover list`
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// One JSON document.
+    #[arg(long)]
+    pub json: bool,
+    /// Where runs are kept.
+    #[arg(long, value_name = "DIR", env = "CUTOVER_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// `cutover tasks`
+#[derive(Debug, Args)]
+pub struct TasksArgs {
+    /// The run; the newest that succeeded where not given.
+    pub run: Option<String>,
+    /// Mark this task, by its number in the list, as done.
+    #[arg(long, value_name = "NUMBER")]
+    pub done: Option<usize>,
+    /// Where runs are kept.
+    #[arg(long, value_name = "DIR", env = "CUTOVER_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// `cutover completions`
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell.
+    pub shell: clap_complete::Shell,
+}
+
+impl Cli {
+    /// The state directory given, for commands that have one.
+    pub fn state_dir(&self) -> Option<&PathBuf> {
+        match &self.command {
+            Subcommand::Run(args) => args.drive.state_dir.as_ref(),
+            Subcommand::Rehearse(args) => args.drive.state_dir.as_ref(),
+            Subcommand::Resume(args) => args.drive.state_dir.as_ref(),
+            Subcommand::List(args) => args.state_dir.as_ref(),
+            Subcommand::Tasks(args) => args.state_dir.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// `cutover completions SHELL`
+///
+/// # Errors
+/// If stdout can't be written.
+pub fn completions(args: &CompletionsArgs) -> color_eyre::Result<Exit> {
+    clap_complete::generate(args.shell, &mut Cli::command(), "cutover", &mut std::io::stdout());
+    Ok(Exit::Done)
+}
+
+/// `cutover man`
+///
+/// # Errors
+/// If stdout can't be written.
+pub fn man() -> color_eyre::Result<Exit> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+    plain::data(&String::from_utf8_lossy(&page));
+    Ok(Exit::Done)
+}

@@ -1,0 +1,188 @@
+//! `cutover plan`: all that would run, resolved.
+
+use super::{
+    args::PlanArgs,
+    compose,
+    exit::Exit,
+    flight,
+    plain::{data, talk},
+    vars::Given,
+};
+use crate::domain::{
+    action::{Action, ActionKind, Confirm},
+    check::{Check, CheckKind},
+    event::{Envelope, Opened, RollbackTarget, RunEvent},
+    id::RunId,
+    run::Run,
+    runbook::VarSource,
+    time::Timestamp,
+    verdict::show_condition,
+};
+
+/// Prints the plan.
+///
+/// # Errors
+/// If the runbook can't be read.
+pub fn main(args: &PlanArgs) -> color_eyre::Result<Exit> {
+    let text = compose::read_runbook(&args.runbook)?;
+    let loaded = match flight::load(&args.runbook, text, "auto") {
+        Ok(loaded) => loaded,
+        Err(exit) => return Ok(exit),
+    };
+    let given = match Given::parse(&args.vars, &[], &loaded.runbook) {
+        Ok(given) => given,
+        Err(faults) => {
+            faults.iter().for_each(|fault| talk(fault));
+            return Ok(Exit::Usage);
+        }
+    };
+    let runbook = loaded.runbook;
+    let slots: Vec<_> = runbook.target.iter().flat_map(|target| target.slots.keys().cloned()).collect();
+    let live = args.live.as_ref().map_or_else(|| slots.first().cloned(), |live| slots.iter().find(|slot| slot.as_str() == live).cloned());
+    if let (Some(wanted), None) = (&args.live, &live) {
+        talk(&format!("the runbook has no slot {wanted}"));
+        return Ok(Exit::Usage);
+    }
+    let opened = Opened {
+        run_id: RunId("plan".to_owned()),
+        cutover_version: env!("CARGO_PKG_VERSION").to_owned(),
+        runbook_sha256: String::new(),
+        runbook_path: args.runbook.display().to_string(),
+        rehearsal: None,
+        pilot: String::new(),
+        host: String::new(),
+        cluster: None,
+        new_slot: slots.iter().find(|slot| Some(*slot) != live.as_ref()).cloned(),
+        previous: live.clone().map(|slot| RollbackTarget { slot, image: "(its image now)".to_owned(), replicas: 3 }),
+        new_slot_image: None,
+        overrides: Vec::new(),
+        runbook: Box::new(runbook),
+    };
+    let first = Envelope { seq: 1, at: Timestamp(0), event: RunEvent::RunOpened(opened) };
+    let Some(mut run) = Run::open(&first) else { return Ok(Exit::Internal) };
+    for (name, value) in given.vars {
+        run.vars.insert(name, Some(value));
+    }
+    print(&run);
+    Ok(Exit::Done)
+}
+
+fn print(run: &Run) {
+    let runbook = &run.runbook;
+    data(&format!("{}  (runbook version {})", runbook.document.title, runbook.document.version));
+    if let (Some(target), Some(live), Some(new)) = (&runbook.target, &run.live, &run.opened.new_slot) {
+        data(&format!("taking {live} as live and {new} as idle in {}; the run asks the cluster", target.namespace));
+    }
+    data("\nVariables");
+    for var in &runbook.vars {
+        let value = match (&var.source, run.value(&var.name)) {
+            _ if var.secret => "(secret)".to_owned(),
+            (_, Some(value)) => value,
+            (VarSource::Ask { question, .. }, None) => format!("(asked: {question})"),
+            (VarSource::Env { name, .. }, None) => format!("(environment {name})"),
+            (VarSource::Captured, None) => "(read from an action's output)".to_owned(),
+            (VarSource::Cluster(fact), None) => format!("(from the cluster: {fact:?})"),
+            (VarSource::Fixed { value }, None) => value.as_str().to_owned(),
+        };
+        data(&format!("  {} = {value}", var.name));
+    }
+    data("\nChecklist");
+    for group in &runbook.checklist {
+        data(&format!("  {}", group.title));
+        for item in &group.items {
+            let optional = if item.optional { ", if needed" } else { "" };
+            data(&format!("    [ ] {}  ({}{optional})", item.text, check_how(run, &item.check)));
+        }
+    }
+    for (index, step) in runbook.steps.iter().enumerate() {
+        let time = step.time.map(|(from, to)| if from == to { format!("  ~{from}") } else { format!("  {from}-{to}") });
+        data(&format!("\nStep {}: {}{}", index + 1, step.title, time.unwrap_or_default()));
+        if let Some(part) = &step.when {
+            data(&format!("  only where `{part}` applies"));
+        }
+        if let Some(critical) = &step.critical {
+            data(&format!("  CRITICAL: {critical}"));
+        }
+        match step.confirm {
+            Confirm::None => {}
+            Confirm::Twice => data("  starts after the key is pressed twice"),
+            Confirm::Type => data(&format!("  starts after `{}` is typed", run.word_for(step))),
+        }
+        step.run.iter().for_each(|action| print_action(run, action));
+        if let Some(window) = step.window {
+            data(&format!("  watch for {}, triggers armed:", window.lasts));
+        }
+        step.check.iter().for_each(|check| print_check(run, check));
+        if !step.undo.is_empty() {
+            data("  undo:");
+            step.undo.iter().for_each(|action| print_action(run, action));
+        }
+        for line in &step.on_failure {
+            data(&format!("  if it fails: {line}"));
+        }
+    }
+    data("\nCompletion");
+    runbook.completion.run.iter().for_each(|action| print_action(run, action));
+    runbook.completion.check.iter().for_each(|check| print_check(run, check));
+    for procedure in &runbook.rollbacks {
+        let within = procedure.within.map(|within| format!("  within {within}")).unwrap_or_default();
+        data(&format!("\nRollback `{}`: {}{within}", procedure.id, procedure.title));
+        if let Some(only) = &procedure.only {
+            data(&format!("  only if: {only}"));
+        }
+        procedure.run.iter().for_each(|action| print_action(run, action));
+        procedure.check.iter().for_each(|check| print_check(run, check));
+    }
+    data("\nTriggers");
+    for trigger in &runbook.triggers {
+        data(&format!("  {}", trigger.reason));
+    }
+}
+
+fn print_action(run: &Run, action: &Action) {
+    let item = run.plan_item(action);
+    let kind = match &action.kind {
+        ActionKind::Sh { .. } => "sh",
+        ActionKind::Argv { .. } => "run",
+        kind if kind.is_kubernetes() => "kubernetes",
+        ActionKind::Notify { .. } => "notify",
+        _ => "http",
+    };
+    data(&format!("  - {}  [{kind}, at most {}]", item.text, action.timeout));
+    for line in item.command.iter().flat_map(|command| command.lines()) {
+        data(&format!("      $ {line}"));
+    }
+}
+
+fn print_check(run: &Run, check: &Check) {
+    data(&format!("  [ ] {}  ({})", check.text, check_how(run, check)));
+}
+
+fn check_how(run: &Run, check: &Check) -> String {
+    let colour = |slot: &crate::domain::action::SlotRef| run.slot(slot).map_or_else(|| "?".to_owned(), |slot| slot.0);
+    match &check.kind {
+        CheckKind::Person => "a person".to_owned(),
+        CheckKind::Http(request) => format!("{} {}", request.method, run.show(&request.url)),
+        CheckKind::Tls { host, port, days } => format!("certificate of {}:{port}, {days} days", run.show(host)),
+        CheckKind::Dns { name, expect } => format!("{} resolves to {}", run.show(name), run.show(expect)),
+        CheckKind::Metric { metric, condition, .. } => match run.runbook.metric(metric.as_str()) {
+            Some(declared) => format!("{} {}", declared.title, show_condition(*condition, declared.unit, None)),
+            None => metric.to_string(),
+        },
+        CheckKind::Rollout { slot } => format!("rollout of {} complete", colour(slot)),
+        CheckKind::PodsReady { slot, at_least } => format!("pods of {} ready, at least {at_least}", colour(slot)),
+        CheckKind::TrafficOn { slot } => format!("the service selects {}", colour(slot)),
+        CheckKind::ScaledTo { slot, replicas } => format!("{} has {replicas} replicas", colour(slot)),
+        CheckKind::Headroom { slot, replicas } => format!("room for {replicas} pods of {}", colour(slot)),
+        CheckKind::Sh { script, expect } => {
+            let expect = expect.as_ref().map(|expect| format!(" prints /{expect}/")).unwrap_or_default();
+            format!("$ {script}{expect}")
+        }
+        CheckKind::Logs { slot, without, with } => {
+            let mut parts = Vec::new();
+            parts.extend(without.as_ref().map(|pattern| format!("no line /{pattern}/")));
+            parts.extend(with.as_ref().map(|pattern| format!("a line /{pattern}/")));
+            format!("logs of {}: {}", colour(slot), parts.join(", "))
+        }
+    }
+}

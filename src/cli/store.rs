@@ -1,0 +1,244 @@
+//! Where runs are kept: one directory each under the state directory.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use color_eyre::eyre::{WrapErr as _, eyre};
+use etcetera::BaseStrategy as _;
+
+use super::{
+    args::{ListArgs, TasksArgs},
+    exit::Exit,
+    plain::{data, talk},
+};
+use crate::{
+    domain::{
+        event::{Envelope, Outcome, RunEvent},
+        run::Run,
+        time::Timestamp,
+    },
+    engine::ports::Journal,
+    journal::{self, Header, Position, Writer},
+};
+
+/// The state directory: as given, else `$XDG_STATE_HOME/cutover`, else `~/.local/state/cutover`.
+///
+/// # Errors
+/// If no home directory is known.
+pub fn state_dir(given: Option<&PathBuf>) -> color_eyre::Result<PathBuf> {
+    if let Some(dir) = given {
+        return Ok(dir.clone());
+    }
+    let strategy = etcetera::base_strategy::Xdg::new().wrap_err("no home directory; give --state-dir")?;
+    Ok(strategy.state_dir().unwrap_or_else(|| strategy.home_dir().join(".local/state")).join("cutover"))
+}
+
+/// Makes the directories above a run's, private to their owner.
+///
+/// # Errors
+/// If a directory can't be made.
+pub fn runs_dir(state: &Path) -> color_eyre::Result<PathBuf> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let runs = state.join("runs");
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&runs)
+        .wrap_err_with(|| format!("cannot create {}; give another --state-dir", runs.display()))?;
+    Ok(runs)
+}
+
+/// Logs go to a file a day in the state directory, never to the screen. The guard writes the rest when dropped.
+pub fn open_logs(given: Option<&PathBuf>) -> Option<tracing_appender::non_blocking::WorkerGuard> {
+    let dir = state_dir(given).ok()?.join("logs");
+    let file = tracing_appender::rolling::Builder::new()
+        .rotation(tracing_appender::rolling::Rotation::DAILY)
+        .filename_prefix("cutover")
+        .filename_suffix("log")
+        .max_log_files(14)
+        .build(dir)
+        .ok()?;
+    let (writer, guard) = tracing_appender::non_blocking(file);
+    let filter = tracing_subscriber::EnvFilter::try_from_env("CUTOVER_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("cutover=info,warn"));
+    tracing_subscriber::fmt().with_writer(writer).with_ansi(false).with_env_filter(filter).try_init().ok()?;
+    Some(guard)
+}
+
+/// A run's journal as the engine's port.
+pub struct RunJournal(Writer);
+
+impl RunJournal {
+    /// A new run's.
+    ///
+    /// # Errors
+    /// If the run's directory or file can't be made safely.
+    pub fn create(dir: &Path, header: &Header) -> io::Result<Self> {
+        Writer::create(dir, header).map(Self)
+    }
+
+    /// An old run's, going on where it was.
+    ///
+    /// # Errors
+    /// If the file can't be opened or was changed since it was read.
+    pub fn resume(dir: &Path, position: Position) -> io::Result<Self> {
+        Writer::resume(dir, position).map(Self)
+    }
+}
+
+impl Journal for RunJournal {
+    fn append(&mut self, events: &[Envelope]) -> io::Result<()> {
+        for envelope in events {
+            // A rollback's records may use the space kept for them when the disk is full.
+            let urgent = matches!(
+                envelope.event,
+                RunEvent::RollbackStarted { .. } | RunEvent::RollbackFinished { .. } | RunEvent::TrafficSwitched { .. }
+            );
+            if urgent { self.0.append_from_reserve(envelope)? } else { self.0.append(envelope)? };
+        }
+        self.0.sync()
+    }
+}
+
+/// A run found in the state directory.
+pub struct Found {
+    /// Its directory.
+    pub dir: PathBuf,
+    /// Its state.
+    pub run: Run,
+}
+
+/// All readable runs, newest first.
+///
+/// # Errors
+/// If the state directory can't be read.
+pub fn runs(state: &Path) -> color_eyre::Result<Vec<Found>> {
+    let dir = state.join("runs");
+    let entries = match std::fs::read_dir(&dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).wrap_err_with(|| format!("cannot read {}", dir.display())),
+    };
+    let mut found = Vec::new();
+    for entry in entries.flatten() {
+        match journal::read::<Envelope>(&entry.path()) {
+            Ok(contents) => {
+                let events: Vec<_> = contents.records.into_iter().map(|(_, envelope)| envelope).collect();
+                if let Some(run) = Run::fold(&events) {
+                    found.push(Found { dir: entry.path(), run });
+                }
+            }
+            Err(error) => talk(&format!("{}: {error}", entry.path().display())),
+        }
+    }
+    found.sort_by_key(|found| std::cmp::Reverse(found.run.opened_at));
+    Ok(found)
+}
+
+fn state_word(run: &Run) -> &'static str {
+    match run.finished.as_ref().map(|(outcome, ..)| *outcome) {
+        Some(Outcome::Succeeded) => "succeeded",
+        Some(Outcome::Failed) => "failed",
+        Some(Outcome::RolledBack) => "rolled-back",
+        Some(Outcome::RollbackFailed) => "rollback-failed",
+        Some(Outcome::Held) => "held",
+        None => "open",
+    }
+}
+
+/// `cutover list`
+///
+/// # Errors
+/// If the state directory can't be read.
+pub fn list(args: &ListArgs) -> color_eyre::Result<Exit> {
+    let found = runs(&state_dir(args.state_dir.as_ref())?)?;
+    if args.json {
+        let rows: Vec<_> = found
+            .iter()
+            .map(|found| {
+                let opened = &found.run.opened;
+                serde_json::json!({
+                    "run_id": opened.run_id, "title": opened.runbook.document.title, "state": state_word(&found.run),
+                    "opened_at": found.run.opened_at, "pilot": opened.pilot, "rehearsal": opened.rehearsal,
+                    "new_version": found.run.new_version(), "directory": found.dir,
+                })
+            })
+            .collect();
+        data(&serde_json::to_string_pretty(&serde_json::json!({ "schema_version": 1, "runs": rows }))?);
+        return Ok(Exit::Done);
+    }
+    if found.is_empty() {
+        talk("no runs yet");
+    }
+    for Found { run, .. } in found {
+        let kind = if run.opened.rehearsal.is_some() { "rehearsal of " } else { "" };
+        data(&format!(
+            "{}  {:15}  {}  {kind}{}",
+            run.opened.run_id,
+            state_word(&run),
+            run.new_version().unwrap_or_default(),
+            run.opened.runbook.document.title
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+/// `cutover tasks`
+///
+/// # Errors
+/// If there is no such run, or its journal can't be read or written.
+pub fn tasks(args: &TasksArgs) -> color_eyre::Result<Exit> {
+    let found = runs(&state_dir(args.state_dir.as_ref())?)?;
+    let found = found
+        .into_iter()
+        .find(|found| match &args.run {
+            Some(id) => found.run.opened.run_id.as_str() == id,
+            None => !found.run.tasks.is_empty(),
+        })
+        .ok_or_else(|| eyre!("no run with tasks; see `cutover list`"))?;
+    let mut run = found.run;
+    let now = Timestamp(jiff::Timestamp::now().as_millisecond());
+    if let Some(number) = args.done {
+        let task = number.checked_sub(1).filter(|task| *task < run.tasks.len());
+        let task = task.ok_or_else(|| eyre!("no task {number}; there are {}", run.tasks.len()))?;
+        let _lock = journal::Lock::acquire(&found.dir, "lock", &holder())?;
+        let recovered = journal::recover::<Envelope>(&found.dir)?;
+        let by = user();
+        let envelope = Envelope { seq: run.last_seq + 1, at: now.max(run.last_at), event: RunEvent::TaskDone { task, by } };
+        RunJournal::resume(&found.dir, recovered.position)?.append(std::slice::from_ref(&envelope))?;
+        run.apply(&envelope);
+    }
+    data(&format!("{}  {}", run.opened.run_id, run.opened.runbook.document.title));
+    for (index, task) in run.tasks.iter().enumerate() {
+        let state = match &task.done {
+            Some((by, at)) => format!("[x] done by {by} {}", at.to_jiff().strftime("%F %H:%M")),
+            None if task.due_at < now => format!("[ ] OVERDUE since {}", task.due_at.to_jiff().strftime("%F %H:%M")),
+            None => format!("[ ] due in {}", task.due_at.since(now).short()),
+        };
+        data(&format!("{:3}  {state}  {}", index + 1, task.text));
+    }
+    Ok(Exit::Done)
+}
+
+/// Who we are: the login name.
+pub fn user() -> String {
+    let named = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.name);
+    named.or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| nix::unistd::getuid().to_string())
+}
+
+/// Where we are.
+pub fn host() -> String {
+    nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_else(|| "localhost".to_owned())
+}
+
+/// This process as a lock's holder.
+pub fn holder() -> journal::Holder {
+    journal::Holder {
+        pid: std::process::id(),
+        boot_id: crate::adapters::process::unix::boot_id(),
+        since_ms: jiff::Timestamp::now().as_millisecond(),
+        who: format!("{}@{}", user(), host()),
+    }
+}
