@@ -80,7 +80,11 @@ impl Reading {
 pub(super) fn fresh(at: Timestamp, interval: Span, now: Timestamp) -> Result<(), Missing> {
     let oldest = OLDEST.max(interval.saturating_add(interval));
     let age = now.since(at);
-    if age > oldest { Err(Missing::Stale(format!("the newest point is {} old", age.short()))) } else { Ok(()) }
+    if age > oldest {
+        Err(Missing::Stale(format!("the newest point is {} old", age.short())))
+    } else {
+        Ok(())
+    }
 }
 
 /// A URL with its headers, asked over and over.
@@ -108,10 +112,16 @@ impl Endpoint {
             NoAnswer::Unusable(message) => Missing::BadAnswer(message),
         })?;
         if let Some(target) = &answer.sent_to {
-            return Err(Missing::BadAnswer(format!("redirected to {}, which was not followed", self.quote(target))));
+            return Err(Missing::BadAnswer(format!(
+                "redirected to {}, which was not followed",
+                self.quote(target)
+            )));
         }
         if answer.is_html() {
-            return Err(Missing::BadAnswer(format!("status {} with an HTML page instead of metrics", answer.status.as_u16())));
+            return Err(Missing::BadAnswer(format!(
+                "status {} with an HTML page instead of metrics",
+                answer.status.as_u16()
+            )));
         }
         Ok(answer)
     }
@@ -152,18 +162,27 @@ impl MetricsAdapter {
         Ok(Self { sources: adapters.collect::<Result<_, _>>()? })
     }
 
-    async fn read(&self, metric: &Metric, slot: Option<&SlotName>, now: Timestamp) -> Result<Reading, Missing> {
+    async fn read(
+        &self,
+        metric: &Metric,
+        slot: Option<&SlotName>,
+        now: Timestamp,
+    ) -> Result<Reading, Missing> {
         let interval = metric.interval;
         let reading = match (&metric.query, self.source(&metric.query)?) {
             (Query::Promql { expr, .. }, Kind::Prometheus(source)) => {
-                source.read(&with_slot(expr, slot), interval, now).await
+                source.read(&with_slot(expr, slot), interval).await
             }
-            (Query::Scrape { calc, .. }, Kind::Scrape(source)) => source.read(calc, slot, interval, now).await,
+            (Query::Scrape { calc, .. }, Kind::Scrape(source)) => {
+                source.read(calc, slot, interval, now).await
+            }
             (Query::Promql { source, .. }, Kind::Scrape(_)) => {
                 return Err(Missing::BadAnswer(format!("source `{source}` is scraped and takes no PromQL")));
             }
             (Query::Scrape { source, .. }, Kind::Prometheus(_)) => {
-                return Err(Missing::BadAnswer(format!("source `{source}` is a query API and is not scraped")));
+                return Err(Missing::BadAnswer(format!(
+                    "source `{source}` is a query API and is not scraped"
+                )));
             }
         };
         reading?.checked(interval, now)
@@ -180,14 +199,28 @@ impl Metrics for MetricsAdapter {
     async fn sample(&self, metric: &Metric, slot: Option<&SlotName>, now: Timestamp) -> Sample {
         let reading = self.read(metric, slot, now).await;
         let at = reading.as_ref().map_or(now, |reading| reading.at);
-        Sample { metric: metric.id.clone(), slot: slot.cloned(), at, value: reading.map(|reading| reading.value) }
+        Sample {
+            metric: metric.id.clone(),
+            slot: slot.cloned(),
+            at,
+            value: reading.map(|reading| reading.value),
+        }
     }
 
-    async fn backfill(&self, metric: &Metric, slot: Option<&SlotName>, from: Timestamp, to: Timestamp) -> Vec<Sample> {
-        let (Query::Promql { expr, .. }, Ok(Kind::Prometheus(source))) = (&metric.query, self.source(&metric.query)) else {
+    async fn backfill(
+        &self,
+        metric: &Metric,
+        slot: Option<&SlotName>,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Vec<Sample> {
+        let (Query::Promql { expr, .. }, Ok(Kind::Prometheus(source))) =
+            (&metric.query, self.source(&metric.query))
+        else {
             return Vec::new();
         };
-        let past = source.read_range(&with_slot(expr, slot), from, to, metric.interval).await.unwrap_or_default();
+        let past =
+            source.read_range(&with_slot(expr, slot), from, to, metric.interval).await.unwrap_or_default();
         let sample = |reading: Reading| Sample {
             metric: metric.id.clone(),
             slot: slot.cloned(),
@@ -209,14 +242,16 @@ fn connect(
         headers.insert(header_name(name)?, header_value(name, &expanded(value)?)?);
     }
     if let Some(token) = &source.bearer_token {
-        headers.insert(AUTHORIZATION, header_value("Authorization", &format!("Bearer {}", expanded(token)?))?);
+        headers
+            .insert(AUTHORIZATION, header_value("Authorization", &format!("Bearer {}", expanded(token)?))?);
     } else if let Some((user, password)) = &source.basic_auth {
         let pair = BASE64_STANDARD.encode(format!("{}:{}", expanded(user)?, expanded(password)?));
         headers.insert(AUTHORIZATION, header_value("Authorization", &format!("Basic {pair}"))?);
     }
     let mut authorities = options.extra_ca_pem.clone();
     if let Some(path) = &source.ca_file {
-        let pem = fs::read_to_string(path).map_err(|why| format!("cannot read `ca_file` {}: {why}", shown(path, WORDS)))?;
+        let pem = fs::read_to_string(path)
+            .map_err(|why| format!("cannot read `ca_file` {}: {why}", shown(path, WORDS)))?;
         authorities = Some(authorities.unwrap_or_default() + "\n" + &pem);
     }
     let trust = Trust::load(authorities.as_deref()).map_err(|why| why.to_string())?;
@@ -249,4 +284,4 @@ pub(super) fn with_slot(text: &str, slot: Option<&SlotName>) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::adapters) mod tests;

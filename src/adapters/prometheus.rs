@@ -98,7 +98,7 @@ impl Prometheus {
     }
 
     /// The expression's one number now.
-    pub(super) async fn read(&self, expr: &str, interval: Span, now: Timestamp) -> Result<Reading, Missing> {
+    pub(super) async fn read(&self, expr: &str, interval: Span) -> Result<Reading, Missing> {
         let ages = self.ages(expr);
         let newest = try_join_all(ages.iter().map(|query| self.newest(query)));
         let (reading, newest) = join(self.instant(expr), newest).await;
@@ -108,8 +108,7 @@ impl Prometheus {
             why => why,
         })?;
         // Ages are told by the server's clock and taken against the server's clock: ours may differ from it a little.
-        let server_now = reading.at.max(now);
-        newest.into_iter().flatten().try_for_each(|at| fresh(at, interval, server_now))?;
+        newest.into_iter().flatten().try_for_each(|at| fresh(at, interval, reading.at))?;
         Ok(reading)
     }
 
@@ -130,7 +129,9 @@ impl Prometheus {
                 },
                 more => Err(Missing::Ambiguous(self.endpoint.quote(&named(more)))),
             },
-            Data::Matrix(_) => Err(Missing::BadAnswer("a range of values instead of one; leave out the [range]".to_owned())),
+            Data::Matrix(_) => {
+                Err(Missing::BadAnswer("a range of values instead of one; leave out the [range]".to_owned()))
+            }
             Data::String(_) => Err(Missing::BadAnswer("a text instead of a number".to_owned())),
         }
     }
@@ -149,8 +150,12 @@ impl Prometheus {
         if from > to {
             return Ok(Vec::new());
         }
-        let (start, end, step) = (seconds(from.0), seconds(to.0), seconds(i64::try_from(step.as_millis()).unwrap_or(i64::MAX)));
-        match self.ask("query_range", &[("query", expr), ("start", &start), ("end", &end), ("step", &step)]).await? {
+        let (start, end, step) =
+            (seconds(from.0), seconds(to.0), seconds(i64::try_from(step.as_millis()).unwrap_or(i64::MAX)));
+        match self
+            .ask("query_range", &[("query", expr), ("start", &start), ("end", &end), ("step", &step)])
+            .await?
+        {
             Data::Matrix(series) => match series.as_slice() {
                 [] => Ok(Vec::new()),
                 [one] => one.values.iter().map(Point::reading).collect(),
@@ -166,8 +171,12 @@ impl Prometheus {
         let body: Body = match serde_json::from_slice(&answer.body) {
             Ok(body) => body,
             // A proxy on the way, or no Prometheus at all: its status says more than its text.
-            Err(_) if !answer.status.is_success() => return Err(Missing::BadAnswer(format!("status {status}"))),
-            Err(why) => return Err(Missing::BadAnswer(format!("status {status} with no Prometheus answer: {why}"))),
+            Err(_) if !answer.status.is_success() => {
+                return Err(Missing::BadAnswer(format!("status {status}")));
+            }
+            Err(why) => {
+                return Err(Missing::BadAnswer(format!("status {status} with no Prometheus answer: {why}")));
+            }
         };
         if body.status != "success" || !answer.status.is_success() {
             let kind = body.error_type.unwrap_or_else(|| "error".to_owned());
@@ -175,7 +184,10 @@ impl Prometheus {
             return Err(Missing::BadAnswer(format!("status {status}, {why}")));
         }
         if let Some(warning) = body.warnings.first() {
-            return Err(Missing::BadAnswer(format!("answered with a warning: {}", self.endpoint.quote(warning))));
+            return Err(Missing::BadAnswer(format!(
+                "answered with a warning: {}",
+                self.endpoint.quote(warning)
+            )));
         }
         body.data.ok_or_else(|| Missing::BadAnswer("an answer without data".to_owned()))
     }
@@ -202,7 +214,8 @@ fn seconds(ms: i64) -> String {
 
 fn named(series: &[InstantSeries]) -> String {
     let labels = |series: &InstantSeries| {
-        let labels: Vec<String> = series.metric.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
+        let labels: Vec<String> =
+            series.metric.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
         format!("{{{}}}", labels.join(","))
     };
     let mut names: Vec<String> = series.iter().take(NAMED).map(labels).collect();

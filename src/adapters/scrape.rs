@@ -80,13 +80,16 @@ impl Selector {
             return Err(bad("`offset`, `@` and `or` need a Prometheus"));
         }
         let mut matchers = selector.matchers.matchers;
-        let named = matchers.iter().position(|matcher| matcher.name == METRIC_NAME && matcher.op == MatchOp::Equal);
+        let named =
+            matchers.iter().position(|matcher| matcher.name == METRIC_NAME && matcher.op == MatchOp::Equal);
         let name = selector.name.or_else(|| named.map(|at| matchers.remove(at).value));
         Ok(Self { name: name.ok_or_else(|| bad("it has to name the metric"))?, matchers })
     }
 
     fn matches(&self, labels: &Labels) -> bool {
-        self.matchers.iter().all(|matcher| matcher.is_match(labels.get(&matcher.name).map_or("", String::as_str)))
+        self.matchers
+            .iter()
+            .all(|matcher| matcher.is_match(labels.get(&matcher.name).map_or("", String::as_str)))
     }
 }
 
@@ -101,7 +104,9 @@ impl Scrape {
 
     /// When the matching series were true: their own newest time where they tell one, the scrape's otherwise.
     fn matching(&self, selector: &Selector) -> (Timestamp, BTreeMap<&Labels, f64>) {
-        let matching = || self.exposition.series(&selector.name).iter().filter(|series| selector.matches(&series.labels));
+        let matching = || {
+            self.exposition.series(&selector.name).iter().filter(|series| selector.matches(&series.labels))
+        };
         let at = matching().filter_map(|series| series.at).max().unwrap_or(self.at);
         (at, matching().map(|series| (&series.labels, series.value)).collect())
     }
@@ -142,13 +147,16 @@ impl Scraper {
 
     async fn scrape(&self, state: &mut State, now: Timestamp) -> Result<(), Missing> {
         let accept = HeaderValue::from_static("text/plain;version=0.0.4;q=1,*/*;q=0.1");
-        let answer = self.endpoint.read(self.endpoint.url.clone(), HeaderMap::from_iter([(ACCEPT, accept)])).await?;
+        let answer =
+            self.endpoint.read(self.endpoint.url.clone(), HeaderMap::from_iter([(ACCEPT, accept)])).await?;
         if !answer.status.is_success() {
             return Err(Missing::BadAnswer(format!("status {}", answer.status.as_u16())));
         }
-        let text = String::from_utf8(answer.body).map_err(|_| Missing::BadAnswer("the answer is no text".to_owned()))?;
-        let exposition = Exposition::parse(&text, &state.wanted)
-            .map_err(|why| Missing::BadAnswer(format!("no text exposition: {}", self.endpoint.quote(&why.to_string()))))?;
+        let text = String::from_utf8(answer.body)
+            .map_err(|_| Missing::BadAnswer("the answer is no text".to_owned()))?;
+        let exposition = Exposition::parse(&text, &state.wanted).map_err(|why| {
+            Missing::BadAnswer(format!("no text exposition: {}", self.endpoint.quote(&why.to_string())))
+        })?;
         // After a step back in time the old scrapes would make nonsense of every rate.
         if state.scrapes.back().is_some_and(|last| now <= last.at) {
             state.scrapes.clear();
@@ -253,7 +261,8 @@ fn rate(scrapes: &[&Scrape], selector: &Selector) -> Result<Reading, Missing> {
 fn rates<'a>(scrapes: &[&'a Scrape], selector: &Selector) -> Result<BTreeMap<&'a Labels, f64>, Missing> {
     let mut rates: BTreeMap<&Labels, f64> = BTreeMap::new();
     let mut processes: BTreeMap<Option<u64>, Vec<(Timestamp, BTreeMap<&Labels, f64>)>> = BTreeMap::new();
-    for scrape in scrapes {
+    // A scrape from before the name was asked for says nothing about it; least of all that it had no series.
+    for scrape in scrapes.iter().filter(|scrape| scrape.exposition.covers(&selector.name)) {
         let (at, series) = scrape.matching(selector);
         let past = processes.entry(scrape.process).or_default();
         // A federation that was not scraped anew since says nothing new.
@@ -294,7 +303,8 @@ fn histogram_quantile(quantile: f64, rates: &BTreeMap<&Labels, f64>) -> Result<f
     let mut sums: Vec<(f64, f64)> = Vec::new();
     for (labels, rate) in rates {
         let bound = labels.get("le").and_then(|le| exposition::number(le));
-        let bound = bound.ok_or_else(|| Missing::BadAnswer("a histogram bucket without a bound `le`".to_owned()))?;
+        let bound =
+            bound.ok_or_else(|| Missing::BadAnswer("a histogram bucket without a bound `le`".to_owned()))?;
         match sums.iter_mut().find(|(known, _)| known.total_cmp(&bound).is_eq()) {
             Some((_, sum)) => *sum += rate,
             None => sums.push((bound, *rate)),

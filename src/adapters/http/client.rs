@@ -96,13 +96,6 @@ pub(in crate::adapters) enum NoAnswer {
     Unusable(String),
 }
 
-impl NoAnswer {
-    pub(in crate::adapters) fn message(&self) -> &str {
-        let (Self::NotSent(message) | Self::Lost(message) | Self::Unusable(message)) = self;
-        message
-    }
-}
-
 impl Client {
     pub(in crate::adapters) fn new(options: &HttpOptions, trust: &Trust) -> Result<Self, BadHttp> {
         let mut builder = reqwest::Client::builder()

@@ -1,0 +1,281 @@
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    adapters::{
+        metrics::{
+            MetricsAdapter,
+            tests::{NOW, prometheus, promql},
+        },
+        testing::{Reply, Requests, serve},
+    },
+    domain::id::SlotName,
+    engine::ports::Metrics as _,
+};
+
+const AT: f64 = 1_795_000_000.0;
+
+fn success(kind: &str, result: &Value) -> String {
+    json!({ "status": "success", "data": { "resultType": kind, "result": result } }).to_string()
+}
+
+fn vector(value: &str) -> String {
+    success("vector", &json!([{ "metric": {}, "value": [AT, value] }]))
+}
+
+/// A server that answers questions about age with `age` and all others with `reply`.
+async fn server(reply: Reply, age: Reply) -> (MetricsAdapter, Requests) {
+    let (reply, age) = (Arc::new(reply), Arc::new(age));
+    let (address, requests) =
+        serve(
+            move |request| if request.contains("timestamp%28") { (*age).clone() } else { (*reply).clone() },
+        )
+        .await;
+    (prometheus(address), requests)
+}
+
+fn fresh_data() -> Reply {
+    Reply::json(vector("1794999990"))
+}
+
+async fn value(reply: Reply) -> Result<f64, Missing> {
+    server(reply, fresh_data()).await.0.sample(&promql("up"), None, NOW).await.value
+}
+
+#[tokio::test]
+async fn one_number_is_taken_with_the_servers_time() {
+    let later = json!([{ "metric": { "a": "b" }, "value": [AT + 1.25, "0.0004"] }]);
+    let (adapter, _) = server(Reply::json(success("vector", &later)), fresh_data()).await;
+    let sample = adapter.sample(&promql("up"), None, NOW).await;
+    assert_eq!((sample.value, sample.at), (Ok(0.0004), Timestamp(NOW.0 + 1250)));
+    assert_eq!(value(Reply::json(success("scalar", &json!([AT, "1.5e3"])))).await, Ok(1500.0));
+    assert_eq!(value(Reply::json(vector("-0"))).await, Ok(0.0));
+    let info = r#"{"status":"success","infos":["metric might not be a counter"],"data":{"resultType":"scalar","result":[1795000000,"2"]}}"#;
+    assert_eq!(value(Reply::json(info)).await, Ok(2.0), "an info is no warning");
+}
+
+/// M1: forty answers that are no number, and what each is told as.
+#[tokio::test]
+async fn m1_forty_answers_are_missing() {
+    let ok = |body: &str| Reply::json(body);
+    let point = |at: f64, value: &str| {
+        Reply::json(success("vector", &json!([{ "metric": {}, "value": [at, value] }])))
+    };
+    let error = |status: &str, kind: &str| {
+        Reply::http(
+            status,
+            "application/json",
+            json!({ "status": "error", "errorType": kind, "error": "because" }).to_string(),
+        )
+    };
+    let warned = r#"{"status":"success","warnings":["one store was not asked"],"data":{"resultType":"scalar","result":[1795000000,"1"]}}"#;
+    let two = json!([{ "metric": { "pod": "a" }, "value": [AT, "1"] }, { "metric": { "pod": "b" }, "value": [AT, "2"] }]);
+    let (nan, none, bad, stale) = ("not a number", "no data", "bad answer: ", "stale: ");
+    let fixtures: Vec<(Reply, String)> = vec![
+        (point(AT, "NaN"), nan.into()),
+        (point(AT, "nan"), nan.into()),
+        (point(AT, "+Inf"), nan.into()),
+        (point(AT, "-Inf"), nan.into()),
+        (point(AT, "Inf"), nan.into()),
+        (point(AT, "1e999"), nan.into()),
+        (point(AT, ""), nan.into()),
+        (point(AT, "1,5"), nan.into()),
+        (point(AT, "0x10"), nan.into()),
+        (ok(&success("scalar", &json!([AT, "NaN"]))), nan.into()),
+        (ok(&success("vector", &json!([]))), none.into()),
+        (
+            ok(&success("vector", &two)),
+            "more than one series: 2 series, {pod=\"a\"} {pod=\"b\"}; sum them or pick one".into(),
+        ),
+        (ok(&success("matrix", &json!([]))), format!("{bad}a range of values instead of one")),
+        (
+            ok(&success("matrix", &json!([{ "metric": {}, "values": [[AT, "1"]] }]))),
+            format!("{bad}a range of values"),
+        ),
+        (ok(&success("string", &json!([AT, "1"]))), format!("{bad}a text instead of a number")),
+        (
+            ok(&success("vector", &json!([{ "metric": {}, "histogram": [AT, {}] }]))),
+            format!("{bad}a native histogram"),
+        ),
+        (ok(&success("table", &json!([]))), format!("{bad}status 200 with no Prometheus answer")),
+        (
+            ok(&success("vector", &json!([{ "metric": {}, "value": [AT] }]))),
+            format!("{bad}status 200 with no"),
+        ),
+        (
+            ok(&success("vector", &json!([{ "metric": {}, "value": [AT, 1] }]))),
+            format!("{bad}status 200 with no"),
+        ),
+        (ok(&success("vector", &Value::Null)), format!("{bad}status 200 with no Prometheus")),
+        (ok(warned), format!("{bad}answered with a warning: one store was not asked")),
+        (ok(r#"{"status":"success"}"#), format!("{bad}an answer without data")),
+        (ok(r#"{"status":"success","data":null}"#), format!("{bad}an answer without data")),
+        (
+            ok(r#"{"status":"error","errorType":"timeout","error":"too slow"}"#),
+            format!("{bad}status 200, timeout: too slow"),
+        ),
+        (ok("{}"), format!("{bad}status 200 with no Prometheus answer")),
+        (ok("[]"), format!("{bad}status 200 with no Prometheus answer")),
+        (ok("null"), format!("{bad}status 200 with no Prometheus answer")),
+        (ok(""), format!("{bad}status 200 with no Prometheus answer: EOF")),
+        (
+            ok(r#"{"status":"success","data":{"resultType":"vec"#),
+            format!("{bad}status 200 with no Prometheus answer: EOF"),
+        ),
+        (
+            Reply::http("200 OK", "text/html; charset=utf-8", "<html>Sign in"),
+            format!("{bad}status 200 with an HTML page"),
+        ),
+        (Reply::http("502 Bad Gateway", "text/html", "<html>"), format!("{bad}status 502 with an HTML page")),
+        (error("400 Bad Request", "bad_data"), format!("{bad}status 400, bad_data: because")),
+        (error("422 Unprocessable Entity", "execution"), format!("{bad}status 422, execution: because")),
+        (error("503 Service Unavailable", "timeout"), format!("{bad}status 503, timeout: because")),
+        (Reply::http("500 Oops", "text/plain", "internal"), format!("{bad}status 500")),
+        (Reply::http("401 Unauthorized", "text/plain", "who are you"), format!("{bad}status 401")),
+        (
+            Reply::with("302 Found", &[("Location", "https://login.example.com/?x")], ""),
+            format!("{bad}redirected to https://login.example.com/,"),
+        ),
+        (point(AT - 91.0, "1"), format!("{stale}the newest point is 91s old")),
+        (point(AT + 11.0, "1"), format!("{stale}its time is 11s ahead of ours")),
+        (point(1e300, "1"), format!("{bad}a timestamp that is no time")),
+    ];
+    assert_eq!(fixtures.len(), 40);
+    for (reply, says) in fixtures {
+        let told = value(reply.clone()).await.map_err(|missing| missing.to_string());
+        assert!(matches!(&told, Err(why) if why.starts_with(&says)), "{reply:?}: {told:?}, wanted {says}");
+    }
+}
+
+#[tokio::test]
+async fn data_that_nobody_renews_is_stale() {
+    let at = |seconds: f64| Reply::json(vector(&(AT - seconds).to_string()));
+    let look = async |age: Reply| {
+        server(Reply::json(vector("0.5")), age).await.0.sample(&promql("up"), None, NOW).await.value
+    };
+    assert_eq!(look(at(0.0)).await, Ok(0.5));
+    assert_eq!(look(at(90.0)).await, Ok(0.5), "a scrape a minute is no staleness");
+    assert_eq!(look(at(91.0)).await, Err(Missing::Stale("the newest point is 91s old".into())));
+    assert_eq!(look(at(290.0)).await, Err(Missing::Stale("the newest point is 4m old".into())));
+    assert_eq!(
+        look(Reply::json(success("vector", &json!([])))).await,
+        Ok(0.5),
+        "`absent(…)` rests on nothing"
+    );
+    // Not being able to tell is not the same as being fresh.
+    let told = look(Reply::http("503 Oops", "text/plain", "")).await;
+    assert_eq!(told, Err(Missing::BadAnswer("asked for the age of the data: status 503".into())));
+    assert_eq!(
+        look(Reply::json(vector("NaN"))).await,
+        Err(Missing::BadAnswer("asked for the age of the data: a timestamp that is no time".into()))
+    );
+    // A slow metric may be older.
+    let (adapter, _) = server(Reply::json(vector("0.5")), at(110.0)).await;
+    let mut slow = promql("up");
+    slow.interval = Span::from_mins(1);
+    assert_eq!(adapter.sample(&slow, None, NOW).await.value, Ok(0.5));
+}
+
+#[test]
+fn every_selector_is_asked_for_its_age() {
+    for (expr, wanted) in [
+        ("up", &["max(timestamp(up))"][..]),
+        ("vector(1)", &[]),
+        ("time() - 5", &[]),
+        (
+            "sum(rate(http_requests_total{code=~\"5..\",slot=\"blue\"}[1m])) / sum(rate(http_requests_total{slot=\"blue\"}[1m]))",
+            &[
+                "max(timestamp(http_requests_total{code=~\"5..\",slot=\"blue\"}))",
+                "max(timestamp(http_requests_total{slot=\"blue\"}))",
+            ],
+        ),
+        ("a - a offset 1h", &["max(timestamp(a))"]),
+        ("a @ 1609746000", &["max(timestamp(a))"]),
+        ("max_over_time(rate(a{b=\"x\\\"y\\\\\"}[1m])[5m:10s])", &["max(timestamp(a{b=\"x\\\"y\\\\\"}))"]),
+        ("histogram_quantile(0.95, sum by (le) (rate(d_bucket[1m])))", &["max(timestamp(d_bucket))"]),
+        ("{__name__=~\"a|b\"}", &["max(timestamp({__name__=~\"a|b\"}))"]),
+        ("not promql at all (", &["max(timestamp(not promql at all ())"]),
+    ] {
+        assert_eq!(age_queries(expr), wanted, "{expr}");
+        for query in age_queries(expr).iter().filter(|_| !expr.starts_with("not")) {
+            assert!(parser::parse(query).is_ok(), "{query}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn questions_are_asked_below_the_base_url_with_the_slot_in_them() {
+    let (address, requests) = serve(|_| fresh_data()).await;
+    for (base, path) in [
+        ("", "/api/v1/query"),
+        ("/", "/api/v1/query"),
+        ("/prom/", "/prom/api/v1/query"),
+        ("/prom", "/prom/api/v1/query"),
+    ] {
+        let url = Url::parse(&format!("http://{address}{base}")).unwrap();
+        let adapter = crate::adapters::metrics::tests::adapter(crate::adapters::metrics::tests::source(
+            crate::domain::runbook::SourceKind::Prometheus { url: url.as_str().into() },
+            Span::from_secs(2),
+        ));
+        let slot: SlotName = "blue".into();
+        adapter.sample(&promql("up{slot=\"$slot\"} + 1"), Some(&slot), NOW).await.value.unwrap();
+        let mut asked: Vec<String> = requests.lock().unwrap().drain(..).collect();
+        asked.sort();
+        let lines: Vec<&str> = asked.iter().map(|request| request.lines().next().unwrap()).collect();
+        let query = |text: &str| format!("GET {path}?query={text} HTTP/1.1");
+        let (age, value) =
+            ("max%28timestamp%28up%7Bslot%3D%22blue%22%7D%29%29", "up%7Bslot%3D%22blue%22%7D+%2B+1");
+        assert_eq!(lines, [query(age), query(value)]);
+    }
+}
+
+#[tokio::test]
+async fn the_past_comes_as_a_range() {
+    let values = json!([[AT - 10.0, "1"], [AT - 5.0, "NaN"], [AT, "2"]]);
+    let reply = Reply::json(success("matrix", &json!([{ "metric": {}, "values": values }])));
+    let (adapter, requests) = server(reply, fresh_data()).await;
+    let past = adapter.backfill(&promql("up"), None, NOW - Span::from_mins(15), NOW).await;
+    let times: Vec<i64> = past.iter().map(|sample| sample.at.0 - NOW.0).collect();
+    assert_eq!(times, [-10_000, -5000, 0]);
+    let values: Vec<_> = past.into_iter().map(|sample| sample.value).collect();
+    assert_eq!(values, [Ok(1.0), Err(Missing::NotANumber), Ok(2.0)]);
+    let request = requests.lock().unwrap().pop().unwrap();
+    let line = request.lines().next().unwrap();
+    assert_eq!(
+        line,
+        "GET /api/v1/query_range?query=up&start=1794999100.000&end=1795000000.000&step=5.000 HTTP/1.1"
+    );
+
+    // No more points than a server gives; the newest part counts.
+    adapter.backfill(&promql("up"), None, Timestamp(0), NOW).await;
+    let request = requests.lock().unwrap().pop().unwrap();
+    assert!(request.contains("start=1794945005.000&end=1795000000.000"), "{request}");
+    assert!(adapter.backfill(&promql("up"), None, NOW + Span::from_secs(1), NOW).await.is_empty());
+
+    for reply in [
+        Reply::json(success("matrix", &json!([]))),
+        Reply::json(success(
+            "matrix",
+            &json!([{ "metric": { "a": "1" }, "values": [] }, { "metric": {}, "values": [] }]),
+        )),
+        Reply::json(vector("1")),
+        Reply::http("500 Oops", "text/plain", ""),
+        Reply::Close,
+    ] {
+        let (adapter, _) = server(reply, fresh_data()).await;
+        assert!(adapter.backfill(&promql("up"), None, NOW - Span::from_mins(15), NOW).await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_says_is_foreign_text() {
+    let error = json!({ "status": "error", "errorType": "execution", "error": format!("\u{1b}]0;x\u{7}\u{202e}{}", "y".repeat(900)) });
+    let told =
+        value(Reply::http("422 Oops", "application/json", error.to_string())).await.unwrap_err().to_string();
+    assert!(
+        told.contains("<U+202E>") && !told.chars().any(char::is_control) && told.chars().count() < 220,
+        "{told}"
+    );
+}

@@ -24,6 +24,8 @@ pub(super) struct Series {
 /// What is kept of a text.
 #[derive(Debug, Default)]
 pub(super) struct Exposition {
+    /// The names that were looked for.
+    wanted: HashSet<String>,
     series: HashMap<String, Vec<Series>>,
     /// Names that are declared, with or without series.
     declared: HashSet<String>,
@@ -42,17 +44,17 @@ impl Exposition {
     pub(super) fn parse(text: &str, wanted: &HashSet<String>) -> Result<Self, Malformed> {
         // OpenMetrics ends with this mark, and has seconds where Prometheus' own format has milliseconds.
         let open_metrics = text.trim_end().ends_with("# EOF");
-        let mut kept = Self::default();
+        let mut kept = Self { wanted: wanted.clone(), ..Self::default() };
         for (index, line) in text.lines().enumerate() {
             let line = line.trim();
             if let Some(comment) = line.strip_prefix('#') {
                 let mut words = comment.split_whitespace();
                 if let (Some("TYPE"), Some(name)) = (words.next(), words.next()) {
-                    kept.declare(name, wanted);
+                    kept.declare(name);
                 }
             } else if !line.is_empty() {
                 let malformed = || Malformed { line: index + 1, text: line.to_owned() };
-                kept.take(line, wanted, open_metrics).ok_or_else(malformed)?;
+                kept.take(line, open_metrics).ok_or_else(malformed)?;
             }
         }
         Ok(kept)
@@ -63,21 +65,26 @@ impl Exposition {
         self.series.get(name).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether the name was looked for at all.
+    pub(super) fn covers(&self, name: &str) -> bool {
+        self.wanted.contains(name)
+    }
+
     /// Whether the name occurs, be it without series.
     pub(super) fn knows(&self, name: &str) -> bool {
         self.series.contains_key(name) || self.declared.contains(name)
     }
 
-    fn declare(&mut self, name: &str, wanted: &HashSet<String>) {
+    fn declare(&mut self, name: &str) {
         // OpenMetrics declares a counter without the `_total` that its series have.
         for name in [name.to_owned(), format!("{name}_total")] {
-            if wanted.contains(&name) {
+            if self.wanted.contains(&name) {
                 self.declared.insert(name);
             }
         }
     }
 
-    fn take(&mut self, line: &str, wanted: &HashSet<String>, open_metrics: bool) -> Option<()> {
+    fn take(&mut self, line: &str, open_metrics: bool) -> Option<()> {
         let end = line.find(|c: char| c == '{' || c.is_whitespace())?;
         let (bare, rest) = line.split_at(end);
         if !bare.is_empty() && !is_name(bare) {
@@ -98,7 +105,7 @@ impl Exposition {
             None => None,
         };
         let name = name.filter(|_| words.next().is_none())?;
-        if wanted.contains(&name) {
+        if self.wanted.contains(&name) {
             self.series.entry(name).or_default().push(Series { labels, value, at });
         }
         Some(())
@@ -206,7 +213,13 @@ mod tests {
             // What the crate for this format drops or garbles, each seen in the wild.
             ("a{route=\"/users/{id}\"} 1", "a", &[("route", "/users/{id}")], 1.0, None),
             ("a{q=\"x,y=z\"} 1", "a", &[("q", "x,y=z")], 1.0, None),
-            ("a{p=\"C:\\\\DIR\",e=\"say \\\"hi\\\"\\n\"} 1", "a", &[("p", "C:\\DIR"), ("e", "say \"hi\"\n")], 1.0, None),
+            (
+                "a{p=\"C:\\\\DIR\",e=\"say \\\"hi\\\"\\n\"} 1",
+                "a",
+                &[("p", "C:\\DIR"), ("e", "say \"hi\"\n")],
+                1.0,
+                None,
+            ),
             ("a{u=\"\\d\",v=\"ü #1\"} 1", "a", &[("u", "\\d"), ("v", "ü #1")], 1.0, None),
             ("{\"http.requests\",code=\"500\"} 3", "http.requests", &[("code", "500")], 3.0, None),
             ("{\"http.requests\"} 3", "http.requests", &[], 3.0, None),
@@ -228,7 +241,11 @@ mod tests {
         assert_eq!(exposition.series("c_total")[0].at, Some(Timestamp(1_395_066_363_500)));
         assert_eq!(exposition.series("h_count")[0].value, 2.0);
         assert!(exposition.series("h_bucket").is_empty(), "not wanted, not kept");
-        assert!(exposition.knows("none_total") && exposition.knows("c_total") && !exposition.knows("absent_total"));
+        assert!(
+            exposition.knows("none_total")
+                && exposition.knows("c_total")
+                && !exposition.knows("absent_total")
+        );
     }
 
     #[test]
