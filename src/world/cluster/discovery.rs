@@ -55,7 +55,8 @@ fn group(name: &str) -> Option<Value> {
 
 /// `/apis`
 pub(super) fn group_list() -> Value {
-    let mut names: Vec<&str> = versions().into_iter().map(|(name, _)| name).filter(|name| !name.is_empty()).collect();
+    let mut names: Vec<&str> =
+        versions().into_iter().map(|(name, _)| name).filter(|name| !name.is_empty()).collect();
     names.dedup();
     let groups: Vec<_> = names.into_iter().filter_map(group).collect();
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
@@ -72,7 +73,8 @@ pub(super) fn one_group(name: &str) -> Option<Value> {
 /// `/api/v1`, `/apis/GROUP/VERSION`
 pub(super) fn resource_list(group: &str, version: &str) -> Option<Value> {
     let mut rows = Vec::new();
-    for resource in RESOURCES.iter().filter(|resource| (resource.group, resource.version) == (group, version)) {
+    for resource in RESOURCES.iter().filter(|resource| (resource.group, resource.version) == (group, version))
+    {
         rows.push(row(resource));
         rows.extend(resource.subresources.iter().map(|subresource| subresource_row(resource, subresource)));
     }
@@ -146,7 +148,7 @@ pub(super) fn openapi() -> Value {
     json!({"paths": paths})
 }
 
-/// One group's part of the OpenAPI document. It has no schemas: what kubectl looks for before it sends an object is
+/// One group's part of the `OpenAPI` document. It has no schemas: what kubectl looks for before it sends an object is
 /// whether the server checks fields and dry runs itself.
 pub(super) fn openapi_of(group: &str, version: &str) -> Option<Value> {
     let parameters: Vec<Value> = ["dryRun", "fieldManager", "fieldValidation"]
@@ -154,7 +156,8 @@ pub(super) fn openapi_of(group: &str, version: &str) -> Option<Value> {
         .map(|name| json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}}))
         .collect();
     let mut paths = Map::new();
-    for resource in RESOURCES.iter().filter(|resource| (resource.group, resource.version) == (group, version)) {
+    for resource in RESOURCES.iter().filter(|resource| (resource.group, resource.version) == (group, version))
+    {
         let scope = if resource.namespaced { "namespaces/{namespace}/" } else { "" };
         let path = format!("/{}/{scope}{}/{{name}}", path_of(group, version), resource.plural);
         paths.insert(

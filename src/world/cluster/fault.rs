@@ -51,6 +51,7 @@ pub struct Fault {
 
 impl Fault {
     /// A fault for the next request with this method whose path contains `path`.
+    #[must_use]
     pub fn next(method: &str, path: &str, misbehaviour: Misbehaviour) -> Self {
         Self { method: Some(method.to_owned()), path: path.to_owned(), times: 1, misbehaviour }
     }
@@ -62,6 +63,8 @@ impl Fault {
     }
 
     pub(super) fn fits(&self, method: &str, path: &str) -> bool {
-        self.times > 0 && self.method.as_ref().is_none_or(|wanted| wanted == method) && path.contains(&self.path)
+        self.times > 0
+            && self.method.as_ref().is_none_or(|wanted| wanted == method)
+            && path.contains(&self.path)
     }
 }

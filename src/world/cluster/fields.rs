@@ -9,8 +9,17 @@ use super::object::{list, text};
 
 /// Fields below `metadata` that the server owns.
 const SERVER_OWNED: &[&str] = &[
-    "name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink",
-    "deletionTimestamp", "deletionGracePeriodSeconds", "generateName",
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "managedFields",
+    "selfLink",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generateName",
 ];
 
 /// Who writes, how and when.
@@ -32,8 +41,12 @@ pub(super) fn list_keys(field: &str, items: &[Value]) -> Option<&'static [&'stat
         return None;
     }
     match field {
-        "containers" | "initContainers" | "ephemeralContainers" | "env" | "volumes" | "imagePullSecrets" => Some(&["name"]),
-        "ports" if items.iter().any(|item| item.get("containerPort").is_some()) => Some(&["containerPort", "protocol"]),
+        "containers" | "initContainers" | "ephemeralContainers" | "env" | "volumes" | "imagePullSecrets" => {
+            Some(&["name"])
+        }
+        "ports" if items.iter().any(|item| item.get("containerPort").is_some()) => {
+            Some(&["containerPort", "protocol"])
+        }
         "ports" if items.iter().any(|item| item.get("port").is_some()) => Some(&["port", "protocol"]),
         "conditions" => Some(&["type"]),
         "volumeMounts" => Some(&["mountPath"]),
@@ -268,7 +281,8 @@ pub(super) fn remove_at(object: &mut Value, path: &[String]) {
     if let Some(keys) = segment.strip_prefix("k:") {
         let Ok(keys) = serde_json::from_str::<Map<String, Value>>(keys) else { return };
         let Some(items) = object.as_array_mut() else { return };
-        let place = items.iter().position(|item| keys.iter().all(|(key, value)| key_value(item, key) == *value));
+        let place =
+            items.iter().position(|item| keys.iter().all(|(key, value)| key_value(item, key) == *value));
         let Some(place) = place else { return };
         if rest.is_empty() {
             items.remove(place);
@@ -295,7 +309,10 @@ fn is_writer(entry: &Value, writer: &Writer<'_>) -> bool {
 
 /// The set that this writer owned, where it wrote before.
 pub(super) fn owned_by(object: &Value, writer: &Writer<'_>) -> Option<Value> {
-    list(object, "/metadata/managedFields").iter().find(|entry| is_writer(entry, writer)).map(|entry| entry["fieldsV1"].clone())
+    list(object, "/metadata/managedFields")
+        .iter()
+        .find(|entry| is_writer(entry, writer))
+        .map(|entry| entry["fieldsV1"].clone())
 }
 
 /// All sets but this writer's, with their manager's name.
@@ -354,7 +371,13 @@ mod tests {
     use super::*;
 
     fn writer(manager: &'static str) -> Writer<'static> {
-        Writer { manager, operation: "Update", api_version: "v1", subresource: None, time: "2026-11-20T14:00:00Z" }
+        Writer {
+            manager,
+            operation: "Update",
+            api_version: "v1",
+            subresource: None,
+            time: "2026-11-20T14:00:00Z",
+        }
     }
 
     #[test]
@@ -381,7 +404,8 @@ mod tests {
         let object = json!({"spec": {"containers": [{"name": "backend", "image": "a", "ports": [{"containerPort": 8080}]}]}});
         let tree = all_fields(&object);
         assert_eq!(tree["f:spec"]["f:containers"]["k:{\"name\":\"backend\"}"]["f:image"], json!({}));
-        let image = leaves(&tree).into_iter().find(|path| path.last().is_some_and(|last| last == "f:image")).unwrap();
+        let image =
+            leaves(&tree).into_iter().find(|path| path.last().is_some_and(|last| last == "f:image")).unwrap();
         assert_eq!(spell(&image), ".spec.containers[name=\"backend\"].image");
         assert_eq!(value_at(&object, &image), Some(&json!("a")));
         let mut less = object.clone();

@@ -10,7 +10,9 @@
 use serde_json::{Value, json};
 
 use super::{
-    object::{between, condition, digest, find_condition, int, list, name, put, rfc3339, terminating, text, uid_of},
+    object::{
+        between, condition, digest, find_condition, int, list, name, put, rfc3339, terminating, text, uid_of,
+    },
     resource::Kind,
     seed::NODES,
     state::{Due, State},
@@ -127,7 +129,8 @@ impl State {
         put(&mut pod, "/spec/nodeName", node.as_str());
         self.set_condition(&mut pod, "PodScheduled", true, None);
         self.write(Kind::Pod, pod.clone(), "kube-scheduler", None);
-        let message = format!("Successfully assigned {}/{} to {node}", text(&pod, "/metadata/namespace"), name(&pod));
+        let message =
+            format!("Successfully assigned {}/{} to {node}", text(&pod, "/metadata/namespace"), name(&pod));
         self.event(&pod, false, "Scheduled", &message, "default-scheduler");
         self.plan(&pod, (150, 400), PodStep::Accept(epoch));
     }
@@ -152,7 +155,7 @@ impl State {
         self.set_condition(&mut pod, "ContainersReady", false, Some(&names));
         set_container_states(&mut pod, &json!({"waiting": {"reason": "ContainerCreating"}}), false);
         self.write(Kind::Pod, pod.clone(), KUBELET, Some("status"));
-        self.plan(&pod, (1_000, 2_000), PodStep::Pull(epoch));
+        self.plan(&pod, (1_500, 2_500), PodStep::Pull(epoch));
     }
 
     fn pull(&mut self, pod: &Value, epoch: u32) {
@@ -184,7 +187,11 @@ impl State {
         );
         self.event(&pod, true, "Failed", &format!("Failed to pull image \"{image}\": {why}"), KUBELET);
         self.event(&pod, true, "Failed", "Error: ErrImagePull", KUBELET);
-        set_container_states(&mut pod, &json!({"waiting": {"reason": "ErrImagePull", "message": why}}), false);
+        set_container_states(
+            &mut pod,
+            &json!({"waiting": {"reason": "ErrImagePull", "message": why}}),
+            false,
+        );
         self.write(Kind::Pod, pod.clone(), KUBELET, Some("status"));
         self.plan(&pod, (8_000, 12_000), PodStep::BackOffPull(epoch));
     }
@@ -195,7 +202,11 @@ impl State {
         // A kubelet reports the waiting itself as Normal and the error that it stands for as Warning.
         self.event(&pod, false, "BackOff", &message, KUBELET);
         self.event(&pod, true, "Failed", "Error: ImagePullBackOff", KUBELET);
-        set_container_states(&mut pod, &json!({"waiting": {"reason": "ImagePullBackOff", "message": message}}), false);
+        set_container_states(
+            &mut pod,
+            &json!({"waiting": {"reason": "ImagePullBackOff", "message": message}}),
+            false,
+        );
         self.write(Kind::Pod, pod.clone(), KUBELET, Some("status"));
         let Some(life) = self.lives.get_mut(uid_of(&pod)) else { return };
         life.failed_pulls += 1;
@@ -242,7 +253,7 @@ impl State {
                 self.plan(&pod, range, PodStep::NotYetReady(epoch));
             }
         }
-        self.plan(&pod, if slow { (38_000, 44_000) } else { (6_000, 8_000) }, PodStep::Ready(epoch));
+        self.plan(&pod, if slow { (44_000, 50_000) } else { (9_500, 11_500) }, PodStep::Ready(epoch));
     }
 
     fn become_ready(&mut self, mut pod: Value) {
@@ -328,7 +339,7 @@ impl State {
     }
 
     /// A pod as it looks when it has been serving since `started`.
-    pub(super) fn pod_in_service(&self, mut pod: Value, started: i64) -> Value {
+    pub(super) fn pod_in_service(mut pod: Value, started: i64) -> Value {
         let at = rfc3339(started);
         // By name: the next pod would go to the other node.
         let node = NODES[usize::try_from(digest(name(&pod)) % 2).unwrap_or(0)];
@@ -339,10 +350,16 @@ impl State {
         let ip = pod_ip(&pod);
         put(&mut pod, "/status/podIPs", json!([{"ip": ip}]));
         put(&mut pod, "/status/podIP", ip);
-        let conditions: Vec<_> = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"]
-            .iter()
-            .map(|kind| json!({"type": kind, "status": "True", "lastProbeTime": null, "lastTransitionTime": at}))
-            .collect();
+        let conditions: Vec<_> = [
+            "PodReadyToStartContainers",
+            "Initialized",
+            "Ready",
+            "ContainersReady",
+            "PodScheduled",
+        ]
+        .iter()
+        .map(|kind| json!({"type": kind, "status": "True", "lastProbeTime": null, "lastTransitionTime": at}))
+        .collect();
         put(&mut pod, "/status/conditions", conditions);
         set_container_states(&mut pod, &json!({"running": {"startedAt": at}}), true);
         for status in container_statuses(&mut pod) {
@@ -356,8 +373,7 @@ impl State {
         if condition(pod, kind) == status {
             return;
         }
-        let mut fresh =
-            json!({"type": kind, "status": status, "lastProbeTime": null, "lastTransitionTime": rfc3339(self.now)});
+        let mut fresh = json!({"type": kind, "status": status, "lastProbeTime": null, "lastTransitionTime": rfc3339(self.now)});
         if let Some(names) = unready {
             fresh["reason"] = json!("ContainersNotReady");
             fresh["message"] = json!(format!("containers with unready status: [{}]", names.join(" ")));
@@ -428,7 +444,8 @@ fn set_container_states(pod: &mut Value, state: &Value, started: bool) {
             });
             if started {
                 let repository = super::image_parts(image).0;
-                status["imageID"] = json!(format!("{repository}@sha256:{:016x}{:016x}", digest(image), digest(repository)));
+                status["imageID"] =
+                    json!(format!("{repository}@sha256:{:016x}{:016x}", digest(image), digest(repository)));
                 status["containerID"] = json!(id);
             }
             status

@@ -56,7 +56,12 @@ pub(super) struct ContainerLog {
 
 impl State {
     /// The log of a pod's container; the error a real server has where there is none.
-    pub(super) fn log_of(&self, pod: &Value, container: &str, previous: bool) -> Result<ContainerLog, ApiError> {
+    pub(super) fn log_of(
+        &self,
+        pod: &Value,
+        container: &str,
+        previous: bool,
+    ) -> Result<ContainerLog, ApiError> {
         let pod_name = text(pod, "/metadata/name");
         let names: Vec<&str> =
             list(pod, "/spec/containers").iter().map(|container| text(container, "/name")).collect();
@@ -69,10 +74,13 @@ impl State {
             }
             (asked, _) if names.contains(&asked) => asked,
             (asked, _) => {
-                return Err(ApiError::bad_request(format!("container {asked} is not valid for pod {pod_name}")));
+                return Err(ApiError::bad_request(format!(
+                    "container {asked} is not valid for pod {pod_name}"
+                )));
             }
         };
-        let status = list(pod, "/status/containerStatuses").iter().find(|status| text(status, "/name") == container);
+        let status =
+            list(pod, "/status/containerStatuses").iter().find(|status| text(status, "/name") == container);
         let time = |pointer: &str| status.and_then(|status| parse_time(text(status, pointer)));
         let (started, ended) = if previous {
             let Some(ended) = time("/lastState/terminated/finishedAt") else {
@@ -99,7 +107,12 @@ impl State {
         };
         let labels = labels(pod);
         let image = text(pod, "/spec/containers/0/image");
-        let slot = self.furniture.slots.iter().find(|(_, slot)| selects(&slot.selector, &labels)).map(|(name, _)| name);
+        let slot = self
+            .furniture
+            .slots
+            .iter()
+            .find(|(_, slot)| selects(&slot.selector, &labels))
+            .map(|(name, _)| name);
         let failing_from = slot
             .filter(|_| image != self.furniture.image)
             .and_then(|slot| self.live_since(slot))
@@ -157,11 +170,19 @@ impl ContainerLog {
         }
         let crash = self.ended.is_some_and(|ended| ended < start + SECOND_MS);
         if crash {
-            say(self.ended.unwrap_or(at), "FATAL", "unhandled exception: connection pool exhausted, exiting with code 1".to_owned());
+            say(
+                self.ended.unwrap_or(at),
+                "FATAL",
+                "unhandled exception: connection pool exhausted, exiting with code 1".to_owned(),
+            );
         } else if self.live_at(at) {
             if self.failing_from.is_some_and(|from| at >= from) && chance.is_multiple_of(9) {
                 let order = chance % 90_000 + 10_000;
-                say(at, "ERROR", format!("payment gateway timeout after 3000ms order={order} version={version}"));
+                say(
+                    at,
+                    "ERROR",
+                    format!("payment gateway timeout after 3000ms order={order} version={version}"),
+                );
                 say(at + 4, "INFO", format!("POST /payments 504 3004ms version={version}"));
             } else {
                 let (method, path) = match chance % 5 {
@@ -233,7 +254,9 @@ mod tests {
     #[test]
     fn only_the_live_slot_has_requests() {
         let now = 1_000_000 + 600_000;
-        let text = |live| log(live).lines(Wanted::default(), now).into_iter().map(|line| line.text).collect::<String>();
+        let text = |live| {
+            log(live).lines(Wanted::default(), now).into_iter().map(|line| line.text).collect::<String>()
+        };
         assert!(text(true).contains("GET /payments 200"));
         assert!(!text(false).contains("/payments"));
         assert!(text(false).contains("GET /health 200"));
@@ -244,7 +267,8 @@ mod tests {
         let mut log = log(true);
         log.failing_from = Some(1_000_000 + 300_000);
         let lines = log.lines(Wanted::default(), 1_000_000 + 600_000);
-        let errors: Vec<_> = lines.iter().filter(|line| line.text.contains("ERROR payment gateway timeout")).collect();
+        let errors: Vec<_> =
+            lines.iter().filter(|line| line.text.contains("ERROR payment gateway timeout")).collect();
         assert!(errors.len() > 5);
         assert!(errors.iter().all(|line| line.at >= 1_300_000));
     }

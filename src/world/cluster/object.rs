@@ -145,12 +145,12 @@ pub(super) fn suffix(seed: &str, length: usize) -> String {
 
 /// A uid in the usual form, that depends on `seed` alone.
 pub(super) fn uid(seed: &str) -> String {
-    let hex: String = Sha256::digest(seed.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let hex = format!("{:016x}{:016x}", digest(seed), digest(&format!("{seed}+")));
     // Version 4, variant 1: what a real server hands out.
     format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32])
 }
 
-/// The hash of a pod template that names ReplicaSets and labels pods. Labels that carry the hash itself do not count.
+/// The hash of a pod template that names `ReplicaSets` and labels pods. Labels that carry the hash itself do not count.
 pub(super) fn template_hash(template: &Value) -> String {
     let mut plain = template.clone();
     cut(&mut plain, "/metadata/labels/pod-template-hash");
@@ -163,7 +163,8 @@ fn canonical(value: &Value) -> String {
     match value {
         Value::Object(map) => {
             let sorted: BTreeMap<_, _> = map.iter().filter(|(_, value)| !value.is_null()).collect();
-            let fields: Vec<_> = sorted.iter().map(|(key, value)| format!("{key:?}:{}", canonical(value))).collect();
+            let fields: Vec<_> =
+                sorted.iter().map(|(key, value)| format!("{key:?}:{}", canonical(value))).collect();
             format!("{{{}}}", fields.join(","))
         }
         Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
@@ -189,7 +190,8 @@ mod tests {
     #[test]
     fn a_template_hash_ignores_key_order_and_itself() {
         let one = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"x": 1, "y": 2}});
-        let other = json!({"spec": {"y": 2, "x": 1}, "metadata": {"labels": {"a": "b", "pod-template-hash": "q"}}});
+        let other =
+            json!({"spec": {"y": 2, "x": 1}, "metadata": {"labels": {"a": "b", "pod-template-hash": "q"}}});
         assert_eq!(template_hash(&one), template_hash(&other));
         assert_ne!(template_hash(&one), template_hash(&json!({"spec": {"x": 1}})));
     }

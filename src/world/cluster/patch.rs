@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::{
     fields::{
-        Writer, all_fields, leaves, list_keys, owned_by, owned_by_others, remove_at, same_element, spell, subtract,
-        value_at,
+        Writer, all_fields, leaves, list_keys, owned_by, owned_by_others, remove_at, same_element, spell,
+        subtract, value_at,
     },
     status::ApiError,
 };
@@ -60,7 +60,8 @@ fn strategic(target: &mut Value, patch: &Value) -> Result<(), ApiError> {
     };
     match patch.get("$patch").and_then(Value::as_str) {
         Some("replace") => {
-            *target = Value::Object(patch.iter().filter(|(key, _)| !key.starts_with('$')).map(cloned).collect());
+            *target =
+                Value::Object(patch.iter().filter(|(key, _)| !key.starts_with('$')).map(cloned).collect());
             return Ok(());
         }
         Some("delete") => {
@@ -78,7 +79,9 @@ fn strategic(target: &mut Value, patch: &Value) -> Result<(), ApiError> {
     }
     for (key, value) in patch {
         if let Some(field) = key.strip_prefix("$deleteFromPrimitiveList/") {
-            if let (Some(gone), Some(items)) = (value.as_array(), object.get_mut(field).and_then(Value::as_array_mut)) {
+            if let (Some(gone), Some(items)) =
+                (value.as_array(), object.get_mut(field).and_then(Value::as_array_mut))
+            {
                 items.retain(|item| !gone.contains(item));
             }
             continue;
@@ -89,7 +92,9 @@ fn strategic(target: &mut Value, patch: &Value) -> Result<(), ApiError> {
         match value {
             Value::Null => drop(object.shift_remove(key)),
             Value::Object(_) => strategic(object.entry(key.clone()).or_insert_with(|| json!({})), value)?,
-            Value::Array(items) => merge_list(key, object.entry(key.clone()).or_insert_with(|| json!([])), items)?,
+            Value::Array(items) => {
+                merge_list(key, object.entry(key.clone()).or_insert_with(|| json!([])), items)?;
+            }
             plain => drop(object.insert(key.clone(), plain.clone())),
         }
     }
@@ -123,7 +128,8 @@ fn merge_list(field: &str, target: &mut Value, patch: &[Value]) -> Result<(), Ap
         return Ok(());
     }
     // The key can be told from the patch, or (for ports, which have two) from what is there.
-    let Some(key) = merge_key(field, patch).filter(|_| !patch.is_empty()).or_else(|| merge_key(field, items)) else {
+    let Some(key) = merge_key(field, patch).filter(|_| !patch.is_empty()).or_else(|| merge_key(field, items))
+    else {
         if field == "finalizers" {
             items.extend(patch.iter().filter(|entry| !items.contains(entry)).cloned().collect::<Vec<_>>());
         } else {
@@ -262,11 +268,11 @@ mod tests {
     fn strategic_merges_lists_by_key() {
         let mut object = deployment();
         let body = json!({"spec": {"template": {"spec": {
-            "$setElementOrder/containers": [{"name": "backend"}, {"name": "proxy"}],
-            "containers": [
-                {"name": "backend", "image": "b:2", "env": [{"name": "B", "value": "2"}], "ports": [{"containerPort": 9090}]},
-                {"name": "proxy", "$patch": "delete"},
-            ]}}}});
+        "$setElementOrder/containers": [{"name": "backend"}, {"name": "proxy"}],
+        "containers": [
+            {"name": "backend", "image": "b:2", "env": [{"name": "B", "value": "2"}], "ports": [{"containerPort": 9090}]},
+            {"name": "proxy", "$patch": "delete"},
+        ]}}}});
         patch(PatchKind::Strategic, &mut object, body).unwrap();
         assert_eq!(
             object["spec"]["template"]["spec"]["containers"],
@@ -301,18 +307,27 @@ mod tests {
 
     #[test]
     fn apply_conflicts_with_what_others_set_and_force_takes_it() {
-        let helm = Writer { manager: "helm", operation: "Update", api_version: "v1", subresource: None, time: "t" };
+        let helm =
+            Writer { manager: "helm", operation: "Update", api_version: "v1", subresource: None, time: "t" };
         let us = Writer { manager: "us", operation: "Apply", ..helm.clone() };
         let mut live = json!({"spec": {"selector": {"version": "blue"}}});
         record(&json!({}), &mut live, &helm, None);
         let wanted = json!({"spec": {"selector": {"version": "green"}}});
         let refused = apply(&live, &wanted, &us, false).unwrap_err();
         assert_eq!(refused.code, 409);
-        assert!(refused.message.contains("conflict with \"helm\": .spec.selector.version"), "{}", refused.message);
+        assert!(
+            refused.message.contains("conflict with \"helm\": .spec.selector.version"),
+            "{}",
+            refused.message
+        );
         let (mut taken, owned) = apply(&live, &wanted, &us, true).unwrap();
         record(&live, &mut taken, &us, Some(&owned));
         assert_eq!(taken["spec"]["selector"]["version"], "green");
-        assert_eq!(taken["metadata"]["managedFields"].as_array().unwrap().len(), 1, "helm owns nothing any more");
+        assert_eq!(
+            taken["metadata"]["managedFields"].as_array().unwrap().len(),
+            1,
+            "helm owns nothing any more"
+        );
         // Applying without a field gives it up.
         let (dropped, _) = apply(&taken, &json!({"spec": {"ports": []}}), &us, false).unwrap();
         assert_eq!(dropped["spec"]["selector"], json!({}));

@@ -58,7 +58,10 @@ const fn resource(
 
 /// Every resource, in the order discovery lists them.
 pub(super) static RESOURCES: &[Resource] = &[
-    Resource { short: &["cm"], ..resource(Kind::ConfigMap, "", "v1", "configmaps", "configmap", "ConfigMap") },
+    Resource {
+        short: &["cm"],
+        ..resource(Kind::ConfigMap, "", "v1", "configmaps", "configmap", "ConfigMap")
+    },
     Resource { short: &["ep"], ..resource(Kind::Endpoints, "", "v1", "endpoints", "endpoints", "Endpoints") },
     Resource { short: &["ev"], ..resource(Kind::Event, "", "v1", "events", "event", "Event") },
     Resource {
@@ -125,7 +128,14 @@ pub(super) static RESOURCES: &[Resource] = &[
         )
     },
     resource(Kind::Lease, "coordination.k8s.io", "v1", "leases", "lease", "Lease"),
-    resource(Kind::EndpointSlice, "discovery.k8s.io", "v1", "endpointslices", "endpointslice", "EndpointSlice"),
+    resource(
+        Kind::EndpointSlice,
+        "discovery.k8s.io",
+        "v1",
+        "endpointslices",
+        "endpointslice",
+        "EndpointSlice",
+    ),
 ];
 
 /// Resources that answer one POST and store nothing.
@@ -137,7 +147,11 @@ pub(super) static REVIEWS: &[(&str, &str, &str, &str)] = &[
 impl Resource {
     /// `v1`, `apps/v1`.
     pub(super) fn api_version(&self) -> String {
-        if self.group.is_empty() { self.version.to_owned() } else { format!("{}/{}", self.group, self.version) }
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
     }
 
     /// `services`, `deployments.apps`: how error messages name it.
@@ -220,7 +234,8 @@ pub(super) fn route(path: &str) -> Route {
 
 fn objects(group: &str, version: &str, rest: &[&str]) -> Route {
     if let [plural] = rest
-        && let Some(review) = REVIEWS.iter().find(|review| (review.0, review.1, review.2) == (group, version, *plural))
+        && let Some(review) =
+            REVIEWS.iter().find(|review| (review.0, review.1, review.2) == (group, version, *plural))
     {
         return Route::Review(review.3);
     }

@@ -36,7 +36,8 @@ impl State {
         }
         let config = json!({"metadata": {"name": "kube-root-ca.crt", "namespace": self.namespace()}, "data": {"ca.crt": ""}});
         self.create(Kind::ConfigMap, config, CONTROLLER, born);
-        let slots: Vec<_> = self.furniture.slots.iter().map(|(name, slot)| (name.clone(), slot.deployment.clone())).collect();
+        let slots: Vec<_> =
+            self.furniture.slots.iter().map(|(name, slot)| (name.clone(), slot.deployment.clone())).collect();
         for (slot, deployment) in &slots {
             self.furnish_slot(slot, deployment);
         }
@@ -119,10 +120,14 @@ impl State {
         ] {
             let mut set = super::controllers::new_replica_set(&owner, template, hash, wanted, replicas);
             put(&mut set, "/metadata/annotations/deployment.kubernetes.io~1revision", revision.to_string());
-            put(&mut set, "/status", json!({
-                "replicas": wanted, "fullyLabeledReplicas": wanted, "readyReplicas": wanted, "availableReplicas": wanted,
-                "observedGeneration": 1,
-            }));
+            put(
+                &mut set,
+                "/status",
+                json!({
+                    "replicas": wanted, "fullyLabeledReplicas": wanted, "readyReplicas": wanted, "availableReplicas": wanted,
+                    "observedGeneration": 1,
+                }),
+            );
             if wanted == 0 {
                 put(&mut set, "/status", json!({"replicas": 0, "observedGeneration": 1}));
             }
@@ -131,7 +136,7 @@ impl State {
                 let name = self.fresh_name(&format!("{}-", text(&set, "/metadata/name")));
                 let pod = new_pod(&set, &name);
                 let started = at + 20_000 * (number + 1);
-                let pod = self.pod_in_service(pod, started);
+                let pod = Self::pod_in_service(pod, started);
                 self.create(Kind::Pod, pod, CONTROLLER, started - 14_000);
             }
         }
@@ -173,7 +178,7 @@ impl State {
                     "resources": {"requests": {"cpu": "250m", "memory": "256Mi"}, "limits": {"memory": "512Mi"}},
                     "readinessProbe": {
                         "httpGet": {"path": "/health", "port": "http", "scheme": "HTTP"},
-                        "initialDelaySeconds": 3, "timeoutSeconds": 1, "periodSeconds": 2, "successThreshold": 1,
+                        "initialDelaySeconds": 8, "timeoutSeconds": 1, "periodSeconds": 2, "successThreshold": 1,
                         "failureThreshold": 3,
                     },
                     "terminationMessagePath": "/dev/termination-log",
@@ -189,7 +194,12 @@ impl State {
     }
 
     fn furnish_service(&mut self) {
-        let selector = self.furniture.slots.get(&self.furniture.live).map(|slot| slot.selector.clone()).unwrap_or_default();
+        let selector = self
+            .furniture
+            .slots
+            .get(&self.furniture.live)
+            .map(|slot| slot.selector.clone())
+            .unwrap_or_default();
         let object = json!({
             "metadata": {"name": self.furniture.service, "namespace": self.namespace(), "labels": {"app": self.furniture.service}},
             "spec": {
@@ -232,7 +242,10 @@ mod tests {
 
     #[test]
     fn the_history_has_an_earlier_image() {
-        assert_eq!(previous_image("registry.example.com:5000/a:v1.5.0"), "registry.example.com:5000/a:v1.4.0");
+        assert_eq!(
+            previous_image("registry.example.com:5000/a:v1.5.0"),
+            "registry.example.com:5000/a:v1.4.0"
+        );
         assert_eq!(previous_image("a"), "a:previous");
         assert_eq!(previous_image("a:v2"), "a:previous");
     }

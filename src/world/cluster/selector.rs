@@ -90,7 +90,9 @@ fn label_key(key: &str) -> Result<String, String> {
     let key = key.trim();
     let fine = |letter: char| letter.is_ascii_alphanumeric() || "-_./".contains(letter);
     if key.is_empty() || !key.chars().all(fine) {
-        return Err(format!("<nil>: Invalid value: \"{key}\": name part must consist of alphanumeric characters"));
+        return Err(format!(
+            "<nil>: Invalid value: \"{key}\": name part must consist of alphanumeric characters"
+        ));
     }
     Ok(key.to_owned())
 }
@@ -123,13 +125,27 @@ fn supported(resource: &Resource, key: &str) -> bool {
     match resource.kind {
         Kind::Pod => matches!(
             key,
-            "spec.nodeName" | "spec.restartPolicy" | "spec.schedulerName" | "spec.serviceAccountName"
-                | "status.phase" | "status.podIP" | "status.nominatedNodeName"
+            "spec.nodeName"
+                | "spec.restartPolicy"
+                | "spec.schedulerName"
+                | "spec.serviceAccountName"
+                | "status.phase"
+                | "status.podIP"
+                | "status.nominatedNodeName"
         ),
         Kind::Event => {
             matches!(key, "reason" | "type" | "source" | "reportingComponent")
                 || key.strip_prefix(object).is_some_and(|rest| {
-                    matches!(rest, "kind" | "namespace" | "name" | "uid" | "apiVersion" | "resourceVersion" | "fieldPath")
+                    matches!(
+                        rest,
+                        "kind"
+                            | "namespace"
+                            | "name"
+                            | "uid"
+                            | "apiVersion"
+                            | "resourceVersion"
+                            | "fieldPath"
+                    )
                 })
         }
         Kind::Node => key == "spec.unschedulable",

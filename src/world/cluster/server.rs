@@ -26,12 +26,13 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
-    api::{Answer, Call, LogPlan, WatchPlan, bookmark},
+    api::{Answer, Call, LogPlan, WatchPlan},
     fault::{Fault, Misbehaviour},
     logs::Wanted,
     object::uid_of,
     state::State,
     status::ApiError,
+    watching::bookmark,
 };
 use crate::world::clock::WorldClock;
 
@@ -40,7 +41,7 @@ const LARGEST_BODY: usize = 3 * 1024 * 1024;
 /// Requests that are remembered for tests.
 const REMEMBERED: usize = 8192;
 /// Real time between bookmarks, as by a real server.
-const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+const BOOKMARK_EVERY: Duration = Duration::from_mins(1);
 /// How long a stopped server waits for answers that are under way.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// The longest and shortest real time between two looks at the agenda.
@@ -129,7 +130,11 @@ impl Shared {
         if requests.len() == REMEMBERED {
             requests.pop_front();
         }
-        requests.push_back(Recorded { method: method.to_owned(), path: path.to_owned(), query: query.to_owned() });
+        requests.push_back(Recorded {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            query: query.to_owned(),
+        });
     }
 
     /// The misbehaviour that this request meets.
@@ -197,7 +202,8 @@ async fn converse(shared: Arc<Shared>, stream: TcpStream) {
         let shared = Arc::clone(&shared);
         service_fn(move |request| respond(Arc::clone(&shared), request))
     };
-    let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let connection =
+        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => return,
@@ -289,7 +295,8 @@ fn respond_with(code: u16, content_type: &'static str, body: Body) -> Response<B
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(content_type));
-    headers.insert(hyper::header::CACHE_CONTROL, hyper::header::HeaderValue::from_static("no-cache, private"));
+    headers
+        .insert(hyper::header::CACHE_CONTROL, hyper::header::HeaderValue::from_static("no-cache, private"));
     response
 }
 
@@ -336,10 +343,16 @@ async fn say(send: &mpsc::Sender<String>, events: &[Value]) -> Result<(), mpsc::
 }
 
 /// Tells a watcher what happens until it leaves, its time is up, or the server stops.
-async fn watch_objects(shared: Arc<Shared>, mut plan: WatchPlan, send: mpsc::Sender<String>, ends: bool, silent: bool) {
+async fn watch_objects(
+    shared: Arc<Shared>,
+    mut plan: WatchPlan,
+    send: mpsc::Sender<String>,
+    ends: bool,
+    silent: bool,
+) {
     let mut versions = shared.state().store.subscribe();
     let mut generation = shared.watch_generation.subscribe();
-    let timeout = tokio::time::sleep(plan.timeout.map_or(Duration::from_secs(1800), Duration::from_secs));
+    let timeout = tokio::time::sleep(plan.timeout.map_or(Duration::from_mins(30), Duration::from_secs));
     tokio::pin!(timeout);
     let mut bookmarks = tokio::time::interval(BOOKMARK_EVERY);
     bookmarks.reset();

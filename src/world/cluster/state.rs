@@ -195,15 +195,26 @@ impl State {
     }
 
     /// Completes the metadata of a new object and stores it. `created` is its age's beginning.
-    pub(super) fn create(&mut self, kind: Kind, mut object: Value, manager: &str, created: i64) -> Arc<Value> {
+    pub(super) fn create(
+        &mut self,
+        kind: Kind,
+        mut object: Value,
+        manager: &str,
+        created: i64,
+    ) -> Arc<Value> {
         let resource = Resource::of(kind);
         let api_version = resource.api_version();
         put(&mut object, "/apiVersion", api_version.as_str());
         put(&mut object, "/kind", resource.name);
         self.complete(&mut object, created);
         let time = rfc3339(created);
-        let writer =
-            Writer { manager, operation: "Update", api_version: &api_version, subresource: None, time: &time };
+        let writer = Writer {
+            manager,
+            operation: "Update",
+            api_version: &api_version,
+            subresource: None,
+            time: &time,
+        };
         record(&json!({}), &mut object, &writer, None);
         self.store.put(kind, object)
     }
@@ -214,7 +225,9 @@ impl State {
         let seed = format!("{}/{}/{}", text(object, "/kind"), name(object), self.names);
         put(object, "/metadata/uid", uid(&seed));
         put(object, "/metadata/creationTimestamp", rfc3339(created));
-        if matches!(text(object, "/kind"), "Deployment" | "ReplicaSet") && int(object, "/metadata/generation") == 0 {
+        if matches!(text(object, "/kind"), "Deployment" | "ReplicaSet")
+            && int(object, "/metadata/generation") == 0
+        {
             put(object, "/metadata/generation", 1);
         }
     }
@@ -236,13 +249,21 @@ impl State {
         }
         let api_version = Resource::of(kind).api_version();
         let time = rfc3339(self.now);
-        let writer = Writer { manager, operation: "Update", api_version: &api_version, subresource, time: &time };
+        let writer =
+            Writer { manager, operation: "Update", api_version: &api_version, subresource, time: &time };
         record(&old, &mut new, &writer, None);
         self.store.put(kind, new);
     }
 
     /// Tells people what happened to `about`. The same thing again raises the count of the Event there is.
-    pub(super) fn event(&mut self, about: &Value, warning: bool, reason: &str, message: &str, reporter: &str) {
+    pub(super) fn event(
+        &mut self,
+        about: &Value,
+        warning: bool,
+        reason: &str,
+        message: &str,
+        reporter: &str,
+    ) {
         let namespace = text(about, "/metadata/namespace").to_owned();
         let (about_uid, now) = (uid_of(about), rfc3339(self.now));
         let same = self.store.list(Kind::Event, Some(&namespace)).find(|(_, event)| {
@@ -275,7 +296,8 @@ impl State {
             }
         }
         self.names += 1;
-        let event_name = format!("{}.{:016x}", name(about), super::object::digest(&format!("event{}", self.names)));
+        let event_name =
+            format!("{}.{:016x}", name(about), super::object::digest(&format!("event{}", self.names)));
         let event = json!({
             "metadata": {"name": event_name, "namespace": namespace},
             "involvedObject": involved,
@@ -297,7 +319,10 @@ impl State {
 
     fn slot_labels(&self, slot: &FurnishedSlot) -> BTreeMap<String, String> {
         let deployment = self.store.get(&self.key(Kind::Deployment, &slot.deployment));
-        deployment.map_or_else(|| slot.selector.clone(), |object| string_map(object, "/spec/template/metadata/labels"))
+        deployment.map_or_else(
+            || slot.selector.clone(),
+            |object| string_map(object, "/spec/template/metadata/labels"),
+        )
     }
 
     /// The slots whose pods the Service selects.
@@ -356,7 +381,9 @@ impl State {
         if self.live_since(slot) != Some(since) {
             return;
         }
-        let Some(deployment) = self.furniture.slots.get(slot).map(|slot| slot.deployment.clone()) else { return };
+        let Some(deployment) = self.furniture.slots.get(slot).map(|slot| slot.deployment.clone()) else {
+            return;
+        };
         let pods = self.pods_of(&deployment);
         let Some(pod) = pods.iter().find(|pod| {
             super::object::condition(pod, "Ready") == "True"
@@ -412,14 +439,16 @@ impl State {
                 let mut ready: BTreeMap<String, (u32, String)> = BTreeMap::new();
                 for pod in self.pods_of(&furnished.deployment) {
                     if super::object::condition(&pod, "Ready") == "True" {
-                        let entry = ready.entry(text(&pod, "/spec/containers/0/image").to_owned()).or_default();
+                        let entry =
+                            ready.entry(text(&pod, "/spec/containers/0/image").to_owned()).or_default();
                         entry.0 += 1;
                         entry.1 = text(&pod, "/metadata/creationTimestamp").max(&entry.1).to_owned();
                     }
                 }
                 let total = ready.values().map(|(count, _)| count).sum();
                 // Most pods win; among equals the newer image.
-                let image = ready.into_iter().max_by(|one, other| one.1.cmp(&other.1)).map(|(image, _)| image);
+                let image =
+                    ready.into_iter().max_by(|one, other| one.1.cmp(&other.1)).map(|(image, _)| image);
                 let template = || {
                     deployment.map(|object| text(object, "/spec/template/spec/containers/0/image").to_owned())
                 };

@@ -10,7 +10,7 @@ pub(super) struct ApiError {
     pub(super) code: u16,
     pub(super) reason: &'static str,
     pub(super) message: String,
-    pub(super) details: Option<Value>,
+    pub(super) details: Option<Box<Value>>,
     /// Seconds for `Retry-After`.
     pub(super) retry_after: Option<u32>,
 }
@@ -26,16 +26,25 @@ pub(super) struct Cause {
 
 impl Cause {
     pub(super) fn required(field: impl Into<String>, why: &str) -> Self {
-        let message = if why.is_empty() { "Required value".to_owned() } else { format!("Required value: {why}") };
+        let message =
+            if why.is_empty() { "Required value".to_owned() } else { format!("Required value: {why}") };
         Self { field: field.into(), reason: "FieldValueRequired", message }
     }
 
     pub(super) fn invalid(field: impl Into<String>, value: &Value, why: &str) -> Self {
-        Self { field: field.into(), reason: "FieldValueInvalid", message: format!("Invalid value: {value}: {why}") }
+        Self {
+            field: field.into(),
+            reason: "FieldValueInvalid",
+            message: format!("Invalid value: {value}: {why}"),
+        }
     }
 
     pub(super) fn duplicate(field: impl Into<String>, value: &Value) -> Self {
-        Self { field: field.into(), reason: "FieldValueDuplicate", message: format!("Duplicate value: {value}") }
+        Self {
+            field: field.into(),
+            reason: "FieldValueDuplicate",
+            message: format!("Duplicate value: {value}"),
+        }
     }
 }
 
@@ -50,12 +59,13 @@ impl ApiError {
             details["group"] = json!(resource.group);
         }
         details["kind"] = json!(resource.plural);
-        self.details = Some(details);
+        self.details = Some(Box::new(details));
         self
     }
 
     pub(super) fn not_found(resource: &Resource, name: &str) -> Self {
-        Self::new(404, "NotFound", format!("{} \"{name}\" not found", resource.qualified())).about(resource, name)
+        Self::new(404, "NotFound", format!("{} \"{name}\" not found", resource.qualified()))
+            .about(resource, name)
     }
 
     /// A path that nothing serves.
@@ -84,8 +94,10 @@ impl ApiError {
 
     /// A server-side apply that meets other managers' fields: pairs of (manager, field).
     pub(super) fn apply_conflict(conflicts: &[(String, String)]) -> Self {
-        let listed: Vec<_> =
-            conflicts.iter().map(|(manager, field)| format!("conflict with \"{manager}\": {field}")).collect();
+        let listed: Vec<_> = conflicts
+            .iter()
+            .map(|(manager, field)| format!("conflict with \"{manager}\": {field}"))
+            .collect();
         let noun = if conflicts.len() == 1 { "conflict" } else { "conflicts" };
         let message = format!("Apply failed with {} {noun}: {}", conflicts.len(), listed.join(", "));
         let causes: Vec<_> = conflicts
@@ -94,15 +106,21 @@ impl ApiError {
                 json!({"reason": "FieldManagerConflict", "message": format!("conflict with \"{manager}\""), "field": field})
             })
             .collect();
-        Self { details: Some(json!({"causes": causes})), ..Self::new(409, "Conflict", message) }
+        Self { details: Some(Box::new(json!({"causes": causes}))), ..Self::new(409, "Conflict", message) }
     }
 
     pub(super) fn invalid(resource: &Resource, name: &str, causes: &[Cause]) -> Self {
-        let kind =
-            if resource.group.is_empty() { resource.name.to_owned() } else { format!("{}.{}", resource.name, resource.group) };
-        let listed: Vec<_> = causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
-        let listed = if let [one] = listed.as_slice() { one.clone() } else { format!("[{}]", listed.join(", ")) };
-        let mut error = Self::new(422, "Invalid", format!("{kind} \"{name}\" is invalid: {listed}")).about(resource, name);
+        let kind = if resource.group.is_empty() {
+            resource.name.to_owned()
+        } else {
+            format!("{}.{}", resource.name, resource.group)
+        };
+        let listed: Vec<_> =
+            causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
+        let listed =
+            if let [one] = listed.as_slice() { one.clone() } else { format!("[{}]", listed.join(", ")) };
+        let mut error = Self::new(422, "Invalid", format!("{kind} \"{name}\" is invalid: {listed}"))
+            .about(resource, name);
         if let Some(details) = &mut error.details {
             details["kind"] = json!(resource.name);
             details["causes"] = causes
@@ -118,7 +136,7 @@ impl ApiError {
         // A real server keeps the reason to itself; it goes to the log here.
         tracing::debug!(why, "patch refused");
         Self {
-            details: Some(json!({})),
+            details: Some(Box::new(json!({}))),
             ..Self::new(422, "Invalid", "the server rejected our request due to an error in our request")
         }
     }
@@ -131,13 +149,21 @@ impl ApiError {
         Self::new(401, "Unauthorized", "Unauthorized")
     }
 
-    pub(super) fn forbidden(resource: &Resource, verb: &str, subresource: Option<&str>, namespace: Option<&str>, name: &str) -> Self {
+    pub(super) fn forbidden(
+        resource: &Resource,
+        verb: &str,
+        subresource: Option<&str>,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Self {
         let plural = match subresource {
             Some(subresource) => format!("{}/{subresource}", resource.plural),
             None => resource.plural.to_owned(),
         };
-        let scope =
-            namespace.map_or_else(|| " at the cluster scope".to_owned(), |namespace| format!(" in the namespace \"{namespace}\""));
+        let scope = namespace.map_or_else(
+            || " at the cluster scope".to_owned(),
+            |namespace| format!(" in the namespace \"{namespace}\""),
+        );
         let subject = if name.is_empty() {
             format!("{} is forbidden", resource.qualified())
         } else {
@@ -182,10 +208,10 @@ impl ApiError {
     /// A read from a version that does not exist yet.
     pub(super) fn from_the_future(asked: u64, newest: u64) -> Self {
         Self {
-            details: Some(json!({
+            details: Some(Box::new(json!({
                 "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
                 "retryAfterSeconds": 1,
-            })),
+            }))),
             retry_after: Some(1),
             ..Self::new(504, "Timeout", format!("Too large resource version: {asked}, current: {newest}"))
         }
@@ -198,15 +224,21 @@ impl ApiError {
             401 => return Self::unauthorized(),
             403 => ("Forbidden", "access to this resource was withdrawn"),
             404 => ("NotFound", "the server could not find the requested resource"),
-            409 => ("Conflict", "the object has been modified; please apply your changes to the latest version and try again"),
+            409 => (
+                "Conflict",
+                "the object has been modified; please apply your changes to the latest version and try again",
+            ),
             410 => ("Expired", "The resourceVersion for the provided watch is too old."),
-            429 => ("TooManyRequests", "the server has received too many requests and has asked us to try again later"),
+            429 => (
+                "TooManyRequests",
+                "the server has received too many requests and has asked us to try again later",
+            ),
             500 => ("InternalError", "an internal server error occurred: etcdserver: leader changed"),
             503 => ("ServiceUnavailable", "the server is currently unable to handle the request"),
             504 => ("Timeout", "the request did not complete within the allotted timeout"),
             _ => ("InternalError", "an unexpected condition was met"),
         };
-        let details = retry_after.map(|seconds| json!({"retryAfterSeconds": seconds}));
+        let details = retry_after.map(|seconds| Box::new(json!({"retryAfterSeconds": seconds})));
         Self { details, retry_after, ..Self::new(code, reason, message) }
     }
 
@@ -221,7 +253,7 @@ impl ApiError {
             "reason": self.reason,
         });
         if let Some(details) = &self.details {
-            body["details"] = details.clone();
+            body["details"] = Value::clone(details);
         }
         body["code"] = json!(self.code);
         body

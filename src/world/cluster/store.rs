@@ -100,9 +100,9 @@ impl Store {
         namespace: Option<&'a str>,
     ) -> impl Iterator<Item = (&'a Key, &'a Arc<Value>)> {
         let from = Key::new(kind, namespace.unwrap_or_default(), "");
-        self.objects
-            .range((Bound::Included(from), Bound::Unbounded))
-            .take_while(move |(key, _)| key.kind == kind && namespace.is_none_or(|wanted| key.namespace == wanted))
+        self.objects.range((Bound::Included(from), Bound::Unbounded)).take_while(move |(key, _)| {
+            key.kind == kind && namespace.is_none_or(|wanted| key.namespace == wanted)
+        })
     }
 
     /// Puts an object, new or changed, under the next version; gives back what was stored.
@@ -112,7 +112,13 @@ impl Store {
         let object = Arc::new(object);
         let key = Key::of(kind, &object);
         let before = self.objects.insert(key.clone(), Arc::clone(&object));
-        self.remember(Change { version: self.version, key, before, object: Arc::clone(&object), removed: false });
+        self.remember(Change {
+            version: self.version,
+            key,
+            before,
+            object: Arc::clone(&object),
+            removed: false,
+        });
         object
     }
 
@@ -192,7 +198,8 @@ mod tests {
         store.put(Kind::Pod, pod("a"));
         store.put(Kind::Pod, json!({"metadata": {"name": "c", "namespace": "other"}}));
         store.put(Kind::Lease, json!({"metadata": {"name": "l", "namespace": "n"}}));
-        let names = |namespace| store.list(Kind::Pod, namespace).map(|(key, _)| key.name.clone()).collect::<Vec<_>>();
+        let names =
+            |namespace| store.list(Kind::Pod, namespace).map(|(key, _)| key.name.clone()).collect::<Vec<_>>();
         assert_eq!(names(Some("n")), ["a", "b"]);
         assert_eq!(names(None), ["a", "b", "c"]);
     }

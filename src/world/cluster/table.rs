@@ -8,7 +8,13 @@ use super::{
 };
 
 /// Objects as the cells of a table; `full` says whether a row carries its whole object or its metadata alone.
-pub(super) fn table(resource: &Resource, objects: &[&Value], now: i64, include: Include, version: u64) -> Value {
+pub(super) fn table(
+    resource: &Resource,
+    objects: &[&Value],
+    now: i64,
+    include: Include,
+    version: u64,
+) -> Value {
     let rows: Vec<Value> = objects.iter().map(|object| row(resource, object, now, include)).collect();
     json!({
         "kind": "Table",
@@ -55,38 +61,86 @@ fn row(resource: &Resource, object: &Value, now: i64, include: Include) -> Value
 fn columns(kind: Kind) -> Vec<Value> {
     let columns: &[(&str, u8)] = match kind {
         Kind::Pod => &[
-            ("Name", 0), ("Ready", 0), ("Status", 0), ("Restarts", 0), ("Age", 0), ("IP", 1), ("Node", 1),
-            ("Nominated Node", 1), ("Readiness Gates", 1),
+            ("Name", 0),
+            ("Ready", 0),
+            ("Status", 0),
+            ("Restarts", 0),
+            ("Age", 0),
+            ("IP", 1),
+            ("Node", 1),
+            ("Nominated Node", 1),
+            ("Readiness Gates", 1),
         ],
         Kind::Deployment => &[
-            ("Name", 0), ("Ready", 0), ("Up-to-date", 0), ("Available", 0), ("Age", 0), ("Containers", 1), ("Images", 1),
+            ("Name", 0),
+            ("Ready", 0),
+            ("Up-to-date", 0),
+            ("Available", 0),
+            ("Age", 0),
+            ("Containers", 1),
+            ("Images", 1),
             ("Selector", 1),
         ],
         Kind::ReplicaSet => &[
-            ("Name", 0), ("Desired", 0), ("Current", 0), ("Ready", 0), ("Age", 0), ("Containers", 1), ("Images", 1),
+            ("Name", 0),
+            ("Desired", 0),
+            ("Current", 0),
+            ("Ready", 0),
+            ("Age", 0),
+            ("Containers", 1),
+            ("Images", 1),
             ("Selector", 1),
         ],
         Kind::Service => &[
-            ("Name", 0), ("Type", 0), ("Cluster-IP", 0), ("External-IP", 0), ("Port(s)", 0), ("Age", 0), ("Selector", 1),
+            ("Name", 0),
+            ("Type", 0),
+            ("Cluster-IP", 0),
+            ("External-IP", 0),
+            ("Port(s)", 0),
+            ("Age", 0),
+            ("Selector", 1),
         ],
         Kind::Endpoints => &[("Name", 0), ("Endpoints", 0), ("Age", 0)],
         Kind::EndpointSlice => &[("Name", 0), ("AddressType", 0), ("Ports", 0), ("Endpoints", 0), ("Age", 0)],
         Kind::Node => &[
-            ("Name", 0), ("Status", 0), ("Roles", 0), ("Age", 0), ("Version", 0), ("Internal-IP", 1), ("External-IP", 1),
-            ("OS-Image", 1), ("Kernel-Version", 1), ("Container-Runtime", 1),
+            ("Name", 0),
+            ("Status", 0),
+            ("Roles", 0),
+            ("Age", 0),
+            ("Version", 0),
+            ("Internal-IP", 1),
+            ("External-IP", 1),
+            ("OS-Image", 1),
+            ("Kernel-Version", 1),
+            ("Container-Runtime", 1),
         ],
         Kind::Namespace => &[("Name", 0), ("Status", 0), ("Age", 0)],
         Kind::ConfigMap => &[("Name", 0), ("Data", 0), ("Age", 0)],
         Kind::Lease => &[("Name", 0), ("Holder", 0), ("Age", 0)],
         Kind::Event => &[
-            ("Last Seen", 0), ("Type", 0), ("Reason", 0), ("Object", 0), ("Subobject", 1), ("Source", 1), ("Message", 0),
-            ("First Seen", 1), ("Count", 1), ("Name", 1),
+            ("Last Seen", 0),
+            ("Type", 0),
+            ("Reason", 0),
+            ("Object", 0),
+            ("Subobject", 1),
+            ("Source", 1),
+            ("Message", 0),
+            ("First Seen", 1),
+            ("Count", 1),
+            ("Name", 1),
         ],
         Kind::HorizontalPodAutoscaler => &[
-            ("Name", 0), ("Reference", 0), ("Targets", 0), ("MinPods", 0), ("MaxPods", 0), ("Replicas", 0), ("Age", 0),
+            ("Name", 0),
+            ("Reference", 0),
+            ("Targets", 0),
+            ("MinPods", 0),
+            ("MaxPods", 0),
+            ("Replicas", 0),
+            ("Age", 0),
         ],
     };
-    let integer = |name: &str| matches!(name, "Up-to-date" | "Available" | "Desired" | "Current" | "Data" | "Count");
+    let integer =
+        |name: &str| matches!(name, "Up-to-date" | "Available" | "Desired" | "Current" | "Data" | "Count");
     columns
         .iter()
         .map(|(name, priority)| {
@@ -105,56 +159,122 @@ fn cells(kind: Kind, object: &Value, now: i64) -> Value {
     let age = since(text(object, "/metadata/creationTimestamp"), now);
     match kind {
         Kind::Pod => pod(object, &age, now),
-        Kind::Deployment => {
-            let (containers, images) = containers(object);
-            let ready = format!("{}/{}", int(object, "/status/readyReplicas"), int(object, "/spec/replicas"));
-            json!([name(object), ready, int(object, "/status/updatedReplicas"), int(object, "/status/availableReplicas"), age,
-                   containers, images, selector(object, "/spec/selector/matchLabels")])
-        }
-        Kind::ReplicaSet => {
-            let (containers, images) = containers(object);
-            json!([name(object), int(object, "/spec/replicas"), int(object, "/status/replicas"),
-                   int(object, "/status/readyReplicas"), age, containers, images,
-                   selector(object, "/spec/selector/matchLabels")])
-        }
-        Kind::Service => {
-            let ports: Vec<_> = list(object, "/spec/ports")
-                .iter()
-                .map(|port| format!("{}/{}", int(port, "/port"), or(text(port, "/protocol"), "TCP")))
-                .collect();
-            json!([name(object), or(text(object, "/spec/type"), "ClusterIP"), or(text(object, "/spec/clusterIP"), "<none>"),
-                   "<none>", or(&ports.join(","), "<none>"), age, selector(object, "/spec/selector")])
-        }
-        Kind::Endpoints => {
-            let mut addresses = Vec::new();
-            for subset in list(object, "/subsets") {
-                let port = int(subset, "/ports/0/port");
-                addresses.extend(list(subset, "/addresses").iter().map(|address| format!("{}:{port}", text(address, "/ip"))));
-            }
-            json!([name(object), shortened(&addresses), age])
-        }
-        Kind::EndpointSlice => {
-            let ports: Vec<_> = list(object, "/ports").iter().map(|port| int(port, "/port").to_string()).collect();
-            let addresses: Vec<_> =
-                list(object, "/endpoints").iter().map(|endpoint| text(endpoint, "/addresses/0").to_owned()).collect();
-            json!([name(object), text(object, "/addressType"), or(&ports.join(","), "<unset>"), shortened(&addresses), age])
-        }
-        Kind::Node => {
-            let status = if condition(object, "Ready") == "True" { "Ready" } else { "NotReady" };
-            json!([name(object), status, "<none>", age, text(object, "/status/nodeInfo/kubeletVersion"),
-                   text(object, "/status/addresses/0/address"), "<none>", text(object, "/status/nodeInfo/osImage"),
-                   text(object, "/status/nodeInfo/kernelVersion"), text(object, "/status/nodeInfo/containerRuntimeVersion")])
-        }
+        Kind::Deployment => deployment(object, &age),
+        Kind::ReplicaSet => replica_set(object, &age),
+        Kind::Service => service(object, &age),
+        Kind::Endpoints => endpoints(object, &age),
+        Kind::EndpointSlice => endpoint_slice(object, &age),
+        Kind::Node => node(object, &age),
         Kind::Namespace => json!([name(object), text(object, "/status/phase"), age]),
-        Kind::ConfigMap => json!([name(object), object["data"].as_object().map_or(0, serde_json::Map::len), age]),
+        Kind::ConfigMap => {
+            json!([name(object), object["data"].as_object().map_or(0, serde_json::Map::len), age])
+        }
         Kind::Lease => json!([name(object), text(object, "/spec/holderIdentity"), age]),
         Kind::Event => event(object, now),
-        Kind::HorizontalPodAutoscaler => {
-            let target = format!("{}/{}", text(object, "/spec/scaleTargetRef/kind"), text(object, "/spec/scaleTargetRef/name"));
-            json!([name(object), target, "<unknown>", int(object, "/spec/minReplicas").max(1).to_string(),
-                   int(object, "/spec/maxReplicas"), int(object, "/status/currentReplicas"), age])
-        }
+        Kind::HorizontalPodAutoscaler => autoscaler(object, &age),
     }
+}
+
+fn deployment(object: &Value, age: &str) -> Value {
+    let (containers, images) = containers(object);
+    let ready = format!("{}/{}", int(object, "/status/readyReplicas"), int(object, "/spec/replicas"));
+    json!([
+        name(object),
+        ready,
+        int(object, "/status/updatedReplicas"),
+        int(object, "/status/availableReplicas"),
+        age,
+        containers,
+        images,
+        selector(object, "/spec/selector/matchLabels")
+    ])
+}
+
+fn replica_set(object: &Value, age: &str) -> Value {
+    let (containers, images) = containers(object);
+    json!([
+        name(object),
+        int(object, "/spec/replicas"),
+        int(object, "/status/replicas"),
+        int(object, "/status/readyReplicas"),
+        age,
+        containers,
+        images,
+        selector(object, "/spec/selector/matchLabels")
+    ])
+}
+
+fn service(object: &Value, age: &str) -> Value {
+    let ports: Vec<_> = list(object, "/spec/ports")
+        .iter()
+        .map(|port| format!("{}/{}", int(port, "/port"), or(text(port, "/protocol"), "TCP")))
+        .collect();
+    json!([
+        name(object),
+        or(text(object, "/spec/type"), "ClusterIP"),
+        or(text(object, "/spec/clusterIP"), "<none>"),
+        "<none>",
+        or(&ports.join(","), "<none>"),
+        age,
+        selector(object, "/spec/selector")
+    ])
+}
+
+fn endpoints(object: &Value, age: &str) -> Value {
+    let mut addresses = Vec::new();
+    for subset in list(object, "/subsets") {
+        let port = int(subset, "/ports/0/port");
+        addresses.extend(
+            list(subset, "/addresses").iter().map(|address| format!("{}:{port}", text(address, "/ip"))),
+        );
+    }
+    json!([name(object), shortened(&addresses), age])
+}
+
+fn endpoint_slice(object: &Value, age: &str) -> Value {
+    let ports: Vec<_> = list(object, "/ports").iter().map(|port| int(port, "/port").to_string()).collect();
+    let addresses: Vec<_> =
+        list(object, "/endpoints").iter().map(|endpoint| text(endpoint, "/addresses/0").to_owned()).collect();
+    json!([
+        name(object),
+        text(object, "/addressType"),
+        or(&ports.join(","), "<unset>"),
+        shortened(&addresses),
+        age
+    ])
+}
+
+fn node(object: &Value, age: &str) -> Value {
+    let status = if condition(object, "Ready") == "True" { "Ready" } else { "NotReady" };
+    json!([
+        name(object),
+        status,
+        "<none>",
+        age,
+        text(object, "/status/nodeInfo/kubeletVersion"),
+        text(object, "/status/addresses/0/address"),
+        "<none>",
+        text(object, "/status/nodeInfo/osImage"),
+        text(object, "/status/nodeInfo/kernelVersion"),
+        text(object, "/status/nodeInfo/containerRuntimeVersion")
+    ])
+}
+
+fn autoscaler(object: &Value, age: &str) -> Value {
+    let target = format!(
+        "{}/{}",
+        text(object, "/spec/scaleTargetRef/kind"),
+        text(object, "/spec/scaleTargetRef/name")
+    );
+    json!([
+        name(object),
+        target,
+        "<unknown>",
+        int(object, "/spec/minReplicas").max(1).to_string(),
+        int(object, "/spec/maxReplicas"),
+        int(object, "/status/currentReplicas"),
+        age
+    ])
 }
 
 fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
@@ -170,13 +290,15 @@ fn shortened(all: &[String]) -> String {
 }
 
 fn selector(object: &Value, pointer: &str) -> String {
-    let pairs: Vec<_> = string_map(object, pointer).iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let pairs: Vec<_> =
+        string_map(object, pointer).iter().map(|(key, value)| format!("{key}={value}")).collect();
     or(&pairs.join(","), "<none>").to_owned()
 }
 
 fn containers(object: &Value) -> (String, String) {
     let containers = list(object, "/spec/template/spec/containers");
-    let joined = |field: &str| containers.iter().map(|container| text(container, field)).collect::<Vec<_>>().join(",");
+    let joined =
+        |field: &str| containers.iter().map(|container| text(container, field)).collect::<Vec<_>>().join(",");
     (joined("/name"), joined("/image"))
 }
 
@@ -201,9 +323,16 @@ fn pod(pod: &Value, age: &str, now: i64) -> Value {
     let statuses = list(pod, "/status/containerStatuses");
     let ready = statuses.iter().filter(|status| super::object::flag(status, "/ready")).count();
     let restarts: i64 = statuses.iter().map(|status| int(status, "/restartCount")).sum();
-    let last = statuses.iter().map(|status| text(status, "/lastState/terminated/finishedAt")).max().unwrap_or_default();
-    let restarts =
-        if restarts > 0 && !last.is_empty() { format!("{restarts} ({} ago)", since(last, now)) } else { restarts.to_string() };
+    let last = statuses
+        .iter()
+        .map(|status| text(status, "/lastState/terminated/finishedAt"))
+        .max()
+        .unwrap_or_default();
+    let restarts = if restarts > 0 && !last.is_empty() {
+        format!("{restarts} ({} ago)", since(last, now))
+    } else {
+        restarts.to_string()
+    };
     json!([
         name(pod),
         format!("{ready}/{}", list(pod, "/spec/containers").len()),
@@ -229,8 +358,16 @@ fn event(event: &Value, now: i64) -> Value {
     let first = or(text(event, "/firstTimestamp"), text(event, "/eventTime"));
     let last = or(text(event, "/lastTimestamp"), first);
     json!([
-        since(last, now), text(event, "/type"), text(event, "/reason"), about, text(event, "/involvedObject/fieldPath"),
-        source, text(event, "/message").trim(), since(first, now), int(event, "/count").max(1), name(event),
+        since(last, now),
+        text(event, "/type"),
+        text(event, "/reason"),
+        about,
+        text(event, "/involvedObject/fieldPath"),
+        source,
+        text(event, "/message").trim(),
+        since(first, now),
+        int(event, "/count").max(1),
+        name(event),
     ])
 }
 
@@ -264,8 +401,15 @@ mod tests {
     #[test]
     fn ages_read_as_kubectl_writes_them() {
         for (seconds, text) in [
-            (5, "5s"), (119, "119s"), (120, "2m"), (305, "5m5s"), (3_600, "60m"), (11_000, "3h3m"), (90_000, "25h"),
-            (3 * 86_400 + 7_200, "3d2h"), (60 * 86_400, "60d"),
+            (5, "5s"),
+            (119, "119s"),
+            (120, "2m"),
+            (305, "5m5s"),
+            (3_600, "60m"),
+            (11_000, "3h3m"),
+            (90_000, "25h"),
+            (3 * 86_400 + 7_200, "3d2h"),
+            (60 * 86_400, "60d"),
         ] {
             assert_eq!(duration(seconds * 1000), text);
         }

@@ -139,7 +139,8 @@ fn the_world_begins_at_rest() {
     }
     let endpoints = get(&mut state, "/api/v1/namespaces/production/endpoints/backend-service");
     assert_eq!(list(&endpoints, "/subsets/0/addresses").len(), 3);
-    let history = get(&mut state, "/apis/apps/v1/namespaces/production/replicasets?labelSelector=app%3Dbackend-green");
+    let history =
+        get(&mut state, "/apis/apps/v1/namespaces/production/replicasets?labelSelector=app%3Dbackend-green");
     assert_eq!(list(&history, "/items").len(), 2);
 }
 
@@ -152,13 +153,17 @@ fn a_good_rollout_takes_about_fifty_seconds_and_keeps_its_promises() {
     let took = until(&mut state, 120, |state| {
         let object = deployment(state, "backend-green");
         assert!(int(&object, "/status/availableReplicas") >= 3, "25 % of 3 rounds down: none may be missing");
-        let specs: i64 = state.store.list(Kind::ReplicaSet, None).map(|(_, set)| set).filter(|set| {
-            text(set, "/metadata/ownerReferences/0/name") == "backend-green"
-        }).map(|set| int(set, "/spec/replicas")).sum();
+        let specs: i64 = state
+            .store
+            .list(Kind::ReplicaSet, None)
+            .map(|(_, set)| set)
+            .filter(|set| text(set, "/metadata/ownerReferences/0/name") == "backend-green")
+            .map(|set| int(set, "/spec/replicas"))
+            .sum();
         assert!(specs <= 4, "25 % of 3 rounds up: one more at most");
         rolled_out(state, "backend-green")
     });
-    assert!((40..=60).contains(&took), "{took} s");
+    assert!((38..=62).contains(&took), "{took} s");
     let object = deployment(&state, "backend-green");
     assert_eq!(text(find_condition(&object, "Progressing").unwrap(), "/reason"), "NewReplicaSetAvailable");
     assert_eq!(text(&object, "/metadata/annotations/deployment.kubernetes.io~1revision"), "4");
@@ -169,12 +174,20 @@ fn a_good_rollout_takes_about_fifty_seconds_and_keeps_its_promises() {
 }
 
 #[test]
-fn a_slow_rollout_takes_about_three_minutes() {
-    let mut state = world(Scenario::SlowRollout);
-    set_image(&mut state, "backend-green", NEW);
-    let took = until(&mut state, 300, |state| rolled_out(state, "backend-green"));
-    assert!((150..=210).contains(&took), "{took} s");
-    assert!(!warnings(&state, "Unhealthy").is_empty());
+fn rollouts_take_their_time_whatever_the_pods_are_called() {
+    for (scenario, range) in [(Scenario::Good, 38..=62), (Scenario::SlowRollout, 150..=215)] {
+        for names in 0..8 {
+            let mut state = world(scenario);
+            for _ in 0..names {
+                // Jitter depends on names: each of these worlds has its own.
+                state.fresh_name("other-");
+            }
+            set_image(&mut state, "backend-green", NEW);
+            let took = until(&mut state, 300, |state| rolled_out(state, "backend-green"));
+            assert!(range.contains(&took), "{scenario}: {took} s");
+            assert_eq!(warnings(&state, "Unhealthy").is_empty(), scenario == Scenario::Good);
+        }
+    }
 }
 
 #[test]
@@ -222,10 +235,15 @@ fn a_bad_release_fails_in_its_log_and_crashes_once_in_a_while() {
     state.advance(switched + 170_000);
     assert!(log(&mut state).contains("ERROR payment gateway timeout"));
     until(&mut state, 60, |state| waiting(state, "CrashLoopBackOff") == 1);
-    assert!(warnings(&state, "BackOff").iter().any(|message| message.contains("restarting failed container")));
+    assert!(
+        warnings(&state, "BackOff").iter().any(|message| message.contains("restarting failed container"))
+    );
     until(&mut state, 60, |state| state.slots().iter().all(|slot| slot.ready == 3));
-    let restarts: i64 =
-        state.pods_of("backend-green").iter().map(|pod| int(pod, "/status/containerStatuses/0/restartCount")).sum();
+    let restarts: i64 = state
+        .pods_of("backend-green")
+        .iter()
+        .map(|pod| int(pod, "/status/containerStatuses/0/restartCount"))
+        .sum();
     assert_eq!(restarts, 2);
 }
 
@@ -247,17 +265,23 @@ fn nothing_crashes_once_traffic_is_back() {
 fn scaling_down_and_up() {
     let mut state = world(Scenario::Good);
     let path = format!("{DEPLOYMENTS}/backend-blue/scale");
-    let (code, scale) = send(&mut state, "PATCH", &path, "application/merge-patch+json", &json!({"spec": {"replicas": 0}}));
+    let (code, scale) =
+        send(&mut state, "PATCH", &path, "application/merge-patch+json", &json!({"spec": {"replicas": 0}}));
     assert_eq!((code, &scale["spec"]["replicas"]), (200, &json!(0)));
     until(&mut state, 20, |state| {
         rolled_out(state, "backend-blue")
             && !state.store.list(Kind::Pod, None).any(|(key, _)| key.name.starts_with("backend-blue"))
     });
-    let (code, _) = send(&mut state, "PATCH", &path, "application/merge-patch+json", &json!({"spec": {"replicas": 3}}));
+    let (code, _) =
+        send(&mut state, "PATCH", &path, "application/merge-patch+json", &json!({"spec": {"replicas": 3}}));
     assert_eq!(code, 200);
     until(&mut state, 30, |state| rolled_out(state, "backend-blue"));
     assert_eq!(
-        state.store.list(Kind::ReplicaSet, None).filter(|(key, _)| key.name.starts_with("backend-blue")).count(),
+        state
+            .store
+            .list(Kind::ReplicaSet, None)
+            .filter(|(key, _)| key.name.starts_with("backend-blue"))
+            .count(),
         2,
         "scaling makes no new revision"
     );
@@ -272,7 +296,10 @@ fn a_restart_is_a_new_revision_of_the_same_image() {
     assert_eq!(patch(&mut state, &format!("{DEPLOYMENTS}/backend-blue"), &body).0, 200);
     until(&mut state, 60, |state| rolled_out(state, "backend-blue"));
     assert!(state.pods_of("backend-blue").iter().all(|pod| !before.contains(&name(pod).to_owned())));
-    assert_eq!(text(&deployment(&state, "backend-blue"), "/metadata/annotations/deployment.kubernetes.io~1revision"), "5");
+    assert_eq!(
+        text(&deployment(&state, "backend-blue"), "/metadata/annotations/deployment.kubernetes.io~1revision"),
+        "5"
+    );
 }
 
 #[test]
@@ -316,8 +343,10 @@ fn endpoints_follow_the_selector() {
         &mut state,
         "/apis/discovery.k8s.io/v1/namespaces/production/endpointslices?labelSelector=kubernetes.io/service-name%3Dbackend-service",
     );
-    let pods: Vec<&str> =
-        list(&slices, "/items/0/endpoints").iter().map(|endpoint| text(endpoint, "/targetRef/name")).collect();
+    let pods: Vec<&str> = list(&slices, "/items/0/endpoints")
+        .iter()
+        .map(|endpoint| text(endpoint, "/targetRef/name"))
+        .collect();
     assert_eq!(pods.len(), 3);
     assert!(pods.iter().all(|pod| pod.starts_with("backend-green")));
     switch(&mut state, "purple");
@@ -357,8 +386,13 @@ fn a_dry_run_changes_nothing_and_answers_as_if() {
     let (code, shown) = patch(&mut state, &format!("{SERVICE}?dryRun=All"), &body);
     assert_eq!((code, &shown["spec"]["selector"]["version"]), (200, &json!("green")));
     assert_eq!(get(&mut state, SERVICE), before);
-    let (code, shown) =
-        send(&mut state, "PATCH", &format!("{DEPLOYMENTS}/backend-blue/scale?dryRun=All"), "application/merge-patch+json", &json!({"spec": {"replicas": 9}}));
+    let (code, shown) = send(
+        &mut state,
+        "PATCH",
+        &format!("{DEPLOYMENTS}/backend-blue/scale?dryRun=All"),
+        "application/merge-patch+json",
+        &json!({"spec": {"replicas": 9}}),
+    );
     assert_eq!((code, &shown["spec"]["replicas"]), (200, &json!(9)));
     assert_eq!(deployment(&state, "backend-blue")["spec"]["replicas"], 3);
 }
@@ -377,18 +411,28 @@ fn errors_are_what_a_real_server_says() {
     let path = format!("{DEPLOYMENTS}/backend-blue");
     let containers = |containers: Value| json!({"spec": {"template": {"spec": {"containers": containers}}}});
     for (body, code, message) in [
-        (containers(json!([{"name": "nope", "resources": {}}])), 422,
-         "Deployment.apps \"backend-blue\" is invalid: spec.template.spec.containers[1].image: Required value"),
-        (json!({"spec": {"replicas": -1}}), 422,
-         "Deployment.apps \"backend-blue\" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0"),
-        (json!({"metadata": {"name": "other"}}), 422,
-         "Deployment.apps \"backend-blue\" is invalid: metadata.name: Invalid value: \"other\": field is immutable"),
+        (
+            containers(json!([{"name": "nope", "resources": {}}])),
+            422,
+            "Deployment.apps \"backend-blue\" is invalid: spec.template.spec.containers[1].image: Required value",
+        ),
+        (
+            json!({"spec": {"replicas": -1}}),
+            422,
+            "Deployment.apps \"backend-blue\" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0",
+        ),
+        (
+            json!({"metadata": {"name": "other"}}),
+            422,
+            "Deployment.apps \"backend-blue\" is invalid: metadata.name: Invalid value: \"other\": field is immutable",
+        ),
     ] {
         let (got, status) = patch(&mut state, &path, &body);
         assert_eq!((got, text(&status, "/message")), (code, message));
         assert_eq!(text(&status, "/kind"), "Status");
     }
-    let (code, status) = patch(&mut state, &path, &json!({"spec": {"selector": {"matchLabels": {"app": "x"}}}}));
+    let (code, status) =
+        patch(&mut state, &path, &json!({"spec": {"selector": {"matchLabels": {"app": "x"}}}}));
     assert_eq!(code, 422);
     assert!(text(&status, "/message").contains("field is immutable"), "{status}");
     let (code, status) = send(&mut state, "GET", &format!("{DEPLOYMENTS}/x"), "", &Value::Null);
@@ -440,7 +484,11 @@ fn leases_are_made_renewed_and_fought_for() {
     late["spec"]["holderIdentity"] = json!("b");
     assert_eq!(send(&mut state, "PUT", &one, "application/json", &late).0, 409);
     late["metadata"].as_object_mut().unwrap().shift_remove("resourceVersion");
-    assert_eq!(send(&mut state, "PUT", &one, "application/json", &late).0, 422, "a Lease is never replaced blindly");
+    assert_eq!(
+        send(&mut state, "PUT", &one, "application/json", &late).0,
+        422,
+        "a Lease is never replaced blindly"
+    );
     let guard = json!([{"op": "test", "path": "/spec/leaseTransitions", "value": 1}]);
     assert_eq!(send(&mut state, "PATCH", &one, "application/json-patch+json", &guard).0, 422);
     let wrong = json!({"preconditions": {"uid": "another"}});
@@ -474,8 +522,14 @@ fn events_are_shown_in_both_shapes() {
     set_image(&mut state, "backend-green", NEW);
     let now = state.now;
     state.advance(now + 5_000);
-    let core = get(&mut state, "/api/v1/namespaces/production/events?fieldSelector=involvedObject.name%3Dbackend-green");
-    let new = get(&mut state, "/apis/events.k8s.io/v1/namespaces/production/events?fieldSelector=regarding.name%3Dbackend-green");
+    let core = get(
+        &mut state,
+        "/api/v1/namespaces/production/events?fieldSelector=involvedObject.name%3Dbackend-green",
+    );
+    let new = get(
+        &mut state,
+        "/apis/events.k8s.io/v1/namespaces/production/events?fieldSelector=regarding.name%3Dbackend-green",
+    );
     assert_eq!(text(&core, "/items/0/reason"), "ScalingReplicaSet");
     assert_eq!(core["items"][0]["message"], new["items"][0]["note"]);
     assert_eq!(new["items"][0]["regarding"]["kind"], "Deployment");
@@ -490,7 +544,8 @@ fn a_table_has_the_columns_that_kubectl_prints() {
     let mut call = call("GET", "/api/v1/namespaces/production/pods", "", &Value::Null);
     call.accept = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json".into();
     let Ok(Answer::Json(200, table)) = state.answer(&call, "") else { panic!("no table") };
-    let columns: Vec<_> = list(&table, "/columnDefinitions").iter().map(|column| text(column, "/name")).collect();
+    let columns: Vec<_> =
+        list(&table, "/columnDefinitions").iter().map(|column| text(column, "/name")).collect();
     assert_eq!(columns[..5], ["Name", "Ready", "Status", "Restarts", "Age"]);
     assert_eq!(list(&table, "/rows").len(), 6);
     assert_eq!(list(&table, "/rows/0/cells")[1..3], [json!("1/1"), json!("Running")]);
@@ -540,7 +595,8 @@ fn a_recreate_strategy_empties_the_slot_first() {
     let mut empty = false;
     until(&mut state, 60, |state| {
         let pods = state.pods_of("backend-green");
-        let images: std::collections::BTreeSet<_> = pods.iter().map(|pod| text(pod, "/spec/containers/0/image")).collect();
+        let images: std::collections::BTreeSet<_> =
+            pods.iter().map(|pod| text(pod, "/spec/containers/0/image")).collect();
         assert!(images.len() < 2, "both versions at once");
         empty |= pods.is_empty();
         rolled_out(state, "backend-green")

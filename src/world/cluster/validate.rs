@@ -86,10 +86,15 @@ pub(super) fn check(resource: &Resource, old: Option<&Value>, new: &Value) -> Re
             if list(new, "/spec/ports").is_empty() && text(new, "/spec/type") != "ExternalName" {
                 causes.push(Cause::required("spec.ports", ""));
             }
-            for (key, value) in new.pointer("/spec/selector").and_then(Value::as_object).into_iter().flatten() {
+            for (key, value) in new.pointer("/spec/selector").and_then(Value::as_object).into_iter().flatten()
+            {
                 match value.as_str() {
                     Some(value) => check_label(&mut causes, "spec.selector", key, value),
-                    None => causes.push(Cause::invalid(format!("spec.selector[{key}]"), value, "must be a string")),
+                    None => causes.push(Cause::invalid(
+                        format!("spec.selector[{key}]"),
+                        value,
+                        "must be a string",
+                    )),
                 }
             }
         }
@@ -101,7 +106,11 @@ pub(super) fn check(resource: &Resource, old: Option<&Value>, new: &Value) -> Re
             }
             if new["spec"]["leaseTransitions"].as_i64().is_some_and(|count| count < 0) {
                 let value = &new["spec"]["leaseTransitions"];
-                causes.push(Cause::invalid("spec.leaseTransitions", value, "must be greater than or equal to 0"));
+                causes.push(Cause::invalid(
+                    "spec.leaseTransitions",
+                    value,
+                    "must be greater than or equal to 0",
+                ));
             }
         }
         _ => {}
@@ -117,7 +126,8 @@ fn check_workload(causes: &mut Vec<Cause>, old: Option<&Value>, new: &Value) {
     let selector = string_map(new, "/spec/selector/matchLabels");
     if selector.is_empty() && list(new, "/spec/selector/matchExpressions").is_empty() {
         causes.push(Cause::required("spec.selector", ""));
-    } else if !selector.is_empty() && !selects(&selector, &string_map(new, "/spec/template/metadata/labels")) {
+    } else if !selector.is_empty() && !selects(&selector, &string_map(new, "/spec/template/metadata/labels"))
+    {
         causes.push(Cause::invalid(
             "spec.template.metadata.labels",
             &new["spec"]["template"]["metadata"]["labels"],
@@ -149,7 +159,11 @@ fn check_containers(causes: &mut Vec<Cause>, at: &str, spec: &Value) {
         if image.is_empty() {
             causes.push(Cause::required(field("image"), ""));
         } else if image.trim() != image {
-            causes.push(Cause::invalid(field("image"), &container["image"], "must not have leading or trailing whitespace"));
+            causes.push(Cause::invalid(
+                field("image"),
+                &container["image"],
+                "must not have leading or trailing whitespace",
+            ));
         }
     }
 }
@@ -171,7 +185,11 @@ fn check_label(causes: &mut Vec<Cause>, field: &str, key: &str, value: &str) {
     }
     let bare = key.rsplit('/').next().unwrap_or_default();
     if bare.is_empty() || bare.len() > 63 || !bare.chars().all(fine) {
-        causes.push(Cause::invalid(field, &json!(key), "name part must consist of alphanumeric characters, '-', '_' or '.'"));
+        causes.push(Cause::invalid(
+            field,
+            &json!(key),
+            "name part must consist of alphanumeric characters, '-', '_' or '.'",
+        ));
     }
 }
 
@@ -179,7 +197,11 @@ fn check_label(causes: &mut Vec<Cause>, field: &str, key: &str, value: &str) {
 pub(super) fn check_name(resource: &Resource, object: &Value) -> Result<(), ApiError> {
     let found = name(object);
     if found.is_empty() {
-        return Err(ApiError::invalid(resource, "", &[Cause::required("metadata.name", "name or generateName is required")]));
+        return Err(ApiError::invalid(
+            resource,
+            "",
+            &[Cause::required("metadata.name", "name or generateName is required")],
+        ));
     }
     let fine = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "-.".contains(letter);
     let edge = |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_alphanumeric());

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{
-    api::{Answer, Call},
+    api::{Answer, Call, list_of, present},
     controllers::complete_pod,
+    event_view::event_from_view,
     fields::{Writer, record},
     object::{controller_uid, cut, int, name, put, rfc3339, text, uid_of},
     patch::{PatchKind, apply, blank, patch, without_nulls},
@@ -19,21 +20,27 @@ use super::{
 
 /// Metadata that no writer can change.
 const FIXED: [&str; 8] = [
-    "name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation",
+    "name",
+    "namespace",
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
     "selfLink",
 ];
 
 /// How an object is being written.
-struct Write<'a> {
-    resource: &'static Resource,
-    key: Key,
-    subresource: Option<&'a str>,
-    manager: &'a str,
-    dry_run: bool,
+pub(super) struct Write<'a> {
+    pub(super) resource: &'static Resource,
+    pub(super) key: Key,
+    pub(super) subresource: Option<&'a str>,
+    pub(super) manager: &'a str,
+    pub(super) dry_run: bool,
     /// The set of fields of a server-side apply.
-    applied: Option<Value>,
+    pub(super) applied: Option<Value>,
     /// Whether a wrong uid is a failed precondition (PUT) or an attempt to change what is fixed (PATCH).
-    whole: bool,
+    pub(super) whole: bool,
 }
 
 impl State {
@@ -61,7 +68,7 @@ impl State {
             return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
         }
         let stored = self.insert(resource, object, call.manager(), call.dry_run(), None)?;
-        Ok(Answer::Json(201, self.present(resource, &stored)))
+        Ok(Answer::Json(201, present(resource, &stored)))
     }
 
     /// Checks the body's identity against the path and completes it.
@@ -70,14 +77,16 @@ impl State {
         if !kind.is_empty() && kind != resource.name {
             return Err(ApiError::bad_request(format!(
                 "{} in version \"{}\" cannot be handled as a {}: no kind \"{kind}\" is registered for it",
-                kind, text(object, "/apiVersion"), resource.name
+                kind,
+                text(object, "/apiVersion"),
+                resource.name
             )));
         }
         put(object, "/kind", resource.name);
         put(object, "/apiVersion", resource.api_version());
         without_nulls(object);
         if resource.is_event_view() {
-            *object = super::api::event_from_view(object);
+            *object = event_from_view(object);
         }
         let Some(namespace) = target.namespace.as_deref() else {
             return if resource.namespaced {
@@ -126,8 +135,13 @@ impl State {
             Some(applied) => {
                 self.complete(&mut object, self.now);
                 let (api_version, time) = (resource.api_version(), rfc3339(self.now));
-                let writer =
-                    Writer { manager, operation: "Apply", api_version: &api_version, subresource: None, time: &time };
+                let writer = Writer {
+                    manager,
+                    operation: "Apply",
+                    api_version: &api_version,
+                    subresource: None,
+                    time: &time,
+                };
                 record(&json!({}), &mut object, &writer, Some(applied));
                 Ok(self.store.put(resource.kind, object))
             }
@@ -135,7 +149,7 @@ impl State {
     }
 
     pub(super) fn update_object(&mut self, call: &Call, target: &Target) -> Result<Answer, ApiError> {
-        let (resource, key) = self.named(target)?;
+        let (resource, key) = Self::named(target)?;
         let mut body = call.json()?;
         if target.subresource.as_deref() == Some("scale") {
             return self.write_scale(call, target, |_| Ok(body));
@@ -145,7 +159,7 @@ impl State {
             if resource.kind == Kind::Lease && target.subresource.is_none() {
                 self.place(resource, target, &mut body)?;
                 let stored = self.insert(resource, body, call.manager(), call.dry_run(), None)?;
-                return Ok(Answer::Json(201, self.present(resource, &stored)));
+                return Ok(Answer::Json(201, present(resource, &stored)));
             }
             return Err(ApiError::not_found(resource, &key.name));
         };
@@ -158,7 +172,8 @@ impl State {
             )));
         }
         if resource.kind == Kind::Lease && text(&body, "/metadata/resourceVersion").is_empty() {
-            let cause = Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
+            let cause =
+                Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
             return Err(ApiError::invalid(resource, &key.name, &[cause]));
         }
         let write = Write {
@@ -171,19 +186,21 @@ impl State {
             whole: true,
         };
         let stored = self.replace(&write, &old, body)?;
-        Ok(Answer::Json(200, self.present(resource, &stored)))
+        Ok(Answer::Json(200, present(resource, &stored)))
     }
 
     pub(super) fn patch_object(&mut self, call: &Call, target: &Target) -> Result<Answer, ApiError> {
         let kind = PatchKind::parse(&call.content_type)
             .ok_or_else(|| ApiError::unsupported_media_type(PatchKind::ACCEPTED))?;
-        let (resource, key) = self.named(target)?;
+        let (resource, key) = Self::named(target)?;
         let body = call.json()?;
         if kind == PatchKind::Apply {
             return self.apply_object(call, target, body);
         }
         if call.query("force") == "true" {
-            return Err(ApiError::bad_request("PatchOptions.meta.k8s.io \"\" is invalid: force: Forbidden: may not be specified for non-apply patch"));
+            return Err(ApiError::bad_request(
+                "PatchOptions.meta.k8s.io \"\" is invalid: force: Forbidden: may not be specified for non-apply patch",
+            ));
         }
         if target.subresource.as_deref() == Some("scale") {
             return self.write_scale(call, target, |scale| {
@@ -208,11 +225,11 @@ impl State {
             whole: false,
         };
         let stored = self.replace(&write, &old, new)?;
-        Ok(Answer::Json(200, self.present(resource, &stored)))
+        Ok(Answer::Json(200, present(resource, &stored)))
     }
 
     fn apply_object(&mut self, call: &Call, target: &Target, mut body: Value) -> Result<Answer, ApiError> {
-        let (resource, key) = self.named(target)?;
+        let (resource, key) = Self::named(target)?;
         if call.query("fieldManager").is_empty() {
             return Err(ApiError::bad_request(
                 "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
@@ -237,7 +254,7 @@ impl State {
             }
             let (_, owned) = apply(&blank(), &body, &writer, true)?;
             let stored = self.insert(resource, body, writer.manager, call.dry_run(), Some(&owned))?;
-            return Ok(Answer::Json(201, self.present(resource, &stored)));
+            return Ok(Answer::Json(201, present(resource, &stored)));
         };
         let (new, owned) = apply(&old, &body, &writer, call.query("force") == "true")?;
         let write = Write {
@@ -250,11 +267,16 @@ impl State {
             whole: false,
         };
         let stored = self.replace(&write, &old, new)?;
-        Ok(Answer::Json(200, self.present(resource, &stored)))
+        Ok(Answer::Json(200, present(resource, &stored)))
     }
 
     /// Stores `new` in place of `old`, or says why not.
-    fn replace(&mut self, write: &Write<'_>, old: &Arc<Value>, mut new: Value) -> Result<Arc<Value>, ApiError> {
+    pub(super) fn replace(
+        &mut self,
+        write: &Write<'_>,
+        old: &Arc<Value>,
+        mut new: Value,
+    ) -> Result<Arc<Value>, ApiError> {
         let Write { resource, key, .. } = write;
         let asked = text(&new, "/metadata/resourceVersion");
         if !asked.is_empty() && asked != text(old, "/metadata/resourceVersion") {
@@ -263,7 +285,8 @@ impl State {
         let (uid, was) = (text(&new, "/metadata/uid").to_owned(), uid_of(old));
         if !uid.is_empty() && uid != was {
             return Err(if write.whole {
-                let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {was}");
+                let why =
+                    format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {was}");
                 ApiError::conflict(resource, &key.name, &why)
             } else {
                 let cause = Cause::invalid("metadata.uid", &json!(uid), "field is immutable");
@@ -297,7 +320,8 @@ impl State {
             }
         }
         fill_in(resource.kind, &mut new);
-        if resource.kind == Kind::Service && new.pointer("/spec/clusterIP") != old.pointer("/spec/clusterIP") {
+        if resource.kind == Kind::Service && new.pointer("/spec/clusterIP") != old.pointer("/spec/clusterIP")
+        {
             // Unset means unchanged; anything else is refused.
             new["spec"]["clusterIP"] = old["spec"]["clusterIP"].clone();
         }
@@ -323,82 +347,38 @@ impl State {
         Ok(self.store.put(resource.kind, new))
     }
 
-    fn named(&self, target: &Target) -> Result<(&'static Resource, Key), ApiError> {
+    pub(super) fn named(target: &Target) -> Result<(&'static Resource, Key), ApiError> {
         let Some(object_name) = target.name.as_deref() else { return Err(ApiError::method_not_allowed()) };
         let resource = target.resource;
         match target.subresource.as_deref() {
             None => {}
-            Some("status" | "scale") if resource.subresources.contains(&target.subresource.as_deref().unwrap_or_default()) => {}
+            Some("status" | "scale")
+                if resource.subresources.contains(&target.subresource.as_deref().unwrap_or_default()) => {}
             Some(_) => return Err(ApiError::no_such_path()),
         }
         Ok((resource, Key::new(resource.kind, target.namespace.as_deref().unwrap_or_default(), object_name)))
     }
 
-    // --- scale -------------------------------------------------------------------------------------------------
-
-    /// The Scale of a Deployment or ReplicaSet.
-    pub(super) fn scale_of(object: &Value) -> Value {
-        let selector: Vec<_> = super::object::string_map(object, "/spec/selector/matchLabels")
-            .iter()
-            .map(|(key, value)| format!("{key}={value}"))
-            .collect();
-        let metadata = &object["metadata"];
-        json!({
-            "kind": "Scale",
-            "apiVersion": "autoscaling/v1",
-            "metadata": {
-                "name": metadata["name"], "namespace": metadata["namespace"], "uid": metadata["uid"],
-                "resourceVersion": metadata["resourceVersion"], "creationTimestamp": metadata["creationTimestamp"],
-            },
-            "spec": {"replicas": int(object, "/spec/replicas")},
-            "status": {"replicas": int(object, "/status/replicas"), "selector": selector.join(",")},
-        })
-    }
-
-    fn write_scale(
-        &mut self,
-        call: &Call,
-        target: &Target,
-        change: impl FnOnce(&Value) -> Result<Value, ApiError>,
-    ) -> Result<Answer, ApiError> {
-        let (resource, key) = self.named(target)?;
-        let Some(old) = self.store.get(&key).cloned() else {
-            return Err(ApiError::not_found(resource, &key.name));
-        };
-        let scale = change(&Self::scale_of(&old))?;
-        let mut new = Value::clone(&old);
-        // No number at all means zero.
-        put(&mut new, "/spec/replicas", scale.pointer("/spec/replicas").cloned().unwrap_or(json!(0)));
-        put(&mut new, "/metadata/resourceVersion", text(&scale, "/metadata/resourceVersion"));
-        let write = Write {
-            resource,
-            key,
-            subresource: Some("scale"),
-            manager: call.manager(),
-            dry_run: call.dry_run(),
-            applied: None,
-            whole: true,
-        };
-        let stored = self.replace(&write, &old, new)?;
-        Ok(Answer::Json(200, Self::scale_of(&stored)))
-    }
-
-    // --- delete ------------------------------------------------------------------------------------------------
-
     pub(super) fn delete_object(&mut self, call: &Call, target: &Target) -> Result<Answer, ApiError> {
         let options = call.json_or_nothing()?;
-        let Some(object_name) = target.name.as_deref() else { return self.delete_collection(call, target, &options) };
+        let Some(object_name) = target.name.as_deref() else {
+            return self.delete_collection(call, target, &options);
+        };
         if target.subresource.is_some() {
             return Err(ApiError::method_not_allowed());
         }
         let resource = target.resource;
         let key = Key::new(resource.kind, target.namespace.as_deref().unwrap_or_default(), object_name);
-        let Some(old) = self.store.get(&key).cloned() else { return Err(ApiError::not_found(resource, object_name)) };
+        let Some(old) = self.store.get(&key).cloned() else {
+            return Err(ApiError::not_found(resource, object_name));
+        };
         for (field, what) in [("uid", "UID"), ("resourceVersion", "ResourceVersion")] {
             let wanted = text(&options, &format!("/preconditions/{field}"));
             let found = text(&old, &format!("/metadata/{field}"));
             if !wanted.is_empty() && wanted != found {
-                let why = format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}");
+                let why = format!(
+                    "Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}"
+                );
                 return Err(ApiError::conflict(resource, object_name, &why));
             }
         }
@@ -406,14 +386,16 @@ impl State {
             return Ok(Answer::Json(200, status::deleted(resource, object_name, uid_of(&old))));
         }
         Ok(match self.take_away(call, &key, &options) {
-            Some(pod) if resource.kind == Kind::Pod => Answer::Json(200, self.present(resource, &pod)),
+            Some(pod) if resource.kind == Kind::Pod => Answer::Json(200, present(resource, &pod)),
             _ => Answer::Json(200, status::deleted(resource, object_name, uid_of(&old))),
         })
     }
 
     fn take_away(&mut self, call: &Call, key: &Key, options: &Value) -> Option<Arc<Value>> {
         if key.kind == Kind::Pod {
-            let grace = options["gracePeriodSeconds"].as_i64().or_else(|| call.query("gracePeriodSeconds").parse().ok());
+            let grace = options["gracePeriodSeconds"]
+                .as_i64()
+                .or_else(|| call.query("gracePeriodSeconds").parse().ok());
             return self.terminate(key, grace);
         }
         let policy = match text(options, "/propagationPolicy") {
@@ -430,20 +412,25 @@ impl State {
     fn orphan(&mut self, key: &Key) {
         let Some(owner) = self.store.get(key).map(|owner| uid_of(owner).to_owned()) else { return };
         for kind in [Kind::ReplicaSet, Kind::Pod] {
-            let owned: Vec<Value> = self
+            let dependents: Vec<Value> = self
                 .store
                 .list(kind, Some(&key.namespace))
                 .filter(|(_, object)| controller_uid(object) == owner)
                 .map(|(_, object)| Value::clone(object))
                 .collect();
-            for mut object in owned {
+            for mut object in dependents {
                 cut(&mut object, "/metadata/ownerReferences");
                 self.write(kind, object, "kube-controller-manager", None);
             }
         }
     }
 
-    fn delete_collection(&mut self, call: &Call, target: &Target, options: &Value) -> Result<Answer, ApiError> {
+    fn delete_collection(
+        &mut self,
+        call: &Call,
+        target: &Target,
+        options: &Value,
+    ) -> Result<Answer, ApiError> {
         let filter = call.filter(target.resource)?;
         let keys: Vec<Key> = self
             .store
@@ -459,8 +446,8 @@ impl State {
                 gone.extend(self.take_away(call, &key, options));
             }
         }
-        let shown: Vec<_> = gone.iter().map(|object| self.present(target.resource, object)).collect();
-        Ok(Answer::Json(200, self.list_of(target.resource, &shown, self.store.version(), None)))
+        let shown: Vec<_> = gone.iter().map(|object| present(target.resource, object)).collect();
+        Ok(Answer::Json(200, list_of(target.resource, &shown, self.store.version(), None)))
     }
 
     fn evict(&mut self, call: &Call, target: &Target) -> Result<Answer, ApiError> {
@@ -472,6 +459,9 @@ impl State {
         if !call.dry_run() {
             self.terminate(&key, None);
         }
-        Ok(Answer::Json(201, json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})))
+        Ok(Answer::Json(
+            201,
+            json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),
+        ))
     }
 }
