@@ -127,11 +127,6 @@ impl FastClock {
         Self(Anchor::at(wall(), if speed.is_finite() && speed > 0.0 { speed } else { 1.0 }))
     }
 
-    /// Seconds that pass in each real one.
-    pub fn speed(&self) -> f64 {
-        self.0.speed
-    }
-
     /// The same clock as a function, milliseconds since the epoch: what the simulated world is to live by, so that it
     /// and the engine never disagree.
     pub fn now_fn(&self) -> Arc<dyn Fn() -> i64 + Send + Sync> {
@@ -148,6 +143,10 @@ impl Clock for FastClock {
 
     async fn sleep(&self, span: Span) {
         self.0.sleep(span).await;
+    }
+
+    fn speed(&self) -> f64 {
+        self.0.speed
     }
 }
 

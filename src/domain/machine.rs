@@ -59,7 +59,12 @@ pub struct Machine {
     ending: Option<(Outcome, String)>,
     /// Watched time of the window when it was last written down.
     window_written: Span,
+    /// How much later than it was true a fact may arrive without being late: see [`Machine::allow_for`].
+    slack: Span,
 }
+
+/// What a fact's way to the machine may take when time is not sped up.
+const SLACK: Span = Span::from_secs(1);
 
 impl Machine {
     /// A new run. The decision holds its first event.
@@ -138,7 +143,20 @@ impl Machine {
             granted: None,
             cancelled: BTreeSet::new(),
             ending: None,
+            slack: SLACK,
         }
+    }
+
+    /// Where time runs faster than life, the same real delay is a longer one in the run's time: `slack` is what one real
+    /// second is worth. It widens what counts as fresh, never what a trigger takes as evidence.
+    pub fn allow_for(&mut self, slack: Span) {
+        self.slack = slack.max(SLACK);
+    }
+
+    /// A sample is the present as long as it is not older than three intervals.
+    fn is_fresh(&self, at: Timestamp, interval: Span) -> bool {
+        let limit = Span::from_millis(interval.as_millis().saturating_mul(3)).saturating_add(self.slack);
+        self.now.since(at) <= limit
     }
 
     /// The run as it is.

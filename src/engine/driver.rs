@@ -30,7 +30,7 @@ use crate::domain::{
     metric::{Metric, Sample},
     runbook::{Milestone, Runbook},
     story,
-    time::Span,
+    time::{Span, Timestamp},
     workload::{Access, Workload},
 };
 
@@ -44,6 +44,10 @@ const ACCESS_EVERY: Span = Span::from_secs(60);
 const TICK: Span = Span::from_secs(1);
 /// … but not more often than this in real time, however fast a rehearsal runs.
 const LEAST_TICK: Duration = Duration::from_millis(40);
+/// A metric is asked for at most this often in real time.
+const LEAST_SAMPLE: Duration = Duration::from_millis(200);
+/// After a real pause longer than this the time in between is not made up for.
+const LONGEST_STALL: Duration = Duration::from_secs(2);
 /// Screens see the time at most this often.
 const SHOW_TICK: Duration = Duration::from_millis(250);
 
@@ -110,7 +114,10 @@ pub struct Engine {
 
 impl Engine {
     /// Puts the parts together. Nothing runs yet.
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(mut parts: Parts) -> Self {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a speed is a small positive number")]
+        let slack = (parts.ports.clock.speed() * 1000.0) as u64;
+        parts.machine.allow_for(Span::from_millis(slack));
         let (news_in, news) = mpsc::channel(1024);
         let log =
             std::fs::OpenOptions::new().create(true).append(true).open(parts.run_dir.join("deploy.log"));
@@ -557,25 +564,31 @@ async fn sample(metric: Metric, lanes: Vec<Option<SlotName>>, ports: Ports, news
             }
         }
     }
+    let mut last: Option<(Timestamp, tokio::time::Instant)> = None;
     loop {
-        let asked = ports.clock.now();
-        let samples =
-            join_all(lanes.iter().map(|slot| ports.metrics.sample(&metric, slot.as_ref(), asked))).await;
-        for sample in samples {
+        let (asked, real) = (ports.clock.now(), tokio::time::Instant::now());
+        // Where time runs fast, one real moment skips several intervals: what was measured in between is fetched. After
+        // a real pause (a suspended laptop, a stopped process) it is not: nobody was watching then.
+        let missed = last
+            .filter(|(before, was)| was.elapsed() < LONGEST_STALL && asked.since(*before) > metric.interval)
+            .map(|(before, _)| before + metric.interval);
+        let lane = async |slot: Option<&SlotName>| {
+            let mut samples = Vec::new();
+            if let Some(from) = missed {
+                let until = asked - Span::from_millis(metric.interval.as_millis() / 2);
+                samples = ports.metrics.backfill(&metric, slot, from, until).await;
+            }
+            samples.push(ports.metrics.sample(&metric, slot, ports.clock.now()).await);
+            samples
+        };
+        for sample in join_all(lanes.iter().map(|slot| lane(slot.as_ref()))).await.into_iter().flatten() {
             if news.send(News::Input(Input::Sample(sample))).await.is_err() {
                 return;
             }
         }
-        let spent = ports.clock.now().since(asked);
-        ports
-            .clock
-            .sleep(
-                metric
-                    .interval
-                    .saturating_sub(spent)
-                    .max(Span::from_millis(metric.interval.as_millis() / 10)),
-            )
-            .await;
+        last = Some((asked, real));
+        let pause = metric.interval.saturating_sub(ports.clock.now().since(asked));
+        tokio::join!(ports.clock.sleep(pause), tokio::time::sleep(LEAST_SAMPLE.saturating_sub(real.elapsed())));
     }
 }
 

@@ -71,6 +71,10 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
     /// Waits until `span` has passed on this clock.
     async fn sleep(&self, span: Span);
+    /// Seconds that pass on this clock in a real one: 1 but in rehearsals.
+    fn speed(&self) -> f64 {
+        1.0
+    }
 }
 
 /// Tells a running call to stop. `true` means: stop now.

@@ -3,9 +3,9 @@
 //!
 //! ```text
 //! server     connections, answers that go on (watches, followed logs), faults on request
-//! api        one request -> one answer; write: the verbs that change; validate, patch, fields (who set what), selector, table
+//! api        one request -> one answer; write: the verbs that change; watching; validate, patch, fields (who set what), selector, table
 //! state      objects (store) and the agenda: what happens when, in simulated time
-//! controllers, kubelet    what a control plane and its nodes do by themselves
+//! controllers, rollout, endpoints, kubelet    what a control plane and its nodes do by themselves
 //! seed       the cluster at the beginning
 //! ```
 //!
@@ -15,6 +15,8 @@
 mod api;
 mod controllers;
 mod discovery;
+mod endpoints;
+mod event_view;
 mod fault;
 mod fields;
 mod kubelet;
@@ -22,6 +24,8 @@ mod logs;
 mod object;
 mod patch;
 mod resource;
+mod rollout;
+mod scale;
 mod seed;
 mod selector;
 mod server;
@@ -32,6 +36,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod validate;
+mod watching;
 mod write;
 
 use std::{collections::BTreeMap, io, sync::Arc};
@@ -104,11 +109,13 @@ impl Cluster {
     }
 
     /// `http://127.0.0.1:PORT`
+    #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.shared.address)
     }
 
     /// A kubeconfig (YAML) whose one context leads here.
+    #[must_use]
     pub fn kubeconfig(&self) -> String {
         // JSON strings are YAML strings.
         let (context, namespace, url) = (json!(self.context), json!(self.namespace), json!(self.url()));
@@ -138,16 +145,19 @@ impl Cluster {
     }
 
     /// The requests so far as (method, path without query), oldest first; the newest few thousand.
+    #[must_use]
     pub fn requests(&self) -> Vec<(String, String)> {
         self.recorded().into_iter().map(|request| (request.method, request.path)).collect()
     }
 
     /// The same with their queries.
+    #[must_use]
     pub fn recorded(&self) -> Vec<Recorded> {
         self.shared.requests().iter().cloned().collect()
     }
 
     /// How many requests with this method had `path` in their path.
+    #[must_use]
     pub fn count(&self, method: &str, path: &str) -> usize {
         self.shared
             .requests()
@@ -182,6 +192,7 @@ impl Cluster {
     }
 
     /// Changes something as the field manager `manager`. Says whether there was such an object.
+    #[must_use = "there may be nothing of this name"]
     pub fn foreign_edit(&self, manager: &str, edit: &ForeignEdit) -> bool {
         let change = |object: &mut Value| match edit {
             ForeignEdit::Selector(selector) => put(object, "/spec/selector", json!(selector)),
@@ -209,6 +220,7 @@ impl Cluster {
     }
 
     /// The Service's selector.
+    #[must_use]
     pub fn selector(&self) -> BTreeMap<String, String> {
         let state = self.shared.state();
         let service = state.store.get(&state.key(Kind::Service, &state.furniture.service));
@@ -216,6 +228,7 @@ impl Cluster {
     }
 
     /// An object by its plural, say `deployments`, and its name, in the furniture's namespace.
+    #[must_use]
     pub fn object(&self, plural: &str, name: &str) -> Option<Value> {
         let kind = resource::RESOURCES.iter().find(|resource| resource.plural == plural)?.kind;
         let state = self.shared.state();
@@ -223,11 +236,13 @@ impl Cluster {
     }
 
     /// Names of a Deployment's pods that are not on their way out.
+    #[must_use]
     pub fn pods(&self, deployment: &str) -> Vec<String> {
         self.shared.state().pods_of(deployment).iter().map(|pod| name(pod).to_owned()).collect()
     }
 
     /// Begins a pod's graceful end. Says whether there was such a pod.
+    #[must_use = "there may be nothing of this name"]
     pub fn delete_pod(&self, pod: &str) -> bool {
         self.shared.change(|state| {
             let key = state.key(Kind::Pod, pod);
@@ -237,6 +252,7 @@ impl Cluster {
 
     /// Lets a pod's container exit with code 1: at once back the first time, a crash loop soon after. Says whether there was
     /// such a pod.
+    #[must_use = "there may be nothing of this name"]
     pub fn crash_pod(&self, pod: &str) -> bool {
         self.shared.change(|state| {
             let key = state.key(Kind::Pod, pod);
@@ -246,7 +262,7 @@ impl Cluster {
         })
     }
 
-    /// Gives a Deployment a HorizontalPodAutoscaler, of which only the object is simulated.
+    /// Gives a Deployment a `HorizontalPodAutoscaler`, of which only the object is simulated.
     pub fn add_autoscaler(&self, deployment: &str, minimum: u32, maximum: u32) {
         self.shared.change(|state| {
             let object = json!({

@@ -8,7 +8,7 @@ use crate::domain::{
     event::{CheckRef, Place, RunEvent},
     id::MetricId,
     run::{CheckStatus, Run},
-    time::{Span, Timestamp},
+    time::Timestamp,
     verdict::{condition_holds, show_condition},
 };
 
@@ -118,12 +118,11 @@ impl Machine {
             let slot =
                 if declared.per_slot { self.run.slot(slot.as_ref().unwrap_or(&default)) } else { None };
             let Some(sample) = self.latest.get(&(metric.clone(), slot.clone())) else { continue };
-            let fresh = Span::from_millis(declared.interval.as_millis().saturating_mul(3));
             let baseline = self.run.baseline.get(&Run::baseline_key(metric, slot.as_ref())).copied();
             let baseline = baseline.or_else(|| self.previous_baseline(metric));
             let wanted = show_condition(*condition, declared.unit, baseline);
             let (holds, evidence) = match &sample.value {
-                _ if self.now.since(sample.at) > fresh => {
+                _ if !self.is_fresh(sample.at, declared.interval) => {
                     (false, format!("no data for {}", self.now.since(sample.at).short()))
                 }
                 Err(missing) => (false, format!("no data: {missing}")),

@@ -51,7 +51,7 @@ impl Machine {
         }
         let Some(last) = self.last_tick else { return };
         let passed = self.now.since(last);
-        if passed > LONGEST_TICK || !self.sees_everything(index) {
+        if passed > LONGEST_TICK.saturating_add(self.slack) || !self.sees_everything(index) {
             return;
         }
         let watched = self.window_seen(state.watched).saturating_add(passed);
@@ -85,10 +85,9 @@ impl Machine {
     fn sees(&self, metric: &MetricId) -> bool {
         let Some(declared) = self.run.runbook.metric(metric.as_str()) else { return false };
         let slot = if declared.per_slot { self.run.opened.new_slot.clone() } else { None };
-        let fresh = Span::from_millis(declared.interval.as_millis().saturating_mul(3));
         self.latest
             .get(&(metric.clone(), slot))
-            .is_some_and(|sample| sample.value.is_ok() && self.now.since(sample.at) <= fresh)
+            .is_some_and(|sample| sample.value.is_ok() && self.is_fresh(sample.at, declared.interval))
     }
 
     /// Decides about a window: passed when its time is full, every check holds and no trigger is doubtful.

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::{
     discovery,
+    event_view::event_view,
     logs::Wanted,
-    object::{cut, int, name, put, text},
+    object::{cut, name, put, text},
     resource::{Kind, Resource, Route, Target, route},
     selector::Filter,
     state::State,
@@ -117,7 +118,7 @@ impl Call {
         if self.body.is_empty() { Ok(json!({})) } else { self.json() }
     }
 
-    fn shape(&self) -> Result<Shape, ApiError> {
+    pub(super) fn shape(&self) -> Result<Shape, ApiError> {
         for accepted in self.accept.split(',') {
             let mut parts = accepted.split(';').map(str::trim);
             let media = parts.next().unwrap_or_default();
@@ -155,7 +156,7 @@ impl Call {
         matches!(self.query("watch"), "true" | "1")
     }
 
-    fn version(&self, key: &str) -> Result<Option<u64>, ApiError> {
+    pub(super) fn version(&self, key: &str) -> Result<Option<u64>, ApiError> {
         match self.query(key) {
             "" => Ok(None),
             text => text.parse().map(Some).map_err(|_| {
@@ -244,49 +245,9 @@ impl State {
         Ok(Answer::Json(201, body))
     }
 
-    /// The object as this resource shows it.
-    pub(super) fn present(&self, resource: &Resource, object: &Value) -> Value {
-        if resource.is_event_view() {
-            return event_view(object);
-        }
-        let mut shown = object.clone();
-        // The same object under another version of its group.
-        put(&mut shown, "/apiVersion", resource.api_version());
-        shown
-    }
-
-    /// A list object around `items`, which leave out what the list says.
-    pub(super) fn list_of(
-        &self,
-        resource: &Resource,
-        items: &[Value],
-        version: u64,
-        next: Option<String>,
-    ) -> Value {
-        let mut metadata = json!({"resourceVersion": version.to_string()});
-        if let Some(next) = next {
-            metadata["continue"] = json!(next);
-        }
-        let items: Vec<Value> = items
-            .iter()
-            .map(|item| {
-                let mut item = item.clone();
-                cut(&mut item, "/kind");
-                cut(&mut item, "/apiVersion");
-                item
-            })
-            .collect();
-        json!({
-            "kind": format!("{}List", resource.name),
-            "apiVersion": resource.api_version(),
-            "metadata": metadata,
-            "items": items,
-        })
-    }
-
-    fn shown(&self, resource: &'static Resource, object: &Value, shape: Shape) -> Value {
+    pub(super) fn shown(&self, resource: &'static Resource, object: &Value, shape: Shape) -> Value {
         match shape {
-            Shape::Object => self.present(resource, object),
+            Shape::Object => present(resource, object),
             Shape::Partial => partial(object),
             Shape::Table(include) => {
                 let version = text(object, "/metadata/resourceVersion").parse().unwrap_or(0);
@@ -302,7 +263,7 @@ impl State {
         let object = self.store.get(&key).ok_or_else(|| ApiError::not_found(resource, object_name))?;
         match target.subresource.as_deref() {
             None => Ok(Answer::Json(200, self.shown(resource, object, call.shape()?))),
-            Some("status") if resource.has_status() => Ok(Answer::Json(200, self.present(resource, object))),
+            Some("status") if resource.has_status() => Ok(Answer::Json(200, present(resource, object))),
             Some("scale") if resource.subresources.contains(&"scale") => {
                 Ok(Answer::Json(200, Self::scale_of(object)))
             }
@@ -338,7 +299,7 @@ impl State {
         }))
     }
 
-    fn kept(&self, target: &Target, filter: &Filter) -> Vec<Arc<Value>> {
+    pub(super) fn kept(&self, target: &Target, filter: &Filter) -> Vec<Arc<Value>> {
         self.store
             .list(target.resource.kind, target.namespace.as_deref())
             .filter(|(_, object)| {
@@ -395,156 +356,51 @@ impl State {
                 }
                 Shape::Partial => {
                     let items: Vec<Value> = objects.iter().map(|object| partial(object)).collect();
-                    let mut body = self.list_of(resource, &items, version, next);
+                    let mut body = list_of(resource, &items, version, next);
                     body["kind"] = json!("PartialObjectMetadataList");
                     body["apiVersion"] = json!("meta.k8s.io/v1");
                     body
                 }
                 Shape::Object => {
-                    let items: Vec<Value> =
-                        objects.iter().map(|object| self.present(resource, object)).collect();
-                    self.list_of(resource, &items, version, next)
+                    let items: Vec<Value> = objects.iter().map(|object| present(resource, object)).collect();
+                    list_of(resource, &items, version, next)
                 }
             },
         ))
     }
-
-    fn watch(&self, call: &Call, target: &Target) -> Result<Answer, ApiError> {
-        let shape = call.shape()?;
-        let filter = call.filter(target.resource)?;
-        let asked = call.version("resourceVersion")?;
-        let send_initial = call.query("sendInitialEvents");
-        let matching = call.query("resourceVersionMatch");
-        if send_initial.is_empty() != matching.is_empty()
-            || (!matching.is_empty() && matching != "NotOlderThan")
-        {
-            return Err(ApiError::bad_request(
-                "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for \
-                 watch unless sendInitialEvents is provided, and must be NotOlderThan with it",
-            ));
-        }
-        let mark_end = send_initial == "true";
-        let begins_with_all = mark_end || (asked.unwrap_or(0) == 0 && send_initial != "false");
-        let initial = if begins_with_all { self.kept(target, &filter) } else { Vec::new() };
-        let from = if begins_with_all || asked.unwrap_or(0) == 0 {
-            self.store.version()
-        } else {
-            asked.unwrap_or(0)
-        };
-        Ok(Answer::Watch(WatchPlan {
-            resource: target.resource,
-            namespace: target.namespace.clone(),
-            filter,
-            shape,
-            initial,
-            mark_end,
-            bookmarks: matches!(call.query("allowWatchBookmarks"), "true" | "1"),
-            from,
-            timeout: call.query("timeoutSeconds").parse().ok(),
-        }))
-    }
-
-    /// The lines of a watch for everything that happened after `plan.from`, which moves on; an error when some of it is
-    /// forgotten.
-    pub(super) fn watch_events(&self, plan: &mut WatchPlan) -> Result<Vec<Value>, ApiError> {
-        let Some(changes) = self.store.since(plan.from) else {
-            return Err(ApiError::expired(plan.from, self.store.compacted()));
-        };
-        let mut events = Vec::new();
-        for change in changes {
-            let key = &change.key;
-            if key.kind != plan.resource.kind
-                || plan.namespace.as_ref().is_some_and(|wanted| *wanted != key.namespace)
-            {
-                continue;
-            }
-            let matches = |object: &Value| {
-                if plan.resource.is_event_view() {
-                    plan.filter.matches(&event_view(object))
-                } else {
-                    plan.filter.matches(object)
-                }
-            };
-            let was = change.before.as_ref().is_some_and(|before| matches(before));
-            let is = !change.removed && matches(&change.object);
-            // An object that leaves the selection is as good as deleted for this watcher.
-            let what = match (was, is) {
-                (false, true) => "ADDED",
-                (true, true) => "MODIFIED",
-                (true, false) => "DELETED",
-                (false, false) => continue,
-            };
-            events
-                .push(json!({"type": what, "object": self.shown(plan.resource, &change.object, plan.shape)}));
-        }
-        plan.from = plan.from.max(self.store.version());
-        Ok(events)
-    }
-
-    /// What a watch begins with.
-    pub(super) fn initial_events(&self, plan: &mut WatchPlan) -> Vec<Value> {
-        let initial = std::mem::take(&mut plan.initial);
-        let mut events: Vec<Value> = initial
-            .iter()
-            .map(|object| json!({"type": "ADDED", "object": self.shown(plan.resource, object, plan.shape)}))
-            .collect();
-        if plan.mark_end && plan.bookmarks {
-            let mut mark = bookmark(plan.resource, plan.from);
-            put(&mut mark, "/object/metadata/annotations", json!({"k8s.io/initial-events-end": "true"}));
-            events.push(mark);
-        }
-        events
-    }
 }
 
-/// A bookmark: nothing happened up to this version.
-pub(super) fn bookmark(resource: &Resource, version: u64) -> Value {
-    json!({"type": "BOOKMARK", "object": {
-        "kind": resource.name,
+/// The object as this resource shows it.
+pub(super) fn present(resource: &Resource, object: &Value) -> Value {
+    if resource.is_event_view() {
+        return event_view(object);
+    }
+    let mut shown = object.clone();
+    // The same object under another version of its group.
+    put(&mut shown, "/apiVersion", resource.api_version());
+    shown
+}
+
+/// A list object around `items`, which leave out what the list says.
+pub(super) fn list_of(resource: &Resource, items: &[Value], version: u64, next: Option<String>) -> Value {
+    let mut metadata = json!({"resourceVersion": version.to_string()});
+    if let Some(next) = next {
+        metadata["continue"] = json!(next);
+    }
+    let items: Vec<Value> = items
+        .iter()
+        .map(|item| {
+            let mut item = item.clone();
+            cut(&mut item, "/kind");
+            cut(&mut item, "/apiVersion");
+            item
+        })
+        .collect();
+    json!({
+        "kind": format!("{}List", resource.name),
         "apiVersion": resource.api_version(),
-        "metadata": {"resourceVersion": version.to_string(), "creationTimestamp": null},
-    }})
-}
-
-/// An Event in the shape of `events.k8s.io/v1`.
-fn event_view(event: &Value) -> Value {
-    let first = event["firstTimestamp"].clone();
-    json!({
-        "kind": "Event",
-        "apiVersion": "events.k8s.io/v1",
-        "metadata": event["metadata"],
-        "eventTime": event["eventTime"],
-        "reportingController": event["reportingComponent"],
-        "reportingInstance": event["reportingInstance"],
-        "reason": event["reason"],
-        "regarding": event["involvedObject"],
-        "note": event["message"],
-        "type": event["type"],
-        "deprecatedSource": event["source"],
-        "deprecatedFirstTimestamp": first,
-        "deprecatedLastTimestamp": event["lastTimestamp"],
-        "deprecatedCount": int(event, "/count"),
-    })
-}
-
-/// The stored shape of an Event that was written through `events.k8s.io/v1`.
-pub(super) fn event_from_view(event: &Value) -> Value {
-    json!({
-        "kind": "Event",
-        "apiVersion": "v1",
-        "metadata": event["metadata"],
-        "eventTime": event["eventTime"],
-        "reportingComponent": event["reportingController"],
-        "reportingInstance": event["reportingInstance"],
-        "reason": event["reason"],
-        "action": event["action"],
-        "involvedObject": event["regarding"],
-        "message": event["note"],
-        "type": event["type"],
-        "source": event["deprecatedSource"],
-        "firstTimestamp": event["deprecatedFirstTimestamp"],
-        "lastTimestamp": event["deprecatedLastTimestamp"],
-        "count": event["deprecatedCount"],
+        "metadata": metadata,
+        "items": items,
     })
 }
 

@@ -148,7 +148,7 @@ pub(super) fn openapi() -> Value {
     json!({"paths": paths})
 }
 
-/// One group's part of the OpenAPI document. It has no schemas: what kubectl looks for before it sends an object is
+/// One group's part of the `OpenAPI` document. It has no schemas: what kubectl looks for before it sends an object is
 /// whether the server checks fields and dry runs itself.
 pub(super) fn openapi_of(group: &str, version: &str) -> Option<Value> {
     let parameters: Vec<Value> = ["dryRun", "fieldManager", "fieldValidation"]

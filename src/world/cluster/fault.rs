@@ -51,6 +51,7 @@ pub struct Fault {
 
 impl Fault {
     /// A fault for the next request with this method whose path contains `path`.
+    #[must_use]
     pub fn next(method: &str, path: &str, misbehaviour: Misbehaviour) -> Self {
         Self { method: Some(method.to_owned()), path: path.to_owned(), times: 1, misbehaviour }
     }

@@ -155,7 +155,7 @@ impl State {
         self.set_condition(&mut pod, "ContainersReady", false, Some(&names));
         set_container_states(&mut pod, &json!({"waiting": {"reason": "ContainerCreating"}}), false);
         self.write(Kind::Pod, pod.clone(), KUBELET, Some("status"));
-        self.plan(&pod, (1_000, 2_000), PodStep::Pull(epoch));
+        self.plan(&pod, (1_500, 2_500), PodStep::Pull(epoch));
     }
 
     fn pull(&mut self, pod: &Value, epoch: u32) {
@@ -253,7 +253,7 @@ impl State {
                 self.plan(&pod, range, PodStep::NotYetReady(epoch));
             }
         }
-        self.plan(&pod, if slow { (38_000, 44_000) } else { (6_000, 8_000) }, PodStep::Ready(epoch));
+        self.plan(&pod, if slow { (44_000, 50_000) } else { (9_500, 11_500) }, PodStep::Ready(epoch));
     }
 
     fn become_ready(&mut self, mut pod: Value) {
@@ -339,7 +339,7 @@ impl State {
     }
 
     /// A pod as it looks when it has been serving since `started`.
-    pub(super) fn pod_in_service(&self, mut pod: Value, started: i64) -> Value {
+    pub(super) fn pod_in_service(mut pod: Value, started: i64) -> Value {
         let at = rfc3339(started);
         // By name: the next pod would go to the other node.
         let node = NODES[usize::try_from(digest(name(&pod)) % 2).unwrap_or(0)];

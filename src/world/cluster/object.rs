@@ -145,13 +145,12 @@ pub(super) fn suffix(seed: &str, length: usize) -> String {
 
 /// A uid in the usual form, that depends on `seed` alone.
 pub(super) fn uid(seed: &str) -> String {
-    let hex: String =
-        Sha256::digest(seed.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let hex = format!("{:016x}{:016x}", digest(seed), digest(&format!("{seed}+")));
     // Version 4, variant 1: what a real server hands out.
     format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32])
 }
 
-/// The hash of a pod template that names ReplicaSets and labels pods. Labels that carry the hash itself do not count.
+/// The hash of a pod template that names `ReplicaSets` and labels pods. Labels that carry the hash itself do not count.
 pub(super) fn template_hash(template: &Value) -> String {
     let mut plain = template.clone();
     cut(&mut plain, "/metadata/labels/pod-template-hash");

@@ -93,7 +93,7 @@ fn strategic(target: &mut Value, patch: &Value) -> Result<(), ApiError> {
             Value::Null => drop(object.shift_remove(key)),
             Value::Object(_) => strategic(object.entry(key.clone()).or_insert_with(|| json!({})), value)?,
             Value::Array(items) => {
-                merge_list(key, object.entry(key.clone()).or_insert_with(|| json!([])), items)?
+                merge_list(key, object.entry(key.clone()).or_insert_with(|| json!([])), items)?;
             }
             plain => drop(object.insert(key.clone(), plain.clone())),
         }

@@ -136,7 +136,7 @@ impl State {
                 let name = self.fresh_name(&format!("{}-", text(&set, "/metadata/name")));
                 let pod = new_pod(&set, &name);
                 let started = at + 20_000 * (number + 1);
-                let pod = self.pod_in_service(pod, started);
+                let pod = Self::pod_in_service(pod, started);
                 self.create(Kind::Pod, pod, CONTROLLER, started - 14_000);
             }
         }
@@ -178,7 +178,7 @@ impl State {
                     "resources": {"requests": {"cpu": "250m", "memory": "256Mi"}, "limits": {"memory": "512Mi"}},
                     "readinessProbe": {
                         "httpGet": {"path": "/health", "port": "http", "scheme": "HTTP"},
-                        "initialDelaySeconds": 3, "timeoutSeconds": 1, "periodSeconds": 2, "successThreshold": 1,
+                        "initialDelaySeconds": 8, "timeoutSeconds": 1, "periodSeconds": 2, "successThreshold": 1,
                         "failureThreshold": 3,
                     },
                     "terminationMessagePath": "/dev/termination-log",

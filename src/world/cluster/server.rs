@@ -26,12 +26,13 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
-    api::{Answer, Call, LogPlan, WatchPlan, bookmark},
+    api::{Answer, Call, LogPlan, WatchPlan},
     fault::{Fault, Misbehaviour},
     logs::Wanted,
     object::uid_of,
     state::State,
     status::ApiError,
+    watching::bookmark,
 };
 use crate::world::clock::WorldClock;
 
@@ -40,7 +41,7 @@ const LARGEST_BODY: usize = 3 * 1024 * 1024;
 /// Requests that are remembered for tests.
 const REMEMBERED: usize = 8192;
 /// Real time between bookmarks, as by a real server.
-const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+const BOOKMARK_EVERY: Duration = Duration::from_mins(1);
 /// How long a stopped server waits for answers that are under way.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// The longest and shortest real time between two looks at the agenda.
@@ -351,7 +352,7 @@ async fn watch_objects(
 ) {
     let mut versions = shared.state().store.subscribe();
     let mut generation = shared.watch_generation.subscribe();
-    let timeout = tokio::time::sleep(plan.timeout.map_or(Duration::from_secs(1800), Duration::from_secs));
+    let timeout = tokio::time::sleep(plan.timeout.map_or(Duration::from_mins(30), Duration::from_secs));
     tokio::pin!(timeout);
     let mut bookmarks = tokio::time::interval(BOOKMARK_EVERY);
     bookmarks.reset();

@@ -10,7 +10,7 @@ pub(super) struct ApiError {
     pub(super) code: u16,
     pub(super) reason: &'static str,
     pub(super) message: String,
-    pub(super) details: Option<Value>,
+    pub(super) details: Option<Box<Value>>,
     /// Seconds for `Retry-After`.
     pub(super) retry_after: Option<u32>,
 }
@@ -59,7 +59,7 @@ impl ApiError {
             details["group"] = json!(resource.group);
         }
         details["kind"] = json!(resource.plural);
-        self.details = Some(details);
+        self.details = Some(Box::new(details));
         self
     }
 
@@ -106,7 +106,7 @@ impl ApiError {
                 json!({"reason": "FieldManagerConflict", "message": format!("conflict with \"{manager}\""), "field": field})
             })
             .collect();
-        Self { details: Some(json!({"causes": causes})), ..Self::new(409, "Conflict", message) }
+        Self { details: Some(Box::new(json!({"causes": causes}))), ..Self::new(409, "Conflict", message) }
     }
 
     pub(super) fn invalid(resource: &Resource, name: &str, causes: &[Cause]) -> Self {
@@ -136,7 +136,7 @@ impl ApiError {
         // A real server keeps the reason to itself; it goes to the log here.
         tracing::debug!(why, "patch refused");
         Self {
-            details: Some(json!({})),
+            details: Some(Box::new(json!({}))),
             ..Self::new(422, "Invalid", "the server rejected our request due to an error in our request")
         }
     }
@@ -208,10 +208,10 @@ impl ApiError {
     /// A read from a version that does not exist yet.
     pub(super) fn from_the_future(asked: u64, newest: u64) -> Self {
         Self {
-            details: Some(json!({
+            details: Some(Box::new(json!({
                 "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
                 "retryAfterSeconds": 1,
-            })),
+            }))),
             retry_after: Some(1),
             ..Self::new(504, "Timeout", format!("Too large resource version: {asked}, current: {newest}"))
         }
@@ -238,7 +238,7 @@ impl ApiError {
             504 => ("Timeout", "the request did not complete within the allotted timeout"),
             _ => ("InternalError", "an unexpected condition was met"),
         };
-        let details = retry_after.map(|seconds| json!({"retryAfterSeconds": seconds}));
+        let details = retry_after.map(|seconds| Box::new(json!({"retryAfterSeconds": seconds})));
         Self { details, retry_after, ..Self::new(code, reason, message) }
     }
 
@@ -253,7 +253,7 @@ impl ApiError {
             "reason": self.reason,
         });
         if let Some(details) = &self.details {
-            body["details"] = details.clone();
+            body["details"] = Value::clone(details);
         }
         body["code"] = json!(self.code);
         body

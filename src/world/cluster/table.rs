@@ -159,113 +159,122 @@ fn cells(kind: Kind, object: &Value, now: i64) -> Value {
     let age = since(text(object, "/metadata/creationTimestamp"), now);
     match kind {
         Kind::Pod => pod(object, &age, now),
-        Kind::Deployment => {
-            let (containers, images) = containers(object);
-            let ready = format!("{}/{}", int(object, "/status/readyReplicas"), int(object, "/spec/replicas"));
-            json!([
-                name(object),
-                ready,
-                int(object, "/status/updatedReplicas"),
-                int(object, "/status/availableReplicas"),
-                age,
-                containers,
-                images,
-                selector(object, "/spec/selector/matchLabels")
-            ])
-        }
-        Kind::ReplicaSet => {
-            let (containers, images) = containers(object);
-            json!([
-                name(object),
-                int(object, "/spec/replicas"),
-                int(object, "/status/replicas"),
-                int(object, "/status/readyReplicas"),
-                age,
-                containers,
-                images,
-                selector(object, "/spec/selector/matchLabels")
-            ])
-        }
-        Kind::Service => {
-            let ports: Vec<_> = list(object, "/spec/ports")
-                .iter()
-                .map(|port| format!("{}/{}", int(port, "/port"), or(text(port, "/protocol"), "TCP")))
-                .collect();
-            json!([
-                name(object),
-                or(text(object, "/spec/type"), "ClusterIP"),
-                or(text(object, "/spec/clusterIP"), "<none>"),
-                "<none>",
-                or(&ports.join(","), "<none>"),
-                age,
-                selector(object, "/spec/selector")
-            ])
-        }
-        Kind::Endpoints => {
-            let mut addresses = Vec::new();
-            for subset in list(object, "/subsets") {
-                let port = int(subset, "/ports/0/port");
-                addresses.extend(
-                    list(subset, "/addresses")
-                        .iter()
-                        .map(|address| format!("{}:{port}", text(address, "/ip"))),
-                );
-            }
-            json!([name(object), shortened(&addresses), age])
-        }
-        Kind::EndpointSlice => {
-            let ports: Vec<_> =
-                list(object, "/ports").iter().map(|port| int(port, "/port").to_string()).collect();
-            let addresses: Vec<_> = list(object, "/endpoints")
-                .iter()
-                .map(|endpoint| text(endpoint, "/addresses/0").to_owned())
-                .collect();
-            json!([
-                name(object),
-                text(object, "/addressType"),
-                or(&ports.join(","), "<unset>"),
-                shortened(&addresses),
-                age
-            ])
-        }
-        Kind::Node => {
-            let status = if condition(object, "Ready") == "True" { "Ready" } else { "NotReady" };
-            json!([
-                name(object),
-                status,
-                "<none>",
-                age,
-                text(object, "/status/nodeInfo/kubeletVersion"),
-                text(object, "/status/addresses/0/address"),
-                "<none>",
-                text(object, "/status/nodeInfo/osImage"),
-                text(object, "/status/nodeInfo/kernelVersion"),
-                text(object, "/status/nodeInfo/containerRuntimeVersion")
-            ])
-        }
+        Kind::Deployment => deployment(object, &age),
+        Kind::ReplicaSet => replica_set(object, &age),
+        Kind::Service => service(object, &age),
+        Kind::Endpoints => endpoints(object, &age),
+        Kind::EndpointSlice => endpoint_slice(object, &age),
+        Kind::Node => node(object, &age),
         Kind::Namespace => json!([name(object), text(object, "/status/phase"), age]),
         Kind::ConfigMap => {
             json!([name(object), object["data"].as_object().map_or(0, serde_json::Map::len), age])
         }
         Kind::Lease => json!([name(object), text(object, "/spec/holderIdentity"), age]),
         Kind::Event => event(object, now),
-        Kind::HorizontalPodAutoscaler => {
-            let target = format!(
-                "{}/{}",
-                text(object, "/spec/scaleTargetRef/kind"),
-                text(object, "/spec/scaleTargetRef/name")
-            );
-            json!([
-                name(object),
-                target,
-                "<unknown>",
-                int(object, "/spec/minReplicas").max(1).to_string(),
-                int(object, "/spec/maxReplicas"),
-                int(object, "/status/currentReplicas"),
-                age
-            ])
-        }
+        Kind::HorizontalPodAutoscaler => autoscaler(object, &age),
     }
+}
+
+fn deployment(object: &Value, age: &str) -> Value {
+    let (containers, images) = containers(object);
+    let ready = format!("{}/{}", int(object, "/status/readyReplicas"), int(object, "/spec/replicas"));
+    json!([
+        name(object),
+        ready,
+        int(object, "/status/updatedReplicas"),
+        int(object, "/status/availableReplicas"),
+        age,
+        containers,
+        images,
+        selector(object, "/spec/selector/matchLabels")
+    ])
+}
+
+fn replica_set(object: &Value, age: &str) -> Value {
+    let (containers, images) = containers(object);
+    json!([
+        name(object),
+        int(object, "/spec/replicas"),
+        int(object, "/status/replicas"),
+        int(object, "/status/readyReplicas"),
+        age,
+        containers,
+        images,
+        selector(object, "/spec/selector/matchLabels")
+    ])
+}
+
+fn service(object: &Value, age: &str) -> Value {
+    let ports: Vec<_> = list(object, "/spec/ports")
+        .iter()
+        .map(|port| format!("{}/{}", int(port, "/port"), or(text(port, "/protocol"), "TCP")))
+        .collect();
+    json!([
+        name(object),
+        or(text(object, "/spec/type"), "ClusterIP"),
+        or(text(object, "/spec/clusterIP"), "<none>"),
+        "<none>",
+        or(&ports.join(","), "<none>"),
+        age,
+        selector(object, "/spec/selector")
+    ])
+}
+
+fn endpoints(object: &Value, age: &str) -> Value {
+    let mut addresses = Vec::new();
+    for subset in list(object, "/subsets") {
+        let port = int(subset, "/ports/0/port");
+        addresses.extend(
+            list(subset, "/addresses").iter().map(|address| format!("{}:{port}", text(address, "/ip"))),
+        );
+    }
+    json!([name(object), shortened(&addresses), age])
+}
+
+fn endpoint_slice(object: &Value, age: &str) -> Value {
+    let ports: Vec<_> = list(object, "/ports").iter().map(|port| int(port, "/port").to_string()).collect();
+    let addresses: Vec<_> =
+        list(object, "/endpoints").iter().map(|endpoint| text(endpoint, "/addresses/0").to_owned()).collect();
+    json!([
+        name(object),
+        text(object, "/addressType"),
+        or(&ports.join(","), "<unset>"),
+        shortened(&addresses),
+        age
+    ])
+}
+
+fn node(object: &Value, age: &str) -> Value {
+    let status = if condition(object, "Ready") == "True" { "Ready" } else { "NotReady" };
+    json!([
+        name(object),
+        status,
+        "<none>",
+        age,
+        text(object, "/status/nodeInfo/kubeletVersion"),
+        text(object, "/status/addresses/0/address"),
+        "<none>",
+        text(object, "/status/nodeInfo/osImage"),
+        text(object, "/status/nodeInfo/kernelVersion"),
+        text(object, "/status/nodeInfo/containerRuntimeVersion")
+    ])
+}
+
+fn autoscaler(object: &Value, age: &str) -> Value {
+    let target = format!(
+        "{}/{}",
+        text(object, "/spec/scaleTargetRef/kind"),
+        text(object, "/spec/scaleTargetRef/name")
+    );
+    json!([
+        name(object),
+        target,
+        "<unknown>",
+        int(object, "/spec/minReplicas").max(1).to_string(),
+        int(object, "/spec/maxReplicas"),
+        int(object, "/status/currentReplicas"),
+        age
+    ])
 }
 
 fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{
-    api::{Answer, Call},
+    api::{Answer, Call, list_of, present},
     controllers::complete_pod,
+    event_view::event_from_view,
     fields::{Writer, record},
     object::{controller_uid, cut, int, name, put, rfc3339, text, uid_of},
     patch::{PatchKind, apply, blank, patch, without_nulls},
@@ -30,16 +31,16 @@ const FIXED: [&str; 8] = [
 ];
 
 /// How an object is being written.
-struct Write<'a> {
-    resource: &'static Resource,
-    key: Key,
-    subresource: Option<&'a str>,
-    manager: &'a str,
-    dry_run: bool,
+pub(super) struct Write<'a> {
+    pub(super) resource: &'static Resource,
+    pub(super) key: Key,
+    pub(super) subresource: Option<&'a str>,
+    pub(super) manager: &'a str,
+    pub(super) dry_run: bool,
     /// The set of fields of a server-side apply.
-    applied: Option<Value>,
+    pub(super) applied: Option<Value>,
     /// Whether a wrong uid is a failed precondition (PUT) or an attempt to change what is fixed (PATCH).
-    whole: bool,
+    pub(super) whole: bool,
 }
 
 impl State {
@@ -67,7 +68,7 @@ impl State {
             return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
         }
         let stored = self.insert(resource, object, call.manager(), call.dry_run(), None)?;
-        Ok(Answer::Json(201, self.present(resource, &stored)))
+        Ok(Answer::Json(201, present(resource, &stored)))
     }
 
     /// Checks the body's identity against the path and completes it.
@@ -85,7 +86,7 @@ impl State {
         put(object, "/apiVersion", resource.api_version());
         without_nulls(object);
         if resource.is_event_view() {
-            *object = super::api::event_from_view(object);
+            *object = event_from_view(object);
         }
         let Some(namespace) = target.namespace.as_deref() else {
             return if resource.namespaced {
@@ -148,7 +149,7 @@ impl State {
     }
 
     pub(super) fn update_object(&mut self, call: &Call, target: &Target) -> Result<Answer, ApiError> {
-        let (resource, key) = self.named(target)?;
+        let (resource, key) = Self::named(target)?;
         let mut body = call.json()?;
         if target.subresource.as_deref() == Some("scale") {
             return self.write_scale(call, target, |_| Ok(body));
@@ -158,7 +159,7 @@ impl State {
             if resource.kind == Kind::Lease && target.subresource.is_none() {
                 self.place(resource, target, &mut body)?;
                 let stored = self.insert(resource, body, call.manager(), call.dry_run(), None)?;
-                return Ok(Answer::Json(201, self.present(resource, &stored)));
+                return Ok(Answer::Json(201, present(resource, &stored)));
             }
             return Err(ApiError::not_found(resource, &key.name));
         };
@@ -185,13 +186,13 @@ impl State {
             whole: true,
         };
         let stored = self.replace(&write, &old, body)?;
-        Ok(Answer::Json(200, self.present(resource, &stored)))
+        Ok(Answer::Json(200, present(resource, &stored)))
     }
 
     pub(super) fn patch_object(&mut self, call: &Call, target: &Target) -> Result<Answer, ApiError> {
         let kind = PatchKind::parse(&call.content_type)
             .ok_or_else(|| ApiError::unsupported_media_type(PatchKind::ACCEPTED))?;
-        let (resource, key) = self.named(target)?;
+        let (resource, key) = Self::named(target)?;
         let body = call.json()?;
         if kind == PatchKind::Apply {
             return self.apply_object(call, target, body);
@@ -224,11 +225,11 @@ impl State {
             whole: false,
         };
         let stored = self.replace(&write, &old, new)?;
-        Ok(Answer::Json(200, self.present(resource, &stored)))
+        Ok(Answer::Json(200, present(resource, &stored)))
     }
 
     fn apply_object(&mut self, call: &Call, target: &Target, mut body: Value) -> Result<Answer, ApiError> {
-        let (resource, key) = self.named(target)?;
+        let (resource, key) = Self::named(target)?;
         if call.query("fieldManager").is_empty() {
             return Err(ApiError::bad_request(
                 "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
@@ -253,7 +254,7 @@ impl State {
             }
             let (_, owned) = apply(&blank(), &body, &writer, true)?;
             let stored = self.insert(resource, body, writer.manager, call.dry_run(), Some(&owned))?;
-            return Ok(Answer::Json(201, self.present(resource, &stored)));
+            return Ok(Answer::Json(201, present(resource, &stored)));
         };
         let (new, owned) = apply(&old, &body, &writer, call.query("force") == "true")?;
         let write = Write {
@@ -266,11 +267,11 @@ impl State {
             whole: false,
         };
         let stored = self.replace(&write, &old, new)?;
-        Ok(Answer::Json(200, self.present(resource, &stored)))
+        Ok(Answer::Json(200, present(resource, &stored)))
     }
 
     /// Stores `new` in place of `old`, or says why not.
-    fn replace(
+    pub(super) fn replace(
         &mut self,
         write: &Write<'_>,
         old: &Arc<Value>,
@@ -346,7 +347,7 @@ impl State {
         Ok(self.store.put(resource.kind, new))
     }
 
-    fn named(&self, target: &Target) -> Result<(&'static Resource, Key), ApiError> {
+    pub(super) fn named(target: &Target) -> Result<(&'static Resource, Key), ApiError> {
         let Some(object_name) = target.name.as_deref() else { return Err(ApiError::method_not_allowed()) };
         let resource = target.resource;
         match target.subresource.as_deref() {
@@ -357,57 +358,6 @@ impl State {
         }
         Ok((resource, Key::new(resource.kind, target.namespace.as_deref().unwrap_or_default(), object_name)))
     }
-
-    // --- scale -------------------------------------------------------------------------------------------------
-
-    /// The Scale of a Deployment or ReplicaSet.
-    pub(super) fn scale_of(object: &Value) -> Value {
-        let selector: Vec<_> = super::object::string_map(object, "/spec/selector/matchLabels")
-            .iter()
-            .map(|(key, value)| format!("{key}={value}"))
-            .collect();
-        let metadata = &object["metadata"];
-        json!({
-            "kind": "Scale",
-            "apiVersion": "autoscaling/v1",
-            "metadata": {
-                "name": metadata["name"], "namespace": metadata["namespace"], "uid": metadata["uid"],
-                "resourceVersion": metadata["resourceVersion"], "creationTimestamp": metadata["creationTimestamp"],
-            },
-            "spec": {"replicas": int(object, "/spec/replicas")},
-            "status": {"replicas": int(object, "/status/replicas"), "selector": selector.join(",")},
-        })
-    }
-
-    fn write_scale(
-        &mut self,
-        call: &Call,
-        target: &Target,
-        change: impl FnOnce(&Value) -> Result<Value, ApiError>,
-    ) -> Result<Answer, ApiError> {
-        let (resource, key) = self.named(target)?;
-        let Some(old) = self.store.get(&key).cloned() else {
-            return Err(ApiError::not_found(resource, &key.name));
-        };
-        let scale = change(&Self::scale_of(&old))?;
-        let mut new = Value::clone(&old);
-        // No number at all means zero.
-        put(&mut new, "/spec/replicas", scale.pointer("/spec/replicas").cloned().unwrap_or(json!(0)));
-        put(&mut new, "/metadata/resourceVersion", text(&scale, "/metadata/resourceVersion"));
-        let write = Write {
-            resource,
-            key,
-            subresource: Some("scale"),
-            manager: call.manager(),
-            dry_run: call.dry_run(),
-            applied: None,
-            whole: true,
-        };
-        let stored = self.replace(&write, &old, new)?;
-        Ok(Answer::Json(200, Self::scale_of(&stored)))
-    }
-
-    // --- delete ------------------------------------------------------------------------------------------------
 
     pub(super) fn delete_object(&mut self, call: &Call, target: &Target) -> Result<Answer, ApiError> {
         let options = call.json_or_nothing()?;
@@ -436,7 +386,7 @@ impl State {
             return Ok(Answer::Json(200, status::deleted(resource, object_name, uid_of(&old))));
         }
         Ok(match self.take_away(call, &key, &options) {
-            Some(pod) if resource.kind == Kind::Pod => Answer::Json(200, self.present(resource, &pod)),
+            Some(pod) if resource.kind == Kind::Pod => Answer::Json(200, present(resource, &pod)),
             _ => Answer::Json(200, status::deleted(resource, object_name, uid_of(&old))),
         })
     }
@@ -462,13 +412,13 @@ impl State {
     fn orphan(&mut self, key: &Key) {
         let Some(owner) = self.store.get(key).map(|owner| uid_of(owner).to_owned()) else { return };
         for kind in [Kind::ReplicaSet, Kind::Pod] {
-            let owned: Vec<Value> = self
+            let dependents: Vec<Value> = self
                 .store
                 .list(kind, Some(&key.namespace))
                 .filter(|(_, object)| controller_uid(object) == owner)
                 .map(|(_, object)| Value::clone(object))
                 .collect();
-            for mut object in owned {
+            for mut object in dependents {
                 cut(&mut object, "/metadata/ownerReferences");
                 self.write(kind, object, "kube-controller-manager", None);
             }
@@ -496,8 +446,8 @@ impl State {
                 gone.extend(self.take_away(call, &key, options));
             }
         }
-        let shown: Vec<_> = gone.iter().map(|object| self.present(target.resource, object)).collect();
-        Ok(Answer::Json(200, self.list_of(target.resource, &shown, self.store.version(), None)))
+        let shown: Vec<_> = gone.iter().map(|object| present(target.resource, object)).collect();
+        Ok(Answer::Json(200, list_of(target.resource, &shown, self.store.version(), None)))
     }
 
     fn evict(&mut self, call: &Call, target: &Target) -> Result<Answer, ApiError> {
