@@ -564,29 +564,35 @@ async fn sample(metric: Metric, lanes: Vec<Option<SlotName>>, ports: Ports, news
             }
         }
     }
-    let mut last: Option<(Timestamp, tokio::time::Instant)> = None;
+    let mut last: Vec<Option<Timestamp>> = vec![None; lanes.len()];
+    let mut was = tokio::time::Instant::now();
     loop {
         let (asked, real) = (ports.clock.now(), tokio::time::Instant::now());
         // Where time runs fast, one real moment skips several intervals: what was measured in between is fetched. After
         // a real pause (a suspended laptop, a stopped process) it is not: nobody was watching then.
-        let missed = last
-            .filter(|(before, was)| was.elapsed() < LONGEST_STALL && asked.since(*before) > metric.interval)
-            .map(|(before, _)| before + metric.interval);
-        let lane = async |slot: Option<&SlotName>| {
-            let mut samples = Vec::new();
-            if let Some(from) = missed {
-                let until = asked - Span::from_millis(metric.interval.as_millis() / 2);
-                samples = ports.metrics.backfill(&metric, slot, from, until).await;
-            }
-            samples.push(ports.metrics.sample(&metric, slot, ports.clock.now()).await);
+        let make_up = real.duration_since(was) < LONGEST_STALL;
+        let lane = async |slot: Option<&SlotName>, before: Option<Timestamp>| {
+            let sample = ports.metrics.sample(&metric, slot, ports.clock.now()).await;
+            let half = Span::from_millis(metric.interval.as_millis() / 2);
+            let mut samples = match before.filter(|before| make_up && sample.at.since(*before + metric.interval) > half) {
+                Some(before) => {
+                    ports.metrics.backfill(&metric, slot, before + metric.interval, sample.at - half).await
+                }
+                None => Vec::new(),
+            };
+            samples.push(sample);
             samples
         };
-        for sample in join_all(lanes.iter().map(|slot| lane(slot.as_ref()))).await.into_iter().flatten() {
-            if news.send(News::Input(Input::Sample(sample))).await.is_err() {
-                return;
+        let rounds = join_all(lanes.iter().zip(&last).map(|(slot, before)| lane(slot.as_ref(), *before))).await;
+        for (samples, last) in rounds.into_iter().zip(&mut last) {
+            *last = samples.last().map(|sample| sample.at);
+            for sample in samples {
+                if news.send(News::Input(Input::Sample(sample))).await.is_err() {
+                    return;
+                }
             }
         }
-        last = Some((asked, real));
+        was = real;
         let pause = metric.interval.saturating_sub(ports.clock.now().since(asked));
         tokio::join!(ports.clock.sleep(pause), tokio::time::sleep(LEAST_SAMPLE.saturating_sub(real.elapsed())));
     }

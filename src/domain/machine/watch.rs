@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 
 use super::Machine;
 use crate::domain::{
-    action::ActionKind,
-    event::{ActionRef, RunEvent},
-    id::SlotName,
-    metric::{Query, Sample},
+    event::RunEvent,
+    metric::Sample,
     run::Run,
     runbook::{Milestone, OnNoData, Then},
     time::Span,
     trigger::{Cause, TriggerChange, TriggerClock},
-    workload::Workload,
+    workload::{ChangedBy, Workload},
 };
 
 /// The baseline is the mean of at most this much time before the switch.
@@ -191,38 +189,25 @@ impl Machine {
         let over = self.run.finished.is_some() || self.run.started_at.is_none();
         let Some(old) = self.workload.as_ref().filter(|_| !over) else { return };
         let mut found = Vec::new();
-        let foreign = |changed: Option<&crate::domain::workload::ChangedBy>| {
-            changed.map(|by| by.manager.clone()).filter(|manager| !is_own(manager))
+        // A picture that is a little behind shows what was before our own change: only who changed it last tells news.
+        let foreign = |old: Option<&ChangedBy>, new: Option<&ChangedBy>| {
+            new.filter(|by| Some(*by) != old && !is_own(&by.manager)).map(|by| by.manager.clone())
         };
-        if old.selector.is_some()
-            && new.selector != old.selector
-            && new.live != self.run.live
-            && let Some(manager) = foreign(new.service_changed.as_ref())
+        if old.selector.is_some() && new.selector != old.selector && new.live != self.run.live
+            && let Some(manager) = foreign(old.service_changed.as_ref(), new.service_changed.as_ref())
         {
             let to = new.live.as_ref().map_or_else(|| "no slot of ours".to_owned(), |slot| slot.0.clone());
-            let service =
-                self.run.runbook.target.as_ref().map(|target| target.service.clone()).unwrap_or_default();
+            let service = self.run.runbook.target.as_ref().map(|target| target.service.clone()).unwrap_or_default();
             found.push((format!("service/{service}"), format!("the selector points at {to}"), manager));
         }
         for (name, slot) in &new.slots {
-            let Some(before) = old.slots.get(name).filter(|before| before.found && slot.found) else {
-                continue;
-            };
-            if let Some(manager) = foreign(slot.changed.as_ref()) {
-                if before.image != slot.image {
-                    found.push((
-                        format!("deployment/{}", slot.deployment),
-                        format!("image {}", slot.image),
-                        manager.clone(),
-                    ));
-                }
-                if before.desired != slot.desired {
-                    found.push((
-                        format!("deployment/{}", slot.deployment),
-                        format!("{} replicas", slot.desired),
-                        manager,
-                    ));
-                }
+            let Some(before) = old.slots.get(name).filter(|before| before.found && slot.found) else { continue };
+            let Some(manager) = foreign(before.changed.as_ref(), slot.changed.as_ref()) else { continue };
+            if before.image != slot.image {
+                found.push((format!("deployment/{}", slot.deployment), format!("image {}", slot.image), manager.clone()));
+            }
+            if before.desired != slot.desired {
+                found.push((format!("deployment/{}", slot.deployment), format!("{} replicas", slot.desired), manager));
             }
         }
         // A command of the runbook may change the cluster through kubectl: that is no stranger.
@@ -240,33 +225,6 @@ impl Machine {
                 self.notify(Milestone::Paged, format!("FOREIGN CHANGE: {object} by {manager}: {what}"));
             }
         }
-    }
-
-    /// Our own successful change is taken into the picture at once, so that the watch does not report it as news.
-    pub(super) fn expect_own_change(&mut self, at: &ActionRef) {
-        let Some(action) = self.run.action(at).cloned() else { return };
-        let slot_of = |run: &Run, slot| -> Option<SlotName> { run.slot(slot) };
-        let replicas = |run: &Run, replicas| run.replicas(replicas);
-        match &action.kind {
-            ActionKind::Scale { slot, replicas: count } => {
-                let (name, count) = (slot_of(&self.run, slot), replicas(&self.run, *count));
-                if let Some(slot) = name.and_then(|name| self.workload.as_mut()?.slots.get_mut(&name)) {
-                    slot.desired = count;
-                }
-            }
-            ActionKind::SwitchTraffic { to } => {
-                let name = slot_of(&self.run, to);
-                if let Some(workload) = self.workload.as_mut() {
-                    workload.live = name;
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Whether any metric comes from PromQL; for callers that only backfill those.
-    pub fn has_promql(&self) -> bool {
-        self.run.runbook.metrics.iter().any(|metric| matches!(metric.query, Query::Promql { .. }))
     }
 }
 
