@@ -8,6 +8,6 @@ pub mod notify;
 pub mod process;
 mod prometheus;
 mod scrape;
-mod tls;
 #[cfg(test)]
 mod testing;
+mod tls;

@@ -257,8 +257,9 @@ async fn a_watch_tells_what_enters_changes_and_leaves() {
     let world = World::start(Scenario::Good).await;
     let list = world.get("/api/v1/namespaces/production/services").await;
     let version = list["metadata"]["resourceVersion"].as_str().unwrap();
-    let path =
-        format!("/api/v1/namespaces/production/services?watch=true&labelSelector=app&resourceVersion={version}");
+    let path = format!(
+        "/api/v1/namespaces/production/services?watch=true&labelSelector=app&resourceVersion={version}"
+    );
     let mut watch = world.watch(&path).await;
     world.switch("green").await.unwrap();
     let event = next(&mut watch).await.unwrap();
@@ -350,7 +351,8 @@ async fn faults_happen_to_whom_they_fit_and_pass() {
     assert!(tokio::time::timeout(Duration::from_millis(100), watch.next()).await.is_err());
 
     assert_eq!(world.cluster.count("PATCH", "/services/"), 5);
-    let patched = world.cluster.requests().into_iter().filter(|request| request.0 == "PATCH" && request.1 == SERVICE);
+    let patched =
+        world.cluster.requests().into_iter().filter(|request| request.0 == "PATCH" && request.1 == SERVICE);
     assert_eq!(patched.count(), 5);
 }
 
