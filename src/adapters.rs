@@ -9,6 +9,6 @@ pub mod process;
 pub mod rehearsal;
 mod prometheus;
 mod scrape;
-mod tls;
 #[cfg(test)]
 mod testing;
+mod tls;

@@ -89,12 +89,14 @@ pub struct SystemClock(Anchor);
 
 impl SystemClock {
     /// A clock that begins at the wall clock's time.
+    #[must_use]
     pub fn new() -> Self {
         Self(Anchor::at(wall(), 1.0))
     }
 
     /// A clock for a run that goes on: it does not begin before `last`, the time of its newest record, even where the
     /// wall clock was set back since.
+    #[must_use]
     pub fn not_before(last: Timestamp) -> Self {
         Self(Anchor::at(wall().max(last.0), 1.0))
     }
@@ -123,12 +125,14 @@ pub struct FastClock(Anchor);
 
 impl FastClock {
     /// A clock that begins now. A speed that is not a positive number counts as 1.
+    #[must_use]
     pub fn new(speed: f64) -> Self {
         Self(Anchor::at(wall(), if speed.is_finite() && speed > 0.0 { speed } else { 1.0 }))
     }
 
     /// The same clock as a function, milliseconds since the epoch: what the simulated world is to live by, so that it
     /// and the engine never disagree.
+    #[must_use]
     pub fn now_fn(&self) -> Arc<dyn Fn() -> i64 + Send + Sync> {
         let anchor = self.0;
         Arc::new(move || anchor.now())

@@ -62,6 +62,9 @@ struct Scrape {
     exposition: Exposition,
 }
 
+/// When some series were true, and their values.
+type Matching<'a> = (Timestamp, BTreeMap<&'a Labels, f64>);
+
 /// What series are wanted.
 #[derive(Debug)]
 struct Selector {
@@ -103,7 +106,7 @@ impl Scrape {
     }
 
     /// When the matching series were true: their own newest time where they tell one, the scrape's otherwise.
-    fn matching(&self, selector: &Selector) -> (Timestamp, BTreeMap<&Labels, f64>) {
+    fn matching(&self, selector: &Selector) -> Matching<'_> {
         let matching = || {
             self.exposition.series(&selector.name).iter().filter(|series| selector.matches(&series.labels))
         };
@@ -260,7 +263,7 @@ fn rate(scrapes: &[&Scrape], selector: &Selector) -> Result<Reading, Missing> {
 /// The increase of each matching series in a second, over all scrapes given.
 fn rates<'a>(scrapes: &[&'a Scrape], selector: &Selector) -> Result<BTreeMap<&'a Labels, f64>, Missing> {
     let mut rates: BTreeMap<&Labels, f64> = BTreeMap::new();
-    let mut processes: BTreeMap<Option<u64>, Vec<(Timestamp, BTreeMap<&Labels, f64>)>> = BTreeMap::new();
+    let mut processes: BTreeMap<Option<u64>, Vec<Matching<'_>>> = BTreeMap::new();
     // A scrape from before the name was asked for says nothing about it; least of all that it had no series.
     for scrape in scrapes.iter().filter(|scrape| scrape.exposition.covers(&selector.name)) {
         let (at, series) = scrape.matching(selector);

@@ -6,7 +6,7 @@
 use std::{
     error::Error,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -50,8 +50,17 @@ pub(super) struct Trust {
 }
 
 impl Trust {
-    /// The host's authorities, and those in `extra_pem`.
+    /// The host's authorities, and those in `extra_pem`. The host's alone are read once and kept.
     pub(super) fn load(extra_pem: Option<&str>) -> Result<Self, BadTrust> {
+        static HOST: OnceLock<Trust> = OnceLock::new();
+        match (extra_pem, HOST.get()) {
+            (None, Some(host)) => Ok(host.clone()),
+            (None, None) => Self::read(None).map(|host| HOST.get_or_init(|| host).clone()),
+            (Some(_), _) => Self::read(extra_pem),
+        }
+    }
+
+    fn read(extra_pem: Option<&str>) -> Result<Self, BadTrust> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let extra = extra_pem.map_or_else(|| Ok(Vec::new()), certificates)?;
         let has_extra = !extra.is_empty();

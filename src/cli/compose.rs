@@ -66,7 +66,8 @@ impl World {
     /// # Errors
     /// If a source's URL or credentials are no good.
     pub fn ports(&self, runbook: &Runbook, values: &Values) -> color_eyre::Result<Ports> {
-        let metrics = MetricsAdapter::new(&runbook.sources, |template| values.expand(template), &self.options)?;
+        let metrics = MetricsAdapter::new(&runbook.sources, |template| values.expand(template), &self.options)?
+            .at_speed(self.clock.speed());
         Ok(Ports {
             clock: Arc::clone(&self.clock),
             cluster: self.cluster.clone(),
@@ -135,8 +136,9 @@ pub async fn rehearsal(
     secrets: &Arc<Secrets>,
 ) -> color_eyre::Result<World> {
     let clock = FastClock::new(speed);
-    let world_clock = WorldClock::new(clock.now_fn(), clock.speed());
+    let now = clock.now_fn();
     let clock: Arc<dyn Clock> = Arc::new(clock);
+    let world_clock = WorldClock::new(now, clock.speed());
     let furniture = furnish(runbook);
     let world = WorldCluster::start(furniture.clone(), scenario, world_clock.clone())
         .await

@@ -27,6 +27,7 @@ impl Default for Series {
 
 impl Series {
     /// An empty series that keeps `keep` of the past, measured every `every`.
+    #[must_use]
     pub fn new(keep: Span, every: Span) -> Self {
         Self { keep, every, points: VecDeque::new() }
     }
@@ -65,21 +66,25 @@ impl Series {
     }
 
     /// The points, oldest first.
+    #[must_use]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (Timestamp, Option<f64>)> + '_ {
         self.points.iter().copied()
     }
 
     /// The newest point.
+    #[must_use]
     pub fn last(&self) -> Option<(Timestamp, Option<f64>)> {
         self.points.back().copied()
     }
 
     /// How many points there are.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.points.len()
     }
 
     /// Whether there is no point.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.points.is_empty()
     }
@@ -89,6 +94,7 @@ impl Series {
     ///
     /// A column narrower than the time between samples takes the value before it for as long as the next sample is
     /// not overdue.
+    #[must_use]
     pub fn resample(&self, width: usize, now: Timestamp, span: Span) -> Vec<Option<f64>> {
         let mut columns = Vec::with_capacity(width);
         let start = now - span;
@@ -121,6 +127,7 @@ impl Series {
     }
 
     /// The mean of the values from `since` on; none where there is no value.
+    #[must_use]
     pub fn mean_since(&self, since: Timestamp) -> Option<f64> {
         let values = || self.points.iter().filter(|&&(at, _)| at >= since).filter_map(|&(_, value)| value);
         let count = values().count();

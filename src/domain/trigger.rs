@@ -120,6 +120,7 @@ pub struct TriggerClock {
 
 impl TriggerClock {
     /// A clock for a trigger whose metric is measured every `interval`.
+    #[must_use]
     pub fn new(watch: &TriggerWatch, interval: Span) -> Self {
         Self {
             watch: watch.clone(),
@@ -159,6 +160,7 @@ impl TriggerClock {
     }
 
     /// What the meter shows.
+    #[must_use]
     pub fn state(&self) -> TriggerState {
         TriggerState {
             breach: self.breach,

@@ -12,6 +12,7 @@ use super::{
 /// What a metric's value means by its `normal` and `alert` bounds.
 ///
 /// `alert` decides first. Without `alert`, nothing alerts; without `normal`, everything short of an alert is fine.
+#[must_use]
 pub fn judge(metric: &Metric, value: &Result<f64, Missing>) -> Verdict {
     let Some(value) = finite(value) else {
         return Verdict::Missing;
@@ -77,6 +78,7 @@ pub fn condition_holds(condition: Condition, value: f64, baseline: Option<f64>) 
 }
 
 /// What a condition demands, in words: `< 0.1 %`, `within 20 % of 2300/min`, `within 20 % of baseline`.
+#[must_use]
 pub fn show_condition(condition: Condition, unit: Unit, baseline: Option<f64>) -> String {
     match condition {
         Condition::Is(bound) => bound.show(unit),

@@ -73,7 +73,7 @@ async fn m2_m4_an_outage_is_never_health() {
         Some(Reply::http("500 Internal Server Error", "text/plain", "oops")),
         Some(Reply::http("200 OK", "text/html", "<!doctype html><title>Sign in</title>")),
         Some(Reply::with("302 Found", &[("Location", "https://login.example.com/")], "")),
-        Some(Reply::Drip(head, std::time::Duration::from_millis(2))),
+        Some(Reply::Drip(head, std::time::Duration::from_millis(1))),
     ];
     for outage in outages {
         let slow = matches!(outage, Some(Reply::Hang | Reply::Drip(..)));
@@ -81,7 +81,7 @@ async fn m2_m4_an_outage_is_never_health() {
             Some(reply) => serve(move |_| reply.clone()).await.0,
             None => nobody().await,
         };
-        let timeout = Span::from_millis(if slow { 8 } else { 2000 });
+        let timeout = Span::from_millis(if slow { 2 } else { 2000 });
         let prometheus = SourceKind::Prometheus { url: format!("http://{address}").as_str().into() };
         let scrape = SourceKind::Scrape { url: format!("http://{address}/metrics").as_str().into() };
         let gauge = calc(ScrapeCalc::Gauge { gauge: "up".into() });
