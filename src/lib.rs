@@ -13,7 +13,6 @@
 //! link      the channel between engine and screens
 //! tui       model, update, view: (Model, Msg) -> Model, draw(&Model)
 //! world     the simulated cluster, metrics server and service that `rehearse` and the tests fly in
-//! report    a finished run as text for people
 //! cli       one file a subcommand; compose.rs is the only file that knows all layers
 //! ```
 //!
@@ -28,6 +27,5 @@ pub mod domain;
 pub mod engine;
 pub mod journal;
 pub mod link;
-pub mod report;
 pub mod tui;
 pub mod world;

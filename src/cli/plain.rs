@@ -1,6 +1,9 @@
 //! Line mode: a run without a screen, one line an event, `--json-lines` for programs.
 
-use std::io::Write as _;
+use std::{
+    io::Write as _,
+    time::{Duration, Instant},
+};
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -20,6 +23,11 @@ use crate::{
     link::Client,
 };
 
+/// The same thing is asked for again after this long: it may have been refused for a reason that has gone.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
+/// A run that refuses so much cannot go on by itself.
+const REFUSALS: u32 = 20;
+
 /// How line mode behaves.
 #[derive(Debug, Clone)]
 pub struct PlainOptions {
@@ -35,7 +43,7 @@ pub struct PlainOptions {
 
 /// Follows a run to its end.
 pub async fn follow(mut client: Client, options: PlainOptions) -> Exit {
-    let mut plain = Plain { options, run: None, now: Timestamp::default(), sent: None, needs_person: false, refusals: 0 };
+    let mut plain = Plain { options, run: None, now: Timestamp::default(), asked: Vec::new(), needs_person: false, refusals: 0 };
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
         return Exit::Internal;
     };
@@ -77,8 +85,8 @@ struct Plain {
     options: PlainOptions,
     run: Option<Run>,
     now: Timestamp,
-    /// The event after which commands were sent last: nothing is said twice about the same state.
-    sent: Option<u64>,
+    /// What was asked for lately: other events may come in between, and nothing is asked twice for the same reason.
+    asked: Vec<(Command, Instant)>,
     needs_person: bool,
     refusals: u32,
 }
@@ -103,7 +111,6 @@ impl Plain {
             }
             Update::Refused { why } => {
                 self.refusals += 1;
-                self.sent = None;
                 talk(&format!("refused: {why}"));
             }
             _ => {}
@@ -153,18 +160,19 @@ impl Plain {
                 talk(&format!("a person is needed: {what}"));
                 vec![Command::Suspend { reason: format!("a person is needed: {what}") }]
             }
-            Move::Send(_) if self.refusals > 20 => {
+            Move::Send(_) if self.refusals > REFUSALS => {
                 self.needs_person = true;
                 vec![Command::Suspend { reason: "the run cannot go on by itself".to_owned() }]
             }
             Move::Send(commands) => commands,
         };
-        if self.sent == Some(run.last_seq) {
-            return;
-        }
-        self.sent = Some(run.last_seq);
+        let now = Instant::now();
+        self.asked.retain(|(_, when)| now.duration_since(*when) < ASK_AGAIN);
         for command in commands {
-            self.send(client, command).await;
+            if self.asked.iter().all(|(asked, _)| *asked != command) {
+                self.asked.push((command.clone(), now));
+                self.send(client, command).await;
+            }
         }
     }
 

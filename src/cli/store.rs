@@ -53,6 +53,7 @@ pub fn runs_dir(state: &Path) -> color_eyre::Result<PathBuf> {
 /// Logs go to a file a day in the state directory, never to the screen. The guard writes the rest when dropped.
 pub fn open_logs(given: Option<&PathBuf>) -> Option<tracing_appender::non_blocking::WorkerGuard> {
     let dir = state_dir(given).ok()?.join("logs");
+    std::fs::create_dir_all(&dir).ok()?;
     let file = tracing_appender::rolling::Builder::new()
         .rotation(tracing_appender::rolling::Rotation::DAILY)
         .filename_prefix("cutover")
