@@ -5,10 +5,12 @@
 //! rolls back.
 
 use crate::domain::{
+    action::Confirm,
     event::{Outcome, Place},
     message::Command,
     prompt::Prompt,
     run::{CheckStatus, ItemStatus, Run},
+    runbook::Automation,
     time::{Span, Timestamp},
 };
 
@@ -46,6 +48,8 @@ pub fn next(run: &Run, now: Timestamp, yes: bool) -> Move {
         Prompt::Decide { part, default, .. } => Move::Send(vec![Command::DecidePart { part, applies: default }]),
         Prompt::Checklist { open } => checklist(run, now, &open),
         Prompt::OpenSteps => Move::Send(vec![Command::OpenSteps { override_reason: None }]),
+        Prompt::Start { step, .. } if starts_by_itself(run, Some(step)) => Move::Wait,
+        Prompt::Complete if starts_by_itself(run, None) => Move::Wait,
         Prompt::Start { step, attempt, word, .. } => {
             let step = run.runbook.steps.get(step).map(|step| step.id.clone());
             Move::Send(vec![Command::Start { step, attempt, typed: Some(word) }])
@@ -75,6 +79,16 @@ pub fn next(run: &Run, now: Timestamp, yes: bool) -> Move {
         Prompt::Finished { outcome } => Move::Over(outcome),
         Prompt::Acting { .. } | Prompt::Countdown { .. } | Prompt::RollingBack => Move::Wait,
     }
+}
+
+/// With full automation the machine starts a step that asks for nothing; it does not where something is out of the ordinary.
+fn starts_by_itself(run: &Run, step: Option<usize>) -> bool {
+    let plain = step.is_none_or(|index| {
+        let declared = run.runbook.steps.get(index);
+        declared.is_some_and(|step| step.confirm == Confirm::None && step.approvals == 0)
+            && run.steps.get(index).is_some_and(|state| !state.undone)
+    });
+    plain && run.runbook.deployment.automation == Automation::Full && run.foreign.is_empty()
 }
 
 fn pause(reason: &str) -> Move {

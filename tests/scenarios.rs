@@ -1,0 +1,147 @@
+//! The eight stories of the rehearsal world, flown by the real binary without a terminal, to their published exit codes.
+
+use std::{
+    collections::BTreeMap,
+    process::{Command, Stdio},
+};
+
+use serde_json::Value;
+
+/// What one flight left behind.
+struct Flight {
+    code: i32,
+    events: Vec<Value>,
+    stderr: String,
+}
+
+impl Flight {
+    fn named(&self, name: &str) -> Vec<&Value> {
+        self.events.iter().filter(|event| event["event"] == name).collect()
+    }
+
+    /// The run's end; a last notice may come after it.
+    fn last(&self) -> &Value {
+        self.named("run_finished").last().unwrap_or_else(|| panic!("no end; stderr:\n{}", self.stderr))
+    }
+
+    /// Traffic's way: the slots it was switched to, in order.
+    fn traffic(&self) -> Vec<&str> {
+        self.named("traffic_switched").into_iter().filter_map(|event| event["to"].as_str()).collect()
+    }
+
+    fn assert_end(&self, code: i32, outcome: &str) {
+        assert_eq!(self.last()["outcome"], outcome, "{}", self.last());
+        assert_eq!(self.code, code, "stderr:\n{}", self.stderr);
+    }
+}
+
+fn fly(scenario: &str) -> Flight {
+    let state = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_cutover"))
+        .args(["rehearse", "--plain", "--yes", "--speed", "60", "--json-lines", "--scenario", scenario])
+        .arg("--state-dir")
+        .arg(state.path())
+        // Away from any runbook.toml: the built-in one is flown.
+        .current_dir(state.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let events: Vec<Value> =
+        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for (index, event) in events.iter().enumerate() {
+        assert_eq!(event["schema_version"], 1);
+        assert_eq!(event["seq"], index + 1, "events have no gaps");
+        assert!(event["at"].as_str().is_some_and(|at| at.ends_with('Z')), "{event}");
+    }
+    Flight {
+        code: output.status.code().unwrap_or(-1),
+        events,
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+#[test]
+fn good_succeeds_with_all_steps_and_leaves_the_tasks() {
+    let flight = fly("good");
+    flight.assert_end(0, "succeeded");
+    let passed: Vec<_> = flight.named("step_passed").into_iter().map(|event| event["step"].as_str().unwrap()).collect();
+    assert_eq!(passed, ["prepare", "migrate", "deploy", "health", "switch", "monitor", "retire"]);
+    assert_eq!(flight.traffic(), ["green"]);
+    assert!(flight.named("task_created").len() >= 12);
+    assert!(flight.named("trigger_fired").is_empty());
+    assert!(flight.named("sample").is_empty(), "samples are off by default");
+    assert!(flight.events[0].get("runbook").is_none(), "the runbook itself is not in the stream");
+}
+
+#[test]
+fn bad_release_is_rolled_back_by_the_trigger_in_time() {
+    let flight = fly("bad-release");
+    flight.assert_end(5, "rolled-back");
+    assert_eq!(flight.traffic(), ["green", "blue"]);
+    assert_eq!(flight.named("trigger_fired").len(), 1);
+    let started = flight.named("rollback_started");
+    assert_eq!(started.len(), 1);
+    assert_eq!(started[0]["by"], "trigger");
+    assert_eq!(started[0]["procedure"], "quick");
+    assert!(started[0]["reason"].as_str().unwrap().contains("error rate > 1 %"), "{}", started[0]);
+    let finished = flight.named("rollback_finished");
+    let (took, within) = (finished[0]["took"].as_u64().unwrap(), finished[0]["within"].as_u64().unwrap());
+    assert!(took <= within, "{took} ms, promised {within} ms");
+}
+
+#[test]
+fn migration_fails_leaves_traffic_alone() {
+    let flight = fly("migration-fails");
+    flight.assert_end(4, "failed");
+    assert!(flight.traffic().is_empty());
+    assert_eq!(flight.named("step_failed")[0]["step"], "migrate");
+}
+
+#[test]
+fn image_pull_error_leaves_traffic_alone() {
+    let flight = fly("image-pull-error");
+    flight.assert_end(4, "failed");
+    assert!(flight.traffic().is_empty());
+    let failed = flight.named("step_failed");
+    assert_eq!(failed[0]["step"], "deploy");
+    assert!(failed[0]["reason"].as_str().unwrap().contains("ImagePull"), "{}", failed[0]);
+}
+
+#[test]
+fn slow_rollout_gets_there() {
+    let flight = fly("slow-rollout");
+    flight.assert_end(0, "succeeded");
+    assert_eq!(flight.traffic(), ["green"]);
+}
+
+#[test]
+fn metrics_outage_never_succeeds() {
+    let flight = fly("metrics-outage");
+    flight.assert_end(9, "held");
+    assert!(!flight.named("trigger_blind").is_empty());
+    assert!(flight.named("trigger_fired").is_empty());
+    let passed = flight.named("step_passed");
+    assert!(passed.iter().all(|event| event["step"] != "monitor"), "missing data passed for health");
+}
+
+#[test]
+fn flapping_never_fires_before_its_time_is_full() {
+    let flight = fly("flapping");
+    assert!(!flight.named("trigger_breaching").is_empty(), "the story was told");
+    assert!(!flight.named("trigger_cleared").is_empty());
+    assert!(flight.named("trigger_fired").is_empty());
+    assert!(flight.named("rollback_started").is_empty());
+    flight.assert_end(0, "succeeded");
+}
+
+#[test]
+fn rollback_needed_late_is_still_rolled_back() {
+    let flight = fly("rollback-needed-late");
+    flight.assert_end(5, "rolled-back");
+    assert_eq!(flight.traffic(), ["green", "blue"]);
+    let counts = flight.events.iter().fold(BTreeMap::<&str, u32>::new(), |mut counts, event| {
+        *counts.entry(event["event"].as_str().unwrap()).or_default() += 1;
+        counts
+    });
+    assert_eq!(counts.get("rollback_started"), Some(&1), "{counts:?}");
+}
