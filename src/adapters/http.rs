@@ -125,6 +125,7 @@ impl Network for NetworkAdapter {
             body: call.body.clone().map(String::into_bytes),
             timeout: call.timeout,
             // A write is sent once, and a redirect that is itself wanted is an answer.
+            alias: None,
             follow: reads && !call.status.is_some_and(|status| (300..400).contains(&status)),
             method,
             url,

@@ -106,7 +106,15 @@ impl Endpoint {
     pub(super) async fn read(&self, url: Url, extra: HeaderMap) -> Result<Answer, Missing> {
         let mut headers = self.headers.clone();
         headers.extend(extra);
-        let ask = Ask { method: Method::GET, url, headers, body: None, timeout: self.timeout, follow: true };
+        let ask = Ask {
+            method: Method::GET,
+            url,
+            headers,
+            body: None,
+            timeout: self.timeout,
+            follow: true,
+            alias: None,
+        };
         let answer = self.client.ask(ask).await.map_err(|why| match why {
             NoAnswer::NotSent(message) | NoAnswer::Lost(message) => Missing::Unreachable(message),
             NoAnswer::Unusable(message) => Missing::BadAnswer(message),

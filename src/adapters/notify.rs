@@ -68,28 +68,15 @@ impl Notifier for WebhookNotifier {
             body: Some(serde_json::json!({ "text": escaped(text) }).to_string().into_bytes()),
             timeout: self.deadline,
             follow: false,
+            alias: Some("the webhook's server"),
         };
         let answer = match self.client.ask(ask).await {
             Ok(answer) => answer,
-            Err(NoAnswer::NotSent(_)) => {
-                return Err(PortError::failed(
-                    "the webhook's server cannot be reached; the notice was not sent",
-                ));
+            Err(NoAnswer::NotSent(why)) => {
+                return Err(PortError::failed(format!("{why}; the notice was not sent")));
             }
-            Err(NoAnswer::Lost(_)) => {
-                return Err(PortError::new(
-                    Fault::Unknown,
-                    format!(
-                        "no answer from the webhook's server within {}; the notice may have arrived",
-                        self.deadline
-                    ),
-                ));
-            }
-            Err(NoAnswer::Unusable(_)) => {
-                return Err(PortError::new(
-                    Fault::Unknown,
-                    "the webhook's answer cannot be read; the notice may have arrived",
-                ));
+            Err(NoAnswer::Lost(why) | NoAnswer::Unusable(why)) => {
+                return Err(PortError::new(Fault::Unknown, format!("{why}; the notice may have arrived")));
             }
         };
         let status = answer.status.as_u16();
@@ -174,7 +161,7 @@ mod tests {
             notifier().send(&format!("http://{}/services/{secret}", nobody().await), "x").await.unwrap_err();
         assert_eq!(
             error,
-            PortError::failed("the webhook's server cannot be reached; the notice was not sent")
+            PortError::failed("the webhook's server refused the connection; the notice was not sent")
         );
         let error = notifier().send(&format!("{secret} is no url"), "x").await.unwrap_err();
         assert!(!error.message.contains("canary"), "{error}");

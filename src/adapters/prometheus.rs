@@ -212,17 +212,21 @@ fn seconds(ms: i64) -> String {
     format!("{}.{:03}", ms.div_euclid(1000), ms.rem_euclid(1000))
 }
 
+/// The first of too many series, by the labels in which they differ.
 fn named(series: &[InstantSeries]) -> String {
-    let labels = |series: &InstantSeries| {
-        let labels: Vec<String> =
-            series.metric.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
+    let differs = |name: &str, value: &str| {
+        series.iter().any(|other| other.metric.get(name).is_none_or(|v| v != value))
+    };
+    let labels = |one: &InstantSeries| {
+        let labels = one.metric.iter().filter(|(name, value)| differs(name, value));
+        let labels: Vec<String> = labels.map(|(name, value)| format!("{name}=\"{value}\"")).collect();
         format!("{{{}}}", labels.join(","))
     };
     let mut names: Vec<String> = series.iter().take(NAMED).map(labels).collect();
     if series.len() > NAMED {
         names.push(format!("{} more", series.len() - NAMED));
     }
-    format!("{} series, {}; sum them or pick one", series.len(), names.join(" "))
+    format!("{} series, sum them or pick one: {}", series.len(), names.join(" "))
 }
 
 /// The questions that find out how old an expression's data is: one for each selector in it. An expression that our

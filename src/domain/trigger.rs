@@ -16,7 +16,7 @@
 //!   and is ignored, so a server that repeats itself moves no clock.
 //! - Between two breaches no more than two intervals may lie, and no sample that is not a breach. A missing sample ends
 //!   the clock as a good one does: nobody measured that the breach went on.
-//! - A value from further ahead than two intervals is no evidence but a wrong clock, and counts as missing. Were it taken,
+//! - A value from further ahead than two intervals, ten seconds at least, is no evidence but a wrong clock, and counts as missing. Were it taken,
 //!   every honest sample after it would look like a step back.
 //! - Missing samples carry the time of asking, by our clock and not the server's, so they are ordered among themselves only.
 
@@ -32,6 +32,9 @@ pub const BLIND_AFTER: u32 = 5;
 
 /// Between consecutive samples of a breach no more than so many intervals may pass.
 const GAP_INTERVALS: u64 = 2;
+
+/// Clocks of two hosts may differ by so much.
+const AHEAD: Span = Span::from_secs(10);
 
 /// What a sample changed.
 #[derive(Debug, Clone, PartialEq)]
@@ -141,7 +144,7 @@ impl TriggerClock {
     /// Mostly nothing changes. Up to two things do: data comes back as a breach, or blindness fires.
     pub fn observe(&mut self, sample: &Sample, now: Timestamp) -> Vec<TriggerChange> {
         match (&sample.value, finite(&sample.value)) {
-            (_, Some(_)) if sample.at > now + self.gap => {
+            (_, Some(_)) if sample.at > now + self.gap.max(AHEAD) => {
                 let ahead = sample.at.since(now);
                 self.miss(now, Missing::Stale(format!("{ahead} in the future")))
             }

@@ -59,6 +59,8 @@ pub(in crate::adapters) struct Ask {
     pub(in crate::adapters) timeout: Span,
     /// Whether redirects may be followed at all.
     pub(in crate::adapters) follow: bool,
+    /// What the server is called in messages, where its name is a secret.
+    pub(in crate::adapters) alias: Option<&'static str>,
 }
 
 /// What came back.
@@ -117,7 +119,7 @@ impl Client {
 
     /// Asks once. Whatever happens, it is over when the deadline is.
     pub(in crate::adapters) async fn ask(&self, ask: Ask) -> Result<Answer, NoAnswer> {
-        let (timeout, place) = (ask.timeout, place(&ask.url));
+        let (timeout, place) = (ask.timeout, ask.alias.map_or_else(|| place(&ask.url), ToOwned::to_owned));
         match tokio::time::timeout(timeout.to_std(), self.ask_unbounded(ask, &place)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(NoAnswer::Lost(format!("no complete answer from {place} within {timeout}"))),
@@ -133,7 +135,7 @@ impl Client {
             if let Some(body) = &ask.body {
                 request = request.body(body.clone());
             }
-            let mut response = request.send().await.map_err(|why| describe(&why, place))?;
+            let mut response = request.send().await.map_err(|why| describe(why, place))?;
             let status = response.status();
             let target = status.is_redirection().then(|| target(&url, response.headers())).flatten();
             if let Some(target) = &target
@@ -162,7 +164,7 @@ impl Client {
 
 async fn read(response: &mut reqwest::Response, place: &str) -> Result<Vec<u8>, NoAnswer> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|why| describe(&why, place))? {
+    while let Some(chunk) = response.chunk().await.map_err(|why| describe(why, place))? {
         if body.len() + chunk.len() > BODY_CAP {
             return Err(NoAnswer::Unusable(format!("the answer of {place} is longer than 1 MiB")));
         }
@@ -191,7 +193,9 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
     std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
 }
 
-fn describe(error: &reqwest::Error, place: &str) -> NoAnswer {
+fn describe(error: reqwest::Error, place: &str) -> NoAnswer {
+    // Its words would repeat the URL, and with it what may be a secret.
+    let error = &error.without_url();
     if let Some(fault) = tls::fault(error) {
         return NoAnswer::NotSent(tls::describe(fault, place));
     }

@@ -139,6 +139,31 @@ async fn credentials_and_headers_go_along_and_never_show() {
     }
 }
 
+/// X1: a secret in a source's URL is in none of the faults.
+#[tokio::test]
+async fn x1_no_fault_repeats_a_url() {
+    let gauge = calc(ScrapeCalc::Gauge { gauge: "up".into() });
+    let refused = nobody().await;
+    let mut told = Vec::new();
+    for reply in [
+        Reply::Close,
+        Reply::Hang,
+        Reply::http("500 Oops", "text/plain", ""),
+        Reply::Bytes(b"garbage".to_vec()),
+    ] {
+        let (address, _) = serve(move |_| reply.clone()).await;
+        told.push((address, "http"));
+    }
+    told.extend([(refused, "http"), (refused, "https")]);
+    for (address, scheme) in told {
+        let url = format!("{scheme}://u:$TOKEN@{address}/$TOKEN/metrics?token=$TOKEN");
+        let adapter =
+            adapter(source(SourceKind::Scrape { url: url.as_str().into() }, Span::from_millis(100)));
+        let why = adapter.sample(&gauge, None, NOW).await.value.unwrap_err().to_string();
+        assert!(!why.contains("t0k"), "{why}");
+    }
+}
+
 #[test]
 fn bad_sources_say_what_is_wrong() {
     let kind = |url: &str| SourceKind::Prometheus { url: url.into() };

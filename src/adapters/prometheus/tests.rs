@@ -71,7 +71,10 @@ async fn m1_forty_answers_are_missing() {
         )
     };
     let warned = r#"{"status":"success","warnings":["one store was not asked"],"data":{"resultType":"scalar","result":[1795000000,"1"]}}"#;
-    let two = json!([{ "metric": { "pod": "a" }, "value": [AT, "1"] }, { "metric": { "pod": "b" }, "value": [AT, "2"] }]);
+    let two = json!([
+        { "metric": { "job": "x", "pod": "a" }, "value": [AT, "1"] },
+        { "metric": { "job": "x", "pod": "b" }, "value": [AT, "2"] },
+    ]);
     let (nan, none, bad, stale) = ("not a number", "no data", "bad answer: ", "stale: ");
     let fixtures: Vec<(Reply, String)> = vec![
         (point(AT, "NaN"), nan.into()),
@@ -87,7 +90,7 @@ async fn m1_forty_answers_are_missing() {
         (ok(&success("vector", &json!([]))), none.into()),
         (
             ok(&success("vector", &two)),
-            "more than one series: 2 series, {pod=\"a\"} {pod=\"b\"}; sum them or pick one".into(),
+            "more than one series: 2 series, sum them or pick one: {pod=\"a\"} {pod=\"b\"}".into(),
         ),
         (ok(&success("matrix", &json!([]))), format!("{bad}a range of values instead of one")),
         (
