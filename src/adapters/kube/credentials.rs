@@ -5,11 +5,28 @@
 
 use std::{env, time::Duration};
 
-use hyper_util::client::proxy::matcher::Matcher;
+use hyper::{
+    Uri,
+    header::{HeaderValue, USER_AGENT},
+    rt::{Read, Write},
+};
+use hyper_timeout::TimeoutConnector;
+use hyper_util::{
+    client::{
+        legacy::{
+            self,
+            connect::{Connection, HttpConnector, proxy::Tunnel},
+        },
+        proxy::matcher::{Intercept, Matcher},
+    },
+    rt::TokioExecutor,
+};
 use kube::{
     Client, Config,
+    client::{Body, ClientBuilder, ConfigExt as _},
     config::{AuthInfo, ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
+use tower::{BoxError, Service, ServiceBuilder};
 
 use crate::{
     domain::safe_text::SafeText,
@@ -128,7 +145,7 @@ fn in_cluster(wanted: Option<&str>, idle: Duration) -> Option<PortResult<Session
         user: "the pod's service account".to_owned(),
         advice: "restart the pod, its service account's token is not accepted".to_owned(),
     };
-    Some(session(config, IN_CLUSTER.to_owned(), login, idle))
+    Some(session(&config, None, IN_CLUSTER.to_owned(), login, idle))
 }
 
 fn from_kubeconfig(
@@ -180,7 +197,7 @@ fn from_kubeconfig(
         .find(|named| named.name == context.cluster)
         .and_then(|n| n.cluster.clone());
     let own_proxy =
-        cluster.as_ref().and_then(|cluster| cluster.proxy_url.clone()).is_some_and(|url| !url.is_empty());
+        cluster.as_ref().and_then(|cluster| cluster.proxy_url.clone()).filter(|url| !url.is_empty());
     if cluster.is_some_and(|cluster| cluster.insecure_skip_tls_verify == Some(true)) {
         return Err(PortError::failed(format!(
             "cluster `{}` in the kubeconfig turns certificate checks off (insecure-skip-tls-verify); give its certificate-authority instead",
@@ -191,28 +208,33 @@ fn from_kubeconfig(
     let config =
         tokio::runtime::Handle::current().block_on(Config::from_custom_kubeconfig(kubeconfig, &options));
     let mut config = config.map_err(|fault| unreadable(&fault))?;
-    // The client compares NO_PROXY with the proxy's own address; what it means is the API server's.
-    if !own_proxy && !(proxies && Matcher::from_env().intercept(&config.cluster_url).is_some()) {
-        config.proxy_url = None;
-    }
-    session(config, name, login, idle)
+    // The client would compare NO_PROXY with the proxy's own address; what it means is the API server's.
+    let proxy = match own_proxy {
+        Some(url) => Some(Matcher::builder().all(url).build()),
+        None => proxies.then(Matcher::from_env),
+    };
+    config.proxy_url = None;
+    let proxy = proxy.and_then(|matcher| matcher.intercept(&config.cluster_url));
+    session(&config, proxy.as_ref(), name, login, idle)
 }
 
-fn session(mut config: Config, context: String, login: Login, idle: Duration) -> PortResult<Session> {
-    // Retrying is decided where it is known whether a request writes.
-    config.default_retry = false;
-    config.connect_timeout = Some(Duration::from_secs(5));
-    // Calls have deadlines of their own, much shorter; this one ends a watch on a connection that died in silence.
-    // Counting from the last write keeps pooled connections open between calls.
-    config.read_timeout = Some(idle);
-    config.write_timeout = Some(idle);
-    config.reset_reader_on_write = true;
+fn session(
+    config: &Config,
+    proxy: Option<&Intercept>,
+    context: String,
+    login: Login,
+    idle: Duration,
+) -> PortResult<Session> {
     let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
-    let client = Client::try_from(config).map_err(|fault| {
+    // Audit logs of the API server name the program by this.
+    let mut config = config.clone();
+    let agent = HeaderValue::from_static(concat!("cutover/", env!("CARGO_PKG_VERSION")));
+    config.headers.push((USER_AGENT, agent));
+    let client = client(&config, proxy, idle).map_err(|fault| {
         PortError::new(
             Fault::Denied,
             format!(
-                "no credentials for user `{}`: {}; {}",
+                "no connection for user `{}`: {}; {}",
                 login.user(),
                 plugin_words(&fault),
                 login.advice()
@@ -226,6 +248,54 @@ fn session(mut config: Config, context: String, login: Login, idle: Duration) ->
         login,
         generation: 0,
     })
+}
+
+/// Makes the client from kube's parts, for two things that its ready-made stack does not offer: small packets leave at
+/// once (a patch is a head and a body, and the body must not wait for the head's acknowledgement, some 40 ms), and nothing
+/// is ever retried, since that is decided where it is known whether a request writes.
+fn client(config: &Config, proxy: Option<&Intercept>, idle: Duration) -> Result<Client, kube::Error> {
+    let mut direct = HttpConnector::new();
+    direct.enforce_http(false);
+    direct.set_nodelay(true);
+    direct.set_keepalive(Some(Duration::from_secs(20)));
+    let Some(proxy) = proxy else { return over(config, direct, idle) };
+    let (uri, auth) = (proxy.uri().clone(), proxy.basic_auth().cloned());
+    match uri.scheme_str() {
+        Some("https") => {
+            let secure = config.rustls_https_connector_with_connector(direct)?;
+            let tunnel = Tunnel::new(uri, secure);
+            over(config, auth.into_iter().fold(tunnel, Tunnel::with_auth), idle)
+        }
+        Some("http") => {
+            let tunnel = Tunnel::new(uri, direct);
+            over(config, auth.into_iter().fold(tunnel, Tunnel::with_auth), idle)
+        }
+        _ => Err(kube::Error::ProxyProtocolUnsupported { proxy_url: Box::new(uri) }),
+    }
+}
+
+fn over<H>(config: &Config, connector: H, idle: Duration) -> Result<Client, kube::Error>
+where
+    H: Service<Uri> + Clone + Send + Sync + 'static,
+    H::Response: Connection + Read + Write + Send + Unpin + 'static,
+    H::Future: Send + 'static,
+    H::Error: Into<BoxError>,
+{
+    let mut connector = TimeoutConnector::new(config.rustls_https_connector_with_connector(connector)?);
+    connector.set_connect_timeout(Some(Duration::from_secs(5)));
+    // Calls have deadlines of their own, much shorter; this one ends a watch on a connection that died in silence.
+    // Counting from the last write keeps pooled connections open between calls.
+    connector.set_read_timeout(Some(idle));
+    connector.set_write_timeout(Some(idle));
+    connector.set_reset_reader_on_write(true);
+    let client: legacy::Client<_, Body> = legacy::Client::builder(TokioExecutor::new()).build(connector);
+    let client = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(client);
+    Ok(ClientBuilder::new(client, config.default_namespace.clone()).build())
 }
 
 /// What went wrong while a client was made; for a credential plugin, the end of what it printed.
