@@ -13,6 +13,7 @@
 
 pub mod diagnose;
 pub mod keymap;
+pub mod schema;
 pub mod settings;
 pub mod theme;
 

@@ -11,6 +11,7 @@ use cutover::{
         time::Span,
     },
 };
+use serde_json::Value;
 
 fn runbook() -> Runbook {
     let loaded = load_str("runbook.toml", BUILTIN_RUNBOOK);
@@ -167,4 +168,120 @@ fn it_survives_json_as_the_journal_keeps_it() {
     let runbook = runbook();
     let json = serde_json::to_string(&runbook).unwrap();
     assert_eq!(serde_json::from_str::<Runbook>(&json).unwrap(), runbook);
+}
+
+fn schema() -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/runbook.schema.json");
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+#[test]
+fn the_schema_for_editors_is_the_one_the_loader_checks_by() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/runbook.schema.json");
+    let written = std::fs::read_to_string(path).unwrap();
+    assert!(
+        written == cutover::config::schema::json_schema(),
+        "assets/runbook.schema.json is old: write what `cutover schema` prints into it"
+    );
+}
+
+/// Follows a schema's references, and of several ways takes the one that fits the value's type.
+fn resolve<'s>(schema: &'s Value, root: &'s Value, value: &toml::Value) -> &'s Value {
+    if let Some(name) = schema["$ref"].as_str() {
+        return resolve(&root["definitions"][name.trim_start_matches("#/definitions/")], root, value);
+    }
+    if let Some(ways) = schema["allOf"].as_array() {
+        return resolve(&ways[0], root, value);
+    }
+    if let Some(ways) = schema["anyOf"].as_array() {
+        let fits = |way: &&Value| {
+            let way = resolve(way, root, value);
+            match value {
+                toml::Value::Table(_) => way["type"] == "object",
+                toml::Value::Array(_) => way["type"] == "array",
+                toml::Value::Integer(_) => way["type"] == "integer",
+                _ => way["type"] == "string" || way.get("enum").is_some(),
+            }
+        };
+        return resolve(ways.iter().find(fits).expect("one of the ways fits"), root, value);
+    }
+    schema
+}
+
+/// Every key of the runbook has its place in the schema; what the schema requires is there.
+fn conforms(value: &toml::Value, schema: &Value, root: &Value, at: &str) {
+    let schema = resolve(schema, root, value);
+    match value {
+        toml::Value::Table(table) => {
+            if let Some(properties) = schema["properties"].as_object() {
+                for (key, inner) in table {
+                    let known =
+                        properties.get(key).unwrap_or_else(|| panic!("{at}.{key} is not in the schema"));
+                    conforms(inner, known, root, &format!("{at}.{key}"));
+                }
+                for key in schema["required"].as_array().into_iter().flatten() {
+                    assert!(table.contains_key(key.as_str().unwrap()), "{at} lacks {key}");
+                }
+                if let Some(ways) = schema["oneOf"].as_array() {
+                    let names = ways.iter().filter_map(|way| way["required"][0].as_str());
+                    let given = names.filter(|name| table.contains_key(*name)).count();
+                    assert!(given == 1 || ways.iter().any(|way| way.get("not").is_some()), "{at}");
+                }
+            } else {
+                for (key, inner) in table {
+                    conforms(inner, &schema["additionalProperties"], root, &format!("{at}.{key}"));
+                }
+            }
+        }
+        toml::Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                conforms(item, &schema["items"], root, &format!("{at}[{index}]"));
+            }
+        }
+        toml::Value::String(text) => {
+            if let Some(words) = schema["enum"].as_array() {
+                assert!(words.contains(&Value::from(text.as_str())), "{at}: {text}");
+            } else {
+                assert_eq!(schema["type"], "string", "{at}");
+            }
+        }
+        toml::Value::Boolean(_) => assert_eq!(schema["type"], "boolean", "{at}"),
+        toml::Value::Integer(_) => assert_eq!(schema["type"], "integer", "{at}"),
+        toml::Value::Datetime(_) => assert_eq!(schema["format"], "date", "{at}"),
+        toml::Value::Float(_) => assert_eq!(schema["type"], "number", "{at}"),
+    }
+}
+
+#[test]
+fn the_runbook_conforms_to_the_schema() {
+    let schema = schema();
+    let document: toml::Value = toml::from_str(BUILTIN_RUNBOOK).unwrap();
+    conforms(&document, &schema, &schema, "runbook.toml");
+}
+
+/// The other way round: a table with every key of the schema has no unknown key for the loader, and with one more it has.
+#[test]
+fn the_loader_knows_every_key_of_the_schema_and_no_other() {
+    let schema = schema();
+    for (table, key) in [
+        ("runbook", "document"),
+        ("deployment", "deployment"),
+        ("target", "target"),
+        ("incident", "incident"),
+    ] {
+        let properties = schema["definitions"][key]["properties"].as_object().unwrap();
+        let mut text = format!("[{table}]\n");
+        for name in properties.keys() {
+            text.push_str(&format!("{name} = 1\n"));
+        }
+        let unknown = |text: &str| {
+            load_str("x.toml", text)
+                .diagnostics
+                .iter()
+                .filter(|fault| fault.message.starts_with("unknown key"))
+                .count()
+        };
+        assert_eq!(unknown(&text), 0, "{text}");
+        assert_eq!(unknown(&format!("{text}surplus = 1\n")), 1);
+    }
 }

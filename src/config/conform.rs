@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::{
-    diagnose::{Faults, list, nearest, suggest},
+    diagnose::{Faults, list, suggest},
     raw::{Node, Value},
     shape::{Key, Kind, Shape},
 };
@@ -15,7 +15,7 @@ use crate::domain::{safe_text::SafeText, time::Span};
 /// Checks a table against its shape. `at` is where it is named: its key, or itself where it has none.
 pub(crate) fn table(shape: &'static Shape, node: &Node, at: &Range<usize>, faults: &mut Faults<'_>) {
     if node.table().is_none() {
-        wrong_type(node, "a table", shape_example(shape), faults);
+        wrong_type(node, "a table", &shape_example(shape), faults);
         return;
     }
     for entry in node.entries() {
@@ -97,80 +97,32 @@ fn one_of(keys: &[&str]) -> String {
 
 fn unknown(shape: &Shape, written: &str, span: &Range<usize>, faults: &mut Faults<'_>) {
     let known: Vec<&str> = shape.all_keys().map(|key| key.name).collect();
-    let help = nearest(written, known.iter().copied())
-        .map(|near| format!("did you mean `{near}`?"))
-        .unwrap_or_else(|| format!("there {} {}", if known.len() == 1 { "is" } else { "are" }, list(&known)));
+    let help = suggest(written, known.iter().copied());
     faults
         .error(span.clone(), format!("unknown key `{}` in {}", SafeText::new(written), shape.what))
-        .help(help);
+        .maybe_help(help);
 }
 
 /// Checks one value.
 fn value(name: &str, kind: &Kind, node: &Node, at: &Range<usize>, faults: &mut Faults<'_>) {
     match kind {
-        Kind::Text | Kind::Template | Kind::Slot | Kind::Bound => {
-            if let Some(text) = text(name, kind, node, faults) {
-                no_controls(name, text, node, faults);
-            }
-        }
-        Kind::Script => {
-            if let Some(text) = text(name, kind, node, faults) {
-                no_controls(name, text, node, faults);
-                nothing_hidden(name, text, node, faults);
-            }
-        }
-        Kind::Duration => {
-            if let Some(text) = text(name, kind, node, faults) {
-                if let Err(bad) = text.parse::<Span>() {
-                    let (message, help) = split(&bad.to_string());
-                    faults.error(node.span.clone(), message).maybe_help(help);
-                }
-            }
-        }
-        Kind::DurationRange => {
-            if let Some(text) = text(name, kind, node, faults) {
-                if let Err(message) = duration_range(text) {
-                    let (message, help) = split(&message);
-                    faults.error(node.span.clone(), message).maybe_help(help);
-                }
-            }
-        }
+        Kind::Text
+        | Kind::Template
+        | Kind::Slot
+        | Kind::Bound
+        | Kind::Script
+        | Kind::Duration
+        | Kind::DurationRange
+        | Kind::ClockTime
+        | Kind::Regex
+        | Kind::Word(_) => match node.text() {
+            Some(text) => written(name, kind, text, node, faults),
+            None => wrong_type(node, "text", &example(name, kind), faults),
+        },
         Kind::Date => date(name, node, faults),
-        Kind::ClockTime => {
-            if let Some(text) = text(name, kind, node, faults) {
-                if clock_time(text).is_none() {
-                    faults
-                        .error(node.span.clone(), format!("`{}` is no time of day", SafeText::new(text)))
-                        .help("write hours and minutes, 00:00 to 23:59: \"14:00\"");
-                }
-            }
-        }
-        Kind::Regex => {
-            if let Some(text) = text(name, kind, node, faults) {
-                if let Err(error) = regex::Regex::new(text) {
-                    let why = error.to_string();
-                    let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ");
-                    faults
-                        .error(node.span.clone(), format!("`{name}` is no regular expression: {why}"))
-                        .help("write it in '…', where a backslash stays a backslash");
-                }
-            }
-        }
-        Kind::Word(words) => {
-            if let Some(written) = text(name, kind, node, faults) {
-                if !words.contains(&written) {
-                    faults
-                        .error(
-                            node.span.clone(),
-                            format!("`{name}` cannot be \"{}\"", SafeText::new(written)),
-                        )
-                        .maybe_help(suggest(written, words.iter().copied()));
-                }
-            }
-        }
         Kind::Bool => {
             if node.bool().is_none() {
-                wrong_type(node, "true or false", format!("{name} = true"), faults);
+                wrong_type(node, "true or false", &format!("{name} = true"), faults);
             }
         }
         Kind::Integer(low, high) => match &node.value {
@@ -180,7 +132,7 @@ fn value(name: &str, kind: &Kind, node: &Node, at: &Range<usize>, faults: &mut F
                     .error(node.span.clone(), format!("`{name}` is out of range"))
                     .help(format!("a whole number from {low} to {high}"));
             }
-            _ => wrong_type(node, "a whole number", format!("{name} = {}", (*low).max(1)), faults),
+            _ => wrong_type(node, "a whole number", &format!("{name} = {}", (*low).max(1)), faults),
         },
         Kind::Share => match node.number() {
             Some(share) if (0.0..=1.0).contains(&share) => {}
@@ -189,7 +141,7 @@ fn value(name: &str, kind: &Kind, node: &Node, at: &Range<usize>, faults: &mut F
                     .error(node.span.clone(), format!("`{name}` is a number from 0 to 1"))
                     .help("the 95th percentile is 0.95");
             }
-            None => wrong_type(node, "a number", format!("{name} = 0.95"), faults),
+            None => wrong_type(node, "a number", &format!("{name} = 0.95"), faults),
         },
         Kind::List(item) => match &node.value {
             Value::List(items) => {
@@ -197,7 +149,7 @@ fn value(name: &str, kind: &Kind, node: &Node, at: &Range<usize>, faults: &mut F
                     value(name, item, inner, &inner.span, faults);
                 }
             }
-            _ => wrong_type(node, "a list", format!("{name} = [{}]", example("", item)), faults),
+            _ => wrong_type(node, "a list", &format!("{name} = [{}]", example("", item)), faults),
         },
         Kind::Table(shape) => table(shape, node, at, faults),
         Kind::Map(of) => match &node.value {
@@ -206,15 +158,16 @@ fn value(name: &str, kind: &Kind, node: &Node, at: &Range<usize>, faults: &mut F
                     value(&entry.key, of, &entry.node, &entry.key_span, faults);
                 }
             }
-            _ => wrong_type(node, "a table", format!("{name} = {{ NAME = {} }}", example("", of)), faults),
+            _ => wrong_type(node, "a table", &format!("{name} = {{ NAME = {} }}", example("", of)), faults),
         },
-        Kind::Either(kinds) => match kinds.iter().find(|kind| fits(kind, &node.value)) {
-            Some(kind) => value(name, kind, node, at, faults),
-            None => {
+        Kind::Either(kinds) => {
+            if let Some(kind) = kinds.iter().find(|kind| fits(kind, &node.value)) {
+                value(name, kind, node, at, faults);
+            } else {
                 let examples: Vec<String> = kinds.iter().map(|kind| example(name, kind)).collect();
-                wrong_type(node, "what is wanted here", examples.join(" or "), faults);
+                wrong_type(node, "something else", &examples.join("` or `"), faults);
             }
-        },
+        }
         Kind::Any => {}
     }
 }
@@ -230,15 +183,48 @@ fn fits(kind: &Kind, value: &Value) -> bool {
     )
 }
 
-fn text<'n>(name: &str, kind: &Kind, node: &'n Node, faults: &mut Faults<'_>) -> Option<&'n str> {
-    let text = node.text();
-    if text.is_none() {
-        wrong_type(node, "text", example(name, kind), faults);
+/// Checks what is written in a text of some kind.
+fn written(name: &str, kind: &Kind, text: &str, node: &Node, faults: &mut Faults<'_>) {
+    let span = || node.span.clone();
+    match kind {
+        Kind::Script => {
+            no_controls(name, text, node, faults);
+            nothing_hidden(name, text, node, faults);
+        }
+        Kind::Duration => {
+            if let Err(bad) = text.parse::<Span>() {
+                faults.error_with_cure(span(), &bad.to_string());
+            }
+        }
+        Kind::DurationRange => {
+            if let Err(message) = duration_range(text) {
+                faults.error_with_cure(span(), &message);
+            }
+        }
+        Kind::ClockTime if clock_time(text).is_none() => {
+            faults
+                .error(span(), format!("`{}` is no time of day", SafeText::new(text)))
+                .help("write hours and minutes, 00:00 to 23:59: \"14:00\"");
+        }
+        Kind::Regex => {
+            if let Err(error) = regex::Regex::new(text) {
+                let why = error.to_string();
+                let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                faults
+                    .error(span(), format!("`{name}` is no regular expression: {why}"))
+                    .help("write it in '...', where a backslash stays a backslash");
+            }
+        }
+        Kind::Word(words) if !words.contains(&text) => {
+            faults
+                .error(span(), format!("`{name}` cannot be \"{}\"", SafeText::new(text)))
+                .maybe_help(suggest(text, words.iter().copied()));
+        }
+        _ => no_controls(name, text, node, faults),
     }
-    text
 }
 
-fn wrong_type(node: &Node, wanted: &str, example: String, faults: &mut Faults<'_>) {
+fn wrong_type(node: &Node, wanted: &str, example: &str, faults: &mut Faults<'_>) {
     faults
         .error(node.span.clone(), format!("this is {}, where {wanted} belongs", node.kind()))
         .help(format!("write it like `{example}`"));
@@ -247,7 +233,7 @@ fn wrong_type(node: &Node, wanted: &str, example: String, faults: &mut Faults<'_
 /// How a value of a kind is written.
 fn example(name: &str, kind: &Kind) -> String {
     let value = match kind {
-        Kind::Text | Kind::Template | Kind::Any => "\"…\"".to_owned(),
+        Kind::Text | Kind::Template | Kind::Any => "\"...\"".to_owned(),
         Kind::Script => "\"npm run build\"".to_owned(),
         Kind::Slot => "\"new\"".to_owned(),
         Kind::Duration => "\"5m\"".to_owned(),
@@ -344,21 +330,12 @@ pub(crate) fn clock_time(text: &str) -> Option<(u8, u8)> {
 }
 
 fn date(name: &str, node: &Node, faults: &mut Faults<'_>) {
-    let written = match &node.value {
-        Value::Date(text) | Value::Text(text) => text,
-        _ => return wrong_type(node, "a date", example(name, &Kind::Date), faults),
+    let (Value::Date(written) | Value::Text(written)) = &node.value else {
+        return wrong_type(node, "a date", &example(name, &Kind::Date), faults);
     };
     if written.parse::<jiff::civil::Date>().is_err() || written.len() != 10 {
         faults
             .error(node.span.clone(), format!("`{}` is no date", SafeText::new(written)))
             .help("write year, month and day: 2026-11-20");
-    }
-}
-
-/// A message and its cure, where they are parted by a semicolon.
-fn split(message: &str) -> (String, Option<String>) {
-    match message.split_once("; ") {
-        Some((message, help)) => (message.to_owned(), Some(help.to_owned())),
-        None => (message.to_owned(), None),
     }
 }

@@ -161,6 +161,14 @@ impl<'s> Faults<'s> {
         self.note(Severity::Error, span, message.into())
     }
 
+    /// Reports an error whose cure follows its message after a semicolon, as the domain's own errors have it.
+    pub(crate) fn error_with_cure(&mut self, span: Range<usize>, message: &str) {
+        match message.rsplit_once("; ") {
+            Some((message, help)) => self.error(span, message).help(help),
+            None => self.error(span, message),
+        };
+    }
+
     /// Reports a warning.
     pub(crate) fn warning(&mut self, span: Range<usize>, message: impl Into<String>) -> Noted<'_> {
         self.note(Severity::Warning, span, message.into())

@@ -287,8 +287,11 @@ const SPECS: &[Spec] = &[
     spec(KeyAction::Pane(9), "pane-9", "pane", "Pane 9"),
 ];
 
+/// An action and the keys that do it.
+type Keys = (KeyAction, &'static [&'static str]);
+
 /// The bindings we come with, in the order of footer and help.
-const DEFAULTS: &[(Context, &[(KeyAction, &[&str])])] = &[
+const DEFAULTS: &[(Context, &[Keys])] = &[
     (
         Context::Global,
         &[

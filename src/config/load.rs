@@ -57,7 +57,7 @@ impl Loaded {
         let mut parts: Vec<String> =
             self.diagnostics.iter().take(SHOWN).map(|fault| fault.render(&self.source, color)).collect();
         if self.diagnostics.len() > SHOWN {
-            parts.push(format!("… and {} more", self.diagnostics.len() - SHOWN));
+            parts.push(format!("... and {} more", self.diagnostics.len() - SHOWN));
         }
         let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
         parts.push(format!("{}, {}", count(self.errors(), "error"), count(self.warnings(), "warning")));
@@ -176,7 +176,7 @@ impl<'f, 's> Loader<'f, 's> {
         let parts = self.parts(root);
         let sources = self.sources(root);
         let runbook = Runbook {
-            document: self.document(root),
+            document: Self::document(root),
             deployment: self.deployment(root),
             target: self.target(root),
             vars,
@@ -187,12 +187,12 @@ impl<'f, 's> Loader<'f, 's> {
             completion: self.completion(root),
             rollbacks: self.rollbacks(root),
             triggers: self.triggers(root),
-            tasks: self.tasks(root),
+            tasks: Self::tasks(root),
             incident: self.incident(root),
             contacts: self.contacts(root),
-            links: self.links(root),
+            links: Self::links(root),
             notify: self.notify(root),
-            changes: self.changes(root),
+            changes: Self::changes(root),
             parts,
         };
         self.cover(root, &runbook);
@@ -221,15 +221,14 @@ impl<'f, 's> Loader<'f, 's> {
             "previous" | "live" => SlotRef::Previous,
             colour => {
                 match &self.slots {
-                    None => {}
-                    Some(slots) if slots.iter().any(|slot| slot == colour) => {}
-                    Some(slots) if node.text().is_some() => {
+                    Some(slots) if node.text().is_some() && !slots.iter().any(|slot| slot == colour) => {
                         let known: Vec<&str> = slots.iter().map(String::as_str).collect();
                         self.faults
                             .error(node.span.clone(), format!("unknown slot `{colour}`"))
                             .maybe_help(vars::slot_help(colour, &known));
                     }
-                    Some(_) => {}
+                    // Without a target that is told once, elsewhere.
+                    _ => {}
                 }
                 SlotRef::Named(SlotName::from(colour))
             }

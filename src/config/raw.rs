@@ -55,31 +55,37 @@ pub(crate) fn parse(faults: &mut Faults<'_>) -> Node {
         let end = faults.source().len();
         let span = error.span().unwrap_or(0..0);
         let (start, end) = (span.start.min(end), span.end.min(end));
-        let (message, help) = explain(error.message());
+        let marked = faults.source().get(start..end).unwrap_or_default();
+        let (message, help) = explain(error.message(), marked);
         faults.error(start..end, message).maybe_help(help.map(str::to_owned));
     }
     Node { span: document.span(), value: Value::Table(table(document.get_ref())) }
 }
 
 /// TOML's words for a fault, with a cure where people often go wrong.
-fn explain(message: &str) -> (String, Option<&'static str>) {
-    let help = if message.starts_with("duplicate key") {
-        Some("a key stands once in a table, and a table's header once in a file; keep one of them")
+fn explain(message: &str, marked: &str) -> (String, Option<&'static str>) {
+    if message.starts_with("duplicate key") {
+        let help = "a key stands once in a table, and a table's header once in a file; keep one of them";
+        (format!("duplicate key `{marked}`"), Some(help))
     } else if message.starts_with("string values must be quoted") {
-        Some("put text, durations and bounds in quotes: `timeout = \"10m\"`")
+        (
+            "text must be in quotes".to_owned(),
+            Some("durations and bounds, too: `timeout = \"10m\"`, `is = \"< 1%\"`"),
+        )
     } else if message.contains("recursion") || message.contains("recurse") {
-        return (
+        (
             "nested too deeply".to_owned(),
             Some("a runbook needs no more than a few levels of tables and lists"),
-        );
-    } else if message.starts_with("missing escaped value") || message.contains("escape") {
-        Some(
-            "in \"…\" a backslash starts an escape; write regular expressions and commands in '…', which has none",
         )
+    } else if message.starts_with("missing escaped value") {
+        let help = "write regular expressions and commands in '...', where a backslash stays a backslash";
+        ("no such escape in \"...\"".to_owned(), Some(help))
+    } else if message.starts_with("unclosed array") {
+        let help = "a list may go over several lines; between two items stands a comma";
+        (message.to_owned(), Some(help))
     } else {
-        None
-    };
-    (message.to_owned(), help)
+        (message.to_owned(), None)
+    }
 }
 
 fn table(table_: &DeTable<'_>) -> Table {

@@ -3,7 +3,10 @@
 //! What belongs to a deployment stands in the runbook; what belongs to a person and a terminal stands here. A flag on
 //! the command line beats both.
 
-use std::path::PathBuf;
+use std::{
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
 
 use etcetera::BaseStrategy;
 
@@ -16,7 +19,6 @@ use super::{
 
 /// What an operator can set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "independent switches, as in the file")]
 pub struct Settings {
     /// When to use colours.
     pub color: ColorChoice,
@@ -74,22 +76,14 @@ impl Settings {
     pub fn load(env: &dyn Fn(&str) -> Option<String>) -> Found {
         let mut found = Found::default();
         if let Some(path) = Self::path(env) {
-            let shown = path.display().to_string();
-            match std::fs::read(&path) {
-                Ok(bytes) => match String::from_utf8(bytes) {
-                    Ok(text) if text.len() <= MAX_BYTES => found = Self::load_str(&shown, &text),
-                    Ok(_) => found
+            let named = env("CUTOVER_SETTINGS").is_some();
+            match read(&path) {
+                Ok(text) => found = Self::load_str(&path.display().to_string(), &text),
+                Err((io::ErrorKind::NotFound, _)) if !named => {}
+                Err((_, why)) => {
+                    found
                         .faults
-                        .push((Diagnostic::whole_file(&shown, "larger than 1 MiB"), String::new())),
-                    Err(_) => {
-                        found.faults.push((Diagnostic::whole_file(&shown, "not UTF-8 text"), String::new()))
-                    }
-                },
-                Err(error)
-                    if error.kind() == std::io::ErrorKind::NotFound && env("CUTOVER_SETTINGS").is_none() => {}
-                Err(error) => {
-                    let fault = Diagnostic::whole_file(&shown, format!("cannot be read: {error}"));
-                    found.faults.push((fault, String::new()));
+                        .push((Diagnostic::whole_file(&path.display().to_string(), why), String::new()));
                 }
             }
         }
@@ -161,22 +155,17 @@ impl Settings {
     /// The keymap: the file's where one is set, else ours. Paths are relative to the settings file's directory.
     pub fn keymap(&self, env: &dyn Fn(&str) -> Option<String>) -> (Keymap, Vec<(Diagnostic, String)>) {
         let Some(path) = &self.keymap else { return (Keymap::default(), Vec::new()) };
-        let path = match Self::path(env).as_deref().and_then(std::path::Path::parent) {
+        let path = match Self::path(env).as_deref().and_then(Path::parent) {
             Some(directory) => directory.join(path),
             None => path.clone(),
         };
-        let shown = path.display().to_string();
-        match std::fs::read_to_string(&path) {
-            Ok(text) if text.len() <= MAX_BYTES => {
-                let (keymap, faults) = Keymap::load_str(&shown, &text);
+        match read(&path) {
+            Ok(text) => {
+                let (keymap, faults) = Keymap::load_str(&path.display().to_string(), &text);
                 (keymap, faults.into_iter().map(|fault| (fault, text.clone())).collect())
             }
-            Ok(_) => (
-                Keymap::default(),
-                vec![(Diagnostic::whole_file(&shown, "larger than 1 MiB"), String::new())],
-            ),
-            Err(error) => {
-                let fault = Diagnostic::whole_file(&shown, format!("cannot be read: {error}"));
+            Err((_, why)) => {
+                let fault = Diagnostic::whole_file(&path.display().to_string(), why);
                 (Keymap::default(), vec![(fault, String::new())])
             }
         }
@@ -186,6 +175,19 @@ impl Settings {
     pub fn theme(&self, env: &dyn Fn(&str) -> Option<String>, terminal: bool) -> Theme {
         Theme { color: use_color(self.color, env, terminal), ascii: use_ascii(self.ascii, env) }
     }
+}
+
+/// Reads a file of at most 1 MiB as text, or says why not.
+fn read(path: &Path) -> Result<String, (io::ErrorKind, String)> {
+    let mut text = String::new();
+    let limit = MAX_BYTES as u64 + 1;
+    std::fs::File::open(path)
+        .and_then(|file| file.take(limit).read_to_string(&mut text))
+        .map_err(|error| (error.kind(), format!("cannot be read: {error}")))?;
+    if text.len() > MAX_BYTES {
+        return Err((io::ErrorKind::FileTooLarge, "larger than 1 MiB".to_owned()));
+    }
+    Ok(text)
 }
 
 fn shown(node: &Node) -> String {

@@ -163,22 +163,20 @@ impl Theme {
             Role::Text | Role::Border => plain,
             Role::Title | Role::Next => Style16 { bold: true, ..plain },
             Role::Dim => Style16 { dim: true, ..plain },
-            Role::BorderFocused => bold(CYAN),
             Role::Selection => Style16 { reverse: true, ..plain },
-            Role::Key | Role::SlotOther => bold(CYAN),
+            Role::BorderFocused | Role::Key | Role::SlotOther => bold(CYAN),
             Role::Good => fg(GREEN),
             Role::Warn | Role::Critical => bold(YELLOW),
             Role::Bad => bold(RED),
             Role::BadBand => on(BRIGHT_WHITE, RED),
             // Not red: a header that is always red would teach the eye to pass over it.
             Role::Band(Environment::Production) => on(BRIGHT_WHITE, MAGENTA),
-            Role::Band(Environment::Staging) => on(BLACK, YELLOW),
+            Role::Band(Environment::Staging) | Role::Match => on(BLACK, YELLOW),
             Role::Band(Environment::Development) => on(BLACK, CYAN),
             Role::BandRehearsal => on(BLACK, WHITE),
             Role::SlotBlue => bold(BLUE),
             Role::SlotGreen => bold(GREEN),
             Role::Command => fg(CYAN),
-            Role::Match => on(BLACK, YELLOW),
         }
     }
 

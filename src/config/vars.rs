@@ -8,7 +8,7 @@ use std::ops::Range;
 use regex::Regex;
 
 use super::{
-    diagnose::{Faults, suggest},
+    diagnose::{Faults, nearest, suggest},
     raw::Node,
 };
 use crate::domain::template::{Piece, Template, is_name};
@@ -163,12 +163,19 @@ impl Ledger {
                     "give the action that prints it `capture = {{ {} = 'id: (\\S+)' }}`",
                     var.name
                 ));
-            } else if !self.uses.iter().any(|using| using.name == var.name) {
+            } else if is_name(&var.name) && !self.uses.iter().any(|using| self.means(using, &var.name)) {
                 faults
                     .warning(var.span.clone(), format!("`{}` is never used", var.name))
                     .help("take it out, or use it");
             }
         }
+    }
+
+    /// Whether a use is of this variable, or of an unknown name that is most like it.
+    fn means(&self, using: &Use, name: &str) -> bool {
+        let known = || self.declared.iter().map(|var| var.name.as_str());
+        using.name == name
+            || (!known().any(|other| other == using.name) && nearest(&using.name, known()) == Some(name))
     }
 
     fn captured_names(&self) -> Vec<&str> {
@@ -183,7 +190,7 @@ impl Ledger {
             (None, Sink::Script) => format!(
                 "declare it under [vars], say `{name} = {{ env = \"{name}\" }}`; if the script can do without it, write `${{{name}:-}}`"
             ),
-            (None, _) => format!("declare it under [vars], or write `$$` for a dollar sign"),
+            (None, _) => "declare it under [vars], or write `$$` for a dollar sign".to_owned(),
         };
         faults.error(using.span.clone(), format!("unknown variable `${name}`")).help(help);
     }
@@ -261,8 +268,8 @@ impl Ledger {
     }
 }
 
-fn suggestion<'a>(written: &str, known: Vec<&'a str>) -> Option<String> {
-    super::diagnose::nearest(written, known).map(|near| format!("did you mean `{near}`?"))
+fn suggestion(written: &str, known: Vec<&str>) -> Option<String> {
+    nearest(written, known).map(|near| format!("did you mean `{near}`?"))
 }
 
 /// Where a name is written within a value, for the mark; the whole value where it cannot be seen as it stands.

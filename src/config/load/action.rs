@@ -157,7 +157,7 @@ impl Loader<'_, '_> {
         } else if !last.contains([':', '@']) && !image.as_str().trim().starts_with('$') {
             self.faults
                 .warning(value.span.clone(), "an image without a tag")
-                .help("name the version: `…:$DEPLOY_VERSION`; without one nobody knows what runs");
+                .help("name the version: `...:$DEPLOY_VERSION`; without one nobody knows what runs");
         }
     }
 
@@ -369,7 +369,7 @@ impl Loader<'_, '_> {
             (None, Some(within)) => within.text().and_then(|text| match parse_within(text) {
                 Ok(condition) => Some(condition),
                 Err(bad) => {
-                    self.faults.error(within.span.clone(), bad.to_string());
+                    self.faults.error_with_cure(within.span.clone(), &bad.to_string());
                     None
                 }
             }),

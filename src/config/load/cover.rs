@@ -24,7 +24,7 @@ impl Cover {
         for action in quick.map_or(&[][..], |quick| &quick.run) {
             match &action.kind {
                 ActionKind::SwitchTraffic { to: SlotRef::Previous | SlotRef::Named(_) } => {
-                    cover.switches_back = true
+                    cover.switches_back = true;
                 }
                 ActionKind::Scale {
                     slot: SlotRef::New | SlotRef::Named(_),
@@ -42,8 +42,9 @@ impl Cover {
     /// points the Service there, the engine scales that slot up to what it had.
     fn takes_back(self, action: &Action) -> bool {
         match &action.kind {
-            ActionKind::SwitchTraffic { .. } => self.switches_back,
-            ActionKind::Scale { slot: SlotRef::Previous, .. } => self.switches_back,
+            ActionKind::SwitchTraffic { .. } | ActionKind::Scale { slot: SlotRef::Previous, .. } => {
+                self.switches_back
+            }
             ActionKind::SetImage { .. } | ActionKind::Scale { .. } | ActionKind::Restart { .. } => {
                 self.switches_back || self.empties_new
             }
@@ -53,13 +54,28 @@ impl Cover {
     }
 }
 
+/// Keys of actions and checks that speak to the cluster.
+const KUBERNETES: &[&str] = &[
+    "set_image",
+    "rollout",
+    "switch_traffic",
+    "scale",
+    "restart",
+    "patch",
+    "pods_ready",
+    "traffic_on",
+    "scaled_to",
+    "headroom",
+    "logs",
+];
+
 impl Loader<'_, '_> {
     /// All checks that look at several parts at once.
     pub(super) fn cover(&mut self, root: &Node, runbook: &Runbook) {
         let quick = runbook.procedure("quick");
         let cover = Cover::of(quick);
         for (node, step) in items(root, "step").iter().zip(&runbook.steps) {
-            self.step_is_covered(node, step, cover);
+            self.step_is_covered(node, step, cover, quick.is_some());
         }
         self.windows(root, runbook);
         self.the_way_back(root, runbook);
@@ -67,13 +83,15 @@ impl Loader<'_, '_> {
     }
 
     /// A step that changes something has a way back, or says why it needs none.
-    fn step_is_covered(&mut self, node: &Node, step: &Step, cover: Cover) {
+    fn step_is_covered(&mut self, node: &Node, step: &Step, cover: Cover, has_quick: bool) {
         if !step.undo.is_empty() || step.no_undo.is_some() {
             return;
         }
         let open: Vec<&str> = step
             .run
             .iter()
+            // That a switch has no way back without a quick rollback is told once for the runbook.
+            .filter(|action| has_quick || !matches!(action.kind, ActionKind::SwitchTraffic { .. }))
             .filter(|action| {
                 action.kind.mutates() && action.irreversible.is_none() && !cover.takes_back(action)
             })
@@ -83,7 +101,7 @@ impl Loader<'_, '_> {
         let more = if open.len() > 1 { format!(" and {} more", open.len() - 1) } else { String::new() };
         self.faults
             .warning(key_span(node, "id"), format!("nothing takes `{}` back: {first}{more}", step.id))
-            .help("add `undo = [{ … }]`, or say why none is needed: `no_undo = \"…\"`");
+            .help("add `undo = [{ ... }]`, or say why none is needed: `no_undo = \"...\"`");
     }
 
     /// A window watches what a switch has done.
@@ -160,19 +178,6 @@ impl Loader<'_, '_> {
         if self.slots.is_some() {
             return;
         }
-        const KUBERNETES: &[&str] = &[
-            "set_image",
-            "rollout",
-            "switch_traffic",
-            "scale",
-            "restart",
-            "patch",
-            "pods_ready",
-            "traffic_on",
-            "scaled_to",
-            "headroom",
-            "logs",
-        ];
         let mut lists: Vec<&Node> = Vec::new();
         for step in items(root, "step") {
             lists.extend(["run", "check", "undo"].iter().filter_map(|key| step.get(key)));

@@ -120,7 +120,7 @@ impl Loader<'_, '_> {
         if run.is_empty() && check.is_empty() && node.get("run").is_none() && node.get("check").is_none() {
             self.faults
                 .error(key_span(node, "id"), "a step that does nothing and checks nothing")
-                .help("give it `run` or `check`; a step for a person is `check = [{ text = \"…\" }]`");
+                .help("give it `run` or `check`; a step for a person is `check = [{ text = \"...\" }]`");
         }
         if undo.is_empty()
             && node.get("undo").is_some()
@@ -129,7 +129,7 @@ impl Loader<'_, '_> {
         {
             self.faults
                 .error(key_span(node, "undo"), "an empty `undo`")
-                .help("say why nothing needs taking back: `no_undo = \"…\"`");
+                .help("say why nothing needs taking back: `no_undo = \"...\"`");
         }
         if node.get("undo").is_some() && node.get("no_undo").is_some() {
             self.faults
@@ -211,14 +211,13 @@ impl Loader<'_, '_> {
             return Trigger { reason: reason.unwrap_or_default(), watch: None };
         };
         let metric = self.metric_named(name);
-        let when = match node.get("when") {
-            Some(when) => self.bound(when, metric.as_ref().and_then(|metric| metric.unit)),
-            None => {
-                self.faults
-                    .error(name.span.clone(), "when does it fire?")
-                    .help("add the breach, `when = \"> 1%\"`, and how long it must last, `for = \"5m\"`");
-                None
-            }
+        let when = if let Some(when) = node.get("when") {
+            self.bound(when, metric.as_ref().and_then(|metric| metric.unit))
+        } else {
+            self.faults
+                .error(name.span.clone(), "when does it fire?")
+                .help("add the breach, `when = \"> 1%\"`, and how long it must last, `for = \"5m\"`");
+            None
         };
         let hold_for = self.above_zero(node, "for").unwrap_or(Span::from_mins(5));
         self.two_samples(node, name, hold_for, root);
@@ -276,7 +275,7 @@ impl Loader<'_, '_> {
         }
     }
 
-    pub(super) fn tasks(&mut self, root: &Node) -> Vec<Task> {
+    pub(super) fn tasks(root: &Node) -> Vec<Task> {
         items(root, "task")
             .iter()
             .map(|node| Task { due: span(node, "due").unwrap_or_default(), text: text(node, "text") })

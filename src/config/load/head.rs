@@ -7,6 +7,7 @@ use crate::{
     config::{
         conform::clock_time,
         raw::{Entry, Node, Value},
+        shape::FACTS,
         vars::{Moment, Sink, check_value, name_help},
     },
     domain::{
@@ -20,7 +21,7 @@ use crate::{
 };
 
 impl Loader<'_, '_> {
-    pub(super) fn document(&mut self, root: &Node) -> Document {
+    pub(super) fn document(root: &Node) -> Document {
         let empty = Node { span: 0..0, value: Value::Table(crate::config::raw::Table::default()) };
         let node = root.get("runbook").unwrap_or(&empty);
         Document {
@@ -76,16 +77,18 @@ impl Loader<'_, '_> {
         }
         if let Some(zone) = node.get("timezone").filter(|zone| zone.text().is_some()) {
             let name = zone.text().unwrap_or_default();
-            // A host without time zone data knows UTC only, and must not call the others unknown.
-            let known: Vec<String> =
-                jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();
-            if jiff::tz::TimeZone::get(name).is_err() && !known.is_empty() {
+            if jiff::tz::TimeZone::get(name).is_err() {
+                let known: Vec<String> =
+                    jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();
                 let help = crate::config::diagnose::nearest(name, known.iter().map(String::as_str))
                     .map_or_else(
                         || "an IANA name such as `UTC` or `Europe/Berlin`".to_owned(),
                         |near| format!("did you mean `{near}`?"),
                     );
-                self.faults.error(zone.span.clone(), format!("unknown time zone `{name}`")).help(help);
+                // A host without time zone data knows UTC only, and must not call the others unknown.
+                if !known.is_empty() {
+                    self.faults.error(zone.span.clone(), format!("unknown time zone `{name}`")).help(help);
+                }
             }
         }
         DeployWindow { days: texts(node, "days"), from, to, timezone: text(node, "timezone") }
@@ -126,7 +129,7 @@ impl Loader<'_, '_> {
         if blue_green && slots.len() != 2 && node.get("slots").is_some() {
             self.faults
                 .error(key_span(node, "slots"), format!("blue-green needs two slots, and there {}", count(slots.len())))
-                .help("slots.blue = { deployment = \"…\", selector = { version = \"blue\" } }, and the same for green");
+                .help("slots.blue = { deployment = \"...\", selector = { version = \"blue\" } }, and the same for green");
         }
         Some(Target {
             context: optional_text(node, "context"),
@@ -172,7 +175,8 @@ impl Loader<'_, '_> {
                 let help = name_help(&entry.key);
                 self.faults.error(entry.key_span.clone(), "no name for a variable").help(help);
             }
-            let captured = entry.node.get("captured").is_some();
+            let others = ["ask", "env", "from", "value"].iter().any(|key| entry.node.get(key).is_some());
+            let captured = entry.node.get("captured").and_then(Node::bool) == Some(true) && !others;
             self.ledger.declare(
                 &entry.key,
                 entry.key_span.clone(),
@@ -197,7 +201,8 @@ impl Loader<'_, '_> {
         } else if let Some(value) = node.get("value") {
             VarSource::Fixed { value: self.template(value, Sink::Value(index), Moment::Opening) }
         } else if let Some(fact) = node.get("from").and_then(Node::text) {
-            if fact != "opened-at" && fact != "pilot" && self.slots.is_none() {
+            let of_cluster = FACTS.contains(&fact) && !matches!(fact, "opened-at" | "pilot");
+            if of_cluster && self.slots.is_none() {
                 self.faults
                     .error(
                         key_span(node, "from"),
@@ -223,7 +228,11 @@ impl Loader<'_, '_> {
             if let Err(why) = check_value(pattern.as_deref(), text) {
                 self.faults
                     .error(value.span.clone(), format!("`{key}` of `{}` would be refused: {why}", entry.key))
-                    .help("make the pattern and this value agree");
+                    .help(if why.contains("match") {
+                        "make the pattern and this value agree"
+                    } else {
+                        "a value is one line of plain text"
+                    });
             }
         }
         let secret = flag(node, "secret", false);
@@ -236,7 +245,7 @@ impl Loader<'_, '_> {
                         key_span(node, key),
                         format!("the secret `{}` is written in this file", entry.key),
                     )
-                    .help("take it from the environment: `env = \"…\"`");
+                    .help("take it from the environment: `env = \"...\"`");
             }
         }
         Var { name: entry.key.clone(), source, pattern, secret, sample: optional_text(node, "sample") }

@@ -129,12 +129,12 @@ impl Loader<'_, '_> {
                 let unit = node.get("unit").and_then(Node::text).and_then(unit);
                 let normal = node.get("normal").and_then(|bound| self.bound(bound, unit));
                 let alert = node.get("alert").and_then(|bound| self.bound(bound, unit));
-                if let (Some(normal), Some(alert)) = (normal, alert) {
-                    if overlap(normal, alert) {
+                if let (Some(normal), Some(alert)) = (normal, alert)
+                    && overlap(normal, alert)
+                {
                         self.faults
                             .error(key_span(node, "alert"), "some values would be normal and alert at once")
                             .help("an alert lies outside the normal range: `normal = \"< 0.1%\"`, `alert = \"> 1%\"`");
-                    }
                 }
                 Metric {
                     id: MetricId::from(entry.key.as_str()),
@@ -157,11 +157,7 @@ impl Loader<'_, '_> {
         match parse_bound(written, unit) {
             Ok(bound) => Some(bound),
             Err(bad) => {
-                let message = bad.to_string();
-                match message.split_once("; ") {
-                    Some((message, help)) => self.faults.error(node.span.clone(), message).help(help),
-                    None => self.faults.error(node.span.clone(), message),
-                };
+                self.faults.error_with_cure(node.span.clone(), &bad.to_string());
                 None
             }
         }
@@ -228,7 +224,7 @@ impl Loader<'_, '_> {
                             named.span.clone(),
                             format!("`{written}` is scraped, and understands no PromQL"),
                         )
-                        .help("use `scrape = { … }`, or a source with `url`");
+                        .help("use `scrape = { ... }`, or a source with `url`");
                 }
                 None if named.text().is_some() => {
                     self.faults
@@ -244,9 +240,9 @@ impl Loader<'_, '_> {
             several if several.contains(&"prometheus") => "prometheus".to_owned(),
             [] => {
                 let example = if scrape {
-                    "[sources.app] with `scrape = \"https://…/metrics\"`"
+                    "[sources.app] with `scrape = \"https://.../metrics\"`"
                 } else {
-                    "[sources.prometheus] with `url = \"http://…:9090\"`"
+                    "[sources.prometheus] with `url = \"http://...:9090\"`"
                 };
                 self.faults
                     .error(
@@ -281,7 +277,7 @@ impl Loader<'_, '_> {
                 };
                 self.faults
                     .error(node.span.clone(), format!("this query gives {what}, where one number is wanted"))
-                    .help("put a function around it, say `sum(rate(…[1m]))`");
+                    .help("put a function around it, say `sum(rate(...[1m]))`");
             }
             Err(error) => {
                 let error = error.lines().next().unwrap_or_default().to_owned();

@@ -80,7 +80,7 @@ impl Loader<'_, '_> {
             .collect()
     }
 
-    pub(super) fn links(&mut self, root: &Node) -> Vec<Link> {
+    pub(super) fn links(root: &Node) -> Vec<Link> {
         entries(root, "links")
             .iter()
             .filter_map(|entry| Some(Link { name: entry.key.clone(), url: entry.node.text()?.to_owned() }))
@@ -108,7 +108,7 @@ impl Loader<'_, '_> {
         Notify { slack, channel: optional_text(node, "channel"), on }
     }
 
-    pub(super) fn changes(&mut self, root: &Node) -> Vec<Change> {
+    pub(super) fn changes(root: &Node) -> Vec<Change> {
         items(root, "change")
             .iter()
             .map(|node| Change {

@@ -1,0 +1,173 @@
+//! The JSON Schema of runbook.toml, for editors: completion, types and descriptions while one writes.
+//!
+//! Made from the same data that the loader checks by, so the two cannot differ. It is draft-07, which is what TOML language
+//! servers read; what a schema cannot say (a slot that exists, a bound that fits its unit) is the loader's.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::shape::{Key, Kind, RUNBOOK, Shape};
+
+/// The schema as pretty-printed JSON with a line end, as it stands in `assets/runbook.schema.json`.
+pub fn json_schema() -> String {
+    let mut shapes = BTreeMap::new();
+    collect(&RUNBOOK, &mut shapes);
+    let definitions: Map<String, Value> = shapes
+        .iter()
+        .filter(|(id, _)| **id != RUNBOOK.id)
+        .map(|(id, shape)| ((*id).to_owned(), table(shape)))
+        .collect();
+    let mut root = Map::new();
+    root.insert("$schema".to_owned(), json!("http://json-schema.org/draft-07/schema#"));
+    root.insert("title".to_owned(), json!("runbook.toml"));
+    if let Value::Object(fields) = table(&RUNBOOK) {
+        root.extend(fields);
+    }
+    root.insert("definitions".to_owned(), Value::Object(definitions));
+    format!("{:#}\n", Value::Object(root))
+}
+
+/// Every shape that can be reached from one.
+fn collect(shape: &'static Shape, shapes: &mut BTreeMap<&'static str, &'static Shape>) {
+    if shapes.insert(shape.id, shape).is_none() {
+        for key in shape.all_keys() {
+            reach(&key.kind, shapes);
+        }
+    }
+}
+
+fn reach(kind: &'static Kind, shapes: &mut BTreeMap<&'static str, &'static Shape>) {
+    match kind {
+        Kind::Table(shape) => collect(shape, shapes),
+        Kind::List(inner) | Kind::Map(inner) => reach(inner, shapes),
+        Kind::Either(kinds) => kinds.iter().for_each(|kind| reach(kind, shapes)),
+        _ => {}
+    }
+}
+
+fn table(shape: &Shape) -> Value {
+    let properties: Map<String, Value> =
+        shape.all_keys().map(|key| (key.name.to_owned(), property(key))).collect();
+    let required: Vec<&str> = shape.all_keys().filter(|key| key.required).map(|key| key.name).collect();
+    let mut object = json!({
+        "description": shape.about,
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": false,
+    });
+    if !required.is_empty() {
+        object["required"] = json!(required);
+    }
+    let dependencies: Map<String, Value> = shape
+        .all_keys()
+        .filter(|key| key.with.len() == 1)
+        .map(|key| (key.name.to_owned(), json!(key.with)))
+        .collect();
+    if !dependencies.is_empty() {
+        object["dependencies"] = Value::Object(dependencies);
+    }
+    if let Some(choice) = &shape.choice {
+        let mut ways: Vec<Value> = choice.keys.iter().map(|key| json!({ "required": [key] })).collect();
+        if choice.optional {
+            // None of them: a person's.
+            ways.push(json!({ "not": { "anyOf": ways } }));
+        }
+        object["oneOf"] = json!(ways);
+    }
+    object
+}
+
+fn property(key: &Key) -> Value {
+    let mut value = kind(&key.kind);
+    if value.get("$ref").is_some() {
+        // Beside `$ref`, draft-07 ignores everything else.
+        value = json!({ "allOf": [value] });
+    }
+    value["description"] = json!(key.about);
+    value
+}
+
+fn kind(of: &Kind) -> Value {
+    match of {
+        Kind::Text | Kind::Template | Kind::Script => json!({ "type": "string" }),
+        Kind::Slot => json!({ "type": "string", "examples": ["new", "previous"] }),
+        Kind::Duration => {
+            json!({ "type": "string", "pattern": DURATION, "examples": ["30s", "5m", "1h30m"] })
+        }
+        Kind::DurationRange => {
+            let number = DURATION.trim_start_matches('^').trim_end_matches('$');
+            json!({ "type": "string", "pattern": format!("^{number}(\\.\\.{number})?$"), "examples": ["5m", "2m..5m"] })
+        }
+        Kind::Bool => json!({ "type": "boolean" }),
+        Kind::Integer(low, high) => json!({ "type": "integer", "minimum": low, "maximum": high }),
+        Kind::Share => json!({ "type": "number", "minimum": 0, "maximum": 1 }),
+        // Language servers hand TOML's own dates over as strings.
+        Kind::Date => json!({ "type": "string", "format": "date" }),
+        Kind::ClockTime => json!({ "type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$" }),
+        Kind::Word(words) => json!({ "enum": words }),
+        Kind::Bound => {
+            json!({ "type": "string", "pattern": "^\\s*[<>]=?", "examples": ["< 0.1%", "> 500ms"] })
+        }
+        Kind::Regex => json!({ "type": "string", "format": "regex" }),
+        Kind::List(item) => json!({ "type": "array", "items": kind(item) }),
+        Kind::Table(shape) => json!({ "$ref": format!("#/definitions/{}", shape.id) }),
+        Kind::Map(of) => json!({ "type": "object", "additionalProperties": kind(of) }),
+        Kind::Either(kinds) => json!({ "anyOf": kinds.iter().map(kind).collect::<Vec<_>>() }),
+        Kind::Any => json!({}),
+    }
+}
+
+/// What a duration looks like, as far as a pattern can say.
+const DURATION: &str = "^(\\s*[0-9]+\\s*(ms|s|min|m|h|d|w))+$";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shape_has_an_id_of_its_own() {
+        fn walk(shape: &'static Shape, seen: &mut Vec<&'static Shape>) {
+            for other in seen.iter() {
+                assert!(other.id != shape.id || std::ptr::eq(*other, shape), "two shapes `{}`", shape.id);
+            }
+            if seen.iter().any(|other| std::ptr::eq(*other, shape)) {
+                return;
+            }
+            seen.push(shape);
+            for key in shape.all_keys() {
+                inner(&key.kind, seen);
+            }
+        }
+        fn inner(kind: &'static Kind, seen: &mut Vec<&'static Shape>) {
+            match kind {
+                Kind::Table(shape) => walk(shape, seen),
+                Kind::List(of) | Kind::Map(of) => inner(of, seen),
+                Kind::Either(kinds) => kinds.iter().for_each(|kind| inner(kind, seen)),
+                _ => {}
+            }
+        }
+        let mut seen = Vec::new();
+        walk(&RUNBOOK, &mut seen);
+        assert!(seen.len() > 30);
+    }
+
+    #[test]
+    fn choices_and_companions_name_keys_that_exist() {
+        let mut shapes = BTreeMap::new();
+        collect(&RUNBOOK, &mut shapes);
+        for shape in shapes.values() {
+            let names: Vec<&str> = shape.all_keys().map(|key| key.name).collect();
+            for (index, name) in names.iter().enumerate() {
+                assert!(!names[..index].contains(name), "`{name}` twice in {}", shape.what);
+            }
+            for name in shape.choice.iter().flat_map(|choice| choice.keys) {
+                assert!(names.contains(name), "{name} in {}", shape.what);
+            }
+            for key in shape.all_keys() {
+                assert!(key.about.ends_with('.'), "{}: {}", key.name, key.about);
+                assert!(key.with.iter().all(|name| names.contains(name)), "{}", key.name);
+            }
+        }
+    }
+}
