@@ -447,7 +447,7 @@ impl State {
             }
         }
         let shown: Vec<_> = gone.iter().map(|object| present(target.resource, object)).collect();
-        Ok(Answer::Json(200, list_of(target.resource, &shown, self.store.version(), None)))
+        Ok(Answer::Json(200, list_of(target.resource, shown, self.store.version(), None)))
     }
 
     fn evict(&mut self, call: &Call, target: &Target) -> Result<Answer, ApiError> {
