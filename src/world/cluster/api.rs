@@ -356,14 +356,14 @@ impl State {
                 }
                 Shape::Partial => {
                     let items: Vec<Value> = objects.iter().map(|object| partial(object)).collect();
-                    let mut body = list_of(resource, &items, version, next);
+                    let mut body = list_of(resource, items, version, next);
                     body["kind"] = json!("PartialObjectMetadataList");
                     body["apiVersion"] = json!("meta.k8s.io/v1");
                     body
                 }
                 Shape::Object => {
                     let items: Vec<Value> = objects.iter().map(|object| present(resource, object)).collect();
-                    list_of(resource, &items, version, next)
+                    list_of(resource, items, version, next)
                 }
             },
         ))
@@ -382,26 +382,27 @@ pub(super) fn present(resource: &Resource, object: &Value) -> Value {
 }
 
 /// A list object around `items`, which leave out what the list says.
-pub(super) fn list_of(resource: &Resource, items: &[Value], version: u64, next: Option<String>) -> Value {
+pub(super) fn list_of(resource: &Resource, items: Vec<Value>, version: u64, next: Option<String>) -> Value {
     let mut metadata = json!({"resourceVersion": version.to_string()});
     if let Some(next) = next {
         metadata["continue"] = json!(next);
     }
     let items: Vec<Value> = items
-        .iter()
-        .map(|item| {
-            let mut item = item.clone();
+        .into_iter()
+        .map(|mut item| {
             cut(&mut item, "/kind");
             cut(&mut item, "/apiVersion");
             item
         })
         .collect();
-    json!({
+    let mut body = json!({
         "kind": format!("{}List", resource.name),
         "apiVersion": resource.api_version(),
         "metadata": metadata,
-        "items": items,
-    })
+    });
+    // Put in as it is: `json!` would copy all of it.
+    body["items"] = Value::Array(items);
+    body
 }
 
 fn write_token(version: u64, last: &Value) -> String {

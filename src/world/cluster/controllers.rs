@@ -113,7 +113,9 @@ impl State {
         for key in &deployments {
             self.sync_deployment(key, &pods);
         }
-        self.sync_endpoints();
+        if std::mem::take(&mut self.endpoints_changed) {
+            self.sync_endpoints();
+        }
     }
 
     fn uid_at(&self, key: &Key) -> String {

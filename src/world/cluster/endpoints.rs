@@ -6,9 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     controllers::CONTROLLER,
-    object::{
-        condition, labels, list, name, parse_time, put, selects, string_map, terminating, text, uid_of,
-    },
+    object::{condition, list, name, parse_time, put, selects_object, string_map, terminating, text, uid_of},
     resource::Kind,
     state::State,
     store::Key,
@@ -45,7 +43,7 @@ impl State {
         let (mut ready, mut unready, mut slices) = (Vec::new(), Vec::new(), Vec::new());
         for (_, pod) in self.store.list(Kind::Pod, Some(&namespace)) {
             let ip = text(pod, "/status/podIP");
-            if ip.is_empty() || terminating(pod) || !selects(&selector, &labels(pod)) {
+            if ip.is_empty() || terminating(pod) || !selects_object(&selector, pod) {
                 continue;
             }
             let is_ready = condition(pod, "Ready") == "True";

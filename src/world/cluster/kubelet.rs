@@ -125,24 +125,15 @@ impl State {
     }
 
     fn schedule(&mut self, mut pod: Value, epoch: u32) {
-        let node = self.emptier_node();
-        put(&mut pod, "/spec/nodeName", node.as_str());
+        let node = NODES[self.scheduled % NODES.len()];
+        self.scheduled += 1;
+        put(&mut pod, "/spec/nodeName", node);
         self.set_condition(&mut pod, "PodScheduled", true, None);
         self.write(Kind::Pod, pod.clone(), "kube-scheduler", None);
         let message =
             format!("Successfully assigned {}/{} to {node}", text(&pod, "/metadata/namespace"), name(&pod));
         self.event(&pod, false, "Scheduled", &message, "default-scheduler");
         self.plan(&pod, (150, 400), PodStep::Accept(epoch));
-    }
-
-    fn emptier_node(&self) -> String {
-        let mut counts = NODES.map(|node| (0_usize, node));
-        for (_, pod) in self.store.list(Kind::Pod, None) {
-            for count in &mut counts {
-                count.0 += usize::from(text(pod, "/spec/nodeName") == count.1);
-            }
-        }
-        counts.into_iter().min().map_or(NODES[0], |(_, node)| node).to_owned()
     }
 
     fn accept(&mut self, mut pod: Value, epoch: u32) {

@@ -50,6 +50,15 @@ pub(super) fn selects(wanted: &BTreeMap<String, String>, labels: &BTreeMap<Strin
     !wanted.is_empty() && wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
 }
 
+/// The same for an object's labels, without collecting them first.
+pub(super) fn selects_object(wanted: &BTreeMap<String, String>, object: &Value) -> bool {
+    let labels = object.pointer("/metadata/labels");
+    let has = |key: &String, value: &String| {
+        labels.and_then(|labels| labels.get(key)).and_then(Value::as_str) == Some(value.as_str())
+    };
+    !wanted.is_empty() && wanted.iter().all(|(key, value)| has(key, value))
+}
+
 /// Puts `value` at `pointer`, making the objects on the way.
 pub(super) fn put(object: &mut Value, pointer: &str, value: impl Into<Value>) {
     let mut at = object;

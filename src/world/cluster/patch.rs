@@ -137,9 +137,10 @@ fn merge_list(field: &str, target: &mut Value, patch: &[Value]) -> Result<(), Ap
         }
         return Ok(());
     };
+    let mut added = 0;
     for entry in patch {
         let Some(wanted) = entry.get(key) else {
-            return Err(ApiError::patch_failed(&format!(
+            return Err(ApiError::unexplained(format!(
                 "map: {entry} does not contain declared merge key: {key}"
             )));
         };
@@ -151,7 +152,9 @@ fn merge_list(field: &str, target: &mut Value, patch: &[Value]) -> Result<(), Ap
             (_, None) => {
                 let mut fresh = json!({});
                 strategic(&mut fresh, entry)?;
-                items.push(fresh);
+                // What the patch brings comes before what was there, unless it says an order.
+                items.insert(added, fresh);
+                added += 1;
             }
         }
     }
@@ -277,8 +280,8 @@ mod tests {
         assert_eq!(
             object["spec"]["template"]["spec"]["containers"],
             json!([{"name": "backend", "image": "b:2",
-                    "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}],
-                    "ports": [{"containerPort": 8080}, {"containerPort": 9090}]}])
+                    "env": [{"name": "B", "value": "2"}, {"name": "A", "value": "1"}],
+                    "ports": [{"containerPort": 9090}, {"containerPort": 8080}]}])
         );
         assert_eq!(object["spec"]["replicas"], 3);
     }
@@ -294,7 +297,7 @@ mod tests {
     #[test]
     fn strategic_wants_the_merge_key() {
         let body = json!({"spec": {"template": {"spec": {"containers": [{"image": "b:2"}]}}}});
-        assert_eq!(patch(PatchKind::Strategic, &mut deployment(), body).unwrap_err().code, 422);
+        assert_eq!(patch(PatchKind::Strategic, &mut deployment(), body).unwrap_err().code, 500);
     }
 
     #[test]

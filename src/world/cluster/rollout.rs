@@ -80,7 +80,7 @@ impl State {
             .collect();
         sets.sort_by_key(|set| (text(set, "/metadata/creationTimestamp").to_owned(), revision(set)));
         let hash = template_hash(&deployment["spec"]["template"]);
-        let new = sets.iter().position(|set| template_hash(&set["spec"]["template"]) == hash);
+        let new = sets.iter().position(|set| text(set, "/metadata/labels/pod-template-hash") == hash);
         let mut rollout = Rollout { deployment, sets, new };
         if flag(&rollout.deployment, "/spec/paused") || is_scaling(&rollout) {
             self.scale_all(&mut rollout);

@@ -5,7 +5,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, BinaryHeap},
+    collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap},
     sync::Arc,
 };
 
@@ -14,7 +14,9 @@ use serde_json::{Value, json};
 use super::{
     fields::{Writer, record},
     kubelet::{Life, PodStep},
-    object::{int, list, name, put, rfc3339, selects, string_map, suffix, terminating, text, uid, uid_of},
+    object::{
+        condition, int, list, name, put, rfc3339, selects, string_map, suffix, terminating, text, uid, uid_of,
+    },
     resource::{Kind, Resource},
     store::{Key, Store},
 };
@@ -66,6 +68,12 @@ pub(super) struct State {
     pub(super) lives: BTreeMap<String, Life>,
     /// Images that a node holds: (node, image).
     pub(super) pulled: BTreeSet<(String, String)>,
+    /// Events by what they say of whom: saying it again counts up.
+    told: HashMap<String, Key>,
+    /// Pods that were given a node so far: they take turns.
+    pub(super) scheduled: usize,
+    /// Whether something changed that Services lead to.
+    pub(super) endpoints_changed: bool,
     pub(super) traffic: Vec<Traffic>,
     /// Verbs on resources that are forbidden: `("patch", "services")`.
     pub(super) denied: BTreeSet<(String, String)>,
@@ -86,6 +94,9 @@ impl State {
             frozen: false,
             lives: BTreeMap::new(),
             pulled: BTreeSet::new(),
+            told: HashMap::new(),
+            scheduled: 0,
+            endpoints_changed: false,
             traffic: Vec::new(),
             denied: BTreeSet::new(),
             names: 0,
@@ -143,6 +154,7 @@ impl State {
                 for key in old {
                     self.store.remove(&key);
                 }
+                self.told.retain(|_, key| self.store.get(key).is_some());
                 self.at(self.now + EVENT_LIFE_MS / 60, Due::ExpireEvents);
             }
         }
@@ -156,15 +168,22 @@ impl State {
             match change.key.kind {
                 Kind::Pod => {
                     wake = true;
+                    self.endpoints_changed |=
+                        change.removed || !same_address(change.before.as_deref(), &change.object);
                     if change.before.is_none() {
                         self.begin_life(&change.object);
                     } else if change.removed {
                         self.lives.remove(uid_of(&change.object));
                     }
                 }
-                Kind::Deployment | Kind::ReplicaSet | Kind::Endpoints => wake = true,
+                Kind::Endpoints | Kind::EndpointSlice => {
+                    wake = true;
+                    self.endpoints_changed = true;
+                }
+                Kind::Deployment | Kind::ReplicaSet => wake = true,
                 Kind::Service => {
                     wake = true;
+                    self.endpoints_changed = true;
                     self.follow_traffic();
                 }
                 _ => {}
@@ -266,12 +285,9 @@ impl State {
     ) {
         let namespace = text(about, "/metadata/namespace").to_owned();
         let (about_uid, now) = (uid_of(about), rfc3339(self.now));
-        let same = self.store.list(Kind::Event, Some(&namespace)).find(|(_, event)| {
-            text(event, "/involvedObject/uid") == about_uid
-                && text(event, "/reason") == reason
-                && text(event, "/message") == message
-        });
-        if let Some(mut event) = same.map(|(_, event)| Value::clone(event)) {
+        let identity = format!("{about_uid}/{reason}/{message}");
+        let same = self.told.get(&identity).and_then(|key| self.store.get(key));
+        if let Some(mut event) = same.map(|event| Value::clone(event)) {
             let count = int(&event, "/count") + 1;
             put(&mut event, "/count", count);
             put(&mut event, "/lastTimestamp", now);
@@ -312,6 +328,7 @@ impl State {
             "reportingComponent": reporter,
             "reportingInstance": source["host"].as_str().unwrap_or_default(),
         });
+        self.told.insert(identity, Key::new(Kind::Event, &namespace, &event_name));
         self.create(Kind::Event, event, reporter, self.now);
     }
 
@@ -386,8 +403,7 @@ impl State {
         };
         let pods = self.pods_of(&deployment);
         let Some(pod) = pods.iter().find(|pod| {
-            super::object::condition(pod, "Ready") == "True"
-                && text(pod, "/spec/containers/0/image") != self.furniture.image
+            condition(pod, "Ready") == "True" && text(pod, "/spec/containers/0/image") != self.furniture.image
         }) else {
             return;
         };
@@ -438,7 +454,7 @@ impl State {
                 let deployment = self.store.get(&self.key(Kind::Deployment, &furnished.deployment));
                 let mut ready: BTreeMap<String, (u32, String)> = BTreeMap::new();
                 for pod in self.pods_of(&furnished.deployment) {
-                    if super::object::condition(&pod, "Ready") == "True" {
+                    if condition(&pod, "Ready") == "True" {
                         let entry =
                             ready.entry(text(&pod, "/spec/containers/0/image").to_owned()).or_default();
                         entry.0 += 1;
@@ -463,4 +479,13 @@ impl State {
             })
             .collect()
     }
+}
+
+/// Whether a pod leads where it led before, as far as Services care.
+fn same_address(before: Option<&Value>, after: &Value) -> bool {
+    let address = |pod: &Value| {
+        let ready = condition(pod, "Ready") == "True";
+        (ready, terminating(pod), text(pod, "/status/podIP").to_owned(), pod["metadata"]["labels"].clone())
+    };
+    before.is_some_and(|before| address(before) == address(after))
 }

@@ -141,6 +141,11 @@ impl ApiError {
         }
     }
 
+    /// A failure that the server has no reason for.
+    pub(super) fn unexplained(message: impl Into<String>) -> Self {
+        Self::new(500, "", message)
+    }
+
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(400, "BadRequest", message)
     }
@@ -213,7 +218,11 @@ impl ApiError {
                 "retryAfterSeconds": 1,
             }))),
             retry_after: Some(1),
-            ..Self::new(504, "Timeout", format!("Too large resource version: {asked}, current: {newest}"))
+            ..Self::new(
+                504,
+                "Timeout",
+                format!("Timeout: Too large resource version: {asked}, current: {newest}"),
+            )
         }
     }
 

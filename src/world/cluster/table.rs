@@ -16,13 +16,14 @@ pub(super) fn table(
     version: u64,
 ) -> Value {
     let rows: Vec<Value> = objects.iter().map(|object| row(resource, object, now, include)).collect();
-    json!({
+    let mut table = json!({
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
         "metadata": {"resourceVersion": version.to_string()},
         "columnDefinitions": columns(resource.kind),
-        "rows": rows,
-    })
+    });
+    table["rows"] = Value::Array(rows);
+    table
 }
 
 /// What a row carries beside its cells.
@@ -54,7 +55,9 @@ fn row(resource: &Resource, object: &Value, now: i64, include: Include) -> Value
         Include::Metadata => partial(object),
         Include::Object => object.clone(),
     };
-    json!({"cells": cells(resource.kind, object, now), "object": object_shown})
+    let mut row = json!({"cells": cells(resource.kind, object, now)});
+    row["object"] = object_shown;
+    row
 }
 
 /// Column names with their priority: 0 always, 1 with `-o wide`.

@@ -180,7 +180,8 @@ fn check_label(causes: &mut Vec<Cause>, field: &str, key: &str, value: &str) {
             field,
             &json!(value),
             "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and \
-             end with an alphanumeric character",
+             end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is \
+             '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')",
         ));
     }
     let bare = key.rsplit('/').next().unwrap_or_default();

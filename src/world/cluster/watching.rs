@@ -78,8 +78,7 @@ impl State {
                 (true, false) => "DELETED",
                 (false, false) => continue,
             };
-            events
-                .push(json!({"type": what, "object": self.shown(plan.resource, &change.object, plan.shape)}));
+            events.push(event(what, self.shown(plan.resource, &change.object, plan.shape)));
         }
         plan.from = plan.from.max(self.store.version());
         Ok(events)
@@ -90,7 +89,7 @@ impl State {
         let initial = std::mem::take(&mut plan.initial);
         let mut events: Vec<Value> = initial
             .iter()
-            .map(|object| json!({"type": "ADDED", "object": self.shown(plan.resource, object, plan.shape)}))
+            .map(|object| event("ADDED", self.shown(plan.resource, object, plan.shape)))
             .collect();
         if plan.mark_end && plan.bookmarks {
             let mut mark = bookmark(plan.resource, plan.from);
@@ -108,4 +107,12 @@ pub(super) fn bookmark(resource: &Resource, version: u64) -> Value {
         "apiVersion": resource.api_version(),
         "metadata": {"resourceVersion": version.to_string(), "creationTimestamp": null},
     }})
+}
+
+/// One line of a watch.
+fn event(what: &str, object: Value) -> Value {
+    let mut event = json!({"type": what});
+    // Put in as it is: `json!` would copy all of it.
+    event["object"] = object;
+    event
 }

@@ -164,13 +164,6 @@ impl State {
             return Err(ApiError::not_found(resource, &key.name));
         };
         self.place(resource, target, &mut body)?;
-        if name(&body) != key.name {
-            return Err(ApiError::bad_request(format!(
-                "the name of the object ({}) does not match the name on the URL ({})",
-                name(&body),
-                key.name
-            )));
-        }
         if resource.kind == Kind::Lease && text(&body, "/metadata/resourceVersion").is_empty() {
             let cause =
                 Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
@@ -294,8 +287,11 @@ impl State {
             });
         }
         if name(&new) != key.name {
-            let cause = Cause::invalid("metadata.name", &new["metadata"]["name"], "field is immutable");
-            return Err(ApiError::invalid(resource, &key.name, &[cause]));
+            return Err(ApiError::bad_request(format!(
+                "the name of the object ({}) does not match the name on the URL ({})",
+                name(&new),
+                key.name
+            )));
         }
         put(&mut new, "/apiVersion", old["apiVersion"].clone());
         put(&mut new, "/kind", old["kind"].clone());
@@ -447,7 +443,7 @@ impl State {
             }
         }
         let shown: Vec<_> = gone.iter().map(|object| present(target.resource, object)).collect();
-        Ok(Answer::Json(200, list_of(target.resource, &shown, self.store.version(), None)))
+        Ok(Answer::Json(200, list_of(target.resource, shown, self.store.version(), None)))
     }
 
     fn evict(&mut self, call: &Call, target: &Target) -> Result<Answer, ApiError> {
