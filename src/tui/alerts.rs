@@ -1,0 +1,292 @@
+//! What is wrong now, in words, worst first. The two lines below the traffic picture show the first; `:alerts` all.
+
+use super::{
+    model::{Model, telemetry::Reading},
+    story, subject,
+};
+use crate::{
+    config::keymap::{Context, KeyAction},
+    domain::{
+        event::Outcome,
+        metric::Verdict,
+        plan::Light,
+        prompt::Prompt,
+        run::{Run, TriggerState},
+        runbook::{OnNoData, Then, Trigger, TriggerWatch},
+        time::Span,
+        workload::Connection,
+    },
+};
+
+/// Something that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alert {
+    /// Whether it needs a person now.
+    pub urgent: bool,
+    /// What is wrong.
+    pub headline: String,
+    /// How far something has run: so much of so much.
+    pub meter: Option<(u64, u64)>,
+    /// What follows, or what to do.
+    pub follows: String,
+}
+
+/// Everything that is wrong now, worst first.
+pub fn all(model: &Model) -> Vec<Alert> {
+    let mut alerts = Vec::new();
+    let Some(run) = &model.run else { return alerts };
+    if let Some(silent) = model.silent {
+        alerts.push(urgent(
+            format!("THE ENGINE IS SILENT for {}", silent.short()),
+            "What is shown may be old. Keys that ask it for something may not be heard.".to_owned(),
+        ));
+    }
+    let prompt = run.prompt(model.now);
+    alerts.extend(from_prompt(model, run, &prompt));
+    let active = run.rolling_back().is_none() && run.finished.is_none();
+    if active {
+        for (index, (trigger, state)) in run.runbook.triggers.iter().zip(&run.triggers).enumerate() {
+            let shown = matches!(prompt, Prompt::Countdown { trigger, .. } | Prompt::Fired { trigger } if trigger == index);
+            if let Some(watch) = &trigger.watch
+                && !shown
+            {
+                alerts.extend(from_trigger(model, trigger, watch, state));
+            }
+        }
+    }
+    alerts.extend(from_cluster(model, run, active));
+    if active {
+        alerts.extend(from_metrics(model, run));
+    }
+    alerts
+}
+
+fn urgent(headline: String, follows: String) -> Alert {
+    Alert { urgent: true, headline, meter: None, follows }
+}
+
+fn from_prompt(model: &Model, run: &Run, prompt: &Prompt) -> Option<Alert> {
+    let key = |action| model.key_in(Context::Steps, action);
+    Some(match prompt {
+        Prompt::RollbackStopped { reason } => urgent(
+            format!("ROLLBACK STOPPED: {reason}"),
+            format!(
+                "{} tries the failed action again; {} gives it up, with a reason.",
+                key(KeyAction::Retry),
+                key(KeyAction::CancelCountdown)
+            ),
+        ),
+        Prompt::Unknown { at } => {
+            urgent(format!("UNKNOWN: {}", story::action_name(run, at)), unknown_words(run, at))
+        }
+        Prompt::Countdown { trigger, ends_at } => {
+            let left = ends_at.since(model.now);
+            let then = run.runbook.triggers.get(*trigger).and_then(|trigger| trigger.watch.as_ref());
+            let whole = match then.map(|watch| watch.then) {
+                Some(Then::Countdown(whole)) => whole,
+                _ => left,
+            };
+            let why = run
+                .triggers
+                .get(*trigger)
+                .and_then(|state| state.fired.as_ref())
+                .map_or("", |(_, reason)| reason);
+            Alert {
+                urgent: true,
+                headline: format!("ROLLBACK IN {}: {why}", left.clock()),
+                meter: Some((whole.saturating_sub(left).as_millis(), whole.as_millis())),
+                follows: format!(
+                    "It starts by itself. {} cancels it, with a reason. {}, then y: at once.",
+                    key(KeyAction::CancelCountdown),
+                    key(KeyAction::Rollback)
+                ),
+            }
+        }
+        Prompt::Fired { trigger } => {
+            let why = run
+                .triggers
+                .get(*trigger)
+                .and_then(|state| state.fired.as_ref())
+                .map_or("", |(_, reason)| reason);
+            urgent(
+                format!("TRIGGER FIRED: {why}"),
+                format!(
+                    "You decide: {} rolls back, {} goes on, with a reason.",
+                    key(KeyAction::Rollback),
+                    key(KeyAction::CancelCountdown)
+                ),
+            )
+        }
+        Prompt::Failed { step } => {
+            let (what, why) =
+                match step.as_ref().and_then(|step| run.declared(step.as_str()).zip(run.step(step.as_str())))
+                {
+                    Some((declared, state)) => {
+                        (declared.title.as_str(), state.reason.clone().unwrap_or_default())
+                    }
+                    None => ("completion", "see its checks".to_owned()),
+                };
+            let traffic = if run.switch_begun() {
+                "Traffic is on the new version."
+            } else {
+                "Traffic was not touched."
+            };
+            urgent(format!("FAILED: {what}: {why}"), format!("{traffic} Nothing goes on until you decide."))
+        }
+        Prompt::Held { reason } => {
+            let (by, since) = run
+                .held
+                .as_ref()
+                .map_or(("", Span::ZERO), |held| (held.by.as_str(), model.now.since(held.at)));
+            let who = if by == "auto" { String::new() } else { format!(" by {by}") };
+            urgent(
+                format!("HELD{who} for {}: {reason}", since.clock()),
+                "Nothing new starts. ENTER goes on.".to_owned(),
+            )
+        }
+        Prompt::Finished { outcome: Outcome::RollbackFailed } => urgent(
+            "THE ROLLBACK HAS FAILED: a person must act now".to_owned(),
+            format!(
+                "The commands of each action are shown. On-call: {}. Incident: {}.",
+                key(KeyAction::Contacts),
+                key(KeyAction::Incident)
+            ),
+        ),
+        _ => return None,
+    })
+}
+
+fn unknown_words(run: &Run, at: &crate::domain::event::ActionRef) -> String {
+    let state = run.work(&at.place).and_then(|work| work.actions.get(at.action));
+    match state.and_then(|state| state.pid) {
+        Some(pid) => format!(
+            "It was started, its end was not seen. Its process {pid} may still live. ENTER: what became of it?"
+        ),
+        None => "It was started, and its end was not seen. ENTER: what became of it?".to_owned(),
+    }
+}
+
+fn from_trigger(
+    model: &Model,
+    trigger: &Trigger,
+    watch: &TriggerWatch,
+    state: &TriggerState,
+) -> Option<Alert> {
+    let run = model.run.as_ref()?;
+    let metric = run.runbook.metric(watch.metric.as_str())?;
+    if let Some((since, first)) = state.breaching {
+        let lasted = model.now.since(since);
+        let value = reading(model, metric).value.unwrap_or(first);
+        let left = watch.hold_for.saturating_sub(lasted);
+        let next = match watch.then {
+            Then::Ask => "you are asked whether to roll back.".to_owned(),
+            Then::Countdown(whole) => format!("a countdown starts: {whole}, then rollback by itself."),
+            Then::Rollback => "the rollback starts by itself.".to_owned(),
+        };
+        return Some(Alert {
+            urgent: true,
+            headline: format!(
+                "BREACH: {} {} (bound {}) for {} of {}",
+                metric.title,
+                metric.unit.show(value),
+                watch.when.show(metric.unit),
+                lasted.clock(),
+                watch.hold_for.clock()
+            ),
+            meter: Some((lasted.as_millis(), watch.hold_for.as_millis())),
+            follows: format!("In {} {next}", left.clock()),
+        });
+    }
+    let why = state.blind.as_ref()?;
+    let then = match watch.no_data {
+        OnNoData::Hold => "The window waits: without data it cannot succeed.",
+        OnNoData::Rollback => "Counts as a breach: it ends in a rollback.",
+    };
+    Some(urgent(
+        format!("BLIND: {} is not measured: {why}", metric.title),
+        format!("{then} Trigger: {}", trigger.reason),
+    ))
+}
+
+fn reading(model: &Model, metric: &crate::domain::metric::Metric) -> Reading {
+    let slot = model.run.as_ref().and_then(|run| run.opened.new_slot.clone());
+    model.telemetry.reading(metric, slot.as_ref(), model.now)
+}
+
+fn from_cluster(model: &Model, run: &Run, active: bool) -> Vec<Alert> {
+    let mut alerts = Vec::new();
+    let workload = model.telemetry.workload.as_ref();
+    if let Some(workload) = workload
+        && let Connection::Lost(why) = &workload.connection
+    {
+        let since = model.now.since(workload.as_of).short();
+        alerts.push(urgent(
+            format!("THE CLUSTER IS NOT SEEN for {since}: {why}"),
+            "Traffic and pods are shown as last seen.".to_owned(),
+        ));
+    }
+    if active && run.switch_begun() {
+        let readiness = run.readiness(workload, model.telemetry.access.as_ref(), model.now);
+        if readiness.light == Light::NotReady {
+            alerts.push(urgent(
+                format!("A ROLLBACK WOULD FAIL NOW: {}", readiness.against.join(", ")),
+                "There would be no way back. Mend this before anything else.".to_owned(),
+            ));
+        }
+    }
+    let slots = workload.into_iter().flat_map(|workload| &workload.slots);
+    for (name, slot) in slots.filter(|_| active || run.finished.is_some()) {
+        let bad: Vec<_> = slot.pods.iter().filter(|pod| pod.bad).collect();
+        if let Some(first) = bad.first() {
+            alerts.push(Alert {
+                urgent: false,
+                headline: format!(
+                    "{}: {} of {} pods not well: {}",
+                    name.0.to_uppercase(),
+                    bad.len(),
+                    slot.desired,
+                    first.status
+                ),
+                meter: None,
+                follows: warning_about(model, &first.name),
+            });
+        }
+    }
+    alerts
+}
+
+/// The newest warning event about a pod, else where to look.
+fn warning_about(model: &Model, pod: &str) -> String {
+    let warnings = model.telemetry.workload.as_ref().map_or(&[][..], |workload| &workload.warnings);
+    let found = warnings.iter().find(|warning| warning.object.ends_with(pod));
+    found.map_or_else(
+        || format!("Its log: {}", model.key_in(Context::Steps, KeyAction::Logs)),
+        |warning| format!("{}: {}", warning.reason, warning.message),
+    )
+}
+
+/// Metrics in their alert range that no trigger is breaching about.
+fn from_metrics(model: &Model, run: &Run) -> Vec<Alert> {
+    let told = |metric: &crate::domain::metric::Metric| {
+        run.runbook.triggers.iter().zip(&run.triggers).any(|(trigger, state)| {
+            trigger.watch.as_ref().is_some_and(|watch| watch.metric == metric.id)
+                && (state.breaching.is_some() || state.fired.is_some())
+        })
+    };
+    let slot = subject::live(model);
+    let metrics = run.runbook.metrics.iter().filter(|metric| !told(metric));
+    metrics
+        .filter_map(|metric| {
+            let reading = model.telemetry.reading(metric, slot.as_ref(), model.now);
+            let value = reading.value.filter(|_| reading.verdict == Verdict::Alert)?;
+            let bound =
+                metric.alert.map(|bound| format!(", alert {}", bound.show(metric.unit))).unwrap_or_default();
+            Some(Alert {
+                urgent: false,
+                headline: format!("{} {}{bound}", metric.title, metric.unit.show(value)),
+                meter: None,
+                follows: metric.action.clone().unwrap_or_else(|| "Look into it.".to_owned()),
+            })
+        })
+        .collect()
+}

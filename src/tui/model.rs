@@ -1,0 +1,333 @@
+//! Everything a screen knows: the run as folded from its events, the telemetry, and where the operator's attention is.
+//!
+//! Nothing of the run is kept twice. What the run waits for, what a rollback would do, how ready it is: all of that is
+//! asked from [`Run`] when it is needed.
+
+pub mod form;
+pub mod page;
+pub mod telemetry;
+
+use form::{Form, RollbackForm};
+use page::Page;
+use telemetry::Telemetry;
+
+use super::style::Look;
+use crate::{
+    config::{
+        keymap::{Context, KeyAction, Keymap},
+        theme::Theme,
+    },
+    domain::{
+        event::{Outcome, Place},
+        prompt::Prompt,
+        run::{ItemStatus, Run, StepStatus},
+        time::{Span, Timestamp},
+    },
+};
+
+/// What the caller decides about a screen.
+#[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches of a person's settings")]
+pub struct ScreenOptions {
+    /// Who sits before it.
+    pub pilot: String,
+    /// Whether it only watches.
+    pub read_only: bool,
+    /// What each key does.
+    pub keymap: Keymap,
+    /// How it looks.
+    pub theme: Theme,
+    /// Four frames a second instead of ten.
+    pub slow_link: bool,
+    /// Whether to ring where a person is needed.
+    pub bell: bool,
+    /// Whether to say the same by OSC 9, as a desktop notification.
+    pub osc9: bool,
+    /// Whether copies go to the terminal's clipboard (OSC 52), as over SSH; else to a file in the run's directory.
+    pub copy_osc52: bool,
+    /// How a person comes back to this run, as typed in a shell; shown before leaving.
+    pub resume_command: String,
+}
+
+impl Default for ScreenOptions {
+    fn default() -> Self {
+        Self {
+            pilot: "operator".to_owned(),
+            read_only: false,
+            keymap: Keymap::default(),
+            theme: Theme::default(),
+            slow_link: false,
+            bell: true,
+            osc9: false,
+            copy_osc52: false,
+            resume_command: "cutover resume".to_owned(),
+        }
+    }
+}
+
+/// The screen's state.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// What the caller decided.
+    pub options: ScreenOptions,
+    /// How things look.
+    pub look: Look,
+    /// The run, once the engine has told it.
+    pub run: Option<Run>,
+    /// The run's directory, for paths shown to people.
+    pub run_dir: String,
+    /// The engine's time.
+    pub now: Timestamp,
+    /// How long the engine has been silent, in real time, where that is too long.
+    pub silent: Option<Span>,
+    /// How the run stood when the engine closed it.
+    pub closed: Option<Option<Outcome>>,
+    /// Measurements, the cluster, output, logs.
+    pub telemetry: Telemetry,
+    /// What has happened, in words, oldest first.
+    pub story: Vec<(Timestamp, String)>,
+    /// Where the operator's attention is.
+    pub cursor: Cursor,
+    /// What lies over the panes, the topmost last.
+    pub layers: Vec<Layer>,
+    /// Something said once.
+    pub toast: Option<Toast>,
+    /// What the last frame offered: Enter does this, whatever has happened since.
+    pub shown: Option<Prompt>,
+    /// When a key was last pressed, by the engine's time.
+    pub last_key: Timestamp,
+    /// When ctrl-c was pressed once.
+    pub interrupted: Option<Timestamp>,
+    /// When the journal last had the window's watched time.
+    pub window_advanced: Option<Timestamp>,
+    /// Columns and rows of the terminal.
+    pub size: (u16, u16),
+    /// A question that was put aside with esc, so that it does not come back by itself.
+    pub aside: Option<Prompt>,
+}
+
+/// Where the operator's attention is.
+#[derive(Debug, Clone, Default)]
+pub struct Cursor {
+    /// The focused pane.
+    pub focus: Pane,
+    /// Whether it fills the screen.
+    pub zoomed: bool,
+    /// The selected checklist item, counted over all groups.
+    pub item: usize,
+    /// The selected step; none follows the run.
+    pub step: Option<usize>,
+    /// The selected check of the place that is shown.
+    pub check: Option<usize>,
+    /// How far the detail pane is scrolled.
+    pub detail: usize,
+    /// The selected metric row.
+    pub metric: usize,
+    /// The selected pod, counted over both slots.
+    pub pod: usize,
+    /// The selected task.
+    pub task: usize,
+    /// How far the log pane is scrolled up from its end.
+    pub logs: usize,
+    /// What was searched for.
+    pub search: Option<String>,
+}
+
+/// A part of the screen that keys can be for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pane {
+    /// Checklist, steps, or tasks.
+    #[default]
+    Work,
+    /// What is selected there.
+    Detail,
+    /// Metrics.
+    Metrics,
+    /// Pods and warning events.
+    Pods,
+    /// The new slot's log, on large screens.
+    Logs,
+}
+
+/// Something over the panes.
+#[derive(Debug, Clone)]
+pub enum Layer {
+    /// A question.
+    Form(Box<Form>),
+    /// `R` or `D`.
+    Rollback(Box<RollbackForm>),
+    /// A page over the whole body.
+    Page(Box<Page>),
+    /// `:`
+    Command(tui_input::Input),
+    /// `/`
+    Search(tui_input::Input),
+}
+
+/// Something said once, until the next key or for a few seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Toast {
+    /// The words.
+    pub text: String,
+    /// Whether something was not done.
+    pub refused: bool,
+    /// When it was said.
+    pub at: Timestamp,
+}
+
+/// How far a deployment is, as far as the layout cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Questions and checklist.
+    Checklist,
+    /// A step, or the completion.
+    Steps,
+    /// The monitored window.
+    Window,
+    /// A rollback runs or waits.
+    RollingBack,
+    /// It is over.
+    Over,
+}
+
+impl Model {
+    /// A screen that has heard nothing yet.
+    pub fn new(options: ScreenOptions) -> Self {
+        Self {
+            look: Look(options.theme),
+            options,
+            run: None,
+            run_dir: String::new(),
+            now: Timestamp::default(),
+            silent: None,
+            closed: None,
+            telemetry: Telemetry::default(),
+            story: Vec::new(),
+            cursor: Cursor::default(),
+            layers: Vec::new(),
+            toast: None,
+            shown: None,
+            last_key: Timestamp::default(),
+            interrupted: None,
+            window_advanced: None,
+            size: (80, 24),
+            aside: None,
+        }
+    }
+
+    /// What the run waits for now.
+    pub fn prompt(&self) -> Option<Prompt> {
+        self.run.as_ref().map(|run| run.prompt(self.now))
+    }
+
+    /// How far it is.
+    pub fn phase(&self) -> Phase {
+        let Some(run) = &self.run else { return Phase::Checklist };
+        if run.rolling_back().is_some() {
+            return Phase::RollingBack;
+        }
+        if run.finished.is_some() {
+            return Phase::Over;
+        }
+        if !run.steps_open {
+            return Phase::Checklist;
+        }
+        let window = run.current().is_some_and(|index| {
+            run.runbook.steps[index].window.is_some() && run.steps[index].status == StepStatus::Checking
+        });
+        if window { Phase::Window } else { Phase::Steps }
+    }
+
+    /// The step whose detail is shown: the selected one, else the one that is due, else the last.
+    pub fn step_shown(&self) -> Option<usize> {
+        let run = self.run.as_ref()?;
+        let last = run.steps.len().checked_sub(1)?;
+        Some(self.cursor.step.or_else(|| run.current()).map_or(last, |index| index.min(last)))
+    }
+
+    /// The place whose work is under way or was last.
+    pub fn place(&self) -> Option<Place> {
+        let run = self.run.as_ref()?;
+        match run.rolling_back() {
+            Some(rollback) => match run.undoing() {
+                Some((step, _)) => Some(Place::Undo { step }),
+                None => Some(Place::Rollback { procedure: rollback.procedure.clone() }),
+            },
+            None => run.current_place(),
+        }
+    }
+
+    /// The selected checklist item.
+    pub fn item_shown(&self) -> Option<(usize, usize)> {
+        self.items().nth(self.cursor.item)
+    }
+
+    /// All checklist items in order.
+    pub fn items(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let groups = self.run.as_ref().map_or(&[][..], |run| &run.runbook.checklist);
+        groups.iter().enumerate().flat_map(|(g, group)| (0..group.items.len()).map(move |i| (g, i)))
+    }
+
+    /// A checklist item's state with staleness taken in: what was seen too long ago does not hold any more.
+    pub fn item_status(&self, group: usize, item: usize) -> (ItemStatus, bool) {
+        let Some(run) = &self.run else { return (ItemStatus::Open, false) };
+        let Some((state, declared)) = run
+            .items
+            .get(group)
+            .and_then(|items| items.get(item))
+            .zip(run.runbook.checklist.get(group).and_then(|group| group.items.get(item)))
+        else {
+            return (ItemStatus::Open, false);
+        };
+        let stale = !declared.check.kind.is_person()
+            && state.status == ItemStatus::Holds
+            && self.now.since(state.at) > declared.valid_for;
+        (state.status, stale)
+    }
+
+    /// The keys that count now.
+    pub fn context(&self) -> Context {
+        match self.layers.last() {
+            Some(Layer::Form(form)) if form.is_typing() => Context::Input,
+            Some(Layer::Rollback(form)) if form.is_typing() => Context::Input,
+            Some(Layer::Form(_) | Layer::Rollback(_)) => Context::Dialog,
+            Some(Layer::Command(_) | Layer::Search(_)) => Context::Input,
+            Some(Layer::Page(page)) => page.context(),
+            None => match self.phase() {
+                Phase::Checklist => Context::Checklist,
+                Phase::Steps | Phase::Window | Phase::RollingBack => Context::Steps,
+                Phase::Over => Context::Tasks,
+            },
+        }
+    }
+
+    /// The key to show for an action where it would be pressed now.
+    pub fn key(&self, action: KeyAction) -> String {
+        self.key_in(self.context(), action)
+    }
+
+    /// The key to show for an action in a context.
+    pub fn key_in(&self, context: Context, action: KeyAction) -> String {
+        let label = self.options.keymap.label(context, action).unwrap_or_else(|| "-".to_owned());
+        // Named keys stand out from words as capitals: ENTER, SPACE, ESC.
+        if label.chars().count() > 1 { label.to_uppercase() } else { label }
+    }
+
+    /// The topmost page, where a page is topmost.
+    pub fn page(&self) -> Option<&Page> {
+        self.layers.iter().rev().find_map(|layer| match layer {
+            Layer::Page(page) => Some(page.as_ref()),
+            _ => None,
+        })
+    }
+
+    /// Says something once.
+    pub fn say(&mut self, text: impl Into<String>) {
+        self.toast = Some(Toast { text: text.into(), refused: false, at: self.now });
+    }
+
+    /// Says that something was not done.
+    pub fn refuse(&mut self, text: impl Into<String>) {
+        self.toast = Some(Toast { text: text.into(), refused: true, at: self.now });
+    }
+}

@@ -1,0 +1,174 @@
+//! What is measured and printed: lossy, bounded, never needed to know how the run stands.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::domain::{
+    event::ActionRef,
+    id::{MetricId, SlotName, StepId},
+    metric::{Metric, Missing, Sample, Verdict},
+    runbook::Runbook,
+    safe_text::StyledLine,
+    series::Series,
+    time::{Span, Timestamp},
+    verdict::judge,
+    workload::{Access, LogLine, Workload},
+};
+
+/// Lines kept of one action's output; all of it is in its file.
+const LINES: usize = 5_000;
+/// Actions whose output is kept.
+const OUTPUTS: usize = 32;
+/// Notices kept.
+const NOTICES: usize = 200;
+/// A sample is too old after this many intervals.
+const FRESH: u64 = 3;
+
+/// A metric, and the slot where it is per slot.
+pub type SeriesKey = (MetricId, Option<SlotName>);
+
+/// What is measured and printed.
+#[derive(Debug, Clone, Default)]
+pub struct Telemetry {
+    /// The cluster, once seen.
+    pub workload: Option<Workload>,
+    /// What we may do there.
+    pub access: Option<Access>,
+    /// Numbers over time.
+    pub series: BTreeMap<SeriesKey, Series>,
+    /// The newest sample of each series.
+    pub latest: BTreeMap<SeriesKey, Sample>,
+    /// Output by action, the newest action last.
+    pub outputs: VecDeque<(ActionRef, Output)>,
+    /// What polled checks see.
+    pub watching: BTreeMap<(Option<StepId>, usize), (bool, String)>,
+    /// Log lines by slot, as last asked for.
+    pub logs: BTreeMap<SlotName, Result<Vec<LogLine>, String>>,
+    /// When logs were last asked for.
+    pub logs_asked: Option<Timestamp>,
+    /// Notices that a rehearsal kept.
+    pub inbox: Vec<(Timestamp, String)>,
+}
+
+/// What an action printed.
+#[derive(Debug, Clone, Default)]
+pub struct Output {
+    /// Finished lines.
+    pub lines: VecDeque<StyledLine>,
+    /// The line being written.
+    pub partial: Option<StyledLine>,
+    /// Lines that are not here: too many, or too old.
+    pub dropped: u64,
+}
+
+/// What the newest sample of a series means now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// The number; none where it is missing or too old.
+    pub value: Option<f64>,
+    /// Its verdict. Without a number never ok.
+    pub verdict: Verdict,
+    /// How old it is; none where nothing has been measured.
+    pub age: Option<Span>,
+    /// Why there is no number.
+    pub why: Option<Missing>,
+}
+
+impl Telemetry {
+    /// Takes samples in.
+    pub fn sampled(&mut self, runbook: &Runbook, samples: Vec<Sample>, backfill: bool) {
+        let mut past: BTreeMap<SeriesKey, Vec<(Timestamp, Option<f64>)>> = BTreeMap::new();
+        for sample in samples {
+            let key = (sample.metric.clone(), sample.slot.clone());
+            let value = sample.value.as_ref().ok().copied();
+            if backfill {
+                past.entry(key).or_default().push((sample.at, value));
+                continue;
+            }
+            self.series(runbook, &key).push(sample.at, value);
+            if self.latest.get(&key).is_none_or(|known| known.at <= sample.at) {
+                self.latest.insert(key, sample);
+            }
+        }
+        for (key, points) in past {
+            self.series(runbook, &key).backfill(points);
+        }
+    }
+
+    fn series(&mut self, runbook: &Runbook, key: &SeriesKey) -> &mut Series {
+        self.series.entry(key.clone()).or_insert_with(|| {
+            let every = runbook.metric(key.0.as_str()).map_or(Span::from_secs(5), |metric| metric.interval);
+            Series::new(Span::from_mins(60), every)
+        })
+    }
+
+    /// What the newest sample of a metric means at this time.
+    pub fn reading(&self, metric: &Metric, slot: Option<&SlotName>, now: Timestamp) -> Reading {
+        let key = (metric.id.clone(), if metric.per_slot { slot.cloned() } else { None });
+        let Some(sample) = self.latest.get(&key) else {
+            return Reading { value: None, verdict: Verdict::Missing, age: None, why: None };
+        };
+        let age = now.since(sample.at);
+        let limit = Span::from_millis(metric.interval.as_millis().saturating_mul(FRESH));
+        let value = match &sample.value {
+            Ok(_) if age > limit => Err(Missing::Stale(format!("{} old", age.short()))),
+            value => value.clone(),
+        };
+        Reading {
+            verdict: judge(metric, &value),
+            age: Some(age),
+            why: value.as_ref().err().cloned(),
+            value: value.ok().filter(|value| value.is_finite()),
+        }
+    }
+
+    /// Takes output in.
+    pub fn printed(
+        &mut self,
+        at: ActionRef,
+        lines: Vec<StyledLine>,
+        partial: Option<StyledLine>,
+        dropped: u64,
+    ) {
+        let known = self.outputs.iter().position(|(other, _)| *other == at);
+        let index = known.unwrap_or_else(|| {
+            if self.outputs.len() >= OUTPUTS {
+                self.outputs.pop_front();
+            }
+            self.outputs.push_back((at, Output::default()));
+            self.outputs.len() - 1
+        });
+        let Some((_, output)) = self.outputs.get_mut(index) else { return };
+        output.lines.extend(lines);
+        output.partial = partial;
+        output.dropped = output.dropped.saturating_add(dropped);
+        while output.lines.len() > LINES {
+            output.lines.pop_front();
+            output.dropped = output.dropped.saturating_add(1);
+        }
+    }
+
+    /// An action's output.
+    pub fn output(&self, at: &ActionRef) -> Option<&Output> {
+        self.outputs.iter().rev().find(|(other, _)| other == at).map(|(_, output)| output)
+    }
+
+    /// Keeps a notice.
+    pub fn noticed(&mut self, at: Timestamp, text: String) {
+        if self.inbox.len() >= NOTICES {
+            self.inbox.remove(0);
+        }
+        self.inbox.push((at, text));
+    }
+}
+
+impl Output {
+    /// The last `height` lines, the one being written included.
+    pub fn tail(&self, height: usize) -> Vec<&StyledLine> {
+        let partial = self.partial.as_ref().filter(|line| !line.is_empty());
+        let finished = height.saturating_sub(usize::from(partial.is_some()));
+        let skip = self.lines.len().saturating_sub(finished);
+        let mut tail: Vec<_> = self.lines.iter().skip(skip).collect();
+        tail.extend(partial.filter(|_| height > 0));
+        tail
+    }
+}

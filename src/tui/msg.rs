@@ -1,0 +1,37 @@
+//! What can happen to a screen.
+
+use super::input::Input;
+use crate::domain::{message::Update, time::Span};
+
+/// Something that may change the model.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Msg {
+    /// From the engine.
+    Update(Box<Update>),
+    /// From the terminal.
+    Input(Input),
+    /// A second of real time has passed since the engine was heard, and more.
+    Silence(Span),
+    /// A copy was made: to the terminal's clipboard, or to this file; or why not.
+    Copied(Result<String, String>),
+}
+
+/// What a change of the model wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Ask the engine.
+    Send(crate::domain::message::Command),
+    /// Ring the bell, and say this by OSC 9 where that is wanted: a person is needed.
+    Call(String),
+    /// Copy a text; the name is for a file.
+    Copy {
+        /// What the file is called, without its ending.
+        name: &'static str,
+        /// The text.
+        text: String,
+    },
+    /// Draw everything anew.
+    Repaint,
+    /// Leave the screen.
+    Leave,
+}

@@ -1,0 +1,377 @@
+//! The screen's loop: drain everything that has come, change the model, draw once.
+//!
+//! Updates are drawn at most ten times a second (four on slow links), and only if something changed. A key is drawn at
+//! once, and what it brings about shortly after, however much else comes in: draining stops after a few milliseconds.
+
+use std::{
+    collections::VecDeque,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::{sleep_until, timeout},
+};
+
+pub use super::model::ScreenOptions;
+pub use super::terminal::TuiError;
+use super::{
+    input::{Input, Reader},
+    model::Model,
+    msg::{Effect, Msg},
+    subject,
+    terminal::Screen,
+    update::update,
+    view,
+};
+use crate::{
+    domain::{
+        event::Outcome,
+        message::{Request, Update},
+        safe_text::SafeText,
+        time::Span,
+    },
+    link::Client,
+};
+
+/// Between two frames.
+const FRAME: Duration = Duration::from_millis(100);
+/// Between two frames on a slow link.
+const SLOW_FRAME: Duration = Duration::from_millis(250);
+/// Between two frames while somebody types.
+const QUICK_FRAME: Duration = Duration::from_millis(16);
+/// How long after a key frames are quick: long enough for the engine's answer to it.
+const QUICK: Duration = Duration::from_millis(300);
+/// The longest that updates are drained before a frame is due.
+const DRAIN: Duration = Duration::from_millis(8);
+/// The engine ticks every second; this long without a word is worth saying.
+const SILENCE: Duration = Duration::from_secs(4);
+/// How long the engine may keep a request waiting before it is tried again.
+const SEND: Duration = Duration::from_millis(20);
+
+/// How a screen ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScreenEnd {
+    /// Why.
+    pub why: EndReason,
+    /// How the run stood then; none where it was under way.
+    pub outcome: Option<Outcome>,
+}
+
+/// Why a screen ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndReason {
+    /// Its user left it.
+    Quit,
+    /// The engine closed the run, or is gone.
+    EngineClosed,
+    /// This signal came.
+    Signal(i32),
+    /// The terminal went away: a dropped connection, a closed window.
+    HungUp,
+}
+
+/// Shows a run until its user leaves, the engine closes it, or the terminal goes away. The terminal is as before
+/// afterwards, however it ends.
+///
+/// # Errors
+/// If there is no terminal, it cannot be set up, or another part of the process panicked.
+pub async fn run(client: Client, options: ScreenOptions) -> Result<ScreenEnd, TuiError> {
+    // Signals first: from here on none of them ends the process over a raw terminal.
+    let mut signals = Signals::new().map_err(TuiError::Input)?;
+    let screen = Screen::enter("cutover")?;
+    let reader = Reader::start().map_err(TuiError::Input)?;
+    let mut cockpit = Cockpit::new(client, options, screen, reader);
+    cockpit.model.size = crossterm::terminal::size().unwrap_or((80, 24));
+    cockpit.draw();
+    let why = cockpit.fly(&mut signals).await?;
+    let outcome = match cockpit.model.closed {
+        Some(outcome) => outcome,
+        None => {
+            cockpit.model.run.as_ref().and_then(|run| run.finished.as_ref()).map(|(outcome, ..)| *outcome)
+        }
+    };
+    Ok(ScreenEnd { why, outcome })
+}
+
+/// Everything the loop holds.
+struct Cockpit {
+    client: Client,
+    screen: Screen,
+    reader: Reader,
+    model: Model,
+    /// Requests that the engine has not taken yet, oldest first.
+    outbox: VecDeque<Request>,
+    dirty: bool,
+    drawn: Instant,
+    pressed: Option<Instant>,
+    heard: Instant,
+    /// When silence was last looked for.
+    looked: Instant,
+}
+
+/// What woke the loop.
+enum Woken {
+    Input(Option<Input>),
+    Update(Option<Update>),
+    Signal(i32),
+    Resized,
+    Continued,
+    Frame,
+    Second,
+}
+
+impl Cockpit {
+    fn new(client: Client, options: ScreenOptions, screen: Screen, reader: Reader) -> Self {
+        let now = Instant::now();
+        Self {
+            client,
+            screen,
+            reader,
+            model: Model::new(options),
+            outbox: VecDeque::new(),
+            dirty: false,
+            drawn: now,
+            pressed: None,
+            heard: now,
+            looked: now,
+        }
+    }
+
+    async fn fly(&mut self, signals: &mut Signals) -> Result<EndReason, TuiError> {
+        loop {
+            let woken = self.wait(signals).await;
+            let end = match woken {
+                Woken::Signal(number) => Some(EndReason::Signal(number)),
+                Woken::Input(None) => Some(EndReason::HungUp),
+                Woken::Update(None) => Some(EndReason::EngineClosed),
+                Woken::Input(Some(input)) => self.input(input).await,
+                Woken::Update(Some(update)) => self.update(update).await,
+                Woken::Resized => {
+                    self.dirty = true;
+                    self.resize();
+                    None
+                }
+                Woken::Continued => {
+                    self.screen.repaint();
+                    self.dirty = true;
+                    None
+                }
+                Woken::Second => {
+                    self.listen();
+                    None
+                }
+                Woken::Frame => None,
+            };
+            if let Some(end) = match end {
+                Some(end) => Some(end),
+                None => self.drain().await,
+            } {
+                return Ok(end);
+            }
+            self.flush_outbox().await;
+            if self.screen.is_lost() {
+                return Err(TuiError::Panicked);
+            }
+            if self.screen.is_gone() {
+                return Ok(EndReason::HungUp);
+            }
+            if self.dirty && Instant::now() >= self.due() {
+                self.draw();
+            }
+        }
+    }
+
+    async fn wait(&mut self, signals: &mut Signals) -> Woken {
+        let due = self.due();
+        let second = self.heard.max(self.looked) + Duration::from_secs(1);
+        let dirty = self.dirty;
+        // In this order: whoever presses a key must not wait for what the engine has to say.
+        tokio::select! {
+            biased;
+            signal = signals.next() => signal,
+            input = self.reader.next() => Woken::Input(input),
+            () = sleep_until(due.into()), if dirty => Woken::Frame,
+            update = self.client.next() => Woken::Update(update),
+            () = sleep_until(second.into()) => Woken::Second,
+        }
+    }
+
+    /// When the next frame may be drawn.
+    fn due(&self) -> Instant {
+        let typed = self.pressed.is_some_and(|at| at.elapsed() < QUICK);
+        let pause = if typed {
+            QUICK_FRAME
+        } else if self.model.options.slow_link {
+            SLOW_FRAME
+        } else {
+            FRAME
+        };
+        self.drawn + pause
+    }
+
+    /// Takes in what is there already, for a few milliseconds at most.
+    async fn drain(&mut self) -> Option<EndReason> {
+        let until = Instant::now() + DRAIN;
+        loop {
+            if let Some(input) = self.reader.try_next() {
+                if let Some(end) = self.input(input).await {
+                    return Some(end);
+                }
+            } else if let Some(update) = self.client.try_next() {
+                if let Some(end) = self.update(update).await {
+                    return Some(end);
+                }
+            } else {
+                return None;
+            }
+            if Instant::now() >= until {
+                return None;
+            }
+        }
+    }
+
+    async fn input(&mut self, input: Input) -> Option<EndReason> {
+        if input == Input::HungUp {
+            return Some(EndReason::HungUp);
+        }
+        if input == Input::Resized {
+            self.resize();
+        }
+        let end = self.handle(Msg::Input(input)).await;
+        self.pressed = Some(Instant::now());
+        if end.is_none() {
+            self.draw();
+        }
+        end
+    }
+
+    async fn update(&mut self, update: Update) -> Option<EndReason> {
+        self.heard = Instant::now();
+        let closed = matches!(update, Update::Closed { .. });
+        let end = self.handle(Msg::Update(Box::new(update))).await;
+        end.or(closed.then_some(EndReason::EngineClosed))
+    }
+
+    async fn handle(&mut self, msg: Msg) -> Option<EndReason> {
+        self.dirty = true;
+        let effects = update(&mut self.model, msg);
+        let mut end = None;
+        for effect in effects {
+            match effect {
+                Effect::Send(command) => {
+                    self.outbox.push_back(Request { by: self.model.options.pilot.clone(), command });
+                }
+                Effect::Call(text) => self.call(&text),
+                Effect::Copy { name, text } => {
+                    let copied = self.copy(name, &text);
+                    update(&mut self.model, Msg::Copied(copied));
+                }
+                Effect::Repaint => self.screen.repaint(),
+                Effect::Leave => end = Some(EndReason::Quit),
+            }
+        }
+        self.flush_outbox().await;
+        end
+    }
+
+    /// Hands requests over in order. An engine that is busy must not freeze the screen: they wait here then.
+    async fn flush_outbox(&mut self) {
+        while let Some(request) = self.outbox.front() {
+            match timeout(SEND, self.client.send(request)).await {
+                Ok(_) => {
+                    self.outbox.pop_front();
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn resize(&mut self) {
+        if let Ok(size) = crossterm::terminal::size() {
+            self.model.size = size;
+        }
+    }
+
+    fn draw(&mut self) {
+        self.dirty = false;
+        self.drawn = Instant::now();
+        let model = &mut self.model;
+        self.screen.draw(|buffer| {
+            model.size = (buffer.area.width, buffer.area.height);
+            view::draw(model, buffer);
+        });
+        self.model.shown = subject::offered(&self.model);
+    }
+
+    /// Says so where nothing has come from the engine for too long.
+    fn listen(&mut self) {
+        let silent = self.heard.elapsed();
+        if silent >= SILENCE {
+            let ms = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
+            update(&mut self.model, Msg::Silence(Span::from_millis(ms)));
+            self.dirty = true;
+        }
+        self.looked = Instant::now();
+    }
+
+    fn call(&mut self, text: &str) {
+        let mut bytes = Vec::new();
+        if self.model.options.bell {
+            bytes.push(0x07);
+        }
+        if self.model.options.osc9 {
+            let text = SafeText::new(text);
+            bytes.extend_from_slice(format!("\x1b]9;cutover: {text}\x07").as_bytes());
+        }
+        self.screen.write(&bytes);
+    }
+
+    /// Copies by OSC 52, or into a file of the run's directory. The answer says where it is.
+    fn copy(&mut self, name: &str, text: &str) -> Result<String, String> {
+        if self.model.options.copy_osc52 {
+            let encoded = BASE64_STANDARD.encode(text);
+            self.screen.write(format!("\x1b]52;c;{encoded}\x07").as_bytes());
+            return Ok("the clipboard of your terminal".to_owned());
+        }
+        let path = Path::new(&self.model.run_dir).join(format!("{name}.txt"));
+        match std::fs::write(&path, format!("{text}\n")) {
+            Ok(()) => Ok(path.display().to_string()),
+            Err(error) => Err(format!("{}: {error}", path.display())),
+        }
+    }
+}
+
+/// The signals a screen lives and dies by.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+    resize: Signal,
+    carry_on: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+            resize: signal(SignalKind::window_change())?,
+            carry_on: signal(SignalKind::from_raw(nix::sys::signal::Signal::SIGCONT as i32))?,
+        })
+    }
+
+    async fn next(&mut self) -> Woken {
+        use nix::sys::signal::Signal as Number;
+        tokio::select! {
+            _ = self.terminate.recv() => Woken::Signal(Number::SIGTERM as i32),
+            _ = self.interrupt.recv() => Woken::Signal(Number::SIGINT as i32),
+            _ = self.hang_up.recv() => Woken::Signal(Number::SIGHUP as i32),
+            _ = self.resize.recv() => Woken::Resized,
+            _ = self.carry_on.recv() => Woken::Continued,
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Whole screens, keys, and what must never happen to a terminal.
+
+mod fixture;
+mod keys;
+mod safety;
+mod screens;

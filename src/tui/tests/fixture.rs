@@ -1,0 +1,1210 @@
+//! A payment system's deployment from blue to green, told event by event.
+
+use std::collections::BTreeMap;
+
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use crate::{
+    config::keymap::{Key, KeyCode},
+    domain::{
+        action::{Action, ActionKind, Capture, Confirm, Replicas, SlotRef},
+        check::{Check, CheckKind, Condition},
+        event::{
+            ActionOutcome, ActionRef, CheckRef, Envelope, Opened, Outcome, Place, RollbackTarget, RunEvent,
+        },
+        id::{MetricId, SlotName, StepId},
+        message::{Command, Update},
+        metric::{Bound, Metric, Missing, Op, Query, Sample, Unit},
+        plan::{QUICK, UNDO},
+        run::Run,
+        runbook::{
+            Automation, ClusterFact, Completion, Contact, Deployment, Document, Environment, Group, Incident,
+            Item, Level, Link, Milestone, Notify, OnNoData, Part, Procedure, Runbook, Slot, Status, Step,
+            Strategy, Target, Task, Then, Trigger, TriggerWatch, Var, VarSource, Window,
+        },
+        safe_text::{SafeText, Style16, StyledLine},
+        template::Template,
+        time::{Span, Timestamp},
+        workload::{
+            Access, ClusterIdentity, Connection, LogLine, Pod, RolloutState, SlotWorkload, WarningEvent,
+            Workload,
+        },
+    },
+    tui::{
+        input::Input,
+        model::{Model, ScreenOptions},
+        msg::{Effect, Msg},
+        subject,
+        update::update,
+        view,
+    },
+};
+
+/// 14:00:00 UTC on a Friday.
+pub(super) const START: Timestamp = Timestamp(1_795_183_200_000);
+
+fn action(name: &str, kind: ActionKind) -> Action {
+    Action {
+        name: name.to_owned(),
+        kind,
+        timeout: Span::from_mins(10),
+        capture: Vec::new(),
+        sample: Vec::new(),
+        sample_failure: Vec::new(),
+        confirm: Confirm::None,
+        irreversible: None,
+    }
+}
+
+fn sh(name: &str, script: &str) -> Action {
+    action(name, ActionKind::Sh { script: script.to_owned() })
+}
+
+fn check(text: &str, kind: CheckKind) -> Check {
+    Check {
+        text: text.to_owned(),
+        kind,
+        timeout: Span::from_mins(2),
+        interval: Span::from_secs(5),
+        optional: false,
+        sample: Vec::new(),
+    }
+}
+
+fn person(text: &str) -> Check {
+    check(text, CheckKind::Person)
+}
+
+fn metric_check(text: &str, metric: &str, op: Op, value: f64) -> Check {
+    let condition = Condition::Is(Bound { op, value });
+    check(text, CheckKind::Metric { metric: metric.into(), slot: None, condition })
+}
+
+fn item(text: &str, kind: CheckKind) -> Item {
+    Item { text: text.to_owned(), check: check(text, kind), optional: false, valid_for: Span::from_mins(30) }
+}
+
+fn group(title: &str, items: Vec<Item>) -> Group {
+    Group { title: title.to_owned(), items }
+}
+
+fn step(id: &str, title: &str, time: (u64, u64), run: Vec<Action>, check: Vec<Check>) -> Step {
+    Step {
+        id: id.into(),
+        title: title.to_owned(),
+        time: Some((Span::from_mins(time.0), Span::from_mins(time.1))),
+        critical: None,
+        when: None,
+        confirm: Confirm::None,
+        approvals: 0,
+        run,
+        check,
+        undo: Vec::new(),
+        no_undo: None,
+        window: None,
+        on_failure: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+fn metric(
+    id: &str,
+    title: &str,
+    unit: Unit,
+    per_slot: bool,
+    bounds: (Op, f64, Op, f64),
+    what: &str,
+) -> Metric {
+    Metric {
+        id: id.into(),
+        title: title.to_owned(),
+        query: Query::Promql { source: "prometheus".to_owned(), expr: id.to_owned() },
+        per_slot,
+        unit,
+        normal: Some(Bound { op: bounds.0, value: bounds.1 }),
+        alert: Some(Bound { op: bounds.2, value: bounds.3 }),
+        action: Some(what.to_owned()),
+        interval: Span::from_secs(5),
+    }
+}
+
+fn slot_of(name: &str) -> (SlotName, Slot) {
+    let selector = BTreeMap::from([("version".to_owned(), name.to_owned())]);
+    (name.into(), Slot { deployment: format!("backend-{name}"), selector })
+}
+
+fn checklist() -> Vec<Group> {
+    let mut headroom =
+        item("Room for the second colour", CheckKind::Headroom { slot: SlotRef::New, replicas: 3 });
+    headroom.check.kind = CheckKind::Headroom { slot: SlotRef::New, replicas: 3 };
+    let tls = CheckKind::Tls { host: "api.payment-system.com".into(), port: 443, days: 30 };
+    let dns =
+        CheckKind::Dns { name: "api.payment-system.com".into(), expect: "lb.payment-system.com".into() };
+    let mut cdn = item("CDN invalidation plan is ready", CheckKind::Person);
+    cdn.optional = true;
+    vec![
+        group(
+            "Code and tests",
+            ["All tests pass in CI", "Two people have reviewed the code", "No critical bugs in staging"]
+                .map(|text| item(text, CheckKind::Person))
+                .to_vec(),
+        ),
+        group(
+            "Database",
+            ["Migrations tested in staging", "Backup of production taken", "No breaking schema changes"]
+                .map(|text| item(text, CheckKind::Person))
+                .to_vec(),
+        ),
+        group(
+            "Infrastructure",
+            vec![
+                headroom,
+                item("Certificates valid for 30 days", tls),
+                item("DNS points to the balancer", dns),
+                cdn,
+            ],
+        ),
+        group(
+            "Communication",
+            ["In the team's calendar", "Incident team on standby"]
+                .map(|text| item(text, CheckKind::Person))
+                .to_vec(),
+        ),
+    ]
+}
+
+fn steps() -> Vec<Step> {
+    let mut backup = sh("Back up the database", "npm run db:backup -- --env production");
+    backup.capture = vec![Capture { var: "BACKUP_ID".to_owned(), pattern: r"backup-id: (\S+)".to_owned() }];
+    let mut migrate = step(
+        "migrate",
+        "Database migration",
+        (2, 5),
+        vec![
+            backup,
+            sh("Apply migrations", "npm run prisma:migrate:deploy -- --schema=./prisma/schema.prisma"),
+        ],
+        vec![
+            check(
+                "No pending migrations",
+                CheckKind::Sh { script: "npm run prisma:migrate:status".to_owned(), expect: None },
+            ),
+            person("No migration errors in the logs"),
+        ],
+    );
+    migrate.critical = Some(
+        "Migrations run before the application, so that both versions work on the new schema.".to_owned(),
+    );
+    migrate.when = Some("migrations".to_owned());
+    migrate.undo = vec![sh("Restore the backup", "npm run db:restore -- --backup-id=\"$BACKUP_ID\"")];
+    migrate.undo[0].confirm = Confirm::Type;
+    migrate.on_failure = vec!["Do not go on.".to_owned(), "Look at the migration's log first.".to_owned()];
+    let mut deploy = step(
+        "deploy",
+        "Deploy to GREEN",
+        (3, 5),
+        vec![
+            sh("Build and push the image", "docker build -t registry.example.com/app:$DEPLOY_VERSION ."),
+            action(
+                "Set the image",
+                ActionKind::SetImage {
+                    slot: SlotRef::New,
+                    container: None,
+                    image: "registry.example.com/payment-system-backend:$DEPLOY_VERSION".into(),
+                },
+            ),
+            action("Wait for the rollout", ActionKind::Rollout { slot: SlotRef::New }),
+        ],
+        vec![check("Pods running and ready", CheckKind::PodsReady { slot: SlotRef::New, at_least: 3 })],
+    );
+    deploy.undo = vec![action(
+        "Set the image back",
+        ActionKind::SetImage {
+            slot: SlotRef::New,
+            container: None,
+            image: "registry.example.com/payment-system-backend:v1.5.0".into(),
+        },
+    )];
+    let mut health = step(
+        "health",
+        "Health checks",
+        (2, 3),
+        vec![sh("Smoke tests", "npm run test:smoke")],
+        vec![
+            person("Smoke tests cover payments"),
+            metric_check("Error rate of GREEN", "error_rate", Op::Lt, 0.001),
+        ],
+    );
+    health.on_failure =
+        vec!["Do not go on: mend GREEN first, users are on BLUE.".to_owned(), "Tell the team.".to_owned()];
+    let mut switch = step(
+        "switch",
+        "Switch traffic",
+        (1, 1),
+        vec![action("Switch traffic", ActionKind::SwitchTraffic { to: SlotRef::New })],
+        vec![
+            check("The service selects GREEN", CheckKind::TrafficOn { slot: SlotRef::New }),
+            check("/version answers v1.6.0", CheckKind::TrafficOn { slot: SlotRef::New }),
+            person("The logs of GREEN show requests"),
+        ],
+    );
+    switch.critical = Some("From here on users meet the new version.".to_owned());
+    switch.confirm = Confirm::Type;
+    let mut watch = step(
+        "watch",
+        "Watch for 15 minutes",
+        (10, 15),
+        vec![],
+        vec![
+            metric_check("Error rate < 0.1 %", "error_rate", Op::Lt, 0.001),
+            metric_check("p95 latency < 200 ms", "latency", Op::Lt, 0.2),
+            check(
+                "Transactions as before",
+                CheckKind::Metric {
+                    metric: "transactions".into(),
+                    slot: None,
+                    condition: Condition::WithinBaseline(0.2),
+                },
+            ),
+            metric_check("Payments succeed", "payments", Op::Gt, 0.99),
+            person("No new critical errors in Sentry"),
+            person("No customer complaints"),
+        ],
+    );
+    watch.window = Some(Window { lasts: Span::from_mins(15) });
+    watch.on_failure = vec!["Roll back at once.".to_owned()];
+    let retire = step(
+        "retire",
+        "Retire BLUE",
+        (1, 1),
+        vec![action(
+            "Scale BLUE down",
+            ActionKind::Scale { slot: SlotRef::Previous, replicas: Replicas::Count(0) },
+        )],
+        vec![check("BLUE is at 0", CheckKind::ScaledTo { slot: SlotRef::Previous, replicas: 0 })],
+    );
+    vec![
+        step(
+            "prepare",
+            "Prepare",
+            (1, 5),
+            vec![action(
+                "Tell the team",
+                ActionKind::Notify { text: "DEPLOYMENT: starting $DEPLOY_VERSION".into() },
+            )],
+            vec![person("The team knows")],
+        ),
+        migrate,
+        deploy,
+        health,
+        switch,
+        watch,
+        retire,
+    ]
+}
+
+fn metrics() -> Vec<Metric> {
+    use Op::{Gt, Lt};
+    vec![
+        metric(
+            "error_rate",
+            "Error rate",
+            Unit::Percent,
+            true,
+            (Lt, 0.001, Gt, 0.01),
+            "Investigate, or roll back",
+        ),
+        metric("latency", "p95 latency", Unit::S, true, (Lt, 0.2, Gt, 0.5), "Look for what is slow"),
+        metric(
+            "transactions",
+            "Transactions",
+            Unit::PerMinute,
+            false,
+            (Gt, 1000.0, Lt, 100.0),
+            "Look at the gateway",
+        ),
+        metric(
+            "payments",
+            "Payments ok",
+            Unit::Percent,
+            true,
+            (Gt, 0.99, Lt, 0.98),
+            "CRITICAL: investigate at once",
+        ),
+        metric("db_conns", "DB connections", Unit::Count, false, (Lt, 50.0, Gt, 80.0), "Enlarge the pool"),
+        metric("cpu", "CPU", Unit::Percent, true, (Lt, 0.7, Gt, 0.85), "Scale the pods"),
+        metric("memory", "Memory", Unit::Percent, true, (Lt, 0.8, Gt, 0.9), "Look for a leak"),
+    ]
+}
+
+fn rollbacks() -> Vec<Procedure> {
+    vec![
+        Procedure {
+            id: QUICK.into(),
+            title: "Quick rollback".to_owned(),
+            within: Some(Span::from_mins(5)),
+            only: None,
+            run: vec![
+                action("Switch back", ActionKind::SwitchTraffic { to: SlotRef::Previous }),
+                action(
+                    "Tell the team",
+                    ActionKind::Notify { text: "ROLLBACK: back on $PREVIOUS_VERSION".into() },
+                ),
+                action(
+                    "Scale GREEN down",
+                    ActionKind::Scale { slot: SlotRef::New, replicas: Replicas::Count(0) },
+                ),
+            ],
+            check: vec![
+                check("Traffic is back on BLUE", CheckKind::TrafficOn { slot: SlotRef::Previous }),
+                metric_check("Error rate is normal", "error_rate", Op::Lt, 0.001),
+            ],
+        },
+        Procedure {
+            id: "database".into(),
+            title: "Database rollback".to_owned(),
+            within: None,
+            only: Some("the database's changes cause critical problems".to_owned()),
+            run: vec![
+                action("Stop GREEN", ActionKind::Scale { slot: SlotRef::New, replicas: Replicas::Count(0) }),
+                sh("Restore the backup", "npm run db:restore -- --backup-id=\"$BACKUP_ID\""),
+                action(
+                    "Start BLUE",
+                    ActionKind::Scale { slot: SlotRef::Previous, replicas: Replicas::Before },
+                ),
+                action("Traffic to BLUE", ActionKind::SwitchTraffic { to: SlotRef::Previous }),
+            ],
+            check: vec![person("Everything works")],
+        },
+    ]
+}
+
+fn triggers() -> Vec<Trigger> {
+    let watch = TriggerWatch {
+        metric: "error_rate".into(),
+        when: Bound { op: Op::Gt, value: 0.01 },
+        hold_for: Span::from_mins(5),
+        then: Then::Countdown(Span::from_secs(30)),
+        no_data: OnNoData::Hold,
+    };
+    let reason = |text: &str| Trigger { reason: text.to_owned(), watch: None };
+    vec![
+        Trigger { reason: "error rate > 1 % for 5m".to_owned(), watch: Some(watch) },
+        reason("Critical functionality broken (payments failing)"),
+        reason("Database corruption"),
+        reason("Security vulnerability"),
+    ]
+}
+
+fn incident() -> Incident {
+    let level = |level: &str, title: &str, example: &str, respond: &str, escalate: &str| Level {
+        level: level.to_owned(),
+        title: title.to_owned(),
+        example: example.to_owned(),
+        respond: respond.to_owned(),
+        escalate: escalate.to_owned(),
+    };
+    Incident {
+        channel: Some("#incidents".to_owned()),
+        commander: Some("whoever started the deployment".to_owned()),
+        levels: vec![
+            level("P0", "Critical", "payments down", "immediately", "page the on-call engineer"),
+            level("P1", "Major", "degraded performance", "within 15 min", "tell the team lead"),
+            level("P2", "Minor", "isolated errors", "within 1 h", "open a ticket"),
+            level("P3", "Low", "cosmetic", "within a day", "backlog"),
+        ],
+        steps: ["Assess: dashboards, error rates, logs", "Communicate: tell #incidents", "Mitigate: roll back, or a hotfix", "Resolve: mend the cause", "Document: write the report"]
+            .map(str::to_owned)
+            .to_vec(),
+        template: "INCIDENT: {title}\nSeverity: {severity}\nStarted: {started}\nImpact: {impact}\nActions taken: {actions}\nStatus: {status}".to_owned(),
+    }
+}
+
+pub(super) fn runbook() -> Runbook {
+    let contact = |role: &str, slack: &str| Contact {
+        role: role.to_owned(),
+        name: None,
+        slack: Some(slack.to_owned()),
+        phone: Some("+1-555-0100".to_owned()),
+    };
+    let link = |name: &str, url: &str| Link { name: name.to_owned(), url: url.to_owned() };
+    let task = |hours: u64, text: &str| Task { due: Span::from_mins(hours * 60), text: text.to_owned() };
+    Runbook {
+        document: Document {
+            module: "payment-system-backend".to_owned(),
+            title: "Payment system backend".to_owned(),
+            status: Status::Approved,
+            version: "1.0.0".to_owned(),
+            last_updated: "2026-11-20".to_owned(),
+            author: "@devops".to_owned(),
+            keywords: Vec::new(),
+            related: BTreeMap::from([("testing_strategy".to_owned(), "./07-TESTING-STRATEGY.md".to_owned())]),
+        },
+        deployment: Deployment {
+            environment: Environment::Production,
+            strategy: Strategy::BlueGreen,
+            automation: Automation::SemiAutomated,
+            frequency: Some("weekly".to_owned()),
+            window: None,
+            expected: Some(Span::from_mins(15)),
+            rollback_within: Some(Span::from_mins(5)),
+            zero_downtime: true,
+            success_factors: Vec::new(),
+        },
+        target: Some(Target {
+            context: Some("prod-eu-1".to_owned()),
+            cluster_uid: None,
+            namespace: "production".to_owned(),
+            service: "backend-service".to_owned(),
+            slots: BTreeMap::from([slot_of("blue"), slot_of("green")]),
+            container: "backend".to_owned(),
+        }),
+        vars: vec![
+            Var {
+                name: "DEPLOY_VERSION".to_owned(),
+                source: VarSource::Ask {
+                    question: "Version to deploy".to_owned(),
+                    default: Some("v1.6.0".to_owned()),
+                },
+                pattern: Some(r"v\d+\.\d+\.\d+".to_owned()),
+                secret: false,
+                sample: None,
+            },
+            Var {
+                name: "PREVIOUS_VERSION".to_owned(),
+                source: VarSource::Cluster(ClusterFact::LiveImageTag),
+                pattern: None,
+                secret: false,
+                sample: None,
+            },
+            Var {
+                name: "BACKUP_ID".to_owned(),
+                source: VarSource::Captured,
+                pattern: None,
+                secret: false,
+                sample: None,
+            },
+        ],
+        parts: vec![Part {
+            name: "migrations".to_owned(),
+            question: "Does this version bring database migrations?".to_owned(),
+            default: true,
+        }],
+        sources: BTreeMap::new(),
+        metrics: metrics(),
+        checklist: checklist(),
+        steps: steps(),
+        completion: Completion {
+            run: vec![sh("Tag the release", "git tag -a $DEPLOY_VERSION")],
+            check: vec![person("The tag is pushed")],
+        },
+        rollbacks: rollbacks(),
+        triggers: triggers(),
+        tasks: vec![
+            task(1, "Look at the dashboards for anomalies"),
+            task(1, "Look for tickets from users"),
+            task(24, "Hold the review meeting"),
+            task(24, "Delete backend-blue's Deployment"),
+            task(168, "Compare performance with v1.5.0"),
+        ],
+        incident: Some(incident()),
+        contacts: vec![
+            contact("On-call engineer", "@oncall"),
+            contact("DevOps lead", "@devops-lead"),
+            contact("Database administrator", "@dba"),
+        ],
+        links: vec![
+            link("Grafana", "https://grafana.payment-system.com/d/production"),
+            link("Sentry", "https://sentry.io/payment-system/"),
+        ],
+        notify: Notify {
+            slack: Some(Template::from("$SLACK")),
+            channel: Some("#deployments".to_owned()),
+            on: vec![Milestone::Started],
+        },
+        changes: Vec::new(),
+    }
+}
+
+/// A story told to a model.
+pub(super) struct Told {
+    pub(super) model: Model,
+    seq: u64,
+}
+
+impl Told {
+    /// A run that has just been opened in production.
+    pub(super) fn opened() -> Self {
+        Self::opened_with(runbook(), None)
+    }
+
+    pub(super) fn opened_with(runbook: Runbook, rehearsal: Option<&str>) -> Self {
+        let options = ScreenOptions { pilot: "alice".to_owned(), ..ScreenOptions::default() };
+        let mut told = Self { model: Model::new(options), seq: 1 };
+        let image = "registry.example.com/payment-system-backend:v1.5.0".to_owned();
+        let opened = Opened {
+            run_id: crate::domain::id::RunId("20261120-140000-abcd".to_owned()),
+            cutover_version: "0.1.0".to_owned(),
+            runbook_sha256: "0".repeat(64),
+            runbook_path: "runbook.toml".to_owned(),
+            runbook: Box::new(runbook),
+            rehearsal: rehearsal.map(str::to_owned),
+            pilot: "alice".to_owned(),
+            host: "bastion".to_owned(),
+            cluster: Some(ClusterIdentity {
+                context: "prod-eu-1".to_owned(),
+                namespace: "production".to_owned(),
+                ..ClusterIdentity::default()
+            }),
+            new_slot: Some("green".into()),
+            previous: Some(RollbackTarget { slot: "blue".into(), image: image.clone(), replicas: 3 }),
+            new_slot_image: Some(image.clone()),
+            overrides: Vec::new(),
+        };
+        let envelope = Envelope { seq: 1, at: START, event: RunEvent::RunOpened(opened) };
+        told.tell(Update::Backlog {
+            events: vec![envelope],
+            now: START,
+            run_dir: "/var/lib/cutover/20261120-140000-abcd".to_owned(),
+        });
+        told.workload(|_| {});
+        told.after(
+            0,
+            RunEvent::VarSet {
+                name: "PREVIOUS_VERSION".to_owned(),
+                value: Some("v1.5.0".to_owned()),
+                source: "cluster".to_owned(),
+            },
+        );
+        told.tell(Update::Access {
+            access: Access { patch_service: Some(true), patch_deployments: Some(true), at: START },
+        });
+        told
+    }
+
+    pub(super) fn tell(&mut self, message: Update) -> Vec<Effect> {
+        update(&mut self.model, Msg::Update(Box::new(message)))
+    }
+
+    /// An event, a number of seconds after the last.
+    pub(super) fn after(&mut self, seconds: u64, event: RunEvent) -> Vec<Effect> {
+        self.seq += 1;
+        let at = self.model.now + Span::from_secs(seconds);
+        self.tell(Update::Event { envelope: Envelope { seq: self.seq, at, event } })
+    }
+
+    /// Time passes.
+    pub(super) fn wait(&mut self, seconds: u64) {
+        let now = self.model.now + Span::from_secs(seconds);
+        self.tell(Update::Tick { now });
+    }
+
+    /// What a person sees, then presses.
+    pub(super) fn press(&mut self, key: Key) -> Vec<Effect> {
+        self.look();
+        update(&mut self.model, Msg::Input(Input::Key(key)))
+    }
+
+    pub(super) fn keys(&mut self, keys: &str) -> Vec<Effect> {
+        keys.chars().flat_map(|c| self.press(Key::char(c))).collect()
+    }
+
+    pub(super) fn enter(&mut self) -> Vec<Effect> {
+        self.press(Key::named(KeyCode::Enter))
+    }
+
+    pub(super) fn esc(&mut self) -> Vec<Effect> {
+        self.press(Key::named(KeyCode::Esc))
+    }
+
+    /// A frame was drawn.
+    pub(super) fn look(&mut self) {
+        self.model.shown = subject::offered(&self.model);
+    }
+
+    pub(super) fn run(&self) -> &Run {
+        self.model.run.as_ref().unwrap()
+    }
+
+    /// The screen at a size.
+    pub(super) fn buffer(&mut self, width: u16, height: u16) -> Buffer {
+        self.model.size = (width, height);
+        let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
+        view::draw(&self.model, &mut buffer);
+        self.look();
+        buffer
+    }
+
+    /// The screen's text at a size.
+    pub(super) fn screen(&mut self, width: u16, height: u16) -> String {
+        text_of(&self.buffer(width, height))
+    }
+
+    // --- the cluster ---
+
+    pub(super) fn workload(&mut self, change: impl FnOnce(&mut Workload)) {
+        let now = self.model.now;
+        let slot = |name: &str| {
+            let pods = ["2xk4p", "8qd9s", "m7wzt"].map(|tail| Pod {
+                name: format!("backend-{name}-7f9c5d-{tail}"),
+                status: "Running".to_owned(),
+                ready: true,
+                containers_ready: 1,
+                containers: 1,
+                restarts: 0,
+                created: START - Span::from_mins(90),
+                version: "v1.5.0".to_owned(),
+                bad: false,
+            });
+            SlotWorkload {
+                deployment: format!("backend-{name}"),
+                found: true,
+                desired: 3,
+                updated: 3,
+                ready: 3,
+                available: 3,
+                image: "registry.example.com/payment-system-backend:v1.5.0".to_owned(),
+                rollout: RolloutState::Complete,
+                pods: pods.to_vec(),
+                counts: BTreeMap::from([("Running".to_owned(), 3)]),
+                ..SlotWorkload::default()
+            }
+        };
+        let mut workload = self.model.telemetry.workload.clone().unwrap_or_else(|| Workload {
+            slots: ["blue", "green"].map(|name| (SlotName::from(name), slot(name))).into(),
+            selector: Some(BTreeMap::from([("version".to_owned(), "blue".to_owned())])),
+            live: Some("blue".into()),
+            connection: Connection::Connected,
+            ..Workload::default()
+        });
+        workload.as_of = now;
+        change(&mut workload);
+        self.tell(Update::Workload { workload: Box::new(workload) });
+    }
+
+    fn green_runs(&mut self, version: &str) {
+        let now = self.model.now;
+        self.workload(|workload| {
+            let green = workload.slots.get_mut("green").unwrap();
+            green.image = format!("registry.example.com/payment-system-backend:{version}");
+            for pod in &mut green.pods {
+                pod.version = version.to_owned();
+                pod.created = now - Span::from_mins(3);
+            }
+        });
+    }
+
+    pub(super) fn traffic_on(&mut self, slot: &str) {
+        self.workload(|workload| workload.live = Some(slot.into()));
+    }
+
+    pub(super) fn sample(&mut self, metric: &str, slot: Option<&str>, values: &[f64]) {
+        let now = self.model.now;
+        let samples = values.iter().enumerate().map(|(n, value)| Sample {
+            metric: metric.into(),
+            slot: slot.map(SlotName::from),
+            at: now - Span::from_secs(5 * (values.len() - 1 - n) as u64) - Span::from_secs(1),
+            value: Ok(*value),
+        });
+        let samples = samples.collect();
+        self.tell(Update::Samples { samples, backfill: false });
+    }
+
+    /// All metrics of both slots, normal for the slot with traffic.
+    pub(super) fn healthy(&mut self, live: &str) {
+        let wave = |base: f64, part: f64| -> Vec<f64> {
+            (0..40).map(|n| base * (1.0 + part * f64::from(n * 7 % 5 - 2) / 2.0)).collect()
+        };
+        self.sample("error_rate", Some(live), &wave(0.0004, 0.5));
+        self.sample("latency", Some(live), &wave(0.143, 0.1));
+        self.sample("payments", Some(live), &wave(0.995, 0.001));
+        self.sample("transactions", None, &wave(2300.0, 0.05));
+        self.sample("db_conns", None, &wave(41.0, 0.1));
+        self.sample("cpu", Some(live), &wave(0.55, 0.1));
+        self.sample("memory", Some(live), &wave(0.61, 0.02));
+        let idle = if live == "blue" { "green" } else { "blue" };
+        let now = self.model.now;
+        let none = ["error_rate", "latency", "payments"].map(|metric| Sample {
+            metric: metric.into(),
+            slot: Some(idle.into()),
+            at: now,
+            value: Err(Missing::NoData),
+        });
+        self.tell(Update::Samples { samples: none.to_vec(), backfill: false });
+    }
+
+    // --- the run ---
+
+    pub(super) fn answered(&mut self) {
+        self.after(
+            3,
+            RunEvent::VarSet {
+                name: "DEPLOY_VERSION".to_owned(),
+                value: Some("v1.6.0".to_owned()),
+                source: "asked".to_owned(),
+            },
+        );
+        self.after(
+            2,
+            RunEvent::PartDecided { part: "migrations".to_owned(), applies: true, by: "alice".to_owned() },
+        );
+    }
+
+    /// All items ticked but the last ones of a person.
+    pub(super) fn ticked(&mut self, but: usize) {
+        let items: Vec<_> = self.model.items().collect();
+        let count = items.len();
+        for (n, (group, item)) in items.into_iter().enumerate() {
+            if n + but >= count {
+                break;
+            }
+            let declared = &self.run().runbook.checklist[group].items[item];
+            let (by, note) = match &declared.check.kind {
+                CheckKind::Person => ("alice", None),
+                CheckKind::Tls { .. } => ("auto", Some("expires 2027-02-11, 81 days left".to_owned())),
+                _ => ("auto", Some("as wanted".to_owned())),
+            };
+            let text = declared.text.clone();
+            self.after(1, RunEvent::ItemTicked { group, item, text, by: by.to_owned(), note });
+        }
+    }
+
+    pub(super) fn started(&mut self, step: &str, attempt: u32) {
+        self.after(2, RunEvent::StepStarted { step: step.into(), attempt, by: "alice".to_owned() });
+    }
+
+    pub(super) fn at(step: &str, attempt: u32, action: usize) -> ActionRef {
+        ActionRef { place: Place::Step { step: step.into() }, attempt, action }
+    }
+
+    pub(super) fn acts(&mut self, at: ActionRef) {
+        let action = self.run().action(&at).unwrap().clone();
+        let does = self.run().action_text(&action);
+        self.after(0, RunEvent::ActionStarted { at, name: action.name, does });
+    }
+
+    pub(super) fn acted(&mut self, at: ActionRef, outcome: ActionOutcome, seconds: u64, detail: &str) {
+        let took = Span::from_secs(seconds);
+        self.after(
+            seconds,
+            RunEvent::ActionFinished { at, outcome, detail: detail.to_owned(), took, output: None },
+        );
+    }
+
+    pub(super) fn passes(&mut self, step: &str, seconds: u64) {
+        self.started(step, 1);
+        let declared = self.run().declared(step).unwrap().clone();
+        let actions = declared.run.len().max(1) as u64;
+        for index in 0..declared.run.len() {
+            let at = Self::at(step, 1, index);
+            self.acts(at.clone());
+            self.acted(at, ActionOutcome::Succeeded, seconds / actions, "");
+        }
+        for (check, declared) in declared.check.iter().enumerate() {
+            let at = CheckRef { place: Place::Step { step: step.into() }, attempt: 1, check };
+            let by = if declared.kind.is_person() { "alice" } else { "auto" };
+            self.after(
+                0,
+                RunEvent::CheckPassed {
+                    at,
+                    text: declared.text.clone(),
+                    evidence: "as wanted".to_owned(),
+                    by: by.to_owned(),
+                },
+            );
+        }
+        self.after(1, RunEvent::StepPassed { step: step.into(), attempt: 1 });
+    }
+
+    pub(super) fn prints(&mut self, at: ActionRef, lines: &[(Option<u8>, &str)]) {
+        let lines = lines
+            .iter()
+            .map(|(fg, text)| StyledLine {
+                spans: vec![(Style16 { fg: *fg, ..Style16::default() }, SafeText::new(text))],
+            })
+            .collect();
+        self.tell(Update::Output { at, lines, partial: None, dropped: 0 });
+    }
+
+    pub(super) fn watching(&mut self, step: Option<&str>, check: usize, holds: bool, evidence: &str) {
+        self.tell(Update::Watching {
+            step: step.map(StepId::from),
+            check,
+            holds,
+            evidence: evidence.to_owned(),
+        });
+    }
+
+    /// The checklist with some items to go.
+    pub(super) fn in_checklist() -> Self {
+        let mut told = Self::opened();
+        told.healthy("blue");
+        told.answered();
+        told.ticked(3);
+        told.wait(12);
+        told.healthy("blue");
+        told
+    }
+
+    /// The first step waits.
+    pub(super) fn at_first_step() -> Self {
+        let mut told = Self::in_checklist();
+        told.ticked(0);
+        told.after(4, RunEvent::ChecklistPassed { by: "alice".to_owned() });
+        told.healthy("blue");
+        told
+    }
+
+    /// GREEN is being rolled out.
+    pub(super) fn deploying() -> Self {
+        let mut told = Self::at_first_step();
+        told.passes("prepare", 21);
+        told.passes("migrate", 168);
+        told.after(
+            0,
+            RunEvent::VarSet {
+                name: "BACKUP_ID".to_owned(),
+                value: Some("2026-11-20-1400".to_owned()),
+                source: "captured".to_owned(),
+            },
+        );
+        told.started("deploy", 1);
+        let at = |index| Self::at("deploy", 1, index);
+        told.acts(at(0));
+        told.prints(
+            at(0),
+            &[
+                (None, "#1 [internal] load build definition"),
+                (Some(6), "#5 RUN npm ci"),
+                (Some(2), "#9 DONE 48.1s"),
+                (None, "v1.6.0: digest: sha256:4be1f0 size: 1786"),
+            ],
+        );
+        told.acted(at(0), ActionOutcome::Succeeded, 70, "");
+        told.acts(at(1));
+        told.acted(at(1), ActionOutcome::Succeeded, 1, "");
+        told.acts(at(2));
+        told.prints(at(2), &[(None, "2 of 3 pods updated"), (None, "waiting for 1 pod to become ready")]);
+        told.green_runs("v1.6.0");
+        told.workload(|workload| {
+            let green = workload.slots.get_mut("green").unwrap();
+            (green.updated, green.ready) = (2, 2);
+            green.rollout = RolloutState::Progressing("2 of 3 updated".to_owned());
+            green.pods[0].ready = false;
+            green.pods[0].status = "ContainerCreating".to_owned();
+        });
+        told.wait(40);
+        told.healthy("blue");
+        told
+    }
+
+    /// The smoke tests have failed.
+    pub(super) fn failed() -> Self {
+        let mut told = Self::at_first_step();
+        told.passes("prepare", 21);
+        told.passes("migrate", 168);
+        told.passes("deploy", 212);
+        told.green_runs("v1.6.0");
+        told.started("health", 1);
+        let at = Self::at("health", 1, 0);
+        told.acts(at.clone());
+        told.prints(
+            at.clone(),
+            &[
+                (None, "payments: POST /charge"),
+                (Some(1), "  FAIL expected 201, got 500"),
+                (None, "1 of 24 failed"),
+            ],
+        );
+        told.acted(at, ActionOutcome::Failed, 74, "exit status 1");
+        let reason = "Smoke tests: exit status 1".to_owned();
+        told.after(0, RunEvent::StepFailed { step: "health".into(), attempt: 1, reason });
+        told.wait(9);
+        told.healthy("blue");
+        told
+    }
+
+    /// Before the switch.
+    pub(super) fn before_switch() -> Self {
+        let mut told = Self::at_first_step();
+        told.passes("prepare", 21);
+        told.passes("migrate", 168);
+        told.after(
+            0,
+            RunEvent::VarSet {
+                name: "BACKUP_ID".to_owned(),
+                value: Some("2026-11-20-1400".to_owned()),
+                source: "captured".to_owned(),
+            },
+        );
+        told.passes("deploy", 212);
+        told.passes("health", 74);
+        told.green_runs("v1.6.0");
+        told.wait(9);
+        told.healthy("blue");
+        told
+    }
+
+    /// The window, all well, after a while.
+    pub(super) fn in_window(seconds: u64) -> Self {
+        let mut told = Self::before_switch();
+        told.passes("switch", 5);
+        told.after(0, RunEvent::TrafficSwitched { from: "blue".into(), to: "green".into() });
+        told.after(
+            0,
+            RunEvent::BaselineRecorded { values: BTreeMap::from([("transactions".to_owned(), 2300.0)]) },
+        );
+        told.traffic_on("green");
+        told.started("watch", 1);
+        told.after(
+            0,
+            RunEvent::WindowOpened { step: "watch".into(), attempt: 1, lasts: Span::from_mins(15) },
+        );
+        told.after(
+            seconds,
+            RunEvent::WindowAdvanced { step: "watch".into(), watched: Span::from_secs(seconds) },
+        );
+        told.healthy("green");
+        let seen = ["0.04 %", "143 ms", "98 % of before", "99.5 %"];
+        for (check, evidence) in seen.iter().enumerate() {
+            told.watching(Some("watch"), check, true, evidence);
+        }
+        told
+    }
+
+    /// The window, the error rate above its bound for a while.
+    pub(super) fn in_breach() -> Self {
+        let mut told = Self::in_window(180);
+        let since = told.model.now;
+        let reason = "error rate 1.2 %".to_owned();
+        told.after(
+            0,
+            RunEvent::TriggerBreaching {
+                trigger: 0,
+                reason,
+                metric: MetricId::from("error_rate"),
+                value: 0.012,
+                since,
+            },
+        );
+        told.after(219, RunEvent::WindowAdvanced { step: "watch".into(), watched: Span::from_secs(399) });
+        told.wait(1);
+        told.healthy("green");
+        let values: Vec<f64> = (0..40).map(|n| 0.0004 + 0.00035 * f64::from(n)).collect();
+        told.model.telemetry.series.clear();
+        told.model.telemetry.latest.retain(|(metric, _), _| metric.as_str() != "error_rate");
+        told.healthy("green");
+        told.model.telemetry.series.retain(|(metric, _), _| metric.as_str() != "error_rate");
+        told.model.telemetry.latest.retain(|(metric, _), _| metric.as_str() != "error_rate");
+        told.sample("error_rate", Some("green"), &values);
+        told.watching(Some("watch"), 0, false, "1.4 %");
+        let now = told.model.now;
+        told.workload(|workload| {
+            let green = workload.slots.get_mut("green").unwrap();
+            green.ready = 2;
+            let pod = &mut green.pods[0];
+            (pod.ready, pod.bad, pod.restarts) = (false, true, 3);
+            pod.status = "CrashLoopBackOff".to_owned();
+            let object = format!("pod/{}", pod.name);
+            workload.warnings = vec![WarningEvent {
+                object,
+                reason: "BackOff".to_owned(),
+                message: "Back-off restarting failed container backend".to_owned(),
+                count: 4,
+                at: now - Span::from_secs(12),
+            }];
+        });
+        told
+    }
+
+    /// The countdown runs.
+    pub(super) fn counting_down() -> Self {
+        let mut told = Self::in_breach();
+        told.after(
+            80,
+            RunEvent::TriggerFired { trigger: 0, reason: "error rate 1.4 % > 1 % for 5:00".to_owned() },
+        );
+        let ends_at = told.model.now + Span::from_secs(30);
+        told.after(0, RunEvent::CountdownStarted { trigger: 0, ends_at });
+        told.wait(7);
+        let values: Vec<f64> = (0..40).map(|n| 0.0004 + 0.00036 * f64::from(n)).collect();
+        told.model.telemetry.series.clear();
+        told.model.telemetry.latest.clear();
+        told.healthy("green");
+        told.model.telemetry.series.retain(|(metric, _), _| metric.as_str() != "error_rate");
+        told.model.telemetry.latest.retain(|(metric, _), _| metric.as_str() != "error_rate");
+        told.sample("error_rate", Some("green"), &values);
+        told
+    }
+
+    /// The rollback runs: traffic is back, GREEN is being scaled down.
+    pub(super) fn rolling_back() -> Self {
+        let mut told = Self::counting_down();
+        let workload = told.model.telemetry.workload.clone();
+        let plan = told.run().rollback_plan(workload.as_ref());
+        told.after(
+            1,
+            RunEvent::RollbackStarted {
+                procedure: plan.procedure.unwrap(),
+                reason: "error rate 1.4 % > 1 % for 5:00".to_owned(),
+                by: "trigger".to_owned(),
+                actions: plan.actions,
+                undo: plan.undo,
+                within: plan.within,
+            },
+        );
+        let at =
+            |action| ActionRef { place: Place::Rollback { procedure: QUICK.into() }, attempt: 1, action };
+        told.acts(at(0));
+        told.acted(at(0), ActionOutcome::Succeeded, 1, "");
+        told.after(0, RunEvent::TrafficSwitched { from: "green".into(), to: "blue".into() });
+        told.traffic_on("blue");
+        told.acts(at(1));
+        told.acted(at(1), ActionOutcome::Succeeded, 0, "");
+        told.acts(at(2));
+        told.wait(3);
+        told.sample("error_rate", Some("blue"), &[0.0004, 0.0005]);
+        told
+    }
+
+    /// Rolled back and over.
+    pub(super) fn rolled_back() -> Self {
+        let mut told = Self::rolling_back();
+        let at =
+            |action| ActionRef { place: Place::Rollback { procedure: QUICK.into() }, attempt: 1, action };
+        told.acted(at(2), ActionOutcome::Succeeded, 2, "");
+        for (check, evidence) in [(0, "backend-service selects blue"), (1, "0.04 %")] {
+            let text = told.run().checks(&at(0).place)[check].text.clone();
+            let at = CheckRef { place: at(0).place, attempt: 1, check };
+            told.after(
+                1,
+                RunEvent::CheckPassed { at, text, evidence: evidence.to_owned(), by: "auto".to_owned() },
+            );
+        }
+        told.after(
+            0,
+            RunEvent::RollbackFinished {
+                procedure: QUICK.into(),
+                ok: true,
+                detail: "traffic is on blue".to_owned(),
+                took: Span::from_secs(9),
+                within: Some(Span::from_mins(5)),
+            },
+        );
+        told.after(
+            0,
+            RunEvent::RunFinished {
+                outcome: Outcome::RolledBack,
+                detail: "error rate 1.4 % > 1 % for 5:00".to_owned(),
+            },
+        );
+        told.workload(|workload| {
+            workload.warnings.clear();
+            let green = workload.slots.get_mut("green").unwrap();
+            (green.desired, green.ready, green.updated) = (0, 0, 0);
+            green.pods.clear();
+        });
+        told.healthy("blue");
+        told
+    }
+
+    /// Undoing before the switch.
+    pub(super) fn undoing() -> Self {
+        let mut told = Self::failed();
+        let plan = told.run().rollback_plan(None);
+        told.after(
+            5,
+            RunEvent::RollbackStarted {
+                procedure: UNDO.into(),
+                reason: "operator's decision".to_owned(),
+                by: "alice".to_owned(),
+                actions: Vec::new(),
+                undo: plan.undo,
+                within: plan.within,
+            },
+        );
+        told.after(0, RunEvent::UndoStarted { step: "deploy".into(), attempt: 1, by: "alice".to_owned() });
+        let at = ActionRef { place: Place::Undo { step: "deploy".into() }, attempt: 1, action: 0 };
+        told.acts(at);
+        told.wait(2);
+        told
+    }
+
+    /// All done, tasks left.
+    pub(super) fn finished() -> Self {
+        let mut told = Self::in_window(890);
+        told.after(10, RunEvent::StepPassed { step: "watch".into(), attempt: 1 });
+        told.passes("retire", 4);
+        told.after(1, RunEvent::CompletionStarted { attempt: 1, by: "alice".to_owned() });
+        let at = ActionRef { place: Place::Completion, attempt: 1, action: 0 };
+        told.acts(at.clone());
+        told.acted(at, ActionOutcome::Succeeded, 3, "");
+        for (task, declared) in runbook().tasks.into_iter().enumerate() {
+            let due_at = told.model.now + declared.due;
+            told.after(0, RunEvent::TaskCreated { task, text: declared.text, due_at });
+        }
+        told.after(
+            0,
+            RunEvent::RunFinished {
+                outcome: Outcome::Succeeded,
+                detail: "v1.6.0 has all the traffic".to_owned(),
+            },
+        );
+        told.workload(|workload| {
+            let blue = workload.slots.get_mut("blue").unwrap();
+            (blue.desired, blue.ready, blue.updated) = (0, 0, 0);
+            blue.pods.clear();
+        });
+        told.healthy("green");
+        told
+    }
+
+    pub(super) fn logs(&mut self) {
+        let pods: Vec<String> = self.model.telemetry.workload.as_ref().unwrap().slots["green"]
+            .pods
+            .iter()
+            .map(|pod| pod.name.clone())
+            .collect();
+        let lines = (0..60)
+            .map(|n| LogLine {
+                pod: pods[n % pods.len()].clone(),
+                text: if n % 11 == 3 {
+                    format!("ERROR charge {n} failed: gateway timeout")
+                } else {
+                    format!("INFO POST /charge 201 in {} ms", 40 + n)
+                },
+            })
+            .collect();
+        self.tell(Update::Logs { slot: "green".into(), lines: Ok(lines) });
+    }
+}
+
+/// A buffer as lines without their blank ends.
+pub(super) fn text_of(buffer: &Buffer) -> String {
+    let width = usize::from(buffer.area.width).max(1);
+    let lines = buffer.content.chunks(width).map(|line| {
+        let mut text = String::new();
+        let mut skip = 0;
+        for cell in line {
+            if skip > 0 {
+                skip -= 1;
+                continue;
+            }
+            text.push_str(cell.symbol());
+            skip = unicode_width::UnicodeWidthStr::width(cell.symbol()).saturating_sub(1);
+        }
+        text.trim_end().to_owned()
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The commands among effects.
+pub(super) fn sent(effects: Vec<Effect>) -> Vec<Command> {
+    effects
+        .into_iter()
+        .filter_map(|effect| match effect {
+            Effect::Send(command) => Some(command),
+            _ => None,
+        })
+        .collect()
+}

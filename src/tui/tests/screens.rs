@@ -1,0 +1,97 @@
+//! Every state at the sizes that people have, as text. What the terminal would get is checked in `safety`.
+
+use super::fixture::Told;
+use crate::domain::event::RunEvent;
+
+/// Every state that a person meets, by name.
+pub(super) fn states() -> Vec<(&'static str, Told)> {
+    let mut question = Told::opened();
+    question.healthy("blue");
+    let mut confirm = Told::before_switch();
+    confirm.enter();
+    confirm.keys("gre");
+    let mut dialog = Told::in_breach();
+    dialog.keys("R");
+    let mut database = Told::in_breach();
+    database.keys("D");
+    let mut undo = Told::failed();
+    undo.keys("R");
+    let mut held = Told::in_window(200);
+    held.after(
+        1,
+        RunEvent::RunHeld { reason: "support reports slow logins".to_owned(), by: "bob".to_owned() },
+    );
+    held.wait(12);
+    let mut incident = Told::in_breach();
+    incident.after(
+        1,
+        RunEvent::IncidentUpdated {
+            severity: "P1".to_owned(),
+            title: "payments fail now and then".to_owned(),
+            impact: "one payment in seventy is refused".to_owned(),
+            status: "Investigating".to_owned(),
+            sent: false,
+            by: "alice".to_owned(),
+        },
+    );
+    incident.keys("i");
+    let mut declaring = Told::in_breach();
+    declaring.keys("i");
+    declaring.enter();
+    let page = |keys: &str| {
+        let mut told = Told::in_breach();
+        told.keys(keys);
+        told.logs();
+        told
+    };
+    let mut quit = Told::in_window(200);
+    quit.keys("q");
+    vec![
+        ("question", question),
+        ("checklist", Told::in_checklist()),
+        ("first_step", Told::at_first_step()),
+        ("running", Told::deploying()),
+        ("failed", Told::failed()),
+        ("before_switch", Told::before_switch()),
+        ("switch_confirmation", confirm),
+        ("window", Told::in_window(400)),
+        ("breach", Told::in_breach()),
+        ("countdown", Told::counting_down()),
+        ("rollback_dialog", dialog),
+        ("undo_dialog", undo),
+        ("database_dialog", database),
+        ("rolling_back", Told::rolling_back()),
+        ("undoing", Told::undoing()),
+        ("rolled_back", Told::rolled_back()),
+        ("finished", Told::finished()),
+        ("held", held),
+        ("incident", incident),
+        ("declaring", declaring),
+        ("help", page("?")),
+        ("logs", page("l")),
+        ("metrics", page("m")),
+        ("contacts", page("c")),
+        ("quit", quit),
+    ]
+}
+
+#[test]
+fn every_state_at_80x24() {
+    for (name, mut told) in states() {
+        insta::assert_snapshot!(format!("{name}_80x24"), told.screen(80, 24));
+    }
+}
+
+#[test]
+fn every_state_at_120x36() {
+    for (name, mut told) in states() {
+        insta::assert_snapshot!(format!("{name}_120x36"), told.screen(120, 36));
+    }
+}
+
+#[test]
+fn every_state_at_60x15() {
+    for (name, mut told) in states() {
+        insta::assert_snapshot!(format!("{name}_60x15"), told.screen(60, 15));
+    }
+}

@@ -1,0 +1,126 @@
+//! What the engine tells.
+
+use crate::{
+    domain::{
+        event::{Envelope, RunEvent},
+        message::{Command, Update},
+        run::Run,
+        time::Span,
+    },
+    tui::{
+        model::{Layer, Model, form::Purpose, page::PageKind},
+        msg::Effect,
+        story,
+    },
+};
+
+/// Sentences kept.
+const STORY: usize = 5_000;
+/// Logs on the screen are asked for again this often.
+const LOGS: Span = Span::from_secs(2);
+
+/// Takes an update in.
+pub(super) fn apply(model: &mut Model, update: Update, effects: &mut Vec<Effect>) {
+    model.silent = None;
+    match update {
+        Update::Backlog { events, now, run_dir } => {
+            model.now = now;
+            model.run_dir = run_dir;
+            model.story.clear();
+            model.run = None;
+            for envelope in events {
+                on_event(model, &envelope);
+            }
+        }
+        Update::Event { envelope } => {
+            model.now = model.now.max(envelope.at);
+            on_event(model, &envelope);
+        }
+        Update::Tick { now } => {
+            model.now = now;
+            refresh_logs(model, effects);
+        }
+        Update::Samples { samples, backfill } => {
+            if let Some(run) = &model.run {
+                let runbook = std::sync::Arc::clone(&run.runbook);
+                model.telemetry.sampled(&runbook, samples, backfill);
+            }
+        }
+        Update::Workload { workload } => model.telemetry.workload = Some(*workload),
+        Update::Access { access } => model.telemetry.access = Some(access),
+        Update::Output { at, lines, partial, dropped } => {
+            model.telemetry.printed(at, lines, partial, dropped)
+        }
+        Update::Watching { step, check, holds, evidence } => {
+            model.telemetry.watching.insert((step, check), (holds, evidence));
+        }
+        Update::Logs { slot, lines } => {
+            model.telemetry.logs.insert(slot, lines);
+        }
+        Update::Inbox { text } => {
+            let now = model.now;
+            model.telemetry.noticed(now, text);
+        }
+        Update::Refused { why } => refused(model, why),
+        Update::Closed { outcome } => model.closed = Some(outcome),
+    }
+}
+
+fn on_event(model: &mut Model, envelope: &Envelope) {
+    match &mut model.run {
+        None => model.run = Run::open(envelope),
+        Some(run) => run.apply(envelope),
+    }
+    match &envelope.event {
+        // What was seen in an earlier attempt says nothing about the next.
+        RunEvent::StepStarted { step, .. } => {
+            let step = Some(step.clone());
+            model.telemetry.watching.retain(|(of, _), _| *of != step);
+        }
+        RunEvent::WindowOpened { .. } | RunEvent::WindowAdvanced { .. } => {
+            model.window_advanced = Some(envelope.at);
+        }
+        RunEvent::RollbackStarted { .. } | RunEvent::CompletionStarted { .. } => {
+            model.telemetry.watching.retain(|(of, _), _| of.is_some());
+        }
+        _ => {}
+    }
+    if let Some(run) = &model.run
+        && let Some(text) = story::sentence(&envelope.event, run)
+    {
+        if model.story.len() >= STORY {
+            model.story.drain(..STORY / 10);
+        }
+        model.story.push((envelope.at, text));
+    }
+}
+
+/// A refusal belongs to the question it answers, where that is still open.
+fn refused(model: &mut Model, why: String) {
+    if let Some(Layer::Form(form)) = model.layers.last_mut()
+        && matches!(form.purpose, Purpose::Ask { .. } | Purpose::Decide { .. })
+    {
+        form.fault = Some(why);
+        return;
+    }
+    model.refuse(why);
+}
+
+/// Asks again for the logs that are on the screen.
+fn refresh_logs(model: &mut Model, effects: &mut Vec<Effect>) {
+    let wanted = match model.page().map(|page| &page.kind) {
+        Some(PageKind::Logs { slot, pod }) => Some((slot.clone(), pod.clone())),
+        Some(_) => None,
+        // The pane of large screens.
+        None if crate::tui::layout::has_log_pane(model.size) => {
+            model.run.as_ref().and_then(|run| run.opened.new_slot.clone()).map(|slot| (slot, None))
+        }
+        None => None,
+    };
+    let Some((slot, pod)) = wanted else { return };
+    if model.telemetry.logs_asked.is_some_and(|at| model.now.since(at) < LOGS) {
+        return;
+    }
+    model.telemetry.logs_asked = Some(model.now);
+    effects.push(Effect::Send(Command::Logs { slot, pod }));
+}

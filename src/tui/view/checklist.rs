@@ -1,0 +1,168 @@
+//! The checklist: groups and items, and the selected item in full.
+
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use super::body::rows_around;
+use crate::{
+    config::keymap::KeyAction,
+    domain::{
+        check::CheckKind,
+        run::{ItemState, ItemStatus, Run},
+        runbook::{Group, Item},
+    },
+    tui::{
+        model::{Model, Pane},
+        widget::row::{Row, wrap},
+    },
+};
+
+pub(super) fn draw(model: &Model, run: &Run, area: Rect, buffer: &mut Buffer) {
+    let width = usize::from(area.width);
+    let mut rows = Vec::new();
+    let mut focus = 0;
+    let selected = model.item_shown();
+    for (g, (group, states)) in run.runbook.checklist.iter().zip(&run.items).enumerate() {
+        rows.push(heading(model, g, group, states, width));
+        for (i, (item, state)) in group.items.iter().zip(states).enumerate() {
+            let is_selected = selected == Some((g, i));
+            if is_selected {
+                focus = rows.len();
+            }
+            let row = item_row(model, (g, i), item, state, is_selected, width);
+            let focused = is_selected && model.cursor.focus == Pane::Work && model.layers.is_empty();
+            rows.push(if focused { row.over(model.look.selected()) } else { row });
+        }
+    }
+    rows_around(rows, focus, area, model, buffer);
+}
+
+fn heading(model: &Model, g: usize, group: &Group, states: &[ItemState], width: usize) -> Row {
+    let look = model.look;
+    let done = (0..states.len()).filter(|i| settled(model, g, *i)).count();
+    let all = states.len();
+    let (count, style) = if done == all {
+        (format!("{done}/{all} ✔ "), look.ok())
+    } else {
+        (format!("{done}/{all}   "), look.text())
+    };
+    Row::of(format!(" {}", group.title), look.strong()).right(Row::of(count, style), width)
+}
+
+fn settled(model: &Model, g: usize, i: usize) -> bool {
+    let (status, stale) = model.item_status(g, i);
+    matches!(status, ItemStatus::Holds | ItemStatus::Waived) && !stale
+}
+
+fn item_row(
+    model: &Model,
+    (g, i): (usize, usize),
+    item: &Item,
+    state: &ItemState,
+    selected: bool,
+    width: usize,
+) -> Row {
+    let look = model.look;
+    let person = item.check.kind.is_person();
+    let (status, stale) = model.item_status(g, i);
+    let (sign, style, word) = match (status, stale) {
+        (_, true) => ("◌", look.warn(), "too old".to_owned()),
+        (ItemStatus::Holds, _) => ("✔", look.ok(), state.by.clone()),
+        (ItemStatus::Waived, _) => ("–", look.dim(), "not needed".to_owned()),
+        (ItemStatus::Fails, _) => ("✖", look.alert(), "FAILS".to_owned()),
+        (ItemStatus::Open, _) if person => ("○", look.strong(), "you".to_owned()),
+        (ItemStatus::Open, _) => ("○", look.dim(), "looking…".to_owned()),
+    };
+    let optional = if item.optional && status == ItemStatus::Open { " (if needed)" } else { "" };
+    let text = if settled(model, g, i) { look.dim() } else { look.text() };
+    let left = Row::of(if selected { " ▸ " } else { "   " }, look.edge())
+        .put(sign, style)
+        .put(" ", look.text())
+        .put(&item.text, text)
+        .put(optional, look.dim());
+    let style = if status == ItemStatus::Fails || stale { style } else { look.dim() };
+    left.right(Row::of(word, style).put(" ", look.text()), width)
+}
+
+/// The selected item: what must be true, who said so or what was seen, and what can be done about it.
+pub(super) fn draw_item(model: &Model, run: &Run, area: Rect, buffer: &mut Buffer) {
+    let look = model.look;
+    let width = usize::from(area.width);
+    let Some((g, i)) = model.item_shown() else {
+        return Row::of(" This runbook has no checklist.", look.dim()).draw(area, buffer);
+    };
+    let (item, state) = (&run.runbook.checklist[g].items[i], &run.items[g][i]);
+    let mut rows: Vec<Row> = Vec::new();
+    let mut say = |text: &str, style| {
+        rows.extend(
+            wrap(text, width.saturating_sub(2)).into_iter().map(|line| Row::of(format!(" {line}"), style)),
+        );
+    };
+    say(&item.text, look.strong());
+    say("", look.text());
+    let (status, stale) = model.item_status(g, i);
+    let ago = format!("{} ago", model.now.since(state.at).short());
+    match status {
+        ItemStatus::Open if item.check.kind.is_person() => {
+            say("○ open: a person looks and ticks", look.text())
+        }
+        ItemStatus::Open => say("○ not looked at yet", look.text()),
+        ItemStatus::Holds if stale => {
+            say(&format!("◌ held {ago}: too old, must be looked at again"), look.warn())
+        }
+        ItemStatus::Holds if state.by == "auto" => {
+            say(&format!("✔ holds, checked by itself {ago}"), look.ok())
+        }
+        ItemStatus::Holds => say(&format!("✔ holds, says {}, {ago}", state.by), look.ok()),
+        ItemStatus::Fails => say(&format!("✖ does not hold, checked {ago}"), look.alert()),
+        ItemStatus::Waived => say(&format!("– not needed, says {}, {ago}", state.by), look.text()),
+    }
+    if let Some(note) = state.note.as_deref().filter(|note| !note.is_empty()) {
+        say(note, if status == ItemStatus::Fails { look.alert() } else { look.text() });
+    }
+    say("", look.text());
+    if !item.check.kind.is_person() {
+        say(&how(run, &item.check.kind), look.dim());
+        say(&format!("Holds for {}, then it is looked at again.", item.valid_for), look.dim());
+    }
+    if item.optional {
+        say("The steps open without it.", look.dim());
+    }
+    let key = |action| model.key(action);
+    let keys = if item.check.kind.is_person() {
+        format!(
+            "{} ticks, {} with a note, {} not needed",
+            key(KeyAction::Tick),
+            key(KeyAction::Note),
+            key(KeyAction::NotNeeded)
+        )
+    } else {
+        format!("{} looks again now, {} not needed", key(KeyAction::Recheck), key(KeyAction::NotNeeded))
+    };
+    say("", look.text());
+    say(&keys, look.dim());
+    rows_around(rows, 0, area, model, buffer);
+}
+
+/// How a check finds out, in a few words.
+fn how(run: &Run, kind: &CheckKind) -> String {
+    match kind {
+        CheckKind::Person => "A person looks.".to_owned(),
+        CheckKind::Http(request) => format!("Asks {} {}.", request.method, run.show(&request.url)),
+        CheckKind::Tls { host, port, days } => {
+            format!("Looks at the certificate of {}:{port}; wants {days} days more.", run.show(host))
+        }
+        CheckKind::Dns { name, expect } => {
+            format!("Resolves {}; wants {}.", run.show(name), run.show(expect))
+        }
+        CheckKind::Metric { metric, .. } => format!("Looks at the metric {metric}."),
+        CheckKind::Sh { script, .. } => format!("Runs: {script}"),
+        CheckKind::Headroom { replicas, .. } => {
+            format!("Looks whether the nodes have room for {replicas} more pods.")
+        }
+        CheckKind::Rollout { .. }
+        | CheckKind::PodsReady { .. }
+        | CheckKind::TrafficOn { .. }
+        | CheckKind::ScaledTo { .. }
+        | CheckKind::Logs { .. } => "Looks at the cluster.".to_owned(),
+    }
+}

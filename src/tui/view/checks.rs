@@ -1,0 +1,105 @@
+//! Actions and checks of one place as lines: a step, an undo, a rollback, the completion.
+
+use crate::{
+    domain::{
+        action::Action,
+        check::Check,
+        event::Place,
+        id::StepId,
+        run::{ActionState, ActionStatus, CheckState, CheckStatus, Run, Work},
+    },
+    tui::{model::Model, widget::row::Row},
+};
+
+/// An action that has begun or may begin.
+pub(super) fn action(model: &Model, run: &Run, action: &Action, state: &ActionState, width: usize) -> Row {
+    let look = model.look;
+    let (sign, style, text) = match state.status {
+        ActionStatus::Pending => ("○", look.dim(), look.dim()),
+        ActionStatus::Running => ("▶", look.strong(), look.strong()),
+        ActionStatus::Done => ("✔", look.ok(), look.text()),
+        ActionStatus::Failed => ("✖", look.alert(), look.alert()),
+        ActionStatus::Cancelled => ("–", look.warn(), look.text()),
+        ActionStatus::Unknown => ("?", look.alert(), look.alert()),
+    };
+    let words = run.action_text(action);
+    let left = Row::of(" ", look.text()).put(sign, style).put(" ", look.text()).put(words, text);
+    let right = match (state.status, state.took, state.started_at) {
+        (ActionStatus::Running, _, Some(since)) => {
+            let gone = model.now.since(since).clock();
+            Row::of(format!("{gone}, at most {} ", action.timeout), look.dim())
+        }
+        (ActionStatus::Failed, Some(took), _) => Row::of(format!("failed {} ", took.clock()), look.alert()),
+        (ActionStatus::Unknown, ..) => Row::of("UNKNOWN ", look.alert()),
+        (ActionStatus::Cancelled, ..) => Row::of("cancelled ", look.warn()),
+        (_, Some(took), _) => Row::of(format!("{} ", took.clock()), look.dim()),
+        _ => Row::new(),
+    };
+    left.right(right, width)
+}
+
+/// Where checks stand and what they are watched by.
+pub(super) struct Checks<'a> {
+    /// The screen.
+    pub model: &'a Model,
+    /// The step; none for completion and rollback.
+    pub step: Option<StepId>,
+    /// Whether a check that does not hold now has already failed: inside a window.
+    pub strict: bool,
+    /// The check that has the keys.
+    pub selected: Option<usize>,
+}
+
+impl Checks<'_> {
+    /// One check: its sign, its words, what was seen.
+    pub(super) fn row(&self, index: usize, check: &Check, state: &CheckState, width: usize) -> Row {
+        let look = self.model.look;
+        let person = check.kind.is_person();
+        let watched = self.model.telemetry.watching.get(&(self.step.clone(), index)).filter(|_| !person);
+        let holds = match (state.status, watched) {
+            // What is watched now says more than what was so when it last changed.
+            (CheckStatus::Open, Some((holds, _))) => Some(*holds),
+            (CheckStatus::Holds, Some((false, _))) if self.strict => Some(false),
+            (CheckStatus::Open, None) => None,
+            (status, _) => Some(status == CheckStatus::Holds),
+        };
+        let (sign, style, word) = match holds {
+            Some(true) => ("✔", look.ok(), "holds"),
+            Some(false) if self.strict || state.status == CheckStatus::Fails => {
+                ("✖", look.alert(), "DOES NOT HOLD")
+            }
+            Some(false) => ("◌", look.warn(), "not yet"),
+            None if person => ("○", look.strong(), "you"),
+            None => ("○", look.dim(), ""),
+        };
+        let cursor = if self.selected == Some(index) { "▸" } else { " " };
+        let left =
+            Row::of(cursor, look.edge()).put(sign, style).put(" ", look.text()).put(&check.text, look.text());
+        let evidence = watched.map_or(state.evidence.as_str(), |(_, evidence)| evidence.as_str());
+        let right = match (person, state.status) {
+            (true, CheckStatus::Open) => Row::of("(you)", look.key()),
+            (true, _) => Row::of(&state.by, look.dim())
+                .put(if evidence.is_empty() { "" } else { ": " }, look.dim())
+                .put(evidence, look.dim()),
+            (false, _) if evidence.is_empty() => Row::of(word, style),
+            (false, _) => Row::of(evidence, if holds == Some(true) { look.dim() } else { style }),
+        };
+        // Neither side may push the other out: what was seen gets at most half.
+        let right = right.fit((width / 2).max(width.saturating_sub(left.width() + 2)));
+        left.right(right.put(" ", look.text()), width)
+    }
+
+    /// All checks of a place.
+    pub(super) fn rows(&self, run: &Run, place: &Place, work: &Work, width: usize) -> Vec<Row> {
+        let states = run.checks(place).iter().zip(&work.checks).enumerate();
+        states.map(|(index, (check, state))| self.row(index, check, state, width)).collect()
+    }
+}
+
+/// The commands of what has gone wrong, so that a person can take over.
+pub(super) fn command(model: &Model, run: &Run, action: &Action) -> Option<Row> {
+    let command = run.action_command(action)?;
+    let one_line =
+        command.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
+    Some(Row::of("     ", model.look.text()).put(one_line, model.look.command()))
+}

@@ -1,0 +1,160 @@
+//! The keys of the moment, most useful first; generated from the bindings.
+
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use crate::{
+    config::keymap::KeyAction,
+    domain::prompt::Prompt,
+    tui::{
+        model::{Layer, Model, Phase, form::Purpose, page::PageKind},
+        update::undo_target,
+        widget::row::Row,
+    },
+};
+
+pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
+    let look = model.look;
+    let width = usize::from(area.width);
+    let context = model.context();
+    let wanted = wanted(model);
+    let always: &[KeyAction] = if context.falls_through() || context == crate::config::keymap::Context::Global
+    {
+        &[KeyAction::Help, KeyAction::Quit]
+    } else {
+        &[]
+    };
+    let hint = |action: KeyAction| -> Option<Row> {
+        let key = model.options.keymap.label(context, action)?;
+        Some(
+            Row::of(" ", look.text())
+                .put(key, look.key())
+                .put(" ", look.text())
+                .put(word(model, action), look.dim())
+                .put(" ", look.text()),
+        )
+    };
+    let end = always.iter().filter_map(|action| hint(*action)).fold(Row::new(), Row::join);
+    let mut row = Row::new();
+    for next in wanted.into_iter().filter(|action| !always.contains(action)).filter_map(hint) {
+        if row.width() + next.width() + end.width() > width {
+            break;
+        }
+        row = row.join(next);
+    }
+    row.join(end).draw(area, buffer);
+}
+
+/// The actions to show, in order: what the moment asks for, then what is always useful here.
+fn wanted(model: &Model) -> Vec<KeyAction> {
+    use KeyAction as K;
+    match model.layers.last() {
+        Some(Layer::Form(form)) if matches!(form.purpose, Purpose::Incident(_)) => {
+            return vec![K::NextField, K::PreviousField, K::Left, K::Confirm, K::Back];
+        }
+        Some(Layer::Form(form)) if form.is_typing() => return vec![K::Confirm, K::Back],
+        Some(Layer::Form(_)) => return vec![K::Yes, K::No, K::Confirm, K::Left, K::Back],
+        Some(Layer::Rollback(_)) => return vec![K::Yes, K::Down, K::NextField, K::Confirm, K::Back],
+        Some(Layer::Command(_)) => return vec![K::Confirm, K::NextField, K::Back],
+        Some(Layer::Search(_)) => return vec![K::Confirm, K::Back],
+        Some(Layer::Page(page)) => return of_page(&page.kind),
+        None => {}
+    }
+    let mut actions: Vec<KeyAction> = Vec::new();
+    actions.extend(of_the_moment(model));
+    let hints = model.options.keymap.hints(model.context());
+    // What only matters at another moment stays out: help has it.
+    let elsewhere = |action: &KeyAction| {
+        matches!(
+            action,
+            KeyAction::Confirm
+                | KeyAction::Fails
+                | KeyAction::Retry
+                | KeyAction::Skip
+                | KeyAction::Undo
+                | KeyAction::Resolve
+                | KeyAction::CancelCountdown
+                | KeyAction::Rollback
+                | KeyAction::DatabaseRollback
+                | KeyAction::Recheck
+        )
+    };
+    for action in hints.iter().filter_map(|hint| hint.actions.first().copied()) {
+        let hidden = elsewhere(&action) || (action == KeyAction::Tick && !ticks(model));
+        if !hidden && !actions.contains(&action) {
+            actions.push(action);
+        }
+    }
+    actions
+}
+
+/// What can be done on a page.
+fn of_page(kind: &PageKind) -> Vec<KeyAction> {
+    use KeyAction as K;
+    let mut actions = match kind {
+        PageKind::Incident => vec![K::Tick, K::Edit, K::Send, K::Copy],
+        PageKind::Tasks => vec![K::Tick],
+        PageKind::Logs { .. } | PageKind::Output(_) => {
+            vec![K::NextSource, K::Follow, K::Search, K::NextMatch, K::Copy]
+        }
+        PageKind::Story => vec![K::Follow, K::Search, K::NextMatch, K::Copy],
+        PageKind::Contacts | PageKind::Links => vec![K::Copy],
+        PageKind::Metrics => vec![],
+        PageKind::Help | PageKind::Inbox | PageKind::Alerts => vec![K::Search, K::NextMatch],
+    };
+    actions.extend([K::Down, K::PageDown, K::Back, K::Rollback]);
+    actions
+}
+
+fn ticks(model: &Model) -> bool {
+    match model.prompt() {
+        Some(Prompt::Checklist { .. } | Prompt::OpenSteps) => true,
+        Some(Prompt::Checking { open, .. }) => !open.is_empty(),
+        Some(Prompt::Finished { .. }) => model.run.as_ref().is_some_and(|run| !run.tasks.is_empty()),
+        _ => false,
+    }
+}
+
+fn of_the_moment(model: &Model) -> Vec<KeyAction> {
+    use KeyAction as K;
+    let Some(run) = &model.run else { return Vec::new() };
+    let mut actions = match model.prompt() {
+        Some(Prompt::Checklist { .. }) => vec![K::Tick, K::Note, K::NotNeeded, K::Recheck],
+        Some(Prompt::Start { .. }) => vec![K::Skip, K::Undo],
+        Some(Prompt::Checking { open, .. }) if !open.is_empty() => vec![K::Tick, K::Fails],
+        Some(Prompt::Failed { .. }) => vec![K::Retry, K::Undo, K::Skip],
+        Some(Prompt::Unknown { .. }) => vec![K::Resolve],
+        Some(Prompt::Countdown { .. } | Prompt::Fired { .. }) => vec![K::CancelCountdown],
+        Some(Prompt::RollbackStopped { .. }) => vec![K::Retry, K::CancelCountdown],
+        _ => Vec::new(),
+    };
+    let undo = undo_target(model)
+        .and_then(|index| run.runbook.steps.get(index))
+        .is_some_and(|step| !step.undo.is_empty());
+    if !undo {
+        actions.retain(|action| *action != K::Undo);
+    }
+    if run.can_roll_back() {
+        actions.push(K::Rollback);
+    }
+    let database = run.runbook.rollbacks.iter().any(|procedure| procedure.id.as_str() == "database");
+    if database && run.switch_begun() && run.rolling_back().is_none() {
+        actions.push(K::DatabaseRollback);
+    }
+    actions
+}
+
+/// The word beside a key: the keymap's, or a better one for the moment.
+fn word(model: &Model, action: KeyAction) -> &'static str {
+    match (action, model.phase(), model.prompt()) {
+        (KeyAction::CancelCountdown, _, Some(Prompt::RollbackStopped { .. })) => "give up",
+        (KeyAction::CancelCountdown, _, Some(Prompt::Fired { .. })) => "go on",
+        (KeyAction::NotNeeded, ..) => "not needed",
+        (KeyAction::Hold, _, Some(Prompt::Held { .. })) => "go on",
+        (KeyAction::Tick, Phase::Over, _) if model.layers.is_empty() => "done",
+        (KeyAction::Down, ..) if matches!(model.layers.last(), Some(Layer::Rollback(_))) => "reason",
+        (KeyAction::Yes, ..) if matches!(model.layers.last(), Some(Layer::Rollback(_))) => "roll back",
+        (KeyAction::Left, ..) if matches!(model.layers.last(), Some(Layer::Form(_))) => "choose",
+        (KeyAction::NextField, ..) if matches!(model.layers.last(), Some(Layer::Command(_))) => "complete",
+        _ => action.word(),
+    }
+}

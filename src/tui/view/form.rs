@@ -1,0 +1,346 @@
+//! Questions.
+
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use crate::{
+    domain::{
+        action::Confirm,
+        event::{ActionRef, Place},
+        id::StepId,
+        run::Run,
+    },
+    tui::{
+        model::{
+            Model,
+            form::{Form, IncidentDraft, Purpose, STATUSES},
+        },
+        pages, story,
+        widget::{
+            dialog_box::{self, Content},
+            row::{Row, wrap},
+        },
+    },
+};
+
+/// Columns inside a question where there is room.
+const WIDTH: usize = 70;
+
+pub(super) fn draw(model: &Model, form: &Form, body: Rect, buffer: &mut Buffer) {
+    let look = model.look;
+    let Some(run) = &model.run else { return };
+    let width = WIDTH.min(usize::from(body.width).saturating_sub(6));
+    let mut content = Content { title: title(run, form), width, ..Content::default() };
+    let rows = &mut content.rows;
+    for (text, strong) in words(model, run, form) {
+        let style = if strong { look.strong() } else { look.text() };
+        rows.extend(wrap(&text, width).into_iter().map(|line| Row::of(line, style)));
+    }
+    if let Purpose::Incident(draft) = &form.purpose {
+        rows.extend(incident(model, run, form, draft, width));
+    } else if let Some(input) = &form.input {
+        rows.push(Row::new());
+        rows.push(field(model, input, width));
+    } else {
+        rows.push(Row::new());
+        rows.extend(buttons(model, run, form, width));
+    }
+    if let Some(fault) = &form.fault {
+        let lines = wrap(fault, width.saturating_sub(2)).into_iter().enumerate();
+        rows.extend(lines.map(|(n, line)| {
+            Row::of(if n == 0 { "! " } else { "  " }, look.alert()).put(line, look.alert())
+        }));
+    }
+    content.focus = match &form.purpose {
+        Purpose::Incident(draft) => draft.field,
+        _ => content.rows.len().saturating_sub(1),
+    };
+    dialog_box::draw(content, body, look.edge(), look.strong(), buffer);
+}
+
+/// A text field with its cursor.
+pub(super) fn field(model: &Model, input: &tui_input::Input, width: usize) -> Row {
+    let look = model.look;
+    let room = width.saturating_sub(3);
+    let chars: Vec<char> = input.value().chars().collect();
+    let at = input.cursor().min(chars.len());
+    // The part around the cursor, where the text is longer than the field.
+    let first = at.saturating_sub(room.saturating_sub(1));
+    let text = |range: &[char]| range.iter().collect::<String>();
+    let before = text(&chars[first..at]);
+    let under = chars.get(at).map_or_else(|| " ".to_owned(), char::to_string);
+    let after = text(chars.get(at + 1..).unwrap_or_default());
+    let line = look.strong().add_modifier(ratatui::style::Modifier::UNDERLINED);
+    let row = Row::of("▸ ", look.edge()).put(before, line).put(under, look.selected()).put(after, line);
+    let blank = room.saturating_sub(row.width().saturating_sub(2));
+    row.put(" ".repeat(blank), line).fit(width)
+}
+
+fn step_title(run: &Run, step: Option<&StepId>) -> String {
+    step.and_then(|step| run.declared(step.as_str()))
+        .map_or_else(|| "the completion".to_owned(), |step| step.title.clone())
+}
+
+fn title(run: &Run, form: &Form) -> String {
+    match &form.purpose {
+        Purpose::Ask { .. } | Purpose::Decide { .. } => "Before the flight".to_owned(),
+        Purpose::Override { .. } => "Open the steps without them?".to_owned(),
+        Purpose::TickItem { .. } => "Tick with a note".to_owned(),
+        Purpose::Waive { .. } => "Not needed this time?".to_owned(),
+        Purpose::Start { step, .. } => format!("Start {}?", step_title(run, step.as_ref())),
+        Purpose::Proceed { .. } => "Start this action?".to_owned(),
+        Purpose::TickCheck { holds: true, .. } => "It holds".to_owned(),
+        Purpose::TickCheck { .. } => "It does not hold?".to_owned(),
+        Purpose::Skip { step } => format!("Leave out {}?", step_title(run, Some(step))),
+        Purpose::Undo { step, .. } => format!("Undo {}?", step_title(run, Some(step))),
+        Purpose::Hold => "Hold the run?".to_owned(),
+        Purpose::Continue => "Go on?".to_owned(),
+        Purpose::CancelCountdown { .. } => "Go on in spite of it?".to_owned(),
+        Purpose::Resolve { .. } => "What became of it?".to_owned(),
+        Purpose::Abandon => "Give the rollback up?".to_owned(),
+        Purpose::Abort => "End the run here?".to_owned(),
+        Purpose::Note => "A note for the log".to_owned(),
+        Purpose::SendIncident => "Send this?".to_owned(),
+        Purpose::Incident(_) => "Incident".to_owned(),
+        Purpose::Quit => "Leave the cockpit?".to_owned(),
+    }
+}
+
+/// What the question says, line by line; the second says whether it stands out.
+fn words(model: &Model, run: &Run, form: &Form) -> Vec<(String, bool)> {
+    let plain = |text: &str| (text.to_owned(), false);
+    let mut out = match &form.purpose {
+        Purpose::Ask { name, question } => vec![(question.clone(), true), (pattern_of(run, name), false)],
+        Purpose::Decide { question, .. } => vec![(question.clone(), true)],
+        Purpose::Override { open } => {
+            vec![(
+                format!(
+                    "{open} items do not hold. The steps open all the same; the reason stands in the log."
+                ),
+                false,
+            )]
+        }
+        Purpose::TickItem { group, item } | Purpose::Waive { group, item } => {
+            vec![(run.runbook.checklist[*group].items[*item].text.clone(), true)]
+        }
+        Purpose::Start { step: Some(step), confirm, word, .. } => start_words(run, step, *confirm, word),
+        Purpose::Start { confirm, word, .. } => typed_words(*confirm, word),
+        Purpose::Proceed { at, confirm, word } => {
+            let mut words = vec![(story::action_name(run, at), true)];
+            words.extend(
+                run.action(at).and_then(|action| run.action_command(action)).map(|command| (command, false)),
+            );
+            words.extend(
+                run.action(at)
+                    .and_then(|action| action.irreversible.clone())
+                    .map(|why| (format!("Cannot be taken back: {why}"), true)),
+            );
+            words.extend(typed_words(*confirm, word));
+            words
+        }
+        Purpose::TickCheck { step, check, .. } => check_words(model, run, step.as_ref(), *check),
+        Purpose::Skip { .. } => vec![plain("It will not be run. Why?")],
+        Purpose::Undo { step, word } => undo_words(run, step, word.as_deref()),
+        Purpose::Hold => vec![plain(
+            "Nothing new starts until somebody goes on. What runs, runs to its end; triggers stay armed. Why?",
+        )],
+        Purpose::Continue => {
+            let held = run.held.as_ref().map_or("", |held| held.reason.as_str());
+            vec![(format!("Held: {held}"), true), plain("Go on?")]
+        }
+        Purpose::CancelCountdown { trigger } => {
+            let fired = run.triggers.get(*trigger).and_then(|state| state.fired.as_ref());
+            vec![
+                (fired.map_or_else(String::new, |(_, reason)| reason.clone()), true),
+                plain("No rollback then; the trigger begins to count anew. Why is that right?"),
+            ]
+        }
+        Purpose::Resolve { at } => resolve_words(run, at),
+        Purpose::Abandon => {
+            vec![plain("The run then ends as a failed rollback, and what is left must be done by hand. Why?")]
+        }
+        Purpose::Abort => vec![plain(
+            "The run ends as failed. Traffic was not touched; what the steps did stays as it is. Why?",
+        )],
+        Purpose::Note => vec![],
+        Purpose::SendIncident => {
+            let channel = run.runbook.incident.as_ref().and_then(|incident| incident.channel.clone());
+            let mut words = vec![(format!("To {}:", channel.as_deref().unwrap_or("the channel")), true)];
+            words.extend(pages::incident_message(model).lines().map(|line| (line.to_owned(), false)));
+            words
+        }
+        Purpose::Incident(_) => vec![],
+        Purpose::Quit => quit_words(model, run),
+    };
+    out.retain(|(text, _)| !text.is_empty());
+    out
+}
+
+fn pattern_of(run: &Run, name: &str) -> String {
+    let pattern = run.runbook.vars.iter().find(|var| var.name == name).and_then(|var| var.pattern.clone());
+    pattern.map_or_else(
+        || format!("Becomes ${name}."),
+        |pattern| format!("Becomes ${name}; must match {pattern}"),
+    )
+}
+
+fn start_words(run: &Run, step: &StepId, confirm: Confirm, word: &str) -> Vec<(String, bool)> {
+    let Some(declared) = run.declared(step.as_str()) else { return Vec::new() };
+    let mut words: Vec<(String, bool)> =
+        declared.critical.iter().map(|critical| (format!("! {critical}"), true)).collect();
+    for (n, action) in declared.run.iter().enumerate() {
+        words.push((format!("{}  {}", n + 1, run.action_text(action)), false));
+        if let Some(slot) = run.endangers_rollback(action) {
+            words.push((format!("   ! after this there is no quick way back to {slot}"), true));
+        }
+    }
+    words.extend(typed_words(confirm, word));
+    words
+}
+
+fn typed_words(confirm: Confirm, word: &str) -> Vec<(String, bool)> {
+    match confirm {
+        Confirm::Type => vec![(format!("Type the word  {word}  to start."), true)],
+        Confirm::Twice => vec![("Press Enter once more to start.".to_owned(), false)],
+        Confirm::None => Vec::new(),
+    }
+}
+
+fn check_words(model: &Model, run: &Run, step: Option<&StepId>, check: usize) -> Vec<(String, bool)> {
+    let place = step.map_or_else(|| model.place(), |step| Some(Place::Step { step: step.clone() }));
+    let text = place
+        .and_then(|place| run.checks(&place).get(check).map(|check| check.text.clone()))
+        .unwrap_or_default();
+    vec![(text, true), ("What did you see?".to_owned(), false)]
+}
+
+fn undo_words(run: &Run, step: &StepId, word: Option<&str>) -> Vec<(String, bool)> {
+    let Some(declared) = run.declared(step.as_str()) else { return Vec::new() };
+    let mut words = vec![("It takes the step back by:".to_owned(), false)];
+    for (n, action) in declared.undo.iter().enumerate() {
+        words.push((format!("{}  {}", n + 1, run.action_text(action)), false));
+        words.extend(run.action_command(action).map(|command| (format!("   {}", command.trim()), false)));
+    }
+    words.extend(word.map(|word| (format!("Type the word  {word}  to undo."), true)));
+    words
+}
+
+fn resolve_words(run: &Run, at: &ActionRef) -> Vec<(String, bool)> {
+    let mut words = vec![
+        (story::action_name(run, at), true),
+        ("It was started, and how it ended was not recorded. Look before you answer; it is never run again by itself.".to_owned(), false),
+    ];
+    let state = run.work(&at.place).and_then(|work| work.actions.get(at.action));
+    if let Some(state) = state {
+        words.extend(state.pid.map(|pid| (format!("Its process was {pid}: it may still be running."), true)));
+        words.extend((!state.detail.is_empty()).then(|| (state.detail.clone(), false)));
+    }
+    words
+        .extend(run.action(at).and_then(|action| run.action_command(action)).map(|command| (command, false)));
+    words
+}
+
+fn quit_words(model: &Model, run: &Run) -> Vec<(String, bool)> {
+    let mut words = vec![(
+        "The engine runs inside this screen: leaving pauses the run. Nothing new starts, triggers are not watched.".to_owned(),
+        false,
+    )];
+    if run.switched_at.is_some() {
+        words.push((
+            "Traffic is on the new version, and nobody would roll it back by itself.".to_owned(),
+            true,
+        ));
+    }
+    if run.rolling_back().is_some() {
+        words.push(("A rollback is running: wait for its end.".to_owned(), true));
+    }
+    words.push((format!("Come back with:  {}", model.options.resume_command), false));
+    words
+}
+
+/// Buttons side by side, or choices below each other where there are more than two.
+fn buttons(model: &Model, run: &Run, form: &Form, width: usize) -> Vec<Row> {
+    let look = model.look;
+    let names: Vec<String> = match &form.purpose {
+        Purpose::Resolve { .. } => {
+            let roll = if run.can_roll_back() {
+                "Roll back instead"
+            } else {
+                "Roll back instead (nothing to roll back yet)"
+            };
+            ["It was done", "It was not done: the step has failed", "Run it again", roll]
+                .map(str::to_owned)
+                .to_vec()
+        }
+        Purpose::Decide { .. } => vec!["Yes, it applies".to_owned(), "No, leave it out".to_owned()],
+        Purpose::Start { .. } | Purpose::Proceed { .. } if form.pressed > 0 => {
+            vec!["Really start".to_owned()]
+        }
+        Purpose::Start { .. } | Purpose::Proceed { .. } => vec!["Start".to_owned()],
+        Purpose::Undo { .. } => vec!["Undo".to_owned(), "Cancel".to_owned()],
+        Purpose::Continue => vec!["Go on".to_owned(), "Cancel".to_owned()],
+        Purpose::SendIncident => vec!["Send".to_owned(), "Cancel".to_owned()],
+        Purpose::Quit => vec!["Leave, pause the run".to_owned(), "Stay".to_owned()],
+        _ => vec!["Yes".to_owned(), "No".to_owned()],
+    };
+    let button = |n: usize, name: &str| {
+        if form.choice == n {
+            Row::of(format!("[ {name} ]"), look.selected())
+        } else {
+            Row::of(format!("  {name}  "), look.text())
+        }
+    };
+    let buttons: Vec<Row> = names.iter().enumerate().map(|(n, name)| button(n, name)).collect();
+    if buttons.len() > 2 {
+        return buttons;
+    }
+    let row = buttons.into_iter().fold(Row::new(), |row, button| row.put("  ", look.text()).join(button));
+    vec![Row::new().right(row, width)]
+}
+
+/// The incident's fields, and below them the message as it becomes.
+fn incident(model: &Model, run: &Run, form: &Form, draft: &IncidentDraft, width: usize) -> Vec<Row> {
+    let look = model.look;
+    let levels = run.runbook.incident.as_ref().map_or(&[][..], |incident| &incident.levels);
+    let level = levels.get(draft.level).map_or_else(
+        || "P1".to_owned(),
+        |level| format!("{} {}: {}", level.level, level.title, level.example),
+    );
+    let choose = |n: usize, name: &str, value: &str| {
+        let focused = draft.field == n;
+        let row = Row::of(format!("{name:<10}"), look.strong());
+        if focused {
+            row.put(format!("◀ {value} ▶"), look.selected())
+        } else {
+            row.put(format!("  {value}"), look.text())
+        }
+    };
+    let write = |n: usize, name: &str, value: &str| {
+        let row = Row::of(format!("{name:<10}"), look.strong());
+        match &form.input {
+            Some(input) if draft.field == n => row.join(field(model, input, width.saturating_sub(10))),
+            _ if value.is_empty() => row.put("  …", look.dim()),
+            _ => row.put(format!("  {value}"), look.text()).fit(width),
+        }
+    };
+    let mut rows = vec![
+        choose(0, "severity", &level).fit(width),
+        write(1, "what", &draft.title),
+        write(2, "impact", &draft.impact),
+        choose(3, "status", STATUSES.get(draft.status).copied().unwrap_or_default()),
+    ];
+    if let Some(level) = levels.get(draft.level) {
+        rows.push(
+            Row::of(format!("          respond {}; {}", level.respond, level.escalate), look.dim())
+                .fit(width),
+        );
+    }
+    rows.push(Row::new());
+    for line in pages::incident_message(model).lines() {
+        rows.extend(
+            wrap(line, width.saturating_sub(2))
+                .into_iter()
+                .map(|line| Row::of(format!("  {line}"), look.dim())),
+        );
+    }
+    rows
+}

@@ -1,0 +1,138 @@
+//! Pods by slot, worst first, and what the cluster warns about.
+
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use super::body::rows_around;
+use crate::{
+    domain::{
+        id::SlotName,
+        workload::{Connection, Pod, RolloutState, SlotWorkload, WarningEvent, Workload},
+    },
+    tui::{
+        model::{Model, Pane},
+        subject,
+        widget::row::Row,
+    },
+};
+
+pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
+    let look = model.look;
+    let width = usize::from(area.width);
+    let Some(workload) = &model.telemetry.workload else {
+        return Row::of(" The cluster was not seen yet.", look.dim()).draw(area, buffer);
+    };
+    let focused = model.cursor.focus == Pane::Pods && model.layers.is_empty();
+    let height = if focused { usize::MAX } else { usize::from(area.height) };
+    let (rows, focus) = rows(model, workload, height, focused, width);
+    rows_around(rows, focus, area, model, buffer);
+}
+
+/// The lines, and the one of the selected pod. Without the keys only what fits: a heading for each slot, then the
+/// pods of the slot that matters, then what is warned about.
+fn rows(model: &Model, workload: &Workload, height: usize, focused: bool, width: usize) -> (Vec<Row>, usize) {
+    let look = model.look;
+    let watched = subject::watched_slot(model);
+    let mut slots: Vec<(&SlotName, &SlotWorkload)> = workload.slots.iter().collect();
+    slots.sort_by_key(|(name, _)| Some(*name) != watched.as_ref());
+    let warnings = workload
+        .warnings
+        .iter()
+        .filter(|warning| model.now.since(warning.at) < crate::domain::time::Span::from_mins(15));
+    let warnings: Vec<&WarningEvent> = warnings.collect();
+    // A warning gets a line as soon as there is one; more only where pods leave room.
+    let reserved = usize::from(!warnings.is_empty()) * if height > 8 { 3 } else { 1 };
+    let mut room = height.saturating_sub(slots.len() + reserved.min(warnings.len()));
+    let mut rows = Vec::new();
+    let mut focus = 0;
+    let mut index = 0;
+    for (name, slot) in slots {
+        rows.push(heading(model, name, slot, width));
+        let shown = slot.pods.len().min(room);
+        room -= shown;
+        for (n, pod) in slot.pods.iter().enumerate() {
+            if n < shown {
+                let selected = focused && index == model.cursor.pod;
+                if selected {
+                    focus = rows.len();
+                }
+                let row = pod_row(model, slot, pod, width);
+                rows.push(if selected { row.over(look.selected()) } else { row });
+            }
+            index += 1;
+        }
+        // Beyond what is listed, pods are counted by state.
+        let listed = u32::try_from(slot.pods.len()).unwrap_or(u32::MAX);
+        let all: u32 = slot.counts.values().sum();
+        if focused && all > listed {
+            let counts: Vec<String> =
+                slot.counts.iter().map(|(status, count)| format!("{count} {status}")).collect();
+            rows.push(Row::of(format!("  in all: {}", counts.join(", ")), look.dim()).fit(width));
+        }
+    }
+    if let Connection::Lost(why) = &workload.connection {
+        rows.push(Row::of(format!(" ! not seen: {why}"), look.alert()).fit(width));
+    }
+    let left = height.saturating_sub(rows.len()).max(reserved);
+    for warning in warnings.into_iter().take(left.min(20)) {
+        let ago = model.now.since(warning.at).short();
+        let count = if warning.count > 1 { format!(" x{}", warning.count) } else { String::new() };
+        let text = format!(" ! {ago} {}{count}: {}", warning.reason, warning.message);
+        rows.push(Row::of(text, look.warn()).fit(width));
+    }
+    (rows, focus)
+}
+
+fn heading(model: &Model, name: &SlotName, slot: &SlotWorkload, width: usize) -> Row {
+    let look = model.look;
+    let row = Row::of(" ", look.text()).put(name.0.to_uppercase(), look.slot(&name.0));
+    if !slot.found {
+        return row.put(" no Deployment", look.alert()).fit(width);
+    }
+    let restarts: u32 = slot.pods.iter().map(|pod| pod.restarts).sum();
+    let ready = if width < 30 && restarts > 0 { "" } else { " ready" };
+    let mut text = format!(" {}/{}{ready}", slot.ready, slot.desired);
+    match &slot.rollout {
+        RolloutState::Progressing(why) | RolloutState::DeadlineExceeded(why) => {
+            text.push_str(&format!(", {why}"))
+        }
+        RolloutState::Unobserved => text.push_str(", change not seen yet"),
+        RolloutState::Complete | RolloutState::Unknown if restarts > 0 => {
+            text.push_str(&format!(", {restarts} restart{}", if restarts == 1 { "" } else { "s" }));
+        }
+        RolloutState::Complete | RolloutState::Unknown => {}
+    }
+    let style =
+        if matches!(slot.rollout, RolloutState::DeadlineExceeded(_)) { look.alert() } else { look.text() };
+    row.put(text, style).fit(width)
+}
+
+fn pod_row(model: &Model, slot: &SlotWorkload, pod: &Pod, width: usize) -> Row {
+    let look = model.look;
+    let (sign, style) = match (pod.bad, pod.ready) {
+        (true, _) => ("✖", look.alert()),
+        (false, true) => ("●", look.ok()),
+        (false, false) => ("◌", look.warn()),
+    };
+    let mut name = subject::short_pod(&slot.deployment, &pod.name);
+    if width < 36
+        && let Some((_, tail)) = name.rsplit_once('-')
+    {
+        // The ReplicaSet's part is the same for all but the pods of an older template.
+        name = tail.to_owned();
+    }
+    let status = if pod.ready && pod.status == "Running" { "ready".to_owned() } else { pod.status.clone() };
+    let left = Row::of(" ", look.text())
+        .put(sign, style)
+        .put(" ", look.text())
+        .put(name, look.text())
+        .put(" ", look.text())
+        .put(status, style);
+    let restarts = if pod.restarts > 0 { format!("x{} ", pod.restarts) } else { String::new() };
+    let version = if width > 44 { format!("{} ", pod.version) } else { String::new() };
+    let age = if width < 36 && !pod.ready {
+        String::new()
+    } else {
+        format!("{} ", model.now.since(pod.created).short())
+    };
+    left.right(Row::of(format!("{version}{restarts}{age}"), look.dim()), width)
+}

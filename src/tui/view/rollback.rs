@@ -1,0 +1,137 @@
+//! A rollback under way: its actions and checks, its clock against the promise, the output of what runs.
+
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use super::{
+    body::rows_around,
+    checks::{self, Checks},
+    detail,
+};
+use crate::{
+    domain::{
+        event::Place,
+        run::{ActionStatus, RollbackState, Run},
+    },
+    tui::{
+        model::Model,
+        update::check_due,
+        widget::{
+            meter,
+            row::{Row, wrap},
+        },
+    },
+};
+
+pub(super) fn title(model: &Model, run: &Run) -> (String, Option<Row>) {
+    let Some(rollback) = run.rollbacks.last() else { return (String::new(), None) };
+    let name = run
+        .runbook
+        .procedure(rollback.procedure.as_str())
+        .map_or("Undoing the finished steps", |found| &found.title);
+    let word = match (&rollback.finished, &rollback.stopped) {
+        (Some((true, ..)), _) => Row::of("done", model.look.ok()),
+        (Some((false, ..)), _) => Row::of("FAILED", model.look.alert()),
+        (None, Some(_)) => Row::of("STOPPED", model.look.alert()),
+        (None, None) => Row::of("running", model.look.strong()),
+    };
+    (name.to_owned(), Some(word))
+}
+
+/// How long it takes, of what was promised.
+pub(super) fn clock(model: &Model, rollback: &RollbackState, width: usize) -> Row {
+    let look = model.look;
+    let took =
+        rollback.finished.as_ref().map_or_else(|| model.now.since(rollback.started_at), |(.., took)| *took);
+    let Some(within) = rollback.within else { return Row::of(format!(" {}", took.clock()), look.strong()) };
+    let late = took > within;
+    let words = format!(" {} of {} promised ", took.clock(), within.clock());
+    let style = if late { look.alert() } else { look.strong() };
+    let row = Row::of(words, style);
+    let room = width.saturating_sub(row.width() + 1).min(40);
+    row.put(meter::bar(took.as_millis(), within.as_millis(), room), style)
+}
+
+pub(super) fn draw(model: &Model, run: &Run, area: Rect, buffer: &mut Buffer) {
+    let Some(rollback) = run.rollbacks.last() else { return };
+    let width = usize::from(area.width);
+    let (rows, focus) = rows(model, run, rollback, width);
+    rows_around(rows, focus, area, model, buffer);
+}
+
+/// The whole of it as lines, and the one that matters.
+pub(super) fn rows(model: &Model, run: &Run, rollback: &RollbackState, width: usize) -> (Vec<Row>, usize) {
+    let look = model.look;
+    let mut rows = vec![clock(model, rollback, width)];
+    let why = format!("{} (by {})", rollback.reason, rollback.by);
+    rows.extend(
+        wrap(&why, width.saturating_sub(4)).into_iter().enumerate().map(|(n, line)| {
+            Row::of(if n == 0 { " why " } else { "     " }, look.dim()).put(line, look.text())
+        }),
+    );
+    let mut focus = 0;
+    let mut add = |rows: &mut Vec<Row>, place: &Place| {
+        let Some(work) = run.work(place) else { return };
+        for (action, state) in run.actions(place).iter().zip(&work.actions) {
+            if matches!(state.status, ActionStatus::Running | ActionStatus::Failed | ActionStatus::Unknown) {
+                focus = rows.len();
+            }
+            rows.push(checks::action(model, run, action, state, width));
+            if matches!(state.status, ActionStatus::Failed | ActionStatus::Unknown) {
+                rows.extend(checks::command(model, run, action).map(|row| row.fit(width)));
+                let detail = wrap(&state.detail, width.saturating_sub(6));
+                rows.extend(detail.into_iter().map(|line| Row::of(format!("     {line}"), look.alert())));
+            }
+        }
+    };
+    for step in &rollback.undo {
+        let place = Place::Undo { step: step.clone() };
+        let title = run.declared(step.as_str()).map_or(step.as_str(), |step| &step.title);
+        rows.push(Row::of(format!(" undo of {title}"), look.strong()).fit(width));
+        match run.work(&place) {
+            Some(_) => add(&mut rows, &place),
+            None => {
+                for action in run.actions(&place) {
+                    rows.push(checks::action(
+                        model,
+                        run,
+                        action,
+                        &crate::domain::run::ActionState::default(),
+                        width,
+                    ));
+                }
+            }
+        }
+    }
+    let place = Place::Rollback { procedure: rollback.procedure.clone() };
+    add(&mut rows, &place);
+    let selected = check_due(model)
+        .filter(|(due, ..)| *due == place && model.layers.is_empty())
+        .map(|(.., check)| check);
+    let list = Checks { model, step: None, strict: false, selected };
+    if let Some(selected) = selected {
+        focus = rows.len() + selected;
+    }
+    rows.extend(list.rows(run, &place, &rollback.work, width));
+    (rows, focus)
+}
+
+/// What the running action prints, or the words of how it stands.
+pub(super) fn draw_output(model: &Model, run: &Run, area: Rect, buffer: &mut Buffer) {
+    let look = model.look;
+    let Some(place) = model.place() else { return };
+    let output = run.work(&place).and_then(|work| detail::output_of(model, &place, work));
+    if let Some(at) = output {
+        return detail::draw_output(model, &at, area, buffer);
+    }
+    let width = usize::from(area.width).saturating_sub(2);
+    let words = match run.rollbacks.last().and_then(|rollback| rollback.stopped.as_ref()) {
+        Some(why) => format!(
+            "It stopped: {why}. The command of the failed action stands beside it, for a person to take over by hand."
+        ),
+        None => {
+            "Nothing is printed by what runs now. Each action is checked before the next begins.".to_owned()
+        }
+    };
+    let rows = wrap(&words, width).into_iter().map(|line| Row::of(format!(" {line}"), look.dim())).collect();
+    rows_around(rows, 0, area, model, buffer);
+}

@@ -1,0 +1,199 @@
+//! `R` and `D`: exactly what would be done now, why, and how long it takes.
+
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use super::form::field;
+use crate::{
+    domain::{
+        action::{Action, ActionKind},
+        plan::RollbackPlan,
+        run::{Run, tag_of},
+    },
+    tui::{
+        model::{
+            Model,
+            form::{RollbackFocus, RollbackForm},
+        },
+        widget::{
+            dialog_box::{self, Content},
+            row::{Row, wrap},
+        },
+    },
+};
+
+pub(super) fn draw(model: &Model, form: &RollbackForm, body: Rect, buffer: &mut Buffer) {
+    let look = model.look;
+    let Some(run) = &model.run else { return };
+    let workload = model.telemetry.workload.as_ref();
+    let plan = match &form.procedure {
+        Some(id) => run.procedure_plan(id.as_str(), workload),
+        None => run.rollback_plan(workload),
+    };
+    let width = 72.min(usize::from(body.width).saturating_sub(6));
+    // With room to spare every line shows the command that does the same by hand.
+    let roomy = usize::from(body.height) > 2 * plan.items.len() + form.reasons.len() + 14;
+    let mut rows = what(model, run, form, &plan, width, roomy);
+    rows.push(Row::new());
+    let focus_from = rows.len();
+    // The box's edges, the buttons, a fault, the field for the word.
+    let rest = 3 + usize::from(form.fault.is_some()) + if form.word.is_some() { 2 } else { 0 };
+    let short = rows.len() + form.reasons.len() + 1 + rest > usize::from(body.height);
+    rows.extend(reasons(model, form, width, short));
+    if let Some(word) = &form.word {
+        rows.push(Row::of(format!("Type  {word}  to go on:"), look.strong()));
+        if form.focus == RollbackFocus::Word {
+            rows.push(field(model, &form.typed, width));
+        } else {
+            rows.push(Row::of("  ", look.text()).put(form.typed.value(), look.text()));
+        }
+    }
+    let focus = match form.focus {
+        RollbackFocus::Reasons if !short => focus_from + form.reason,
+        _ => rows.len().saturating_sub(1),
+    };
+    let mut foot = Vec::new();
+    if let Some(fault) = &form.fault {
+        foot.push(Row::of(format!("! {fault}"), look.alert()));
+    }
+    foot.push(buttons(model, form, &plan, width));
+    let content = Content { title: title(model, run, form), rows, focus, foot, width };
+    dialog_box::draw(content, body, look.alert(), look.alert(), buffer);
+}
+
+fn title(model: &Model, run: &Run, form: &RollbackForm) -> String {
+    let environment = match &run.opened.rehearsal {
+        Some(_) => "the rehearsal".to_owned(),
+        None => run.runbook.deployment.environment.word().to_lowercase(),
+    };
+    match &form.procedure {
+        Some(id) => {
+            let title = run.runbook.procedure(id.as_str()).map_or(id.as_str(), |procedure| &procedure.title);
+            format!("{title}: {environment}?")
+        }
+        None if run.switch_begun() => format!("Roll back {environment}?"),
+        None => {
+            let steps = run.rollback_plan(model.telemetry.workload.as_ref()).undo.len();
+            format!("Undo {steps} step{} of {environment}?", if steps == 1 { "" } else { "s" })
+        }
+    }
+}
+
+/// What it would do, in order, and what stays as it is.
+fn what(
+    model: &Model,
+    run: &Run,
+    form: &RollbackForm,
+    plan: &RollbackPlan,
+    width: usize,
+    roomy: bool,
+) -> Vec<Row> {
+    let look = model.look;
+    let mut rows = Vec::new();
+    if let Some(procedure) = form.procedure.as_ref().and_then(|id| run.runbook.procedure(id.as_str())) {
+        if let Some(only) = &procedure.only {
+            rows.extend(
+                wrap(&format!("ONLY IF: {only}"), width)
+                    .into_iter()
+                    .map(|line| Row::of(line, look.critical())),
+            );
+        }
+        match (form.word.as_ref(), run.backup_age(model.now)) {
+            (Some(word), Some(age)) => {
+                rows.push(
+                    Row::of(
+                        format!("Backup {word}, taken {} ago: what was written since is lost.", age.short()),
+                        look.warn(),
+                    )
+                    .fit(width),
+                );
+            }
+            _ => rows.push(Row::of("No backup was taken in this run.", look.warn())),
+        }
+    }
+    for (n, item) in plan.items.iter().enumerate() {
+        let mut row = Row::of(format!("{:>2}  ", n + 1), look.dim()).put(&item.text, look.text());
+        if let Some(facts) = plan.actions.get(n).and_then(|action| facts(model, run, action)) {
+            row = row.put(facts, look.dim());
+        }
+        rows.push(row.fit(width));
+        if let Some(command) = item.command.as_ref().filter(|_| roomy) {
+            let line = command.split('\n').map(str::trim).collect::<Vec<_>>().join("; ");
+            rows.push(Row::of("    ", look.text()).put(line, look.command()).fit(width));
+        }
+    }
+    if plan.items.is_empty() {
+        rows.push(Row::of("Nothing would be done: all of it is so already.", look.dim()));
+    }
+    for left in &plan.not_undone {
+        let lines = wrap(&format!("not undone: {left}"), width.saturating_sub(4));
+        rows.extend(lines.into_iter().map(|line| Row::of("    ", look.text()).put(line, look.warn())));
+    }
+    rows
+}
+
+/// What traffic would meet where an action sends it: `(v1.5.0, 3/3 ready)`.
+fn facts(model: &Model, run: &Run, action: &Action) -> Option<String> {
+    let ActionKind::SwitchTraffic { to } = &action.kind else { return None };
+    let slot = model.telemetry.workload.as_ref()?.slots.get(&run.slot(to)?)?;
+    Some(format!(" ({}, {}/{} ready)", tag_of(&slot.image), slot.ready, slot.desired))
+}
+
+/// The reasons to choose from; only the chosen one where there is no room.
+fn reasons(model: &Model, form: &RollbackForm, width: usize, short: bool) -> Vec<Row> {
+    let look = model.look;
+    let mut rows = Vec::new();
+    let own = form.reason == form.reasons.len();
+    for (n, (reason, measured)) in form.reasons.iter().enumerate() {
+        let chosen = form.reason == n;
+        if short && !chosen {
+            continue;
+        }
+        let lead = if n == 0 || short { "Why? " } else { "     " };
+        let sign = if chosen { "▸ " } else { "  " };
+        let style = match (chosen, form.focus) {
+            (true, RollbackFocus::Reasons) => look.selected(),
+            (true, _) => look.strong(),
+            (false, _) => look.text(),
+        };
+        let row = Row::of(lead, look.strong()).put(sign, look.edge()).put(reason, style);
+        let row = if *measured { row.put(" (measured)", look.alert()) } else { row };
+        let more = if short {
+            Row::of(format!("{} of {}, j/k", n + 1, form.reasons.len() + 1), look.dim())
+        } else {
+            Row::new()
+        };
+        rows.push(row.right(more, width));
+    }
+    if short && !own {
+        return rows;
+    }
+    let row = Row::of(if short { "Why? " } else { "     " }, look.strong())
+        .put(if own { "▸ " } else { "  " }, look.edge())
+        .put("other: ", look.text());
+    rows.push(if form.focus == RollbackFocus::Other {
+        let room = width.saturating_sub(row.width());
+        row.join(field(model, &form.other, room))
+    } else {
+        let text = form.other.value();
+        row.put(if text.is_empty() { "______________________________" } else { text }, look.dim()).fit(width)
+    });
+    rows
+}
+
+fn buttons(model: &Model, form: &RollbackForm, plan: &RollbackPlan, width: usize) -> Row {
+    let look = model.look;
+    let about = plan.estimate.as_secs().max(1);
+    let late = plan.within.is_some_and(|within| plan.estimate > within);
+    let promise =
+        plan.within.map(|within| format!(", promised within {}", within.clock())).unwrap_or_default();
+    let left = Row::of(format!("about {about} s{promise}"), if late { look.alert() } else { look.strong() });
+    let button = |focused: bool, name: &str| {
+        if focused {
+            Row::of(format!("[ {name} ]"), look.selected())
+        } else {
+            Row::of(format!("  {name}  "), look.text())
+        }
+    };
+    let cancel = form.focus != RollbackFocus::Go;
+    left.right(button(cancel, "Cancel").put("  ", look.text()).join(button(!cancel, "Roll back")), width)
+}

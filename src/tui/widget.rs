@@ -1,0 +1,8 @@
+//! Pieces that any pane can use: safe lines of text, sparklines, meters, the rules between panes, lists, boxes.
+
+pub mod dialog_box;
+pub mod list;
+pub mod meter;
+pub mod panes;
+pub mod row;
+pub mod sparkline;

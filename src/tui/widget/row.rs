@@ -1,0 +1,277 @@
+//! One line of the screen, made of pieces with a look.
+//!
+//! This is the only way text reaches the screen, and every piece becomes [`SafeText`] on its way in: no view has to ask
+//! itself where a text came from.
+
+use ratatui::{buffer::Buffer, layout::Rect, style::Style};
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+
+use crate::{
+    domain::safe_text::{SafeText, StyledLine},
+    tui::style::style16,
+};
+
+/// A line under construction.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Row {
+    pieces: Vec<(SafeText, Style)>,
+    width: usize,
+}
+
+impl Row {
+    /// An empty line.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A line of one piece.
+    pub fn of(text: impl AsRef<str>, style: Style) -> Self {
+        Self::new().put(text, style)
+    }
+
+    /// With another piece at its end.
+    #[must_use]
+    pub fn put(mut self, text: impl AsRef<str>, style: Style) -> Self {
+        self.add(text, style);
+        self
+    }
+
+    /// Appends a piece.
+    pub fn add(&mut self, text: impl AsRef<str>, style: Style) {
+        let text = SafeText::new(text.as_ref());
+        if !text.is_empty() {
+            self.width += text.width();
+            self.pieces.push((text, style));
+        }
+    }
+
+    /// With another line at its end.
+    #[must_use]
+    pub fn join(mut self, other: Self) -> Self {
+        self.width += other.width;
+        self.pieces.extend(other.pieces);
+        self
+    }
+
+    /// With spaces up to a column; at least one space where the line is not empty.
+    #[must_use]
+    pub fn to(self, column: usize) -> Self {
+        let least = usize::from(self.width > 0);
+        let spaces = column.saturating_sub(self.width).max(least);
+        self.put(" ".repeat(spaces), Style::new())
+    }
+
+    /// With spaces up to a column in a style, and nothing where it is already there.
+    #[must_use]
+    pub fn fill(self, column: usize, style: Style) -> Self {
+        let spaces = column.saturating_sub(self.width);
+        self.put(" ".repeat(spaces), style)
+    }
+
+    /// Cut to a width between characters as people see them, with `…` where something was lost.
+    #[must_use]
+    pub fn fit(self, width: usize) -> Self {
+        if self.width <= width {
+            return self;
+        }
+        let mut cut = Self::new();
+        for (text, style) in self.pieces {
+            let left = width.saturating_sub(cut.width);
+            if text.width() < left {
+                cut.width += text.width();
+                cut.pieces.push((text, style));
+            } else {
+                cut.add(shorten(&text, left), style);
+                // A piece that fits exactly is followed by a lost one: the mark takes the place of its last character.
+                if !cut.pieces.last().is_some_and(|(text, _)| text.ends_with('…')) && width > 0 {
+                    let (text, style) = cut.pieces.pop().unwrap_or_default();
+                    cut.width -= text.width();
+                    let left = width.saturating_sub(cut.width);
+                    cut.add(format!("{}…", head(&text, left.saturating_sub(1))), style);
+                }
+                break;
+            }
+        }
+        cut
+    }
+
+    /// With another line at the right end of `width` columns. Where both do not fit, this one is cut.
+    #[must_use]
+    pub fn right(self, other: Self, width: usize) -> Self {
+        let other = other.fit(width);
+        let room = width.saturating_sub(other.width);
+        let gap = usize::from(other.width > 0 && room > 0);
+        let mut row = self.fit(room.saturating_sub(gap));
+        let spaces = room.saturating_sub(row.width);
+        row.add(" ".repeat(spaces), Style::new());
+        row.join(other)
+    }
+
+    /// Each piece with this style over its own.
+    #[must_use]
+    pub fn over(mut self, style: Style) -> Self {
+        for (_, own) in &mut self.pieces {
+            *own = own.patch(style);
+        }
+        self
+    }
+
+    /// With every place where its text contains `pattern`, whatever the case, in this style over its own.
+    #[must_use]
+    pub fn highlight(self, pattern: &str, style: Style) -> Self {
+        // Lower case that changes the length would shift the places: then only exact ones are found.
+        let text = self.text();
+        let (lower, pattern) = (text.to_lowercase(), pattern.to_lowercase());
+        if pattern.is_empty() || lower.len() != text.len() {
+            return self;
+        }
+        let found: Vec<(usize, usize)> =
+            lower.match_indices(&pattern).map(|(at, part)| (at, at + part.len())).collect();
+        if found.is_empty() {
+            return self;
+        }
+        let mut out = Self::new();
+        let mut at = 0;
+        for (piece, own) in self.pieces {
+            for (offset, grapheme) in piece.grapheme_indices(true) {
+                let place = at + offset;
+                let hit = found.iter().any(|&(from, to)| from <= place && place < to);
+                out.add(grapheme, if hit { own.patch(style) } else { own });
+            }
+            at += piece.len();
+        }
+        out
+    }
+
+    /// The columns it takes.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Its text without looks.
+    pub fn text(&self) -> String {
+        self.pieces.iter().map(|(text, _)| text.as_str()).collect()
+    }
+
+    /// Puts it into the first line of an area, cut to its width.
+    pub fn draw(self, area: Rect, buffer: &mut Buffer) {
+        let area = area.intersection(buffer.area);
+        if area.is_empty() {
+            return;
+        }
+        let mut x = area.x;
+        for (text, style) in self.fit(usize::from(area.width)).pieces {
+            let room = usize::from(area.right().saturating_sub(x));
+            (x, _) = buffer.set_stringn(x, area.y, text.as_str(), room, style);
+        }
+    }
+}
+
+impl From<&StyledLine> for Row {
+    /// A line of command output, with the colours it came with.
+    fn from(line: &StyledLine) -> Self {
+        let mut row = Self::new();
+        for (look, text) in &line.spans {
+            row.add(text, style16(*look));
+        }
+        row
+    }
+}
+
+/// The text cut to a width, with `…` where something was lost.
+pub fn shorten(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    if width == 0 {
+        return String::new();
+    }
+    format!("{}…", head(text, width - 1))
+}
+
+/// As many whole characters from the beginning as fit.
+fn head(text: &str, width: usize) -> &str {
+    let mut used = 0;
+    for (at, grapheme) in text.grapheme_indices(true) {
+        used += grapheme.width();
+        if used > width {
+            return &text[..at];
+        }
+    }
+    text
+}
+
+/// The text in lines of at most `width` columns, broken between words; a longer word is broken where it must.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(1);
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    let mut used = 0;
+    for mut word in text.split_whitespace() {
+        let gap = usize::from(used > 0);
+        if used + gap + word.width() <= width {
+            if gap == 1 {
+                line.push(' ');
+            }
+            line.push_str(word);
+            used += gap + word.width();
+            continue;
+        }
+        if used > 0 {
+            lines.push(std::mem::take(&mut line));
+        }
+        while word.width() > width {
+            let mut part = head(word, width);
+            if part.is_empty() {
+                // A character wider than the whole line still has to go somewhere.
+                part = word.graphemes(true).next().unwrap_or(word);
+            }
+            lines.push(part.to_owned());
+            word = &word[part.len()..];
+        }
+        word.clone_into(&mut line);
+        used = word.width();
+    }
+    if !line.is_empty() || lines.is_empty() {
+        lines.push(line);
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_cut_between_characters_with_a_mark() {
+        let plain = Style::new();
+        assert_eq!(Row::of("abcdef", plain).fit(4).text(), "abc…");
+        assert_eq!(Row::of("ab", plain).put("cdef", plain).fit(2).text(), "a…");
+        assert_eq!(Row::of("漢字漢", plain).fit(4).text(), "漢…");
+        assert_eq!(Row::of("abc", plain).fit(3).text(), "abc");
+        assert_eq!(Row::of("abc", plain).fit(0).text(), "");
+    }
+
+    #[test]
+    fn the_right_end_is_kept() {
+        let plain = Style::new();
+        let row = Row::of("a long beginning", plain).right(Row::of("end", plain), 10);
+        assert_eq!(row.text(), "a lon… end");
+        assert_eq!(Row::of("a", plain).right(Row::of("end", plain), 8).text(), "a    end");
+    }
+
+    #[test]
+    fn words_wrap_and_long_ones_break() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);
+        assert_eq!(wrap("", 3), [""]);
+        assert_eq!(wrap("漢字", 1), ["漢", "字"]);
+    }
+
+    #[test]
+    fn u4_every_piece_is_made_safe() {
+        let row = Row::of("a\x1b[2J\u{202e}b", Style::new());
+        assert_eq!(row.text(), "a<U+001B>[2J<U+202E>b");
+    }
+}
