@@ -1,5 +1,7 @@
 //! The simulated Kubernetes API server as its clients see it: over HTTP, by reqwest and by kube.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot set its world up has failed")]
+
 use std::{
     collections::BTreeMap,
     sync::{
