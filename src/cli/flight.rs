@@ -39,6 +39,10 @@ use crate::{
     },
     journal::{self, Header, Lock},
     link,
+    tui::{
+        ScreenOptions,
+        runtime::{self, EndReason},
+    },
 };
 
 /// A runbook that was read and found good.
@@ -317,8 +321,40 @@ async fn screen(
         talk("there is no terminal for the cockpit; use --plain");
         return Ok(Exit::NeedsPerson);
     }
-    let _ = (client, pilot, run_id, run_dir);
-    Ok(Exit::Internal)
+    let env = |name: &str| std::env::var(name).ok();
+    let found = Settings::load(&env);
+    let (keymap, faults) = found.settings.keymap(&env);
+    for (fault, text) in found.faults.iter().chain(&faults) {
+        let _ = writeln!(std::io::stderr().lock(), "{}\n", fault.render(text, false));
+    }
+    let mut settings = found.settings;
+    if let Some(choice) = ColorChoice::from_word(&drive.color).filter(|_| drive.color != "auto") {
+        settings.color = choice;
+    }
+    let options = ScreenOptions {
+        pilot,
+        read_only: drive.read_only,
+        keymap,
+        theme: settings.theme(&env, true),
+        slow_link: drive.slow_link || settings.slow_link,
+        bell: !settings.no_bell,
+        osc9: settings.osc9,
+        copy_osc52: env("SSH_CONNECTION").is_some() || env("SSH_TTY").is_some(),
+        resume_command: format!("cutover resume {run_id}"),
+    };
+    let end = runtime::run(client, options).await?;
+    let outcome = end.outcome.unwrap_or(Outcome::Held);
+    let exit = match end.why {
+        EndReason::Signal(number) if end.outcome.is_none() => Exit::Signal(u8::try_from(number).unwrap_or(u8::MAX)),
+        EndReason::EngineClosed if end.outcome.is_none() => Exit::Internal,
+        _ => Exit::of(outcome),
+    };
+    if end.outcome.is_none() {
+        talk("pausing: an action that runs is finished first");
+    }
+    talk(&ended(outcome, run_id));
+    talk(&format!("journal, deploy.log and output: {}", run_dir.display()));
+    Ok(exit)
 }
 
 fn ended(outcome: Outcome, run_id: &RunId) -> String {

@@ -171,6 +171,7 @@ impl Engine {
         self.start_feeds();
         let clock = Arc::clone(&self.ports.clock);
         let mut shown_at = tokio::time::Instant::now();
+        let mut unseen = false;
         while self.end.is_none() {
             let tick = async {
                 tokio::join!(clock.sleep(TICK), tokio::time::sleep(LEAST_TICK));
@@ -179,10 +180,9 @@ impl Engine {
             loop {
                 tokio::select! {
                     biased;
-                    request = self.requests.recv() => match request {
+                    request = self.requests.recv(), if !unseen => match request {
                         Some(request) => self.on_request(request),
-                        // Every screen is gone for good: pause rather than fly unseen in one process.
-                        None => self.feed(Input::Terminate { reason: "no screen is left".to_owned() }),
+                        None => unseen = true,
                     },
                     Some(news) = self.news.recv() => self.on_news(news),
                     () = &mut tick => break,
@@ -192,6 +192,10 @@ impl Engine {
                 }
             }
             self.feed(Input::Tick);
+            // Every screen is gone for good: pause rather than fly unseen in one process. A rollback is finished first.
+            if unseen && self.end.is_none() {
+                self.feed(Input::Terminate { reason: "no screen is left".to_owned() });
+            }
             if shown_at.elapsed() >= SHOW_TICK {
                 shown_at = tokio::time::Instant::now();
                 let now = clock.now();

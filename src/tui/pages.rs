@@ -103,10 +103,15 @@ pub fn rows(model: &Model, page: &Page, width: usize) -> Vec<Row> {
             later.collect()
         }
         PageKind::Tasks => task_rows(model, run, Some(page.selected), width),
-        PageKind::Inbox if model.telemetry.inbox.is_empty() => vec![Row::of(" Nothing yet.", look.dim())],
+        PageKind::Inbox if run.notices.is_empty() => vec![Row::of(" Nothing yet.", look.dim())],
         PageKind::Inbox => {
-            let notices = model.telemetry.inbox.iter();
-            notices.flat_map(|(at, text)| stamped(model, &at.clock(), text, width)).collect()
+            let notices = run.notices.iter();
+            notices
+                .flat_map(|notice| {
+                    let sent = if notice.ok { "" } else { "NOT SENT: " };
+                    stamped(model, &notice.at.clock(), &format!("{sent}{} ({})", notice.text, notice.detail), width)
+                })
+                .collect()
         }
         PageKind::Story => {
             let sentences = model.story.iter();

@@ -18,8 +18,6 @@ use crate::domain::{
 const LINES: usize = 5_000;
 /// Actions whose output is kept.
 const OUTPUTS: usize = 32;
-/// Notices kept.
-const NOTICES: usize = 200;
 /// A sample is too old after this many intervals.
 const FRESH: u64 = 3;
 
@@ -45,8 +43,6 @@ pub struct Telemetry {
     pub logs: BTreeMap<SlotName, Result<Vec<LogLine>, String>>,
     /// When logs were last asked for.
     pub logs_asked: Option<Timestamp>,
-    /// Notices that a rehearsal kept.
-    pub inbox: Vec<(Timestamp, String)>,
 }
 
 /// What an action printed.
@@ -150,14 +146,6 @@ impl Telemetry {
     /// An action's output.
     pub fn output(&self, at: &ActionRef) -> Option<&Output> {
         self.outputs.iter().rev().find(|(other, _)| other == at).map(|(_, output)| output)
-    }
-
-    /// Keeps a notice.
-    pub fn noticed(&mut self, at: Timestamp, text: String) {
-        if self.inbox.len() >= NOTICES {
-            self.inbox.remove(0);
-        }
-        self.inbox.push((at, text));
     }
 }
 

@@ -57,10 +57,6 @@ pub(super) fn apply(model: &mut Model, update: Update, effects: &mut Vec<Effect>
         Update::Logs { slot, lines } => {
             model.telemetry.logs.insert(slot, lines);
         }
-        Update::Inbox { text } => {
-            let now = model.now;
-            model.telemetry.noticed(now, text);
-        }
         Update::Refused { why } => refused(model, why),
         Update::Closed { outcome } => model.closed = Some(outcome),
     }
