@@ -14,7 +14,7 @@ use crate::domain::{
     event::{Envelope, Opened, RollbackTarget, RunEvent},
     id::RunId,
     run::Run,
-    runbook::VarSource,
+    runbook::{ClusterFact, VarSource},
     time::Timestamp,
     verdict::show_condition,
 };
@@ -60,6 +60,16 @@ pub fn main(args: &PlanArgs) -> color_eyre::Result<Exit> {
     };
     let first = Envelope { seq: 1, at: Timestamp(0), event: RunEvent::RunOpened(opened) };
     let Some(mut run) = Run::open(&first) else { return Ok(Exit::Internal) };
+    for var in &run.runbook.clone().vars {
+        let slot = match &var.source {
+            VarSource::Cluster(ClusterFact::IdleSlot) => run.opened.new_slot.clone(),
+            VarSource::Cluster(ClusterFact::LiveSlot) => live.clone(),
+            _ => None,
+        };
+        if let Some(slot) = slot {
+            run.vars.insert(var.name.clone(), Some(slot.0));
+        }
+    }
     for (name, value) in given.vars {
         run.vars.insert(name, Some(value));
     }
@@ -81,7 +91,7 @@ fn print(run: &Run) {
             (VarSource::Ask { question, .. }, None) => format!("(asked: {question})"),
             (VarSource::Env { name, .. }, None) => format!("(environment {name})"),
             (VarSource::Captured, None) => "(read from an action's output)".to_owned(),
-            (VarSource::Cluster(fact), None) => format!("(from the cluster: {fact:?})"),
+            (VarSource::Cluster(fact), None) => format!("(from the cluster: {})", fact_name(*fact)),
             (VarSource::Fixed { value }, None) => value.as_str().to_owned(),
         };
         data(&format!("  {} = {value}", var.name));
@@ -185,4 +195,9 @@ fn check_how(run: &Run, check: &Check) -> String {
             format!("logs of {}: {}", colour(slot), parts.join(", "))
         }
     }
+}
+
+/// The fact's name in the runbook.
+fn fact_name(fact: ClusterFact) -> String {
+    serde_json::to_value(fact).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }

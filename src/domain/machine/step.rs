@@ -174,7 +174,8 @@ impl Machine {
         }
         let does = self.run.action_command(&action).unwrap_or_else(|| self.run.action_text(&action));
         self.granted = None;
-        self.emit(RunEvent::ActionStarted { at: at.clone(), name: action.name, does });
+        let name = self.run.show(&action.name.as_str().into());
+        self.emit(RunEvent::ActionStarted { at: at.clone(), name, does });
         self.effect(Effect::StartAction(at));
     }
 
@@ -458,11 +459,11 @@ impl Machine {
         }
     }
 
-    /// Whether an action of ours changes this kind of thing at the moment.
-    pub(super) fn is_changing(&self) -> bool {
-        self.running_action().and_then(|at| self.run.action(&at).cloned()).is_some_and(|action| {
-            action.kind.is_kubernetes()
-                || matches!(action.kind, ActionKind::Sh { .. } | ActionKind::Argv { .. })
+    /// Whether a command of the runbook runs: it may change the cluster in its own name.
+    pub(super) fn runs_command(&self) -> bool {
+        self.running_action().is_some_and(|at| {
+            let action = self.run.action(&at);
+            action.is_some_and(|action| matches!(action.kind, ActionKind::Sh { .. } | ActionKind::Argv { .. }))
         })
     }
 }

@@ -211,7 +211,7 @@ impl Machine {
             }
         }
         // A command of the runbook may change the cluster through kubectl: that is no stranger.
-        if found.is_empty() || self.is_changing() {
+        if found.is_empty() || self.runs_command() {
             return;
         }
         for (object, what, manager) in found {
