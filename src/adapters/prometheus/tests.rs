@@ -220,7 +220,7 @@ async fn questions_are_asked_below_the_base_url_with_the_slot_in_them() {
         let url = Url::parse(&format!("http://{address}{base}")).unwrap();
         let adapter = crate::adapters::metrics::tests::adapter(crate::adapters::metrics::tests::source(
             crate::domain::runbook::SourceKind::Prometheus { url: url.as_str().into() },
-            Span::from_secs(2),
+            crate::adapters::metrics::tests::PATIENCE,
         ));
         let slot: SlotName = "blue".into();
         adapter.sample(&promql("up{slot=\"$slot\"} + 1"), Some(&slot), NOW).await.value.unwrap();

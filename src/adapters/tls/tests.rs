@@ -177,7 +177,7 @@ async fn https_checks_refuse_a_bad_certificate() {
         status: None,
         json: std::collections::BTreeMap::new(),
         contains: Some("ok".into()),
-        timeout: Span::from_secs(5),
+        timeout: Span::from_secs(60),
     };
     let seen = adapter.http(call(good)).await.unwrap();
     assert!(seen.holds, "{}", seen.evidence);
