@@ -6,8 +6,8 @@ pub mod kube;
 pub mod metrics;
 pub mod notify;
 pub mod process;
-pub mod rehearsal;
 mod prometheus;
+pub mod rehearsal;
 mod scrape;
 #[cfg(test)]
 mod testing;

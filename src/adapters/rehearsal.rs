@@ -12,7 +12,8 @@ use tokio::sync::mpsc;
 use crate::{
     domain::time::Span,
     engine::ports::{
-        CancelFlag, Clock, Notifier, PortError, PortResult, Shell, ShellCall, ShellExit, ShellNews, ShellProgram,
+        CancelFlag, Clock, Notifier, PortError, PortResult, Shell, ShellCall, ShellExit, ShellNews,
+        ShellProgram,
     },
 };
 
@@ -46,19 +47,28 @@ impl Shell for RehearsalShell {
             ShellProgram::Argv(argv) => argv.join(" "),
         };
         // A check's output is compared with what it expects; the remark would get in its way.
-        let remark = call.output.as_ref().map(|_| format!("rehearsal, not executed: {}", command.replace('\n', " ")));
+        let remark =
+            call.output.as_ref().map(|_| format!("rehearsal, not executed: {}", command.replace('\n', " ")));
         let lines = if fails { &call.sample_failure } else { &call.sample };
         let mut file = match &call.output {
             Some(path) => {
-                let open = std::fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path);
-                Some(open.map_err(|error| PortError::failed(format!("cannot write {}: {error}", path.display())))?)
+                let open = std::fs::OpenOptions::new()
+                    .create(true)
+                    .write(true)
+                    .truncate(true)
+                    .mode(0o600)
+                    .open(path);
+                Some(open.map_err(|error| {
+                    PortError::failed(format!("cannot write {}: {error}", path.display()))
+                })?)
             }
             None => None,
         };
         for line in remark.iter().chain(lines) {
             let bytes = format!("{line}\n").into_bytes();
             if let Some(file) = &mut file {
-                file.write_all(&bytes).map_err(|error| PortError::failed(format!("cannot write the output: {error}")))?;
+                file.write_all(&bytes)
+                    .map_err(|error| PortError::failed(format!("cannot write the output: {error}")))?;
             }
             let _ = news.send(ShellNews::Output(bytes)).await;
             tokio::select! {

@@ -45,7 +45,9 @@ pub fn next(run: &Run, now: Timestamp, yes: bool) -> Move {
             Some(value) => Move::Send(vec![Command::SetVar { name, value }]),
             None => Move::NeedsPerson(format!("{question}: give it with --var {name}=VALUE")),
         },
-        Prompt::Decide { part, default, .. } => Move::Send(vec![Command::DecidePart { part, applies: default }]),
+        Prompt::Decide { part, default, .. } => {
+            Move::Send(vec![Command::DecidePart { part, applies: default }])
+        }
         Prompt::Checklist { open } => checklist(run, now, &open),
         Prompt::OpenSteps => Move::Send(vec![Command::OpenSteps { override_reason: None }]),
         Prompt::Start { step, .. } if starts_by_itself(run, Some(step)) => Move::Wait,
@@ -64,8 +66,11 @@ pub fn next(run: &Run, now: Timestamp, yes: bool) -> Move {
             Move::NeedsPerson(format!("nobody knows whether `{name}` was done"))
         }
         Prompt::Fired { trigger } => {
-            let reason = run.triggers.get(trigger).and_then(|state| state.fired.clone()).map(|(_, reason)| reason);
-            Move::Send(vec![Command::Rollback { reason: reason.unwrap_or_else(|| "a trigger fired".to_owned()) }])
+            let reason =
+                run.triggers.get(trigger).and_then(|state| state.fired.clone()).map(|(_, reason)| reason);
+            Move::Send(vec![Command::Rollback {
+                reason: reason.unwrap_or_else(|| "a trigger fired".to_owned()),
+            }])
         }
         Prompt::Held { reason } => held(run, now, &reason),
         Prompt::RollbackStopped { reason } => {
@@ -100,7 +105,11 @@ fn wants_person(prompt: &Prompt) -> bool {
         Prompt::Ask { default, .. } => default.is_none(),
         Prompt::Checklist { open } => !open.is_empty(),
         Prompt::Checking { open, .. } => !open.is_empty(),
-        Prompt::Decide { .. } | Prompt::OpenSteps | Prompt::Start { .. } | Prompt::Complete | Prompt::Proceed { .. } => true,
+        Prompt::Decide { .. }
+        | Prompt::OpenSteps
+        | Prompt::Start { .. }
+        | Prompt::Complete
+        | Prompt::Proceed { .. } => true,
         _ => false,
     }
 }
@@ -126,13 +135,17 @@ fn question(run: &Run, prompt: &Prompt) -> String {
 fn checklist(run: &Run, now: Timestamp, open: &[(usize, usize)]) -> Move {
     let mut ticks = Vec::new();
     for &(group, item) in open {
-        let Some(declared) = run.runbook.checklist.get(group).and_then(|found| found.items.get(item)) else { continue };
+        let Some(declared) = run.runbook.checklist.get(group).and_then(|found| found.items.get(item)) else {
+            continue;
+        };
         let state = &run.items[group][item];
         if declared.check.kind.is_person() {
             ticks.push(Command::TickItem { group, item, note: Some("confirmed by --yes".to_owned()) });
         } else if state.status == ItemStatus::Fails && now.since(run.opened_at) > ITEM_PATIENCE {
             let why = state.note.clone().unwrap_or_default();
-            return Move::Send(vec![Command::Abort { reason: format!("checklist: {}: {why}", declared.text) }]);
+            return Move::Send(vec![Command::Abort {
+                reason: format!("checklist: {}: {why}", declared.text),
+            }]);
         }
     }
     if ticks.is_empty() { Move::Wait } else { Move::Send(ticks) }
@@ -146,11 +159,15 @@ fn checking(run: &Run, place: &Place, open: &[usize]) -> Move {
         Place::Undo { .. } | Place::Rollback { .. } => return Move::Wait,
     };
     let Some(work) = work else { return Move::Wait };
-    let measured = run.checks(place).iter().zip(&work.checks).all(|(check, state)| {
-        check.kind.is_person() || check.optional || state.status == CheckStatus::Holds
-    });
+    let measured =
+        run.checks(place).iter().zip(&work.checks).all(|(check, state)| {
+            check.kind.is_person() || check.optional || state.status == CheckStatus::Holds
+        });
     let watched = step.as_ref().is_none_or(|step| {
-        let lasts = run.declared(step.as_str()).and_then(|step| step.window).map_or(Span::ZERO, |window| window.lasts);
+        let lasts = run
+            .declared(step.as_str())
+            .and_then(|step| step.window)
+            .map_or(Span::ZERO, |window| window.lasts);
         run.step(step.as_str()).is_some_and(|state| state.watched >= lasts)
     });
     if !measured || !watched || open.is_empty() {

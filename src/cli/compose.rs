@@ -66,8 +66,9 @@ impl World {
     /// # Errors
     /// If a source's URL or credentials are no good.
     pub fn ports(&self, runbook: &Runbook, values: &Values) -> color_eyre::Result<Ports> {
-        let metrics = MetricsAdapter::new(&runbook.sources, |template| values.expand(template), &self.options)?
-            .at_speed(self.clock.speed());
+        let metrics =
+            MetricsAdapter::new(&runbook.sources, |template| values.expand(template), &self.options)?
+                .at_speed(self.clock.speed());
         Ok(Ports {
             clock: Arc::clone(&self.clock),
             cluster: self.cluster.clone(),
@@ -190,7 +191,8 @@ fn furnish(runbook: &Runbook) -> Furniture {
         target.slots.iter().map(|(name, slot)| (name.0.clone(), furnished(slot))).collect()
     });
     let slots: std::collections::BTreeMap<String, FurnishedSlot> = slots.unwrap_or_default();
-    let window = runbook.steps.iter().find_map(|step| step.window).map_or(Span::from_mins(15), |window| window.lasts);
+    let window =
+        runbook.steps.iter().find_map(|step| step.window).map_or(Span::from_mins(15), |window| window.lasts);
     Furniture {
         namespace: target.map_or_else(|| "default".to_owned(), |target| target.namespace.clone()),
         service: target.map_or_else(|| "app".to_owned(), |target| target.service.clone()),
@@ -206,20 +208,24 @@ fn furnish(runbook: &Runbook) -> Furniture {
 
 /// The image that runs before the deployment: the new one's name with an earlier tag.
 fn image_before(runbook: &Runbook) -> String {
-    let sample = |name: &str| runbook.vars.iter().find(|var| var.name == name).and_then(|var| var.sample.clone());
+    let sample =
+        |name: &str| runbook.vars.iter().find(|var| var.name == name).and_then(|var| var.sample.clone());
     let image = runbook.steps.iter().flat_map(|step| &step.run).find_map(|action| match &action.kind {
         ActionKind::SetImage { image, .. } => Some(image.show(sample)),
         _ => None,
     });
     let image = image.unwrap_or_else(|| "registry.example.com/app:v1.6.0".to_owned());
     let tag = tag_of(&image);
-    image.strip_suffix(tag).map_or_else(|| format!("{image}:before"), |name| format!("{name}{}", tag_before(tag)))
+    image
+        .strip_suffix(tag)
+        .map_or_else(|| format!("{image}:before"), |name| format!("{name}{}", tag_before(tag)))
 }
 
 /// `v1.6.0` → `v1.5.0`; anything that is no version gets `-before`.
 fn tag_before(tag: &str) -> String {
     let mut parts: Vec<String> = tag.split('.').map(str::to_owned).collect();
-    let minor = parts.get(1).and_then(|minor| minor.parse::<u32>().ok()).and_then(|minor| minor.checked_sub(1));
+    let minor =
+        parts.get(1).and_then(|minor| minor.parse::<u32>().ok()).and_then(|minor| minor.checked_sub(1));
     match (minor, parts.get_mut(1)) {
         (Some(minor), Some(part)) => {
             *part = minor.to_string();

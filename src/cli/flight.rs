@@ -19,11 +19,7 @@ use super::{
     vars::{Given, resolve},
 };
 use crate::{
-    config::{
-        self,
-        settings::Settings,
-        theme::ColorChoice,
-    },
+    config::{self, settings::Settings, theme::ColorChoice},
     domain::{
         effect::{Decision, Input},
         event::{Envelope, Opened, Outcome, Override, RollbackTarget},
@@ -122,7 +118,8 @@ impl Flight {
             .wrap_err_with(|| format!("cannot create {}", run_dir.display()))?;
         let lock = Lock::acquire(&run_dir, "lock", &store::holder())?;
         make_output_dir(&run_dir)?;
-        std::fs::write(run_dir.join("runbook.toml"), &self.loaded.text).wrap_err("cannot keep the runbook's copy")?;
+        std::fs::write(run_dir.join("runbook.toml"), &self.loaded.text)
+            .wrap_err("cannot keep the runbook's copy")?;
         let (mut machine, mut decision) =
             Machine::open(opened, now).ok_or_else(|| eyre!("the run can't be opened"))?;
         for var in resolved {
@@ -133,17 +130,29 @@ impl Flight {
         for (name, value) in given.vars {
             let asked = machine.run().unasked().any(|var| var.name == name);
             if asked {
-                let secret = machine.run().runbook.vars.iter().find(|var| var.name == name).is_some_and(|var| var.secret);
+                let secret = machine
+                    .run()
+                    .runbook
+                    .vars
+                    .iter()
+                    .find(|var| var.name == name)
+                    .is_some_and(|var| var.secret);
                 if secret {
                     self.secrets.add(&name, value.clone())?;
                 }
                 let value = (!secret).then_some(value);
-                append(&mut decision, machine.handle(now, Input::VarSet { name, value, source: "command line".to_owned() }));
+                append(
+                    &mut decision,
+                    machine.handle(now, Input::VarSet { name, value, source: "command line".to_owned() }),
+                );
             }
         }
         for (part, applies) in given.parts {
             let command = Command::DecidePart { part, applies };
-            append(&mut decision, machine.handle(now, Input::Operator(Request { by: pilot.clone(), command })));
+            append(
+                &mut decision,
+                machine.handle(now, Input::Operator(Request { by: pilot.clone(), command })),
+            );
         }
         self.fly(machine, decision, Vec::new(), Box::new(journal), run_dir, lock).await
     }
@@ -159,7 +168,8 @@ impl Flight {
             talk(&format!("the last record was torn; its bytes are kept in {}", torn.display()));
         }
         let events: Vec<Envelope> = recovered.records.into_iter().map(|(_, envelope)| envelope).collect();
-        let run = crate::domain::run::Run::fold(&events).ok_or_else(|| eyre!("the journal does not begin with run_opened"))?;
+        let run = crate::domain::run::Run::fold(&events)
+            .ok_or_else(|| eyre!("the journal does not begin with run_opened"))?;
         let given = match Given::parse(&self.drive.vars, &self.drive.parts, &run.runbook) {
             Ok(given) => given,
             Err(faults) => return Ok(usage(&faults)),
@@ -273,9 +283,13 @@ impl Flight {
             })
         };
         let previous = found(&live)?;
-        let new = slots.into_iter().find(|name| *name != live).ok_or_else(|| eyre!("the runbook has only one slot"))?;
+        let new = slots
+            .into_iter()
+            .find(|name| *name != live)
+            .ok_or_else(|| eyre!("the runbook has only one slot"))?;
         opened.new_slot_image = Some(found(&new)?.image.clone());
-        opened.previous = Some(RollbackTarget { slot: live, image: previous.image.clone(), replicas: previous.desired });
+        opened.previous =
+            Some(RollbackTarget { slot: live, image: previous.image.clone(), replicas: previous.desired });
         opened.new_slot = Some(new);
         Ok(opened)
     }
@@ -305,7 +319,10 @@ impl Flight {
             return Ok(Err(Exit::NeedsPerson));
         }
         let by = store::user();
-        Ok(Ok(refusals.into_iter().map(|what| Override { what, reason: reason.clone(), by: by.clone() }).collect()))
+        Ok(Ok(refusals
+            .into_iter()
+            .map(|what| Override { what, reason: reason.clone(), by: by.clone() })
+            .collect()))
     }
 }
 
@@ -363,7 +380,9 @@ fn ended(outcome: Outcome, run_id: &RunId) -> String {
         Outcome::Failed => format!("run {run_id} failed; traffic was not touched"),
         Outcome::RolledBack => format!("run {run_id} was rolled back"),
         Outcome::RollbackFailed => format!("run {run_id}: THE ROLLBACK FAILED, a person must act"),
-        Outcome::Held => format!("run {run_id} is paused and nobody watches; go on with: cutover resume {run_id}"),
+        Outcome::Held => {
+            format!("run {run_id} is paused and nobody watches; go on with: cutover resume {run_id}")
+        }
     }
 }
 
@@ -383,13 +402,17 @@ fn usage(faults: &[String]) -> Exit {
 }
 
 fn make_output_dir(run_dir: &Path) -> color_eyre::Result<()> {
-    journal::RunDir::create(&run_dir.join("output")).map(|_| ()).wrap_err("cannot create the directory for output")
+    journal::RunDir::create(&run_dir.join("output"))
+        .map(|_| ())
+        .wrap_err("cannot create the directory for output")
 }
 
 /// `20261122-2046-3f9a`: sorts by time, short enough to type.
 fn run_id(now: Timestamp) -> RunId {
     let tail = tempfile::Builder::new().rand_bytes(4).prefix("").make(|path| Ok(path.to_owned()));
-    let tail = tail.ok().and_then(|named| named.path().file_name().map(|name| name.to_string_lossy().to_lowercase()));
+    let tail = tail
+        .ok()
+        .and_then(|named| named.path().file_name().map(|name| name.to_string_lossy().to_lowercase()));
     RunId(format!("{}-{}", now.to_jiff().strftime("%Y%m%d-%H%M%S"), tail.unwrap_or_default()))
 }
 
@@ -402,7 +425,10 @@ fn refusals(runbook: &Runbook, opened: &Opened, now: Timestamp) -> Vec<String> {
     let mut refusals = Vec::new();
     let production = runbook.deployment.environment == Environment::Production;
     if production && runbook.document.status != Status::Approved {
-        refusals.push(format!("the runbook is not approved for production (status {:?})", runbook.document.status));
+        refusals.push(format!(
+            "the runbook is not approved for production (status {:?})",
+            runbook.document.status
+        ));
     }
     if let Some(window) = &runbook.deployment.window
         && let Some(why) = outside(window, now)
@@ -413,7 +439,10 @@ fn refusals(runbook: &Runbook, opened: &Opened, now: Timestamp) -> Vec<String> {
     if let (Some(pinned), Some(cluster)) = (pinned, &opened.cluster)
         && *pinned != cluster.uid
     {
-        refusals.push(format!("this is another cluster: kube-system has uid {}, the runbook says {pinned}", cluster.uid));
+        refusals.push(format!(
+            "this is another cluster: kube-system has uid {}, the runbook says {pinned}",
+            cluster.uid
+        ));
     }
     refusals
 }
@@ -433,7 +462,10 @@ fn outside(window: &DeployWindow, now: Timestamp) -> Option<String> {
     };
     (!inside).then(|| {
         let days = if window.days.is_empty() { "every day".to_owned() } else { window.days.join(", ") };
-        format!("outside the deployment window ({days} {}-{} {}); now it is {day} {time}", window.from, window.to, window.timezone)
+        format!(
+            "outside the deployment window ({days} {}-{} {}); now it is {day} {time}",
+            window.from, window.to, window.timezone
+        )
     })
 }
 
@@ -471,7 +503,10 @@ mod tests {
         window.from = "23:00".into();
         window.to = "01:00".into();
         assert!(outside(&window, at("2026-11-20T22:30:00Z")).is_none());
-        assert!(outside(&window, at("2026-11-20T23:30:00Z")).is_none(), "Saturday 00:30 belongs to Friday night");
+        assert!(
+            outside(&window, at("2026-11-20T23:30:00Z")).is_none(),
+            "Saturday 00:30 belongs to Friday night"
+        );
         assert!(outside(&window, at("2026-11-21T22:30:00Z")).is_some());
     }
 }

@@ -43,8 +43,17 @@ pub struct PlainOptions {
 
 /// Follows a run to its end.
 pub async fn follow(mut client: Client, options: PlainOptions) -> Exit {
-    let mut plain = Plain { options, run: None, now: Timestamp::default(), asked: Vec::new(), needs_person: false, refusals: 0 };
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+    let mut plain = Plain {
+        options,
+        run: None,
+        now: Timestamp::default(),
+        asked: Vec::new(),
+        needs_person: false,
+        refusals: 0,
+    };
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         return Exit::Internal;
     };
     let mut signalled = None;
@@ -133,7 +142,9 @@ impl Plain {
     fn sample(&self, sample: &Sample) {
         if self.options.json_lines {
             let mut line = serde_json::json!({ "schema_version": SCHEMA_VERSION, "event": "sample" });
-            if let (Some(line), Ok(serde_json::Value::Object(fields))) = (line.as_object_mut(), serde_json::to_value(sample)) {
+            if let (Some(line), Ok(serde_json::Value::Object(fields))) =
+                (line.as_object_mut(), serde_json::to_value(sample))
+            {
                 line.extend(fields);
             }
             data(&line.to_string());

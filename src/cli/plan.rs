@@ -38,7 +38,10 @@ pub fn main(args: &PlanArgs) -> color_eyre::Result<Exit> {
     };
     let runbook = loaded.runbook;
     let slots: Vec<_> = runbook.target.iter().flat_map(|target| target.slots.keys().cloned()).collect();
-    let live = args.live.as_ref().map_or_else(|| slots.first().cloned(), |live| slots.iter().find(|slot| slot.as_str() == live).cloned());
+    let live = args.live.as_ref().map_or_else(
+        || slots.first().cloned(),
+        |live| slots.iter().find(|slot| slot.as_str() == live).cloned(),
+    );
     if let (Some(wanted), None) = (&args.live, &live) {
         talk(&format!("the runbook has no slot {wanted}"));
         return Ok(Exit::Usage);
@@ -53,7 +56,11 @@ pub fn main(args: &PlanArgs) -> color_eyre::Result<Exit> {
         host: String::new(),
         cluster: None,
         new_slot: slots.iter().find(|slot| Some(*slot) != live.as_ref()).cloned(),
-        previous: live.clone().map(|slot| RollbackTarget { slot, image: "(its image now)".to_owned(), replicas: 3 }),
+        previous: live.clone().map(|slot| RollbackTarget {
+            slot,
+            image: "(its image now)".to_owned(),
+            replicas: 3,
+        }),
         new_slot_image: None,
         overrides: Vec::new(),
         runbook: Box::new(runbook),
@@ -71,7 +78,10 @@ fn print(run: &Run) {
     let runbook = &run.runbook;
     data(&format!("{}  (runbook version {})", runbook.document.title, runbook.document.version));
     if let (Some(target), Some(live), Some(new)) = (&runbook.target, &run.live, &run.opened.new_slot) {
-        data(&format!("taking {live} as live and {new} as idle in {}; the run asks the cluster", target.namespace));
+        data(&format!(
+            "taking {live} as live and {new} as idle in {}; the run asks the cluster",
+            target.namespace
+        ));
     }
     data("\nVariables");
     for var in &runbook.vars {
@@ -95,7 +105,9 @@ fn print(run: &Run) {
         }
     }
     for (index, step) in runbook.steps.iter().enumerate() {
-        let time = step.time.map(|(from, to)| if from == to { format!("  ~{from}") } else { format!("  {from}-{to}") });
+        let time = step
+            .time
+            .map(|(from, to)| if from == to { format!("  ~{from}") } else { format!("  {from}-{to}") });
         data(&format!("\nStep {}: {}{}", index + 1, step.title, time.unwrap_or_default()));
         if let Some(part) = &step.when {
             data(&format!("  only where `{part}` applies"));
@@ -159,18 +171,25 @@ fn print_check(run: &Run, check: &Check) {
 }
 
 fn check_how(run: &Run, check: &Check) -> String {
-    let colour = |slot: &crate::domain::action::SlotRef| run.slot(slot).map_or_else(|| "?".to_owned(), |slot| slot.0);
+    let colour =
+        |slot: &crate::domain::action::SlotRef| run.slot(slot).map_or_else(|| "?".to_owned(), |slot| slot.0);
     match &check.kind {
         CheckKind::Person => "a person".to_owned(),
         CheckKind::Http(request) => format!("{} {}", request.method, run.show(&request.url)),
-        CheckKind::Tls { host, port, days } => format!("certificate of {}:{port}, {days} days", run.show(host)),
+        CheckKind::Tls { host, port, days } => {
+            format!("certificate of {}:{port}, {days} days", run.show(host))
+        }
         CheckKind::Dns { name, expect } => format!("{} resolves to {}", run.show(name), run.show(expect)),
         CheckKind::Metric { metric, condition, .. } => match run.runbook.metric(metric.as_str()) {
-            Some(declared) => format!("{} {}", declared.title, show_condition(*condition, declared.unit, None)),
+            Some(declared) => {
+                format!("{} {}", declared.title, show_condition(*condition, declared.unit, None))
+            }
             None => metric.to_string(),
         },
         CheckKind::Rollout { slot } => format!("rollout of {} complete", colour(slot)),
-        CheckKind::PodsReady { slot, at_least } => format!("pods of {} ready, at least {at_least}", colour(slot)),
+        CheckKind::PodsReady { slot, at_least } => {
+            format!("pods of {} ready, at least {at_least}", colour(slot))
+        }
         CheckKind::TrafficOn { slot } => format!("the service selects {}", colour(slot)),
         CheckKind::ScaledTo { slot, replicas } => format!("{} has {replicas} replicas", colour(slot)),
         CheckKind::Headroom { slot, replicas } => format!("room for {replicas} pods of {}", colour(slot)),

@@ -51,12 +51,7 @@ pub async fn main(args: RehearseArgs) -> color_eyre::Result<Exit> {
         std::fs::write(path, kubeconfig).wrap_err_with(|| format!("cannot write {}", path.display()))?;
         talk(&format!("kubectl --kubeconfig {} reaches the simulated cluster", path.display()));
     }
-    let flight = Flight {
-        loaded,
-        world,
-        secrets,
-        rehearsal: Some(scenario.name().to_owned()),
-        drive: args.drive,
-    };
+    let flight =
+        Flight { loaded, world, secrets, rehearsal: Some(scenario.name().to_owned()), drive: args.drive };
     flight.open().await
 }

@@ -7,8 +7,7 @@ use super::{
     compose,
     exit::Exit,
     flight::{self, Flight},
-    plan,
-    store,
+    plan, store,
 };
 use crate::engine::values::Secrets;
 

@@ -95,9 +95,15 @@ impl Journal for RunJournal {
             // A rollback's records may use the space kept for them when the disk is full.
             let urgent = matches!(
                 envelope.event,
-                RunEvent::RollbackStarted { .. } | RunEvent::RollbackFinished { .. } | RunEvent::TrafficSwitched { .. }
+                RunEvent::RollbackStarted { .. }
+                    | RunEvent::RollbackFinished { .. }
+                    | RunEvent::TrafficSwitched { .. }
             );
-            if urgent { self.0.append_from_reserve(envelope)? } else { self.0.append(envelope)? };
+            if urgent {
+                self.0.append_from_reserve(envelope)?
+            } else {
+                self.0.append(envelope)?
+            };
         }
         self.0.sync()
     }
@@ -207,7 +213,11 @@ pub fn tasks(args: &TasksArgs) -> color_eyre::Result<Exit> {
         let _lock = journal::Lock::acquire(&found.dir, "lock", &holder())?;
         let recovered = journal::recover::<Envelope>(&found.dir)?;
         let by = user();
-        let envelope = Envelope { seq: run.last_seq + 1, at: now.max(run.last_at), event: RunEvent::TaskDone { task, by } };
+        let envelope = Envelope {
+            seq: run.last_seq + 1,
+            at: now.max(run.last_at),
+            event: RunEvent::TaskDone { task, by },
+        };
         RunJournal::resume(&found.dir, recovered.position)?.append(std::slice::from_ref(&envelope))?;
         run.apply(&envelope);
     }
@@ -215,7 +225,9 @@ pub fn tasks(args: &TasksArgs) -> color_eyre::Result<Exit> {
     for (index, task) in run.tasks.iter().enumerate() {
         let state = match &task.done {
             Some((by, at)) => format!("[x] done by {by} {}", at.to_jiff().strftime("%F %H:%M")),
-            None if task.due_at < now => format!("[ ] OVERDUE since {}", task.due_at.to_jiff().strftime("%F %H:%M")),
+            None if task.due_at < now => {
+                format!("[ ] OVERDUE since {}", task.due_at.to_jiff().strftime("%F %H:%M"))
+            }
             None => format!("[ ] due in {}", task.due_at.since(now).short()),
         };
         data(&format!("{:3}  {state}  {}", index + 1, task.text));
@@ -231,7 +243,10 @@ pub fn user() -> String {
 
 /// Where we are.
 pub fn host() -> String {
-    nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_else(|| "localhost".to_owned())
+    nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .unwrap_or_else(|| "localhost".to_owned())
 }
 
 /// This process as a lock's holder.

@@ -34,7 +34,10 @@ impl Given {
                 Some((name, value)) if runbook.vars.iter().any(|var| var.name == name) => {
                     given.vars.insert(name.to_owned(), value.to_owned());
                 }
-                Some((name, _)) => faults.push(format!("--var {name}: the runbook has no such variable{}", similar(name, runbook.vars.iter().map(|var| var.name.as_str())))),
+                Some((name, _)) => faults.push(format!(
+                    "--var {name}: the runbook has no such variable{}",
+                    similar(name, runbook.vars.iter().map(|var| var.name.as_str()))
+                )),
                 None => faults.push(format!("--var {arg}: write NAME=VALUE")),
             }
         }
@@ -51,7 +54,10 @@ impl Given {
             if runbook.parts.iter().any(|part| part.name == name) {
                 given.parts.insert(name.to_owned(), applies);
             } else {
-                faults.push(format!("--part {name}: the runbook has no such part{}", similar(name, runbook.parts.iter().map(|part| part.name.as_str()))));
+                faults.push(format!(
+                    "--part {name}: the runbook has no such part{}",
+                    similar(name, runbook.parts.iter().map(|part| part.name.as_str()))
+                ));
             }
         }
         if faults.is_empty() { Ok(given) } else { Err(faults) }
@@ -116,11 +122,17 @@ fn accept(var: &Var, value: String, source: String, secrets: &Secrets) -> Result
     Ok(Resolved { name: var.name.clone(), value: Some(value), source })
 }
 
-fn value_of(var: &Var, opened: &Opened, now: Timestamp, given: &Given) -> Result<Option<(String, String)>, String> {
+fn value_of(
+    var: &Var,
+    opened: &Opened,
+    now: Timestamp,
+    given: &Given,
+) -> Result<Option<(String, String)>, String> {
     if let Some(value) = given.vars.get(&var.name) {
         return Ok(Some((value.clone(), "command line".to_owned())));
     }
-    let rehearsal = || opened.rehearsal.as_ref().and(var.sample.clone()).map(|value| (value, "rehearsal".to_owned()));
+    let rehearsal =
+        || opened.rehearsal.as_ref().and(var.sample.clone()).map(|value| (value, "rehearsal".to_owned()));
     match &var.source {
         VarSource::Ask { .. } | VarSource::Captured | VarSource::Fixed { .. } => Ok(None),
         VarSource::Env { name, default } => {
@@ -130,7 +142,9 @@ fn value_of(var: &Var, opened: &Opened, now: Timestamp, given: &Given) -> Result
             }
             match std::env::var(name).ok().or_else(|| default.clone()) {
                 Some(value) => Ok(Some((value, format!("environment {name}")))),
-                None => Err(format!("${} comes from the environment variable {name}, which is not set", var.name)),
+                None => {
+                    Err(format!("${} comes from the environment variable {name}, which is not set", var.name))
+                }
             }
         }
         VarSource::Cluster(fact) => match cluster_fact(*fact, opened, now) {

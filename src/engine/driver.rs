@@ -115,7 +115,11 @@ pub struct Engine {
 impl Engine {
     /// Puts the parts together. Nothing runs yet.
     pub fn new(mut parts: Parts) -> Self {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a speed is a small positive number")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a speed is a small positive number"
+        )]
         let slack = (parts.ports.clock.speed() * 1000.0) as u64;
         parts.machine.allow_for(Span::from_millis(slack));
         let (news_in, news) = mpsc::channel(1024);
@@ -578,7 +582,9 @@ async fn sample(metric: Metric, lanes: Vec<Option<SlotName>>, ports: Ports, news
         let lane = async |slot: Option<&SlotName>, before: Option<Timestamp>| {
             let sample = ports.metrics.sample(&metric, slot, ports.clock.now()).await;
             let half = Span::from_millis(metric.interval.as_millis() / 2);
-            let mut samples = match before.filter(|before| make_up && sample.at.since(*before + metric.interval) > half) {
+            let mut samples = match before
+                .filter(|before| make_up && sample.at.since(*before + metric.interval) > half)
+            {
                 Some(before) => {
                     ports.metrics.backfill(&metric, slot, before + metric.interval, sample.at - half).await
                 }
@@ -587,7 +593,8 @@ async fn sample(metric: Metric, lanes: Vec<Option<SlotName>>, ports: Ports, news
             samples.push(sample);
             samples
         };
-        let rounds = join_all(lanes.iter().zip(&last).map(|(slot, before)| lane(slot.as_ref(), *before))).await;
+        let rounds =
+            join_all(lanes.iter().zip(&last).map(|(slot, before)| lane(slot.as_ref(), *before))).await;
         for (samples, last) in rounds.into_iter().zip(&mut last) {
             *last = samples.last().map(|sample| sample.at);
             for sample in samples {
@@ -598,7 +605,10 @@ async fn sample(metric: Metric, lanes: Vec<Option<SlotName>>, ports: Ports, news
         }
         was = real;
         let pause = metric.interval.saturating_sub(ports.clock.now().since(asked));
-        tokio::join!(ports.clock.sleep(pause), tokio::time::sleep(LEAST_SAMPLE.saturating_sub(real.elapsed())));
+        tokio::join!(
+            ports.clock.sleep(pause),
+            tokio::time::sleep(LEAST_SAMPLE.saturating_sub(real.elapsed()))
+        );
     }
 }
 

@@ -193,21 +193,34 @@ impl Machine {
         let foreign = |old: Option<&ChangedBy>, new: Option<&ChangedBy>| {
             new.filter(|by| Some(*by) != old && !is_own(&by.manager)).map(|by| by.manager.clone())
         };
-        if old.selector.is_some() && new.selector != old.selector && new.live != self.run.live
+        if old.selector.is_some()
+            && new.selector != old.selector
+            && new.live != self.run.live
             && let Some(manager) = foreign(old.service_changed.as_ref(), new.service_changed.as_ref())
         {
             let to = new.live.as_ref().map_or_else(|| "no slot of ours".to_owned(), |slot| slot.0.clone());
-            let service = self.run.runbook.target.as_ref().map(|target| target.service.clone()).unwrap_or_default();
+            let service =
+                self.run.runbook.target.as_ref().map(|target| target.service.clone()).unwrap_or_default();
             found.push((format!("service/{service}"), format!("the selector points at {to}"), manager));
         }
         for (name, slot) in &new.slots {
-            let Some(before) = old.slots.get(name).filter(|before| before.found && slot.found) else { continue };
+            let Some(before) = old.slots.get(name).filter(|before| before.found && slot.found) else {
+                continue;
+            };
             let Some(manager) = foreign(before.changed.as_ref(), slot.changed.as_ref()) else { continue };
             if before.image != slot.image {
-                found.push((format!("deployment/{}", slot.deployment), format!("image {}", slot.image), manager.clone()));
+                found.push((
+                    format!("deployment/{}", slot.deployment),
+                    format!("image {}", slot.image),
+                    manager.clone(),
+                ));
             }
             if before.desired != slot.desired {
-                found.push((format!("deployment/{}", slot.deployment), format!("{} replicas", slot.desired), manager));
+                found.push((
+                    format!("deployment/{}", slot.deployment),
+                    format!("{} replicas", slot.desired),
+                    manager,
+                ));
             }
         }
         // A command of the runbook may change the cluster through kubectl: that is no stranger.
