@@ -77,13 +77,13 @@ struct Stand {
     kube: Arc<dyn Cluster>,
 }
 
-/// Deadlines short enough for a test. The heartbeat is off, so that what is seen came by the watches.
+/// Deadlines that no busy host reaches, and watches that begin anew often. The heartbeat is off, so that what is seen
+/// came by the watches.
 fn timing() -> Timing {
     Timing {
-        read: Duration::from_secs(2),
-        write: Duration::from_millis(500),
+        look: Duration::from_secs(10),
         watch: Duration::from_secs(1),
-        silence: Duration::from_secs(2),
+        silence: Duration::from_millis(1300),
         heartbeat: Span::from_mins(60),
         picture: Duration::from_millis(10),
         backoff: Duration::from_millis(200),
@@ -371,7 +371,9 @@ async fn k1_at_most_one_write_for_an_intent() {
         (answer(422, false), Fault::Failed, false),
     ];
     let all = faults.map(|(misbehaviour, kind, applied)| async move {
-        let stand = Stand::new(Scenario::Good).await;
+        let silent = matches!(misbehaviour, Misbehaviour::Hang { .. } | Misbehaviour::Late(_));
+        let write = if silent { Duration::from_millis(400) } else { Duration::from_secs(10) };
+        let stand = Stand::with(Scenario::Good, Timing { write, ..timing() }, None).await;
         stand.world.freeze(true);
         stand.kube.look().await.unwrap();
         stand.fault("PATCH", "/", ALWAYS, misbehaviour.clone());
@@ -406,7 +408,8 @@ async fn k1_at_most_one_write_for_an_intent() {
 
 #[tokio::test]
 async fn k1_a_lost_write_whose_version_has_gone_can_never_arrive() {
-    let stand = Stand::new(Scenario::Good).await;
+    let write = Duration::from_secs(1);
+    let stand = Stand::with(Scenario::Good, Timing { write, ..timing() }, None).await;
     stand.kube.look().await.unwrap();
     // The patch hangs; meanwhile another one moves the version with an annotation.
     stand.fault("PATCH", SERVICE, 1, Misbehaviour::Hang { applied: false });
@@ -578,7 +581,7 @@ async fn k3_watches_converge_after_every_kind_of_trouble() {
         stand.world.foreign_edit("kubectl-edit", &ForeignEdit::Selector(labels(to)));
         let deployment = "backend-green".to_owned();
         stand.world.foreign_edit("kubectl-scale", &ForeignEdit::Replicas { deployment, replicas });
-        stand.world.crash_pod(&stand.world.pods("backend-blue")[0]);
+        stand.world.crash_pod(&stand.world.pods("backend-blue")[round % 3]);
         // Until nothing moves any more in the cluster itself …
         let mut last = comparable(stand.kube.look().await.unwrap());
         let settled = loop {
@@ -598,7 +601,7 @@ async fn k3_watches_converge_after_every_kind_of_trouble() {
 
 #[tokio::test]
 async fn k3_a_lost_server_is_told_and_its_return_too() {
-    let timing = Timing { heartbeat: Span::from_millis(200), read: Duration::from_millis(600), ..timing() };
+    let timing = Timing { heartbeat: Span::from_millis(200), ..timing() };
     let stand = Stand::with(Scenario::Good, timing, None).await;
     let mut pictures = Arc::clone(&stand.kube).watch();
     let before = until(&mut pictures, "connected", |it| it.connection == Connection::Connected).await;
@@ -628,7 +631,8 @@ async fn pictures_are_at_most_four_a_second_and_the_watch_ends_with_its_receiver
             seen += 1;
         }
     }
-    assert!((2..=5).contains(&seen) && edits > 20, "{seen} pictures of {edits} edits");
+    let at_most = 1 + began.elapsed().as_millis() / 250;
+    assert!(seen >= 1 && seen <= at_most && edits > seen, "{seen} pictures of {edits} edits");
     let references = Arc::strong_count(&stand.kube);
     assert!(references > 1);
     drop(pictures);
@@ -687,7 +691,7 @@ async fn k4_a_status_of_the_spec_before_is_not_done() {
 #[tokio::test]
 async fn k5_a_hanging_server_never_holds_a_call() {
     let deadline = Duration::from_millis(500);
-    let timing = Timing { read: deadline, write: deadline, ..timing() };
+    let timing = Timing { read: deadline, write: deadline, look: Timing::default().look, ..timing() };
     let stand = Stand::with(Scenario::Good, timing.clone(), None).await;
     stand.kube.look().await.unwrap();
     stand.fault("GET", "/", ALWAYS, Misbehaviour::Hang { applied: false });

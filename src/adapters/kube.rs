@@ -251,7 +251,7 @@ impl Cluster for KubeCluster {
         {
             Ok(()) => {}
             Err(PortError { kind: Fault::Denied, message }) => {
-                warnings.push(no_warnings(&message, self.clock.now()))
+                warnings.push(no_warnings(&message, self.clock.now()));
             }
             Err(fault) => return Err(fault),
         }

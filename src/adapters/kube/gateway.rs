@@ -53,8 +53,10 @@ const PAGE: &str = "500";
 pub struct Timing {
     /// A read, its repetitions included.
     pub read: Duration,
-    /// A write. The look after an unclear one has `read` again.
+    /// A write.
     pub write: Duration,
+    /// What the look after an unclear write has at least, even where the write's own deadline is over.
+    pub look: Duration,
     /// Making a client: credential plugins run then.
     pub login: Duration,
     /// The API server ends each watch after this long, whole seconds; we begin the next one at once.
@@ -75,6 +77,7 @@ impl Default for Timing {
         Self {
             read: Duration::from_secs(10),
             write: Duration::from_secs(10),
+            look: Duration::from_millis(800),
             login: Duration::from_secs(30),
             watch: Duration::from_secs(30),
             silence: Duration::from_secs(45),
@@ -254,15 +257,15 @@ impl Gateway {
         Err((call, failure))
     }
 
-    /// Looks what became of an unclear write begun at `since`: within what is left of its deadline, and never so long that
-    /// the whole comes back a second later than the deadline.
+    /// Looks what became of an unclear write begun at `since`: within what is left of its deadline, or a little beyond
+    /// it, so that the whole still comes back within a second of the deadline.
     pub(super) async fn look_after<T>(
         &self,
         since: Instant,
         read: impl Future<Output = PortResult<T>>,
     ) -> PortResult<T> {
         let left = (since + self.timing.write).saturating_duration_since(Instant::now());
-        let limit = left.max(Duration::from_millis(800));
+        let limit = left.max(self.timing.look);
         let silent = || PortError::failed(format!("no answer within {:.1} s", limit.as_secs_f32()));
         timeout(limit, read).await.unwrap_or_else(|_| Err(silent()))
     }

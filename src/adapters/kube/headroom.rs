@@ -38,7 +38,7 @@ impl KubeCluster {
                 free.insert(node.metadata.name.unwrap_or_default(), amounts(&allocatable));
             }
         });
-        listed.await.map_err(cannot_know)?;
+        listed.await.map_err(|fault| cannot_know(&fault))?;
         let call =
             Call::list(&PODS, None).with("fieldSelector", "status.phase!=Succeeded,status.phase!=Failed");
         let listed = self.gateway.each(&call, |pod: ApiPod| {
@@ -49,7 +49,7 @@ impl KubeCluster {
                 }
             }
         });
-        listed.await.map_err(cannot_know)?;
+        listed.await.map_err(|fault| cannot_know(&fault))?;
         let wanted = requests(&template);
         let room: i128 = free.values().map(|left| fitting(left, &wanted)).sum();
         let words = words(&wanted);
@@ -61,7 +61,7 @@ impl KubeCluster {
     }
 }
 
-fn cannot_know(fault: PortError) -> PortError {
+fn cannot_know(fault: &PortError) -> PortError {
     PortError::new(fault.kind, format!("the room on the nodes is not known: {}", fault.message))
 }
 

@@ -84,7 +84,9 @@ impl Picture {
     /// Replaces all warnings.
     pub(super) fn set_warnings(&mut self, all: Vec<Warning>) {
         self.warnings.clear();
-        all.into_iter().for_each(|warning| self.put_warning(warning));
+        for warning in all {
+            self.put_warning(warning);
+        }
     }
 
     /// Takes a warning, forgetting the oldest beyond [`KEPT_WARNINGS`].

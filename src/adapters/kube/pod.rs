@@ -199,7 +199,8 @@ fn main_containers(column: &mut Column, status: &PodStatus) {
         }
     }
     if column.word == "Completed" && running {
-        column.word = if condition(status, "Ready") { "Running" } else { "NotReady" }.to_owned();
+        let word = if condition(status, "Ready") { "Running" } else { "NotReady" };
+        word.clone_into(&mut column.word);
     }
 }
 
@@ -245,6 +246,7 @@ fn count(n: usize) -> u32 {
 }
 
 #[cfg(test)]
+#[expect(clippy::needless_pass_by_value, reason = "JSON literals read better without a reference")]
 mod tests {
     use serde_json::{Value, json};
 

@@ -46,7 +46,7 @@ impl ServiceView {
 #[derive(Debug, Clone)]
 pub(super) struct DeploymentView {
     /// The object without its managed fields.
-    pub(super) object: Deployment,
+    pub(super) object: Box<Deployment>,
     /// Who last changed its template or its replicas.
     pub(super) changed: Option<ChangedBy>,
 }
@@ -56,7 +56,7 @@ impl DeploymentView {
     pub(super) fn of(mut object: Deployment) -> Self {
         let changed = changed(&object);
         object.metadata.managed_fields = None;
-        Self { object, changed }
+        Self { object: Box::new(object), changed }
     }
 
     /// The Deployment's `resourceVersion`.

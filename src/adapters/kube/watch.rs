@@ -229,7 +229,7 @@ impl Watch {
                 let pods = self.picture.pods.entry(slot).or_default();
                 match change {
                     Change::All(all) => {
-                        *pods = all.into_iter().map(|record| (record.pod.name.clone(), record)).collect()
+                        *pods = all.into_iter().map(|record| (record.pod.name.clone(), record)).collect();
                     }
                     Change::Put(record) => drop(pods.insert(record.pod.name.clone(), record)),
                     Change::Gone(record) => drop(pods.remove(&record.pod.name)),
@@ -245,7 +245,7 @@ impl Watch {
             }
             News::Fault(feed, why) => drop(self.faults.insert(feed, (why, Instant::now()))),
             News::Heartbeat(Err(fault)) => {
-                drop(self.faults.insert(Feed::Heartbeat, (fault.message, Instant::now())))
+                self.faults.insert(Feed::Heartbeat, (fault.message, Instant::now()));
             }
             News::Heartbeat(Ok(read)) => self.take_heartbeat(read),
         }
@@ -259,13 +259,16 @@ impl Watch {
                 self.picture.service.gone(Some(&view.version));
                 self.cluster.note_service(None);
             }
-            Change::All(all) => match all.into_iter().next() {
-                Some(view) => self.put_service(view),
-                None => {
-                    self.picture.service.gone(None);
-                    self.cluster.note_service(None);
-                }
-            },
+            Change::All(all) => self.set_service(all.into_iter().next()),
+        }
+    }
+
+    fn set_service(&mut self, view: Option<ServiceView>) {
+        if let Some(view) = view {
+            self.put_service(view);
+        } else {
+            self.picture.service.gone(None);
+            self.cluster.note_service(None);
         }
     }
 
@@ -336,13 +339,7 @@ impl Watch {
         // within the longest pause, so an older fault is over where the server answers.
         let settled = self.cluster.gateway.timing.backoff + Duration::from_secs(1);
         self.faults.retain(|_, (_, since)| since.elapsed() < settled);
-        match read.service {
-            Some(view) => self.put_service(view),
-            None => {
-                self.picture.service.gone(None);
-                self.cluster.note_service(None);
-            }
-        }
+        self.set_service(read.service);
         for (slot, view) in read.deployments {
             self.take_deployment(&slot, Change::All(view.into_iter().collect()));
         }
@@ -405,7 +402,7 @@ async fn feed<K, T>(
     loop {
         let session = cluster.gateway.session();
         let api: Api<K> = Api::namespaced(session.client.clone(), &cluster.target.namespace);
-        let mut stream = pin!(watcher(api, config.clone()).backoff(pause));
+        let mut stream = pin!(watcher(api, config.clone()).backoff(pause.clone()));
         let mut listed = None;
         while let Some(event) = stream.next().await {
             pause.failures = 0;
@@ -473,14 +470,14 @@ fn failure_of(fault: &watcher::Error) -> Option<Failure> {
 }
 
 /// The pause before a failed watch begins again: random, longer each time up to the longest.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Pause {
     longest: Duration,
     failures: u32,
 }
 
 impl Pause {
-    fn length(self) -> Duration {
+    fn length(&self) -> Duration {
         let bound = Duration::from_millis(100) * 2_u32.saturating_pow(self.failures).min(1024);
         random_below(bound.min(self.longest)) + self.longest.min(Duration::from_millis(50))
     }
