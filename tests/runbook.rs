@@ -7,8 +7,16 @@ use cutover::{
     domain::{
         action::{ActionKind, Confirm, SlotRef},
         check::CheckKind,
+        metric::Query,
         runbook::{Runbook, Status, Then},
         time::Span,
+    },
+    world::{
+        metrics::{Settings, Telemetry},
+        promql::{self, Engine},
+        scenario::Scenario,
+        service,
+        stage::{FurnishedSlot, Furniture, SlotState},
     },
 };
 use serde_json::Value;
@@ -284,4 +292,70 @@ fn the_loader_knows_every_key_of_the_schema_and_no_other() {
         assert_eq!(unknown(&text), 0, "{text}");
         assert_eq!(unknown(&format!("{text}surplus = 1\n")), 1);
     }
+}
+
+/// The rehearsal's world exports what the runbook asks for, and a good release stays inside what it demands.
+#[test]
+fn every_query_is_answered_in_the_rehearsal_world() {
+    const START_MS: i64 = 1_795_000_000_000;
+    let runbook = runbook();
+    let slots = |live: &str, since: Option<i64>| -> Vec<SlotState> {
+        ["blue", "green"]
+            .map(|name| SlotState {
+                name: name.to_owned(),
+                image: format!(
+                    "registry.example.com/payment-system-backend:{}",
+                    if name == live { "v1.5.0" } else { "v1.6.0" }
+                ),
+                ready: 3,
+                desired: 3,
+                live: name == live,
+                live_since: since.filter(|_| name == live),
+            })
+            .into()
+    };
+    let target = runbook.target.as_ref().unwrap();
+    let furniture = Furniture {
+        namespace: target.namespace.clone(),
+        service: target.service.clone(),
+        slots: target
+            .slots
+            .iter()
+            .map(|(name, slot)| {
+                let furnished =
+                    FurnishedSlot { deployment: slot.deployment.clone(), selector: slot.selector.clone() };
+                (name.to_string(), furnished)
+            })
+            .collect(),
+        live: "blue".to_owned(),
+        container: target.container.clone(),
+        image: "registry.example.com/payment-system-backend:v1.5.0".to_owned(),
+        replicas: 3,
+        context: "rehearsal".to_owned(),
+        window_ms: 900_000,
+    };
+    let begun = slots("blue", None);
+    let mut telemetry =
+        Telemetry::start(&furniture, Scenario::Good, 7, START_MS, &begun, Settings::default());
+    let now = START_MS + 120_000;
+    telemetry.advance(now, &begun);
+    let number = |id: &str, slot: &str| -> Option<f64> {
+        let metric = runbook.metric(id).unwrap();
+        let Query::Promql { expr, .. } = &metric.query else { return None };
+        match Engine::default().instant(telemetry.store(), &expr.replace("$slot", slot), now).unwrap() {
+            promql::Value::Vector(elements) if elements.len() == 1 => Some(elements[0].value),
+            other => panic!("{id}: {other:?}"),
+        }
+    };
+    for metric in &runbook.metrics {
+        let Some(value) = number(metric.id.as_str(), "blue") else { continue };
+        assert!(value.is_finite(), "{} of the live slot is {value}", metric.id);
+        assert!(metric.normal.is_none_or(|normal| normal.holds(value)), "{} is {value}", metric.id);
+    }
+    // Step 4 asks these of a slot that has no users yet.
+    for (id, below) in [("error_rate", 0.001), ("latency_p95", 0.2)] {
+        assert!(number(id, "green").unwrap() < below, "{id} of the idle slot");
+    }
+    let scraped = service::answer(service::Door::Front, "/metrics", &begun, &telemetry).body;
+    assert!(scraped.contains("http_error_rate{"), "what the scraped metric reads");
 }
