@@ -61,6 +61,7 @@ pub fn next(run: &Run, now: Timestamp, yes: bool) -> Move {
         Prompt::Checking { place, open } => checking(run, &place, &open),
         Prompt::Failed { step: Some(step) } => failed(run, step.as_str()),
         Prompt::Failed { step: None } => pause("the completion failed; traffic stays on the new slot"),
+        Prompt::Unknown { at } if run.is_looked_at(&at) => Move::Wait,
         Prompt::Unknown { at } => {
             let name = run.action(&at).map_or("an action", |action| action.name.as_str());
             Move::NeedsPerson(format!("nobody knows whether `{name}` was done"))

@@ -2,12 +2,13 @@
 //!
 //! Guarantees, for every list of events that one engine wrote:
 //! - `seq` rises by one from 1; `at` never falls.
-//! - The first is `run_opened`. After `run_finished` only tasks, notes, notices, incidents,
-//!   a rollback (then another `run_finished`) and `run_resumed` follow.
+//! - The first is `run_opened`. After `run_finished` only tasks, notes, notices, incidents, ticks of a rollback's own
+//!   checks, the end of an action that was told to stop (with what a look at it found, and where traffic is then),
+//!   a rollback (then another `run_finished`) and, where the run was paused, `run_resumed` follow.
 //! - `action_started` is durable before its effect begins. Each is followed by one `action_finished` with the same place,
 //!   attempt and action, or by none where the engine died: then the action's result is unknown.
-//! - `step_started` of an attempt comes before its actions, and exactly one of `step_passed`, `step_failed` or
-//!   `step_skipped` ends the attempt.
+//! - `step_started` of an attempt comes before its actions, and exactly one of `step_passed` or `step_failed` ends the
+//!   attempt; a rollback or an abort that cuts it short fails it. `step_skipped` leaves a step out that is not under way.
 //! - There is at most one `rollback_started` without a `rollback_finished`.
 //!
 //! Names and fields are published (`--json-lines`): add, never rename.
@@ -302,7 +303,15 @@ pub enum RunEvent {
         /// The output's file name inside the run's directory.
         output: Option<String>,
     },
-    /// A person has said what became of an unknown action.
+    /// A look at an unknown action could not tell what became of it: a person must say.
+    ActionLooked {
+        /// Which.
+        #[serde(flatten)]
+        at: ActionRef,
+        /// What was seen, in words.
+        evidence: String,
+    },
+    /// It is said what became of an unknown action: by a person, or after looking.
     ActionResolved {
         /// Which.
         #[serde(flatten)]

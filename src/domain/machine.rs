@@ -23,7 +23,6 @@ mod window;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
-    action::ActionKind,
     effect::{Decision, Effect, Input},
     event::{ActionOutcome, ActionRef, CheckRef, Envelope, Opened, Outcome, Place, Resolution, RunEvent},
     id::{MetricId, SlotName},
@@ -57,12 +56,16 @@ pub struct Machine {
     cancelled: BTreeSet<ActionRef>,
     /// Why the run ends once nothing runs any more, and how.
     ending: Option<(Outcome, String)>,
+    /// A screen asked to close; what was told to stop is still ending.
+    closing: bool,
     /// Watched time of the window when it was last written down.
     window_written: Span,
     /// How much later than it was true a fact may arrive without being late: see [`Machine::allow_for`].
     slack: Span,
 }
 
+/// A longer pause between two ticks was no watching: the engine slept, or was stopped.
+const LONGEST_TICK: Span = Span::from_secs(15);
 /// What a fact's way to the machine may take when time is not sped up.
 const SLACK: Span = Span::from_secs(1);
 
@@ -115,6 +118,7 @@ impl Machine {
                 }
             }
         }
+        machine.restart_countdowns();
         let active =
             machine.run.steps_open && machine.run.finished.is_none() && machine.run.rolling_back().is_none();
         if active && machine.run.held.is_none() {
@@ -143,6 +147,7 @@ impl Machine {
             granted: None,
             cancelled: BTreeSet::new(),
             ending: None,
+            closing: false,
             slack: SLACK,
         }
     }
@@ -156,7 +161,8 @@ impl Machine {
     /// A sample is the present as long as it is not older than three intervals.
     fn is_fresh(&self, at: Timestamp, interval: Span) -> bool {
         let limit = Span::from_millis(interval.as_millis().saturating_mul(3)).saturating_add(self.slack);
-        self.now.since(at) <= limit
+        // A server whose clock is ahead would otherwise look fresh long after it fell silent.
+        self.now.since(at) <= limit && at.since(self.now) <= limit
     }
 
     /// The run as it is.
@@ -242,14 +248,18 @@ impl Machine {
     }
 
     fn advance_once(&mut self) -> bool {
-        if self.run.rolling_back().is_some() {
-            return self.advance_rollback();
-        }
-        if self.fire_due_countdown() {
+        if self.tell_switch() {
             return true;
         }
+        if self.run.rolling_back().is_some() {
+            let pausing = self.ending.is_some() && self.run.rollback_waits();
+            return if pausing { self.advance_ending() } else { self.advance_rollback() };
+        }
         if self.run.finished.is_some() {
-            return false;
+            return self.advance_closing();
+        }
+        if self.end_after_rollback() || self.fire_due_countdown() {
+            return true;
         }
         if self.ending.is_some() {
             return self.advance_ending();
@@ -263,11 +273,23 @@ impl Machine {
 
     fn on_tick(&mut self) {
         self.advance_window_clock();
+        if let Some(last) = self.last_tick.filter(|_| self.overslept()) {
+            self.postpone_countdowns(last);
+        }
         self.last_tick = Some(self.now);
+    }
+
+    /// Whether so much time has passed since the last tick that nobody was watching in between: the engine was stopped, or
+    /// the whole host slept.
+    fn overslept(&self) -> bool {
+        self.last_tick.is_some_and(|last| self.now.since(last) > LONGEST_TICK.saturating_add(self.slack))
     }
 
     fn on_operator(&mut self, request: Request) {
         let by = request.by;
+        if let Some(why) = self.out_of_place(&request.command) {
+            return self.refuse(why);
+        }
         match request.command {
             Command::SetVar { name, value } => self.set_var(name, value),
             Command::DecidePart { part, applies } => self.decide_part(part, applies, by),
@@ -310,6 +332,36 @@ impl Machine {
         }
     }
 
+    /// What drives the steps has no place once the run is over, or while a rollback runs.
+    fn out_of_place(&self, command: &Command) -> Option<&'static str> {
+        let drives = matches!(
+            command,
+            Command::SetVar { .. }
+                | Command::DecidePart { .. }
+                | Command::TickItem { .. }
+                | Command::UntickItem { .. }
+                | Command::WaiveItem { .. }
+                | Command::RecheckItem { .. }
+                | Command::OpenSteps { .. }
+                | Command::Start { .. }
+                | Command::Retry { .. }
+                | Command::Undo { .. }
+                | Command::Skip { .. }
+                | Command::Hold { .. }
+                | Command::Continue
+                | Command::CancelCountdown { .. }
+        );
+        if !drives {
+            None
+        } else if self.run.rolling_back().is_some() {
+            Some("a rollback is running; the steps are over")
+        } else if self.run.finished.is_some() {
+            Some("the run is over")
+        } else {
+            None
+        }
+    }
+
     fn continue_run(&mut self, by: String) {
         if self.run.held.is_none() {
             return self.refuse("the run is not held");
@@ -319,13 +371,23 @@ impl Machine {
 
     /// Ends the run as soon as nothing runs.
     fn end(&mut self, outcome: Outcome, reason: &str) {
-        if self.run.rolling_back().is_some_and(|rollback| rollback.stopped.is_none()) {
+        if self.run.rolling_back().is_some() && !self.run.rollback_waits() {
             return self.refuse("a rollback is running; it is not left half done. Wait for its end");
         }
         if self.run.finished.is_some() {
-            return self.effect(Effect::Close);
+            self.closing = true;
+            return;
         }
         self.ending = Some((outcome, reason.to_owned()));
+    }
+
+    /// Closes once nothing runs: what was told to stop gets its end written down.
+    fn advance_closing(&mut self) -> bool {
+        if self.closing && self.running_action().is_none() {
+            self.closing = false;
+            self.effect(Effect::Close);
+        }
+        false
     }
 
     fn advance_ending(&mut self) -> bool {
@@ -334,14 +396,17 @@ impl Machine {
             return false;
         }
         self.ending = None;
+        if outcome == Outcome::Failed {
+            self.cut_short(&reason);
+        }
         self.finish(outcome, &reason);
         self.effect(Effect::Close);
         false
     }
 
     fn close(&mut self) {
-        if self.run.finished.is_some() {
-            self.effect(Effect::Close);
+        if self.run.finished.is_some() && self.run.rolling_back().is_none() {
+            self.closing = true;
         } else {
             self.refuse("the run is not finished; pause it, or end it with a reason");
         }
@@ -389,13 +454,6 @@ impl Machine {
         })
     }
 
-    /// Whether an action switches traffic, and to which slot.
-    fn switches_to(&self, at: &ActionRef) -> Option<SlotName> {
-        match &self.run.action(at)?.kind {
-            ActionKind::SwitchTraffic { to } => self.run.slot(to),
-            _ => None,
-        }
-    }
 }
 
 /// Whether what was typed is the word that was asked for; case and blanks around it do not matter.

@@ -74,12 +74,28 @@ pub enum Light {
 impl Run {
     /// What `R` would do now.
     pub fn rollback_plan(&self, workload: Option<&Workload>) -> RollbackPlan {
-        if self.switch_begun() { self.procedure_plan(QUICK, workload) } else { self.undo_plan() }
+        if self.goes_quick() { self.procedure_plan(QUICK, workload) } else { self.undo_plan() }
     }
 
-    /// Whether a rollback, by key or by trigger, makes sense now.
+    /// Whether a rollback, by key or by trigger, makes sense now. After one that went well there is nothing left to take
+    /// back: undoing the steps too would restore a database that nobody asked to restore.
     pub fn can_roll_back(&self) -> bool {
-        self.rolling_back().is_none() && (self.switch_begun() || !self.undoable().is_empty())
+        if self.rolling_back().is_some() {
+            return false;
+        }
+        let went_well = self
+            .rollbacks
+            .last()
+            .is_some_and(|last| last.finished.as_ref().is_some_and(|(ok, ..)| *ok));
+        self.goes_quick() || (!went_well && !self.undoable().is_empty())
+    }
+
+    /// Traffic moved, or a quick rollback was given up half-way: the quick procedure, never the steps' own undo.
+    fn goes_quick(&self) -> bool {
+        let given_up = self.rollbacks.last().is_some_and(|last| {
+            last.procedure.as_str() == QUICK && last.finished.as_ref().is_some_and(|(ok, ..)| !ok)
+        });
+        self.switch_begun() || given_up
     }
 
     /// Steps that `R` undoes before the switch, last first: those that did something and have an `undo`.
@@ -308,7 +324,7 @@ impl Run {
         let mut against = Vec::new();
         let mut slow = Vec::new();
         let mut facts = Vec::new();
-        if self.switch_begun() {
+        if self.goes_quick() {
             self.judge_previous(workload, now, &mut facts, &mut slow, &mut against);
             if plan.procedure.is_none() {
                 against.push("the runbook has no [rollback.quick]".to_owned());

@@ -121,7 +121,7 @@ impl Run {
             }
             return match &rollback.stopped {
                 Some(reason) => Prompt::RollbackStopped { reason: reason.clone() },
-                None => Prompt::RollingBack,
+                None => self.rollback_gate().unwrap_or(Prompt::RollingBack),
             };
         }
         if let Some((outcome, ..)) = &self.finished {
@@ -187,6 +187,28 @@ impl Run {
         })
     }
 
+    /// The typed word that a rollback before the switch waits for: restoring a backup is never a part of one key press.
+    pub fn rollback_gate(&self) -> Option<Prompt> {
+        self.rolling_back().filter(|rollback| rollback.stopped.is_none())?;
+        let (step, undo) = self.undoing()?;
+        let prompt = self.work_prompt(&Place::Undo { step }, undo);
+        matches!(prompt, Prompt::Proceed { .. }).then_some(prompt)
+    }
+
+    /// Whether a rollback under way waits for a person, so that the engine may end without leaving anything half done.
+    pub fn rollback_waits(&self) -> bool {
+        let Some(rollback) = self.rolling_back() else { return false };
+        let unknown = unknown_in(&self.rollback_places(), self).is_some_and(|at| !self.is_looked_at(&at));
+        rollback.stopped.is_some() || self.rollback_gate().is_some() || unknown
+    }
+
+    /// Whether the engine still looks at what became of an unknown action.
+    pub fn is_looked_at(&self, at: &ActionRef) -> bool {
+        let state = self.work(&at.place).and_then(|work| work.actions.get(at.action));
+        self.action(at).is_some_and(|action| action.kind.is_kubernetes())
+            && state.is_some_and(|state| state.status == ActionStatus::Unknown && !state.looked)
+    }
+
     fn rollback_places(&self) -> Vec<Place> {
         let mut places: Vec<_> = self.undoing().map(|(step, _)| Place::Undo { step }).into_iter().collect();
         if let Some(rollback) = self.rolling_back() {
@@ -244,7 +266,9 @@ impl Run {
     }
 
     /// What a person must do before an action starts, where anything: its own confirmation, or Enter before every action.
-    /// Undo and rollback were confirmed as a whole, so only a typed word stops an undo action; nothing stops a rollback's.
+    /// A single undo was confirmed as a whole, with its typed word. A rollback before the switch was confirmed with one
+    /// key, so a typed word still stops its undo actions; nothing stops a rollback procedure's. What would leave the
+    /// rollback without pods wants the slot's name typed.
     pub fn gate(&self, at: &ActionRef) -> Option<(Confirm, String)> {
         let action = self.action(at)?;
         let word = match &at.place {
@@ -253,7 +277,12 @@ impl Run {
             Place::Completion => "complete".to_owned(),
         };
         match (&at.place, action.confirm) {
+            (Place::Undo { .. }, Confirm::Type) if self.rolling_back().is_some() => Some((Confirm::Type, word)),
             (Place::Rollback { .. } | Place::Undo { .. }, _) => None,
+            _ if self.may_need_rollback() && self.endangers_rollback(action).is_some() => {
+                let slot = self.endangers_rollback(action)?;
+                Some((Confirm::Type, slot.0))
+            }
             (_, Confirm::None) => {
                 // The step's own Enter starts its first action.
                 let manual = self.runbook.deployment.automation == Automation::Manual && at.action > 0;
@@ -261,6 +290,14 @@ impl Run {
             }
             (_, confirm) => Some((confirm, word)),
         }
+    }
+}
+
+impl Run {
+    /// Until every monitored window is over the previous slot may be needed again.
+    fn may_need_rollback(&self) -> bool {
+        let mut windows = self.runbook.steps.iter().zip(&self.steps).filter(|(step, _)| step.window.is_some());
+        windows.clone().next().is_none() || windows.any(|(_, state)| !state.status.is_over())
     }
 }
 

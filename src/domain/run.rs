@@ -60,6 +60,9 @@ pub struct Run {
     pub live: Option<SlotName>,
     /// When traffic moved to the new slot, while it is there.
     pub switched_at: Option<Timestamp>,
+    /// Where an action is known to have moved traffic, until `traffic_switched` tells so. A journal that ends between the
+    /// two must not make anybody believe that traffic is where it was.
+    pub moved_to: Option<SlotName>,
     /// Means before the switch by `metric` or `metric/slot`.
     pub baseline: BTreeMap<String, f64>,
     /// The triggers.
@@ -205,6 +208,8 @@ pub struct ActionState {
     pub output: Option<String>,
     /// Its process, while it may live.
     pub pid: Option<u32>,
+    /// Whether a look at what became of it could not tell: a person must say.
+    pub looked: bool,
 }
 
 /// Where an action stands.
@@ -366,6 +371,7 @@ impl Run {
             completion: None,
             live: opened.previous.as_ref().map(|target| target.slot.clone()),
             switched_at: None,
+            moved_to: None,
             baseline: BTreeMap::new(),
             triggers: vec![TriggerState::default(); runbook.triggers.len()],
             rollbacks: Vec::new(),
@@ -436,6 +442,7 @@ impl Run {
             RunEvent::ActionStarted { .. }
             | RunEvent::ActionSpawned { .. }
             | RunEvent::ActionFinished { .. }
+            | RunEvent::ActionLooked { .. }
             | RunEvent::ActionResolved { .. } => self.apply_action(&envelope.event, at),
             RunEvent::CheckPassed { at: which, evidence, by, .. } => {
                 self.set_check(which, CheckStatus::Holds, evidence, by, at);
@@ -461,6 +468,7 @@ impl Run {
             RunEvent::TrafficSwitched { to, .. } => {
                 self.switched_at = (self.opened.new_slot.as_ref() == Some(to)).then_some(at);
                 self.live = Some(to.clone());
+                self.moved_to = None;
             }
             RunEvent::TriggerBreaching { .. }
             | RunEvent::TriggerCleared { .. }
@@ -551,6 +559,10 @@ impl Run {
                 state.work.started_at = Some(at);
                 state.work.keep_done(kept);
                 state.check_if_acted();
+                // What was half undone is done anew: an undo of this attempt begins from its first action.
+                if let Some(undo) = &mut state.undo {
+                    undo.actions.fill(ActionState::default());
+                }
             }
             RunEvent::StepPassed { .. } => {
                 state.status = StepStatus::Passed;
@@ -567,9 +579,12 @@ impl Run {
                 state.work.finished_at = Some(at);
             }
             RunEvent::UndoStarted { attempt, .. } => {
+                // An undo that failed goes on with the action that failed: nothing is restored twice.
+                let kept = state.undo.take().filter(|_| !state.undone).map(|undo| undo.actions);
                 let mut work = Work::of(&declared.undo, &[]);
                 work.attempt = *attempt;
                 work.started_at = Some(at);
+                work.keep_done(kept.unwrap_or_default());
                 state.undo = Some(work);
             }
             RunEvent::UndoFinished { ok, detail, .. } => {
@@ -595,10 +610,12 @@ impl Run {
         let (RunEvent::ActionStarted { at, .. }
         | RunEvent::ActionSpawned { at, .. }
         | RunEvent::ActionFinished { at, .. }
+        | RunEvent::ActionLooked { at, .. }
         | RunEvent::ActionResolved { at, .. }) = event
         else {
             return;
         };
+        let switches_to = self.switches_to(at);
         let Some(action) = self.work_mut(&at.place).and_then(|work| work.actions.get_mut(at.action)) else {
             return;
         };
@@ -612,6 +629,10 @@ impl Run {
                 };
             }
             RunEvent::ActionSpawned { pid, .. } => action.pid = Some(*pid),
+            RunEvent::ActionLooked { evidence, .. } => {
+                action.looked = true;
+                action.detail = format!("looked, and could not tell: {evidence}");
+            }
             RunEvent::ActionFinished { outcome, detail, took, output, .. } => {
                 action.status = match outcome {
                     ActionOutcome::Succeeded => ActionStatus::Done,
@@ -642,7 +663,10 @@ impl Run {
             }
             _ => {}
         }
-        let unknown = action.status == ActionStatus::Unknown;
+        let (unknown, done) = (action.status == ActionStatus::Unknown, action.status == ActionStatus::Done);
+        if done && switches_to.is_some() && switches_to != self.live {
+            self.moved_to = switches_to;
+        }
         if let Place::Step { step } = &at.place
             && let Some(state) = self.step_mut(step.as_str())
             && state.status.is_active()
@@ -692,6 +716,8 @@ impl Run {
                     trigger.countdown = None;
                 }
                 self.held = None;
+                // A rollback after the end opens the run again, until its own end.
+                self.finished = None;
                 self.rollbacks.push(RollbackState {
                     procedure: procedure.clone(),
                     reason: reason.clone(),
@@ -713,6 +739,7 @@ impl Run {
             RunEvent::RollbackRetried { attempt, .. } => {
                 if let Some(state) = self.rollbacks.last_mut() {
                     state.stopped = None;
+                    self.finished = None;
                     state.work.attempt = *attempt;
                     for action in &mut state.work.actions {
                         if action.status != ActionStatus::Done {
@@ -803,6 +830,14 @@ impl Run {
         self.actions(&at.place).get(at.action)
     }
 
+    /// The slot that an action gives the traffic to, where it does that.
+    pub fn switches_to(&self, at: &ActionRef) -> Option<SlotName> {
+        match &self.action(at)?.kind {
+            super::action::ActionKind::SwitchTraffic { to } => self.slot(to),
+            _ => None,
+        }
+    }
+
     /// A step's state.
     pub fn step(&self, id: &str) -> Option<&StepState> {
         self.runbook.step_index(id).and_then(|index| self.steps.get(index))
@@ -882,7 +917,8 @@ impl Run {
 
     /// Whether the new slot has traffic, or may have: a switch was begun and not taken back.
     pub fn switch_begun(&self) -> bool {
-        if self.switched_at.is_some() {
+        let moving = self.moved_to.is_some() && self.moved_to == self.opened.new_slot;
+        if self.switched_at.is_some() || moving {
             return true;
         }
         let reverted = self.rollbacks.iter().any(|state| {

@@ -77,6 +77,10 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
                 took.clock()
             )
         }
+        RunEvent::ActionLooked { at, evidence } => {
+            let place = place(run, &at.place);
+            format!("{place}: {}: looked, and could not tell: {evidence}", action_name(run, at))
+        }
         RunEvent::ActionResolved { at, resolution, by } => {
             format!("{}: {} resolved as {resolution:?} by {by}", place(run, &at.place), action_name(run, at))
         }

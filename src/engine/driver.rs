@@ -16,6 +16,7 @@ use tokio::{
 
 use super::{
     look::{Looker, Slots},
+    mask::Masker,
     perform::{News, Performance, verify},
     ports::{Journal, Ports, Seen},
     values::{Secrets, Values},
@@ -27,11 +28,11 @@ use crate::domain::{
     id::{MetricId, SlotName},
     machine::Machine,
     message::{Command, Request, Update},
-    metric::{Metric, Sample},
-    runbook::{Milestone, Runbook},
+    metric::{Metric, Missing, Sample},
+    runbook::{Milestone, Runbook, VarSource},
     story,
     time::{Span, Timestamp},
-    workload::{Access, Workload},
+    workload::{Access, Connection, Workload},
 };
 
 /// How far back metrics are fetched when an engine starts.
@@ -209,7 +210,10 @@ impl Engine {
         for task in self.tasks.drain(..).chain(std::mem::take(&mut self.watching).into_values()) {
             task.abort();
         }
-        self.drain_notices().await;
+        // Where the journal is lost nothing may follow what it could not take.
+        if !matches!(self.end, Some(End::JournalLost(_))) {
+            self.drain_notices().await;
+        }
         let end = self.end.take().unwrap_or(End::Closed(None));
         if let End::Closed(outcome) = &end {
             self.show(&Update::Closed { outcome: *outcome });
@@ -240,9 +244,18 @@ impl Engine {
                 Ok(value) => Command::SetVar { name, value },
                 Err(why) => return self.show(&Update::Refused { why }),
             },
-            other => other,
+            other => self.without_secrets(other),
         };
         self.feed(Input::Operator(Request { by, command }));
+    }
+
+    /// Notes and reasons go to the journal, the log and the channel: a secret pasted into one does not.
+    fn without_secrets(&self, command: Command) -> Command {
+        let masker = self.secrets.masker();
+        let Ok(text) = serde_json::to_value(&command) else { return command };
+        let mut masked = text.clone();
+        mask_strings(&mut masked, &masker);
+        if masked == text { command } else { serde_json::from_value(masked).unwrap_or(command) }
     }
 
     /// A typed value must fit the variable's pattern. A secret is kept here; the machine never sees it.
@@ -251,7 +264,13 @@ impl Engine {
         let Some(var) = run.runbook.vars.iter().find(|var| var.name == name) else {
             return Err(format!("the runbook has no variable {name}"));
         };
-        check_value(name, &value, var.pattern.as_deref())?;
+        let open = !self.machine.run().steps_open && self.machine.run().finished.is_none();
+        if !matches!(var.source, VarSource::Ask { .. }) || !open {
+            // The machine says why not; a secret that is in use stays as it is.
+            return Ok(if var.secret { String::new() } else { value });
+        }
+        check_value(name, &value, var.pattern.as_deref())
+            .map_err(|why| if var.secret { format!("${name}: the value does not fit") } else { why })?;
         if var.secret {
             self.secrets.add(name, value).map_err(|error| error.to_string())?;
             return Ok(String::new());
@@ -281,7 +300,8 @@ impl Engine {
     fn on_news(&mut self, news: News) {
         match news {
             News::Show(update) => self.show(&update),
-            News::Input(input) => {
+            News::Input(mut input) => {
+                self.mask_input(&mut input);
                 match &input {
                     Input::ActionFinished { at, .. } => {
                         self.running.remove(at);
@@ -312,6 +332,40 @@ impl Engine {
                 }
                 self.feed(input);
             }
+        }
+    }
+
+    /// What comes from outside may quote a secret: a URL in an error, a token in a pod's warning.
+    fn mask_input(&self, input: &mut Input) {
+        let secrets = &self.secrets;
+        match input {
+            Input::ActionFinished { detail: text, .. }
+            | Input::Verified { evidence: text, .. }
+            | Input::CheckSeen { evidence: text, .. }
+            | Input::ItemSeen { evidence: text, .. } => *text = secrets.mask(text),
+            Input::NoticeDone { text, detail, .. } => {
+                *text = secrets.mask(text);
+                *detail = secrets.mask(detail);
+            }
+            Input::Sample(Sample {
+                value:
+                    Err(
+                        Missing::Unreachable(text)
+                        | Missing::BadAnswer(text)
+                        | Missing::Stale(text)
+                        | Missing::Ambiguous(text),
+                    ),
+                ..
+            }) => *text = secrets.mask(text),
+            Input::Workload(workload) => {
+                if let Connection::Lost(why) = &mut workload.connection {
+                    *why = secrets.mask(why);
+                }
+                for warning in &mut workload.warnings {
+                    warning.message = secrets.mask(&warning.message);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -609,6 +663,16 @@ async fn sample(metric: Metric, lanes: Vec<Option<SlotName>>, ports: Ports, news
             ports.clock.sleep(pause),
             tokio::time::sleep(LEAST_SAMPLE.saturating_sub(real.elapsed()))
         );
+    }
+}
+
+/// Masks every text in a JSON value.
+fn mask_strings(value: &mut serde_json::Value, masker: &Masker) {
+    match value {
+        serde_json::Value::String(text) => *text = masker.mask(text).into_owned(),
+        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| mask_strings(item, masker)),
+        serde_json::Value::Object(fields) => fields.values_mut().for_each(|field| mask_strings(field, masker)),
+        _ => {}
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{
+    driver::check_value,
     feed::LineAssembler,
     look::{Looker, Slots, http_call},
     ports::{CancelFlag, Clock, Fault, PortError, Ports, ShellCall, ShellNews, ShellProgram},
@@ -216,7 +217,7 @@ impl Performance {
                 };
                 if text != last {
                     lines.push(format!("{}  {text}\n", clock.now().clock()).as_bytes());
-                    shown = self.show(&mut lines, shown).await;
+                    shown = self.show(&mut lines, shown);
                     last = text;
                 }
                 clock.sleep(ROLLOUT_POLL).await;
@@ -315,16 +316,26 @@ impl Performance {
                     }
                     None => break,
                 },
-                _ = tick.tick() => if std::mem::take(&mut fresh) {
-                    shown = self.show(&mut lines, shown).await;
+                _ = tick.tick() => if fresh {
+                    let next = self.show(&mut lines, shown);
+                    fresh = next == shown && lines.total() > shown;
+                    shown = next;
                 },
             }
         }
         lines.finish();
-        self.show(&mut lines, shown).await;
+        let (update, _) = self.update(&mut lines, shown);
+        // The end of the output is worth waiting for.
+        let _ = self.news.send(News::Show(update)).await;
     }
 
-    async fn show(&self, lines: &mut LineAssembler, from: u64) -> u64 {
+    /// Sends what is new since `from`; the number to go on with. Where the driver is behind, that is `from` again.
+    fn show(&self, lines: &mut LineAssembler, from: u64) -> u64 {
+        let (update, next) = self.update(lines, from);
+        if self.news.try_send(News::Show(update)).is_ok() { next } else { from }
+    }
+
+    fn update(&self, lines: &mut LineAssembler, from: u64) -> (Update, u64) {
         let batch = lines.since(from);
         let extra = batch.lines.len().saturating_sub(LINES_AT_ONCE);
         let update = Update::Output {
@@ -333,9 +344,7 @@ impl Performance {
             partial: lines.current(),
             dropped: batch.skipped + extra as u64,
         };
-        // Telemetry: a full channel drops it, the file has everything.
-        let _ = self.news.try_send(News::Show(update));
-        batch.next
+        (update, batch.next)
     }
 
     /// Reads variables from the whole output.
@@ -347,8 +356,16 @@ impl Performance {
         let found = tokio::task::spawn_blocking(move || read_captures(&captures, &path))
             .await
             .map_err(|error| format!("reading the output failed: {error}"))??;
+        let mut accepted = Vec::new();
         for (name, value) in found {
-            let secret = self.run.runbook.vars.iter().any(|var| var.name == name && var.secret);
+            let var = self.run.runbook.vars.iter().find(|var| var.name == name);
+            let secret = var.is_some_and(|var| var.secret);
+            check_value(&name, &value, var.and_then(|var| var.pattern.as_deref())).map_err(|why| {
+                if secret { format!("${name}: what the output has does not fit") } else { why }
+            })?;
+            accepted.push((name, value, secret));
+        }
+        for (name, value, secret) in accepted {
             if secret {
                 self.values.secrets().add(&name, value.clone()).map_err(|error| error.to_string())?;
             }
@@ -371,6 +388,7 @@ fn read_captures(captures: &[Capture], path: &Path) -> Result<Vec<(String, Strin
             Ok((capture, regex::bytes::Regex::new(&capture.pattern).map_err(|error| error.to_string())?))
         })
         .collect::<Result<Vec<_>, String>>()?;
+    let colours = regex::bytes::Regex::new(r"\x1b\[[0-9;:?]*[ -/]*[@-~]").map_err(|error| error.to_string())?;
     let mut found: Vec<Option<String>> = vec![None; patterns.len()];
     let mut line = Vec::new();
     loop {
@@ -380,10 +398,11 @@ fn read_captures(captures: &[Capture], path: &Path) -> Result<Vec<(String, Strin
         if read.map_err(|error| format!("cannot read {}: {error}", path.display()))? == 0 {
             break;
         }
+        // Colours are no part of a value.
+        let text = colours.replace_all(&line, &b""[..]);
         for ((_, pattern), slot) in patterns.iter().zip(&mut found) {
-            if let Some(group) =
-                pattern.captures(&line).and_then(|groups| groups.get(1).or_else(|| groups.get(0)))
-            {
+            let last = pattern.captures_iter(&text).last();
+            if let Some(group) = last.and_then(|groups| groups.get(1).or_else(|| groups.get(0))) {
                 *slot = Some(String::from_utf8_lossy(group.as_bytes()).trim().to_owned());
             }
         }
@@ -392,7 +411,7 @@ fn read_captures(captures: &[Capture], path: &Path) -> Result<Vec<(String, Strin
         .into_iter()
         .zip(found)
         .map(|((capture, _), value)| match value {
-            Some(value) if value.contains(['\0', '\n']) => {
+            Some(value) if value.contains(char::is_control) => {
                 Err(format!("${} would hold a control character", capture.var))
             }
             Some(value) => Ok((capture.var.clone(), value)),

@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::mask::{MaskError, Masker};
 use crate::domain::{
     run::Run,
+    runbook::VarSource,
     template::{Template, Unset},
 };
 
@@ -66,6 +67,8 @@ impl Secrets {
 #[derive(Debug, Clone)]
 pub struct Values {
     plain: BTreeMap<String, String>,
+    /// Values made of secrets.
+    secret: BTreeMap<String, SecretString>,
     secrets: Arc<Secrets>,
 }
 
@@ -74,7 +77,17 @@ impl Values {
     pub fn of(run: &Run, secrets: &Arc<Secrets>) -> Self {
         let names = run.runbook.vars.iter().map(|var| var.name.clone()).chain(run.vars.keys().cloned());
         let plain = names.filter_map(|name| run.value(&name).map(|value| (name, value))).collect();
-        Self { plain, secrets: Arc::clone(secrets) }
+        let mut values = Self { plain, secret: BTreeMap::new(), secrets: Arc::clone(secrets) };
+        // A fixed value that uses a secret is one itself: known here, shown nowhere.
+        for var in &run.runbook.vars {
+            if let VarSource::Fixed { value } = &var.source
+                && !values.plain.contains_key(&var.name)
+                && let Ok(value) = values.expand(value)
+            {
+                values.secret.insert(var.name.clone(), SecretString::from(value));
+            }
+        }
+        values
     }
 
     /// A template with every value in it, secrets too. The result must reach no sink.
@@ -82,12 +95,16 @@ impl Values {
     /// # Errors
     /// The first name that has no value.
     pub fn expand(&self, template: &Template) -> Result<String, Unset> {
-        template.expand(|name| self.plain.get(name).cloned().or_else(|| self.secrets.get(name)))
+        let derived = |name: &str| self.secret.get(name).map(|value| value.expose_secret().to_owned());
+        template.expand(|name| {
+            self.plain.get(name).cloned().or_else(|| self.secrets.get(name)).or_else(|| derived(name))
+        })
     }
 
     /// The environment of a command: every variable under its own name.
     pub fn environment(&self) -> Vec<(String, String)> {
         let mut env: Vec<_> = self.plain.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        env.extend(self.secret.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned())));
         env.extend(self.secrets.all());
         env
     }

@@ -141,7 +141,7 @@ impl Machine {
     }
 
     pub(super) fn open_steps(&mut self, override_reason: Option<String>, by: String) {
-        if !self.checklist_open() {
+        if !self.checklist_open() || self.refuse_while_held() {
             return;
         }
         let unasked = self.run.unasked().next().map(|var| var.name.clone());

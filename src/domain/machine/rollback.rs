@@ -37,6 +37,9 @@ impl Machine {
         if self.run.started_at.is_none() {
             return self.refuse("nothing has been started that could be rolled back");
         }
+        if reason.trim().is_empty() {
+            return self.refuse("a rollback needs a reason");
+        }
         let word = self.run.rollback_word(procedure.as_str());
         if !typed_matches(Some(typed), &word) {
             return self.refuse(format!("type `{word}` to start this rollback"));
@@ -53,9 +56,16 @@ impl Machine {
         };
         self.ending = None;
         if let Some(at) = self.running_action() {
-            self.cancel_action(at);
+            // An undo under way is a part of undoing everything: it goes on. A switch is one request that may be on its way
+            // already: nobody can call it back, so its answer is waited for.
+            let undoing = procedure.as_str() == UNDO && matches!(at.place, Place::Undo { .. });
+            if !undoing && self.run.switches_to(&at).is_none() {
+                self.cancel_action(at);
+            }
         }
+        self.granted = None;
         self.stop_watches();
+        let over = self.run.finished.is_some();
         self.emit(RunEvent::RollbackStarted {
             procedure,
             reason: reason.to_owned(),
@@ -64,6 +74,27 @@ impl Machine {
             undo: plan.undo,
             within: plan.within,
         });
+        if !over {
+            self.cut_short(&format!("rolled back: {reason}"));
+        }
+    }
+
+    /// Ends the attempt that is under way: nothing of it goes on.
+    pub(super) fn cut_short(&mut self, reason: &str) {
+        match self.run.current() {
+            Some(index) if self.run.steps[index].status.is_active() => {
+                let step = self.run.runbook.steps[index].id.clone();
+                let attempt = self.run.steps[index].work.attempt;
+                self.emit(RunEvent::StepFailed { step, attempt, reason: reason.to_owned() });
+            }
+            None => {
+                let open = self.run.completion.as_ref().filter(|work| work.finished_at.is_none());
+                if let Some(attempt) = open.map(|work| work.attempt) {
+                    self.emit(RunEvent::CompletionFailed { attempt, reason: reason.to_owned() });
+                }
+            }
+            Some(_) => {}
+        }
     }
 
     /// One move of the rollback under way.
@@ -76,8 +107,12 @@ impl Machine {
         if procedure.as_str() == UNDO {
             return self.advance_undo();
         }
-        // Traffic goes back at once: a step's action that is still ending is not waited for.
-        self.advance_work(&Place::Rollback { procedure })
+        // Traffic goes back at once: a step's action that is still ending is not waited for. But a switch is: were it to
+        // arrive after ours, it would undo the rollback.
+        let switching = self.running_action().is_some_and(|at| {
+            !matches!(at.place, Place::Rollback { .. }) && self.run.switches_to(&at).is_some()
+        });
+        !switching && self.advance_work(&Place::Rollback { procedure })
     }
 
     /// Before the switch the steps are undone, last first. An action that is still ending is waited for: undoing what is
@@ -115,8 +150,12 @@ impl Machine {
     }
 
     pub(super) fn abandon_rollback(&mut self, reason: &str) {
-        if !self.run.rolling_back().is_some_and(|rollback| rollback.stopped.is_some()) {
+        let stopped = self.run.rolling_back().is_some_and(|rollback| rollback.stopped.is_some());
+        if !stopped && self.run.rollback_gate().is_none() {
             return self.refuse("no rollback is waiting");
+        }
+        if reason.trim().is_empty() {
+            return self.refuse("say why the rollback is given up");
         }
         self.end_rollback(false, reason);
     }
@@ -133,20 +172,22 @@ impl Machine {
         self.stop_watches();
         self.disarm_triggers();
         let detail = detail.to_owned();
-        self.emit(RunEvent::RollbackFinished {
-            procedure: procedure.clone(),
-            ok,
-            detail: detail.clone(),
-            took,
-            within,
-        });
-        let late = within.filter(|within| took > *within);
+        self.granted = None;
+        self.emit(RunEvent::RollbackFinished { procedure, ok, detail, took, within });
+    }
+
+    /// With its rollback the run has ended, also where a crash came between the two.
+    pub(super) fn end_after_rollback(&mut self) -> bool {
+        let Some(rollback) = self.run.rollbacks.last() else { return false };
+        let Some((ok, detail, took)) = rollback.finished.clone() else { return false };
+        let late = rollback.within.filter(|within| took > *within);
         let summary = match (ok, late) {
             (true, None) => format!("{detail} (took {})", took.clock()),
             (true, Some(within)) => format!("{detail} (took {}, promised {within})", took.clock()),
-            (false, _) => format!("{procedure}: {detail}"),
+            (false, _) => format!("{}: {detail}", rollback.procedure),
         };
         self.finish(if ok { Outcome::RolledBack } else { Outcome::RollbackFailed }, &summary);
+        true
     }
 }
 

@@ -7,7 +7,7 @@ use crate::domain::{
     event::{ActionOutcome, ActionRef, CheckRef, Outcome, Place, Resolution, RunEvent},
     id::StepId,
     prompt::Prompt,
-    run::{ActionStatus, CheckStatus, StepStatus},
+    run::{ActionStatus, CheckStatus, StepState, StepStatus, Work},
     runbook::{Automation, Milestone},
     time::Span,
 };
@@ -86,7 +86,7 @@ impl Machine {
         }
     }
 
-    fn refuse_while_held(&mut self) -> bool {
+    pub(super) fn refuse_while_held(&mut self) -> bool {
         let Some(held) = &self.run.held else { return false };
         let why = format!("the run is held ({}); continue it first", held.reason);
         self.refuse(why);
@@ -169,7 +169,8 @@ impl Machine {
 
     fn begin_action(&mut self, at: ActionRef) {
         let Some(action) = self.run.action(&at).cloned() else { return };
-        if self.switches_to(&at).is_some() && self.switches_to(&at) == self.run.opened.new_slot {
+        let to = self.run.switches_to(&at);
+        if to.is_some() && to == self.run.opened.new_slot && to != self.run.live {
             self.record_baseline();
         }
         let does = self.run.action_command(&action).unwrap_or_else(|| self.run.action_text(&action));
@@ -197,7 +198,6 @@ impl Machine {
         self.cancelled.remove(&at);
         self.emit(RunEvent::ActionFinished { at: at.clone(), outcome, detail, took, output });
         match outcome {
-            ActionOutcome::Succeeded => self.after_success(&at),
             ActionOutcome::Unknown
                 if self.run.action(&at).is_some_and(|action| action.kind.is_kubernetes()) =>
             {
@@ -214,14 +214,10 @@ impl Machine {
         }
     }
 
-    /// What follows from an action that is done, however that became known.
-    fn after_success(&mut self, at: &ActionRef) {
-        let Some(to) = self.switches_to(at) else { return };
-        let from = self.run.live.clone();
-        if from.as_ref() == Some(&to) {
-            return;
-        }
-        let from = from.unwrap_or_else(|| to.clone());
+    /// Tells that traffic has moved, once the action that moves it is known to be done, however that became known.
+    pub(super) fn tell_switch(&mut self) -> bool {
+        let Some(to) = self.run.moved_to.clone() else { return false };
+        let from = self.run.live.clone().unwrap_or_else(|| to.clone());
         self.emit(RunEvent::TrafficSwitched { from, to: to.clone() });
         if self.run.opened.new_slot.as_ref() == Some(&to) {
             self.arm_triggers();
@@ -234,26 +230,27 @@ impl Machine {
         } else {
             self.disarm_triggers();
         }
+        true
     }
 
     pub(super) fn on_verified(&mut self, at: ActionRef, resolution: Option<Resolution>, evidence: String) {
         let unknown = self.run.work(&at.place).is_some_and(|work| {
-            work.actions.get(at.action).is_some_and(|action| action.status == ActionStatus::Unknown)
+            work.attempt == at.attempt
+                && work.actions.get(at.action).is_some_and(|action| action.status == ActionStatus::Unknown)
         });
         if !unknown {
             return;
         }
         if let Some(resolution) = resolution {
             let by = format!("auto, by looking: {evidence}");
-            self.emit(RunEvent::ActionResolved { at: at.clone(), resolution, by });
-            if resolution == Resolution::Done {
-                self.after_success(&at);
-            }
+            self.emit(RunEvent::ActionResolved { at, resolution, by });
         } else {
-            self.emit(RunEvent::NoteAdded {
-                text: format!("looked, and could not tell: {evidence}"),
-                by: "auto".to_owned(),
-            });
+            self.emit(RunEvent::ActionLooked { at: at.clone(), evidence: evidence.clone() });
+            let name = self.run.action(&at).map(|action| action.name.clone()).unwrap_or_default();
+            self.notify(
+                Milestone::Paged,
+                format!("UNKNOWN: nobody knows whether `{name}` was done ({evidence}); a person must say"),
+            );
         }
     }
 
@@ -261,9 +258,6 @@ impl Machine {
         match self.run.prompt(self.now) {
             Prompt::Unknown { at: due } if due == at => {
                 self.emit(RunEvent::ActionResolved { at: at.clone(), resolution, by });
-                if resolution == Resolution::Done {
-                    self.after_success(&at);
-                }
                 // Run again is a person's decision about this very action: it needs no second one.
                 if resolution == Resolution::RunAgain {
                     self.granted = Some(at);
@@ -339,14 +333,24 @@ impl Machine {
         if !due || !person {
             return self.refuse("the screen was behind: that check is not a person's, or not due any more");
         }
+        // A "no" fails the step, and a failed step can be tried again: never while one of its actions still runs.
+        let acted = self.run.work(&place).is_some_and(Work::acted);
         let active = match &place {
             Place::Step { step } => {
-                self.run.step(step.as_str()).is_some_and(|state| state.status.is_active())
+                let checking = |state: &StepState| state.status == StepStatus::Checking;
+                self.run.rolling_back().is_none()
+                    && self.run.finished.is_none()
+                    && self.run.step(step.as_str()).is_some_and(checking)
             }
-            _ => true,
+            Place::Completion => {
+                let open = self.run.completion.as_ref().is_some_and(|work| work.finished_at.is_none());
+                open && acted && self.run.finished.is_none()
+            }
+            // A reminder: it can be ticked at any time, and holds nothing up.
+            Place::Rollback { .. } | Place::Undo { .. } => true,
         };
         if !active {
-            return self.refuse("this step is not running");
+            return self.refuse("these checks are not due: the actions before them are not done, or the step is over");
         }
         let text = self.run.checks(&place)[check].text.clone();
         let at = CheckRef { place: place.clone(), attempt, check };
@@ -388,6 +392,9 @@ impl Machine {
     }
 
     pub(super) fn undo(&mut self, step: StepId, typed: Option<&str>, by: &str) {
+        if self.refuse_while_held() {
+            return;
+        }
         let Some((declared, state)) = self.run.declared(step.as_str()).zip(self.run.step(step.as_str()))
         else {
             return self.refuse("no such step");
@@ -395,9 +402,6 @@ impl Machine {
         if declared.undo.is_empty() {
             let why = declared.no_undo.clone().unwrap_or_else(|| "the runbook gives none".to_owned());
             return self.refuse(format!("this step has no undo: {why}"));
-        }
-        if self.run.rolling_back().is_some() || self.run.finished.is_some() {
-            return self.refuse("the run is past undoing single steps; roll back instead (R)");
         }
         if state.status.is_active() || self.running_action().is_some() {
             return self.refuse("something is running; wait for it, or roll back (R)");
@@ -444,6 +448,9 @@ impl Machine {
     }
 
     pub(super) fn abort(&mut self, reason: &str) {
+        if self.run.rolling_back().is_some() {
+            return self.refuse("a rollback has begun: try it again, or give it up");
+        }
         if self.run.switch_begun() {
             return self.refuse("traffic is on the new slot: roll back (R), or go on");
         }

@@ -11,7 +11,9 @@ impl Machine {
     /// The completion's checks hold: leave the tasks, and say so.
     pub(super) fn complete(&mut self) {
         let now = self.now;
-        for (task, declared) in self.run.runbook.tasks.clone().into_iter().enumerate() {
+        // Where a crash came in between, some are there already.
+        let left = self.run.tasks.len();
+        for (task, declared) in self.run.runbook.tasks.clone().into_iter().enumerate().skip(left) {
             self.emit(RunEvent::TaskCreated { task, text: declared.text, due_at: now + declared.due });
         }
         let version = self.run.new_version().unwrap_or_default();
@@ -36,8 +38,9 @@ impl Machine {
         send: bool,
         by: String,
     ) {
-        self.emit(RunEvent::IncidentUpdated { severity, title, impact, status, sent: send, by });
-        if send && let Some(text) = self.run.incident_text() {
+        let sent = send && self.run.runbook.incident.is_some();
+        self.emit(RunEvent::IncidentUpdated { severity, title, impact, status, sent, by });
+        if sent && let Some(text) = self.run.incident_text() {
             self.effect(Effect::Notify { milestone: Milestone::Paged, text });
         }
     }
@@ -47,16 +50,29 @@ impl crate::domain::run::Run {
     /// The runbook's message for the declared incident, filled in from the run.
     pub fn incident_text(&self) -> Option<String> {
         let (incident, declared) = self.incident.as_ref().zip(self.runbook.incident.as_ref())?;
-        Some(
-            declared
-                .template
-                .replace("{title}", &incident.title)
-                .replace("{severity}", &incident.severity)
-                .replace("{started}", &incident.started_at.to_string())
-                .replace("{impact}", &incident.impact)
-                .replace("{actions}", &self.actions_taken())
-                .replace("{status}", &incident.status),
-        )
+        let mut text = String::new();
+        let mut rest = declared.template.as_str();
+        // In one pass: what a person typed is never taken for a field.
+        while let Some((before, after)) = rest.split_once('{') {
+            text.push_str(before);
+            let (name, tail) = after.split_once('}').unwrap_or((after, ""));
+            match name {
+                "title" => text.push_str(&incident.title),
+                "severity" => text.push_str(&incident.severity),
+                "started" => text.push_str(&incident.started_at.to_string()),
+                "impact" => text.push_str(&incident.impact),
+                "actions" => text.push_str(&self.actions_taken()),
+                "status" => text.push_str(&incident.status),
+                _ => {
+                    text.push('{');
+                    rest = after;
+                    continue;
+                }
+            }
+            rest = tail;
+        }
+        text.push_str(rest);
+        Some(text)
     }
 
     /// What was done in this run, for an incident's message.

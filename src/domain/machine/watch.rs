@@ -8,8 +8,9 @@ use crate::domain::{
     metric::Sample,
     run::Run,
     runbook::{Milestone, OnNoData, Then},
-    time::Span,
+    time::{Span, Timestamp},
     trigger::{Cause, TriggerChange, TriggerClock},
+    verdict::finite,
     workload::{ChangedBy, Workload},
 };
 
@@ -23,7 +24,7 @@ const FIELD_MANAGER: &str = "cutover";
 impl Machine {
     pub(super) fn on_sample(&mut self, sample: Sample) {
         let key = (sample.metric.clone(), sample.slot.clone());
-        if let Ok(value) = sample.value
+        if let Some(value) = finite(&sample.value)
             && self.run.switched_at.is_none()
         {
             let recent =
@@ -33,13 +34,22 @@ impl Machine {
                 recent.pop_front();
             }
         }
-        if self.run.switched_at.is_some() && self.run.rolling_back().is_none() {
+        if self.armed() {
             self.feed_triggers(&sample);
         }
         self.latest.insert(key, sample);
     }
 
+    /// Triggers are fed while the new slot has the traffic, and as long as there is something left to decide.
+    fn armed(&self) -> bool {
+        self.run.switched_at.is_some() && self.run.rolling_back().is_none() && self.run.finished.is_none()
+    }
+
     pub(super) fn record_baseline(&mut self) {
+        let now = self.now;
+        for values in self.recent.values_mut() {
+            values.retain(|(at, _)| now.since(*at) <= BASELINE);
+        }
         let mean = |values: &std::collections::VecDeque<(_, f64)>| {
             #[expect(clippy::cast_precision_loss, reason = "a handful of samples")]
             let count = values.len() as f64;
@@ -91,6 +101,23 @@ impl Machine {
             for change in changes {
                 self.on_trigger(index, change);
             }
+            self.square_trigger(index, sample);
+            // The first that fires decides: whatever else is true now belongs to a run that is being rolled back.
+            if !self.armed() {
+                return;
+            }
+        }
+    }
+
+    /// A clock that was armed anew knows nothing of what an earlier one told: it would never take that back.
+    fn square_trigger(&mut self, index: usize, sample: &Sample) {
+        let Some(clock) = self.clocks.get(&index).map(TriggerClock::state) else { return };
+        let told = &self.run.triggers[index];
+        if told.breaching.is_some() && told.fired.is_none() && clock.breach.is_none() && !clock.fired {
+            self.on_trigger(index, TriggerChange::Cleared { value: finite(&sample.value) });
+        }
+        if self.run.triggers[index].blind.is_some() && clock.blind.is_none() && clock.missing == 0 {
+            self.on_trigger(index, TriggerChange::Sees);
         }
     }
 
@@ -144,24 +171,75 @@ impl Machine {
                 self.emit(RunEvent::CountdownStarted { trigger, ends_at: self.now + span });
                 self.notify(Milestone::Paged, format!("TRIGGER: {reason}. Rolling back in {span}"));
             }
-            Then::Rollback => self.roll_back(&reason, "trigger"),
+            Then::Rollback => self.roll_back_by_itself(trigger, &reason),
+        }
+    }
+
+    /// A trigger's rollback. Where it cannot begin a person must know at once: nothing goes on as if all were well.
+    fn roll_back_by_itself(&mut self, trigger: usize, reason: &str) {
+        self.roll_back(reason, "trigger");
+        if self.run.rolling_back().is_some() {
+            return;
+        }
+        let why = self.out.refused.take().unwrap_or_default();
+        let reason = format!("{reason}, and the rollback could not begin: {why}");
+        for index in 0..self.run.triggers.len() {
+            if self.run.triggers[index].countdown.is_some() {
+                self.emit(RunEvent::CountdownCancelled {
+                    trigger: index,
+                    reason: why.clone(),
+                    by: "auto".to_owned(),
+                });
+            }
+        }
+        if let Some(clock) = self.clocks.get_mut(&trigger) {
+            clock.reset();
+        }
+        self.hold(&reason, "auto");
+        self.notify(Milestone::Paged, format!("ROLLBACK NOT STARTED, a person must act: {reason}"));
+    }
+
+    /// A countdown is there so that a person can stop it. One that an engine took with it begins again from its start.
+    pub(super) fn restart_countdowns(&mut self) {
+        if self.run.rolling_back().is_some() || self.run.finished.is_some() {
+            return;
+        }
+        for trigger in 0..self.run.triggers.len() {
+            if self.run.triggers[trigger].countdown.is_none() {
+                continue;
+            }
+            let span = match self.run.runbook.triggers[trigger].watch.as_ref().map(|watch| watch.then) {
+                Some(Then::Countdown(span)) => span,
+                _ => Span::ZERO,
+            };
+            self.emit(RunEvent::CountdownStarted { trigger, ends_at: self.now + span });
+            let reason = self.run.triggers[trigger].fired.clone().map(|(_, reason)| reason).unwrap_or_default();
+            self.notify(Milestone::Paged, format!("TRIGGER: {reason}. Rolling back in {span}"));
+        }
+    }
+
+    /// … and the time that the engine slept does not count: nobody could have stopped it.
+    pub(super) fn postpone_countdowns(&mut self, last: Timestamp) {
+        if self.run.rolling_back().is_some() || self.run.finished.is_some() {
+            return;
+        }
+        for trigger in 0..self.run.triggers.len() {
+            if let Some(ends) = self.run.triggers[trigger].countdown {
+                self.emit(RunEvent::CountdownStarted { trigger, ends_at: self.now + ends.since(last) });
+            }
         }
     }
 
     /// Starts the rollback whose countdown is over.
     pub(super) fn fire_due_countdown(&mut self) -> bool {
-        let due = self.run.triggers.iter().find(|state| state.countdown.is_some_and(|ends| ends <= self.now));
-        let Some((_, reason)) = due.and_then(|state| state.fired.clone()) else { return false };
-        self.roll_back(&reason, "trigger");
-        // Whether or not it could start, this countdown is over.
-        if self.run.rolling_back().is_none() {
-            for trigger in 0..self.run.triggers.len() {
-                if self.run.triggers[trigger].countdown.is_some() {
-                    let reason = "there was nothing to roll back".to_owned();
-                    self.emit(RunEvent::CountdownCancelled { trigger, reason, by: "auto".to_owned() });
-                }
-            }
+        if self.overslept() {
+            return false;
         }
+        let now = self.now;
+        let due = self.run.triggers.iter().position(|state| state.countdown.is_some_and(|ends| ends <= now));
+        let Some(trigger) = due else { return false };
+        let Some((_, reason)) = self.run.triggers[trigger].fired.clone() else { return false };
+        self.roll_back_by_itself(trigger, &reason);
         true
     }
 
@@ -233,7 +311,9 @@ impl Machine {
                 what: what.clone(),
                 manager: manager.clone(),
             });
-            if self.run.held.is_none() && self.run.rolling_back().is_none() {
+            // A hold for missing data ends by itself; this one must not.
+            let held = self.run.held.as_ref().is_some_and(|held| held.reason != BLIND);
+            if !held && self.run.rolling_back().is_none() {
                 self.hold(&format!("{object} was changed by {manager}: {what}"), "auto");
                 self.notify(Milestone::Paged, format!("FOREIGN CHANGE: {object} by {manager}: {what}"));
             }

@@ -7,12 +7,11 @@ use crate::domain::{
     id::MetricId,
     run::StepStatus,
     time::Span,
+    verdict::finite,
 };
 
 /// The clock's progress is written down this often, so that a resume loses little and gains nothing.
 const WRITE_EVERY: Span = Span::from_secs(10);
-/// A longer pause between two ticks was no watching: the engine slept, or was stopped.
-const LONGEST_TICK: Span = Span::from_secs(15);
 
 impl Machine {
     fn window_of(&self, place: &Place) -> Option<Span> {
@@ -51,7 +50,7 @@ impl Machine {
         }
         let Some(last) = self.last_tick else { return };
         let passed = self.now.since(last);
-        if passed > LONGEST_TICK.saturating_add(self.slack) || !self.sees_everything(index) {
+        if self.overslept() || !self.sees_everything(index) {
             return;
         }
         let watched = self.window_seen(state.watched).saturating_add(passed);
@@ -87,7 +86,7 @@ impl Machine {
         let slot = if declared.per_slot { self.run.opened.new_slot.clone() } else { None };
         self.latest
             .get(&(metric.clone(), slot))
-            .is_some_and(|sample| sample.value.is_ok() && self.is_fresh(sample.at, declared.interval))
+            .is_some_and(|sample| finite(&sample.value).is_some() && self.is_fresh(sample.at, declared.interval))
     }
 
     /// Decides about a window: passed when its time is full, every check holds and no trigger is doubtful.
