@@ -82,7 +82,7 @@ fn on_event(model: &mut Model, envelope: &Envelope) {
         _ => {}
     }
     if let Some(run) = &model.run
-        && let Some(text) = story::sentence(&envelope.event, run)
+        && let Some(text) = crate::domain::story::line(run, &envelope.event)
     {
         if model.story.len() >= STORY {
             model.story.drain(..STORY / 10);
