@@ -10,7 +10,6 @@ use crate::{
     tui::{
         model::{Layer, Model, form::Purpose, page::PageKind},
         msg::Effect,
-        story,
     },
 };
 
