@@ -74,12 +74,12 @@ pub enum EndReason {
 }
 
 /// Shows a run until its user leaves, the engine closes it, or the terminal goes away. The terminal is as before
-/// afterwards, however it ends. The client stays with the caller, who may have something to ask of the engine then:
-/// while the engine lives in this process, leaving a run that is under way means to suspend it.
+/// afterwards, however it ends. The client ends with it: an engine that lives for this
+/// screen alone sees that it is gone, and pauses the run.
 ///
 /// # Errors
 /// If there is no terminal, it cannot be set up, or another part of the process panicked.
-pub async fn run(client: &mut Client, options: ScreenOptions) -> Result<ScreenEnd, TuiError> {
+pub async fn run(client: Client, options: ScreenOptions) -> Result<ScreenEnd, TuiError> {
     // Signals first: from here on none of them ends the process over a raw terminal.
     let mut signals = Signals::new().map_err(TuiError::Input)?;
     let screen = Screen::enter("cutover")?;
@@ -98,8 +98,8 @@ pub async fn run(client: &mut Client, options: ScreenOptions) -> Result<ScreenEn
 }
 
 /// Everything the loop holds.
-struct Cockpit<'a> {
-    client: &'a mut Client,
+struct Cockpit {
+    client: Client,
     screen: Screen,
     reader: Reader,
     model: Model,
@@ -124,8 +124,8 @@ enum Woken {
     Second,
 }
 
-impl<'a> Cockpit<'a> {
-    fn new(client: &'a mut Client, options: ScreenOptions, screen: Screen, reader: Reader) -> Self {
+impl Cockpit {
+    fn new(client: Client, options: ScreenOptions, screen: Screen, reader: Reader) -> Self {
         let now = Instant::now();
         Self {
             client,
