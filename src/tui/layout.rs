@@ -110,7 +110,7 @@ pub fn split(model: &Model, body: Rect) -> Panes {
     let upper = Rect { height: size.1 - lower, ..body };
     let below = Rect { y: upper.bottom(), height: lower, ..body };
     let left = match phase {
-        Phase::Checklist => size.0 * 3 / 5,
+        Phase::Checklist => size.0 * 13 / 20,
         Phase::Window | Phase::RollingBack | Phase::Over => size.0 * 11 / 20,
         // Titles are short; what a step does is not.
         Phase::Steps if size.0 < 100 => 30,

@@ -76,7 +76,7 @@ fn run_line(model: &Model) -> Row {
         Prompt::Checklist { open } => checklist_line(model, run, &open),
         Prompt::OpenSteps => {
             let first = run.runbook.steps.first().map_or("the completion", |step| &step.title);
-            does(look, enter, format!("closes the checklist and opens step 1: {first} (starts nothing yet)"))
+            does(look, enter, format!("opens step 1: {first}; nothing starts yet"))
         }
         Prompt::Start { step, attempt, confirm, word } => {
             let again = if attempt > 1 { format!(", attempt {attempt}") } else { String::new() };

@@ -31,7 +31,7 @@ pub fn title(model: &Model, kind: &PageKind) -> String {
         PageKind::Contacts => "Whom to call".to_owned(),
         PageKind::Links => "Where to look".to_owned(),
         PageKind::Tasks => "Tasks for later".to_owned(),
-        PageKind::Inbox => "Notices kept by the rehearsal instead of being sent".to_owned(),
+        PageKind::Inbox => "Notices to the team".to_owned(),
         PageKind::Story => "What has happened".to_owned(),
         PageKind::Alerts => "Everything that is wrong now".to_owned(),
         PageKind::Metrics => "Metrics".to_owned(),
@@ -103,15 +103,15 @@ pub fn rows(model: &Model, page: &Page, width: usize) -> Vec<Row> {
             later.collect()
         }
         PageKind::Tasks => task_rows(model, run, Some(page.selected), width),
-        PageKind::Inbox if run.notices.is_empty() => vec![Row::of(" Nothing yet.", look.dim())],
+        PageKind::Inbox if run.notices.is_empty() => vec![Row::of(" Nothing was told yet.", look.dim())],
         PageKind::Inbox => {
-            let notices = run.notices.iter();
-            notices
-                .flat_map(|notice| {
-                    let sent = if notice.ok { "" } else { "NOT SENT: " };
-                    stamped(model, &notice.at.clock(), &format!("{sent}{} ({})", notice.text, notice.detail), width)
-                })
-                .collect()
+            let notices = run.notices.iter().flat_map(|notice| {
+                let words = if notice.ok { notice.text.clone() } else { format!("NOT SENT: {}", notice.text) };
+                let mut rows = stamped(model, &notice.at.clock(), &words, width);
+                rows.push(Row::of("           ", look.dim()).put(&notice.detail, look.dim()));
+                rows
+            });
+            notices.collect()
         }
         PageKind::Story => {
             let sentences = model.story.iter();
@@ -306,6 +306,7 @@ pub fn incident_message(model: &Model) -> String {
     filled.incident_text().unwrap_or_default()
 }
 
+/// The levels with their response times, and who commands.
 pub fn incident_head(model: &Model, width: usize) -> Vec<Row> {
     let look = model.look;
     let Some(run) = &model.run else { return Vec::new() };
@@ -336,6 +337,7 @@ pub fn incident_head(model: &Model, width: usize) -> Vec<Row> {
     rows
 }
 
+/// The steps of incident response, each with its tick.
 pub fn incident_steps(model: &Model, run: &Run) -> Vec<Row> {
     let look = model.look;
     let steps = run.runbook.incident.as_ref().map_or(&[][..], |incident| &incident.steps);

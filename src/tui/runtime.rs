@@ -74,7 +74,8 @@ pub enum EndReason {
 }
 
 /// Shows a run until its user leaves, the engine closes it, or the terminal goes away. The terminal is as before
-/// afterwards, however it ends.
+/// afterwards, however it ends. The client ends with it: an engine that lives for this
+/// screen alone sees that it is gone, and pauses the run.
 ///
 /// # Errors
 /// If there is no terminal, it cannot be set up, or another part of the process panicked.

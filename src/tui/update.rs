@@ -178,6 +178,9 @@ fn on_new_prompt(model: &mut Model, before: Option<&Prompt>, prompt: &Prompt, ef
         model.cursor.zoomed = false;
         model.cursor.detail = 0;
     }
+    if let Prompt::Checklist { open } = prompt {
+        panes::select_first(model, open);
+    }
     let over = matches!(prompt, Prompt::Finished { .. }).then_some("the run has ended");
     let waiting = match prompt {
         Prompt::Start { .. } | Prompt::Complete | Prompt::Proceed { .. } => {

@@ -28,7 +28,7 @@ pub enum PageKind {
     Links,
     /// Post-deployment tasks.
     Tasks,
-    /// Notices a rehearsal kept.
+    /// What the team was told, or would have been in a rehearsal.
     Inbox,
     /// What has happened, line by line.
     Story,

@@ -38,13 +38,13 @@ pub const COMMANDS: &[Entry] = &[
     ("incident", "", "incident response"),
     ("contacts", "", "whom to call"),
     ("links", "", "where to look"),
-    ("inbox", "", "notices that the rehearsal kept"),
+    ("inbox", "", "what the team was told"),
     ("help", "", "what every key does"),
     ("quit", "", "leave the screen"),
 ];
 
 /// Commands that begin like this, for the line above the footer.
-pub fn matching(typed: &str) -> impl Iterator<Item = &'static Entry> {
+pub(super) fn matching(typed: &str) -> impl Iterator<Item = &'static Entry> {
     let name = typed.split_whitespace().next().unwrap_or_default().to_owned();
     COMMANDS.iter().filter(move |(command, ..)| command.starts_with(&name))
 }

@@ -77,6 +77,8 @@ fn move_by(model: &mut Model, by: isize) {
                 let tasks = model.run.as_ref().map_or(0, |run| run.tasks.len());
                 model.cursor.task = moved(model.cursor.task, by, tasks);
             }
+            // The steps are not in sight: the pane has the window's checks, or the rollback's actions.
+            Phase::Window | Phase::RollingBack => select_check(model, by),
             _ => {
                 let from = model.step_shown().unwrap_or(0);
                 model.cursor.step = Some(moved(from, by, steps));
@@ -84,11 +86,7 @@ fn move_by(model: &mut Model, by: isize) {
             }
         },
         Pane::Detail => match checks_of_person(model) {
-            Some(checks) if !checks.is_empty() => {
-                let at = model.cursor.check.and_then(|check| checks.iter().position(|other| *other == check));
-                let next = at.map_or(0, |at| moved(at, by, checks.len()));
-                model.cursor.check = checks.get(next).copied();
-            }
+            Some(checks) if !checks.is_empty() => select_check(model, by),
             _ => model.cursor.detail = moved(model.cursor.detail, by, 1_000),
         },
         Pane::Metrics => {
@@ -98,6 +96,15 @@ fn move_by(model: &mut Model, by: isize) {
         Pane::Pods => model.cursor.pod = moved(model.cursor.pod, by, subject::pods(model).len()),
         Pane::Logs => model.cursor.logs = moved(model.cursor.logs, by.saturating_neg(), 5_000),
     }
+}
+
+/// Another of the checks that wait for a person.
+fn select_check(model: &mut Model, by: isize) {
+    let checks = checks_of_person(model).unwrap_or_default();
+    let due = check_due(model).map(|(.., check)| check);
+    let at = due.and_then(|due| checks.iter().position(|check| *check == due));
+    let next = at.map_or(0, |at| moved(at, by, checks.len()));
+    model.cursor.check = checks.get(next).copied();
 }
 
 fn has_tasks(model: &Model) -> bool {
@@ -199,6 +206,16 @@ fn confirm(model: &mut Model, effects: &mut Vec<Effect>) {
         Prompt::Unknown { at } => form::open(model, Form::choosing(Purpose::Resolve { at }, 0)),
         Prompt::Held { .. } => form::open(model, Form::choosing(Purpose::Continue, 0)),
         _ => {}
+    }
+}
+
+/// The first item that keeps the steps closed; one a person ticks before one that checks itself.
+pub(super) fn select_first(model: &mut Model, open: &[(usize, usize)]) {
+    let Some(run) = &model.run else { return };
+    let person = |(g, i): &&(usize, usize)| run.runbook.checklist[*g].items[*i].check.kind.is_person();
+    let first = open.iter().find(person).or(open.first()).copied();
+    if let Some(at) = first.and_then(|first| model.items().position(|item| item == first)) {
+        model.cursor.item = at;
     }
 }
 

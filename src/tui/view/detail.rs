@@ -123,7 +123,7 @@ fn planned(model: &Model, run: &Run, step: &Step, state: &StepState, width: usiz
         rows.extend(paragraph("Does not apply this time; it is left out by itself.", width, look.dim()));
     }
     for (n, action) in step.run.iter().enumerate() {
-        let lead = if n == 0 { " WILL DO     " } else { "             " };
+        let lead = if n == 0 { " WILL DO    " } else { "            " };
         let mut row = Row::of(lead, look.strong()).put(run.action_text(action), look.text());
         if action.confirm != Confirm::None {
             row = row.put(next::confirm_words(action.confirm, step.id.as_str()), look.warn());
@@ -138,9 +138,9 @@ fn planned(model: &Model, run: &Run, step: &Step, state: &StepState, width: usiz
     }
     for (n, check) in step.check.iter().enumerate() {
         let lead = match (n, step.window.is_some()) {
-            (0, true) => " WATCHES     ",
+            (0, true) => " WATCHES    ",
             (0, false) => " THEN CHECK ",
-            _ => "             ",
+            _ => "            ",
         };
         let who = if check.kind.is_person() { " (you)" } else { "" };
         let row = Row::of(lead, look.strong())
@@ -151,12 +151,12 @@ fn planned(model: &Model, run: &Run, step: &Step, state: &StepState, width: usiz
     }
     if !step.undo.is_empty() {
         for (n, action) in step.undo.iter().enumerate() {
-            let lead = if n == 0 { " UNDO        " } else { "             " };
+            let lead = if n == 0 { " UNDO       " } else { "            " };
             rows.push(Row::of(lead, look.strong()).put(run.action_text(action), look.dim()).fit(width));
         }
     }
     for (n, note) in step.notes.iter().enumerate() {
-        let lead = if n == 0 { " NOTES       " } else { "             " };
+        let lead = if n == 0 { " NOTES      " } else { "            " };
         rows.push(Row::of(lead, look.strong()).put(note, look.dim()).fit(width));
     }
     rows
@@ -183,7 +183,7 @@ fn draw_completion(model: &Model, run: &Run, area: Rect, buffer: &mut Buffer) {
             let mut rows = paragraph("Every step is done. What is left:", width, look.text());
             for action in &run.runbook.completion.run {
                 rows.push(
-                    Row::of(" WILL DO     ", look.strong())
+                    Row::of(" WILL DO    ", look.strong())
                         .put(run.action_text(action), look.text())
                         .fit(width),
                 );
@@ -191,7 +191,7 @@ fn draw_completion(model: &Model, run: &Run, area: Rect, buffer: &mut Buffer) {
             for check in &run.runbook.completion.check {
                 let who = if check.kind.is_person() { " (you)" } else { "" };
                 rows.push(
-                    Row::of("           ○ ", look.dim())
+                    Row::of("            ○ ", look.dim())
                         .put(&check.text, look.text())
                         .put(who, look.key())
                         .fit(width),

@@ -146,7 +146,7 @@ fn row(
     width: usize,
 ) -> Row {
     let look = model.look;
-    let title_width = if width < 70 { 13 } else { 24 };
+    let title_width = if width < 70 { 15 } else { 24 };
     let title = if titled { shorten(&metric.title, title_width) } else { String::new() };
     let mut row = Row::of(" ", look.text()).put(title, look.text()).to(title_width + 2);
     if let Some(slot) = slot {
@@ -155,7 +155,7 @@ fn row(
     row = row.to(title_width + 8);
     let reading = model.telemetry.reading(metric, slot, model.now);
     let right = value(model, metric, slot, &reading);
-    let right_width = 20.min(width.saturating_sub(row.width()));
+    let right_width = 19.min(width.saturating_sub(row.width()));
     let room = width.saturating_sub(row.width() + right_width + 1);
     let style = match reading.verdict {
         Verdict::Alert => look.alert(),
