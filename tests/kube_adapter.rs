@@ -35,6 +35,9 @@ const SERVICE: &str = "/services/backend-service";
 const NEW: &str = "registry.example.com/payment-system-backend:v1.6.0";
 const ALWAYS: u32 = u32::MAX;
 
+type Kube = Arc<dyn Cluster>;
+type Json = serde_json::Value;
+
 struct WallClock;
 
 #[async_trait]
@@ -165,10 +168,10 @@ async fn until(
         }
         panic!("the watch has ended");
     };
-    match tokio::time::timeout(Duration::from_secs(10), found).await {
-        Ok(picture) => picture,
-        Err(_) => panic!("never {what}: {last:#?}"),
-    }
+    let Ok(picture) = tokio::time::timeout(Duration::from_secs(10), found).await else {
+        panic!("never {what}: {last:#?}");
+    };
+    picture
 }
 
 async fn until_complete(kube: &Arc<dyn Cluster>, name: &str) -> Vec<RolloutState> {
@@ -538,7 +541,7 @@ async fn k2_a_deployment_changed_by_somebody_else_is_a_conflict() {
         while stand.world.count("GET", "/deployments/backend-green") == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        stand.world.foreign_edit("kubectl-scale", &edit);
+        assert!(stand.world.foreign_edit("kubectl-scale", &edit));
     });
     let fault = result.unwrap_err();
     assert_eq!(fault.kind, Fault::Conflict);
@@ -578,10 +581,10 @@ async fn k3_watches_converge_after_every_kind_of_trouble() {
             stand.world.expire_history();
         }
         let (to, replicas) = if round % 2 == 0 { ("green", 4) } else { ("blue", 2) };
-        stand.world.foreign_edit("kubectl-edit", &ForeignEdit::Selector(labels(to)));
+        assert!(stand.world.foreign_edit("kubectl-edit", &ForeignEdit::Selector(labels(to))));
         let deployment = "backend-green".to_owned();
-        stand.world.foreign_edit("kubectl-scale", &ForeignEdit::Replicas { deployment, replicas });
-        stand.world.crash_pod(&stand.world.pods("backend-blue")[round % 3]);
+        assert!(stand.world.foreign_edit("kubectl-scale", &ForeignEdit::Replicas { deployment, replicas }));
+        assert!(stand.world.crash_pod(&stand.world.pods("backend-blue")[round % 3]));
         // Until nothing moves any more in the cluster itself …
         let mut last = comparable(stand.kube.look().await.unwrap());
         let settled = loop {
@@ -625,7 +628,9 @@ async fn pictures_are_at_most_four_a_second_and_the_watch_ends_with_its_receiver
     let mut edits = 0;
     while began.elapsed() < Duration::from_secs(1) {
         edits += 1;
-        stand.world.foreign_edit("kubectl-edit", &ForeignEdit::Selector(labels(&format!("v{edits}"))));
+        assert!(
+            stand.world.foreign_edit("kubectl-edit", &ForeignEdit::Selector(labels(&format!("v{edits}"))))
+        );
         tokio::time::sleep(Duration::from_millis(5)).await;
         while pictures.try_recv().is_ok() {
             seen += 1;
@@ -717,8 +722,6 @@ async fn k5_a_hanging_server_never_holds_a_call() {
             futures::future::join_all(all).await
         }};
     }
-    type Kube = Arc<dyn Cluster>;
-    type Json = serde_json::Value;
     let faults = calls! {
         "look" => |kube: Kube, _: SlotName, _: Json| Box::pin(async move { kube.look().await.map(drop) });
         "access" => |kube: Kube, _: SlotName, _: Json| Box::pin(async move { kube.access().await.map(drop) });
