@@ -42,6 +42,7 @@ pub fn sentence(event: &RunEvent, run: &Run) -> Option<String> {
         RunEvent::ActionFinished { at, outcome, detail, took, .. } => {
             finished(run, at, *outcome, detail, took.clock())
         }
+        RunEvent::ActionLooked { at, evidence } => format!("UNKNOWN: {}: {evidence}", action_name(run, at)),
         RunEvent::ActionResolved { at, resolution, by } => {
             format!("{}: {resolution:?}, says {by}", action_name(run, at)).to_lowercase()
         }
