@@ -79,6 +79,10 @@ fn from_prompt(model: &Model, run: &Run, prompt: &Prompt) -> Option<Alert> {
         Prompt::Unknown { at } => {
             urgent(format!("UNKNOWN: {}", story::action_name(run, at)), unknown_words(run, at))
         }
+        Prompt::Proceed { at, .. } if run.rolling_back().is_some() => urgent(
+            format!("THE ROLLBACK WAITS FOR YOU: {}", story::action_name(run, at)),
+            "This cannot be taken back: ENTER, then type the word that is shown.".to_owned(),
+        ),
         Prompt::Countdown { trigger, ends_at } => {
             let left = ends_at.since(model.now);
             let then = run.runbook.triggers.get(*trigger).and_then(|trigger| trigger.watch.as_ref());
@@ -157,6 +161,9 @@ fn from_prompt(model: &Model, run: &Run, prompt: &Prompt) -> Option<Alert> {
 }
 
 fn unknown_words(run: &Run, at: &crate::domain::event::ActionRef) -> String {
+    if run.is_looked_at(at) {
+        return "It was started, and its end was not seen. The cluster is looked at for what became of it.".to_owned();
+    }
     let state = run.work(&at.place).and_then(|work| work.actions.get(at.action));
     match state.and_then(|state| state.pid) {
         Some(pid) => format!(

@@ -106,6 +106,9 @@ fn run_line(model: &Model) -> Row {
                 row
             }
         }
+        Prompt::Unknown { at } if run.is_looked_at(&at) => {
+            waits(look, "Nothing to press: the cluster is looked at for what became of it …")
+        }
         Prompt::Unknown { .. } => {
             does(look, enter, "say what became of it: done, not done, run again, or roll back")
         }

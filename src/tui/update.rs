@@ -17,7 +17,7 @@ pub(crate) use panes::{check_due, undo_target};
 
 use super::{
     input::Input,
-    model::{Layer, Model, Phase},
+    model::{Layer, Model},
     msg::{Effect, Msg},
 };
 use crate::{
@@ -213,7 +213,7 @@ fn clamp(model: &mut Model) {
 
 /// Whether Enter may do what the run waits for now: only what the last frame has shown.
 fn is_shown(model: &Model, prompt: &Prompt) -> bool {
-    model.shown.as_ref() == Some(prompt) && model.phase() != Phase::RollingBack
+    model.shown.as_ref() == Some(prompt)
 }
 
 /// The commands that begin like what is typed, in words.

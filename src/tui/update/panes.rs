@@ -203,7 +203,7 @@ fn confirm(model: &mut Model, effects: &mut Vec<Effect>) {
         Prompt::Proceed { at, confirm, word } => {
             form::confirm(model, Purpose::Proceed { at, confirm, word }, confirm, effects);
         }
-        Prompt::Unknown { at } => form::open(model, Form::choosing(Purpose::Resolve { at }, 0)),
+        Prompt::Unknown { .. } => resolve(model),
         Prompt::Held { .. } => form::open(model, Form::choosing(Purpose::Continue, 0)),
         _ => {}
     }
@@ -406,6 +406,9 @@ fn undo(model: &mut Model) {
 
 fn resolve(model: &mut Model) {
     match model.prompt() {
+        Some(Prompt::Unknown { at }) if model.run.as_ref().is_some_and(|run| run.is_looked_at(&at)) => {
+            model.say("the cluster is being looked at; wait for what is found");
+        }
         Some(Prompt::Unknown { at }) => form::open(model, Form::choosing(Purpose::Resolve { at }, 0)),
         _ => model.say("no action's result is unknown"),
     }
