@@ -7,6 +7,8 @@ pub mod action;
 pub mod check;
 pub mod effect;
 pub mod event;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod id;
 pub mod kubectl;
 pub mod machine;

@@ -469,3 +469,6 @@ fn resolved(resolution: Resolution) -> &'static str {
         Resolution::RunAgain => "run again",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use crate::domain::{
     check::CheckKind,
     effect::Effect,
     event::{CheckRef, Place, RunEvent},
-    id::MetricId,
+    id::{MetricId, SlotName},
     run::{CheckStatus, Run},
     time::Timestamp,
     verdict::{condition_holds, show_condition},
@@ -118,8 +118,7 @@ impl Machine {
             let slot =
                 if declared.per_slot { self.run.slot(slot.as_ref().unwrap_or(&default)) } else { None };
             let Some(sample) = self.latest.get(&(metric.clone(), slot.clone())) else { continue };
-            let baseline = self.run.baseline.get(&Run::baseline_key(metric, slot.as_ref())).copied();
-            let baseline = baseline.or_else(|| self.previous_baseline(metric));
+            let baseline = self.baseline(metric, slot.as_ref());
             let wanted = show_condition(*condition, declared.unit, baseline);
             let (holds, evidence) = match &sample.value {
                 _ if !self.is_fresh(sample.at, declared.interval) => {
@@ -142,10 +141,12 @@ impl Machine {
         }
     }
 
-    /// The new slot had no traffic before the switch: its baseline is what the previous slot had.
-    fn previous_baseline(&self, metric: &MetricId) -> Option<f64> {
+    /// The new slot had no traffic before the switch, and read zero, if anything: its baseline is what the previous had.
+    fn baseline(&self, metric: &MetricId, slot: Option<&SlotName>) -> Option<f64> {
         let previous = self.run.opened.previous.as_ref().map(|target| &target.slot);
-        self.run.baseline.get(&Run::baseline_key(metric, previous)).copied()
+        let is_new = slot.is_some() && slot == self.run.opened.new_slot.as_ref();
+        let slot = if is_new { previous } else { slot };
+        self.run.baseline.get(&Run::baseline_key(metric, slot)).copied()
     }
 
     /// Turns looks into events. `Some` where something was decided that ends this round.

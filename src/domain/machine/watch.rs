@@ -59,7 +59,7 @@ impl Machine {
             .recent
             .iter()
             .filter(|(_, values)| !values.is_empty())
-            .map(|(key, values)| (key.clone(), mean(values)))
+            .map(|(key, values)| (key.clone(), written(mean(values))))
             .collect();
         self.emit(RunEvent::BaselineRecorded { values });
     }
@@ -128,10 +128,12 @@ impl Machine {
         let metric = watch.metric.clone();
         match change {
             TriggerChange::Breaching { since, value } => {
-                let reason = declared.reason.clone();
+                let (reason, value) = (declared.reason.clone(), written(value));
                 self.emit(RunEvent::TriggerBreaching { trigger, reason, metric, value, since });
             }
-            TriggerChange::Cleared { value } => self.emit(RunEvent::TriggerCleared { trigger, value }),
+            TriggerChange::Cleared { value } => {
+                self.emit(RunEvent::TriggerCleared { trigger, value: value.map(written) });
+            }
             TriggerChange::Blind(why) => {
                 self.emit(RunEvent::TriggerBlind { trigger, metric, why: why.clone() });
                 self.notify(Milestone::Paged, format!("NO DATA for `{}`: {why}", declared.reason));
@@ -319,6 +321,12 @@ impl Machine {
             }
         }
     }
+}
+
+/// A number as it comes back from the journal: twelve digits survive JSON exactly, seventeen do not, and a run must be the
+/// same to whoever reads it later.
+fn written(value: f64) -> f64 {
+    format!("{value:.11e}").parse().unwrap_or(value)
 }
 
 /// Controllers act for whoever changed the spec; only people and other tools are strangers.

@@ -1,0 +1,384 @@
+//! Rollback: quick, undo before the switch, the database's own, and everything that goes wrong on the way.
+
+use crate::domain::{
+    effect::{Effect, Input},
+    event::{ActionOutcome, Outcome, Place, Resolution, RunEvent},
+    fixture::{Flight, at_quick, at_step, runbook, workload},
+    message::Command,
+    plan::Light,
+    prompt::Prompt,
+    run::StepStatus,
+    time::Span,
+};
+
+fn refused(flight: &Flight, says: &str) {
+    let why = flight.refused.clone().unwrap_or_else(|| panic!("not refused, though {says}"));
+    assert!(why.contains(says), "{why}");
+}
+
+fn r(reason: &str) -> Command {
+    Command::Rollback { reason: reason.to_owned() }
+}
+
+fn database(typed: &str) -> Command {
+    Command::RollbackProcedure {
+        procedure: "database".into(),
+        reason: "corrupt rows".to_owned(),
+        typed: typed.to_owned(),
+    }
+}
+
+#[test]
+fn the_quick_rollback_moves_the_traffic_back_and_waits_for_no_person() {
+    let mut flight = Flight::in_window(runbook());
+    flight.command(r(" "));
+    refused(&flight, "needs a reason");
+    flight.command(r("payments fail"));
+    flight.settle();
+    assert_eq!(flight.acted()[5..], ["switch back", "scale down"]);
+    assert_eq!(flight.outcome(), Some(Outcome::RolledBack), "a person's check is a reminder");
+    assert_eq!(flight.run().live, Some("blue".into()));
+    let finished = flight.events.iter().find(|e| e.event.name() == "rollback_finished").unwrap();
+    let RunEvent::RollbackFinished { ok: true, within, .. } = &finished.event else { panic!("{finished:?}") };
+    assert_eq!(*within, Some(Span::from_mins(5)));
+    // The reminder can still be ticked.
+    flight.command(Command::TickCheck { step: None, attempt: 1, check: 1, holds: true, note: None });
+    assert_eq!(flight.refused, None);
+}
+
+#[test]
+fn the_key_twice_gives_one_rollback_also_after_its_end() {
+    let mut flight = Flight::in_window(runbook());
+    flight.hanging.insert("scale down".to_owned());
+    flight.command(r("payments fail"));
+    flight.command(r("payments fail"));
+    refused(&flight, "running already");
+    flight.settle();
+    flight.command(r("payments fail"));
+    refused(&flight, "running already");
+    flight.finish(at_quick(1, 1), ActionOutcome::Succeeded);
+    flight.settle();
+    assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
+    flight.command(r("once more"));
+    refused(&flight, "nothing to roll back");
+    assert_eq!(flight.acted().iter().filter(|name| *name == "restore").count(), 0, "the database is left alone");
+    assert_eq!(flight.count("rollback_started"), 1);
+    let light = flight.run().readiness(None, None, flight.now);
+    assert_eq!((light.light, light.word.as_str()), (Light::Off, "ROLLED BACK"));
+}
+
+#[test]
+fn before_the_switch_the_steps_are_undone_last_first_and_the_database_only_typed() {
+    let mut flight = Flight::passed(runbook(), 2);
+    flight.command(r("not today"));
+    flight.settle();
+    assert_eq!(flight.acted()[4..], ["image back", "tidy up"]);
+    let Prompt::Proceed { at, word, .. } = flight.prompt() else { panic!("{:?}", flight.prompt()) };
+    assert_eq!((&at.place, word.as_str()), (&Place::Undo { step: "migrate".into() }, "migrate"));
+    flight.command(Command::Proceed { at: at.clone(), typed: None });
+    refused(&flight, "type `migrate`");
+    flight.command(Command::Proceed { at, typed: Some("migrate".to_owned()) });
+    flight.settle();
+    assert_eq!(flight.acted()[6..], ["restore"]);
+    assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
+    assert_eq!(flight.run().rollbacks[0].procedure.as_str(), "undo");
+    // Or it is given up there, with the reason written down.
+    let mut flight = Flight::passed(runbook(), 1);
+    flight.command(r("not today"));
+    flight.command(Command::AbandonRollback { reason: String::new() });
+    refused(&flight, "say why");
+    flight.command(Command::AbandonRollback { reason: "the schema is additive".to_owned() });
+    assert_eq!(flight.outcome(), Some(Outcome::RollbackFailed));
+    assert!(!flight.acted().contains(&"restore".to_owned()));
+}
+
+#[test]
+fn with_nothing_done_there_is_nothing_to_roll_back() {
+    let mut flight = Flight::opened(runbook());
+    flight.command(r("cold feet"));
+    refused(&flight, "nothing to roll back");
+    assert_eq!(flight.run().readiness(None, None, flight.now).light, Light::Off);
+}
+
+#[test]
+fn a_running_action_is_cancelled_and_waited_for_before_its_step_is_undone() {
+    let mut flight = Flight::passed(runbook(), 1);
+    flight.hanging.insert("rollout".to_owned());
+    flight.start();
+    flight.command(r("too slow"));
+    let running = at_step("deploy", 1, 1);
+    assert!(flight.queue.contains(&Effect::CancelAction(running.clone())));
+    flight.queue.clear();
+    flight.feed(Input::Tick);
+    assert!(!flight.acted().contains(&"image back".to_owned()), "not while it is still ending");
+    flight.finish(running, ActionOutcome::Cancelled);
+    flight.settle();
+    assert_eq!(flight.acted()[4..], ["image back", "tidy up"]);
+    assert_eq!(flight.status("deploy"), StepStatus::Pending);
+}
+
+#[test]
+fn an_undo_under_way_becomes_a_part_of_the_rollback_and_is_not_killed() {
+    let mut flight = Flight::passed(runbook(), 2);
+    flight.hanging.insert("tidy up".to_owned());
+    flight.command(Command::Undo { step: "deploy".into(), typed: None });
+    flight.settle();
+    flight.command(r("all of it"));
+    assert!(!flight.queue.iter().any(|effect| matches!(effect, Effect::CancelAction(_))));
+    let Some(Effect::StartAction(at)) = flight.effects.iter().rev().find(|e| matches!(e, Effect::StartAction(_))).cloned()
+    else {
+        panic!()
+    };
+    flight.finish(at, ActionOutcome::Succeeded);
+    flight.settle();
+    assert!(flight.run().steps[1].undone);
+    assert!(matches!(flight.prompt(), Prompt::Proceed { .. }), "the database is next");
+}
+
+#[test]
+fn traffic_goes_back_at_once_beside_a_command_that_is_still_ending() {
+    let mut slow = runbook();
+    slow.steps[2].run.push(crate::domain::fixture::sh("warm up"));
+    let mut flight = Flight::passed(slow, 2);
+    flight.hanging.insert("warm up".to_owned());
+    flight.start();
+    flight.command(r("errors"));
+    let cancelled = at_step("switch", 1, 1);
+    let effects: Vec<_> = flight.queue.drain(..).collect();
+    assert!(effects.contains(&Effect::CancelAction(cancelled.clone())));
+    assert!(effects.contains(&Effect::StartAction(at_quick(1, 0))), "not waited for");
+    flight.finish(at_quick(1, 0), ActionOutcome::Succeeded);
+    flight.settle();
+    assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
+    // The engine does not leave before the command's end is written down.
+    assert_eq!(flight.command(Command::Close).effects, []);
+    let at = cancelled;
+    let end = Input::ActionFinished {
+        at,
+        outcome: ActionOutcome::Cancelled,
+        detail: "ended".to_owned(),
+        took: Span::from_secs(9),
+        output: None,
+    };
+    assert_eq!(flight.feed(end).effects, [Effect::Close]);
+}
+
+#[test]
+fn a_switch_on_its_way_is_waited_for_or_it_would_undo_the_rollback() {
+    for outcome in [ActionOutcome::Succeeded, ActionOutcome::Failed, ActionOutcome::Unknown] {
+        let mut flight = Flight::passed(runbook(), 2);
+        flight.hanging.insert("switch".to_owned());
+        flight.start();
+        flight.command(r("stop"));
+        flight.settle();
+        assert_eq!(flight.run().rollbacks[0].procedure.as_str(), "quick");
+        assert_eq!(flight.acted().last().unwrap(), "switch", "{outcome:?}");
+        flight.finish(at_step("switch", 1, 0), outcome);
+        flight.settle();
+        assert_eq!(flight.acted()[5..], ["switch back", "scale down"], "{outcome:?}");
+        assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
+        assert_eq!(flight.run().live, Some("blue".into()));
+    }
+}
+
+#[test]
+fn what_is_true_already_is_left_out_and_a_sleeping_slot_is_woken_first() {
+    let mut flight = Flight::in_window(runbook());
+    let mut picture = workload("green");
+    let green = picture.slots.get_mut("green").unwrap();
+    (green.desired, green.ready) = (0, 0);
+    flight.picture(picture.clone());
+    let plan = flight.run().rollback_plan(Some(&picture));
+    assert_eq!(plan.actions.iter().map(|a| a.name.as_str()).collect::<Vec<_>>(), ["switch back"]);
+    let blue = picture.slots.get_mut("blue").unwrap();
+    (blue.desired, blue.ready) = (0, 0);
+    flight.picture(picture);
+    flight.command(r("errors"));
+    flight.settle();
+    assert_eq!(
+        flight.acted()[5..],
+        ["Scale the previous slot up again", "Wait until its pods are ready", "switch back"]
+    );
+}
+
+#[test]
+fn a_failed_rollback_action_stops_pages_and_is_tried_again() {
+    let mut flight = Flight::in_window(runbook());
+    flight.outcomes.insert("scale down".to_owned(), ActionOutcome::Failed);
+    flight.command(r("errors"));
+    flight.settle();
+    assert!(matches!(flight.prompt(), Prompt::RollbackStopped { .. }));
+    let paged = flight.effects.iter().any(|effect| {
+        matches!(effect, Effect::Notify { text, .. } if text.starts_with("ROLLBACK STOPPED"))
+    });
+    assert!(paged);
+    flight.fly(Span::from_mins(5));
+    assert_eq!(flight.acted()[5..], ["switch back", "scale down"], "never again by itself");
+    flight.outcomes.clear();
+    flight.command(Command::RetryRollback);
+    flight.settle();
+    assert_eq!(flight.acted()[5..], ["switch back", "scale down", "scale down"], "on with what failed");
+    assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
+    flight.command(Command::RetryRollback);
+    refused(&flight, "no rollback is waiting");
+}
+
+#[test]
+fn a_check_that_never_holds_stops_the_rollback() {
+    let mut flight = Flight::in_window(runbook());
+    flight.failing.insert("traffic is back".to_owned());
+    flight.command(r("errors"));
+    flight.fly(Span::from_secs(70));
+    let Prompt::RollbackStopped { reason } = flight.prompt() else { panic!("{:?}", flight.prompt()) };
+    assert!(reason.contains("traffic is back"), "{reason}");
+    flight.failing.clear();
+    flight.command(Command::RetryRollback);
+    flight.fly(Span::from_secs(10));
+    assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
+    assert_eq!(flight.acted()[5..], ["switch back", "scale down"]);
+}
+
+#[test]
+fn a_rollback_given_up_has_failed_and_can_be_begun_again_as_what_it_was() {
+    let mut flight = Flight::in_window(runbook());
+    flight.outcomes.insert("scale down".to_owned(), ActionOutcome::Failed);
+    flight.command(Command::AbandonRollback { reason: "x".to_owned() });
+    refused(&flight, "no rollback is waiting");
+    flight.command(r("errors"));
+    flight.settle();
+    flight.command(Command::Abort { reason: "enough".to_owned() });
+    refused(&flight, "try it again, or give it up");
+    flight.command(Command::AbandonRollback { reason: "by hand".to_owned() });
+    assert_eq!(flight.outcome(), Some(Outcome::RollbackFailed));
+    flight.outcomes.clear();
+    flight.command(r("errors, again"));
+    flight.settle();
+    assert_eq!(flight.run().rollbacks[1].procedure.as_str(), "quick", "traffic had moved: never the steps' own undo");
+    assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
+}
+
+#[test]
+fn the_database_has_its_own_word_and_is_never_chained() {
+    let mut flight = Flight::in_window(runbook());
+    assert_eq!(flight.run().rollback_word("database"), "b-17");
+    assert!(flight.run().backup_age(flight.now).is_some_and(|age| age > Span::from_secs(1)));
+    for typed in ["", "database", "b-18"] {
+        flight.command(database(typed));
+        refused(&flight, "type `b-17`");
+    }
+    let silent = Command::RollbackProcedure {
+        procedure: "database".into(),
+        reason: String::new(),
+        typed: "b-17".to_owned(),
+    };
+    flight.command(silent);
+    refused(&flight, "needs a reason");
+    flight.hanging.insert("scale down".to_owned());
+    flight.command(r("errors"));
+    flight.settle();
+    flight.command(database("b-17"));
+    refused(&flight, "running already");
+    flight.finish(at_quick(1, 1), ActionOutcome::Succeeded);
+    flight.settle();
+    assert!(!flight.acted().contains(&"restore database".to_owned()), "never chained");
+    flight.command(database("b-17"));
+    flight.settle();
+    assert_eq!(flight.acted()[7..], ["restore database", "switch to previous"]);
+    assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
+    let mut flight = Flight::opened(runbook());
+    flight.command(database("database"));
+    refused(&flight, "nothing has been started");
+}
+
+#[test]
+fn an_unknown_rollback_action_waits_for_a_word() {
+    let mut flight = Flight::in_window(runbook());
+    flight.outcomes.insert("switch back".to_owned(), ActionOutcome::Unknown);
+    flight.command(r("errors"));
+    flight.settle();
+    let at = at_quick(1, 0);
+    assert_eq!(flight.prompt(), Prompt::Unknown { at: at.clone() });
+    assert!(flight.effects.contains(&Effect::Verify(at.clone())));
+    flight.command(Command::Suspend { reason: "x".to_owned() });
+    refused(&flight, "a rollback is running");
+    flight.feed(Input::Verified { at: at.clone(), resolution: None, evidence: "no answer".to_owned() });
+    flight.command(Command::Resolve { at, resolution: Resolution::Done });
+    flight.settle();
+    assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
+    assert_eq!(flight.run().live, Some("blue".into()));
+}
+
+#[test]
+fn a_rollback_that_waits_for_a_person_can_be_paused_and_taken_up() {
+    let mut flight = Flight::in_window(runbook());
+    flight.outcomes.insert("scale down".to_owned(), ActionOutcome::Failed);
+    flight.command(r("errors"));
+    flight.settle();
+    let pause = flight.feed(Input::Terminate { reason: "host goes down".to_owned() });
+    assert!(pause.effects.contains(&Effect::Close));
+    assert_eq!(flight.outcome(), Some(Outcome::Held));
+    flight.outcomes.clear();
+    flight.resume();
+    assert!(matches!(flight.prompt(), Prompt::RollbackStopped { .. }));
+    flight.command(Command::RetryRollback);
+    flight.settle();
+    assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
+}
+
+#[test]
+fn nothing_else_drives_the_steps_during_a_rollback() {
+    let mut flight = Flight::in_window(runbook());
+    flight.hanging.insert("switch back".to_owned());
+    flight.command(r("errors"));
+    flight.settle();
+    let step = || crate::domain::id::StepId::from("monitor");
+    for command in [
+        Command::Skip { step: step(), reason: "x".to_owned() },
+        Command::Retry { step: Some(step()), attempt: 1 },
+        Command::Start { step: Some(step()), attempt: 2, typed: None },
+        Command::Undo { step: step(), typed: None },
+        Command::Hold { reason: "x".to_owned() },
+        Command::TickCheck { step: Some(step()), attempt: 1, check: 3, holds: false, note: None },
+        Command::Suspend { reason: "x".to_owned() },
+        Command::Abort { reason: "x".to_owned() },
+        Command::Close,
+    ] {
+        flight.command(command.clone());
+        assert!(flight.refused.is_some(), "{command:?}");
+    }
+    assert_eq!(flight.outcome(), None);
+}
+
+#[test]
+fn after_the_success_the_key_still_works() {
+    let mut flight = Flight::in_window(runbook());
+    flight.tick_checks();
+    flight.fly(Span::from_mins(16));
+    flight.start();
+    assert_eq!(flight.outcome(), Some(Outcome::Succeeded));
+    flight.error_rate = Ok(0.5);
+    flight.fly(Span::from_mins(10));
+    assert_eq!(flight.count("rollback_started"), 0, "nobody rolls a finished run back by itself");
+    flight.command(r("it broke at night"));
+    flight.settle();
+    assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
+    assert_eq!(flight.count("run_finished"), 2);
+    assert_eq!(flight.count("completion_failed"), 0);
+}
+
+#[test]
+fn readiness_says_what_speaks_against_it() {
+    let flight = Flight::in_window(runbook());
+    let access = crate::domain::workload::Access { patch_service: Some(true), ..Default::default() };
+    let light = |picture| flight.run().readiness(Some(&picture), Some(&access), flight.now);
+    assert_eq!(light(workload("green")).light, Light::Ready);
+    let mut changed = workload("green");
+    changed.slots.get_mut("blue").unwrap().image = "app:v3".to_owned();
+    assert_eq!(light(changed).light, Light::NotReady);
+    let mut asleep = workload("green");
+    let blue = asleep.slots.get_mut("blue").unwrap();
+    (blue.desired, blue.ready) = (0, 0);
+    assert_eq!(light(asleep).light, Light::Slow);
+    let denied = crate::domain::workload::Access { patch_service: Some(false), ..Default::default() };
+    assert_eq!(flight.run().readiness(Some(&workload("green")), Some(&denied), flight.now).light, Light::NotReady);
+}

@@ -1,0 +1,237 @@
+//! Questions, checklist, opening.
+
+use crate::domain::{
+    effect::{Effect, Input},
+    fixture::{Flight, runbook},
+    message::Command,
+    prompt::Prompt,
+    run::ItemStatus,
+    runbook::Automation,
+    time::Span,
+};
+
+fn refused(flight: &Flight, says: &str) {
+    let why = flight.refused.clone().unwrap_or_else(|| panic!("not refused, though {says}"));
+    assert!(why.contains(says), "{why}");
+}
+
+fn tick(item: usize) -> Command {
+    Command::TickItem { group: 0, item, note: Some("seen by me".to_owned()) }
+}
+
+const OPEN: Command = Command::OpenSteps { override_reason: None };
+
+#[test]
+fn questions_come_first_and_the_steps_open_when_everything_needed_holds() {
+    let mut flight = Flight::open(runbook());
+    flight.settle();
+    assert!(matches!(flight.prompt(), Prompt::Ask { name, .. } if name == "DEPLOY_VERSION"));
+    flight.command(OPEN);
+    refused(&flight, "$DEPLOY_VERSION has no value");
+    flight.command(Command::SetVar { name: "BACKUP_ID".to_owned(), value: "x".to_owned() });
+    refused(&flight, "not a variable that is asked for");
+    flight.command(Command::SetVar { name: "DEPLOY_VERSION".to_owned(), value: "v2".to_owned() });
+    assert!(matches!(flight.prompt(), Prompt::Decide { part, .. } if part == "migrations"));
+    flight.command(OPEN);
+    refused(&flight, "not decided yet");
+    flight.command(Command::DecidePart { part: "nonsense".to_owned(), applies: true });
+    refused(&flight, "no optional part");
+    flight.command(Command::DecidePart { part: "migrations".to_owned(), applies: false });
+    assert_eq!(flight.prompt(), Prompt::Checklist { open: vec![(0, 0)] });
+    flight.command(tick(1));
+    refused(&flight, "checks itself");
+    flight.command(tick(7));
+    refused(&flight, "no such");
+    flight.command(tick(0));
+    assert_eq!(flight.run().items[0][0].by, "ada");
+    assert_eq!(flight.run().items[0][0].note.as_deref(), Some("seen by me"));
+    assert_eq!(flight.prompt(), Prompt::OpenSteps);
+    flight.command(Command::UntickItem { group: 0, item: 0 });
+    assert_eq!(flight.prompt(), Prompt::Checklist { open: vec![(0, 0)] });
+    flight.command(tick(0));
+    flight.command(OPEN);
+    assert!(flight.run().steps_open);
+    flight.command(tick(2));
+    refused(&flight, "checklist is closed");
+    flight.command(Command::SetVar { name: "DEPLOY_VERSION".to_owned(), value: "v3".to_owned() });
+    refused(&flight, "fixed once the steps are open");
+    assert_eq!(flight.run().value("DEPLOY_VERSION").as_deref(), Some("v2"));
+}
+
+#[test]
+fn a_failing_item_keeps_the_steps_closed_unless_waived_or_overridden_with_a_reason() {
+    for way in ["waive", "override"] {
+        let mut flight = Flight::open(runbook());
+        flight.failing.insert("CI has passed".to_owned());
+        flight.settle();
+        flight.command(Command::SetVar { name: "DEPLOY_VERSION".to_owned(), value: "v2".to_owned() });
+        flight.command(Command::DecidePart { part: "migrations".to_owned(), applies: true });
+        flight.command(tick(0));
+        flight.settle();
+        assert_eq!(flight.run().items[0][1].status, ItemStatus::Fails);
+        flight.command(OPEN);
+        refused(&flight, "needs a reason");
+        flight.command(Command::OpenSteps { override_reason: Some("  ".to_owned()) });
+        refused(&flight, "needs a reason");
+        if way == "waive" {
+            flight.command(Command::WaiveItem { group: 0, item: 1, reason: " ".to_owned() });
+            refused(&flight, "say why");
+            flight.command(Command::WaiveItem { group: 0, item: 1, reason: "CI is down".to_owned() });
+            assert_eq!(flight.prompt(), Prompt::OpenSteps);
+            // A look that was on its way does not take the waiver back.
+            flight.feed(Input::ItemSeen { group: 0, item: 1, holds: false, evidence: "red".to_owned() });
+            flight.command(OPEN);
+            assert!(flight.run().overrides.is_empty());
+        } else {
+            flight.command(Command::OpenSteps { override_reason: Some("hotfix".to_owned()) });
+            assert!(flight.run().overrides[0].what.contains("CI has passed"));
+        }
+        assert!(flight.run().steps_open, "{way}");
+    }
+}
+
+#[test]
+fn evidence_goes_stale_and_is_looked_at_again_before_it_does() {
+    let mut flight = Flight::open(runbook());
+    flight.settle();
+    assert_eq!(flight.run().items[0][1].status, ItemStatus::Holds);
+    assert_eq!(flight.run().items[0][1].by, "auto");
+    flight.now = flight.now + Span::from_mins(31);
+    assert!(flight.run().open_items(flight.now).contains(&(0, 1)), "31 minutes old");
+    flight.feed(Input::Tick);
+    assert_eq!(flight.queue.iter().filter(|e| matches!(e, Effect::LookItem { .. })).count(), 1);
+    flight.feed(Input::Tick);
+    assert_eq!(flight.queue.iter().filter(|e| matches!(e, Effect::LookItem { .. })).count(), 1, "one look at a time");
+    flight.settle();
+    assert!(!flight.run().open_items(flight.now).contains(&(0, 1)));
+    let looks = flight.effects.len();
+    flight.now = flight.now + Span::from_mins(26);
+    flight.feed(Input::Tick);
+    assert_eq!(flight.effects.len(), looks, "nothing to look at before 27 minutes");
+    flight.now = flight.now + Span::from_mins(1);
+    flight.feed(Input::Tick);
+    assert_eq!(flight.effects.len(), looks + 1);
+}
+
+#[test]
+fn a_variable_that_was_missing_is_a_reason_to_look_again() {
+    let mut flight = Flight::open(runbook());
+    flight.failing.insert("CI has passed".to_owned());
+    flight.settle();
+    let looks = flight.effects.len();
+    flight.command(Command::SetVar { name: "DEPLOY_VERSION".to_owned(), value: "v2".to_owned() });
+    assert_eq!(flight.effects.len(), looks + 1);
+    flight.failing.clear();
+    flight.settle();
+    assert_eq!(flight.run().items[0][1].status, ItemStatus::Holds);
+}
+
+#[test]
+fn a_secrets_value_is_in_no_event() {
+    let mut secret = runbook();
+    secret.vars[0].secret = true;
+    let mut flight = Flight::open(secret);
+    flight.command(Command::SetVar { name: "DEPLOY_VERSION".to_owned(), value: "hunter2".to_owned() });
+    assert_eq!(flight.refused, None);
+    assert!(!serde_json::to_string(&flight.events).unwrap().contains("hunter2"));
+}
+
+#[test]
+fn an_optional_part_that_does_not_apply_is_skipped_with_its_reason() {
+    let mut flight = Flight::open(runbook());
+    flight.settle();
+    flight.command(Command::SetVar { name: "DEPLOY_VERSION".to_owned(), value: "v2".to_owned() });
+    flight.command(Command::DecidePart { part: "migrations".to_owned(), applies: false });
+    flight.command(tick(0));
+    flight.command(OPEN);
+    assert_eq!(flight.status("migrate"), crate::domain::run::StepStatus::Skipped);
+    assert!(flight.run().steps[0].reason.clone().unwrap().contains("`migrations` does not apply"));
+    assert!(flight.acted().is_empty());
+    assert!(matches!(flight.prompt(), Prompt::Start { step: 1, attempt: 1, .. }));
+}
+
+#[test]
+fn a_stale_press_starts_nothing() {
+    let mut flight = Flight::opened(runbook());
+    let start = |step: &str, attempt| Command::Start { step: Some(step.into()), attempt, typed: None };
+    for command in [
+        start("deploy", 1),
+        start("migrate", 2),
+        start("migrate", 0),
+        start("nope", 1),
+        Command::Start { step: None, attempt: 1, typed: None },
+        Command::Retry { step: Some("migrate".into()), attempt: 1 },
+        Command::Proceed { at: crate::domain::fixture::at_step("migrate", 1, 1), typed: None },
+    ] {
+        flight.command(command.clone());
+        assert!(flight.refused.is_some(), "{command:?}");
+    }
+    flight.command(start("migrate", 1));
+    assert_eq!(flight.refused, None);
+    flight.command(start("migrate", 1));
+    refused(&flight, "nothing is waiting");
+    assert_eq!(flight.acted(), ["backup"]);
+}
+
+#[test]
+fn the_switch_wants_its_colour_typed() {
+    let mut flight = Flight::passed(runbook(), 2);
+    let start = |typed: Option<&str>| Command::Start {
+        step: Some("switch".into()),
+        attempt: 1,
+        typed: typed.map(str::to_owned),
+    };
+    for typed in [None, Some(""), Some("blue"), Some("gree"), Some("switch")] {
+        flight.command(start(typed));
+        refused(&flight, "type `green`");
+    }
+    flight.command(start(Some(" GREEN ")));
+    assert_eq!(flight.refused, None);
+}
+
+#[test]
+fn approvals_that_cannot_be_taken_fail_closed() {
+    let mut careful = runbook();
+    careful.steps[0].approvals = 1;
+    careful.deployment.automation = Automation::Full;
+    let mut flight = Flight::opened(careful);
+    flight.command(Command::Start { step: Some("migrate".into()), attempt: 1, typed: None });
+    refused(&flight, "approvals");
+    assert!(flight.acted().is_empty());
+}
+
+#[test]
+fn automation_says_where_enter_is_needed() {
+    // Manual: before every action but a step's first.
+    let mut manual = runbook();
+    manual.deployment.automation = Automation::Manual;
+    let mut flight = Flight::opened(manual);
+    flight.start();
+    assert_eq!(flight.acted(), ["backup"]);
+    let Prompt::Proceed { at, .. } = flight.prompt() else { panic!("{:?}", flight.prompt()) };
+    flight.command(Command::Proceed { at: crate::domain::fixture::at_step("migrate", 1, 0), typed: None });
+    refused(&flight, "not due any more");
+    flight.command(Command::Proceed { at, typed: None });
+    flight.settle();
+    assert_eq!(flight.acted(), ["backup", "apply"]);
+    // Semi-automated: before every step.
+    let mut flight = Flight::opened(runbook());
+    flight.start();
+    assert_eq!(flight.acted(), ["backup", "apply"]);
+    flight.tick_checks();
+    assert!(matches!(flight.prompt(), Prompt::Start { step: 1, .. }));
+    // Full: nowhere, but where a confirmation is asked for.
+    let mut full = runbook();
+    full.deployment.automation = Automation::Full;
+    let mut flight = Flight::opened(full);
+    flight.settle();
+    flight.tick_checks();
+    assert!(matches!(flight.prompt(), Prompt::Start { step: 2, .. }), "{:?}", flight.prompt());
+    assert_eq!(flight.acted(), ["backup", "apply", "image", "rollout"]);
+    flight.start();
+    flight.fly(Span::from_secs(10));
+    assert!(matches!(flight.prompt(), Prompt::Checking { .. }), "the window opens by itself");
+    flight.tick_checks();
+    flight.fly(Span::from_mins(16));
+    assert_eq!(flight.outcome(), Some(crate::domain::event::Outcome::Succeeded));
+}
