@@ -2,7 +2,11 @@
 //!
 //! Prints one line each with the figure and the budget. It asserts nothing: a busy machine is not a fault.
 
-#![expect(clippy::print_stdout, clippy::expect_used, reason = "a measuring program prints, and stops where it cannot measure")]
+#![expect(
+    clippy::print_stdout,
+    clippy::expect_used,
+    reason = "a measuring program prints, and stops where it cannot measure"
+)]
 
 use std::{
     process::{Command, Stdio},

@@ -46,8 +46,11 @@ fn fly(scenario: &str) -> Flight {
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let events: Vec<Value> =
-        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events: Vec<Value> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     for (index, event) in events.iter().enumerate() {
         assert_eq!(event["schema_version"], 1);
         assert_eq!(event["seq"], index + 1, "events have no gaps");
@@ -64,7 +67,8 @@ fn fly(scenario: &str) -> Flight {
 fn good_succeeds_with_all_steps_and_leaves_the_tasks() {
     let flight = fly("good");
     flight.assert_end(0, "succeeded");
-    let passed: Vec<_> = flight.named("step_passed").into_iter().map(|event| event["step"].as_str().unwrap()).collect();
+    let passed: Vec<_> =
+        flight.named("step_passed").into_iter().map(|event| event["step"].as_str().unwrap()).collect();
     assert_eq!(passed, ["prepare", "migrate", "deploy", "health", "switch", "monitor", "retire"]);
     assert_eq!(flight.traffic(), ["green"]);
     assert!(flight.named("task_created").len() >= 12);

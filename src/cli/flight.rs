@@ -362,7 +362,9 @@ async fn screen(
     let end = runtime::run(client, options).await?;
     let outcome = end.outcome.unwrap_or(Outcome::Held);
     let exit = match end.why {
-        EndReason::Signal(number) if end.outcome.is_none() => Exit::Signal(u8::try_from(number).unwrap_or(u8::MAX)),
+        EndReason::Signal(number) if end.outcome.is_none() => {
+            Exit::Signal(u8::try_from(number).unwrap_or(u8::MAX))
+        }
         EndReason::EngineClosed if end.outcome.is_none() => Exit::Internal,
         _ => Exit::of(outcome),
     };

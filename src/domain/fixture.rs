@@ -124,13 +124,19 @@ pub(crate) fn runbook() -> Runbook {
     let image = |name: &str, image: &str| {
         action(name, ActionKind::SetImage { slot: new.clone(), container: None, image: image.into() })
     };
-    let mut migrate =
-        step("migrate", vec![backup, sh("apply")], vec![look("no pending migrations"), person("no errors in the logs")]);
+    let mut migrate = step(
+        "migrate",
+        vec![backup, sh("apply")],
+        vec![look("no pending migrations"), person("no errors in the logs")],
+    );
     migrate.when = Some("migrations".to_owned());
     migrate.undo = vec![restore];
     let mut deploy = step(
         "deploy",
-        vec![image("image", "app:$DEPLOY_VERSION"), action("rollout", ActionKind::Rollout { slot: new.clone() })],
+        vec![
+            image("image", "app:$DEPLOY_VERSION"),
+            action("rollout", ActionKind::Rollout { slot: new.clone() }),
+        ],
         vec![check("pods ready", CheckKind::PodsReady { slot: new.clone(), at_least: 1 })],
     );
     deploy.undo = vec![image("image back", "app:v1"), sh("tidy up")];
@@ -193,19 +199,27 @@ pub(crate) fn runbook() -> Runbook {
             var("DEPLOY_VERSION", VarSource::Ask { question: "Which?".to_owned(), default: None }),
             var("BACKUP_ID", VarSource::Captured),
         ],
-        parts: vec![Part { name: "migrations".to_owned(), question: "Migrations?".to_owned(), default: true }],
+        parts: vec![Part {
+            name: "migrations".to_owned(),
+            question: "Migrations?".to_owned(),
+            default: true,
+        }],
         sources: BTreeMap::new(),
         metrics: vec![metric("error_rate", Unit::Percent), metric("transactions", Unit::PerMinute)],
         checklist: vec![Group {
             title: "Before".to_owned(),
-            items: [(person("approved"), false), (look("CI has passed"), false), (person("cache plan"), true)]
-                .map(|(check, optional)| Item {
-                    text: check.text.clone(),
-                    check,
-                    optional,
-                    valid_for: Span::from_mins(30),
-                })
-                .into(),
+            items: [
+                (person("approved"), false),
+                (look("CI has passed"), false),
+                (person("cache plan"), true),
+            ]
+            .map(|(check, optional)| Item {
+                text: check.text.clone(),
+                check,
+                optional,
+                valid_for: Span::from_mins(30),
+            })
+            .into(),
         }],
         steps: vec![migrate, deploy, switch, monitor],
         completion: Completion { run: vec![sh("log")], check: vec![look("logged")] },
@@ -217,7 +231,10 @@ pub(crate) fn runbook() -> Runbook {
                 only: None,
                 run: vec![
                     action("switch back", ActionKind::SwitchTraffic { to: previous.clone() }),
-                    action("scale down", ActionKind::Scale { slot: new.clone(), replicas: Replicas::Count(0) }),
+                    action(
+                        "scale down",
+                        ActionKind::Scale { slot: new.clone(), replicas: Replicas::Count(0) },
+                    ),
                 ],
                 check: vec![
                     check("traffic is back", CheckKind::TrafficOn { slot: previous.clone() }),
@@ -248,7 +265,8 @@ pub(crate) fn runbook() -> Runbook {
             commander: None,
             levels: Vec::new(),
             steps: vec!["Assess".to_owned(), "Communicate".to_owned()],
-            template: "INCIDENT {title} / {severity} / {started} / {impact} / {actions} / {status} / {nope}".to_owned(),
+            template: "INCIDENT {title} / {severity} / {started} / {impact} / {actions} / {status} / {nope}"
+                .to_owned(),
         }),
         contacts: Vec::new(),
         links: Vec::new(),
@@ -481,9 +499,7 @@ impl Flight {
         }
         for effect in &decision.effects {
             if let Effect::StartAction(at) = effect {
-                let told = |envelope: &Envelope| {
-                    matches!(&envelope.event, RunEvent::ActionStarted { at: begun, .. } if begun == at)
-                };
+                let told = |envelope: &Envelope| matches!(&envelope.event, RunEvent::ActionStarted { at: begun, .. } if begun == at);
                 assert!(decision.events.iter().any(told), "{at:?} was begun without its intent");
             }
         }
@@ -671,7 +687,9 @@ impl Flight {
     /// Says yes to every open check of a person's.
     pub(crate) fn tick_checks(&mut self) {
         let Some(place) = self.run().current_place() else { return };
-        let Some(work) = self.run().work(&place).filter(|work| work.attempt > 0 && work.acted()) else { return };
+        let Some(work) = self.run().work(&place).filter(|work| work.attempt > 0 && work.acted()) else {
+            return;
+        };
         let open: Vec<usize> = (self.run().checks(&place).iter().zip(&work.checks).enumerate())
             .filter(|(_, (check, state))| check.kind.is_person() && state.status != CheckStatus::Holds)
             .map(|(index, _)| index)

@@ -453,7 +453,6 @@ impl Machine {
             Some(ActionRef { attempt: work.attempt, place, action })
         })
     }
-
 }
 
 /// Whether what was typed is the word that was asked for; case and blanks around it do not matter.

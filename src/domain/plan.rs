@@ -83,10 +83,8 @@ impl Run {
         if self.rolling_back().is_some() {
             return false;
         }
-        let went_well = self
-            .rollbacks
-            .last()
-            .is_some_and(|last| last.finished.as_ref().is_some_and(|(ok, ..)| *ok));
+        let went_well =
+            self.rollbacks.last().is_some_and(|last| last.finished.as_ref().is_some_and(|(ok, ..)| *ok));
         self.goes_quick() || (!went_well && !self.undoable().is_empty())
     }
 

@@ -277,7 +277,9 @@ impl Run {
             Place::Completion => "complete".to_owned(),
         };
         match (&at.place, action.confirm) {
-            (Place::Undo { .. }, Confirm::Type) if self.rolling_back().is_some() => Some((Confirm::Type, word)),
+            (Place::Undo { .. }, Confirm::Type) if self.rolling_back().is_some() => {
+                Some((Confirm::Type, word))
+            }
             (Place::Rollback { .. } | Place::Undo { .. }, _) => None,
             _ if self.may_need_rollback() && self.endangers_rollback(action).is_some() => {
                 let slot = self.endangers_rollback(action)?;
@@ -296,7 +298,8 @@ impl Run {
 impl Run {
     /// Until every monitored window is over the previous slot may be needed again.
     fn may_need_rollback(&self) -> bool {
-        let mut windows = self.runbook.steps.iter().zip(&self.steps).filter(|(step, _)| step.window.is_some());
+        let mut windows =
+            self.runbook.steps.iter().zip(&self.steps).filter(|(step, _)| step.window.is_some());
         windows.clone().next().is_none() || windows.any(|(_, state)| !state.status.is_over())
     }
 }

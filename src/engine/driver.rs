@@ -671,7 +671,9 @@ fn mask_strings(value: &mut serde_json::Value, masker: &Masker) {
     match value {
         serde_json::Value::String(text) => *text = masker.mask(text).into_owned(),
         serde_json::Value::Array(items) => items.iter_mut().for_each(|item| mask_strings(item, masker)),
-        serde_json::Value::Object(fields) => fields.values_mut().for_each(|field| mask_strings(field, masker)),
+        serde_json::Value::Object(fields) => {
+            fields.values_mut().for_each(|field| mask_strings(field, masker))
+        }
         _ => {}
     }
 }

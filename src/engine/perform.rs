@@ -15,7 +15,7 @@ use super::{
     values::Values,
 };
 use crate::domain::{
-    action::{Action, ActionKind, Capture, SlotRef},
+    action::{Action, ActionKind, Capture, HttpRequest, SlotRef},
     effect::Input,
     event::{ActionOutcome, ActionRef},
     id::SlotName,
@@ -29,6 +29,8 @@ use crate::domain::{
 const LEAST_REAL: std::time::Duration = std::time::Duration::from_secs(5);
 /// Time between looks at a rollout.
 const ROLLOUT_POLL: Span = Span::from_secs(2);
+/// Time between two requests that wait for an answer.
+const HTTP_POLL: Span = Span::from_secs(1);
 /// Output is shown this often.
 const SHOW_EVERY: std::time::Duration = std::time::Duration::from_millis(100);
 /// Lines sent to screens at once; more are on disk.
@@ -134,6 +136,7 @@ impl Performance {
                 Err(unset) => Done::failed(unset.to_string()),
             },
             ActionKind::Rollout { slot } => self.rollout(slot).await,
+            ActionKind::Http(request) if reads(&request.method) => self.await_answer(request).await,
             _ => self.write().await,
         }
     }
@@ -151,6 +154,36 @@ impl Performance {
                 unknown(&format!("no answer within {}; it may have arrived", self.action.timeout))
             }
         }
+    }
+
+    /// A request that only reads is asked again until the answer is as wanted: right after a switch the old version may
+    /// still answer.
+    async fn await_answer(&self, request: &HttpRequest) -> Done {
+        let mut cancel = self.cancel.clone();
+        let clock = &*self.ports.clock;
+        let mut last = "no answer yet".to_owned();
+        let wait = async {
+            loop {
+                let call = match http_call(request, &self.values, self.action.timeout) {
+                    Ok(call) => call,
+                    Err(unset) => return Done::failed(unset.to_string()),
+                };
+                match self.ports.network.http(call).await {
+                    Ok(seen) if seen.holds => return Done::ok(seen.evidence),
+                    Ok(seen) => last = seen.evidence,
+                    Err(error) => last = error.message,
+                }
+                clock.sleep(HTTP_POLL).await;
+            }
+        };
+        tokio::select! {
+            done = wait => return done,
+            () = cancelled(&mut cancel) => {}
+            () = deadline(clock, self.action.timeout) => {
+                return Done { outcome: ActionOutcome::TimedOut, detail: last, output: None };
+            }
+        }
+        Done { outcome: ActionOutcome::Cancelled, detail: last, output: None }
     }
 
     async fn write_once(&self) -> Result<Done, PortError> {
@@ -377,6 +410,11 @@ impl Performance {
     }
 }
 
+/// Whether a request with this method changes nothing.
+fn reads(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD" | "OPTIONS")
+}
+
 /// The last match of each pattern in a file, line by line.
 fn read_captures(captures: &[Capture], path: &Path) -> Result<Vec<(String, String)>, String> {
     let file =
@@ -388,7 +426,8 @@ fn read_captures(captures: &[Capture], path: &Path) -> Result<Vec<(String, Strin
             Ok((capture, regex::bytes::Regex::new(&capture.pattern).map_err(|error| error.to_string())?))
         })
         .collect::<Result<Vec<_>, String>>()?;
-    let colours = regex::bytes::Regex::new(r"\x1b\[[0-9;:?]*[ -/]*[@-~]").map_err(|error| error.to_string())?;
+    let colours =
+        regex::bytes::Regex::new(r"\x1b\[[0-9;:?]*[ -/]*[@-~]").map_err(|error| error.to_string())?;
     let mut found: Vec<Option<String>> = vec![None; patterns.len()];
     let mut line = Vec::new();
     loop {

@@ -162,7 +162,8 @@ fn from_prompt(model: &Model, run: &Run, prompt: &Prompt) -> Option<Alert> {
 
 fn unknown_words(run: &Run, at: &crate::domain::event::ActionRef) -> String {
     if run.is_looked_at(at) {
-        return "It was started, and its end was not seen. The cluster is looked at for what became of it.".to_owned();
+        return "It was started, and its end was not seen. The cluster is looked at for what became of it."
+            .to_owned();
     }
     let state = run.work(&at.place).and_then(|work| work.actions.get(at.action));
     match state.and_then(|state| state.pid) {

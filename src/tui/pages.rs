@@ -106,7 +106,8 @@ pub fn rows(model: &Model, page: &Page, width: usize) -> Vec<Row> {
         PageKind::Inbox if run.notices.is_empty() => vec![Row::of(" Nothing was told yet.", look.dim())],
         PageKind::Inbox => {
             let notices = run.notices.iter().flat_map(|notice| {
-                let words = if notice.ok { notice.text.clone() } else { format!("NOT SENT: {}", notice.text) };
+                let words =
+                    if notice.ok { notice.text.clone() } else { format!("NOT SENT: {}", notice.text) };
                 let mut rows = stamped(model, &notice.at.clock(), &words, width);
                 rows.push(Row::of("           ", look.dim()).put(&notice.detail, look.dim()));
                 rows

@@ -1,11 +1,18 @@
 //! Reads text exposition, Prometheus' and OpenMetrics', line by line.
 //!
-//! By hand, because a line that is read wrongly makes a number wrong: `prometheus-parse` 0.2.5 drops series whose label
-//! values hold `}` (a route such as `/users/{id}`), cuts values at `,`, keeps escapes and knows no names with `:`,
-//! and says nothing of it. Types don't matter here, since the runbook says what is a counter; so OpenMetrics' renaming of
-//! counters and histograms' parts does no harm. What is no line of the format is an error and never skipped.
+//! `prometheus-parse` reads the lines that it reads rightly, which are nearly all. Version 0.2.5 drops series whose label
+//! values hold `}` (a route such as `/users/{id}`), cuts values at `,` and `=`, keeps escapes, knows no names with `:`, no
+//! exemplars and no OpenMetrics timestamps, and says nothing of any of it. A line read wrongly makes a number wrong, so
+//! lines of that kind are told apart beforehand and read here; what is no line of the format is an error, never skipped.
+//! Types don't matter, since the runbook says what is a counter; so OpenMetrics' renaming of counters and of histograms'
+//! parts does no harm.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::LazyLock,
+};
+
+use regex::Regex;
 
 use crate::domain::time::Timestamp;
 
@@ -85,31 +92,63 @@ impl Exposition {
     }
 
     fn take(&mut self, line: &str, open_metrics: bool) -> Option<()> {
-        let end = line.find(|c: char| c == '{' || c.is_whitespace())?;
-        let (bare, rest) = line.split_at(end);
-        if !bare.is_empty() && !is_name(bare) {
-            return None;
-        }
-        let mut name = (!bare.is_empty()).then(|| bare.to_owned());
-        let rest = rest.trim_start();
-        let (labels, rest) = match rest.strip_prefix('{') {
-            Some(rest) => labels(rest, &mut name)?,
-            None => (Labels::new(), rest),
+        let (name, series) = match plain(line, open_metrics) {
+            Some(read) => read,
+            None => read_with_care(line, open_metrics)?,
         };
-        // What follows a `#` is an exemplar.
-        let mut words = rest.split('#').next()?.split_whitespace();
-        let value = number(words.next()?)?;
-        let at = match words.next() {
-            Some(word) if open_metrics => Some(millis(word.parse::<f64>().ok()? * 1000.0)?),
-            Some(word) => Some(Timestamp(word.parse().ok()?)),
-            None => None,
-        };
-        let name = name.filter(|_| words.next().is_none())?;
         if self.wanted.contains(&name) {
-            self.series.entry(name).or_default().push(Series { labels, value, at });
+            self.series.entry(name).or_default().push(series);
         }
         Some(())
     }
+}
+
+/// A line that the crate reads rightly: plain names, values without anything that could be taken for syntax.
+static PLAIN: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let label = r#"[A-Za-z_][A-Za-z0-9_]*="[^"\\{},=#]*""#;
+    Regex::new(&format!(
+        r"^[A-Za-z_][A-Za-z0-9_]*(?:\{{{label}(?:,{label})*,?\}})?[ \t]+[^\s#]+(?P<time>[ \t]+-?[0-9]+)?$"
+    ))
+    .ok()
+});
+
+fn plain(line: &str, open_metrics: bool) -> Option<(String, Series)> {
+    let timed = PLAIN.as_ref()?.captures(line)?.name("time").is_some();
+    if timed && open_metrics {
+        return None;
+    }
+    let read = prometheus_parse::Scrape::parse(std::iter::once(Ok(line.to_owned()))).ok()?;
+    let sample = read.samples.into_iter().next()?;
+    // Without its `# TYPE` line every sample is untyped: a bare number, as it is wanted here.
+    let prometheus_parse::Value::Untyped(value) = sample.value else { return None };
+    let labels = sample.labels.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    let at = timed.then(|| Timestamp(sample.timestamp.timestamp_millis()));
+    Some((sample.metric, Series { labels, value, at }))
+}
+
+/// Any other line, by the format's own rules.
+fn read_with_care(line: &str, open_metrics: bool) -> Option<(String, Series)> {
+    let end = line.find(|c: char| c == '{' || c.is_whitespace())?;
+    let (bare, rest) = line.split_at(end);
+    if !bare.is_empty() && !is_name(bare) {
+        return None;
+    }
+    let mut name = (!bare.is_empty()).then(|| bare.to_owned());
+    let rest = rest.trim_start();
+    let (labels, rest) = match rest.strip_prefix('{') {
+        Some(rest) => labels(rest, &mut name)?,
+        None => (Labels::new(), rest),
+    };
+    // What follows a `#` is an exemplar.
+    let mut words = rest.split('#').next()?.split_whitespace();
+    let value = number(words.next()?)?;
+    let at = match words.next() {
+        Some(word) if open_metrics => Some(millis(word.parse::<f64>().ok()? * 1000.0)?),
+        Some(word) => Some(Timestamp(word.parse().ok()?)),
+        None => None,
+    };
+    let name = name.filter(|_| words.next().is_none())?;
+    Some((name, Series { labels, value, at }))
 }
 
 /// The labels after an opening brace, and what follows the closing one. A quoted text without `=` is the metric's name,

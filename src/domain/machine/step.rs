@@ -350,7 +350,9 @@ impl Machine {
             Place::Rollback { .. } | Place::Undo { .. } => true,
         };
         if !active {
-            return self.refuse("these checks are not due: the actions before them are not done, or the step is over");
+            return self.refuse(
+                "these checks are not due: the actions before them are not done, or the step is over",
+            );
         }
         let text = self.run.checks(&place)[check].text.clone();
         let at = CheckRef { place: place.clone(), attempt, check };
@@ -470,7 +472,8 @@ impl Machine {
     pub(super) fn runs_command(&self) -> bool {
         self.running_action().is_some_and(|at| {
             let action = self.run.action(&at);
-            action.is_some_and(|action| matches!(action.kind, ActionKind::Sh { .. } | ActionKind::Argv { .. }))
+            action
+                .is_some_and(|action| matches!(action.kind, ActionKind::Sh { .. } | ActionKind::Argv { .. }))
         })
     }
 }

@@ -215,7 +215,8 @@ impl Machine {
                 _ => Span::ZERO,
             };
             self.emit(RunEvent::CountdownStarted { trigger, ends_at: self.now + span });
-            let reason = self.run.triggers[trigger].fired.clone().map(|(_, reason)| reason).unwrap_or_default();
+            let reason =
+                self.run.triggers[trigger].fired.clone().map(|(_, reason)| reason).unwrap_or_default();
             self.notify(Milestone::Paged, format!("TRIGGER: {reason}. Rolling back in {span}"));
         }
     }

@@ -84,9 +84,9 @@ impl Machine {
     fn sees(&self, metric: &MetricId) -> bool {
         let Some(declared) = self.run.runbook.metric(metric.as_str()) else { return false };
         let slot = if declared.per_slot { self.run.opened.new_slot.clone() } else { None };
-        self.latest
-            .get(&(metric.clone(), slot))
-            .is_some_and(|sample| finite(&sample.value).is_some() && self.is_fresh(sample.at, declared.interval))
+        self.latest.get(&(metric.clone(), slot)).is_some_and(|sample| {
+            finite(&sample.value).is_some() && self.is_fresh(sample.at, declared.interval)
+        })
     }
 
     /// Decides about a window: passed when its time is full, every check holds and no trigger is doubtful.

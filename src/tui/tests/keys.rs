@@ -7,7 +7,7 @@ use super::{
 use crate::{
     config::keymap::{Key, KeyCode},
     domain::{
-        event::{RunEvent, Resolution, ActionOutcome},
+        event::{ActionOutcome, Resolution, RunEvent},
         id::StepId,
         message::{Command, Update},
     },
@@ -64,7 +64,10 @@ fn enter_does_nothing_that_was_not_on_the_screen() {
     assert_eq!(sent(effects), []);
     assert!(told.model.toast.is_some());
     // Seen now, it starts what is due now.
-    assert_eq!(sent(told.enter()), [Command::Start { step: Some("migrate".into()), attempt: 1, typed: None }]);
+    assert_eq!(
+        sent(told.enter()),
+        [Command::Start { step: Some("migrate".into()), attempt: 1, typed: None }]
+    );
 }
 
 #[test]
@@ -87,7 +90,10 @@ fn the_switch_wants_its_word() {
     }
     told.keys("green");
     let commands = sent(told.enter());
-    assert_eq!(commands, [Command::Start { step: Some("switch".into()), attempt: 1, typed: Some("green".to_owned()) }]);
+    assert_eq!(
+        commands,
+        [Command::Start { step: Some("switch".into()), attempt: 1, typed: Some("green".to_owned()) }]
+    );
 }
 
 #[test]
@@ -222,7 +228,10 @@ fn a_reason_can_be_chosen_or_written() {
     let mut told = Told::in_breach();
     told.keys("Rj");
     let chosen = sent(told.keys("y"));
-    assert_eq!(chosen, [Command::Rollback { reason: "Critical functionality broken (payments failing)".to_owned() }]);
+    assert_eq!(
+        chosen,
+        [Command::Rollback { reason: "Critical functionality broken (payments failing)".to_owned() }]
+    );
     let mut told = Told::in_breach();
     told.keys("R");
     for _ in 0..9 {
@@ -268,7 +277,10 @@ fn the_database_rollback_wants_the_backups_id() {
 #[test]
 fn questions_come_by_themselves_and_show_what_was_wrong() {
     let mut told = Told::opened();
-    assert_eq!(sent(told.enter()), [Command::SetVar { name: "DEPLOY_VERSION".to_owned(), value: "v1.6.0".to_owned() }]);
+    assert_eq!(
+        sent(told.enter()),
+        [Command::SetVar { name: "DEPLOY_VERSION".to_owned(), value: "v1.6.0".to_owned() }]
+    );
     told.tell(Update::Refused { why: "v1.6.0 does not match".to_owned() });
     assert!(told.screen(80, 24).contains("v1.6.0 does not match"));
     // Put aside it stays away, and Enter brings it back.
@@ -294,7 +306,9 @@ fn space_ticks_the_checklist_and_goes_on_to_the_next() {
     told.keys("x");
     assert_eq!(sent(told.enter()), [], "a reason is needed");
     told.keys("no CDN here");
-    assert!(matches!(&sent(told.enter())[..], [Command::WaiveItem { reason, .. }] if reason == "no CDN here"));
+    assert!(
+        matches!(&sent(told.enter())[..], [Command::WaiveItem { reason, .. }] if reason == "no CDN here")
+    );
 }
 
 #[test]
@@ -329,7 +343,10 @@ fn a_countdown_is_cancelled_with_a_reason() {
     told.keys("x");
     assert_eq!(sent(told.enter()), []);
     told.keys("a load test");
-    assert_eq!(sent(told.enter()), [Command::CancelCountdown { trigger: 0, reason: "a load test".to_owned() }]);
+    assert_eq!(
+        sent(told.enter()),
+        [Command::CancelCountdown { trigger: 0, reason: "a load test".to_owned() }]
+    );
 }
 
 #[test]
@@ -363,14 +380,17 @@ fn an_incident_is_declared_then_sent() {
     assert_eq!((severity.as_str(), status.as_str(), *send), ("P1", "Investigating", false));
     assert!(title.starts_with("error rate > 1 %"), "{title}");
     assert_eq!(impact, "one payment in seventy fails");
-    told.after(1, RunEvent::IncidentUpdated {
-        severity: severity.clone(),
-        title: title.clone(),
-        impact: impact.clone(),
-        status: status.clone(),
-        sent: false,
-        by: "alice".to_owned(),
-    });
+    told.after(
+        1,
+        RunEvent::IncidentUpdated {
+            severity: severity.clone(),
+            title: title.clone(),
+            impact: impact.clone(),
+            status: status.clone(),
+            sent: false,
+            by: "alice".to_owned(),
+        },
+    );
     told.keys("s");
     assert_eq!(sent(told.enter()), [], "the button that does nothing has the focus");
     told.keys("s");
@@ -394,7 +414,8 @@ fn logs_are_asked_for_and_searched() {
 fn a_person_is_called_once_when_one_is_needed() {
     let mut told = Told::in_window(100);
     let event = RunEvent::RunHeld { reason: "support".to_owned(), by: "auto".to_owned() };
-    let calls = |effects: Vec<Effect>| effects.into_iter().filter(|effect| matches!(effect, Effect::Call(_))).count();
+    let calls =
+        |effects: Vec<Effect>| effects.into_iter().filter(|effect| matches!(effect, Effect::Call(_))).count();
     assert_eq!(calls(told.after(30, event)), 1);
     let now = told.model.now + crate::domain::time::Span::from_secs(1);
     assert_eq!(calls(told.tell(Update::Tick { now })), 0);

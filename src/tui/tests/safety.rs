@@ -114,15 +114,14 @@ fn u4_u5_foreign_text_neither_commands_nor_hides() {
                 let drawn = told.buffer(width, height);
                 let mut bytes = Vec::new();
                 let options = ratatui::TerminalOptions { viewport: ratatui::Viewport::Fixed(drawn.area) };
-                let mut terminal = Terminal::with_options(CrosstermBackend::new(&mut bytes), options).unwrap();
+                let mut terminal =
+                    Terminal::with_options(CrosstermBackend::new(&mut bytes), options).unwrap();
                 terminal.draw(|frame| view::draw(&told.model, frame.buffer_mut())).unwrap();
                 drop(terminal);
                 let mut listener = Listener::default();
                 vte::Parser::new().advance(&mut listener, &bytes);
                 assert_eq!(listener.foreign, Vec::<String>::new(), "{hostile:?} at {width}x{height}");
-                let hidden = |c: &char| {
-                    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
-                };
+                let hidden = |c: &char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}');
                 assert!(!listener.printed.chars().any(|c| hidden(&c)), "{hostile:?} at {width}x{height}");
             }
         }
@@ -149,10 +148,29 @@ fn hostile_states(text: &str) -> Vec<Told> {
     runbook.contacts.iter_mut().for_each(|contact| contact.role.insert_str(0, text));
     let told = |page: &str| {
         let mut told = Told::opened_with(runbook.clone(), None);
-        told.after(1, RunEvent::VarSet { name: "DEPLOY_VERSION".to_owned(), value: Some(text.to_owned()), source: text.to_owned() });
-        told.after(1, RunEvent::PartDecided { part: "migrations".to_owned(), applies: true, by: text.to_owned() });
+        told.after(
+            1,
+            RunEvent::VarSet {
+                name: "DEPLOY_VERSION".to_owned(),
+                value: Some(text.to_owned()),
+                source: text.to_owned(),
+            },
+        );
+        told.after(
+            1,
+            RunEvent::PartDecided { part: "migrations".to_owned(), applies: true, by: text.to_owned() },
+        );
         told.after(1, RunEvent::NoteAdded { text: text.to_owned(), by: text.to_owned() });
-        told.after(1, RunEvent::ItemTicked { group: 0, item: 0, text: text.to_owned(), by: text.to_owned(), note: Some(text.to_owned()) });
+        told.after(
+            1,
+            RunEvent::ItemTicked {
+                group: 0,
+                item: 0,
+                text: text.to_owned(),
+                by: text.to_owned(),
+                note: Some(text.to_owned()),
+            },
+        );
         told.healthy("blue");
         told.workload(|workload| {
             for slot in workload.slots.values_mut() {
@@ -188,16 +206,26 @@ fn every_state_answers_the_ten_questions() {
         let has = |text: &str| screen.contains(text);
         assert!(has("traffic 100 %"), "{name}: which colour is live?\n{screen}");
         assert!(has("v1.5.0 → v1.6.0") || name == "question", "{name}: which version goes out?\n{screen}");
-        assert!(lines[1].contains('▶') || lines[1].contains('✖') || has("SUCCEEDED") || has("ROLLED BACK"), "{name}: what step?\n{screen}");
+        assert!(
+            lines[1].contains('▶') || lines[1].contains('✖') || has("SUCCEEDED") || has("ROLLED BACK"),
+            "{name}: what step?\n{screen}"
+        );
         assert!(lines[22].trim().len() > 8, "{name}: what does Enter do?\n{screen}");
         let states = ["all well", "ALERT", "remark", "rolling back", "ROLLED BACK"];
         assert!(states.iter().any(|state| lines[2].contains(state)), "{name}: is anything wrong?\n{screen}");
-        assert!(lines[2].contains("error rate") && lines[2].contains('%'), "{name}: is the error rate inside its bound?\n{screen}");
+        assert!(
+            lines[2].contains("error rate") && lines[2].contains('%'),
+            "{name}: is the error rate inside its bound?\n{screen}"
+        );
         assert!(lines[2].contains("~15:00"), "{name}: how long has it run, how long is left?\n{screen}");
-        let light = ["ROLLBACK READY  key R", "nothing to roll back yet", "ROLLING BACK", "ROLLBACK SLOW  key R"];
+        let light =
+            ["ROLLBACK READY  key R", "nothing to roll back yet", "ROLLING BACK", "ROLLBACK SLOW  key R"];
         assert!(light.iter().any(|light| has(light)), "{name}: can I go back, with which key?\n{screen}");
         assert!(lines[0].contains("you: alice"), "{name}: who is in control?\n{screen}");
-        assert!(lines[0].contains("PRODUCTION") && lines[0].contains("LIVE"), "{name}: is this production?\n{screen}");
+        assert!(
+            lines[0].contains("PRODUCTION") && lines[0].contains("LIVE"),
+            "{name}: is this production?\n{screen}"
+        );
     }
 }
 

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::{
     effect::{Effect, Input},
-    event::{
-        ActionOutcome, CheckRef, Envelope, Outcome, Override, Place, Resolution, RunEvent,
-    },
+    event::{ActionOutcome, CheckRef, Envelope, Outcome, Override, Place, Resolution, RunEvent},
     fixture::{Flight, START, at_quick, at_step, opened, runbook},
     message::Command,
     metric::Missing,
@@ -275,7 +273,13 @@ fn every_event() -> Vec<RunEvent> {
         RunEvent::TrafficSwitched { from: "blue".into(), to: "green".into() },
         RunEvent::WindowOpened { step: step(), attempt: 1, lasts: Span::from_mins(15) },
         RunEvent::WindowAdvanced { step: step(), watched: Span::from_mins(1) },
-        RunEvent::TriggerBreaching { trigger: 0, reason: text(), metric: "m".into(), value: 0.014, since: START },
+        RunEvent::TriggerBreaching {
+            trigger: 0,
+            reason: text(),
+            metric: "m".into(),
+            value: 0.014,
+            since: START,
+        },
         RunEvent::TriggerCleared { trigger: 0, value: None },
         RunEvent::TriggerBlind { trigger: 0, metric: "m".into(), why: Missing::Stale(text()) },
         RunEvent::TriggerSees { trigger: 0 },
@@ -302,7 +306,12 @@ fn every_event() -> Vec<RunEvent> {
         RunEvent::ForeignChange { object: text(), what: text(), manager: text() },
         RunEvent::RunHeld { reason: text(), by: by() },
         RunEvent::RunContinued { by: by() },
-        RunEvent::NoticeSent { milestone: Some(Milestone::RolledBack), text: text(), ok: false, detail: text() },
+        RunEvent::NoticeSent {
+            milestone: Some(Milestone::RolledBack),
+            text: text(),
+            ok: false,
+            detail: text(),
+        },
         RunEvent::TaskCreated { task: 0, text: text(), due_at: START },
         RunEvent::TaskDone { task: 0, by: by() },
         RunEvent::IncidentUpdated {
@@ -389,7 +398,8 @@ incident_step_ticked: by done step
 note_added: by text
 run_finished: detail outcome";
     assert_eq!(published.join("\n"), expected);
-    let outcomes = [Outcome::Succeeded, Outcome::Failed, Outcome::RolledBack, Outcome::RollbackFailed, Outcome::Held];
+    let outcomes =
+        [Outcome::Succeeded, Outcome::Failed, Outcome::RolledBack, Outcome::RollbackFailed, Outcome::Held];
     let words: Vec<_> = outcomes.iter().map(|outcome| serde_json::to_value(outcome).unwrap()).collect();
     assert_eq!(words, ["succeeded", "failed", "rolled-back", "rollback-failed", "held"]);
 }
@@ -402,7 +412,8 @@ fn every_event_has_its_line_and_none_commands_the_terminal() {
         let envelope = Envelope { seq: index as u64 + 1, at: START, event };
         run.apply(&envelope);
         let line = crate::domain::story::line(&run, &envelope.event);
-        let silent = matches!(envelope.event, RunEvent::ActionSpawned { .. } | RunEvent::WindowAdvanced { .. });
+        let silent =
+            matches!(envelope.event, RunEvent::ActionSpawned { .. } | RunEvent::WindowAdvanced { .. });
         assert_eq!(line.is_none(), silent, "{:?}", envelope.event);
         assert!(!line.unwrap_or_default().contains(char::is_control));
     }

@@ -161,11 +161,19 @@ fn press(which: u8, number: u8, yes: bool) -> Command {
         4 => Command::OpenSteps { override_reason: yes.then(reason) },
         5 => Command::Start { step: yes.then(step), attempt, typed: Some("green".to_owned()) },
         6 => Command::Proceed { at: ActionRef { place, attempt, action: index }, typed: None },
-        7 | 8 => Command::TickCheck { step: yes.then(step), attempt, check: index, holds: number < 128, note: None },
+        7 | 8 => Command::TickCheck {
+            step: yes.then(step),
+            attempt,
+            check: index,
+            holds: number < 128,
+            note: None,
+        },
         9 => Command::Retry { step: yes.then(step), attempt },
         10 => Command::Undo { step: step(), typed: Some(step().0) },
         11 => Command::Skip { step: step(), reason: reason() },
-        12 => Command::Resolve { at: ActionRef { place, attempt, action: index }, resolution: Resolution::Done },
+        12 => {
+            Command::Resolve { at: ActionRef { place, attempt, action: index }, resolution: Resolution::Done }
+        }
         13 => Command::Hold { reason: reason() },
         14 => Command::Continue,
         15 | 16 => Command::Rollback { reason: reason() },
@@ -202,7 +210,9 @@ fn happen(flight: &mut Flight, happening: &Happening) {
         Happening::Echo(which, how) => {
             let effect = flight.effects.iter().rev().nth(usize::from(which % 16)).cloned();
             // An action's end is told once; whatever else may come late and twice.
-            if let Some(effect) = effect.filter(|effect| !matches!(effect, Effect::StartAction(_) | Effect::CancelAction(_))) {
+            if let Some(effect) =
+                effect.filter(|effect| !matches!(effect, Effect::StartAction(_) | Effect::CancelAction(_)))
+            {
                 answer(flight, effect, how);
             }
         }

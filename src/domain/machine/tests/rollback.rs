@@ -61,7 +61,11 @@ fn the_key_twice_gives_one_rollback_also_after_its_end() {
     assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
     flight.command(r("once more"));
     refused(&flight, "nothing to roll back");
-    assert_eq!(flight.acted().iter().filter(|name| *name == "restore").count(), 0, "the database is left alone");
+    assert_eq!(
+        flight.acted().iter().filter(|name| *name == "restore").count(),
+        0,
+        "the database is left alone"
+    );
     assert_eq!(flight.count("rollback_started"), 1);
     let light = flight.run().readiness(None, None, flight.now);
     assert_eq!((light.light, light.word.as_str()), (Light::Off, "ROLLED BACK"));
@@ -125,7 +129,8 @@ fn an_undo_under_way_becomes_a_part_of_the_rollback_and_is_not_killed() {
     flight.settle();
     flight.command(r("all of it"));
     assert!(!flight.queue.iter().any(|effect| matches!(effect, Effect::CancelAction(_))));
-    let Some(Effect::StartAction(at)) = flight.effects.iter().rev().find(|e| matches!(e, Effect::StartAction(_))).cloned()
+    let Some(Effect::StartAction(at)) =
+        flight.effects.iter().rev().find(|e| matches!(e, Effect::StartAction(_))).cloned()
     else {
         panic!()
     };
@@ -208,9 +213,10 @@ fn a_failed_rollback_action_stops_pages_and_is_tried_again() {
     flight.command(r("errors"));
     flight.settle();
     assert!(matches!(flight.prompt(), Prompt::RollbackStopped { .. }));
-    let paged = flight.effects.iter().any(|effect| {
-        matches!(effect, Effect::Notify { text, .. } if text.starts_with("ROLLBACK STOPPED"))
-    });
+    let paged = flight
+        .effects
+        .iter()
+        .any(|effect| matches!(effect, Effect::Notify { text, .. } if text.starts_with("ROLLBACK STOPPED")));
     assert!(paged);
     flight.fly(Span::from_mins(5));
     assert_eq!(flight.acted()[5..], ["switch back", "scale down"], "never again by itself");
@@ -253,7 +259,11 @@ fn a_rollback_given_up_has_failed_and_can_be_begun_again_as_what_it_was() {
     flight.outcomes.clear();
     flight.command(r("errors, again"));
     flight.settle();
-    assert_eq!(flight.run().rollbacks[1].procedure.as_str(), "quick", "traffic had moved: never the steps' own undo");
+    assert_eq!(
+        flight.run().rollbacks[1].procedure.as_str(),
+        "quick",
+        "traffic had moved: never the steps' own undo"
+    );
     assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
 }
 
@@ -380,5 +390,8 @@ fn readiness_says_what_speaks_against_it() {
     (blue.desired, blue.ready) = (0, 0);
     assert_eq!(light(asleep).light, Light::Slow);
     let denied = crate::domain::workload::Access { patch_service: Some(false), ..Default::default() };
-    assert_eq!(flight.run().readiness(Some(&workload("green")), Some(&denied), flight.now).light, Light::NotReady);
+    assert_eq!(
+        flight.run().readiness(Some(&workload("green")), Some(&denied), flight.now).light,
+        Light::NotReady
+    );
 }

@@ -101,7 +101,11 @@ fn evidence_goes_stale_and_is_looked_at_again_before_it_does() {
     flight.feed(Input::Tick);
     assert_eq!(flight.queue.iter().filter(|e| matches!(e, Effect::LookItem { .. })).count(), 1);
     flight.feed(Input::Tick);
-    assert_eq!(flight.queue.iter().filter(|e| matches!(e, Effect::LookItem { .. })).count(), 1, "one look at a time");
+    assert_eq!(
+        flight.queue.iter().filter(|e| matches!(e, Effect::LookItem { .. })).count(),
+        1,
+        "one look at a time"
+    );
     flight.settle();
     assert!(!flight.run().open_items(flight.now).contains(&(0, 1)));
     let looks = flight.effects.len();

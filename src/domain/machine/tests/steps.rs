@@ -85,7 +85,13 @@ fn a_failed_action_fails_its_step_and_a_retry_keeps_what_was_done() {
         flight.settle();
         assert_eq!(flight.acted(), ["backup", "apply", "apply"], "the backup is not taken twice");
         assert_eq!(flight.run().steps[0].work.attempt, 2);
-        let tick = Command::TickCheck { step: Some("migrate".into()), attempt: 1, check: 1, holds: true, note: None };
+        let tick = Command::TickCheck {
+            step: Some("migrate".into()),
+            attempt: 1,
+            check: 1,
+            holds: true,
+            note: None,
+        };
         flight.command(tick);
         refused(&flight, "not due any more");
         flight.tick_checks();
@@ -272,7 +278,10 @@ fn a_failed_undo_goes_on_where_it_failed_but_not_across_a_new_attempt() {
     flight.settle();
     flight.command(undo("deploy", None));
     flight.settle();
-    assert_eq!(flight.acted()[2..], ["image", "rollout", "image back", "tidy up", "rollout", "image back", "tidy up"]);
+    assert_eq!(
+        flight.acted()[2..],
+        ["image", "rollout", "image back", "tidy up", "rollout", "image back", "tidy up"]
+    );
 }
 
 #[test]
@@ -344,7 +353,13 @@ fn a_pause_waits_for_the_running_action_and_an_abort_ends_it() {
     let last = {
         let at = at_step("migrate", 1, 0);
         let took = Span::from_secs(1);
-        flight.feed(Input::ActionFinished { at, outcome: ActionOutcome::Succeeded, detail: String::new(), took, output: None })
+        flight.feed(Input::ActionFinished {
+            at,
+            outcome: ActionOutcome::Succeeded,
+            detail: String::new(),
+            took,
+            output: None,
+        })
     };
     assert_eq!(flight.outcome(), Some(Outcome::Held));
     assert_eq!(last.effects, [Effect::Close]);
@@ -436,7 +451,11 @@ fn a_late_look_at_one_attempt_says_nothing_about_another() {
     flight.settle();
     assert_eq!(flight.prompt(), Prompt::Unknown { at: at_step("deploy", 2, 0) });
     let evidence = "the old one".to_owned();
-    flight.feed(Input::Verified { at: at_step("deploy", 1, 0), resolution: Some(Resolution::Done), evidence });
+    flight.feed(Input::Verified {
+        at: at_step("deploy", 1, 0),
+        resolution: Some(Resolution::Done),
+        evidence,
+    });
     assert_eq!(flight.prompt(), Prompt::Unknown { at: at_step("deploy", 2, 0) });
 }
 
@@ -448,7 +467,11 @@ fn a_switch_found_done_by_looking_is_told_and_arms_the_triggers() {
     assert_eq!(flight.count("traffic_switched"), 0);
     assert!(flight.run().switch_begun());
     let at = at_step("switch", 1, 0);
-    flight.feed(Input::Verified { at, resolution: Some(Resolution::Done), evidence: "selects green".to_owned() });
+    flight.feed(Input::Verified {
+        at,
+        resolution: Some(Resolution::Done),
+        evidence: "selects green".to_owned(),
+    });
     assert_eq!(flight.count("traffic_switched"), 1);
     assert_eq!(flight.run().live, Some("green".into()));
     flight.error_rate = Ok(0.2);
@@ -503,7 +526,10 @@ fn an_incident_is_filled_in_from_the_run() {
     let text = flight.run().incident_text().unwrap();
     assert!(text.starts_with("INCIDENT Payments {status} / P1 / 2026-"), "{text}");
     assert!(text.contains("/ slow / MIGRATE passed / Investigating / {nope}"), "{text}");
-    let sent = flight.effects.iter().any(|effect| matches!(effect, Effect::Notify { text: sent, .. } if *sent == text));
+    let sent = flight
+        .effects
+        .iter()
+        .any(|effect| matches!(effect, Effect::Notify { text: sent, .. } if *sent == text));
     assert!(sent);
     flight.command(Command::TickIncidentStep { step: 1, done: true });
     assert_eq!(flight.run().incident_steps, [false, true]);
@@ -512,9 +538,18 @@ fn an_incident_is_filled_in_from_the_run() {
         runbook.incident = None;
         let mut flight = Flight::opened(runbook);
         let (severity, title, impact) = ("P0".to_owned(), "x".to_owned(), "y".to_owned());
-        flight.command(Command::Incident { severity, title, impact, status: "Investigating".to_owned(), send: true })
+        flight.command(Command::Incident {
+            severity,
+            title,
+            impact,
+            status: "Investigating".to_owned(),
+            send: true,
+        })
     };
-    assert!(matches!(&without.events[0].event, RunEvent::IncidentUpdated { sent: false, .. }), "nothing was sent");
+    assert!(
+        matches!(&without.events[0].event, RunEvent::IncidentUpdated { sent: false, .. }),
+        "nothing was sent"
+    );
 }
 
 #[test]

@@ -45,9 +45,7 @@ fn the_baseline_is_recorded_before_the_switch_and_the_switch_told_after() {
     let names = flight.names();
     let place = |name: &str| names.iter().position(|found| found == name).unwrap();
     assert!(place("baseline_recorded") < place("traffic_switched"));
-    let begun = |envelope: &crate::domain::event::Envelope| {
-        matches!(&envelope.event, RunEvent::ActionStarted { at, .. } if *at == at_step("switch", 1, 0))
-    };
+    let begun = |envelope: &crate::domain::event::Envelope| matches!(&envelope.event, RunEvent::ActionStarted { at, .. } if *at == at_step("switch", 1, 0));
     let begun = flight.events.iter().position(begun).unwrap();
     assert!(place("baseline_recorded") < begun && begun < place("traffic_switched"));
     assert!((flight.run().baseline["transactions/blue"] - 2300.0).abs() < 1e-9);
@@ -196,7 +194,10 @@ fn a_breach_fires_at_exactly_its_time_counts_down_and_rolls_back() {
     assert_eq!(started.at, ends_at);
     let RunEvent::RollbackStarted { procedure, reason, by, .. } = &started.event else { unreachable!() };
     assert_eq!((procedure.as_str(), by.as_str()), ("quick", "trigger"));
-    assert!(reason.contains("error rate > 1 %") && reason.contains("20 %") && reason.contains("5:00"), "{reason}");
+    assert!(
+        reason.contains("error rate > 1 %") && reason.contains("20 %") && reason.contains("5:00"),
+        "{reason}"
+    );
     assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
     assert_eq!(flight.status("monitor"), StepStatus::Failed, "the attempt has an end");
     // Nothing fires after the end.
@@ -301,7 +302,9 @@ fn within_the_baseline_is_judged_against_what_the_old_slot_had() {
         flight.look_again();
     }
     assert_eq!(flight.status("monitor"), StepStatus::Failed);
-    assert!(flight.run().step("monitor").unwrap().reason.clone().unwrap().contains("within 20 % of 2300/min"));
+    assert!(
+        flight.run().step("monitor").unwrap().reason.clone().unwrap().contains("within 20 % of 2300/min")
+    );
 }
 
 #[test]
@@ -353,7 +356,10 @@ fn m6_one_rollback() {
     };
     let press = || {
         let command = Command::Rollback { reason: "I see it too".to_owned() };
-        crate::domain::effect::Input::Operator(crate::domain::message::Request { by: "ada".to_owned(), command })
+        crate::domain::effect::Input::Operator(crate::domain::message::Request {
+            by: "ada".to_owned(),
+            command,
+        })
     };
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let order = Just(vec![0, 1, 2, 3, 4]).prop_shuffle();
