@@ -16,7 +16,7 @@
 //! cli       one file a subcommand; compose.rs is the only file that knows all layers
 //! ```
 //!
-//! Arrows: everything may use `domain`. engine -> domain. adapters, journal -> domain + engine::ports.
+//! Arrows: everything may use `domain`. engine -> domain. adapters, journal -> domain + `engine::ports`.
 //! config -> domain. link -> domain. tui -> domain + config + link. world -> domain. cli -> all.
 //! `tests/architecture.rs` holds them.
 

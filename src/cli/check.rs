@@ -17,29 +17,26 @@ use crate::config;
 /// If the file can't be read.
 pub fn main(args: &CheckArgs) -> color_eyre::Result<Exit> {
     let name = args.runbook.display().to_string();
-    let loaded = match std::fs::read(&args.runbook) {
-        Ok(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => {
-                let loaded = config::load_str(&name, &text);
-                let color = flight::use_color(&args.color, std::io::stdout().is_terminal());
-                for diagnostic in &loaded.diagnostics {
-                    data(&format!("{}\n", diagnostic.render(&text, color)));
-                }
-                loaded
+    let loaded = if let Ok(bytes) = std::fs::read(&args.runbook) { match String::from_utf8(bytes) {
+        Ok(text) => {
+            let loaded = config::load_str(&name, &text);
+            let color = flight::use_color(&args.color, std::io::stdout().is_terminal());
+            for diagnostic in &loaded.diagnostics {
+                data(&format!("{}\n", diagnostic.render(&text, color)));
             }
-            Err(error) => {
-                let at = error.utf8_error().valid_up_to();
-                let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
-                data(&format!(
-                    "error: {name} is not UTF-8 text: the first bad byte is on line {line} (offset {at}); save it as UTF-8"
-                ));
-                return Ok(Exit::InvalidRunbook);
-            }
-        },
-        Err(_) => {
-            compose::read_runbook(&args.runbook)?;
-            return Ok(Exit::Internal);
+            loaded
         }
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+            data(&format!(
+                "error: {name} is not UTF-8 text: the first bad byte is on line {line} (offset {at}); save it as UTF-8"
+            ));
+            return Ok(Exit::InvalidRunbook);
+        }
+    } } else {
+        compose::read_runbook(&args.runbook)?;
+        return Ok(Exit::Internal);
     };
     let errors = loaded.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
     let warnings = loaded.diagnostics.len() - errors;

@@ -194,7 +194,7 @@ impl Machine {
             Input::Verified { at, resolution, evidence } => self.on_verified(at, resolution, evidence),
             Input::CheckSeen { at, holds, evidence } => self.on_check_seen(&at, holds, evidence),
             Input::ItemSeen { group, item, holds, evidence } => {
-                self.on_item_seen(group, item, holds, evidence)
+                self.on_item_seen(group, item, holds, evidence);
             }
             Input::Sample(sample) => self.on_sample(sample),
             Input::Workload(workload) => self.on_workload(*workload),
@@ -324,7 +324,7 @@ impl Machine {
                 self.incident(severity, title, impact, status, send, by);
             }
             Command::TickIncidentStep { step, done } => {
-                self.emit(RunEvent::IncidentStepTicked { step, done, by })
+                self.emit(RunEvent::IncidentStepTicked { step, done, by });
             }
             Command::Note { text } => self.emit(RunEvent::NoteAdded { text, by }),
             // Read by the engine itself; nothing is decided.
@@ -422,7 +422,7 @@ impl Machine {
                 self.notify(Milestone::Succeeded, format!("SUCCESS: {module} {version} is deployed"));
             }
             Outcome::Failed => {
-                self.notify(Milestone::Failed, format!("FAILED: {module} {version}: {detail}"))
+                self.notify(Milestone::Failed, format!("FAILED: {module} {version}: {detail}"));
             }
             Outcome::RolledBack => {
                 let back = self.run.previous_version().unwrap_or_default();

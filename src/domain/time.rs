@@ -151,7 +151,7 @@ impl fmt::Display for Span {
             [("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)]
         {
             // Weeks only where nothing is left over: "8d" reads better than "1w1d".
-            if rest >= size && (size != 604_800_000 || rest % size == 0) {
+            if rest >= size && (size != 604_800_000 || rest.is_multiple_of(size)) {
                 write!(f, "{}{unit}", rest / size)?;
                 rest %= size;
             }

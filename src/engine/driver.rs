@@ -672,7 +672,7 @@ fn mask_strings(value: &mut serde_json::Value, masker: &Masker) {
         serde_json::Value::String(text) => *text = masker.mask(text).into_owned(),
         serde_json::Value::Array(items) => items.iter_mut().for_each(|item| mask_strings(item, masker)),
         serde_json::Value::Object(fields) => {
-            fields.values_mut().for_each(|field| mask_strings(field, masker))
+            fields.values_mut().for_each(|field| mask_strings(field, masker));
         }
         _ => {}
     }

@@ -88,7 +88,7 @@ pub type CancelFlag = watch::Receiver<bool>;
 pub trait Cluster: Send + Sync {
     /// Which cluster this is.
     async fn identity(&self) -> PortResult<ClusterIdentity>;
-    /// What we may do (SelfSubjectAccessReview for patching the Service and the Deployments).
+    /// What we may do (`SelfSubjectAccessReview` for patching the Service and the Deployments).
     async fn access(&self) -> PortResult<Access>;
     /// The state of everything now, by fresh reads.
     async fn look(&self) -> PortResult<Workload>;

@@ -48,7 +48,7 @@ pub(super) fn apply(model: &mut Model, update: Update, effects: &mut Vec<Effect>
         Update::Workload { workload } => model.telemetry.workload = Some(*workload),
         Update::Access { access } => model.telemetry.access = Some(access),
         Update::Output { at, lines, partial, dropped } => {
-            model.telemetry.printed(at, lines, partial, dropped)
+            model.telemetry.printed(at, lines, partial, dropped);
         }
         Update::Watching { step, check, holds, evidence } => {
             model.telemetry.watching.insert((step, check), (holds, evidence));

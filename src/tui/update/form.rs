@@ -184,10 +184,10 @@ pub(super) fn on_key(model: &mut Model, key: Key, action: Option<KeyAction>, eff
             accept(model, effects);
         }
         Some(KeyAction::Up | KeyAction::Left | KeyAction::PreviousField) => {
-            form.choice = moved(form.choice, -1, choices)
+            form.choice = moved(form.choice, -1, choices);
         }
         Some(KeyAction::Down | KeyAction::Right | KeyAction::NextField) => {
-            form.choice = moved(form.choice, 1, choices)
+            form.choice = moved(form.choice, 1, choices);
         }
         Some(KeyAction::Confirm) => accept(model, effects),
         _ => {}

@@ -103,14 +103,14 @@ pub(super) fn draw_item(model: &Model, run: &Run, area: Rect, buffer: &mut Buffe
     let ago = format!("{} ago", model.now.since(state.at).short());
     match status {
         ItemStatus::Open if item.check.kind.is_person() => {
-            say("○ open: a person looks and ticks", look.text())
+            say("○ open: a person looks and ticks", look.text());
         }
         ItemStatus::Open => say("○ not looked at yet", look.text()),
         ItemStatus::Holds if stale => {
-            say(&format!("◌ held {ago}: too old, must be looked at again"), look.warn())
+            say(&format!("◌ held {ago}: too old, must be looked at again"), look.warn());
         }
         ItemStatus::Holds if state.by == "auto" => {
-            say(&format!("✔ holds, checked by itself {ago}"), look.ok())
+            say(&format!("✔ holds, checked by itself {ago}"), look.ok());
         }
         ItemStatus::Holds => say(&format!("✔ holds, says {}, {ago}", state.by), look.ok()),
         ItemStatus::Fails => say(&format!("✖ does not hold, checked {ago}"), look.alert()),

@@ -177,30 +177,27 @@ fn advice(model: &Model, step: &Step, width: usize) -> Vec<Row> {
 fn draw_completion(model: &Model, run: &Run, area: Rect, buffer: &mut Buffer) {
     let look = model.look;
     let width = usize::from(area.width);
-    match &run.completion {
-        Some(work) => draw_work(model, run, &Place::Completion, work, Vec::new(), area, buffer),
-        None => {
-            let mut rows = paragraph("Every step is done. What is left:", width, look.text());
-            for action in &run.runbook.completion.run {
-                rows.push(
-                    Row::of(" WILL DO    ", look.strong())
-                        .put(run.action_text(action), look.text())
-                        .fit(width),
-                );
-            }
-            for check in &run.runbook.completion.check {
-                let who = if check.kind.is_person() { " (you)" } else { "" };
-                rows.push(
-                    Row::of("            ○ ", look.dim())
-                        .put(&check.text, look.text())
-                        .put(who, look.key())
-                        .fit(width),
-                );
-            }
-            let tasks = run.runbook.tasks.len();
-            rows.push(Row::of(format!("            leave {tasks} tasks for later"), look.text()));
-            rows_around(rows, 0, area, model, buffer);
+    if let Some(work) = &run.completion { draw_work(model, run, &Place::Completion, work, Vec::new(), area, buffer) } else {
+        let mut rows = paragraph("Every step is done. What is left:", width, look.text());
+        for action in &run.runbook.completion.run {
+            rows.push(
+                Row::of(" WILL DO    ", look.strong())
+                    .put(run.action_text(action), look.text())
+                    .fit(width),
+            );
         }
+        for check in &run.runbook.completion.check {
+            let who = if check.kind.is_person() { " (you)" } else { "" };
+            rows.push(
+                Row::of("            ○ ", look.dim())
+                    .put(&check.text, look.text())
+                    .put(who, look.key())
+                    .fit(width),
+            );
+        }
+        let tasks = run.runbook.tasks.len();
+        rows.push(Row::of(format!("            leave {tasks} tasks for later"), look.text()));
+        rows_around(rows, 0, area, model, buffer);
     }
 }
 

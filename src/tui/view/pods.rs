@@ -93,7 +93,7 @@ fn heading(model: &Model, name: &SlotName, slot: &SlotWorkload, width: usize) ->
     let mut text = format!(" {}/{}{ready}", slot.ready, slot.desired);
     match &slot.rollout {
         RolloutState::Progressing(why) | RolloutState::DeadlineExceeded(why) => {
-            text.push_str(&format!(", {why}"))
+            text.push_str(&format!(", {why}"));
         }
         RolloutState::Unobserved => text.push_str(", change not seen yet"),
         RolloutState::Complete | RolloutState::Unknown if restarts > 0 => {

@@ -364,7 +364,7 @@ fn m6_one_rollback() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let order = Just(vec![0, 1, 2, 3, 4]).prop_shuffle();
     for _ in 0..1000 {
-        let order = proptest::strategy::Strategy::new_tree(&order, &mut runner).unwrap();
+        let order = Strategy::new_tree(&order, &mut runner).unwrap();
         let mut machine = base.clone();
         let mut started = 0;
         for which in proptest::strategy::ValueTree::current(&order) {
