@@ -7,7 +7,6 @@
 use std::{
     io::{self, PipeReader, PipeWriter},
     os::fd::AsFd,
-    thread::JoinHandle,
     time::Duration,
 };
 
@@ -33,12 +32,14 @@ pub enum Input {
 /// Inputs that may wait; more than anybody types while a frame is drawn.
 const WAITING: usize = 1024;
 
+/// The least that crossterm's source must be given: with no time at all it does not look.
+const LOOK: Duration = Duration::from_millis(1);
+
 /// The thread that reads the terminal. Ends when dropped.
 #[derive(Debug)]
 pub struct Reader {
     inputs: mpsc::Receiver<Input>,
     stop: Option<PipeWriter>,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl Reader {
@@ -49,10 +50,10 @@ impl Reader {
     pub fn start() -> io::Result<Self> {
         let (stopped, stop) = io::pipe()?;
         let (sender, inputs) = mpsc::channel(WAITING);
-        let thread = std::thread::Builder::new()
+        std::thread::Builder::new()
             .name("terminal-input".to_owned())
             .spawn(move || read(&stopped, &sender))?;
-        Ok(Self { inputs, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { inputs, stop: Some(stop) })
     }
 
     /// The next input; none once the terminal is gone.
@@ -68,13 +69,10 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        // Closing the pipe wakes the thread; closing the channel frees it where it waits for room.
+        // Closing the pipe wakes the thread; closing the channel frees it where it waits for room. It is not waited
+        // for: half of an escape sequence keeps it in a read that only another key ends.
         self.stop = None;
         self.inputs.close();
-        if let Some(thread) = self.thread.take() {
-            // It cannot panic, and if it did there is nothing left to do here.
-            let _ = thread.join();
-        }
     }
 }
 
@@ -93,10 +91,7 @@ fn read(stopped: &PipeReader, sender: &mpsc::Sender<Input>) {
             return;
         }
         // After a hang-up the descriptor is readable as well, and gives end of file for ever.
-        if is(0, PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL) {
-            break;
-        }
-        if !drain(sender) {
+        if is(0, PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL) || !drain(sender) {
             break;
         }
     }
@@ -106,7 +101,7 @@ fn read(stopped: &PipeReader, sender: &mpsc::Sender<Input>) {
 /// Takes what crossterm can decode now. `false` where nobody listens any more or the terminal fails.
 fn drain(sender: &mpsc::Sender<Input>) -> bool {
     loop {
-        match event::poll(Duration::ZERO) {
+        match event::poll(LOOK) {
             Ok(true) => {}
             Ok(false) => return true,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,

@@ -2,11 +2,12 @@
 
 use crate::{
     domain::{
-        action::Action,
-        check::Check,
+        action::{Action, SlotRef},
+        check::{Check, CheckKind, Condition},
         event::Place,
         id::StepId,
         run::{ActionState, ActionStatus, CheckState, CheckStatus, Run, Work},
+        verdict::condition_holds,
     },
     tui::{model::Model, widget::row::Row},
 };
@@ -27,7 +28,8 @@ pub(super) fn action(model: &Model, run: &Run, action: &Action, state: &ActionSt
     let right = match (state.status, state.took, state.started_at) {
         (ActionStatus::Running, _, Some(since)) => {
             let gone = model.now.since(since).clock();
-            Row::of(format!("{gone}, at most {} ", action.timeout), look.dim())
+            let most = if width < 60 { String::new() } else { format!(", at most {}", action.timeout) };
+            Row::of(format!("{gone}{most} "), look.strong())
         }
         (ActionStatus::Failed, Some(took), _) => Row::of(format!("failed {} ", took.clock()), look.alert()),
         (ActionStatus::Unknown, ..) => Row::of("UNKNOWN ", look.alert()),
@@ -77,6 +79,7 @@ impl Checks<'_> {
             Row::of(cursor, look.edge()).put(sign, style).put(" ", look.text()).put(&check.text, look.text());
         let evidence = watched.map_or(state.evidence.as_str(), |(_, evidence)| evidence.as_str());
         let right = match (person, state.status) {
+            _ if self.strict && self.measured(check).is_some() => self.measured(check).unwrap_or_default(),
             (true, CheckStatus::Open) => Row::of("(you)", look.key()),
             (true, _) => Row::of(&state.by, look.dim())
                 .put(if evidence.is_empty() { "" } else { ": " }, look.dim())
@@ -87,6 +90,30 @@ impl Checks<'_> {
         // Neither side may push the other out: what was seen gets at most half.
         let right = right.fit((width / 2).max(width.saturating_sub(left.width() + 2)));
         left.right(right.put(" ", look.text()), width)
+    }
+
+    /// What a metric's check sees at this moment: in a window the number of when it last changed is old.
+    fn measured(&self, check: &Check) -> Option<Row> {
+        let CheckKind::Metric { metric, slot, condition } = &check.kind else { return None };
+        let (model, look) = (self.model, self.model.look);
+        let run = model.run.as_ref()?;
+        let metric = run.runbook.metric(metric.as_str())?;
+        let slot = run.slot(slot.as_ref().unwrap_or(&SlotRef::New));
+        let reading = model.telemetry.reading(metric, slot.as_ref(), model.now);
+        let Some(value) = reading.value else { return Some(Row::of("NO DATA", look.alert())) };
+        let key = Run::baseline_key(&metric.id, slot.as_ref().filter(|_| metric.per_slot));
+        let baseline = run.baseline.get(&key).copied();
+        let style = match condition_holds(*condition, value, baseline) {
+            Ok(true) => look.dim(),
+            Ok(false) | Err(_) => look.alert(),
+        };
+        let bound = match condition {
+            Condition::WithinBaseline(_) => {
+                baseline.map(|baseline| format!(" (was {})", metric.unit.show(baseline)))
+            }
+            Condition::Is(_) => None,
+        };
+        Some(Row::of(metric.unit.show(value), style).put(bound.unwrap_or_default(), look.dim()))
     }
 
     /// All checks of a place.

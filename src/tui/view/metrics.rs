@@ -229,6 +229,10 @@ fn scale(model: &Model, run: &Run, metric: &Metric, points: usize) -> (f64, f64)
         metric.alert.or(metric.normal.filter(|_| metric.alert.is_none())).is_some_and(|bound| {
             matches!((bound.op, metric.alert.is_some()), (Op::Lt | Op::Le, true) | (Op::Gt | Op::Ge, false))
         });
+    if metric.normal.is_none() && metric.alert.is_none() {
+        // Nothing to measure it by: in the middle, so that both ways can be seen.
+        return (low.min(0.0), high.max(f64::MIN_POSITIVE) * 1.5);
+    }
     let span = (high - low).max(high.abs() * 0.01).max(f64::MIN_POSITIVE);
     // What is as it should be stays clear of the edge that means trouble, and of the other one as well.
     let lowest = low;

@@ -57,7 +57,8 @@ pub(super) fn draw_summary(model: &Model, run: &Run, area: Rect, buffer: &mut Bu
             ),
             style,
         );
-        if !detail.is_empty() {
+        // After a rollback its own sentence says why.
+        if !detail.is_empty() && *outcome != Outcome::RolledBack {
             say(detail, look.text());
         }
         let traffic = match (subject::live(model), run.new_version(), run.previous_version()) {

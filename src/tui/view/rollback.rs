@@ -63,11 +63,7 @@ pub(super) fn rows(model: &Model, run: &Run, rollback: &RollbackState, width: us
     let look = model.look;
     let mut rows = vec![clock(model, rollback, width)];
     let why = format!("{} (by {})", rollback.reason, rollback.by);
-    rows.extend(
-        wrap(&why, width.saturating_sub(4)).into_iter().enumerate().map(|(n, line)| {
-            Row::of(if n == 0 { " why " } else { "     " }, look.dim()).put(line, look.text())
-        }),
-    );
+    rows.push(Row::of(" why  ", look.dim()).put(why, look.text()).fit(width));
     let mut focus = 0;
     let mut add = |rows: &mut Vec<Row>, place: &Place| {
         let Some(work) = run.work(place) else { return };
@@ -108,7 +104,8 @@ pub(super) fn rows(model: &Model, run: &Run, rollback: &RollbackState, width: us
         .filter(|(due, ..)| *due == place && model.layers.is_empty())
         .map(|(.., check)| check);
     let list = Checks { model, step: None, strict: false, selected };
-    if let Some(selected) = selected {
+    // What runs comes before what waits for a person: the pane's first lines have the clock.
+    if let Some(selected) = selected.filter(|_| focus == 0) {
         focus = rows.len() + selected;
     }
     rows.extend(list.rows(run, &place, &rollback.work, width));
