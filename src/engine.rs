@@ -13,3 +13,6 @@ pub mod mask;
 pub mod perform;
 pub mod ports;
 pub mod values;
+
+#[cfg(test)]
+mod tests;

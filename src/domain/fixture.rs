@@ -342,6 +342,7 @@ pub(crate) fn workload(live: &str) -> Workload {
 }
 
 /// A machine with everything it has said, and the rules that must hold for every word of it.
+#[derive(Clone)]
 pub(crate) struct Flight {
     pub(crate) machine: Machine,
     pub(crate) now: Timestamp,

@@ -251,12 +251,12 @@ impl Machine {
         if self.tell_switch() {
             return true;
         }
+        if self.run.finished.is_some() {
+            return self.advance_closing();
+        }
         if self.run.rolling_back().is_some() {
             let pausing = self.ending.is_some() && self.run.rollback_waits();
             return if pausing { self.advance_ending() } else { self.advance_rollback() };
-        }
-        if self.run.finished.is_some() {
-            return self.advance_closing();
         }
         if self.end_after_rollback() || self.fire_due_countdown() {
             return true;
@@ -351,7 +351,16 @@ impl Machine {
                 | Command::Continue
                 | Command::CancelCountdown { .. }
         );
-        if !drives {
+        let resumes = matches!(
+            command,
+            Command::Proceed { .. }
+                | Command::Resolve { .. }
+                | Command::RetryRollback
+                | Command::AbandonRollback { .. }
+        );
+        if self.run.finished.is_some() && resumes {
+            Some("the run is over, or paused; a paused run is taken up with `cutover resume`")
+        } else if !drives {
             None
         } else if self.run.rolling_back().is_some() {
             Some("a rollback is running; the steps are over")

@@ -129,7 +129,7 @@ impl Machine {
         let again = if holds { Span::from_millis(valid_for.as_millis() / 10 * 9) } else { LOOK_AGAIN };
         self.item_due.insert((group, item), self.now + again);
         let state = &self.run.items[group][item];
-        if self.run.steps_open || state.status == ItemStatus::Waived {
+        if self.run.steps_open || self.run.finished.is_some() || state.status == ItemStatus::Waived {
             return;
         }
         let by = "auto".to_owned();

@@ -157,6 +157,10 @@ impl Machine {
         if reason.trim().is_empty() {
             return self.refuse("say why the rollback is given up");
         }
+        if let Some((step, undo)) = self.run.undoing() {
+            let (attempt, detail) = (undo.attempt, format!("undo given up: {reason}"));
+            self.emit(RunEvent::UndoFinished { step, attempt, ok: false, detail });
+        }
         self.end_rollback(false, reason);
     }
 

@@ -45,6 +45,7 @@ impl Machine {
         if state.window_opened.is_none()
             || state.status != StepStatus::Checking
             || self.run.rolling_back().is_some()
+            || self.run.finished.is_some()
         {
             return;
         }

@@ -226,7 +226,7 @@ fn a_failed_rollback_action_stops_pages_and_is_tried_again() {
     assert_eq!(flight.acted()[5..], ["switch back", "scale down", "scale down"], "on with what failed");
     assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
     flight.command(Command::RetryRollback);
-    refused(&flight, "no rollback is waiting");
+    refused(&flight, "the run is over");
 }
 
 #[test]

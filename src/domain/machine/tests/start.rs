@@ -232,6 +232,7 @@ fn automation_says_where_enter_is_needed() {
     flight.tick_checks();
     assert!(matches!(flight.prompt(), Prompt::Start { step: 2, .. }), "{:?}", flight.prompt());
     assert_eq!(flight.acted(), ["backup", "apply", "image", "rollout"]);
+    flight.fly(Span::from_secs(60));
     flight.start();
     flight.fly(Span::from_secs(10));
     assert!(matches!(flight.prompt(), Prompt::Checking { .. }), "the window opens by itself");
