@@ -11,7 +11,7 @@
 //!
 //! Rules that hold for all of it: a write is sent once; a further one is only made where the API server has proven with 409
 //! that the one before had no effect. Every call comes back within its deadline. Whatever text comes from the cluster
-//! goes through [`SafeText`](crate::domain::safe_text::SafeText).
+//! goes through `SafeText`.
 
 mod access;
 mod call;

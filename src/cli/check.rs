@@ -17,24 +17,26 @@ use crate::config;
 /// If the file can't be read.
 pub fn main(args: &CheckArgs) -> color_eyre::Result<Exit> {
     let name = args.runbook.display().to_string();
-    let loaded = if let Ok(bytes) = std::fs::read(&args.runbook) { match String::from_utf8(bytes) {
-        Ok(text) => {
-            let loaded = config::load_str(&name, &text);
-            let color = flight::use_color(&args.color, std::io::stdout().is_terminal());
-            for diagnostic in &loaded.diagnostics {
-                data(&format!("{}\n", diagnostic.render(&text, color)));
+    let loaded = if let Ok(bytes) = std::fs::read(&args.runbook) {
+        match String::from_utf8(bytes) {
+            Ok(text) => {
+                let loaded = config::load_str(&name, &text);
+                let color = flight::use_color(&args.color, std::io::stdout().is_terminal());
+                for diagnostic in &loaded.diagnostics {
+                    data(&format!("{}\n", diagnostic.render(&text, color)));
+                }
+                loaded
             }
-            loaded
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+                data(&format!(
+                    "error: {name} is not UTF-8 text: the first bad byte is on line {line} (offset {at}); save it as UTF-8"
+                ));
+                return Ok(Exit::InvalidRunbook);
+            }
         }
-        Err(error) => {
-            let at = error.utf8_error().valid_up_to();
-            let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
-            data(&format!(
-                "error: {name} is not UTF-8 text: the first bad byte is on line {line} (offset {at}); save it as UTF-8"
-            ));
-            return Ok(Exit::InvalidRunbook);
-        }
-    } } else {
+    } else {
         compose::read_runbook(&args.runbook)?;
         return Ok(Exit::Internal);
     };

@@ -197,7 +197,7 @@ impl Flight {
         _lock: Lock,
     ) -> color_eyre::Result<Exit> {
         let ports = self.world.ports(&self.loaded.runbook, &Values::of(machine.run(), &self.secrets))?;
-        let pilot = store::user();
+        let pilot = pilot();
         let (client, mut server) = link::pair();
         let (requests_in, requests) = mpsc::channel(64);
         let mut incoming = server.requests().ok_or_else(|| eyre!("the link is used already"))?;
@@ -234,7 +234,7 @@ impl Flight {
             };
             plain::follow(client, options).await
         } else {
-            screen(client, &self.drive, pilot, &run_id, &run_dir).await?
+            screen(client, &self.drive, pilot, &run_id, &run_dir, self.rehearsal.is_some()).await?
         };
         match engine.await? {
             End::Closed(_) => Ok(exit),
@@ -255,7 +255,7 @@ impl Flight {
             runbook_path: self.loaded.path.display().to_string(),
             runbook: Box::new(runbook.clone()),
             rehearsal: self.rehearsal.clone(),
-            pilot: store::user(),
+            pilot: pilot(),
             host: store::host(),
             cluster: None,
             new_slot: None,
@@ -333,6 +333,7 @@ async fn screen(
     pilot: String,
     run_id: &RunId,
     run_dir: &Path,
+    rehearsal: bool,
 ) -> color_eyre::Result<Exit> {
     if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
         talk("there is no terminal for the cockpit; use --plain");
@@ -371,7 +372,11 @@ async fn screen(
     if end.outcome.is_none() {
         talk("pausing: an action that runs is finished first");
     }
-    talk(&ended(outcome, run_id));
+    if rehearsal && outcome == Outcome::Held {
+        talk("the rehearsal is over: its world ends with the screen");
+    } else {
+        talk(&ended(outcome, run_id));
+    }
     talk(&format!("journal, deploy.log and output: {}", run_dir.display()));
     Ok(exit)
 }
@@ -386,6 +391,12 @@ fn ended(outcome: Outcome, run_id: &RunId) -> String {
             format!("run {run_id} is paused and nobody watches; go on with: cutover resume {run_id}")
         }
     }
+}
+
+/// The name an operator goes by: from the settings, else the login name.
+fn pilot() -> String {
+    let settings = Settings::load(&|name| std::env::var(name).ok()).settings;
+    settings.pilot.unwrap_or_else(store::user)
 }
 
 fn append(all: &mut Decision, more: Decision) {

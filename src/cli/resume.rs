@@ -25,7 +25,13 @@ pub async fn main(args: ResumeArgs) -> color_eyre::Result<Exit> {
         Some(id) => found.into_iter().find(|found| found.run.opened.run_id.as_str() == id),
         None => found.into_iter().find(|found| flight::resumable(&found.run).is_ok()),
     };
-    let found = found.ok_or_else(|| if let Some(id) = &args.run { eyre!("there is no run {id}; see `cutover list`") } else { eyre!("there is no paused run; see `cutover list`") })?;
+    let found = found.ok_or_else(|| {
+        if let Some(id) = &args.run {
+            eyre!("there is no run {id}; see `cutover list`")
+        } else {
+            eyre!("there is no paused run; see `cutover list`")
+        }
+    })?;
     if let Err(why) = flight::resumable(&found.run) {
         talk(&format!("{}: {why}", found.run.opened.run_id));
         return Ok(Exit::Usage);

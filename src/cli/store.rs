@@ -14,6 +14,7 @@ use super::{
     plain::{data, talk},
 };
 use crate::{
+    config::settings::Settings,
     domain::{
         event::{Envelope, Outcome, RunEvent},
         run::Run,
@@ -23,13 +24,16 @@ use crate::{
     journal::{self, Header, Position, Writer},
 };
 
-/// The state directory: as given, else `$XDG_STATE_HOME/cutover`, else `~/.local/state/cutover`.
+/// The state directory: as given, else as the settings say, else `$XDG_STATE_HOME/cutover`, else `~/.local/state/cutover`.
 ///
 /// # Errors
 /// If no home directory is known.
 pub fn state_dir(given: Option<&PathBuf>) -> color_eyre::Result<PathBuf> {
     if let Some(dir) = given {
         return Ok(dir.clone());
+    }
+    if let Some(dir) = Settings::load(&|name| std::env::var(name).ok()).settings.state_dir {
+        return Ok(dir);
     }
     let strategy = etcetera::base_strategy::Xdg::new().wrap_err("no home directory; give --state-dir")?;
     Ok(strategy.state_dir().unwrap_or_else(|| strategy.home_dir().join(".local/state")).join("cutover"))

@@ -120,7 +120,7 @@ pub enum KeyAction {
     Confirm,
     /// Back, or close. Never leaves the program.
     Back,
-    /// Leave the screen; the run goes on.
+    /// Leave the screen; the run pauses, because its engine lives in the same process.
     Quit,
     /// What every key does.
     Help,
@@ -258,7 +258,7 @@ const SPECS: &[Spec] = &[
     spec(KeyAction::Copy, "copy", "copy", "Copy what is selected"),
     spec(KeyAction::Help, "help", "help", "What every key does"),
     spec(KeyAction::Back, "back", "back", "Back, or close; never leaves"),
-    spec(KeyAction::Quit, "quit", "leave", "Leave this screen; the run goes on"),
+    spec(KeyAction::Quit, "quit", "leave", "Leave this screen; the run pauses"),
     spec(KeyAction::Up, "up", "move", "Up"),
     spec(KeyAction::Down, "down", "move", "Down"),
     spec(KeyAction::Left, "left", "aside", "Left"),

@@ -188,6 +188,7 @@ pub struct Override {
 /// What can happen to a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "the large one, run_opened, comes once in a run")]
 pub enum RunEvent {
     /// A run exists.
     RunOpened(Opened),

@@ -7,7 +7,7 @@
 //!                 R: undo ◀─────┘     └─ traffic switched: triggers armed ──▶ R or trigger: quick rollback
 //! ```
 //!
-//! Each input is taken in by one method; then [`Machine::advance`] does whatever follows by itself until nothing more does.
+//! Each input is taken in by one method; then `advance` does whatever follows by itself until nothing more does.
 //! Every change of the run's state is an event, applied to the machine's own [`Run`] the moment it is emitted. What the
 //! machine keeps besides (samples, pictures of the cluster, clocks of triggers and checks) is evidence, not state: after a
 //! restart it is gathered anew, and nobody is credited with time that nobody measured.

@@ -224,6 +224,7 @@ pub enum Command {
 /// What the engine tells a screen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "update", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "updates are encoded at once and never kept in numbers")]
 pub enum Update {
     /// Everything that happened before this screen came.
     Backlog {

@@ -109,6 +109,8 @@ pub struct Engine {
     workload: Option<Box<Workload>>,
     access: Option<Access>,
     deploy_log: Option<std::fs::File>,
+    /// What screens were told of the checks under way.
+    looks: BTreeMap<CheckRef, (bool, String)>,
     end: Option<End>,
     first: Option<Decision>,
 }
@@ -145,6 +147,7 @@ impl Engine {
             workload: None,
             access: None,
             deploy_log: log.inspect_err(|error| tracing::error!(%error, "deploy.log can't be opened")).ok(),
+            looks: BTreeMap::new(),
             end: None,
             first: Some(parts.decision),
         }
@@ -205,6 +208,7 @@ impl Engine {
                 shown_at = tokio::time::Instant::now();
                 let now = clock.now();
                 self.show(&Update::Tick { now });
+                self.show_looks();
             }
         }
         for task in self.tasks.drain(..).chain(std::mem::take(&mut self.watching).into_values()) {
@@ -234,6 +238,26 @@ impl Engine {
                 break;
             }
         }
+    }
+
+    /// What the checks under way see now, where that has changed.
+    fn show_looks(&mut self) {
+        let looks: BTreeMap<CheckRef, (bool, String)> = self
+            .machine
+            .looks()
+            .map(|(at, holds, evidence)| (at.clone(), (holds, evidence.to_owned())))
+            .collect();
+        for (at, (holds, evidence)) in &looks {
+            if self.looks.get(at) == Some(&(*holds, evidence.clone())) {
+                continue;
+            }
+            let step = match &at.place {
+                Place::Step { step } => Some(step.clone()),
+                _ => None,
+            };
+            self.show(&Update::Watching { step, check: at.check, holds: *holds, evidence: evidence.clone() });
+        }
+        self.looks = looks;
     }
 
     fn on_request(&mut self, request: Request) {
@@ -305,19 +329,6 @@ impl Engine {
                 match &input {
                     Input::ActionFinished { at, .. } => {
                         self.running.remove(at);
-                    }
-                    Input::CheckSeen { at, holds, evidence } => {
-                        let step = match &at.place {
-                            Place::Step { step } => Some(step.clone()),
-                            _ => None,
-                        };
-                        let update = Update::Watching {
-                            step,
-                            check: at.check,
-                            holds: *holds,
-                            evidence: evidence.clone(),
-                        };
-                        self.show(&update);
                     }
                     Input::Sample(sample) => self.remember(sample.clone()),
                     Input::Workload(workload) => {

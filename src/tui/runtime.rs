@@ -114,6 +114,7 @@ struct Cockpit {
 }
 
 /// What woke the loop.
+#[expect(clippy::large_enum_variant, reason = "one at a time, taken apart at once")]
 enum Woken {
     Input(Option<Input>),
     Update(Option<Update>),

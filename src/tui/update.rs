@@ -74,7 +74,11 @@ fn on_key(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
         Some(Layer::Rollback(_)) => form::on_rollback_key(model, key, action, effects),
         Some(Layer::Command(_)) => command_line::on_key(model, key, action, effects),
         Some(Layer::Search(_)) => page::on_search_key(model, key, action, effects),
-        Some(Layer::Page(_)) => if let Some(action) = action { page::on_action(model, action, effects) },
+        Some(Layer::Page(_)) => {
+            if let Some(action) = action {
+                page::on_action(model, action, effects)
+            }
+        }
         None => {
             if let Some(action) = action {
                 panes::on_action(model, action, effects);

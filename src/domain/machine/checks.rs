@@ -211,6 +211,13 @@ impl Machine {
         None
     }
 
+    /// The newest look at every check under way: which, whether it holds, what was seen.
+    pub fn looks(&self) -> impl Iterator<Item = (&CheckRef, bool, &str)> {
+        self.watched.iter().filter_map(|(at, watched)| {
+            watched.seen.as_ref().map(|(holds, evidence)| (at, *holds, evidence.as_str()))
+        })
+    }
+
     /// What keeps a window from passing: the first check of its own that has failed for longer than its timeout.
     pub(super) fn overdue_check(&self, place: &Place) -> Option<String> {
         self.watched.iter().filter(|(at, _)| at.place == *place).find_map(|(at, watched)| {

@@ -285,13 +285,15 @@ fn edit(model: &mut Model, effects: &mut Vec<Effect>) {
 pub(crate) fn draft(model: &Model) -> IncidentDraft {
     let Some(run) = &model.run else { return IncidentDraft::default() };
     let levels = run.runbook.incident.as_ref().map_or(&[][..], |incident| &incident.levels);
-    if let Some(incident) = &run.incident { IncidentDraft {
-        level: levels.iter().position(|level| level.level == incident.severity).unwrap_or(0),
-        title: incident.title.clone(),
-        impact: incident.impact.clone(),
-        status: STATUSES.iter().position(|status| *status == incident.status).unwrap_or(0),
-        field: 0,
-    } } else {
+    if let Some(incident) = &run.incident {
+        IncidentDraft {
+            level: levels.iter().position(|level| level.level == incident.severity).unwrap_or(0),
+            title: incident.title.clone(),
+            impact: incident.impact.clone(),
+            status: STATUSES.iter().position(|status| *status == incident.status).unwrap_or(0),
+            field: 0,
+        }
+    } else {
         let breach =
             run.runbook.triggers.iter().zip(&run.triggers).find(|(_, state)| state.breaching.is_some());
         let title = breach.map_or_else(String::new, |(trigger, _)| {

@@ -177,13 +177,13 @@ fn advice(model: &Model, step: &Step, width: usize) -> Vec<Row> {
 fn draw_completion(model: &Model, run: &Run, area: Rect, buffer: &mut Buffer) {
     let look = model.look;
     let width = usize::from(area.width);
-    if let Some(work) = &run.completion { draw_work(model, run, &Place::Completion, work, Vec::new(), area, buffer) } else {
+    if let Some(work) = &run.completion {
+        draw_work(model, run, &Place::Completion, work, Vec::new(), area, buffer)
+    } else {
         let mut rows = paragraph("Every step is done. What is left:", width, look.text());
         for action in &run.runbook.completion.run {
             rows.push(
-                Row::of(" WILL DO    ", look.strong())
-                    .put(run.action_text(action), look.text())
-                    .fit(width),
+                Row::of(" WILL DO    ", look.strong()).put(run.action_text(action), look.text()).fit(width),
             );
         }
         for check in &run.runbook.completion.check {

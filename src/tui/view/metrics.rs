@@ -245,6 +245,9 @@ fn scale(model: &Model, run: &Run, metric: &Metric, points: usize) -> (f64, f64)
     if lowest >= 0.0 { (range.0.max(0.0), range.1) } else { range }
 }
 
+/// A slot's points: seconds before now, and the value.
+type Curve = (Option<SlotName>, Vec<(f64, f64)>);
+
 /// One metric with axes, both bounds and a line for each slot.
 pub(super) fn chart(model: &Model, run: &Run, metric: &Metric, area: Rect, buffer: &mut Buffer) {
     let look = model.look;
@@ -252,7 +255,7 @@ pub(super) fn chart(model: &Model, run: &Run, metric: &Metric, area: Rect, buffe
         if metric.per_slot { subject::slots(model).into_iter().map(Some).collect() } else { vec![None] };
     let span = shown_span(model, &slots, metric);
     let seconds = seconds(span);
-    let lines: Vec<(Option<SlotName>, Vec<(f64, f64)>)> = slots
+    let lines: Vec<Curve> = slots
         .into_iter()
         .map(|slot| {
             let points =

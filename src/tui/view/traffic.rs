@@ -168,7 +168,9 @@ fn detail(model: &Model, run: &Run, readiness: &Readiness) -> String {
         (_, Light::Slow | Light::NotReady, _) => return readiness.detail.clone(),
         _ => {}
     }
-    if let (true, Some(slot)) = (run.switch_begun(), back) { format!("back to {slot} in ~{about} s") } else {
+    if let (true, Some(slot)) = (run.switch_begun(), back) {
+        format!("back to {slot} in ~{about} s")
+    } else {
         let count = plan.undo.len();
         format!("undoes {count} step{}, ~{about} s", if count == 1 { "" } else { "s" })
     }
