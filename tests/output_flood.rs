@@ -1,5 +1,7 @@
 //! S3: a command that floods us costs bounded memory, on the way that production takes: pipe, masking, file, lines.
 
+#![expect(clippy::unwrap_used, reason = "helpers of a test end it where something is not there")]
+
 use std::{
     sync::{Arc, Mutex},
     time::Duration,

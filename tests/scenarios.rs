@@ -1,5 +1,7 @@
 //! The eight stories of the rehearsal world, flown by the real binary without a terminal, to their published exit codes.
 
+#![expect(clippy::unwrap_used, reason = "helpers of a test end it where something is not there")]
+
 use std::{
     collections::BTreeMap,
     process::{Command, Stdio},

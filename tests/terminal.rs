@@ -1,5 +1,7 @@
 //! U1, U2: the terminal is given back however the cockpit ends, and a cockpit without a terminal ends at once.
 
+#![expect(clippy::unwrap_used, reason = "helpers of a test end it where something is not there")]
+
 use std::{
     fs::File,
     io::{Read as _, Write as _},
@@ -19,7 +21,7 @@ use nix::{
 };
 
 /// Generous, for hosts that are busy: nothing here is measured.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A rehearsal's cockpit in a terminal of its own.
 struct Cockpit {

@@ -51,7 +51,10 @@ pub struct Loaded {
     pub path: PathBuf,
 }
 
-/// Loads a runbook; prints every fault. `Err` is the exit code.
+/// Loads a runbook; prints every fault.
+///
+/// # Errors
+/// The exit code for an invalid runbook.
 pub fn load(path: &Path, text: String, color: &str) -> Result<Loaded, Exit> {
     let loaded = config::load_str(&path.display().to_string(), &text);
     let color = use_color(color, std::io::stderr().is_terminal());
@@ -483,6 +486,9 @@ fn outside(window: &DeployWindow, now: Timestamp) -> Option<String> {
 }
 
 /// Whether a run can be resumed at all.
+///
+/// # Errors
+/// Why not, in words.
 pub fn resumable(run: &crate::domain::run::Run) -> Result<(), String> {
     if run.opened.rehearsal.is_some() {
         return Err("a rehearsal's world ended with it; start a new one".to_owned());

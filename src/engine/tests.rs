@@ -300,7 +300,7 @@ async fn fly(runbook: Runbook, version: &str, errors: f64, fails_at: Option<&'st
     let mut run: Option<Run> = None;
     let mut seen = Vec::new();
     let mut asked = 0;
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
     while let Ok(Some(update)) = tokio::time::timeout_at(deadline, updates.recv()).await {
         if let Update::Event { envelope } = &update {
             match &mut run {
@@ -430,7 +430,7 @@ async fn fly_lost_at_once() -> Flown {
     let filters: Arc<dyn Fn() -> crate::adapters::process::Filter + Send + Sync> = Arc::new(|| {
         Box::new(|piece, pass| {
             if let Some(piece) = piece {
-                pass(piece)
+                pass(piece);
             }
         })
     });
@@ -537,7 +537,7 @@ async fn an_engine_without_screens_pauses_after_the_running_action() {
     let filters: Arc<dyn Fn() -> crate::adapters::process::Filter + Send + Sync> = Arc::new(|| {
         Box::new(|piece, pass| {
             if let Some(piece) = piece {
-                pass(piece)
+                pass(piece);
             }
         })
     });

@@ -76,7 +76,7 @@ fn on_key(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
         Some(Layer::Search(_)) => page::on_search_key(model, key, action, effects),
         Some(Layer::Page(_)) => {
             if let Some(action) = action {
-                page::on_action(model, action, effects)
+                page::on_action(model, action, effects);
             }
         }
         None => {

@@ -178,7 +178,7 @@ fn draw_completion(model: &Model, run: &Run, area: Rect, buffer: &mut Buffer) {
     let look = model.look;
     let width = usize::from(area.width);
     if let Some(work) = &run.completion {
-        draw_work(model, run, &Place::Completion, work, Vec::new(), area, buffer)
+        draw_work(model, run, &Place::Completion, work, Vec::new(), area, buffer);
     } else {
         let mut rows = paragraph("Every step is done. What is left:", width, look.text());
         for action in &run.runbook.completion.run {
