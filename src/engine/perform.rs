@@ -60,6 +60,7 @@ pub struct Performance {
 
 /// What performing tells the driver.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a few a second; each lives for one hop over the channel")]
 pub enum News {
     /// For the machine.
     Input(Input),
@@ -132,7 +133,7 @@ impl Performance {
                 }
             }
             ActionKind::Notify { text } => match self.values.expand(text) {
-                Ok(text) => self.notify(text).await,
+                Ok(text) => self.notify(text),
                 Err(unset) => Done::failed(unset.to_string()),
             },
             ActionKind::Rollout { slot } => self.rollout(slot).await,
@@ -270,7 +271,7 @@ impl Performance {
     }
 
     /// Sends a notice without waiting for it: nothing is delayed by it.
-    async fn notify(&self, text: String) -> Done {
+    fn notify(&self, text: String) -> Done {
         let webhook =
             match self.run.runbook.notify.slack.as_ref().map(|url| self.values.expand(url)).transpose() {
                 Ok(Some(webhook)) => webhook,

@@ -17,7 +17,8 @@ use super::{
     driver::{End, Engine, Parts, Screen},
     mask::StreamMasker,
     ports::{
-        Clock, Cluster, Fault, HttpCall, Journal, Metrics, Network, Notifier, PortError, PortResult, Ports, Seen,
+        Clock, Cluster, Fault, HttpCall, Journal, Metrics, Network, Notifier, PortError, PortResult, Ports,
+        Seen,
     },
     values::Secrets,
 };
@@ -67,9 +68,9 @@ struct World {
 }
 
 impl World {
-    fn write(&self, what: &str) -> PortResult<String> {
+    fn write(&self, what: &str) -> String {
         self.writes.fetch_add(1, Ordering::SeqCst);
-        Ok(format!("{what} with {CANARY}"))
+        format!("{what} with {CANARY}")
     }
     fn picture(&self) -> Workload {
         workload(self.live.lock().unwrap().as_str())
@@ -95,25 +96,31 @@ impl Cluster for World {
         out
     }
     async fn set_image(&self, _: &SlotName, _: &str, image: &str) -> PortResult<String> {
-        self.write(image)
+        Ok(self.write(image))
     }
     async fn rollout(&self, _: &SlotName) -> PortResult<RolloutState> {
         Ok(RolloutState::Complete)
     }
     async fn switch_traffic(&self, to: &SlotName) -> PortResult<String> {
         *self.live.lock().unwrap() = to.clone();
-        self.write("switched")
+        Ok(self.write("switched"))
     }
     async fn scale(&self, _: &SlotName, _: u32) -> PortResult<String> {
-        self.write("scaled")
+        Ok(self.write("scaled"))
     }
     async fn restart(&self, _: &SlotName) -> PortResult<String> {
-        self.write("restarted")
+        Ok(self.write("restarted"))
     }
     async fn patch(&self, _: &str, _: &str, _: PatchType, _: &serde_json::Value) -> PortResult<String> {
-        self.write("patched")
+        Ok(self.write("patched"))
     }
-    async fn logs(&self, _: &SlotName, _: Option<&str>, _: u32, _: Option<Timestamp>) -> PortResult<Vec<LogLine>> {
+    async fn logs(
+        &self,
+        _: &SlotName,
+        _: Option<&str>,
+        _: u32,
+        _: Option<Timestamp>,
+    ) -> PortResult<Vec<LogLine>> {
         Ok(vec![LogLine { pod: "p".to_owned(), text: format!("token {CANARY}") }])
     }
     async fn headroom(&self, _: &SlotName, _: u32) -> PortResult<Seen> {
@@ -175,9 +182,9 @@ impl Journal for Pages {
     }
 }
 
-struct Window1(mpsc::UnboundedSender<Update>);
+struct Watching(mpsc::UnboundedSender<Update>);
 
-impl Screen for Window1 {
+impl Screen for Watching {
     fn send(&self, update: &Update) -> bool {
         self.0.send(update.clone()).is_ok()
     }
@@ -209,9 +216,12 @@ fn small() -> Runbook {
     runbook.steps[0].run[0].kind = script(
         r#"echo "backup-id: old"; echo "token=$TOKEN $HEADER"; printf 'backup-id: no backup-id: \033[32mb-17\033[0m\n'"#,
     );
-    runbook.steps[0].run[1].kind = script(r#"echo "$DEPLOY_VERSION"; test "$BACKUP_ID" = b-17; echo "status $?""#);
+    runbook.steps[0].run[1].kind =
+        script(r#"echo "$DEPLOY_VERSION"; test "$BACKUP_ID" = b-17; echo "status $?""#);
     runbook.completion.run[0].kind = script("echo $TOKEN >&2");
-    for check in runbook.steps.iter_mut().flat_map(|step| &mut step.check).chain(&mut runbook.completion.check) {
+    for check in
+        runbook.steps.iter_mut().flat_map(|step| &mut step.check).chain(&mut runbook.completion.check)
+    {
         if let CheckKind::Sh { script, .. } = &mut check.kind {
             *script = "echo fine $TOKEN".to_owned();
         }
@@ -282,7 +292,7 @@ async fn fly(runbook: Runbook, version: &str, errors: f64, fails_at: Option<&'st
         requests,
     });
     let (screen, mut updates) = mpsc::unbounded_channel();
-    engine.attach(Box::new(Window1(screen)));
+    engine.attach(Box::new(Watching(screen)));
     // A screen that is never read: it costs nothing but its own lines.
     let (_unread, server) = crate::link::pair();
     engine.attach(Box::new(server));
@@ -290,7 +300,7 @@ async fn fly(runbook: Runbook, version: &str, errors: f64, fails_at: Option<&'st
     let mut run: Option<Run> = None;
     let mut seen = Vec::new();
     let mut asked = 0;
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
     while let Ok(Some(update)) = tokio::time::timeout_at(deadline, updates.recv()).await {
         if let Update::Event { envelope } = &update {
             match &mut run {
@@ -325,7 +335,13 @@ fn answers(run: &Run, now: Timestamp, version: &str) -> Vec<Command> {
         Prompt::Complete => vec![Command::Start { step: None, attempt: 1, typed: None }],
         Prompt::Checking { place, open } => {
             let crate::domain::event::Place::Step { step } = place else { return Vec::new() };
-            let tick = |check| Command::TickCheck { step: Some(step.clone()), attempt: 1, check, holds: true, note: None };
+            let tick = |check| Command::TickCheck {
+                step: Some(step.clone()),
+                attempt: 1,
+                check,
+                holds: true,
+                note: None,
+            };
             open.into_iter().map(tick).collect()
         }
         Prompt::Failed { .. } => vec![Command::Abort { reason: format!("failed, says {CANARY}") }],
@@ -360,12 +376,18 @@ async fn x1_a_whole_flight_lands_and_no_sink_has_the_secret() {
     let journal = serde_json::to_string(&flown.journal).unwrap();
     let screens = serde_json::to_string(&flown.updates).unwrap();
     // The world did quote it, in every way.
-    for quoted in ["pasted ", "answered 500", "switched with ", "fine ", "prometheus refused", "no answer to "] {
+    for quoted in
+        ["pasted ", "answered 500", "switched with ", "fine ", "prometheus refused", "no answer to "]
+    {
         assert!(screens.contains(quoted), "{quoted}");
     }
     assert!(disk.contains("token="));
     for (name, sink) in [("disk", disk), ("journal", journal), ("screens", screens)] {
-        assert!(!sink.contains(CANARY), "{name}: {}", &sink[sink.find(CANARY).unwrap().saturating_sub(200)..]);
+        assert!(
+            !sink.contains(CANARY),
+            "{name}: {}",
+            &sink[sink.find(CANARY).unwrap().saturating_sub(200)..]
+        );
     }
 }
 
@@ -405,8 +427,13 @@ async fn fly_lost_at_once() -> Flown {
     let world = Arc::new(World { live: Mutex::new("blue".into()), writes: AtomicUsize::new(0), errors: 0.0 });
     let (machine, decision) = Machine::open(opened(small()), START).unwrap();
     let (_requests_in, requests) = mpsc::channel(1);
-    let filters: Arc<dyn Fn() -> crate::adapters::process::Filter + Send + Sync> =
-        Arc::new(|| Box::new(|piece, pass| if let Some(piece) = piece { pass(piece) }));
+    let filters: Arc<dyn Fn() -> crate::adapters::process::Filter + Send + Sync> = Arc::new(|| {
+        Box::new(|piece, pass| {
+            if let Some(piece) = piece {
+                pass(piece);
+            }
+        })
+    });
     let engine = Engine::new(Parts {
         machine,
         events: Vec::new(),
@@ -455,9 +482,14 @@ async fn captures_that_do_not_fit_fail_the_action_without_telling_a_secret() {
     hidden.vars[1].secret = true;
     hidden.vars[1].pattern = Some("[0-9]+".to_owned());
     let flown = fly(hidden, "v2", 0.0004, None).await;
-    assert!(reason(&flown.run).contains("$BACKUP_ID: what the output has does not fit"), "{}", reason(&flown.run));
+    assert!(
+        reason(&flown.run).contains("$BACKUP_ID: what the output has does not fit"),
+        "{}",
+        reason(&flown.run)
+    );
     let mut nothing = small();
-    nothing.steps[0].run[0].capture = vec![Capture { var: "BACKUP_ID".to_owned(), pattern: "id=(.*)".to_owned() }];
+    nothing.steps[0].run[0].capture =
+        vec![Capture { var: "BACKUP_ID".to_owned(), pattern: "id=(.*)".to_owned() }];
     let flown = fly(nothing, "v2", 0.0004, None).await;
     assert!(reason(&flown.run).contains("no line matches"), "{}", reason(&flown.run));
 }
@@ -502,8 +534,13 @@ async fn an_engine_without_screens_pauses_after_the_running_action() {
     let started = flight.command(Command::Start { step: Some("migrate".into()), attempt: 1, typed: None });
     let (requests_in, requests) = mpsc::channel(1);
     drop(requests_in);
-    let filters: Arc<dyn Fn() -> crate::adapters::process::Filter + Send + Sync> =
-        Arc::new(|| Box::new(|piece, pass| if let Some(piece) = piece { pass(piece) }));
+    let filters: Arc<dyn Fn() -> crate::adapters::process::Filter + Send + Sync> = Arc::new(|| {
+        Box::new(|piece, pass| {
+            if let Some(piece) = piece {
+                pass(piece);
+            }
+        })
+    });
     let engine = Engine::new(Parts {
         machine: flight.machine.clone(),
         events: flight.events.clone(),
