@@ -68,9 +68,9 @@ struct World {
 }
 
 impl World {
-    fn write(&self, what: &str) -> PortResult<String> {
+    fn write(&self, what: &str) -> String {
         self.writes.fetch_add(1, Ordering::SeqCst);
-        Ok(format!("{what} with {CANARY}"))
+        format!("{what} with {CANARY}")
     }
     fn picture(&self) -> Workload {
         workload(self.live.lock().unwrap().as_str())
@@ -96,23 +96,23 @@ impl Cluster for World {
         out
     }
     async fn set_image(&self, _: &SlotName, _: &str, image: &str) -> PortResult<String> {
-        self.write(image)
+        Ok(self.write(image))
     }
     async fn rollout(&self, _: &SlotName) -> PortResult<RolloutState> {
         Ok(RolloutState::Complete)
     }
     async fn switch_traffic(&self, to: &SlotName) -> PortResult<String> {
         *self.live.lock().unwrap() = to.clone();
-        self.write("switched")
+        Ok(self.write("switched"))
     }
     async fn scale(&self, _: &SlotName, _: u32) -> PortResult<String> {
-        self.write("scaled")
+        Ok(self.write("scaled"))
     }
     async fn restart(&self, _: &SlotName) -> PortResult<String> {
-        self.write("restarted")
+        Ok(self.write("restarted"))
     }
     async fn patch(&self, _: &str, _: &str, _: PatchType, _: &serde_json::Value) -> PortResult<String> {
-        self.write("patched")
+        Ok(self.write("patched"))
     }
     async fn logs(
         &self,
@@ -182,9 +182,9 @@ impl Journal for Pages {
     }
 }
 
-struct Window1(mpsc::UnboundedSender<Update>);
+struct Watching(mpsc::UnboundedSender<Update>);
 
-impl Screen for Window1 {
+impl Screen for Watching {
     fn send(&self, update: &Update) -> bool {
         self.0.send(update.clone()).is_ok()
     }
@@ -292,7 +292,7 @@ async fn fly(runbook: Runbook, version: &str, errors: f64, fails_at: Option<&'st
         requests,
     });
     let (screen, mut updates) = mpsc::unbounded_channel();
-    engine.attach(Box::new(Window1(screen)));
+    engine.attach(Box::new(Watching(screen)));
     // A screen that is never read: it costs nothing but its own lines.
     let (_unread, server) = crate::link::pair();
     engine.attach(Box::new(server));

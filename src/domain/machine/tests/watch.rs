@@ -1,6 +1,6 @@
 //! The switch, the monitored window, triggers, blindness.
 
-use proptest::prelude::*;
+use proptest::{prelude::*, strategy::ValueTree as _};
 
 use crate::domain::{
     event::{Outcome, RunEvent},
@@ -364,10 +364,10 @@ fn m6_one_rollback() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let order = Just(vec![0, 1, 2, 3, 4]).prop_shuffle();
     for _ in 0..1000 {
-        let order = Strategy::new_tree(&order, &mut runner).unwrap();
+        let order = order.new_tree(&mut runner).unwrap();
         let mut machine = base.clone();
         let mut started = 0;
-        for which in proptest::strategy::ValueTree::current(&order) {
+        for which in order.current() {
             let input = match which {
                 0 | 1 => press(),
                 2 => sample(now),
