@@ -76,7 +76,7 @@ fn on_key(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
         Some(Layer::Search(_)) => page::on_search_key(model, key, action, effects),
         Some(Layer::Page(_)) => {
             if let Some(action) = action {
-                page::on_action(model, action, effects)
+                page::on_action(model, action, effects);
             }
         }
         None => {
@@ -98,8 +98,8 @@ fn on_common_action(model: &mut Model, action: KeyAction, effects: &mut Vec<Effe
         | KeyAction::Inbox
         | KeyAction::Metrics
         | KeyAction::Incident
-        | KeyAction::Logs => page::toggle(model, action, effects),
-        KeyAction::Tasks => page::toggle(model, action, effects),
+        | KeyAction::Logs
+        | KeyAction::Tasks => page::toggle(model, action, effects),
         KeyAction::Command => model.layers.push(Layer::Command(tui_input::Input::default())),
         KeyAction::Search => model.layers.push(Layer::Search(tui_input::Input::default())),
         KeyAction::Quit => form::open_quit(model, effects),
