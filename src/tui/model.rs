@@ -279,10 +279,10 @@ impl Model {
         else {
             return (ItemStatus::Open, false);
         };
-        let stale = !declared.check.kind.is_person()
+        let too_old = !declared.check.kind.is_person()
             && state.status == ItemStatus::Holds
             && self.now.since(state.at) > declared.valid_for;
-        (state.status, stale)
+        (state.status, too_old)
     }
 
     /// The keys that count now.

@@ -71,8 +71,9 @@ fn run_line(model: &Model) -> Row {
         return does(look, enter, format!("back to the step that is due: {due}"));
     }
     match run.prompt(model.now) {
-        Prompt::Ask { question, .. } => does(look, enter, format!("answers: {question}")),
-        Prompt::Decide { question, .. } => does(look, enter, format!("answers: {question}")),
+        Prompt::Ask { question, .. } | Prompt::Decide { question, .. } => {
+            does(look, enter, format!("answers: {question}"))
+        }
         Prompt::Checklist { open } => checklist_line(model, run, &open),
         Prompt::OpenSteps => {
             let first = run.runbook.steps.first().map_or("the completion", |step| &step.title);

@@ -114,10 +114,9 @@ struct Cockpit {
 }
 
 /// What woke the loop.
-#[expect(clippy::large_enum_variant, reason = "one at a time, taken apart at once")]
 enum Woken {
     Input(Option<Input>),
-    Update(Option<Update>),
+    Update(Option<Box<Update>>),
     Signal(i32),
     Resized,
     Continued,
@@ -150,7 +149,7 @@ impl Cockpit {
                 Woken::Input(None) => Some(EndReason::HungUp),
                 Woken::Update(None) => Some(EndReason::EngineClosed),
                 Woken::Input(Some(input)) => self.input(input).await,
-                Woken::Update(Some(update)) => self.update(update).await,
+                Woken::Update(Some(update)) => self.update(*update).await,
                 Woken::Resized => {
                     self.dirty = true;
                     self.resize();
@@ -196,7 +195,7 @@ impl Cockpit {
             signal = signals.next() => signal,
             input = self.reader.next() => Woken::Input(input),
             () = sleep_until(due.into()), if dirty => Woken::Frame,
-            update = self.client.next() => Woken::Update(update),
+            update = self.client.next() => Woken::Update(update.map(Box::new)),
             () = sleep_until(second.into()) => Woken::Second,
         }
     }

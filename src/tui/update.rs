@@ -98,8 +98,8 @@ fn on_common_action(model: &mut Model, action: KeyAction, effects: &mut Vec<Effe
         | KeyAction::Inbox
         | KeyAction::Metrics
         | KeyAction::Incident
-        | KeyAction::Logs => page::toggle(model, action, effects),
-        KeyAction::Tasks => page::toggle(model, action, effects),
+        | KeyAction::Logs
+        | KeyAction::Tasks => page::toggle(model, action, effects),
         KeyAction::Command => model.layers.push(Layer::Command(tui_input::Input::default())),
         KeyAction::Search => model.layers.push(Layer::Search(tui_input::Input::default())),
         KeyAction::Quit => form::open_quit(model, effects),

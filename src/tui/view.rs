@@ -72,9 +72,17 @@ fn draw_all(model: &Model, area: Rect, buffer: &mut Buffer) {
 }
 
 fn draw_dialog(model: &Model, places: &Layout, buffer: &mut Buffer) {
+    // On low screens a dialog may cover the alert: it is what the alert has asked for.
+    let low = places.body.height < 10;
+    let area = if low {
+        let y = places.alert.y;
+        Rect { y, height: places.body.bottom() - y, ..places.body }
+    } else {
+        places.body
+    };
     match model.layers.last() {
-        Some(Layer::Form(shown)) => form::draw(model, shown, places.body, buffer),
-        Some(Layer::Rollback(shown)) => rollback_form::draw(model, shown, places.body, buffer),
+        Some(Layer::Form(shown)) => form::draw(model, shown, area, buffer),
+        Some(Layer::Rollback(shown)) => rollback_form::draw(model, shown, area, buffer),
         _ => {}
     }
 }

@@ -218,8 +218,13 @@ fn every_state_answers_the_ten_questions() {
             "{name}: is the error rate inside its bound?\n{screen}"
         );
         assert!(lines[2].contains("~15:00"), "{name}: how long has it run, how long is left?\n{screen}");
-        let light =
-            ["ROLLBACK READY  key R", "nothing to roll back yet", "ROLLING BACK", "ROLLBACK SLOW  key R"];
+        let light = [
+            "ROLLBACK READY  key R",
+            "nothing to roll back yet",
+            "ROLLING BACK",
+            "○ ROLLED BACK",
+            "ROLLBACK SLOW  key R",
+        ];
         assert!(light.iter().any(|light| has(light)), "{name}: can I go back, with which key?\n{screen}");
         assert!(lines[0].contains("you: alice"), "{name}: who is in control?\n{screen}");
         assert!(

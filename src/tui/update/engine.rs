@@ -105,12 +105,11 @@ fn refused(model: &mut Model, why: String) {
 fn refresh_logs(model: &mut Model, effects: &mut Vec<Effect>) {
     let wanted = match model.page().map(|page| &page.kind) {
         Some(PageKind::Logs { slot, pod }) => Some((slot.clone(), pod.clone())),
-        Some(_) => None,
         // The pane of large screens.
         None if crate::tui::layout::has_log_pane(model.size) => {
             model.run.as_ref().and_then(|run| run.opened.new_slot.clone()).map(|slot| (slot, None))
         }
-        None => None,
+        _ => None,
     };
     let Some((slot, pod)) = wanted else { return };
     if model.telemetry.logs_asked.is_some_and(|at| model.now.since(at) < LOGS) {

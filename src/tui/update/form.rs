@@ -328,12 +328,24 @@ pub(super) fn on_rollback_key(
 ) {
     let Some(Layer::Rollback(form)) = model.layers.last_mut() else { return };
     let last = form.reasons.len();
+    let closes = match action {
+        Some(KeyAction::Back) => true,
+        Some(KeyAction::No) => !form.is_typing(),
+        Some(KeyAction::Confirm) => form.focus == RollbackFocus::Cancel,
+        _ => false,
+    };
+    if closes {
+        model.layers.pop();
+        return;
+    }
     match (form.focus, action) {
-        (_, Some(KeyAction::Back)) => {
-            model.layers.pop();
+        (_, Some(KeyAction::NextField)) | (RollbackFocus::Word, Some(KeyAction::Down)) => {
+            next_field(form, true);
         }
-        (_, Some(KeyAction::NextField)) => next_field(form, true),
-        (_, Some(KeyAction::PreviousField)) => next_field(form, false),
+        (_, Some(KeyAction::PreviousField))
+        | (RollbackFocus::Word | RollbackFocus::Cancel | RollbackFocus::Go, Some(KeyAction::Up)) => {
+            next_field(form, false);
+        }
         // The text fields: arrows still choose, Enter goes on to the next part.
         (RollbackFocus::Reasons | RollbackFocus::Other, Some(action @ (KeyAction::Up | KeyAction::Down))) => {
             form.reason = moved(form.reason, if action == KeyAction::Up { -1 } else { 1 }, last + 1);
@@ -343,8 +355,6 @@ pub(super) fn on_rollback_key(
         (RollbackFocus::Other, Some(KeyAction::Confirm)) => {
             form.focus = if form.word.is_some() { RollbackFocus::Word } else { RollbackFocus::Go };
         }
-        (RollbackFocus::Word, Some(KeyAction::Up)) => next_field(form, false),
-        (RollbackFocus::Word, Some(KeyAction::Down)) => next_field(form, true),
         (RollbackFocus::Word, Some(KeyAction::Confirm)) => match form.command() {
             Ok(_) => form.focus = RollbackFocus::Go,
             Err(why) => form.fault = Some(why),
@@ -360,20 +370,13 @@ pub(super) fn on_rollback_key(
         {
             roll_back(model, effects);
         }
-        (_, Some(KeyAction::No)) => {
-            model.layers.pop();
-        }
         (RollbackFocus::Go, Some(KeyAction::Confirm)) => roll_back(model, effects),
-        (RollbackFocus::Cancel, Some(KeyAction::Confirm)) => {
-            model.layers.pop();
-        }
         // Enter on a reason goes to the buttons, and there to the one that does nothing.
         (RollbackFocus::Reasons, Some(KeyAction::Confirm)) => form.focus = RollbackFocus::Cancel,
         (RollbackFocus::Cancel | RollbackFocus::Go, Some(KeyAction::Left | KeyAction::Right)) => {
             form.focus =
                 if form.focus == RollbackFocus::Go { RollbackFocus::Cancel } else { RollbackFocus::Go };
         }
-        (RollbackFocus::Cancel | RollbackFocus::Go, Some(KeyAction::Up)) => next_field(form, false),
         _ => {}
     }
 }

@@ -286,22 +286,20 @@ pub(crate) fn draft(model: &Model) -> IncidentDraft {
     let Some(run) = &model.run else { return IncidentDraft::default() };
     let levels = run.runbook.incident.as_ref().map_or(&[][..], |incident| &incident.levels);
     if let Some(incident) = &run.incident {
-        IncidentDraft {
+        return IncidentDraft {
             level: levels.iter().position(|level| level.level == incident.severity).unwrap_or(0),
             title: incident.title.clone(),
             impact: incident.impact.clone(),
             status: STATUSES.iter().position(|status| *status == incident.status).unwrap_or(0),
             field: 0,
-        }
-    } else {
-        let breach =
-            run.runbook.triggers.iter().zip(&run.triggers).find(|(_, state)| state.breaching.is_some());
-        let title = breach.map_or_else(String::new, |(trigger, _)| {
-            let version = run.new_version().unwrap_or_default();
-            format!("{} after deploying {version}", trigger.reason)
-        });
-        IncidentDraft { title, ..IncidentDraft::default() }
+        };
     }
+    let breach = run.runbook.triggers.iter().zip(&run.triggers).find(|(_, state)| state.breaching.is_some());
+    let title = breach.map_or_else(String::new, |(trigger, _)| {
+        let version = run.new_version().unwrap_or_default();
+        format!("{} after deploying {version}", trigger.reason)
+    });
+    IncidentDraft { title, ..IncidentDraft::default() }
 }
 
 fn send_incident(model: &mut Model) {

@@ -67,11 +67,9 @@ fn title(model: &Model, run: &Run, pane: Pane) -> (String, Option<Row>) {
     match (pane, phase) {
         (Pane::Work, Phase::Checklist) => ("Before the flight".to_owned(), None),
         (Pane::Detail, Phase::Checklist) => ("Selected item".to_owned(), None),
-        (Pane::Work, Phase::Steps) => ("Steps".to_owned(), None),
         (Pane::Detail, Phase::Steps) => detail::title(model, run),
         (Pane::Work, Phase::Window) => window::title(run),
         (Pane::Detail, Phase::Window) => ("What to do".to_owned(), None),
-        (Pane::Work, Phase::RollingBack) => rollback::title(model, run),
         (Pane::Detail, Phase::RollingBack) => ("Output".to_owned(), None),
         (Pane::Work, Phase::Over) if !run.tasks.is_empty() => {
             let done = run.tasks.iter().filter(|task| task.done.is_some()).count();
@@ -80,8 +78,10 @@ fn title(model: &Model, run: &Run, pane: Pane) -> (String, Option<Row>) {
                 Some(Row::of(format!("{done} of {} done", run.tasks.len()), look.text())),
             )
         }
-        (Pane::Work, Phase::Over) if !run.rollbacks.is_empty() => rollback::title(model, run),
-        (Pane::Work, Phase::Over) => ("Steps".to_owned(), None),
+        (Pane::Work, Phase::RollingBack | Phase::Over) if !run.rollbacks.is_empty() => {
+            rollback::title(model, run)
+        }
+        (Pane::Work, Phase::Steps | Phase::RollingBack | Phase::Over) => ("Steps".to_owned(), None),
         (Pane::Detail, Phase::Over) => ("How it went".to_owned(), None),
         (Pane::Metrics, _) => ("Metrics".to_owned(), None),
         (Pane::Pods, _) => ("Pods and events".to_owned(), None),

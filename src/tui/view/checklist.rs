@@ -49,8 +49,8 @@ fn heading(model: &Model, g: usize, group: &Group, states: &[ItemState], width: 
 }
 
 fn settled(model: &Model, g: usize, i: usize) -> bool {
-    let (status, stale) = model.item_status(g, i);
-    matches!(status, ItemStatus::Holds | ItemStatus::Waived) && !stale
+    let (status, too_old) = model.item_status(g, i);
+    matches!(status, ItemStatus::Holds | ItemStatus::Waived) && !too_old
 }
 
 fn item_row(
@@ -63,8 +63,8 @@ fn item_row(
 ) -> Row {
     let look = model.look;
     let person = item.check.kind.is_person();
-    let (status, stale) = model.item_status(g, i);
-    let (sign, style, word) = match (status, stale) {
+    let (status, too_old) = model.item_status(g, i);
+    let (sign, style, word) = match (status, too_old) {
         (_, true) => ("◌", look.warn(), "too old".to_owned()),
         (ItemStatus::Holds, _) => ("✔", look.ok(), state.by.clone()),
         (ItemStatus::Waived, _) => ("–", look.dim(), "not needed".to_owned()),
@@ -79,7 +79,7 @@ fn item_row(
         .put(" ", look.text())
         .put(&item.text, text)
         .put(optional, look.dim());
-    let style = if status == ItemStatus::Fails || stale { style } else { look.dim() };
+    let style = if status == ItemStatus::Fails || too_old { style } else { look.dim() };
     left.right(Row::of(word, style).put(" ", look.text()), width)
 }
 
@@ -99,14 +99,14 @@ pub(super) fn draw_item(model: &Model, run: &Run, area: Rect, buffer: &mut Buffe
     };
     say(&item.text, look.strong());
     say("", look.text());
-    let (status, stale) = model.item_status(g, i);
+    let (status, too_old) = model.item_status(g, i);
     let ago = format!("{} ago", model.now.since(state.at).short());
     match status {
         ItemStatus::Open if item.check.kind.is_person() => {
             say("○ open: a person looks and ticks", look.text());
         }
         ItemStatus::Open => say("○ not looked at yet", look.text()),
-        ItemStatus::Holds if stale => {
+        ItemStatus::Holds if too_old => {
             say(&format!("◌ held {ago}: too old, must be looked at again"), look.warn());
         }
         ItemStatus::Holds if state.by == "auto" => {

@@ -178,27 +178,21 @@ fn draw_completion(model: &Model, run: &Run, area: Rect, buffer: &mut Buffer) {
     let look = model.look;
     let width = usize::from(area.width);
     if let Some(work) = &run.completion {
-        draw_work(model, run, &Place::Completion, work, Vec::new(), area, buffer);
-    } else {
-        let mut rows = paragraph("Every step is done. What is left:", width, look.text());
-        for action in &run.runbook.completion.run {
-            rows.push(
-                Row::of(" WILL DO    ", look.strong()).put(run.action_text(action), look.text()).fit(width),
-            );
-        }
-        for check in &run.runbook.completion.check {
-            let who = if check.kind.is_person() { " (you)" } else { "" };
-            rows.push(
-                Row::of("            ○ ", look.dim())
-                    .put(&check.text, look.text())
-                    .put(who, look.key())
-                    .fit(width),
-            );
-        }
-        let tasks = run.runbook.tasks.len();
-        rows.push(Row::of(format!("            leave {tasks} tasks for later"), look.text()));
-        rows_around(rows, 0, area, model, buffer);
+        return draw_work(model, run, &Place::Completion, work, Vec::new(), area, buffer);
     }
+    let mut rows = paragraph("Every step is done. What is left:", width, look.text());
+    for action in &run.runbook.completion.run {
+        let row = Row::of(" WILL DO    ", look.strong()).put(run.action_text(action), look.text());
+        rows.push(row.fit(width));
+    }
+    for check in &run.runbook.completion.check {
+        let who = if check.kind.is_person() { " (you)" } else { "" };
+        let row = Row::of("            ○ ", look.dim()).put(&check.text, look.text()).put(who, look.key());
+        rows.push(row.fit(width));
+    }
+    let tasks = run.runbook.tasks.len();
+    rows.push(Row::of(format!("            leave {tasks} tasks for later"), look.text()));
+    rows_around(rows, 0, area, model, buffer);
 }
 
 /// Work under way or over: actions, the output of the one that matters, checks.

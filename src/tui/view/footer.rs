@@ -147,9 +147,9 @@ fn of_the_moment(model: &Model) -> Vec<KeyAction> {
 fn word(model: &Model, action: KeyAction) -> &'static str {
     match (action, model.phase(), model.prompt()) {
         (KeyAction::CancelCountdown, _, Some(Prompt::RollbackStopped { .. })) => "give up",
-        (KeyAction::CancelCountdown, _, Some(Prompt::Fired { .. })) => "go on",
+        (KeyAction::CancelCountdown, _, Some(Prompt::Fired { .. }))
+        | (KeyAction::Hold, _, Some(Prompt::Held { .. })) => "go on",
         (KeyAction::NotNeeded, ..) => "not needed",
-        (KeyAction::Hold, _, Some(Prompt::Held { .. })) => "go on",
         (KeyAction::Tick, Phase::Over, _) if model.layers.is_empty() => "done",
         (KeyAction::Down, ..) if matches!(model.layers.last(), Some(Layer::Rollback(_))) => "reason",
         (KeyAction::Yes, ..) if matches!(model.layers.last(), Some(Layer::Rollback(_))) => "roll back",

@@ -161,14 +161,13 @@ fn words(model: &Model, run: &Run, form: &Form) -> Vec<(String, bool)> {
         Purpose::Abort => vec![plain(
             "The run ends as failed. Traffic was not touched; what the steps did stays as it is. Why?",
         )],
-        Purpose::Note => vec![],
         Purpose::SendIncident => {
             let channel = run.runbook.incident.as_ref().and_then(|incident| incident.channel.clone());
             let mut words = vec![(format!("To {}:", channel.as_deref().unwrap_or("the channel")), true)];
             words.extend(pages::incident_message(model).lines().map(|line| (line.to_owned(), false)));
             words
         }
-        Purpose::Incident(_) => vec![],
+        Purpose::Note | Purpose::Incident(_) => vec![],
         Purpose::Quit => quit_words(model, run),
     };
     out.retain(|(text, _)| !text.is_empty());

@@ -178,7 +178,8 @@ pub(super) fn clock(model: &Model, width: usize) -> Row {
     let Some(run) = &model.run else { return Row::new() };
     let mut row = Row::of(" ", look.text()).join(elapsed(model, run));
     let versions = (run.previous_version(), run.new_version());
-    if let (Some(from), Some(to)) = versions {
+    // On narrow screens the slots' own lines have to do.
+    if let (true, (Some(from), Some(to))) = (width >= 72, versions) {
         row = row.put("  ", look.text()).put(from, look.text()).put(" → ", look.dim()).put(to, look.strong());
     }
     if let Some(metric) = first_metric(run) {

@@ -245,7 +245,7 @@ fn scale(model: &Model, run: &Run, metric: &Metric, points: usize) -> (f64, f64)
     if lowest >= 0.0 { (range.0.max(0.0), range.1) } else { range }
 }
 
-/// A slot's points: seconds before now, and the value.
+/// A slot's line in a chart: seconds before now, and values.
 type Curve = (Option<SlotName>, Vec<(f64, f64)>);
 
 /// One metric with axes, both bounds and a line for each slot.

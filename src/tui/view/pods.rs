@@ -93,11 +93,11 @@ fn heading(model: &Model, name: &SlotName, slot: &SlotWorkload, width: usize) ->
     let mut text = format!(" {}/{}{ready}", slot.ready, slot.desired);
     match &slot.rollout {
         RolloutState::Progressing(why) | RolloutState::DeadlineExceeded(why) => {
-            text.push_str(&format!(", {why}"));
+            text = format!("{text}, {why}");
         }
         RolloutState::Unobserved => text.push_str(", change not seen yet"),
         RolloutState::Complete | RolloutState::Unknown if restarts > 0 => {
-            text.push_str(&format!(", {restarts} restart{}", if restarts == 1 { "" } else { "s" }));
+            text = format!("{text}, {restarts} restart{}", if restarts == 1 { "" } else { "s" });
         }
         RolloutState::Complete | RolloutState::Unknown => {}
     }
@@ -118,7 +118,7 @@ fn pod_row(model: &Model, slot: &SlotWorkload, pod: &Pod, width: usize) -> Row {
         && let Some((_, tail)) = name.rsplit_once('-')
     {
         // The ReplicaSet's part is the same for all but the pods of an older template.
-        name = tail.to_owned();
+        name = String::from(tail);
     }
     let status = if pod.ready && pod.status == "Running" { "ready".to_owned() } else { pod.status.clone() };
     let left = Row::of(" ", look.text())

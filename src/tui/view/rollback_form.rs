@@ -33,31 +33,41 @@ pub(super) fn draw(model: &Model, form: &RollbackForm, body: Rect, buffer: &mut 
     // With room to spare every line shows the command that does the same by hand.
     let roomy = usize::from(body.height) > 2 * plan.items.len() + form.reasons.len() + 14;
     let mut rows = what(model, run, form, &plan, width, roomy);
-    rows.push(Row::new());
-    let focus_from = rows.len();
-    // The box's edges, the buttons, a fault, the field for the word.
-    let rest = 3 + usize::from(form.fault.is_some()) + if form.word.is_some() { 2 } else { 0 };
+    let word = word_rows(model, form, width);
+    // The box's edges, a blank line, the buttons, a fault.
+    let rest = 4 + usize::from(form.fault.is_some()) + word.len();
     let short = rows.len() + form.reasons.len() + 1 + rest > usize::from(body.height);
-    rows.extend(reasons(model, form, width, short));
-    if let Some(word) = &form.word {
-        rows.push(Row::of(format!("Type  {word}  to go on:"), look.strong()));
-        if form.focus == RollbackFocus::Word {
-            rows.push(field(model, &form.typed, width));
-        } else {
-            rows.push(Row::of("  ", look.text()).put(form.typed.value(), look.text()));
-        }
-    }
-    let focus = match form.focus {
-        RollbackFocus::Reasons if !short => focus_from + form.reason,
-        _ => rows.len().saturating_sub(1),
-    };
     let mut foot = Vec::new();
+    let focus = if short {
+        // What it does comes first; the question stays in sight below it.
+        foot.extend(reasons(model, form, width, short));
+        foot.extend(word);
+        0
+    } else {
+        rows.push(Row::new());
+        let from = rows.len();
+        rows.extend(reasons(model, form, width, short));
+        rows.extend(word);
+        if form.focus == RollbackFocus::Reasons { from + form.reason } else { rows.len() - 1 }
+    };
     if let Some(fault) = &form.fault {
         foot.push(Row::of(format!("! {fault}"), look.alert()));
     }
     foot.push(buttons(model, form, &plan, width));
     let content = Content { title: title(model, run, form), rows, focus, foot, width };
     dialog_box::draw(content, body, look.alert(), look.alert(), buffer);
+}
+
+/// The word to type and its field, where one is asked.
+fn word_rows(model: &Model, form: &RollbackForm, width: usize) -> Vec<Row> {
+    let look = model.look;
+    let Some(word) = &form.word else { return Vec::new() };
+    let typed = if form.focus == RollbackFocus::Word {
+        field(model, &form.typed, width)
+    } else {
+        Row::of("  ", look.text()).put(form.typed.value(), look.text())
+    };
+    vec![Row::of(format!("Type  {word}  to go on:"), look.strong()), typed]
 }
 
 fn title(model: &Model, run: &Run, form: &RollbackForm) -> String {

@@ -169,9 +169,8 @@ fn detail(model: &Model, run: &Run, readiness: &Readiness) -> String {
         _ => {}
     }
     if let (true, Some(slot)) = (run.switch_begun(), back) {
-        format!("back to {slot} in ~{about} s")
-    } else {
-        let count = plan.undo.len();
-        format!("undoes {count} step{}, ~{about} s", if count == 1 { "" } else { "s" })
+        return format!("back to {slot} in ~{about} s");
     }
+    let count = plan.undo.len();
+    format!("undoes {count} step{}, ~{about} s", if count == 1 { "" } else { "s" })
 }

@@ -58,8 +58,15 @@ pub fn draw(
     let foot = to16(content.foot.len()).min(inner.height);
     let body = Rect { height: inner.height - foot, ..inner };
     let first = list::around(content.rows.len(), usize::from(body.height), content.focus);
+    let below = content.rows.len().saturating_sub(first + usize::from(body.height));
     for (y, row) in (body.y..body.bottom()).zip(content.rows.into_iter().skip(first)) {
         row.draw(Rect { y, height: 1, ..body }, buffer);
+    }
+    if below > 0 && body.height > 0 {
+        // Nobody must think that this was all.
+        let mark = Row::of(format!(" ↓ {below} more"), title_style);
+        let width = to16(mark.width()).min(body.width);
+        mark.draw(Rect { x: body.right() - width, y: body.bottom() - 1, width, height: 1 }, buffer);
     }
     for (y, row) in (body.bottom()..inner.bottom()).zip(content.foot) {
         row.draw(Rect { y, height: 1, ..inner }, buffer);
