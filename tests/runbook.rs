@@ -1,6 +1,10 @@
 //! The runbook at the top level: it loads without a word, and says everything.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of a test end it where something is not there")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of a test end it where something is not there"
+)]
 
 use std::path::Path;
 
