@@ -50,10 +50,12 @@ fn a_terminal_shows_what_was_drawn() {
 fn u3_no_size_panics() {
     let mut states = states();
     let count = states.len();
-    let small = (0..30).flat_map(|width| (0..30).map(move |height| (width, height)));
-    let large = (0..24u16).map(|n| (n * 37 % 501, n * 61 % 501));
+    // Every small size, every width of a few rows, and a spread of large ones: ten thousand in all.
+    let small = (0..=100).flat_map(|width| (0..=60).map(move |height| (width, height)));
+    let flat = (101..=500).flat_map(|width| (0..9).map(move |height| (width, height)));
+    let large = (0..240u16).map(|n| (n * 37 % 501, n * 61 % 501));
     let edges = [(500, 500), (500, 1), (1, 500), (59, 15), (60, 14), (80, 24), (200, 60)];
-    for (n, (width, height)) in small.chain(large).chain(edges).enumerate() {
+    for (n, (width, height)) in small.chain(flat).chain(large).chain(edges).enumerate() {
         states[n % count].1.buffer(width, height);
     }
 }
