@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    ports::{Fault, HttpCall, Ports, Seen, ShellCall, ShellNews, ShellProgram},
+    ports::{HttpCall, Ports, Seen, ShellCall, ShellNews, ShellProgram},
     values::Values,
 };
 use crate::domain::{
@@ -288,9 +288,4 @@ impl Ports {
             .as_ref()
             .ok_or_else(|| "the runbook has no [target], so there is no cluster to ask".to_owned())
     }
-}
-
-/// Whether a fault leaves it open if something was done.
-pub fn is_unknown(fault: Fault) -> bool {
-    fault == Fault::Unknown
 }
