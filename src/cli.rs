@@ -1,16 +1,22 @@
 //! The command line: one file a subcommand, `compose` puts the layers together.
 
 pub mod args;
+pub mod attach;
 pub mod autopilot;
 pub mod check;
 pub mod compose;
+pub mod engine;
 pub mod exit;
 pub mod flight;
+pub mod launch;
 pub mod plain;
 pub mod plan;
 pub mod rehearse;
 pub mod resume;
 pub mod run;
+pub mod screen;
+pub mod serve;
+pub mod status;
 pub mod store;
 pub mod vars;
 
@@ -35,7 +41,12 @@ pub fn main() -> color_eyre::Result<Exit> {
             return Ok(exit);
         }
     };
-    let _logs = store::open_logs(cli.state_dir());
+    let job = match &cli.command {
+        Subcommand::Engine => Some(engine::Job::take()?),
+        _ => None,
+    };
+    let state_dir = job.as_ref().map_or(cli.state_dir(), |job| job.drive().state_dir.as_ref());
+    let _logs = store::open_logs(state_dir);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match cli.command {
@@ -44,6 +55,17 @@ pub fn main() -> color_eyre::Result<Exit> {
             Subcommand::Check(args) => check::main(&args),
             Subcommand::Plan(args) => plan::main(&args),
             Subcommand::Resume(args) => resume::main(args).await,
+            Subcommand::Engine => match job {
+                Some(job) => job.fly().await,
+                None => Ok(Exit::Usage),
+            },
+            Subcommand::Attach(args) => attach::main(&args).await,
+            Subcommand::Watch(args) => attach::watch(&args).await,
+            Subcommand::Takeover(args) => attach::take_over(&args).await,
+            Subcommand::Approve(args) => attach::approve(args).await,
+            Subcommand::Status(args) => status::main(&args),
+            Subcommand::Rollback(args) => attach::roll_back(args).await,
+            Subcommand::Abort(args) => attach::abort(args).await,
             Subcommand::List(args) => store::list(&args),
             Subcommand::Tasks(args) => store::tasks(&args),
             Subcommand::Completions(args) => args::completions(&args),

@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod check;
+pub mod crew;
 pub mod effect;
 pub mod event;
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! The engine owns a run: it feeds the machine, journals what the machine decides, then does it, and feeds results back.
 //!
 //! ```text
-//!   screens ──Request──▶ driver ──Input──▶ Machine ──Decision──▶ journal (sync) ──▶ perform ──▶ ports
+//!   screens ─Incoming──▶ driver ──Input──▶ Machine ──Decision──▶ journal (sync) ──▶ perform ──▶ ports
 //!      ▲                   ▲                                                          │
 //!      └──Update───────────┴───────────────Input: results, samples, pictures ─────────┘
 //! ```
 
+pub mod crew;
 pub mod driver;
 pub mod feed;
 pub mod look;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser};
+use serde::{Deserialize, Serialize};
 
 use super::{exit::Exit, plain};
 
@@ -32,6 +33,23 @@ pub enum Subcommand {
     Plan(PlanArgs),
     /// Go on with a paused or interrupted run.
     Resume(ResumeArgs),
+    /// A further screen on a run that flies; it drives where nobody does.
+    Attach(AttachArgs),
+    /// A screen that only looks, on one's own run or another user's.
+    Watch(AttachArgs),
+    /// Take the controls of a run whose pilot is gone.
+    Takeover(TakeoverArgs),
+    /// Agree, from an account of one's own, that the step that waits begins.
+    Approve(ApproveArgs),
+    /// How a run stands, and whether its engine lives; the exit code says it too.
+    Status(StatusArgs),
+    /// Roll a run back from a plain shell, and follow it to its end.
+    Rollback(OrderArgs),
+    /// End a run from a plain shell; traffic must not have moved.
+    Abort(OrderArgs),
+    /// The process that a run lives in; started by run, rehearse and resume.
+    #[command(hide = true)]
+    Engine,
     /// The runs in the state directory.
     List(ListArgs),
     /// Post-deployment tasks of a run and when they are due.
@@ -43,7 +61,7 @@ pub enum Subcommand {
 }
 
 /// How a run is shown and driven.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub struct DriveArgs {
     /// No screen: one line an event.
     #[arg(long)]
@@ -69,6 +87,12 @@ pub struct DriveArgs {
     /// Look, never act.
     #[arg(long, conflicts_with = "plain")]
     pub read_only: bool,
+    /// Let the users of this group watch, from accounts of their own.
+    #[arg(long, value_name = "GROUP", env = "CUTOVER_WATCH_GROUP")]
+    pub watch_group: Option<String>,
+    /// Let the users of this group approve steps, from accounts of their own.
+    #[arg(long, value_name = "GROUP", env = "CUTOVER_APPROVE_GROUP")]
+    pub approve_group: Option<String>,
     /// Colours: auto, always or never.
     #[arg(long, default_value = "auto", value_parser = ["auto", "always", "never"], env = "CUTOVER_COLOR")]
     pub color: String,
@@ -81,7 +105,7 @@ pub struct DriveArgs {
 }
 
 /// `cutover run`
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub struct RunArgs {
     /// The runbook.
     #[arg(default_value = "runbook.toml")]
@@ -95,7 +119,7 @@ pub struct RunArgs {
 }
 
 /// `cutover rehearse`
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub struct RehearseArgs {
     /// The runbook; ./runbook.toml where there is one, else the built-in one.
     pub runbook: Option<PathBuf>,
@@ -145,13 +169,106 @@ pub struct PlanArgs {
 }
 
 /// `cutover resume`
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub struct ResumeArgs {
     /// The run; the newest paused one where not given.
     pub run: Option<String>,
     /// How it is shown and driven.
     #[command(flatten)]
     pub drive: DriveArgs,
+}
+
+/// `cutover attach`, `cutover watch`
+#[derive(Debug, Clone, Args)]
+pub struct AttachArgs {
+    /// The run; the only one that flies where not given.
+    pub run: Option<String>,
+    /// No screen: one line an event.
+    #[arg(long)]
+    pub plain: bool,
+    /// Without a screen: confirm everything a person would be asked, and fail closed on doubt.
+    #[arg(long, requires = "plain")]
+    pub yes: bool,
+    /// Without a screen: the event stream, one JSON object a line on stdout.
+    #[arg(long, requires = "plain")]
+    pub json_lines: bool,
+    /// Colours: auto, always or never.
+    #[arg(long, default_value = "auto", value_parser = ["auto", "always", "never"], env = "CUTOVER_COLOR")]
+    pub color: String,
+    /// For a slow connection: at most 4 frames a second.
+    #[arg(long)]
+    pub slow_link: bool,
+    /// Where runs are kept.
+    #[arg(long, value_name = "DIR", env = "CUTOVER_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+impl AttachArgs {
+    /// How the screen is shown.
+    pub fn drive(&self) -> DriveArgs {
+        DriveArgs {
+            plain: self.plain,
+            yes: self.yes,
+            json_lines: self.json_lines,
+            color: self.color.clone(),
+            slow_link: self.slow_link,
+            state_dir: self.state_dir.clone(),
+            ..DriveArgs::default()
+        }
+    }
+}
+
+/// `cutover takeover`
+#[derive(Debug, Clone, Args)]
+pub struct TakeoverArgs {
+    /// Why; it is journaled. Not needed for one's own run.
+    #[arg(long, value_name = "REASON", default_value = "")]
+    pub reason: String,
+    /// Which run, and how it is shown.
+    #[command(flatten)]
+    pub attach: AttachArgs,
+}
+
+/// `cutover approve`
+#[derive(Debug, Clone, Args)]
+pub struct ApproveArgs {
+    /// The run; the only one that can be approved where not given.
+    pub run: Option<String>,
+    /// The step; the one that waits where not given.
+    #[arg(long)]
+    pub step: Option<String>,
+    /// Where runs are kept.
+    #[arg(long, value_name = "DIR", env = "CUTOVER_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// `cutover rollback`, `cutover abort`
+#[derive(Debug, Clone, Args)]
+pub struct OrderArgs {
+    /// The run; the only one that flies where not given.
+    pub run: Option<String>,
+    /// Why; it is journaled.
+    #[arg(long, value_name = "REASON")]
+    pub reason: String,
+    /// The event stream, one JSON object a line on stdout.
+    #[arg(long)]
+    pub json_lines: bool,
+    /// Where runs are kept.
+    #[arg(long, value_name = "DIR", env = "CUTOVER_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// `cutover status`
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// The run; the newest where not given.
+    pub run: Option<String>,
+    /// One JSON document.
+    #[arg(long)]
+    pub json: bool,
+    /// Where runs are kept.
+    #[arg(long, value_name = "DIR", env = "CUTOVER_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
 }
 
 /// `cutover list`
@@ -192,6 +309,11 @@ impl Cli {
             Subcommand::Run(args) => args.drive.state_dir.as_ref(),
             Subcommand::Rehearse(args) => args.drive.state_dir.as_ref(),
             Subcommand::Resume(args) => args.drive.state_dir.as_ref(),
+            Subcommand::Attach(args) | Subcommand::Watch(args) => args.state_dir.as_ref(),
+            Subcommand::Takeover(args) => args.attach.state_dir.as_ref(),
+            Subcommand::Approve(args) => args.state_dir.as_ref(),
+            Subcommand::Status(args) => args.state_dir.as_ref(),
+            Subcommand::Rollback(args) | Subcommand::Abort(args) => args.state_dir.as_ref(),
             Subcommand::List(args) => args.state_dir.as_ref(),
             Subcommand::Tasks(args) => args.state_dir.as_ref(),
             _ => None,

@@ -7,6 +7,7 @@
 use crate::domain::{
     action::Confirm,
     event::{Outcome, Place},
+    machine::AWAY,
     message::Command,
     prompt::Prompt,
     run::{CheckStatus, ItemStatus, Run},
@@ -52,6 +53,13 @@ pub fn next(run: &Run, now: Timestamp, yes: bool) -> Move {
         Prompt::OpenSteps => Move::Send(vec![Command::OpenSteps { override_reason: None }]),
         Prompt::Start { step, .. } if starts_by_itself(run, Some(step)) => Move::Wait,
         Prompt::Complete if starts_by_itself(run, None) => Move::Wait,
+        Prompt::Start { step, attempt, .. } if lacks_approval(run, step, attempt) => {
+            // A rehearsal plays the colleagues; real ones come from screens of their own.
+            match run.opened.rehearsal {
+                Some(_) => Move::Send(vec![Command::Approve { step: None }]),
+                None => Move::Wait,
+            }
+        }
         Prompt::Start { step, attempt, word, .. } => {
             let step = run.runbook.steps.get(step).map(|step| step.id.clone());
             Move::Send(vec![Command::Start { step, attempt, typed: Some(word) }])
@@ -97,6 +105,13 @@ fn starts_by_itself(run: &Run, step: Option<usize>) -> bool {
     plain && run.runbook.deployment.automation == Automation::Full && run.foreign.is_empty()
 }
 
+fn lacks_approval(run: &Run, step: usize, attempt: u32) -> bool {
+    run.runbook
+        .steps
+        .get(step)
+        .is_some_and(|step| run.approved_by(&step.id, attempt).len() < step.approvals as usize)
+}
+
 fn pause(reason: &str) -> Move {
     Move::Send(vec![Command::Suspend { reason: reason.to_owned() }])
 }
@@ -115,7 +130,7 @@ fn wants_person(prompt: &Prompt) -> bool {
     }
 }
 
-fn question(run: &Run, prompt: &Prompt) -> String {
+pub(super) fn question(run: &Run, prompt: &Prompt) -> String {
     match prompt {
         Prompt::Ask { question, .. } | Prompt::Decide { question, .. } => question.clone(),
         Prompt::Checklist { open } => format!("{} checklist items are open", open.len()),
@@ -200,5 +215,9 @@ fn failed(run: &Run, step: &str) -> Move {
 fn held(run: &Run, now: Timestamp, reason: &str) -> Move {
     let blind = run.triggers.iter().any(|trigger| trigger.blind.is_some());
     let since = run.held.as_ref().map_or(now, |held| held.at);
+    if reason == AWAY {
+        // Somebody confirms everything again: this very line mode.
+        return Move::Send(vec![Command::Continue]);
+    }
     if blind && now.since(since) < HOLD_PATIENCE { Move::Wait } else { pause(&format!("held: {reason}")) }
 }

@@ -47,6 +47,23 @@ impl Exit {
         }
     }
 
+    /// The meaning of a code that another process of ours ended with.
+    pub fn from_code(code: i32) -> Self {
+        match u8::try_from(code) {
+            Ok(0) => Self::Done,
+            Ok(2) => Self::Usage,
+            Ok(3) => Self::InvalidRunbook,
+            Ok(4) => Self::Failed,
+            Ok(5) => Self::RolledBack,
+            Ok(6) => Self::RollbackFailed,
+            Ok(7) => Self::SomebodyElse,
+            Ok(8) => Self::NeedsPerson,
+            Ok(9) => Self::Paused,
+            Ok(signal @ 129..) => Self::Signal(signal - 128),
+            _ => Self::Internal,
+        }
+    }
+
     /// The code for a run's outcome.
     pub fn of(outcome: Outcome) -> Self {
         match outcome {

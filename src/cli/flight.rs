@@ -13,13 +13,15 @@ use tokio::sync::mpsc;
 use super::{
     args::DriveArgs,
     compose::World,
+    engine::{self, Word},
     exit::Exit,
-    plain::{self, PlainOptions, talk},
+    plain::talk,
+    serve::{self, Groups},
     store::{self, RunJournal},
     vars::{Given, resolve},
 };
 use crate::{
-    config::{self, settings::Settings, theme::ColorChoice},
+    config::{self, theme::ColorChoice},
     domain::{
         effect::{Decision, Input},
         event::{Envelope, Opened, Outcome, Override, RollbackTarget},
@@ -34,11 +36,6 @@ use crate::{
         values::{Secrets, Values},
     },
     journal::{self, Header, Lock},
-    link,
-    tui::{
-        ScreenOptions,
-        runtime::{self, EndReason},
-    },
 };
 
 /// A runbook that was read and found good.
@@ -85,6 +82,8 @@ pub struct Flight {
     pub rehearsal: Option<String>,
     /// How it is driven.
     pub drive: DriveArgs,
+    /// What whoever started it wants to be called.
+    pub pilot: String,
 }
 
 impl Flight {
@@ -101,9 +100,12 @@ impl Flight {
         let mut opened = self.opened(now).await?;
         if opened.rehearsal.is_none() {
             let refusals = refusals(&self.loaded.runbook, &opened, now);
-            match self.overridden(refusals)? {
-                Ok(overrides) => opened.overrides = overrides,
-                Err(exit) => return Ok(exit),
+            match self.overridden(refusals.clone()) {
+                Some(overrides) => opened.overrides = overrides,
+                None => {
+                    Word::Refused { why: refusals }.say();
+                    return Ok(Exit::NeedsPerson);
+                }
             }
         }
         let resolved = match resolve(&self.loaded.runbook, &opened, now, &given, &self.secrets) {
@@ -186,7 +188,7 @@ impl Flight {
         }
         let journal = RunJournal::resume(&run_dir, recovered.position)?;
         make_output_dir(&run_dir)?;
-        let (machine, decision) = Machine::resume(run, &store::user(), &store::host(), now);
+        let (machine, decision) = Machine::resume(run, &self.pilot, &store::host(), now);
         self.fly(machine, decision, events, Box::new(journal), run_dir, lock).await
     }
 
@@ -200,22 +202,13 @@ impl Flight {
         _lock: Lock,
     ) -> color_eyre::Result<Exit> {
         let ports = self.world.ports(&self.loaded.runbook, &Values::of(machine.run(), &self.secrets))?;
-        let pilot = pilot();
-        let (client, mut server) = link::pair();
-        let (requests_in, requests) = mpsc::channel(64);
-        let mut incoming = server.requests().ok_or_else(|| eyre!("the link is used already"))?;
-        let read_only = self.drive.read_only;
-        tokio::spawn(async move {
-            while let Some(request) = incoming.next().await {
-                // A watching screen cannot act, whatever it sends.
-                if !read_only && requests_in.send(request).await.is_err() {
-                    return;
-                }
-            }
-        });
         let container = self.loaded.runbook.target.as_ref().map(|target| target.container.clone());
         let run_id = machine.run().opened.run_id.clone();
-        let mut engine = Engine::new(Parts {
+        let (incoming_in, incoming) = mpsc::channel(256);
+        let groups =
+            Groups { watch: self.drive.watch_group.clone(), approve: self.drive.approve_group.clone() };
+        let doors = serve::open(&run_dir, run_id.as_str(), &groups, incoming_in)?;
+        let engine = Engine::new(Parts {
             machine,
             events,
             decision,
@@ -224,23 +217,15 @@ impl Flight {
             secrets: self.secrets,
             run_dir: run_dir.clone(),
             container: container.unwrap_or_default(),
-            requests,
+            incoming,
         });
-        engine.attach(Box::new(server));
-        let engine = tokio::spawn(engine.run());
-        let exit = if self.drive.plain {
-            let options = PlainOptions {
-                pilot,
-                yes: self.drive.yes,
-                json_lines: self.drive.json_lines,
-                samples: self.drive.samples,
-            };
-            plain::follow(client, options).await
-        } else {
-            screen(client, &self.drive, pilot, &run_id, &run_dir, self.rehearsal.is_some()).await?
-        };
-        match engine.await? {
-            End::Closed(_) => Ok(exit),
+        Word::Ready { run_id, run_dir: run_dir.clone() }.say();
+        engine::let_go(&run_dir)?;
+        // On a task of its own: this one may not block.
+        let end = tokio::spawn(engine.run()).await?;
+        drop(doors);
+        match end {
+            End::Closed(outcome) => Ok(outcome.map_or(Exit::Internal, Exit::of)),
             End::JournalLost(why) => {
                 talk(&why);
                 Ok(Exit::Internal)
@@ -258,7 +243,7 @@ impl Flight {
             runbook_path: self.loaded.path.display().to_string(),
             runbook: Box::new(runbook.clone()),
             rehearsal: self.rehearsal.clone(),
-            pilot: pilot(),
+            pilot: self.pilot.clone(),
             host: store::host(),
             cluster: None,
             new_slot: None,
@@ -297,109 +282,16 @@ impl Flight {
         Ok(opened)
     }
 
-    /// Refusals with the reason they are overridden for, or the exit code.
-    fn overridden(&self, refusals: Vec<String>) -> color_eyre::Result<Result<Vec<Override>, Exit>> {
+    /// Refusals with the reason they are overridden for; none where there is no reason.
+    fn overridden(&self, refusals: Vec<String>) -> Option<Vec<Override>> {
         if refusals.is_empty() {
-            return Ok(Ok(Vec::new()));
+            return Some(Vec::new());
         }
-        for refusal in &refusals {
-            talk(&format!("refused: {refusal}"));
-        }
-        let reason = match &self.drive.override_reason {
-            Some(reason) => reason.clone(),
-            None if !self.drive.plain && std::io::stdin().is_terminal() => {
-                let _ = write!(std::io::stderr().lock(), "Go on all the same? Say why (empty: stop): ");
-                let mut line = String::new();
-                std::io::stdin().read_line(&mut line)?;
-                line.trim().to_owned()
-            }
-            None => {
-                talk("give --override REASON to go on all the same");
-                return Ok(Err(Exit::NeedsPerson));
-            }
-        };
-        if reason.trim().is_empty() {
-            return Ok(Err(Exit::NeedsPerson));
-        }
+        let reason = self.drive.override_reason.clone()?;
         let by = store::user();
-        Ok(Ok(refusals
-            .into_iter()
-            .map(|what| Override { what, reason: reason.clone(), by: by.clone() })
-            .collect()))
+        let overridden = |what| Override { what, reason: reason.clone(), by: by.clone() };
+        Some(refusals.into_iter().map(overridden).collect())
     }
-}
-
-/// Shows the cockpit; leaving it pauses the run, because the engine lives in this process.
-async fn screen(
-    client: link::Client,
-    drive: &DriveArgs,
-    pilot: String,
-    run_id: &RunId,
-    run_dir: &Path,
-    rehearsal: bool,
-) -> color_eyre::Result<Exit> {
-    if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
-        talk("there is no terminal for the cockpit; use --plain");
-        return Ok(Exit::NeedsPerson);
-    }
-    let env = |name: &str| std::env::var(name).ok();
-    let found = Settings::load(&env);
-    let (keymap, faults) = found.settings.keymap(&env);
-    for (fault, text) in found.faults.iter().chain(&faults) {
-        let _ = writeln!(std::io::stderr().lock(), "{}\n", fault.render(text, false));
-    }
-    let mut settings = found.settings;
-    if let Some(choice) = ColorChoice::from_word(&drive.color).filter(|_| drive.color != "auto") {
-        settings.color = choice;
-    }
-    let options = ScreenOptions {
-        pilot,
-        read_only: drive.read_only,
-        keymap,
-        theme: settings.theme(&env, true),
-        slow_link: drive.slow_link || settings.slow_link,
-        bell: !settings.no_bell,
-        osc9: settings.osc9,
-        copy_osc52: env("SSH_CONNECTION").is_some() || env("SSH_TTY").is_some(),
-        resume_command: format!("cutover resume {run_id}"),
-    };
-    let end = runtime::run(client, options).await?;
-    let outcome = end.outcome.unwrap_or(Outcome::Held);
-    let exit = match end.why {
-        EndReason::Signal(number) if end.outcome.is_none() => {
-            Exit::Signal(u8::try_from(number).unwrap_or(u8::MAX))
-        }
-        EndReason::EngineClosed if end.outcome.is_none() => Exit::Internal,
-        _ => Exit::of(outcome),
-    };
-    if end.outcome.is_none() {
-        talk("pausing: an action that runs is finished first");
-    }
-    if rehearsal && outcome == Outcome::Held {
-        talk("the rehearsal is over: its world ends with the screen");
-    } else {
-        talk(&ended(outcome, run_id));
-    }
-    talk(&format!("journal, deploy.log and output: {}", run_dir.display()));
-    Ok(exit)
-}
-
-fn ended(outcome: Outcome, run_id: &RunId) -> String {
-    match outcome {
-        Outcome::Succeeded => format!("run {run_id} succeeded; what is left to do: cutover tasks {run_id}"),
-        Outcome::Failed => format!("run {run_id} failed; traffic was not touched"),
-        Outcome::RolledBack => format!("run {run_id} was rolled back"),
-        Outcome::RollbackFailed => format!("run {run_id}: THE ROLLBACK FAILED, a person must act"),
-        Outcome::Held => {
-            format!("run {run_id} is paused and nobody watches; go on with: cutover resume {run_id}")
-        }
-    }
-}
-
-/// The name an operator goes by: from the settings, else the login name.
-fn pilot() -> String {
-    let settings = Settings::load(&|name| std::env::var(name).ok()).settings;
-    settings.pilot.unwrap_or_else(store::user)
 }
 
 fn append(all: &mut Decision, more: Decision) {
@@ -494,8 +386,11 @@ pub fn resumable(run: &crate::domain::run::Run) -> Result<(), String> {
         return Err("a rehearsal's world ended with it; start a new one".to_owned());
     }
     match run.finished.as_ref().map(|(outcome, ..)| *outcome) {
-        None | Some(Outcome::Held) => Ok(()),
-        Some(_) => Err("this run is over; see `cutover tasks` for what is left".to_owned()),
+        // Until its tasks are done a deployment can be rolled back, and a rollback that failed can be tried again.
+        None | Some(Outcome::Held | Outcome::Succeeded | Outcome::RollbackFailed) => Ok(()),
+        Some(Outcome::Failed | Outcome::RolledBack) => {
+            Err("this run is over; see what happened with `cutover attach`".to_owned())
+        }
     }
 }
 

@@ -14,7 +14,8 @@ use super::{
 use crate::{
     domain::{
         event::{Envelope, Outcome, RunEvent, SCHEMA_VERSION},
-        message::{Command, Request, Update},
+        crew::Role,
+        message::{Command, Update},
         metric::Sample,
         run::Run,
         story,
@@ -31,21 +32,29 @@ const REFUSALS: u32 = 20;
 /// How line mode behaves.
 #[derive(Debug, Clone)]
 pub struct PlainOptions {
-    /// Who acts.
-    pub pilot: String,
     /// Confirm without asking.
     pub yes: bool,
     /// The event stream as JSON lines instead of text.
     pub json_lines: bool,
     /// Samples too.
     pub samples: bool,
+    /// Only look.
+    pub watches: bool,
+    /// How a person comes back to this run, as typed in a shell.
+    pub come_back: String,
 }
 
-/// Follows a run to its end.
+/// After ctrl-c the run is left alone; so long a second one may ask it to hold.
+const SECOND: Duration = Duration::from_secs(2);
+/// How long the engine may take to say that it holds.
+const HOLDING: Duration = Duration::from_secs(3);
+
+/// Follows a run to its end, or until somebody or something ends this process; the run goes on then.
 pub async fn follow(mut client: Client, options: PlainOptions) -> Exit {
     let mut plain = Plain {
         options,
         run: None,
+        role: None,
         now: Timestamp::default(),
         asked: Vec::new(),
         needs_person: false,
@@ -56,36 +65,48 @@ pub async fn follow(mut client: Client, options: PlainOptions) -> Exit {
     else {
         return Exit::Internal;
     };
-    let mut signalled = None;
+    // Set by ctrl-c: when this process ends.
+    let mut leaves: Option<Instant> = None;
+    let mut holds = false;
     loop {
         tokio::select! {
             update = client.next() => match update {
-                Some(Update::Closed { outcome }) => return plain.end(outcome, signalled),
+                Some(Update::Closed { outcome }) => return plain.end(outcome),
                 Some(update) => {
                     plain.take(update);
                     while let Some(update) = client.try_next() {
                         if let Update::Closed { outcome } = update {
-                            return plain.end(outcome, signalled);
+                            return plain.end(outcome);
                         }
                         plain.take(update);
                     }
                 }
-                None => return plain.end(None, signalled),
+                None => return plain.end(None),
             },
             _ = interrupt.recv() => {
-                if signalled.replace(2).is_some() {
-                    return Exit::Signal(2);
+                if leaves.is_none() {
+                    plain.detached("ctrl-c again: the run holds, too");
+                    leaves = Some(Instant::now() + SECOND);
+                } else if !holds {
+                    holds = true;
+                    leaves = Some(Instant::now() + HOLDING);
+                    plain.send(&client, Command::Hold { reason: "held from line mode (ctrl-c)".to_owned() }).await;
+                } else {
+                    return Exit::Paused;
                 }
-                talk("pausing after the running action; once more ends at once");
-                plain.send(&client, Command::Suspend { reason: "interrupted".to_owned() }).await;
             }
             _ = terminate.recv() => {
-                signalled = Some(15);
-                plain.send(&client, Command::Suspend { reason: "terminated".to_owned() }).await;
+                plain.detached("");
+                return Exit::Signal(15);
+            }
+            () = tokio::time::sleep_until(leaves.unwrap_or_else(Instant::now).into()), if leaves.is_some() => {
+                return Exit::Paused;
             }
         }
-        if signalled.is_none() {
-            plain.act(&client).await;
+        match leaves {
+            None => plain.act(&client).await,
+            Some(_) if holds && plain.run.as_ref().is_some_and(|run| run.held.is_some()) => return Exit::Paused,
+            Some(_) => {}
         }
     }
 }
@@ -93,6 +114,8 @@ pub async fn follow(mut client: Client, options: PlainOptions) -> Exit {
 struct Plain {
     options: PlainOptions,
     run: Option<Run>,
+    /// What this connection may do, once the engine has said so.
+    role: Option<Role>,
     now: Timestamp,
     /// What was asked for lately: other events may come in between, and nothing is asked twice for the same reason.
     asked: Vec<(Command, Instant)>,
@@ -117,6 +140,13 @@ impl Plain {
             }
             Update::Output { lines, .. } if !self.options.json_lines => {
                 lines.iter().for_each(|line| data(&format!("    | {}", line.plain())));
+            }
+            Update::Crew { members, you } => {
+                let role = members.iter().find(|member| member.id == you).map(|member| member.role);
+                if self.role != role && role == Some(Role::Observer) && !self.options.watches {
+                    talk("somebody else drives this run: it is only followed here");
+                }
+                self.role = role;
             }
             Update::Refused { why } => {
                 self.refusals += 1;
@@ -160,7 +190,7 @@ impl Plain {
 
     async fn act(&mut self, client: &Client) {
         let Some(run) = &self.run else { return };
-        if self.needs_person {
+        if self.needs_person || self.options.watches || self.role != Some(Role::Pilot) {
             return;
         }
         let commands = match autopilot::next(run, self.now, self.options.yes) {
@@ -188,20 +218,33 @@ impl Plain {
     }
 
     async fn send(&self, client: &Client, command: Command) {
-        client.send(&Request { by: self.options.pilot.clone(), command }).await;
+        client.send(&command).await;
     }
 
-    fn end(&self, outcome: Option<Outcome>, signalled: Option<u8>) -> Exit {
-        let exit = match (outcome, signalled) {
-            (Some(Outcome::Held) | None, Some(number)) => Exit::Signal(number),
-            (Some(Outcome::Held), None) if self.needs_person => Exit::NeedsPerson,
-            (Some(outcome), _) => Exit::of(outcome),
-            (None, None) => Exit::Internal,
-        };
+    /// Says that the run goes on.
+    fn detached(&self, more: &str) {
+        if self.options.watches {
+            return;
+        }
+        let more = if more.is_empty() { String::new() } else { format!(" ({more})") };
+        talk(&format!(
+            "the run goes on without anybody at the controls; come back with: {}{more}",
+            self.options.come_back
+        ));
+    }
+
+    fn end(&self, outcome: Option<Outcome>) -> Exit {
         if let Some(run) = self.run.as_ref().filter(|_| outcome == Some(Outcome::Held)) {
             talk(&format!("the run is paused; go on with: cutover resume {}", run.opened.run_id));
         }
-        exit
+        match outcome {
+            Some(Outcome::Held) if self.needs_person => Exit::NeedsPerson,
+            Some(outcome) => Exit::of(outcome),
+            None => {
+                talk("the connection to the engine is gone; see: cutover status");
+                Exit::Internal
+            }
+        }
     }
 }
 

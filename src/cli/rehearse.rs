@@ -7,16 +7,18 @@ use color_eyre::eyre::WrapErr as _;
 use super::{
     args::RehearseArgs,
     compose,
+    engine::Task,
     exit::Exit,
     flight::{self, Flight},
+    launch,
     plain::{data, talk},
 };
 use crate::{config, engine::values::Secrets, world::scenario::Scenario};
 
-/// Flies a runbook in a world that tells a story.
+/// Starts an engine with a world that tells a story, and shows it.
 ///
 /// # Errors
-/// If the world can't be set up.
+/// If the engine can't be started.
 pub async fn main(args: RehearseArgs) -> color_eyre::Result<Exit> {
     if args.list_scenarios {
         for scenario in Scenario::ALL {
@@ -24,6 +26,14 @@ pub async fn main(args: RehearseArgs) -> color_eyre::Result<Exit> {
         }
         return Ok(Exit::Done);
     }
+    launch::fly(Task::Rehearse(args)).await
+}
+
+/// Flies a runbook in a world that tells a story, in the engine's process.
+///
+/// # Errors
+/// If the world can't be set up.
+pub async fn fly(args: RehearseArgs, pilot: String) -> color_eyre::Result<Exit> {
     let scenario: Scenario = match args.scenario.parse() {
         Ok(scenario) => scenario,
         Err(why) => {
@@ -51,7 +61,6 @@ pub async fn main(args: RehearseArgs) -> color_eyre::Result<Exit> {
         std::fs::write(path, kubeconfig).wrap_err_with(|| format!("cannot write {}", path.display()))?;
         talk(&format!("kubectl --kubeconfig {} reaches the simulated cluster", path.display()));
     }
-    let flight =
-        Flight { loaded, world, secrets, rehearsal: Some(scenario.name().to_owned()), drive: args.drive };
-    flight.open().await
+    let rehearsal = Some(scenario.name().to_owned());
+    Flight { loaded, world, secrets, rehearsal, drive: args.drive, pilot }.open().await
 }

@@ -7,18 +7,28 @@ use color_eyre::eyre::eyre;
 use super::{
     args::ResumeArgs,
     compose,
+    engine::Task,
     exit::Exit,
     flight::{self, Flight, Loaded},
+    launch,
     plain::talk,
     store,
 };
 use crate::engine::values::Secrets;
 
+/// Starts an engine for a run that was left, and shows it. Where its engine lives, attaching is what is meant.
+///
+/// # Errors
+/// If the engine can't be started.
+pub async fn main(args: ResumeArgs) -> color_eyre::Result<Exit> {
+    launch::fly(Task::Resume(args)).await
+}
+
 /// Finds the run, recovers its journal and flies on.
 ///
 /// # Errors
 /// If there is no such run or its journal is damaged.
-pub async fn main(args: ResumeArgs) -> color_eyre::Result<Exit> {
+pub async fn fly(args: ResumeArgs, pilot: String) -> color_eyre::Result<Exit> {
     let state = store::state_dir(args.drive.state_dir.as_ref())?;
     let found = store::runs(&state)?;
     let found = match &args.run {
@@ -42,5 +52,5 @@ pub async fn main(args: ResumeArgs) -> color_eyre::Result<Exit> {
     let secrets = Arc::new(Secrets::default());
     let world = compose::real(&runbook, &path, &secrets, Some(found.run.last_at)).await?;
     let loaded = Loaded { runbook, text, path };
-    Flight { loaded, world, secrets, rehearsal: None, drive: args.drive }.resume(found.dir).await
+    Flight { loaded, world, secrets, rehearsal: None, drive: args.drive, pilot }.resume(found.dir).await
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use super::{
     args::{PlanArgs, RunArgs},
     compose,
+    engine::Task,
     exit::Exit,
     flight::{self, Flight},
-    plan, store,
+    launch, plan, store,
 };
 use crate::engine::values::Secrets;
 
-/// Opens a run against the real world.
+/// Starts an engine for a run and shows it.
 ///
 /// # Errors
 /// What keeps the run from being opened, in words.
@@ -19,6 +20,14 @@ pub async fn main(args: RunArgs) -> color_eyre::Result<Exit> {
     if args.dry_run {
         return plan::main(&PlanArgs { runbook: args.runbook, vars: args.drive.vars, live: None });
     }
+    launch::fly(Task::Run(args)).await
+}
+
+/// Opens a run against the real world, in the engine's process.
+///
+/// # Errors
+/// What keeps the run from being opened, in words.
+pub async fn fly(args: RunArgs, pilot: String) -> color_eyre::Result<Exit> {
     let text = compose::read_runbook(&args.runbook)?;
     let loaded = match flight::load(&args.runbook, text, &args.drive.color) {
         Ok(loaded) => loaded,
@@ -44,5 +53,5 @@ pub async fn main(args: RunArgs) -> color_eyre::Result<Exit> {
         }
         _ => None,
     };
-    Flight { loaded, world, secrets, rehearsal: None, drive: args.drive }.open().await
+    Flight { loaded, world, secrets, rehearsal: None, drive: args.drive, pilot }.open().await
 }

@@ -17,6 +17,7 @@ use crate::{
     config::settings::Settings,
     domain::{
         event::{Envelope, Outcome, RunEvent},
+        id::RunId,
         run::Run,
         time::Timestamp,
     },
@@ -121,34 +122,79 @@ pub struct Found {
     pub run: Run,
 }
 
-/// All readable runs, newest first.
-///
-/// # Errors
-/// If the state directory can't be read.
-pub fn runs(state: &Path) -> color_eyre::Result<Vec<Found>> {
+/// Every run's directory under the state directory, newest first: ids begin with the time.
+fn dirs(state: &Path) -> color_eyre::Result<Vec<(String, PathBuf)>> {
     let dir = state.join("runs");
     let entries = match std::fs::read_dir(&dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error).wrap_err_with(|| format!("cannot read {}", dir.display())),
     };
+    let mut found: Vec<_> = entries
+        .flatten()
+        .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()))
+        .collect();
+    found.sort_by(|a, b| b.cmp(a));
+    Ok(found)
+}
+
+/// The runs that an engine has in its hands; only the named one where one is named. Their journals are not read.
+///
+/// # Errors
+/// If the state directory can't be read.
+pub fn live(state: &Path, run: Option<&str>) -> color_eyre::Result<Vec<(RunId, PathBuf)>> {
+    let mut live = Vec::new();
+    for (id, dir) in dirs(state)? {
+        let wanted = run.is_none_or(|run| run == id);
+        if wanted && journal::Lock::holder(&dir, journal::lock::RUN_LOCK).is_ok_and(|holder| holder.is_some()) {
+            live.push((RunId(id), dir));
+        }
+    }
+    Ok(live)
+}
+
+/// The newest run's id.
+///
+/// # Errors
+/// If the state directory can't be read.
+pub fn newest(state: &Path) -> color_eyre::Result<Option<String>> {
+    Ok(dirs(state)?.into_iter().next().map(|(id, _)| id))
+}
+
+/// One run, by its id.
+///
+/// # Errors
+/// If its journal can't be read.
+pub fn find(state: &Path, run: &str) -> color_eyre::Result<Option<Found>> {
+    let Some((_, dir)) = dirs(state)?.into_iter().find(|(id, _)| id == run) else { return Ok(None) };
+    let contents = journal::read::<Envelope>(&dir)?;
+    let events: Vec<_> = contents.records.into_iter().map(|(_, envelope)| envelope).collect();
+    Ok(Run::fold(&events).map(|run| Found { dir, run }))
+}
+
+/// All readable runs, newest first.
+///
+/// # Errors
+/// If the state directory can't be read.
+pub fn runs(state: &Path) -> color_eyre::Result<Vec<Found>> {
     let mut found = Vec::new();
-    for entry in entries.flatten() {
-        match journal::read::<Envelope>(&entry.path()) {
+    for (_, dir) in dirs(state)? {
+        match journal::read::<Envelope>(&dir) {
             Ok(contents) => {
                 let events: Vec<_> = contents.records.into_iter().map(|(_, envelope)| envelope).collect();
                 if let Some(run) = Run::fold(&events) {
-                    found.push(Found { dir: entry.path(), run });
+                    found.push(Found { dir, run });
                 }
             }
-            Err(error) => talk(&format!("{}: {error}", entry.path().display())),
+            Err(error) => talk(&format!("{}: {error}", dir.display())),
         }
     }
     found.sort_by_key(|found| std::cmp::Reverse(found.run.opened_at));
     Ok(found)
 }
 
-fn state_word(run: &Run) -> &'static str {
+/// The published word for how a run stands by its journal.
+pub fn state_word(run: &Run) -> &'static str {
     match run.finished.as_ref().map(|(outcome, ..)| *outcome) {
         Some(Outcome::Succeeded) => "succeeded",
         Some(Outcome::Failed) => "failed",

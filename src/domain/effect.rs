@@ -1,7 +1,9 @@
 //! What the machine wants done. Data only: the engine does it, and feeds the result back as an input.
 
 use super::{
+    crew::{Person, Role},
     event::{ActionRef, CheckRef, Envelope, Resolution},
+    id::StepId,
     metric::Sample,
     runbook::Milestone,
     time::Span,
@@ -16,6 +18,43 @@ pub enum Input {
     Tick,
     /// Somebody wishes something.
     Operator(Request),
+    /// Somebody's screen has connected. Whoever joins as pilot has the controls.
+    ScreenJoined {
+        /// Who.
+        who: Person,
+        /// What the screen may do.
+        role: Role,
+    },
+    /// Somebody's screen is gone.
+    ScreenLeft {
+        /// Who.
+        who: Person,
+        /// What it might do.
+        role: Role,
+    },
+    /// The controls change hands.
+    Control {
+        /// Who drives now.
+        by: Person,
+        /// Who did before.
+        from: Option<Person>,
+        /// Why, where they were taken.
+        reason: Option<String>,
+    },
+    /// An observer asks for the controls.
+    ControlAsked {
+        /// Who.
+        by: Person,
+    },
+    /// The pilot keeps the controls.
+    ControlKept,
+    /// Somebody agrees that the step that waits begins.
+    Approval {
+        /// The step they mean, where they named one.
+        step: Option<StepId>,
+        /// Who.
+        by: Person,
+    },
     /// A variable has its value: from the environment, the cluster, a capture.
     VarSet {
         /// Its name.

@@ -2,13 +2,14 @@
 //!
 //! Guarantees, for every list of events that one engine wrote:
 //! - `seq` rises by one from 1; `at` never falls.
-//! - The first is `run_opened`. After `run_finished` only tasks, notes, notices, incidents, ticks of a rollback's own
+//! - The first is `run_opened`. After `run_finished` only tasks, notes, notices, people who come and go, incidents, ticks of a rollback's own
 //!   checks, the end of an action that was told to stop (with what a look at it found, and where traffic is then),
 //!   a rollback (then another `run_finished`) and, where the run was paused, `run_resumed` follow.
 //! - `action_started` is durable before its effect begins. Each is followed by one `action_finished` with the same place,
 //!   attempt and action, or by none where the engine died: then the action's result is unknown.
 //! - `step_started` of an attempt comes before its actions, and exactly one of `step_passed` or `step_failed` ends the
 //!   attempt; a rollback or an abort that cuts it short fails it. `step_skipped` leaves a step out that is not under way.
+//! - At most one screen has the controls: `screen_joined` as pilot comes only where nobody has them.
 //! - There is at most one `rollback_started` without a `rollback_finished`.
 //!
 //! Names and fields are published (`--json-lines`): add, never rename.
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     action::Action,
+    crew::{Person, Role},
     id::{MetricId, ProcedureId, RunId, SlotName, StepId},
     metric::Missing,
     runbook::{Milestone, Runbook},
@@ -198,6 +200,48 @@ pub enum RunEvent {
         by: String,
         /// Where.
         host: String,
+    },
+    /// Somebody's screen has connected.
+    ScreenJoined {
+        /// Who.
+        who: Person,
+        /// What the screen may do.
+        role: Role,
+    },
+    /// Somebody's screen is gone: left, or its connection broke.
+    ScreenLeft {
+        /// Who.
+        who: Person,
+        /// What it might do.
+        role: Role,
+    },
+    /// An observer asks for the controls.
+    ControlAsked {
+        /// Who.
+        by: Person,
+    },
+    /// The controls have changed hands.
+    ControlTaken {
+        /// Who drives now.
+        by: Person,
+        /// Who did before, where somebody did.
+        from: Option<Person>,
+        /// Why they were taken; nothing where they were handed over, or the same person moved to another screen.
+        reason: Option<String>,
+    },
+    /// The pilot keeps the controls.
+    ControlKept {
+        /// Who had asked for them.
+        from: Person,
+    },
+    /// Somebody else agrees that a step begins.
+    ApprovalGiven {
+        /// The step.
+        step: StepId,
+        /// The attempt that would begin.
+        attempt: u32,
+        /// Who.
+        by: Person,
     },
     /// A variable has a value. Secrets keep theirs out.
     VarSet {

@@ -524,6 +524,11 @@ impl Flight {
         let after_end = matches!(
             envelope.event,
             RunEvent::TaskDone { .. }
+                | RunEvent::ScreenJoined { .. }
+                | RunEvent::ScreenLeft { .. }
+                | RunEvent::ControlAsked { .. }
+                | RunEvent::ControlTaken { .. }
+                | RunEvent::ControlKept { .. }
                 | RunEvent::NoteAdded { .. }
                 | RunEvent::NoticeSent { .. }
                 | RunEvent::IncidentUpdated { .. }

@@ -14,11 +14,14 @@
 
 mod checklist;
 mod checks;
+mod crew;
 mod rollback;
 mod step;
 mod tasks;
 mod watch;
 mod window;
+
+pub use crew::AWAY;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -181,6 +184,12 @@ impl Machine {
         match input {
             Input::Tick => self.on_tick(),
             Input::Operator(request) => self.on_operator(request),
+            Input::ScreenJoined { who, role } => self.emit(RunEvent::ScreenJoined { who, role }),
+            Input::ScreenLeft { who, role } => self.screen_left(who, role),
+            Input::Control { by, from, reason } => self.emit(RunEvent::ControlTaken { by, from, reason }),
+            Input::ControlAsked { by } => self.emit(RunEvent::ControlAsked { by }),
+            Input::ControlKept => self.keep_control(),
+            Input::Approval { step, by } => self.approve(step, by),
             Input::VarSet { name, value, source } => {
                 self.emit(RunEvent::VarSet { name, value, source });
                 self.recheck_failing_items();
@@ -327,8 +336,13 @@ impl Machine {
                 self.emit(RunEvent::IncidentStepTicked { step, done, by });
             }
             Command::Note { text } => self.emit(RunEvent::NoteAdded { text, by }),
-            // Read by the engine itself; nothing is decided.
-            Command::Logs { .. } => {}
+            // The engine's own: it knows the screens. Nothing is decided here.
+            Command::Logs { .. }
+            | Command::AskControl
+            | Command::HandOver
+            | Command::KeepControl
+            | Command::TakeControl { .. }
+            | Command::Approve { .. } => {}
         }
     }
 

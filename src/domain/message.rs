@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    crew::{Member, ScreenId},
     event::{ActionRef, Envelope, Outcome, Resolution},
     id::{ProcedureId, SlotName, StepId},
     metric::Sample,
@@ -212,6 +213,22 @@ pub enum Command {
         /// The text.
         text: String,
     },
+    /// Ask whoever drives for the controls.
+    AskControl,
+    /// Give the controls to whoever asks for them.
+    HandOver,
+    /// Keep the controls: whoever asked is told no.
+    KeepControl,
+    /// Take the controls: once the pilot's screen is gone, with a reason; or from one's own other screen.
+    TakeControl {
+        /// Why; may be empty where it is one's own seat.
+        reason: String,
+    },
+    /// Agree that a step begins.
+    Approve {
+        /// The step; the one that waits for approvals where not given.
+        step: Option<StepId>,
+    },
     /// Send me log lines of a slot, or of one of its pods.
     Logs {
         /// Whose.
@@ -290,6 +307,13 @@ pub enum Update {
         slot: SlotName,
         /// The lines, oldest first, or why there are none.
         lines: Result<Vec<LogLine>, String>,
+    },
+    /// Who is there, and which of them this screen is.
+    Crew {
+        /// Everybody, in the order they came.
+        members: Vec<Member>,
+        /// This screen.
+        you: ScreenId,
     },
     /// A wish was not granted.
     Refused {

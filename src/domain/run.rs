@@ -17,6 +17,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     action::{Action, Replicas, SlotRef},
     check::Check,
+    crew::{Person, Role},
     event::{
         ActionOutcome, ActionRef, CheckRef, Envelope, Opened, Outcome, Override, Place, Resolution, RunEvent,
     },
@@ -69,6 +70,16 @@ pub struct Run {
     pub triggers: Vec<TriggerState>,
     /// Rollbacks in order of starting; only the last can be active.
     pub rollbacks: Vec<RollbackState>,
+    /// Who has the controls, or had them last.
+    pub pilot: Option<Person>,
+    /// Whether the pilot's screen is there.
+    pub pilot_here: bool,
+    /// Since when nobody has had the controls; none before the first screen, and while somebody has them.
+    pub away_since: Option<Timestamp>,
+    /// Who asks for the controls.
+    pub control_asked: Option<Person>,
+    /// Who agreed that a step's attempt begins.
+    pub approvals: BTreeMap<(StepId, u32), Vec<Person>>,
     /// Why nothing new starts.
     pub held: Option<Held>,
     /// Tasks left for after the deployment.
@@ -375,6 +386,11 @@ impl Run {
             baseline: BTreeMap::new(),
             triggers: vec![TriggerState::default(); runbook.triggers.len()],
             rollbacks: Vec::new(),
+            pilot: None,
+            pilot_here: false,
+            away_since: None,
+            control_asked: None,
+            approvals: BTreeMap::new(),
             held: None,
             tasks: Vec::new(),
             incident: None,
@@ -400,6 +416,20 @@ impl Run {
         Some(run)
     }
 
+    fn seat(&mut self, who: &Person) {
+        self.pilot = Some(who.clone());
+        self.pilot_here = true;
+        self.away_since = None;
+        self.control_asked = None;
+    }
+
+    /// The people who agreed that this step begins now, without whoever would start it.
+    pub fn approved_by(&self, step: &StepId, attempt: u32) -> Vec<&Person> {
+        let pilot = self.pilot.as_ref().map(|pilot| pilot.login.as_str());
+        let given = self.approvals.get(&(step.clone(), attempt));
+        given.into_iter().flatten().filter(|person| Some(person.login.as_str()) != pilot).collect()
+    }
+
     /// Takes the next event in. Events that do not fit (an index beyond the runbook) change nothing: the journal's
     /// checksums have already vouched for what was written.
     pub fn apply(&mut self, envelope: &Envelope) {
@@ -408,7 +438,30 @@ impl Run {
         self.last_at = at;
         match &envelope.event {
             RunEvent::RunOpened(_) | RunEvent::NoteAdded { .. } => {}
+            RunEvent::ScreenJoined { who, role: Role::Pilot } => self.seat(who),
+            RunEvent::ControlTaken { by, .. } => self.seat(by),
+            RunEvent::ScreenLeft { role: Role::Pilot, .. } => {
+                self.pilot_here = false;
+                self.away_since = Some(at);
+            }
+            RunEvent::ScreenLeft { who, .. } => {
+                self.control_asked.take_if(|asking| asking == who);
+            }
+            RunEvent::ScreenJoined { .. } => {}
+            RunEvent::ControlKept { .. } => self.control_asked = None,
+            RunEvent::ControlAsked { by } => self.control_asked = Some(by.clone()),
+            RunEvent::ApprovalGiven { step, attempt, by } => {
+                let given = self.approvals.entry((step.clone(), *attempt)).or_default();
+                if given.iter().all(|person| person.login != by.login) {
+                    given.push(by.clone());
+                }
+            }
             RunEvent::RunResumed { .. } => {
+                // Screens are connections to an engine, and that one is gone: whoever resumes comes first.
+                self.pilot = None;
+                self.pilot_here = false;
+                self.away_since = None;
+                self.control_asked = None;
                 if self.finished.as_ref().is_some_and(|(outcome, ..)| *outcome == Outcome::Held) {
                     self.finished = None;
                 }

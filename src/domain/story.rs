@@ -1,6 +1,7 @@
 //! Each event as one plain line, for deploy.log, line mode, the timeline and reports. Nothing in it commands a terminal.
 
 use super::{
+    crew::Role,
     event::{ActionOutcome, ActionRef, CheckRef, Place, RunEvent},
     run::Run,
     safe_text::SafeText,
@@ -39,6 +40,26 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
             )
         }
         RunEvent::RunResumed { by, host } => format!("run resumed by {by} on {host}"),
+        RunEvent::ScreenJoined { who, role } => match role {
+            Role::Pilot => format!("{who} has the controls"),
+            Role::Errand => return None,
+            role => format!("{who} looks on ({})", role.word()),
+        },
+        RunEvent::ScreenLeft { who, role } => match role {
+            Role::Pilot => format!("{who}, who had the controls, is gone: nobody drives"),
+            Role::Errand => return None,
+            role => format!("{who} is gone ({})", role.word()),
+        },
+        RunEvent::ControlAsked { by } => format!("{by} asks for the controls"),
+        RunEvent::ControlKept { from } => format!("the controls were not given to {from}"),
+        RunEvent::ControlTaken { by, from, reason } => {
+            let from = from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
+            match reason {
+                Some(reason) => format!("{by} took the controls{from}: {reason}"),
+                None => format!("{by} has the controls now{from}"),
+            }
+        }
+        RunEvent::ApprovalGiven { step, by, .. } => format!("{} approved by {by}", title(step)),
         RunEvent::VarSet { name, value, source } => {
             format!("{name} = {} ({source})", value.as_deref().unwrap_or("•••"))
         }

@@ -15,6 +15,7 @@ use tokio::{
 };
 
 use super::{
+    crew::{Crew, Incoming, permit},
     look::{Looker, Slots},
     mask::Masker,
     perform::{News, Performance, verify},
@@ -22,6 +23,7 @@ use super::{
     values::{Secrets, Values},
 };
 use crate::domain::{
+    crew::{Member, Person, ScreenId, Wish},
     check::{Check, CheckKind},
     effect::{Decision, Effect, Input},
     event::{ActionRef, CheckRef, Envelope, Outcome, Place},
@@ -49,8 +51,17 @@ const LEAST_TICK: Duration = Duration::from_millis(40);
 const LEAST_SAMPLE: Duration = Duration::from_millis(200);
 /// After a real pause longer than this the time in between is not made up for.
 const LONGEST_STALL: Duration = Duration::from_secs(2);
+/// Whoever looks at the run's directory sees that the engine lives: its file `tick` is never older than this.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// A finished run's engine stays this long for whoever may want to look, or to roll back.
+const LINGER: Duration = Duration::from_secs(60);
+/// A rehearsal that nobody attends ends after this long: nothing real is in its hands.
+const REHEARSE_ALONE: Duration = Duration::from_mins(30);
 /// Screens see the time at most this often.
 const SHOW_TICK: Duration = Duration::from_millis(250);
+
+/// The file in a run's directory that a living engine rewrites every second.
+pub const TICK_FILE: &str = "tick";
 
 /// One screen as the engine sees it. `link` makes it of a connection.
 pub trait Screen: Send {
@@ -76,8 +87,8 @@ pub struct Parts {
     pub run_dir: PathBuf,
     /// The container whose image is set by default.
     pub container: String,
-    /// Requests of all screens.
-    pub requests: mpsc::Receiver<Request>,
+    /// Screens that come, ask and go. Once all senders are gone the run is paused.
+    pub incoming: mpsc::Receiver<Incoming>,
 }
 
 /// How an engine ended.
@@ -98,10 +109,16 @@ pub struct Engine {
     secrets: Arc<Secrets>,
     run_dir: PathBuf,
     container: String,
-    requests: mpsc::Receiver<Request>,
+    incoming: mpsc::Receiver<Incoming>,
     news_in: mpsc::Sender<News>,
     news: mpsc::Receiver<News>,
-    screens: Vec<Box<dyn Screen>>,
+    crew: Crew,
+    /// Screens that were found gone while something was shown.
+    gone: Vec<ScreenId>,
+    /// Whose request is being answered.
+    asker: Option<ScreenId>,
+    /// Since when nobody has been there who may act.
+    alone_since: Option<tokio::time::Instant>,
     running: BTreeMap<ActionRef, watch::Sender<bool>>,
     watching: BTreeMap<CheckRef, AbortHandle>,
     tasks: Vec<AbortHandle>,
@@ -136,10 +153,13 @@ impl Engine {
             secrets: parts.secrets,
             run_dir: parts.run_dir,
             container: parts.container,
-            requests: parts.requests,
+            incoming: parts.incoming,
             news_in,
             news,
-            screens: Vec::new(),
+            crew: Crew::default(),
+            gone: Vec::new(),
+            asker: None,
+            alone_since: None,
             running: BTreeMap::new(),
             watching: BTreeMap::new(),
             tasks: Vec::new(),
@@ -154,7 +174,7 @@ impl Engine {
     }
 
     /// Lets a screen in: it gets everything that happened before, then what happens.
-    pub fn attach(&mut self, screen: Box<dyn Screen>) {
+    fn attach(&mut self, id: ScreenId, who: Person, wish: Wish, screen: Box<dyn Screen>) {
         let now = self.ports.clock.now();
         let backlog =
             Update::Backlog { events: self.events.clone(), now, run_dir: self.run_dir.display().to_string() };
@@ -168,7 +188,54 @@ impl Engine {
         if let Some(access) = &self.access {
             screen.send(&Update::Access { access: access.clone() });
         }
-        self.screens.push(screen);
+        let told = self.crew.join(self.machine.run(), id, who, wish, screen);
+        if let Some(input) = told {
+            self.feed(input);
+        }
+        self.gone.extend(self.crew.tell());
+    }
+
+    fn on_incoming(&mut self, incoming: Incoming) {
+        match incoming {
+            Incoming::Joined { id, who, wish, screen } => self.attach(id, who, wish, screen),
+            Incoming::Asked { id, command } => {
+                self.asker = Some(id);
+                self.on_request(id, command);
+                self.asker = None;
+            }
+            Incoming::Left { id } => self.gone.push(id),
+            Incoming::Terminate { reason } => self.feed(Input::Terminate { reason }),
+        }
+        self.forget_the_gone();
+    }
+
+    fn forget_the_gone(&mut self) {
+        let mut changed = false;
+        while let Some(id) = self.gone.pop() {
+            changed |= self.crew.member(id).is_some();
+            if let Some(input) = self.crew.leave(id) {
+                self.feed(input);
+            }
+        }
+        if changed {
+            self.gone = self.crew.tell();
+        }
+    }
+
+    /// An engine that has nothing left to do, and nobody to do it for, ends.
+    fn end_if_alone(&mut self) {
+        if self.crew.anybody_acts() {
+            self.alone_since = None;
+            return;
+        }
+        let alone = self.alone_since.get_or_insert_with(tokio::time::Instant::now).elapsed();
+        let run = self.machine.run();
+        let by = "auto".to_owned();
+        if run.finished.is_some() && alone >= LINGER {
+            self.feed(Input::Operator(Request { by, command: Command::Close }));
+        } else if run.opened.rehearsal.is_some() && self.crew.is_empty() && alone >= REHEARSE_ALONE {
+            self.feed(Input::Terminate { reason: "a rehearsal that nobody attends".to_owned() });
+        }
     }
 
     /// Runs until the run is closed.
@@ -179,6 +246,7 @@ impl Engine {
         self.start_feeds();
         let clock = Arc::clone(&self.ports.clock);
         let mut shown_at = tokio::time::Instant::now();
+        let mut beaten_at: Option<tokio::time::Instant> = None;
         let mut unseen = false;
         while self.end.is_none() {
             let tick = async {
@@ -188,8 +256,8 @@ impl Engine {
             loop {
                 tokio::select! {
                     biased;
-                    request = self.requests.recv(), if !unseen => match request {
-                        Some(request) => self.on_request(request),
+                    incoming = self.incoming.recv(), if !unseen => match incoming {
+                        Some(incoming) => self.on_incoming(incoming),
                         None => unseen = true,
                     },
                     Some(news) = self.news.recv() => self.on_news(news),
@@ -200,7 +268,13 @@ impl Engine {
                 }
             }
             self.feed(Input::Tick);
-            // Every screen is gone for good: pause rather than fly unseen in one process. A rollback is finished first.
+            self.forget_the_gone();
+            if beaten_at.is_none_or(|at| at.elapsed() >= HEARTBEAT) {
+                beaten_at = Some(tokio::time::Instant::now());
+                self.beat();
+                self.end_if_alone();
+            }
+            // No screen can ever come: pause rather than fly unseen. A rollback is finished first.
             if unseen && self.end.is_none() {
                 self.feed(Input::Terminate { reason: "no screen is left".to_owned() });
             }
@@ -260,13 +334,62 @@ impl Engine {
         self.looks = looks;
     }
 
-    fn on_request(&mut self, request: Request) {
-        let Request { by, command } = request;
+    /// Shows that the engine lives. Not synced: only the present matters.
+    fn beat(&self) {
+        let now = self.ports.clock.now();
+        if let Err(error) = std::fs::write(self.run_dir.join(TICK_FILE), format!("{now}\n")) {
+            tracing::warn!(%error, "the tick can't be written");
+        }
+    }
+
+    fn on_request(&mut self, id: ScreenId, command: Command) {
+        let Some(Member { person, role, .. }) = self.crew.member(id).cloned() else { return };
+        if let Err(why) = permit(role, &command) {
+            return self.answer(why);
+        }
+        let run = self.machine.run();
+        let told = match command {
+            Command::AskControl => Ok(Input::ControlAsked { by: person.clone() }),
+            Command::HandOver => self.crew.hand_over(run),
+            Command::KeepControl => Ok(Input::ControlKept),
+            Command::TakeControl { ref reason } => {
+                let reason = self.secrets.mask(reason);
+                self.crew.take(run, id, &reason)
+            }
+            Command::Approve { ref step } => Ok(Input::Approval { step: step.clone(), by: person.clone() }),
+            command => return self.operate(person.to_string(), command),
+        };
+        match told {
+            Ok(input) => {
+                let seats = matches!(input, Input::Control { .. });
+                self.feed(input);
+                if seats {
+                    self.gone.extend(self.crew.tell());
+                }
+            }
+            Err(why) => self.answer(why),
+        }
+    }
+
+    /// Tells whoever asked why it was not done; everybody, where nobody in particular asked.
+    fn answer(&mut self, why: impl Into<String>) {
+        let update = Update::Refused { why: why.into() };
+        match self.asker {
+            Some(id) => {
+                if !self.crew.send(id, &update) {
+                    self.gone.push(id);
+                }
+            }
+            None => self.show(&update),
+        }
+    }
+
+    fn operate(&mut self, by: String, command: Command) {
         let command = match command {
             Command::Logs { slot, pod } => return self.fetch_logs(slot, pod),
             Command::SetVar { name, value } => match self.accept_var(&name, value) {
                 Ok(value) => Command::SetVar { name, value },
-                Err(why) => return self.show(&Update::Refused { why }),
+                Err(why) => return self.answer(why),
             },
             other => self.without_secrets(other),
         };
@@ -398,7 +521,7 @@ impl Engine {
     /// First the journal, synced; then the screens; then the effects.
     fn commit(&mut self, decision: Decision) {
         if let Some(why) = decision.refused {
-            self.show(&Update::Refused { why });
+            self.answer(why);
         }
         if !decision.events.is_empty() {
             let written = tokio::task::block_in_place(|| self.journal.append(&decision.events));
@@ -434,7 +557,8 @@ impl Engine {
     }
 
     fn show(&mut self, update: &Update) {
-        self.screens.retain(|screen| screen.send(update));
+        let gone = self.crew.show(update);
+        self.gone.extend(gone);
     }
 
     fn values(&self) -> Values {

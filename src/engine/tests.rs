@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use super::{
+    crew::Incoming,
     driver::{End, Engine, Parts, Screen},
     mask::StreamMasker,
     ports::{
@@ -27,11 +28,12 @@ use crate::{
     domain::{
         action::{ActionKind, Capture, PatchType},
         check::CheckKind,
+        crew::{Person, ScreenId, Wish},
         event::{Envelope, Outcome, RunEvent},
         fixture::{START, action, at_step, opened, runbook, workload},
         id::SlotName,
         machine::Machine,
-        message::{Command, Request, Update},
+        message::{Command, Update},
         metric::{Metric, Missing, Sample},
         prompt::Prompt,
         run::Run,
@@ -190,6 +192,10 @@ impl Screen for Watching {
     }
 }
 
+fn joins(id: u64, wish: Wish, screen: Box<dyn Screen>) -> Incoming {
+    Incoming::Joined { id: ScreenId(id), who: Person::of_login("ada"), wish, screen }
+}
+
 fn secret_vars(runbook: &mut Runbook) {
     runbook.vars.push(Var {
         name: "TOKEN".to_owned(),
@@ -279,8 +285,8 @@ async fn fly(runbook: Runbook, version: &str, errors: f64, fails_at: Option<&'st
     let written = Arc::new(Mutex::new(Vec::new()));
     let journal = Pages { written: Arc::clone(&written), fails_at, lost: false };
     let (machine, decision) = Machine::open(opened(runbook), clock.now()).unwrap();
-    let (requests_in, requests) = mpsc::channel(64);
-    let mut engine = Engine::new(Parts {
+    let (asks, incoming) = mpsc::channel(64);
+    let engine = Engine::new(Parts {
         machine,
         events: Vec::new(),
         decision,
@@ -289,13 +295,13 @@ async fn fly(runbook: Runbook, version: &str, errors: f64, fails_at: Option<&'st
         secrets,
         run_dir: dir.path().to_owned(),
         container: "backend".to_owned(),
-        requests,
+        incoming,
     });
     let (screen, mut updates) = mpsc::unbounded_channel();
-    engine.attach(Box::new(Watching(screen)));
+    asks.send(joins(1, Wish::Pilot, Box::new(Watching(screen)))).await.ok();
     // A screen that is never read: it costs nothing but its own lines.
     let (_unread, server) = crate::link::pair();
-    engine.attach(Box::new(server));
+    asks.send(joins(2, Wish::Watch, Box::new(server))).await.ok();
     let engine = tokio::spawn(engine.run());
     let mut run: Option<Run> = None;
     let mut seen = Vec::new();
@@ -312,7 +318,7 @@ async fn fly(runbook: Runbook, version: &str, errors: f64, fails_at: Option<&'st
         let Some(run) = run.as_ref().filter(|run| run.last_seq > asked) else { continue };
         for command in answers(run, clock.now(), version) {
             asked = run.last_seq;
-            requests_in.send(Request { by: "ada".to_owned(), command }).await.ok();
+            asks.send(Incoming::Asked { id: ScreenId(1), command }).await.ok();
         }
     }
     let end = engine.await.unwrap();
@@ -426,7 +432,7 @@ async fn fly_lost_at_once() -> Flown {
     std::fs::create_dir(dir.path().join("output")).unwrap();
     let world = Arc::new(World { live: Mutex::new("blue".into()), writes: AtomicUsize::new(0), errors: 0.0 });
     let (machine, decision) = Machine::open(opened(small()), START).unwrap();
-    let (_requests_in, requests) = mpsc::channel(1);
+    let (_asks, incoming) = mpsc::channel(1);
     let filters: Arc<dyn Fn() -> crate::adapters::process::Filter + Send + Sync> = Arc::new(|| {
         Box::new(|piece, pass| {
             if let Some(piece) = piece {
@@ -454,7 +460,7 @@ async fn fly_lost_at_once() -> Flown {
         secrets: Arc::new(Secrets::default()),
         run_dir: dir.path().to_owned(),
         container: String::new(),
-        requests,
+        incoming,
     });
     let end = engine.run().await;
     let writes = world.writes.load(Ordering::SeqCst);
@@ -532,8 +538,8 @@ async fn an_engine_without_screens_pauses_after_the_running_action() {
     let clock = Arc::new(Fast(Instant::now()));
     let mut flight = crate::domain::fixture::Flight::opened(slow);
     let started = flight.command(Command::Start { step: Some("migrate".into()), attempt: 1, typed: None });
-    let (requests_in, requests) = mpsc::channel(1);
-    drop(requests_in);
+    let (asks, incoming) = mpsc::channel(1);
+    drop(asks);
     let filters: Arc<dyn Fn() -> crate::adapters::process::Filter + Send + Sync> = Arc::new(|| {
         Box::new(|piece, pass| {
             if let Some(piece) = piece {
@@ -557,7 +563,7 @@ async fn an_engine_without_screens_pauses_after_the_running_action() {
         secrets: Arc::new(Secrets::default()),
         run_dir: dir.path().to_owned(),
         container: String::new(),
-        requests,
+        incoming,
     });
     let end = tokio::time::timeout(Duration::from_secs(20), engine.run()).await.unwrap();
     assert_eq!(end, End::Closed(Some(Outcome::Held)));

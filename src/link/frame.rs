@@ -1,6 +1,9 @@
 //! One message as bytes: a version byte, a 32-bit big-endian length, JSON.
 
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+use crate::domain::message::Update;
 
 /// The version of the frames. A screen and an engine of different versions do not talk.
 pub const VERSION: u8 = 1;
@@ -56,22 +59,60 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FrameError> {
     Ok(serde_json::from_slice(body)?)
 }
 
+/// The next frame of a stream, head and all; none at its end.
+///
+/// # Errors
+/// The stream's, or a frame of another version, or longer than `most` bytes: nothing of its body is read then.
+pub async fn read<R: AsyncRead + Unpin>(stream: &mut R, most: usize) -> std::io::Result<Option<Vec<u8>>> {
+    let mut head = [0_u8; HEAD];
+    match stream.read_exact(&mut head).await {
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let [version, a, b, c, d] = head;
+    if version != VERSION {
+        return Err(std::io::Error::other(FrameError::Version(version)));
+    }
+    let length = u32::from_be_bytes([a, b, c, d]) as usize;
+    if length > most {
+        return Err(std::io::Error::other(FrameError::Length(length, most)));
+    }
+    let mut bytes = head.to_vec();
+    // What is announced is not believed before it comes.
+    let read = stream.take(length as u64).read_to_end(&mut bytes).await?;
+    if read == length { Ok(Some(bytes)) } else { Ok(None) }
+}
+
+/// Whether an update may be left out for a screen that is behind.
+pub fn is_telemetry(update: &Update) -> bool {
+    !matches!(
+        update,
+        Update::Backlog { .. }
+            | Update::Event { .. }
+            | Update::Crew { .. }
+            | Update::Refused { .. }
+            | Update::Closed { .. }
+            | Update::Logs { .. }
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::message::{Command, Request};
+    use crate::domain::message::Command;
 
     #[test]
     fn a_message_survives_and_damage_does_not() {
-        let request = Request { by: "alice".into(), command: Command::Rollback { reason: "errors".into() } };
+        let request = Command::Rollback { reason: "errors".into() };
         let frame = encode(&request).unwrap();
-        assert_eq!(decode::<Request>(&frame).unwrap(), request);
-        assert!(matches!(decode::<Request>(&frame[..frame.len() - 1]), Err(FrameError::Length(..))));
+        assert_eq!(decode::<Command>(&frame).unwrap(), request);
+        assert!(matches!(decode::<Command>(&frame[..frame.len() - 1]), Err(FrameError::Length(..))));
         let mut other = frame.clone();
         other[0] = 9;
-        assert!(matches!(decode::<Request>(&other), Err(FrameError::Version(9))));
+        assert!(matches!(decode::<Command>(&other), Err(FrameError::Version(9))));
         let mut damaged = frame;
         damaged[6] = 0xff;
-        assert!(matches!(decode::<Request>(&damaged), Err(FrameError::Json(_))));
+        assert!(matches!(decode::<Command>(&damaged), Err(FrameError::Json(_))));
     }
 }

@@ -3,10 +3,10 @@
 use tokio::sync::mpsc;
 
 use super::frame;
-use crate::domain::message::{Request, Update};
+use crate::domain::message::{Command, Update};
 
 /// Requests that may wait for the engine; a key press beyond them waits in the screen.
-const REQUESTS: usize = 64;
+pub(super) const REQUESTS: usize = 64;
 /// Updates that may wait for the screen before telemetry is dropped.
 const TELEMETRY: usize = 256;
 /// Updates that may wait altogether: room for events while the screen is busy drawing.
@@ -38,8 +38,12 @@ pub fn pair() -> (Client, Server) {
 }
 
 impl Client {
+    pub(super) fn new(requests: mpsc::Sender<Vec<u8>>, updates: mpsc::Receiver<Vec<u8>>) -> Self {
+        Self { requests, updates }
+    }
+
     /// Sends a request; waits while the engine is busy. `false` where the engine is gone.
-    pub async fn send(&self, request: &Request) -> bool {
+    pub async fn send(&self, request: &Command) -> bool {
         match frame::encode(request) {
             Ok(bytes) => self.requests.send(bytes).await.is_ok(),
             Err(error) => {
@@ -82,7 +86,7 @@ impl Server {
     /// behind that even an event does not fit: it is dropped then, never waited for, and can come back to a backlog.
     pub fn send(&self, update: &Update) -> bool {
         let behind = self.updates.max_capacity() - self.updates.capacity();
-        if behind > TELEMETRY && is_telemetry(update) {
+        if behind > TELEMETRY && frame::is_telemetry(update) {
             return true;
         }
         match frame::encode(update) {
@@ -97,7 +101,7 @@ impl Server {
 
 impl Requests {
     /// The next request, or none where the screen is gone.
-    pub async fn next(&mut self) -> Option<Request> {
+    pub async fn next(&mut self) -> Option<Command> {
         loop {
             let bytes = self.0.recv().await?;
             match frame::decode(&bytes) {
@@ -106,15 +110,4 @@ impl Requests {
             }
         }
     }
-}
-
-fn is_telemetry(update: &Update) -> bool {
-    !matches!(
-        update,
-        Update::Backlog { .. }
-            | Update::Event { .. }
-            | Update::Refused { .. }
-            | Update::Closed { .. }
-            | Update::Logs { .. }
-    )
 }

@@ -54,11 +54,33 @@ pub fn all(model: &Model) -> Vec<Alert> {
             }
         }
     }
+    alerts.extend(from_crew(model, run));
     alerts.extend(from_cluster(model, run, active));
     if active {
         alerts.extend(from_metrics(model, run));
     }
     alerts
+}
+
+/// Who is not there, and who wants to be.
+fn from_crew(model: &Model, run: &Run) -> Option<Alert> {
+    if run.finished.is_some() {
+        return None;
+    }
+    if let Some(since) = run.away_since {
+        let gone = run.pilot.as_ref().map_or_else(String::new, |pilot| format!(" ({pilot} is gone)"));
+        return Some(urgent(
+            format!("NOBODY IS AT THE CONTROLS for {}{gone}", model.now.since(since).clock()),
+            "What runs is finished, triggers are watched and roll back; nothing new starts.".to_owned(),
+        ));
+    }
+    let asking = run.control_asked.as_ref()?;
+    let follows = if model.looks_only() {
+        format!("{} decides.", run.pilot.as_ref().map_or("the pilot", |pilot| pilot.name.as_str()))
+    } else {
+        ":give hands them over, :keep keeps them.".to_owned()
+    };
+    Some(Alert { urgent: false, headline: format!("{asking} asks for the controls"), meter: None, follows })
 }
 
 fn urgent(headline: String, follows: String) -> Alert {

@@ -18,6 +18,7 @@ use crate::{
         theme::Theme,
     },
     domain::{
+        crew::{Member, Person, Role, ScreenId},
         event::{Outcome, Place},
         prompt::Prompt,
         run::{ItemStatus, Run, StepStatus},
@@ -29,8 +30,6 @@ use crate::{
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "independent switches of a person's settings")]
 pub struct ScreenOptions {
-    /// Who sits before it.
-    pub pilot: String,
     /// Whether it only watches.
     pub read_only: bool,
     /// What each key does.
@@ -46,13 +45,12 @@ pub struct ScreenOptions {
     /// Whether copies go to the terminal's clipboard (OSC 52), as over SSH; else to a file in the run's directory.
     pub copy_osc52: bool,
     /// How a person comes back to this run, as typed in a shell; shown before leaving.
-    pub resume_command: String,
+    pub come_back: String,
 }
 
 impl Default for ScreenOptions {
     fn default() -> Self {
         Self {
-            pilot: "operator".to_owned(),
             read_only: false,
             keymap: Keymap::default(),
             theme: Theme::default(),
@@ -60,7 +58,7 @@ impl Default for ScreenOptions {
             bell: true,
             osc9: false,
             copy_osc52: false,
-            resume_command: "cutover resume".to_owned(),
+            come_back: "cutover attach".to_owned(),
         }
     }
 }
@@ -82,6 +80,12 @@ pub struct Model {
     pub silent: Option<Span>,
     /// How the run stood when the engine closed it.
     pub closed: Option<Option<Outcome>>,
+    /// Who is there.
+    pub members: Vec<Member>,
+    /// Which of them this screen is; none before the engine has said so.
+    pub you: Option<ScreenId>,
+    /// From when to when nobody had the controls, where this screen came back to that.
+    pub missed: Option<(Timestamp, Timestamp)>,
     /// Measurements, the cluster, output, logs.
     pub telemetry: Telemetry,
     /// What has happened, in words, oldest first.
@@ -201,6 +205,9 @@ impl Model {
             now: Timestamp::default(),
             silent: None,
             closed: None,
+            members: Vec::new(),
+            you: None,
+            missed: None,
             telemetry: Telemetry::default(),
             story: Vec::new(),
             cursor: Cursor::default(),
@@ -213,6 +220,26 @@ impl Model {
             size: (80, 24),
             aside: None,
         }
+    }
+
+    /// What this screen may do.
+    pub fn role(&self) -> Role {
+        if self.options.read_only {
+            return Role::Watcher;
+        }
+        let own = self.you.and_then(|you| self.members.iter().find(|member| member.id == you));
+        // Before the engine has said anything nothing can be pressed that it would not judge itself.
+        own.map_or(Role::Pilot, |member| member.role)
+    }
+
+    /// Whether this screen only looks: it was opened so, or somebody else drives.
+    pub fn looks_only(&self) -> bool {
+        self.role() != Role::Pilot
+    }
+
+    /// Who drives now, where somebody does.
+    pub fn pilot(&self) -> Option<&Person> {
+        self.run.as_ref().filter(|run| run.pilot_here).and_then(|run| run.pilot.as_ref())
     }
 
     /// What the run waits for now.

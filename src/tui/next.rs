@@ -14,7 +14,13 @@ use super::{
 };
 use crate::{
     config::keymap::{Context, KeyAction},
-    domain::{action::Confirm, event::Outcome, prompt::Prompt, run::Run},
+    domain::{
+        action::Confirm,
+        crew::{Person, Role},
+        event::Outcome,
+        prompt::Prompt,
+        run::Run,
+    },
 };
 
 /// The line.
@@ -51,16 +57,44 @@ fn waits(look: Look, what: impl AsRef<str>) -> Row {
     Row::of(" ", look.text()).put(what, look.text())
 }
 
+/// How many other people must still agree before a step begins.
+fn lacking(run: &Run, step: usize, attempt: u32) -> usize {
+    run.runbook.steps.get(step).map_or(0, |declared| {
+        (declared.approvals as usize).saturating_sub(run.approved_by(&declared.id, attempt).len())
+    })
+}
+
+/// Whoever only looks: who drives, and how to get the controls.
+fn looking_words(model: &Model, run: &Run) -> String {
+    let own = model.you.and_then(|you| model.members.iter().find(|member| member.id == you));
+    let may_ask = own.is_some_and(|own| own.role == Role::Observer);
+    let same = |person: &Person| own.is_some_and(|own| own.person.login == person.login);
+    match (model.pilot(), &run.pilot) {
+        _ if run.finished.is_some() => "You look back: this run is over.".to_owned(),
+        (Some(pilot), _) if may_ask && same(pilot) => {
+            "You drive from another screen. :take brings the controls here.".to_owned()
+        }
+        (Some(pilot), _) if may_ask && own.is_some_and(|own| run.control_asked.as_ref() == Some(&own.person)) => {
+            format!("You asked {pilot} for the controls.")
+        }
+        (Some(pilot), _) if may_ask => format!("You look on; {pilot} drives. :ask asks for the controls."),
+        (Some(pilot), _) => format!("You watch; {pilot} drives. Nothing you press changes the run."),
+        (None, Some(pilot)) if may_ask => format!("NOBODY drives, {pilot} is gone. :take REASON takes the controls."),
+        (None, _) if may_ask => "NOBODY drives. :take takes the controls.".to_owned(),
+        (None, _) => "You watch; NOBODY drives. Nothing you press changes the run.".to_owned(),
+    }
+}
+
 fn run_line(model: &Model) -> Row {
     let look = model.look;
     let Some(run) = &model.run else {
         return waits(look, "Waiting for the engine to say how the run stands.");
     };
     let enter = model.key(KeyAction::Confirm);
-    if model.options.read_only {
+    if model.looks_only() {
         return waits(
             look,
-            format!("You watch; {} drives. Nothing you press changes the run.", run.opened.pilot),
+            looking_words(model, run),
         );
     }
     if layout::enter_returns(model) {
@@ -78,6 +112,15 @@ fn run_line(model: &Model) -> Row {
         Prompt::OpenSteps => {
             let first = run.runbook.steps.first().map_or("the completion", |step| &step.title);
             does(look, enter, format!("opens step 1: {first}; nothing starts yet"))
+        }
+        Prompt::Start { step, attempt, .. } if lacking(run, step, attempt) > 0 => {
+            let n = lacking(run, step, attempt);
+            let people = if n == 1 { "person" } else { "people" };
+            let how = match run.opened.rehearsal {
+                Some(_) => ":approve plays one".to_owned(),
+                None => format!("cutover approve {}", run.opened.run_id),
+            };
+            waits(look, format!("Step {} waits for {n} other {people} to agree: {how}", step + 1))
         }
         Prompt::Start { step, attempt, confirm, word } => {
             let again = if attempt > 1 { format!(", attempt {attempt}") } else { String::new() };

@@ -33,6 +33,11 @@ pub fn title(model: &Model, kind: &PageKind) -> String {
         PageKind::Tasks => "Tasks for later".to_owned(),
         PageKind::Inbox => "Notices to the team".to_owned(),
         PageKind::Story => "What has happened".to_owned(),
+        PageKind::Missed => match model.missed {
+            Some((from, to)) => format!("While nobody was at the controls: {}", to.since(from).clock()),
+            None => "While nobody was at the controls".to_owned(),
+        },
+        PageKind::Crew => "At the screens of this run".to_owned(),
         PageKind::Alerts => "Everything that is wrong now".to_owned(),
         PageKind::Metrics => "Metrics".to_owned(),
         PageKind::Logs { slot, pod: None } => format!("Log of {}", slot.0.to_uppercase()),
@@ -118,6 +123,8 @@ pub fn rows(model: &Model, page: &Page, width: usize) -> Vec<Row> {
             let sentences = model.story.iter();
             sentences.flat_map(|(at, text)| stamped(model, &at.clock(), text, width)).collect()
         }
+        PageKind::Missed => missed_rows(model, width),
+        PageKind::Crew => crew_rows(model),
         PageKind::Alerts => alerts(model, width),
         PageKind::Metrics => Vec::new(),
         PageKind::Logs { slot, .. } => log_rows(model, slot),
@@ -148,6 +155,39 @@ pub fn rows(model: &Model, page: &Page, width: usize) -> Vec<Row> {
             rows
         }
     }
+}
+
+/// What happened since the pilot's screen went, and what there is to do now.
+fn missed_rows(model: &Model, width: usize) -> Vec<Row> {
+    let look = model.look;
+    let Some((from, to)) = model.missed else {
+        return vec![Row::of(" Somebody was there all the time.", look.dim())];
+    };
+    let happened: Vec<&(Timestamp, String)> =
+        model.story.iter().filter(|(at, _)| *at >= from && *at <= to).collect();
+    let mut rows: Vec<Row> =
+        happened.iter().flat_map(|(at, text)| stamped(model, &at.clock(), text, width)).collect();
+    if happened.len() <= 2 {
+        rows.push(Row::of(" Nothing else: the engine watched, and nothing new was started.", look.dim()));
+    }
+    rows
+}
+
+/// Everybody at a screen, in the order they came.
+fn crew_rows(model: &Model) -> Vec<Row> {
+    let look = model.look;
+    let mut rows: Vec<Row> = (model.members.iter())
+        .map(|member| {
+            let own = if Some(member.id) == model.you { "  this screen" } else { "" };
+            Row::of(format!(" {:10}", member.role.word()), look.dim())
+                .put(member.person.to_string(), look.strong())
+                .put(own, look.dim())
+        })
+        .collect();
+    if model.pilot().is_none() {
+        rows.push(Row::of(" Nobody has the controls.", look.warn()));
+    }
+    rows
 }
 
 fn stamped(model: &Model, time: &str, text: &str, width: usize) -> Vec<Row> {

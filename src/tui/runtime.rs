@@ -29,7 +29,7 @@ use super::{
 use crate::{
     domain::{
         event::Outcome,
-        message::{Request, Update},
+        message::{Command, Update},
         safe_text::SafeText,
         time::Span,
     },
@@ -74,8 +74,7 @@ pub enum EndReason {
 }
 
 /// Shows a run until its user leaves, the engine closes it, or the terminal goes away. The terminal is as before
-/// afterwards, however it ends. The client ends with it: an engine that lives for this
-/// screen alone sees that it is gone, and pauses the run.
+/// afterwards, however it ends. The client ends with it; the run goes on in its engine.
 ///
 /// # Errors
 /// If there is no terminal, it cannot be set up, or another part of the process panicked.
@@ -104,7 +103,7 @@ struct Cockpit {
     reader: Reader,
     model: Model,
     /// Requests that the engine has not taken yet, oldest first.
-    outbox: VecDeque<Request>,
+    outbox: VecDeque<Command>,
     dirty: bool,
     drawn: Instant,
     pressed: Option<Instant>,
@@ -263,7 +262,7 @@ impl Cockpit {
         for effect in effects {
             match effect {
                 Effect::Send(command) => {
-                    self.outbox.push_back(Request { by: self.model.options.pilot.clone(), command });
+                    self.outbox.push_back(command);
                 }
                 Effect::Call(text) => self.call(&text),
                 Effect::Copy { name, text } => {

@@ -117,22 +117,22 @@ fn interrupt(model: &mut Model, effects: &mut Vec<Effect>) {
         return;
     }
     model.interrupted = Some(model.now);
-    let what = if is_active(model) { "leaves and pauses the run" } else { "leaves" };
+    let what = if is_active(model) { "leaves, and the run goes on" } else { "leaves" };
     let quit = model.key_in(Context::Global, KeyAction::Quit);
     let rollback = model.key_in(Context::Global, KeyAction::Rollback);
     model.say(format!("ctrl-c again {what}; {quit} says more; {rollback} rolls back"));
 }
 
-/// Whether leaving would pause something.
+/// Whether leaving leaves a run alone that is under way.
 fn is_active(model: &Model) -> bool {
-    !model.options.read_only
+    !model.looks_only()
         && model.run.as_ref().is_some_and(|run| run.finished.is_none())
         && model.closed.is_none()
 }
 
 /// Asks the engine for something, where this screen may.
 fn send(model: &mut Model, command: Command, effects: &mut Vec<Effect>) {
-    if model.options.read_only && !matches!(command, Command::Logs { .. }) {
+    if model.looks_only() && !matches!(command, Command::Logs { .. }) {
         model.refuse("this screen only watches");
         return;
     }
@@ -149,7 +149,7 @@ fn settle(model: &mut Model, before: Option<&Prompt>, effects: &mut Vec<Effect>)
     if model.aside.as_ref().is_some_and(|aside| *aside != prompt) {
         model.aside = None;
     }
-    if model.layers.is_empty() && !model.options.read_only && model.aside.is_none() {
+    if model.layers.is_empty() && !model.looks_only() && model.aside.is_none() {
         form::open_question(model, &prompt);
     }
     let changed =
@@ -193,7 +193,7 @@ fn on_new_prompt(model: &mut Model, before: Option<&Prompt>, prompt: &Prompt, ef
     // Not for what the operator's own key has just brought about, nor for what was so before this screen came.
     let own = model.last_key != Timestamp::default() && model.now.since(model.last_key) < Span::from_secs(3);
     if before.is_some()
-        && !model.options.read_only
+        && !model.looks_only()
         && let Some(text) = urgent.or(over).or(waiting.filter(|_| !own))
     {
         effects.push(Effect::Call(text.to_owned()));

@@ -69,10 +69,13 @@ impl Machine {
                 if step.as_ref() != Some(&declared.id) || attempt != due {
                     return self.refuse("the screen was behind: that step is not due any more");
                 }
-                if declared.approvals > 0 {
-                    let n = declared.approvals;
+                let given = self.run.approved_by(&declared.id, due).len();
+                let missing = (declared.approvals as usize).saturating_sub(given);
+                if missing > 0 {
+                    let people = if missing == 1 { "person" } else { "people" };
+                    let id = &self.run.opened.run_id;
                     return self.refuse(format!(
-                        "this step needs {n} approvals by other people, which this version cannot take yet; set approvals = 0"
+                        "this step waits for {missing} other {people} to agree: cutover approve {id}"
                     ));
                 }
                 if confirm == Confirm::Type && !typed_matches(typed, &word) {

@@ -32,6 +32,10 @@ pub enum PageKind {
     Inbox,
     /// What has happened, line by line.
     Story,
+    /// What happened while nobody had the controls.
+    Missed,
+    /// Who is at the screens.
+    Crew,
     /// Everything that is wrong now.
     Alerts,
     /// Metrics with axes and bounds.
@@ -60,7 +64,7 @@ impl Page {
     /// Its keys.
     pub fn context(&self) -> Context {
         match self.kind {
-            PageKind::Logs { .. } | PageKind::Story | PageKind::Output(_) => Context::Logs,
+            PageKind::Logs { .. } | PageKind::Story | PageKind::Missed | PageKind::Output(_) => Context::Logs,
             PageKind::Incident => Context::Incident,
             PageKind::Tasks => Context::Tasks,
             _ => Context::Global,

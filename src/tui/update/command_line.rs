@@ -40,6 +40,13 @@ pub const COMMANDS: &[Entry] = &[
     ("links", "", "where to look"),
     ("inbox", "", "what the team was told"),
     ("help", "", "what every key does"),
+    ("ask", "", "ask whoever drives for the controls"),
+    ("give", "", "hand the controls to whoever asks for them"),
+    ("keep", "", "keep the controls: whoever asked is told so"),
+    ("take", "[REASON]", "take the controls, once the pilot's screen is gone, or from one's own"),
+    ("approve", "", "agree, as somebody else than the pilot, that the step begins"),
+    ("missed", "", "what happened while nobody was at the controls"),
+    ("crew", "", "who is at the screens of this run"),
     ("quit", "", "leave the screen"),
 ];
 
@@ -116,13 +123,28 @@ fn run(model: &mut Model, line: &str, effects: &mut Vec<Effect>) {
             _ => model.refuse("write :part NAME yes, or :part NAME no"),
         },
         "quit" => form::open_quit(model, effects),
+        "ask" => of_crew(model, Command::AskControl, effects),
+        "give" => of_crew(model, Command::HandOver, effects),
+        "keep" => of_crew(model, Command::KeepControl, effects),
+        "take" => of_crew(model, Command::TakeControl { reason: rest.to_owned() }, effects),
+        "approve" => of_crew(model, Command::Approve { step: None }, effects),
         other => open_page(model, other, effects),
     }
+}
+
+/// What somebody may ask who does not drive. The engine knows who may what.
+fn of_crew(model: &mut Model, command: Command, effects: &mut Vec<Effect>) {
+    if model.options.read_only {
+        return model.refuse("this screen only watches; come with: cutover attach");
+    }
+    effects.push(Effect::Send(command));
 }
 
 fn open_page(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
     match name {
         "log" => page::open(model, PageKind::Story, effects),
+        "missed" => page::open(model, PageKind::Missed, effects),
+        "crew" => page::open(model, PageKind::Crew, effects),
         "alerts" => page::open(model, PageKind::Alerts, effects),
         "output" => match model.telemetry.outputs.back().map(|(at, _)| at.clone()) {
             Some(at) => page::open(model, PageKind::Output(at), effects),

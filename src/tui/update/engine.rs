@@ -8,7 +8,11 @@ use crate::{
         time::Span,
     },
     tui::{
-        model::{Layer, Model, form::Purpose, page::PageKind},
+        model::{
+            Layer, Model,
+            form::Purpose,
+            page::{Page, PageKind},
+        },
         msg::Effect,
     },
 };
@@ -30,6 +34,7 @@ pub(super) fn apply(model: &mut Model, update: Update, effects: &mut Vec<Effect>
             for envelope in events {
                 on_event(model, &envelope);
             }
+            show_missed(model);
         }
         Update::Event { envelope } => {
             model.now = model.now.max(envelope.at);
@@ -56,8 +61,21 @@ pub(super) fn apply(model: &mut Model, update: Update, effects: &mut Vec<Effect>
         Update::Logs { slot, lines } => {
             model.telemetry.logs.insert(slot, lines);
         }
+        Update::Crew { members, you } => {
+            model.members = members;
+            model.you = Some(you);
+        }
         Update::Refused { why } => refused(model, why),
         Update::Closed { outcome } => model.closed = Some(outcome),
+    }
+}
+
+/// Whoever comes while nobody has the controls sees first what happened meanwhile.
+fn show_missed(model: &mut Model) {
+    let since = model.run.as_ref().filter(|run| run.finished.is_none()).and_then(|run| run.away_since);
+    if let Some(since) = since {
+        model.missed = Some((since, model.now));
+        model.layers.push(Layer::Page(Box::new(Page::new(PageKind::Missed))));
     }
 }
 

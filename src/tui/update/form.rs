@@ -24,7 +24,7 @@ use super::{send, text};
 
 /// Opens a question, where this screen may ask for anything.
 pub(super) fn open(model: &mut Model, form: Form) {
-    if model.options.read_only && !matches!(form.purpose, Purpose::Quit) {
+    if model.looks_only() && !matches!(form.purpose, Purpose::Quit) {
         model.refuse("this screen only watches");
         return;
     }
@@ -78,7 +78,7 @@ pub(super) fn open_rollback(model: &mut Model) {
     if !run.can_roll_back() {
         return model.say("there is nothing to roll back: no step has changed anything");
     }
-    if model.options.read_only {
+    if model.looks_only() {
         return model.refuse("this screen only watches");
     }
     let form = RollbackForm::new(run, None);
@@ -102,7 +102,7 @@ pub(super) fn open_procedure(model: &mut Model, name: Option<&str>) {
     if run.started_at.is_none() {
         return model.say("nothing has been started that could be rolled back");
     }
-    if model.options.read_only {
+    if model.looks_only() {
         return model.refuse("this screen only watches");
     }
     let form = RollbackForm::new(run, Some(id));
@@ -129,7 +129,7 @@ pub(super) fn open_quit(model: &mut Model, effects: &mut Vec<Effect>) {
         model.layers.push(Layer::Form(Box::new(Form::choosing(Purpose::Quit, 1))));
         return;
     }
-    if model.run.as_ref().is_some_and(|run| run.finished.is_some()) && !model.options.read_only {
+    if model.run.as_ref().is_some_and(|run| run.finished.is_some()) && !model.looks_only() {
         effects.push(Effect::Send(Command::Close));
     }
     effects.push(Effect::Leave);

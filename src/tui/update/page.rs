@@ -62,6 +62,11 @@ fn ask_logs(
     pod: Option<String>,
     effects: &mut Vec<Effect>,
 ) {
+    if model.options.read_only {
+        let why = "a watching connection asks for nothing; logs are for `cutover attach`, or kubectl logs";
+        model.telemetry.logs.insert(slot, Err(why.to_owned()));
+        return;
+    }
     model.telemetry.logs.remove(&slot);
     model.telemetry.logs_asked = Some(model.now);
     send(model, Command::Logs { slot, pod }, effects);

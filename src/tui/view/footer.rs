@@ -96,10 +96,10 @@ fn of_page(kind: &PageKind) -> Vec<KeyAction> {
         PageKind::Logs { .. } | PageKind::Output(_) => {
             vec![K::NextSource, K::Follow, K::Search, K::NextMatch, K::Copy]
         }
-        PageKind::Story => vec![K::Follow, K::Search, K::NextMatch, K::Copy],
+        PageKind::Story | PageKind::Missed => vec![K::Follow, K::Search, K::NextMatch, K::Copy],
         PageKind::Contacts | PageKind::Links => vec![K::Copy],
         PageKind::Metrics => vec![],
-        PageKind::Help | PageKind::Inbox | PageKind::Alerts => vec![K::Search, K::NextMatch],
+        PageKind::Help | PageKind::Crew | PageKind::Inbox | PageKind::Alerts => vec![K::Search, K::NextMatch],
     };
     actions.extend([K::Down, K::PageDown, K::Back, K::Rollback]);
     actions

@@ -240,19 +240,16 @@ fn resolve_words(run: &Run, at: &ActionRef) -> Vec<(String, bool)> {
 
 fn quit_words(model: &Model, run: &Run) -> Vec<(String, bool)> {
     let mut words = vec![(
-        "The engine runs inside this screen: leaving pauses the run. Nothing new starts, triggers are not watched.".to_owned(),
+        "The run goes on without this screen: what runs is finished, triggers are watched and roll back, nothing new starts.".to_owned(),
         false,
     )];
-    if run.switched_at.is_some() {
-        words.push((
-            "Traffic is on the new version, and nobody would roll it back by itself.".to_owned(),
-            true,
-        ));
+    if run.switched_at.is_some() && run.finished.is_none() {
+        words.push(("Traffic is on the new version: nobody would see what the triggers do not see.".to_owned(), true));
     }
     if run.rolling_back().is_some() {
-        words.push(("A rollback is running: wait for its end.".to_owned(), true));
+        words.push(("A rollback is running. It goes on to its end.".to_owned(), true));
     }
-    words.push((format!("Come back with:  {}", model.options.resume_command), false));
+    words.push((format!("Come back with:  {}", model.options.come_back), false));
     words
 }
 

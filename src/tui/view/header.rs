@@ -4,6 +4,7 @@ use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
     domain::{
+        crew::Role,
         event::Outcome,
         metric::{Metric, Verdict},
         run::{Run, StepState, StepStatus},
@@ -46,14 +47,23 @@ pub(super) fn band(model: &Model, area: Rect, buffer: &mut Buffer) {
     } else {
         environment.word().to_owned()
     };
-    let mode = if model.options.read_only {
+    let mode = if model.looks_only() {
         "READ-ONLY"
     } else if rehearsal {
         ""
     } else {
         "LIVE"
     };
-    let you = if run.opened.pilot == model.options.pilot { "you: " } else { "pilot: " };
+    let (who, name) = match (model.looks_only(), model.pilot(), run.finished.is_some()) {
+        (false, Some(pilot), _) => ("you: ", pilot.name.clone()),
+        (_, Some(pilot), _) => ("pilot: ", pilot.name.clone()),
+        (_, None, true) => ("pilot: ", run.pilot.as_ref().map_or_else(|| run.opened.pilot.clone(), |pilot| pilot.name.clone())),
+        (false, None, false) => ("you: ", run.opened.pilot.clone()),
+        (true, None, false) => ("pilot: ", "NOBODY".to_owned()),
+    };
+    // Everybody else who sees this run.
+    let others = model.members.iter().filter(|member| member.role != Role::Pilot && Some(member.id) != model.you).count();
+    let others = if others > 0 { format!(" +{others}") } else { String::new() };
     let left = Row::of(" ", style)
         .put(&run.runbook.document.module, style)
         .put("  ", style)
@@ -61,7 +71,7 @@ pub(super) fn band(model: &Model, area: Rect, buffer: &mut Buffer) {
         .put("  ", style)
         .put(place, style);
     let right =
-        Row::of(mode, style).put("  ", style).put(you, style).put(&run.opened.pilot, style).put(" ", style);
+        Row::of(mode, style).put("  ", style).put(who, style).put(name, style).put(others, style).put(" ", style);
     left.right(right, width).over(style).draw(area, buffer);
 }
 

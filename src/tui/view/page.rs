@@ -79,7 +79,7 @@ fn note(model: &Model, page: &Page) -> Option<Row> {
     if let Some(pattern) = &page.search {
         words = format!("/{pattern}  ");
     }
-    if matches!(page.kind, PageKind::Logs { .. } | PageKind::Story | PageKind::Output(_)) {
+    if matches!(page.kind, PageKind::Logs { .. } | PageKind::Story | PageKind::Missed | PageKind::Output(_)) {
         words.push_str(if page.follow { "follows" } else { "stands still; G follows" });
     }
     (!words.is_empty()).then(|| Row::of(words, look.dim()))

@@ -1,8 +1,10 @@
 //! Questions, checklist, opening.
 
 use crate::domain::{
+    crew::{Person, Role},
     effect::{Effect, Input},
     fixture::{Flight, runbook},
+    machine::AWAY,
     message::Command,
     prompt::Prompt,
     run::ItemStatus,
@@ -200,8 +202,49 @@ fn approvals_that_cannot_be_taken_fail_closed() {
     careful.deployment.automation = Automation::Full;
     let mut flight = Flight::opened(careful);
     flight.command(Command::Start { step: Some("migrate".into()), attempt: 1, typed: None });
-    refused(&flight, "approvals");
+    refused(&flight, "waits for 1 other person");
     assert!(flight.acted().is_empty());
+
+    let person = |login: &str| Person::of_login(login);
+    let joined = |login: &str, role| Input::ScreenJoined { who: person(login), role };
+    flight.feed(joined("alice", Role::Pilot));
+    let approve = |login: &str| Input::Approval { step: None, by: person(login) };
+    flight.feed(approve("alice"));
+    refused(&flight, "whoever drives cannot approve");
+    flight.feed(Input::Approval { step: Some("deploy".into()), by: person("bob") });
+    refused(&flight, "the step that waits is migrate");
+    flight.feed(approve("bob"));
+    assert_eq!(flight.refused, None);
+    flight.feed(approve("bob"));
+    refused(&flight, "approved this step already");
+    // Whoever takes the controls after approving has approved nothing: two people are needed, whoever drives.
+    flight.feed(Input::Control { by: person("bob"), from: Some(person("alice")), reason: None });
+    flight.command(Command::Start { step: Some("migrate".into()), attempt: 1, typed: None });
+    refused(&flight, "waits for 1 other person");
+    flight.feed(approve("carol"));
+    flight.command(Command::Start { step: Some("migrate".into()), attempt: 1, typed: None });
+    assert_eq!(flight.refused, None);
+    assert_eq!(flight.acted(), ["backup", "apply"]);
+}
+
+#[test]
+fn without_a_pilot_nothing_new_starts_and_the_rollback_still_does() {
+    let mut flight = Flight::opened(runbook());
+    let alice = || Person::of_login("alice");
+    flight.feed(Input::ScreenJoined { who: alice(), role: Role::Pilot });
+    // A watching screen that goes changes nothing.
+    flight.feed(Input::ScreenLeft { who: Person::of_login("bob"), role: Role::Watcher });
+    assert_eq!(flight.run().held, None);
+    flight.feed(Input::ScreenLeft { who: alice(), role: Role::Pilot });
+    assert_eq!(flight.run().held.as_ref().map(|held| held.reason.as_str()), Some(AWAY));
+    assert!(flight.run().away_since.is_some());
+    flight.command(Command::Start { step: Some("migrate".into()), attempt: 1, typed: None });
+    refused(&flight, "held");
+    flight.feed(Input::ScreenJoined { who: alice(), role: Role::Pilot });
+    assert_eq!(flight.run().away_since, None);
+    assert!(matches!(flight.prompt(), Prompt::Held { .. }), "whoever comes back looks first");
+    flight.command(Command::Continue);
+    assert!(matches!(flight.prompt(), Prompt::Start { step: 0, .. }));
 }
 
 #[test]

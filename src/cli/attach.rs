@@ -1,0 +1,277 @@
+//! Coming to a run that flies already: `attach`, `watch`, `takeover`, `approve`, `rollback`, `abort`.
+
+use std::path::{Path, PathBuf};
+
+use color_eyre::eyre::eyre;
+
+use super::{
+    args::{ApproveArgs, AttachArgs, DriveArgs, OrderArgs, ResumeArgs, TakeoverArgs},
+    engine::Task,
+    exit::Exit,
+    launch,
+    plain::{self, data, talk},
+    screen::{self, Purpose},
+    serve,
+    store::{self, Found},
+};
+use crate::{
+    domain::{
+        crew::{ScreenId, Wish},
+        event::Outcome,
+        id::{RunId, StepId},
+        message::{Command, Update},
+        run::Run,
+        story,
+    },
+    link::{self, Client},
+};
+
+/// `cutover attach`
+///
+/// # Errors
+/// If there is no such run, or its engine can't be reached.
+pub async fn main(args: &AttachArgs) -> color_eyre::Result<Exit> {
+    attach(args, Purpose::Drive).await
+}
+
+/// `cutover takeover`
+///
+/// # Errors
+/// As [`main`].
+pub async fn take_over(args: &TakeoverArgs) -> color_eyre::Result<Exit> {
+    attach(&args.attach, Purpose::TakeOver(args.reason.clone())).await
+}
+
+/// `cutover watch`: one's own run, else one that another user opened to a group.
+///
+/// # Errors
+/// As [`main`].
+pub async fn watch(args: &AttachArgs) -> color_eyre::Result<Exit> {
+    let state = store::state_dir(args.state_dir.as_ref())?;
+    let own = store::live(&state, args.run.as_deref())?;
+    let there = args.run.as_ref().is_some_and(|run| state.join("runs").join(run).is_dir());
+    if !own.is_empty() || there {
+        return attach(args, Purpose::Watch).await;
+    }
+    let Some((run, socket, client)) = knock("watch", args.run.as_deref(), async |path| link::client::watch(path).await).await?
+    else {
+        return Ok(Exit::Usage);
+    };
+    let drive = args.drive();
+    screen::show(client, &RunId(run), socket.parent().unwrap_or(&socket), &drive, true).await
+}
+
+async fn attach(args: &AttachArgs, purpose: Purpose) -> color_eyre::Result<Exit> {
+    let state = store::state_dir(args.state_dir.as_ref())?;
+    let drive = args.drive();
+    match chosen(&state, args.run.as_deref())? {
+        Choice::Live(run_id, dir) => screen::follow(&dir, &run_id, &drive, purpose).await,
+        Choice::Over(found) => look_back(*found, &drive).await,
+        Choice::None(why) => {
+            talk(&why);
+            Ok(Exit::Usage)
+        }
+    }
+}
+
+/// What a command that names a run, or none, is about.
+enum Choice {
+    Live(RunId, PathBuf),
+    Over(Box<Found>),
+    None(String),
+}
+
+fn chosen(state: &Path, run: Option<&str>) -> color_eyre::Result<Choice> {
+    let mut live = store::live(state, run)?;
+    if live.len() > 1 {
+        let ids: Vec<_> = live.iter().map(|(id, _)| id.0.as_str()).collect();
+        return Ok(Choice::None(format!("several runs fly; say which: {}", ids.join(", "))));
+    }
+    if let Some((id, dir)) = live.pop() {
+        return Ok(Choice::Live(id, dir));
+    }
+    let Some(run) = run else {
+        return Ok(Choice::None("no run flies on this host; see: cutover list".to_owned()));
+    };
+    let Some(found) = store::find(state, run)? else {
+        return Ok(Choice::None(format!("there is no run {run}; see: cutover list")));
+    };
+    Ok(match found.run.finished {
+        Some((outcome, ..)) if outcome != Outcome::Held => Choice::Over(Box::new(found)),
+        Some(_) => Choice::None(format!("run {run} is paused and has no engine; go on with: cutover resume {run}")),
+        None => Choice::None(format!(
+            "the engine of run {run} is gone since {} UTC, nobody watches it; go on with: cutover resume {run}",
+            found.run.last_at.clock()
+        )),
+    })
+}
+
+/// A run that is over, on a screen that only looks: the same story from the same journal.
+async fn look_back(found: Found, drive: &DriveArgs) -> color_eyre::Result<Exit> {
+    let contents = crate::journal::read(&found.dir)?;
+    let events = contents.records.into_iter().map(|(_, envelope)| envelope).collect();
+    let now = found.run.last_at;
+    let (client, server) = link::pair();
+    server.send(&Update::Backlog { events, now, run_dir: found.dir.display().to_string() });
+    server.send(&Update::Crew { members: Vec::new(), you: ScreenId(0) });
+    if drive.plain {
+        server.send(&Update::Closed { outcome: found.run.finished.as_ref().map(|(outcome, ..)| *outcome) });
+    }
+    tokio::spawn(async move {
+        // No engine ticks here; the story's last moment is the present.
+        while server.send(&Update::Tick { now }) {
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        }
+    });
+    screen::show(client, &found.run.opened.run_id.clone(), &found.dir, drive, true).await
+}
+
+/// Connects to the only socket of other users' runs that lets us in.
+async fn knock(
+    ending: &str,
+    run: Option<&str>,
+    connect: impl AsyncFn(&Path) -> std::io::Result<Client>,
+) -> color_eyre::Result<Option<(String, PathBuf, Client)>> {
+    let mut open = Vec::new();
+    for (id, path) in serve::shared_sockets(ending) {
+        if run.is_some_and(|run| run != id) {
+            continue;
+        }
+        if let Ok(client) = connect(&path).await {
+            open.push((id, path, client));
+        }
+    }
+    if open.len() > 1 {
+        let ids: Vec<_> = open.iter().map(|(id, ..)| id.as_str()).collect();
+        talk(&format!("several runs fly; say which: {}", ids.join(", ")));
+        return Ok(None);
+    }
+    let found = open.pop();
+    if found.is_none() {
+        let what = run.map_or("no run".to_owned(), |run| format!("run {run} is not one that"));
+        talk(&format!("{what} is open to you on this host; whoever runs it lets a group in with --{ending}-group"));
+    }
+    Ok(found)
+}
+
+/// `cutover approve`
+///
+/// # Errors
+/// If no engine can be reached.
+pub async fn approve(args: ApproveArgs) -> color_eyre::Result<Exit> {
+    let state = store::state_dir(args.state_dir.as_ref())?;
+    let step = args.step.map(StepId);
+    let mut own = store::live(&state, args.run.as_deref())?;
+    let client = if let Some((_, dir)) = own.pop().filter(|_| own.is_empty()) {
+        let hello = link::client::hello(Wish::Errand, launch::alias());
+        let client = link::client::connect(&dir.join(link::CONTROL), &hello).await?;
+        client.send(&Command::Approve { step }).await;
+        client
+    } else {
+        let approve = async |path: &Path| link::client::approve(path, step.clone()).await;
+        match knock("approve", args.run.as_deref(), approve).await? {
+            Some((_, _, client)) => client,
+            None => return Ok(Exit::Usage),
+        }
+    };
+    let given = |run: &Run, before: &Run| {
+        let count = |run: &Run| run.approvals.values().map(Vec::len).sum::<usize>();
+        (count(run) > count(before)).then_some(Exit::Done)
+    };
+    errand(client, false, given).await
+}
+
+/// `cutover rollback`: works while the screen is the trouble, and where the engine is gone.
+///
+/// # Errors
+/// If no engine can be reached or started.
+pub async fn roll_back(args: OrderArgs) -> color_eyre::Result<Exit> {
+    let over = |run: &Run, _: &Run| {
+        let last = run.rollbacks.last()?;
+        if let Some(why) = last.stopped.as_ref().filter(|_| last.finished.is_none()) {
+            talk(&format!("the rollback has stopped ({why}); a person must decide: cutover attach {}", run.opened.run_id));
+            return Some(Exit::RollbackFailed);
+        }
+        last.finished.as_ref()?;
+        run.finished.as_ref().map(|(outcome, ..)| Exit::of(*outcome))
+    };
+    let reason = args.reason.clone();
+    order(args, Command::Rollback { reason }, true, over).await
+}
+
+/// `cutover abort`
+///
+/// # Errors
+/// If no engine can be reached.
+pub async fn abort(args: OrderArgs) -> color_eyre::Result<Exit> {
+    let over = |run: &Run, _: &Run| run.finished.as_ref().map(|(outcome, ..)| Exit::of(*outcome));
+    let reason = args.reason.clone();
+    order(args, Command::Abort { reason }, false, over).await
+}
+
+async fn order(
+    args: OrderArgs,
+    command: Command,
+    starts: bool,
+    over: impl Fn(&Run, &Run) -> Option<Exit>,
+) -> color_eyre::Result<Exit> {
+    let state = store::state_dir(args.state_dir.as_ref())?;
+    let dir = match chosen(&state, args.run.as_deref())? {
+        Choice::Live(_, dir) => dir,
+        Choice::None(why) if !starts || args.run.is_none() => {
+            talk(&why);
+            return Ok(Exit::Usage);
+        }
+        // The engine is gone: another takes the run up, to roll it back.
+        Choice::None(_) | Choice::Over(_) => {
+            let drive =
+                DriveArgs { color: "auto".to_owned(), plain: true, state_dir: Some(state), ..DriveArgs::default() };
+            match launch::start(Task::Resume(ResumeArgs { run: args.run.clone(), drive }))? {
+                Ok(started) => started.run_dir,
+                Err(exit) => return Ok(exit),
+            }
+        }
+    };
+    let hello = link::client::hello(Wish::Errand, launch::alias());
+    let client = link::client::connect(&dir.join(link::CONTROL), &hello)
+        .await
+        .map_err(|error| eyre!("the engine does not answer ({error}); see: cutover status"))?;
+    client.send(&command).await;
+    errand(client, args.json_lines, over).await
+}
+
+/// Follows a run until `over` says how it came out, or the engine refuses.
+async fn errand(
+    mut client: Client,
+    json_lines: bool,
+    over: impl Fn(&Run, &Run) -> Option<Exit>,
+) -> color_eyre::Result<Exit> {
+    let mut run: Option<(Run, Run)> = None;
+    while let Some(update) = client.next().await {
+        match update {
+            Update::Backlog { events, .. } => {
+                run = Run::fold(&events).map(|run| (run.clone(), run));
+            }
+            Update::Event { envelope } => {
+                let Some((run, before)) = &mut run else { continue };
+                run.apply(&envelope);
+                if json_lines {
+                    data(&plain::json_line(&envelope));
+                } else if let Some(line) = story::line(run, &envelope.event) {
+                    data(&format!("{} {line}", envelope.at.clock()));
+                }
+                if let Some(exit) = over(run, before) {
+                    return Ok(exit);
+                }
+            }
+            Update::Refused { why } => {
+                talk(&format!("refused: {why}"));
+                return Ok(Exit::Usage);
+            }
+            Update::Closed { outcome } => return Ok(outcome.map_or(Exit::Internal, Exit::of)),
+            _ => {}
+        }
+    }
+    talk("the connection to the engine is gone; see: cutover status");
+    Ok(Exit::Internal)
+}

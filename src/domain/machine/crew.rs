@@ -1,0 +1,59 @@
+//! People: what follows from who is there and who is not.
+
+use super::Machine;
+use crate::domain::{
+    crew::{Person, Role},
+    event::RunEvent,
+    id::StepId,
+    prompt::Prompt,
+};
+
+/// Why a run is held that nobody drives. It is continued by whoever comes back.
+pub const AWAY: &str = "nobody was at the controls";
+
+impl Machine {
+    /// Without a pilot nothing new starts: what runs is finished, the watch goes on, triggers roll back.
+    pub(super) fn screen_left(&mut self, who: Person, role: Role) {
+        self.emit(RunEvent::ScreenLeft { who, role });
+        let run = &self.run;
+        let under_way = run.steps_open && run.finished.is_none() && run.rolling_back().is_none();
+        if role == Role::Pilot && under_way && run.held.is_none() {
+            self.hold(AWAY, "auto");
+        }
+    }
+
+    pub(super) fn keep_control(&mut self) {
+        match self.run.control_asked.clone() {
+            Some(from) => self.emit(RunEvent::ControlKept { from }),
+            None => self.refuse("nobody asks for the controls"),
+        }
+    }
+
+    pub(super) fn approve(&mut self, step: Option<StepId>, by: Person) {
+        let Prompt::Start { step: index, attempt, .. } = self.run.prompt(self.now) else {
+            return self.refuse("no step waits to be started, so there is nothing to approve");
+        };
+        let declared = &self.run.runbook.steps[index];
+        if step.is_some_and(|step| step != declared.id) {
+            return self.refuse(format!("the step that waits is {}: look again before you approve it", declared.id));
+        }
+        if declared.approvals == 0 {
+            return self.refuse(format!("step {} ({}) needs no approval", index + 1, declared.id));
+        }
+        let id = declared.id.clone();
+        let own = self.run.pilot.as_ref().is_some_and(|pilot| pilot.login == by.login);
+        // Who rehearses alone plays the colleague too.
+        let by = match (own, &self.run.opened.rehearsal) {
+            (true, Some(_)) => {
+                let number = self.run.approved_by(&id, attempt).len() + 1;
+                Person { login: format!("colleague-{number}"), name: "a rehearsed colleague".to_owned() }
+            }
+            (true, None) => return self.refuse("whoever drives cannot approve: somebody else must"),
+            (false, _) => by,
+        };
+        if self.run.approved_by(&id, attempt).iter().any(|person| person.login == by.login) {
+            return self.refuse("you have approved this step already");
+        }
+        self.emit(RunEvent::ApprovalGiven { step: id, attempt, by });
+    }
+}
