@@ -541,7 +541,7 @@ impl Told {
     }
 
     pub(super) fn opened_with(runbook: Runbook, rehearsal: Option<&str>) -> Self {
-        let options = ScreenOptions { pilot: "alice".to_owned(), ..ScreenOptions::default() };
+        let options = ScreenOptions::default();
         let mut told = Self { model: Model::new(options), seq: 1 };
         let image = "registry.example.com/payment-system-backend:v1.5.0".to_owned();
         let opened = Opened {
