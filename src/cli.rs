@@ -14,6 +14,8 @@ pub mod run;
 pub mod store;
 pub mod vars;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use clap::Parser as _;
 
 use args::{Cli, Subcommand};
@@ -37,7 +39,7 @@ pub fn main() -> color_eyre::Result<Exit> {
     };
     let _logs = store::open_logs(cli.state_dir());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let command = async {
         match cli.command {
             Subcommand::Run(args) => run::main(args).await,
             Subcommand::Rehearse(args) => rehearse::main(args).await,
@@ -49,5 +51,7 @@ pub fn main() -> color_eyre::Result<Exit> {
             Subcommand::Completions(args) => args::completions(&args),
             Subcommand::Man => args::man(),
         }
-    })
+    };
+    // The hook has said what broke, after it gave the terminal back. What is left is an exit code that is ours.
+    catch_unwind(AssertUnwindSafe(|| runtime.block_on(command))).unwrap_or(Ok(Exit::Internal))
 }
