@@ -20,6 +20,8 @@ pub mod status;
 pub mod store;
 pub mod vars;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use clap::Parser as _;
 
 use args::{Cli, Subcommand};
@@ -48,7 +50,7 @@ pub fn main() -> color_eyre::Result<Exit> {
     let state_dir = job.as_ref().map_or(cli.state_dir(), |job| job.drive().state_dir.as_ref());
     let _logs = store::open_logs(state_dir);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let command = async {
         match cli.command {
             Subcommand::Run(args) => run::main(args).await,
             Subcommand::Rehearse(args) => rehearse::main(args).await,
@@ -71,5 +73,7 @@ pub fn main() -> color_eyre::Result<Exit> {
             Subcommand::Completions(args) => args::completions(&args),
             Subcommand::Man => args::man(),
         }
-    })
+    };
+    // The hook has said what broke, after it gave the terminal back. What is left is an exit code that is ours.
+    catch_unwind(AssertUnwindSafe(|| runtime.block_on(command))).unwrap_or(Ok(Exit::Internal))
 }

@@ -14,10 +14,12 @@
 //! tui       model, update, view: (Model, Msg) -> Model, draw(&Model)
 //! world     the simulated cluster, metrics server and service that `rehearse` and the tests fly in
 //! cli       one file a subcommand; compose.rs is the only file that knows all layers
+//! failpoint where tests let the program die, hang or meet a failing disk; empty in release builds    std + nix only
 //! ```
 //!
 //! Arrows: everything may use `domain`. engine -> domain. adapters, journal -> domain + `engine::ports`.
-//! config -> domain. link -> domain. tui -> domain + config + link. world -> domain. cli -> all.
+//! config -> domain. link -> domain. tui -> domain + config + link. world -> domain. cli -> all. All but domain ->
+//! failpoint.
 //! `tests/architecture.rs` holds them.
 
 pub mod adapters;
@@ -25,6 +27,7 @@ pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod engine;
+pub mod failpoint;
 pub mod journal;
 pub mod link;
 pub mod tui;

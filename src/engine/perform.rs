@@ -2,9 +2,11 @@
 
 use std::{
     io::BufRead,
+    panic::AssertUnwindSafe,
     path::{Path, PathBuf},
 };
 
+use futures::FutureExt as _;
 use tokio::sync::mpsc;
 
 use super::{
@@ -24,6 +26,7 @@ use crate::domain::{
     time::Span,
     workload::RolloutState,
 };
+use crate::failpoint;
 
 /// An action's deadline is never shorter than this in real time, however fast a rehearsal runs.
 const LEAST_REAL: std::time::Duration = std::time::Duration::from_secs(5);
@@ -109,7 +112,14 @@ impl Performance {
     /// Does the action and tells the driver how it went.
     pub async fn run(self) {
         let from = self.ports.clock.now();
-        let done = self.perform().await;
+        failpoint::pass("action.begin");
+        // A fault of ours must not leave an action that runs for ever: it is unknown, and a person says what became of it.
+        let done = AssertUnwindSafe(self.perform()).catch_unwind().await.unwrap_or_else(|_| Done {
+            outcome: ActionOutcome::Unknown,
+            detail: "a part of cutover itself broke while it ran; the log says where".to_owned(),
+            output: None,
+        });
+        failpoint::pass("action.result");
         let took = self.ports.clock.now().since(from);
         let detail = self.values.secrets().mask(&done.detail);
         let input = Input::ActionFinished {
@@ -169,6 +179,7 @@ impl Performance {
                     Ok(call) => call,
                     Err(unset) => return Done::failed(unset.to_string()),
                 };
+                failpoint::pass("action.send");
                 match self.ports.network.http(call).await {
                     Ok(seen) if seen.holds => return Done::ok(seen.evidence),
                     Ok(seen) => last = seen.evidence,
@@ -188,6 +199,7 @@ impl Performance {
     }
 
     async fn write_once(&self) -> Result<Done, PortError> {
+        failpoint::pass("action.send");
         let unset = |unset: crate::domain::template::Unset| PortError::failed(unset.to_string());
         if let ActionKind::Http(request) = &self.action.kind {
             let call = http_call(request, &self.values, self.action.timeout).map_err(unset)?;
@@ -309,6 +321,7 @@ impl Performance {
             sample_failure: self.action.sample_failure.clone(),
         };
         let (news_in, news) = mpsc::channel(64);
+        failpoint::pass("action.spawn");
         let (exit, ()) =
             tokio::join!(self.ports.shell.run(call, news_in, self.cancel.clone()), self.follow(news));
         let exit = match exit {
@@ -345,6 +358,7 @@ impl Performance {
                         fresh = true;
                     }
                     Some(ShellNews::Spawned { pid, start_time, boot_id }) => {
+                        failpoint::pass("action.spawned");
                         let input = Input::ActionSpawned { at: self.at.clone(), pid, start_time, boot_id };
                         let _ = self.news.send(News::Input(input)).await;
                     }

@@ -12,6 +12,7 @@ use super::{
     dir::RunDir,
     record::{self, FILE, Header, Position},
 };
+use crate::failpoint;
 
 /// Space that is always kept in hand for [`Writer::append_from_reserve`]: a rollback's records are a few dozen, of a
 /// few kilobytes each.
@@ -43,14 +44,17 @@ pub trait Disk: Send {
 
 impl Disk for File {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        failpoint::hit("journal.write")?;
         self.write_all_at(bytes, offset)
     }
 
     fn sync(&mut self) -> io::Result<()> {
+        failpoint::hit("journal.sync")?;
         self.sync_data()
     }
 
     fn reserve(&mut self, end: u64) -> io::Result<bool> {
+        failpoint::hit("journal.reserve")?;
         let length = i64::try_from(end).map_err(io::Error::other)?;
         loop {
             return match fallocate(&*self, FallocateFlags::empty(), 0, length) {

@@ -33,6 +33,7 @@ use crate::{
         safe_text::SafeText,
         time::Span,
     },
+    failpoint,
     link::Client,
 };
 
@@ -296,6 +297,7 @@ impl Cockpit {
     }
 
     fn draw(&mut self) {
+        failpoint::pass("screen.draw");
         self.dirty = false;
         self.drawn = Instant::now();
         let model = &mut self.model;

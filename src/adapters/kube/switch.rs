@@ -29,6 +29,7 @@ use tokio::time::Instant;
 use crate::{
     domain::{action::PatchType, id::SlotName, runbook::Slot},
     engine::ports::{Fault, PortError, PortResult},
+    failpoint,
 };
 
 use super::{
@@ -144,7 +145,10 @@ impl KubeCluster {
         let service = &self.target.service;
         let call =
             Call::patch(&SERVICES, Some(&self.target.namespace), service, PatchType::Strategic, &patch);
-        let written = self.gateway.write(call).await?;
+        failpoint::pass("service.patch");
+        let written = self.gateway.write(call).await;
+        failpoint::pass("service.answer");
+        let written = written?;
         let view = match serde_json::from_value(written) {
             Ok(service) => ServiceView::of(&service),
             // Done, though the object is not as we know Services: the version stays unknown, so the next switch reads first.
