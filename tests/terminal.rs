@@ -4,136 +4,17 @@
 #![expect(clippy::unwrap_used, reason = "helpers of a test end it where something is not there")]
 
 use std::{
-    ffi::OsStr,
-    fs::File,
-    io::{Read as _, Write as _},
-    os::fd::OwnedFd,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
-    time::{Duration, Instant},
+    process::{Command, Stdio},
+    time::Instant,
 };
 
-use nix::{
-    fcntl::{FcntlArg, FdFlag, OFlag, fcntl},
-    pty::{Winsize, openpty},
-    sys::{
-        signal::{Signal, kill},
-        termios::{Termios, tcgetattr},
-    },
-    unistd::Pid,
-};
+use nix::sys::{signal::Signal, termios::tcgetattr};
 
-/// Generous, for hosts that are busy: nothing here is measured.
-const PATIENCE: Duration = Duration::from_mins(1);
+#[path = "support/pty.rs"]
+mod pty;
 
-/// A rehearsal's cockpit in a terminal of its own.
-struct Cockpit {
-    child: Child,
-    line: Option<File>,
-    terminal: OwnedFd,
-    before: Termios,
-    seen: Vec<u8>,
-    _state: tempfile::TempDir,
-}
-
-impl Cockpit {
-    fn open() -> Self {
-        let mut cockpit = Self::start((80, 24), &["rehearse".as_ref()], &[]);
-        cockpit.wait_for("Before the flight");
-        cockpit
-    }
-
-    /// Starts the program in a terminal of this size, standard error included.
-    fn start((columns, rows): (u16, u16), args: &[&OsStr], env: &[(&str, &str)]) -> Self {
-        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        let pty = openpty(&size, None).unwrap();
-        // A line that a child has inherited, ours or another test's, would never hang up.
-        for end in [&pty.master, &pty.slave] {
-            fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
-        }
-        let before = tcgetattr(&pty.slave).unwrap();
-        let state = tempfile::tempdir().unwrap();
-        let stdio = || Stdio::from(pty.slave.try_clone().unwrap());
-        let child = Command::new(env!("CARGO_BIN_EXE_cutover"))
-            .args(args)
-            .arg("--state-dir")
-            .arg(state.path())
-            .envs(env.iter().copied())
-            .env("TERM", "xterm-256color")
-            .env("LANG", "C.UTF-8")
-            .stdin(stdio())
-            .stdout(stdio())
-            .stderr(stdio())
-            .spawn()
-            .unwrap();
-        // One descriptor and no more: closing it is what hangs the line up.
-        let line = File::from(pty.master);
-        fcntl(&line, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
-        Self { child, line: Some(line), terminal: pty.slave, before, seen: Vec::new(), _state: state }
-    }
-
-    /// Waits until the terminal was sent this text.
-    fn wait_for(&mut self, text: &str) {
-        let until = Instant::now() + PATIENCE;
-        while !String::from_utf8_lossy(&self.seen).contains(text) {
-            assert!(Instant::now() < until, "no {text:?} in {:?}", String::from_utf8_lossy(&self.seen));
-            self.listen();
-        }
-    }
-
-    /// Takes what the terminal was sent, or gives the program a moment.
-    fn listen(&mut self) {
-        let mut bytes = [0; 4096];
-        match self.line.as_mut().map(|line| line.read(&mut bytes)) {
-            Some(Ok(read)) => self.seen.extend(&bytes[..read]),
-            _ => std::thread::sleep(Duration::from_millis(10)),
-        }
-    }
-
-    fn press(&mut self, keys: &[u8]) {
-        self.line.as_mut().unwrap().write_all(keys).unwrap();
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
-    }
-
-    fn ended(&mut self) -> ExitStatus {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(Instant::now() < until, "the cockpit does not end");
-            // A program whose terminal takes nothing more cannot end.
-            self.listen();
-        }
-    }
-
-    /// The line discipline is as before, and the screen's modes were taken back after they were set.
-    fn assert_given_back(&mut self, how: &str) {
-        assert_eq!(tcgetattr(&self.terminal).unwrap(), self.before, "{how}: termios");
-        self.wait_for("\x1b[?1049l");
-        let seen = String::from_utf8_lossy(&self.seen).into_owned();
-        for (set, reset) in
-            [("\x1b[?1049h", "\x1b[?1049l"), ("\x1b[?2004h", "\x1b[?2004l"), ("\x1b[?25l", "\x1b[?25h")]
-        {
-            assert!(seen.rfind(set) < seen.rfind(reset), "{how}: {reset:?} is missing");
-        }
-        // Modes that a cockpit does not use were not set either: mouse, focus, the keypad.
-        for mode in ["1000", "1002", "1003", "1004", "1006", "1"] {
-            assert!(!seen.contains(&format!("\x1b[?{mode}h")), "{how}: mode {mode}");
-        }
-    }
-}
-
-impl Drop for Cockpit {
-    fn drop(&mut self) {
-        // Only matters where a test has failed.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use pty::{Cockpit, PATIENCE};
 
 #[test]
 fn u2_the_terminal_is_given_back_on_signals() {
@@ -165,7 +46,9 @@ fn u1_a_terminal_that_goes_away_takes_the_screen_with_it() {
     let mut cockpit = Cockpit::open();
     // Nobody sends a signal: the process has no controlling terminal here. The line itself says that it is gone.
     cockpit.line = None;
-    assert_eq!(cockpit.ended().code(), Some(9), "paused, as when its user leaves");
+    assert_eq!(cockpit.ended().code(), Some(9), "as when its user leaves");
+    let engine = cockpit.stage.engine();
+    assert!(nix::sys::signal::kill(engine, None).is_ok(), "the run goes on");
 }
 
 /// What only a debug build can be told to do.

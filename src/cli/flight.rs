@@ -167,7 +167,16 @@ impl Flight {
     /// # Errors
     /// If its journal can't be read or written.
     pub async fn resume(self, run_dir: PathBuf) -> color_eyre::Result<Exit> {
-        let lock = Lock::acquire(&run_dir, "lock", &store::holder())?;
+        let lock = match Lock::acquire(&run_dir, journal::lock::RUN_LOCK, &store::holder()) {
+            Ok(lock) => lock,
+            Err(journal::LockError::Held { holder, .. }) => {
+                let run = run_dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                talk(&format!("run {run} flies already{}", driven_by(holder.as_ref())));
+                talk(&format!("come to it with: cutover attach {run}; look at it with: cutover watch {run}"));
+                return Ok(Exit::SomebodyElse);
+            }
+            Err(error) => return Err(error.into()),
+        };
         let recovered = journal::recover::<Envelope>(&run_dir)?;
         if let Some(torn) = &recovered.torn {
             talk(&format!("the last record was torn; its bytes are kept in {}", torn.display()));
@@ -292,6 +301,14 @@ impl Flight {
         let overridden = |what| Override { what, reason: reason.clone(), by: by.clone() };
         Some(refusals.into_iter().map(overridden).collect())
     }
+}
+
+/// Who has an engine in their hands, and since when.
+pub fn driven_by(holder: Option<&journal::Holder>) -> String {
+    holder.map_or_else(String::new, |holder| {
+        let since = Timestamp(holder.since_ms);
+        format!(": {} drives it since {} UTC (process {})", holder.who, since.to_jiff().strftime("%F %H:%M:%S"), holder.pid)
+    })
 }
 
 fn append(all: &mut Decision, more: Decision) {

@@ -44,8 +44,10 @@ pub async fn fly(args: RunArgs, pilot: String) -> color_eyre::Result<Exit> {
             store::runs_dir(&store::state_dir(args.drive.state_dir.as_ref())?)?;
             match crate::journal::Lock::acquire(&dir, &name, &store::holder()) {
                 Ok(lock) => Some(lock),
-                Err(error @ crate::journal::LockError::Held { .. }) => {
-                    super::plain::talk(&format!("someone else drives this target: {error}"));
+                Err(crate::journal::LockError::Held { holder, .. }) => {
+                    let by = flight::driven_by(holder.as_ref());
+                    super::plain::talk(&format!("a run on service {} flies already{by}", target.service));
+                    super::plain::talk("look at it with: cutover watch");
                     return Ok(Exit::SomebodyElse);
                 }
                 Err(error) => return Err(error.into()),

@@ -246,7 +246,8 @@ impl Engine {
         self.start_feeds();
         let clock = Arc::clone(&self.ports.clock);
         let mut shown_at = tokio::time::Instant::now();
-        let mut beaten_at: Option<tokio::time::Instant> = None;
+        self.beat();
+        let mut beaten_at = tokio::time::Instant::now();
         let mut unseen = false;
         while self.end.is_none() {
             let tick = async {
@@ -269,8 +270,8 @@ impl Engine {
             }
             self.feed(Input::Tick);
             self.forget_the_gone();
-            if beaten_at.is_none_or(|at| at.elapsed() >= HEARTBEAT) {
-                beaten_at = Some(tokio::time::Instant::now());
+            if beaten_at.elapsed() >= HEARTBEAT {
+                beaten_at = tokio::time::Instant::now();
                 self.beat();
                 self.end_if_alone();
             }

@@ -308,6 +308,9 @@ async fn fly(runbook: Runbook, version: &str, errors: f64, fails_at: Option<&'st
     let mut asked = 0;
     let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
     while let Ok(Some(update)) = tokio::time::timeout_at(deadline, updates.recv()).await {
+        if let Update::Backlog { events, .. } = &update {
+            run = Run::fold(events);
+        }
         if let Update::Event { envelope } = &update {
             match &mut run {
                 Some(run) => run.apply(envelope),

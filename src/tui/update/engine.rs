@@ -62,11 +62,24 @@ pub(super) fn apply(model: &mut Model, update: Update, effects: &mut Vec<Effect>
             model.telemetry.logs.insert(slot, lines);
         }
         Update::Crew { members, you } => {
+            let drove = !model.looks_only();
             model.members = members;
             model.you = Some(you);
+            on_crew(model, drove);
         }
         Update::Refused { why } => refused(model, why),
         Update::Closed { outcome } => model.closed = Some(outcome),
+    }
+}
+
+/// Questions are for whoever drives: they close when the controls go elsewhere.
+fn on_crew(model: &mut Model, drove: bool) {
+    if !drove || !model.looks_only() {
+        return;
+    }
+    model.layers.retain(|layer| !matches!(layer, Layer::Form(_) | Layer::Rollback(_)));
+    if let Some(pilot) = model.pilot().map(ToString::to_string) {
+        model.say(format!("{pilot} has the controls; this screen looks on"));
     }
 }
 

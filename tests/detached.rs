@@ -1,0 +1,233 @@
+//! A run and its screens are different things: screens come and go, the run goes on.
+
+#![expect(clippy::unwrap_used, reason = "helpers of a test end it where something is not there")]
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::PathBuf,
+    process::{Child, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use cutover::domain::{
+    crew::Role,
+    event::{Outcome, RunEvent},
+    machine::AWAY,
+};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+#[path = "support/pty.rs"]
+mod pty;
+
+use pty::{Cockpit, PATIENCE, Stage};
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_raw(i32::try_from(child.id()).unwrap())
+}
+
+/// A rehearsal that drives itself in line mode, followed until an event of this name.
+fn driven(stage: &Arc<Stage>, scenario: &str, until: &str) -> Child {
+    let mut child = stage
+        .command(&["rehearse", "--plain", "--yes", "--speed", "60", "--json-lines", "--scenario", scenario])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let wanted = format!("\"event\":\"{until}\"");
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains(&wanted)), "no {until}");
+    // What else it prints is read on: nobody waits for a full pipe.
+    std::thread::spawn(move || lines.for_each(drop));
+    child
+}
+
+fn alive(engine: Pid) -> bool {
+    kill(engine, None).is_ok()
+}
+
+fn small(stage: &Stage) -> PathBuf {
+    let path = stage.path().join("runbook.toml");
+    std::fs::write(&path, include_str!("support/small.toml")).unwrap();
+    path
+}
+
+fn log(stage: &Stage) -> Vec<String> {
+    let text = std::fs::read_to_string(stage.path().join("log")).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+/// Lets the slow action end.
+fn go(stage: &Stage) {
+    std::fs::write(stage.path().join("log.go"), "").unwrap();
+}
+
+#[test]
+fn u1_with_nobody_there_the_trigger_fires_and_the_rollback_is_done() {
+    let stage = Stage::new();
+    let mut driver = driven(&stage, "bad-release", "window_opened");
+    let engine = stage.engine();
+    driver.kill().unwrap();
+    driver.wait().unwrap();
+    let run = stage.runs()[0].file_name().unwrap().to_string_lossy().into_owned();
+    stage.wait_for_event("hold", |event| matches!(event, RunEvent::RunHeld { reason, .. } if reason == AWAY));
+    assert!(alive(engine));
+    stage.wait_for_event("end", |event| {
+        matches!(event, RunEvent::RunFinished { outcome: Outcome::RolledBack, .. })
+    });
+    let events = stage.events();
+    let at = |is: &dyn Fn(&RunEvent) -> bool| events.iter().position(|envelope| is(&envelope.event)).unwrap();
+    let left = at(&|event| matches!(event, RunEvent::ScreenLeft { role: Role::Pilot, .. }));
+    let fired = at(&|event| matches!(event, RunEvent::TriggerFired { .. }));
+    let begun = at(&|event| matches!(event, RunEvent::RollbackStarted { by, .. } if by == "trigger"));
+    assert!(left < fired && fired < begun, "{left} {fired} {begun}");
+
+    // Whoever comes next is told the story, from the engine or from the journal alone.
+    let (code, told, _) = stage.run(&["attach", &run, "--plain"]);
+    assert_eq!(code, 5);
+    assert!(told.contains("nobody drives") && told.contains("TRIGGER FIRED"), "{told}");
+    kill(engine, Signal::SIGKILL).unwrap();
+    while alive(engine) && std::fs::read_to_string(format!("/proc/{engine}/stat")).is_ok_and(|stat| !stat.contains(") Z ")) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let (code, told, said) = stage.run(&["attach", &run, "--plain"]);
+    assert_eq!(code, 5, "{said}");
+    assert!(told.contains("TRIGGER FIRED"), "{told}");
+    assert_eq!(stage.run(&["status", &run]).0, 5);
+}
+
+#[test]
+fn u1_a_terminal_that_closes_leaves_a_run_that_is_found_again() {
+    let stage = Stage::new();
+    let mut first = Cockpit::start_in(&stage, (80, 24), &["rehearse".as_ref()], &[]);
+    first.wait_until("Before the flight");
+    let engine = stage.engine();
+    first.line = None;
+    assert_eq!(first.ended().code(), Some(9));
+    stage.wait_for_event("leaving", |event| matches!(event, RunEvent::ScreenLeft { role: Role::Pilot, .. }));
+    assert!(alive(engine));
+    let (code, text, said) = stage.run(&["status"]);
+    assert_eq!(code, 8, "it waits for somebody: {text}{said}");
+    assert!(text.contains("nobody; ") && text.contains("last tick"), "{text}");
+
+    let mut again = Cockpit::start_in(&stage, (80, 24), &["attach".as_ref()], &[]);
+    again.wait_until("While nobody was at the controls");
+    again.press(b"\x1b");
+    again.wait_until("Before the flight");
+    // The same person drives again; a second screen of theirs looks on, and may take the controls over.
+    let mut second = Cockpit::start_in(&stage, (80, 24), &["attach".as_ref()], &[]);
+    second.wait_until("You drive from another screen");
+    second.press(b":take\r");
+    second.wait_until("answers: Which version goes out?");
+    again.wait_until("You drive from another screen");
+    // A watching screen sees all and may nothing.
+    let mut watch = Cockpit::start_in(&stage, (80, 24), &["watch".as_ref()], &[]);
+    watch.wait_until("You watch; ");
+    watch.press(b":ask\r");
+    watch.wait_until("this screen only watches");
+    assert_eq!(stage.events().iter().filter(|e| matches!(e.event, RunEvent::ControlAsked { .. })).count(), 0);
+    assert_eq!(stage.engine(), engine, "the same engine all the time");
+}
+
+#[test]
+fn a_dead_engine_is_seen_and_its_run_goes_on_where_it_was() {
+    let stage = Stage::new();
+    small(&stage);
+    let mut driver = stage
+        .command(&["run", "--plain", "--yes"])
+        .env("LOG", stage.path().join("log"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    stage.wait_for_event("slow", |event| matches!(event, RunEvent::ActionSpawned { at, .. } if at.action == 1));
+    kill(stage.engine(), Signal::SIGKILL).unwrap();
+    assert_eq!(driver.wait().unwrap().code(), Some(1), "its follower says that it is gone");
+    let run = stage.runs()[0].file_name().unwrap().to_string_lossy().into_owned();
+    let (code, text, _) = stage.run(&["status", "--json"]);
+    let status: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, &status["engine"]["lives"]), (1, &serde_json::Value::Bool(false)), "{status}");
+    assert_eq!(status["state"], "nobody-watches");
+    let (code, _, said) = stage.run(&["attach", &run, "--plain"]);
+    assert!(code == 2 && said.contains(&format!("cutover resume {run}")), "{code} {said}");
+
+    // L5: the command outlived its engine. It is named, and nothing is run over it or again.
+    let mut resumed = stage.command(&["resume", &run, "--plain", "--yes"]);
+    let output = resumed.env("LOG", stage.path().join("log")).output().unwrap();
+    assert_eq!(output.status.code(), Some(8), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("nobody knows whether `slow` was done"), "{said}");
+    let done = log(&stage);
+    assert_eq!(done.iter().filter(|line| *line == "slow").count(), 1, "{done:?}");
+    assert!(!done.contains(&"two".to_owned()), "{done:?}");
+    go(&stage);
+}
+
+#[test]
+fn orders_from_a_plain_shell_work_while_a_screen_is_there_and_while_none_is() {
+    let stage = Stage::new();
+    small(&stage);
+    let log_path = stage.path().join("log");
+    let start = || {
+        let child = stage
+            .command(&["run", "--plain", "--yes"])
+            .env("LOG", &log_path)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        stage.wait_for_event("slow", |event| matches!(event, RunEvent::ActionSpawned { at, .. } if at.action == 1));
+        child
+    };
+    let mut driver = start();
+    // SIGTERM ends the follower, not the run; the engine finishes what runs.
+    kill(pid(&driver), Signal::SIGTERM).unwrap();
+    assert_eq!(driver.wait().unwrap().code(), Some(128 + 15));
+    stage.wait_for_event("leaving", |event| matches!(event, RunEvent::ScreenLeft { .. }));
+    go(&stage);
+    stage.wait_for_event("slow's end", |event| {
+        matches!(event, RunEvent::ActionFinished { at, .. } if at.action == 1)
+    });
+    stage.wait_for_event("hold", |event| matches!(event, RunEvent::RunHeld { reason, .. } if reason == AWAY));
+    assert_eq!(log(&stage), ["one", "slow", "slept"], "nothing new starts");
+    let (code, told, said) = stage.run(&["rollback", "--reason", "it looks odd"]);
+    assert_eq!(code, 5, "{told}{said}");
+    assert_eq!(log(&stage), ["one", "slow", "slept", "back"]);
+    assert!(stage.events().iter().any(|envelope| {
+        matches!(&envelope.event, RunEvent::RollbackStarted { reason, .. } if reason == "it looks odd")
+    }));
+}
+
+#[test]
+fn sigterm_closes_an_engine_in_order() {
+    let stage = Stage::new();
+    small(&stage);
+    let mut driver = stage
+        .command(&["run", "--plain", "--yes"])
+        .env("LOG", stage.path().join("log"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    stage.wait_for_event("slow", |event| matches!(event, RunEvent::ActionSpawned { at, .. } if at.action == 1));
+    let engine = stage.engine();
+    kill(engine, Signal::SIGHUP).unwrap();
+    kill(engine, Signal::SIGTERM).unwrap();
+    go(&stage);
+    assert_eq!(driver.wait().unwrap().code(), Some(9));
+    assert_eq!(log(&stage), ["one", "slow", "slept"], "what ran was finished, nothing followed");
+    let events = stage.events();
+    let last = &events.iter().rev().find(|envelope| matches!(envelope.event, RunEvent::RunFinished { .. }));
+    assert!(
+        matches!(&last.unwrap().event, RunEvent::RunFinished { outcome: Outcome::Held, detail } if detail.contains("interrupted")),
+        "{last:?}"
+    );
+    let until = Instant::now() + PATIENCE;
+    while !stage.engines().is_empty() {
+        assert!(Instant::now() < until, "the engine does not end");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

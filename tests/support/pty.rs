@@ -1,0 +1,256 @@
+//! The program in a terminal of its own, for tests that look at it from outside.
+
+#![expect(clippy::unwrap_used, reason = "helpers of a test end it where something is not there")]
+#![allow(dead_code, reason = "each test uses its own part")]
+
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io::{Read as _, Write as _},
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use cutover::domain::event::{Envelope, RunEvent};
+use nix::{
+    fcntl::{FcntlArg, FdFlag, OFlag, fcntl},
+    pty::{Winsize, openpty},
+    sys::{
+        signal::{Signal, kill},
+        termios::{Termios, tcgetattr},
+    },
+    unistd::Pid,
+};
+
+/// Generous, for hosts that are busy: nothing here is measured.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A state directory of a test's own. Engines that the test leaves behind end with it.
+pub(crate) struct Stage(tempfile::TempDir);
+
+impl Stage {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(tempfile::tempdir().unwrap()))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// The directories of its runs, oldest first.
+    pub(crate) fn runs(&self) -> Vec<PathBuf> {
+        let runs = std::fs::read_dir(self.path().join("runs")).into_iter().flatten().flatten();
+        let mut runs: Vec<_> = runs.map(|entry| entry.path()).collect();
+        runs.sort();
+        runs
+    }
+
+    /// The processes that hold a run: its lock says which.
+    pub(crate) fn engines(&self) -> Vec<Pid> {
+        let pid = |run: &PathBuf| -> Option<Pid> {
+            let lock = File::open(run.join("lock")).ok()?;
+            if lock.try_lock_shared().is_ok() {
+                return None;
+            }
+            let holder: serde_json::Value = serde_json::from_reader(lock).ok()?;
+            Some(Pid::from_raw(i32::try_from(holder["pid"].as_i64()?).ok()?))
+        };
+        self.runs().iter().filter_map(pid).collect()
+    }
+
+    /// The only engine.
+    pub(crate) fn engine(&self) -> Pid {
+        let engines = self.engines();
+        assert_eq!(engines.len(), 1, "{engines:?}");
+        engines[0]
+    }
+
+    /// A command of the program on this state directory.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
+        command.args(args).arg("--state-dir").arg(self.path()).current_dir(self.path()).stdin(Stdio::null());
+        command
+    }
+
+    /// What such a command exits with and says.
+    pub(crate) fn run(&self, args: &[&str]) -> (i32, String, String) {
+        let output = self.command(args).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+    }
+
+    /// The names of a run's events so far, as its journal has them.
+    pub(crate) fn events(&self) -> Vec<Envelope> {
+        let run = self.runs().pop().unwrap();
+        cutover::journal::read::<Envelope>(&run).unwrap().records.into_iter().map(|(_, event)| event).collect()
+    }
+
+    /// Waits until the newest run's journal has an event like this.
+    pub(crate) fn wait_for_event(&self, what: &str, is: impl Fn(&RunEvent) -> bool) {
+        let until = Instant::now() + PATIENCE;
+        while self.runs().is_empty() || !self.events().iter().any(|envelope| is(&envelope.event)) {
+            assert!(Instant::now() < until, "no {what} in {:#?}", self.events());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        for engine in self.engines() {
+            let _ = kill(engine, Signal::SIGKILL);
+        }
+    }
+}
+
+/// The program in a terminal of its own.
+pub(crate) struct Cockpit {
+    pub(crate) child: Child,
+    pub(crate) line: Option<File>,
+    pub(crate) terminal: OwnedFd,
+    pub(crate) before: Termios,
+    pub(crate) seen: Vec<u8>,
+    pub(crate) stage: Arc<Stage>,
+    size: (u16, u16),
+}
+
+impl Cockpit {
+    /// A rehearsal's cockpit.
+    pub(crate) fn open() -> Self {
+        let mut cockpit = Self::start((80, 24), &["rehearse".as_ref()], &[]);
+        cockpit.wait_for("Before the flight");
+        cockpit
+    }
+
+    /// Starts the program in a terminal of this size, standard error included.
+    pub(crate) fn start(size: (u16, u16), args: &[&OsStr], env: &[(&str, &str)]) -> Self {
+        Self::start_in(&Stage::new(), size, args, env)
+    }
+
+    /// As [`Self::start`], on a state directory that others use too.
+    pub(crate) fn start_in(
+        stage: &Arc<Stage>,
+        (columns, rows): (u16, u16),
+        args: &[&OsStr],
+        env: &[(&str, &str)],
+    ) -> Self {
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        let pty = openpty(&size, None).unwrap();
+        // A line that a child has inherited, ours or another test's, would never hang up.
+        for end in [&pty.master, &pty.slave] {
+            fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
+        }
+        let before = tcgetattr(&pty.slave).unwrap();
+        let stdio = || Stdio::from(pty.slave.try_clone().unwrap());
+        let child = Command::new(env!("CARGO_BIN_EXE_cutover"))
+            .args(args)
+            .arg("--state-dir")
+            .arg(stage.path())
+            .envs(env.iter().copied())
+            .env("TERM", "xterm-256color")
+            .env("LANG", "C.UTF-8")
+            .stdin(stdio())
+            .stdout(stdio())
+            .stderr(stdio())
+            .spawn()
+            .unwrap();
+        // One descriptor and no more: closing it is what hangs the line up.
+        let line = File::from(pty.master);
+        fcntl(&line, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+        Self { child, line: Some(line), terminal: pty.slave, before, seen: Vec::new(), stage: Arc::clone(stage), size: (columns, rows) }
+    }
+
+    /// Waits until the terminal was sent this text.
+    pub(crate) fn wait_for(&mut self, text: &str) {
+        let until = Instant::now() + PATIENCE;
+        while !String::from_utf8_lossy(&self.seen).contains(text) {
+            assert!(Instant::now() < until, "no {text:?} in {:?}", String::from_utf8_lossy(&self.seen));
+            self.listen();
+        }
+    }
+
+    /// Takes what the terminal was sent, or gives the program a moment.
+    pub(crate) fn listen(&mut self) {
+        let mut bytes = [0; 4096];
+        match self.line.as_mut().map(|line| line.read(&mut bytes)) {
+            Some(Ok(read)) => self.seen.extend(&bytes[..read]),
+            _ => std::thread::sleep(Duration::from_millis(10)),
+        }
+    }
+
+    /// The screen as a person sees it now.
+    pub(crate) fn screen(&mut self) -> String {
+        while let Some(Ok(read)) = self.line.as_mut().map(|line| {
+            let mut bytes = [0; 4096];
+            line.read(&mut bytes).map(|read| (read, bytes))
+        }) {
+            if read.0 == 0 {
+                break;
+            }
+            self.seen.extend(&read.1[..read.0]);
+        }
+        let mut parser = vt100::Parser::new(self.size.1, self.size.0, 0);
+        parser.process(&self.seen);
+        parser.screen().contents()
+    }
+
+    /// Waits until the screen shows this.
+    pub(crate) fn wait_until(&mut self, text: &str) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let screen = self.screen();
+            if screen.contains(text) {
+                return;
+            }
+            assert!(Instant::now() < until, "no {text:?} on\n{screen}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub(crate) fn press(&mut self, keys: &[u8]) {
+        self.line.as_mut().unwrap().write_all(keys).unwrap();
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
+    }
+
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < until, "the cockpit does not end");
+            // A program whose terminal takes nothing more cannot end.
+            self.listen();
+        }
+    }
+
+    /// The line discipline is as before, and the screen's modes were taken back after they were set.
+    pub(crate) fn assert_given_back(&mut self, how: &str) {
+        assert_eq!(tcgetattr(&self.terminal).unwrap(), self.before, "{how}: termios");
+        self.wait_for("\x1b[?1049l");
+        let seen = String::from_utf8_lossy(&self.seen).into_owned();
+        for (set, reset) in
+            [("\x1b[?1049h", "\x1b[?1049l"), ("\x1b[?2004h", "\x1b[?2004l"), ("\x1b[?25l", "\x1b[?25h")]
+        {
+            assert!(seen.rfind(set) < seen.rfind(reset), "{how}: {reset:?} is missing");
+        }
+        // Modes that a cockpit does not use were not set either: mouse, focus, the keypad.
+        for mode in ["1000", "1002", "1003", "1004", "1006", "1"] {
+            assert!(!seen.contains(&format!("\x1b[?{mode}h")), "{how}: mode {mode}");
+        }
+    }
+}
+
+impl Drop for Cockpit {
+    fn drop(&mut self) {
+        // Only matters where a test has failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
