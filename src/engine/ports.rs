@@ -11,6 +11,7 @@ use crate::domain::{
     action::PatchType,
     event::Envelope,
     id::SlotName,
+    lock::LockState,
     metric::{Metric, Sample},
     runbook::Target,
     time::{Span, Timestamp},
@@ -130,6 +131,22 @@ pub trait Cluster: Send + Sync {
 pub trait ClusterConnector: Send + Sync {
     /// Connects and checks that the API server answers.
     async fn connect(&self, target: &Target) -> PortResult<Arc<dyn Cluster>>;
+}
+
+/// The lock that everyone respects who would change the same target. It is held already; it is renewed in the
+/// background for as long as this lives, and dropping it without [`release`](Self::release) leaves it to expire.
+#[async_trait]
+pub trait TargetLock: Send + Sync {
+    /// The fence, if a write may leave now; else why not, for people. Cheap, never waits: the time since the last renewal
+    /// is measured at this very moment, time asleep included.
+    ///
+    /// # Errors
+    /// Where the lock is lost, given back, or was not renewed within the deadline.
+    fn permit(&self) -> Result<u64, String>;
+    /// What is known about the lock, told whenever it changes.
+    fn state(&self) -> watch::Receiver<LockState>;
+    /// Gives the lock back, if it is still ours. No write is allowed from here on.
+    async fn release(&self) -> PortResult<()>;
 }
 
 /// What a look found.
