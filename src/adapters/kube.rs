@@ -25,6 +25,7 @@ mod gateway;
 mod headroom;
 mod lease;
 mod logs;
+mod mirror;
 mod patch;
 mod picture;
 mod pod;
@@ -69,6 +70,7 @@ use watch::Heartbeat;
 
 pub use gateway::{Fence, Timing};
 pub use lease::{KubeLock, LockClaim, LockRefused, LockTiming};
+pub use mirror::{CopyAbout, CopyFault, FetchedCopy, JournalCopy, KEPT_RUNS, ReadJournal};
 
 /// Makes clusters from a kubeconfig.
 ///

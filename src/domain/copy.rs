@@ -22,7 +22,7 @@ pub enum CopyState {
         /// When the copy was written.
         at: Timestamp,
     },
-    /// There is more in the journal than in the copy, and the last try to write it failed.
+    /// There is more in the journal than in the copy: the last try to write it failed, or there was none yet.
     Behind {
         /// Why.
         why: String,

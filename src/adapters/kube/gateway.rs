@@ -180,6 +180,12 @@ impl Gateway {
         }
     }
 
+    /// Whether there was a lock, and it is lost or given back for good.
+    pub(super) fn lock_has_ended(&self) -> bool {
+        let lock = self.lock.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        lock.as_ref().is_some_and(|lock| lock.has_ended())
+    }
+
     /// Reads an object.
     pub(super) async fn read<T: DeserializeOwned>(&self, call: &Call) -> PortResult<T> {
         let body = self.read_bytes(call).await?;

@@ -626,8 +626,8 @@ pub(super) fn safe_name(prefix: &str, text: &str, longest: usize) -> String {
     if plain.is_empty() { format!("{prefix}{tag}") } else { format!("{prefix}{plain}-{tag}") }
 }
 
-/// A new lock id: 48 random bits, in groups that can be read out and typed.
-fn mint() -> String {
+/// A new id, of a lock or of who copies: 48 random bits, in groups that can be read out and typed.
+pub(super) fn mint() -> String {
     let mut bytes = [0_u8; 6];
     let random = rustls::crypto::ring::default_provider().secure_random;
     if random.fill(&mut bytes).is_err() {

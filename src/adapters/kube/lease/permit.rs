@@ -155,7 +155,7 @@ impl Permit {
     }
 
     /// Whether it is over.
-    pub(super) fn has_ended(&self) -> bool {
+    pub(in crate::adapters::kube) fn has_ended(&self) -> bool {
         self.term().end.is_some()
     }
 
