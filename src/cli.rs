@@ -8,6 +8,7 @@ pub mod compose;
 pub mod engine;
 pub mod exit;
 pub mod flight;
+pub mod guard;
 pub mod launch;
 pub mod plain;
 pub mod plan;
@@ -68,7 +69,7 @@ pub fn main() -> color_eyre::Result<Exit> {
             Subcommand::Status(args) => status::main(&args),
             Subcommand::Rollback(args) => attach::roll_back(args).await,
             Subcommand::Abort(args) => attach::abort(args).await,
-            Subcommand::List(args) => store::list(&args),
+            Subcommand::List(args) => store::list(&args).await,
             Subcommand::Tasks(args) => store::tasks(&args),
             Subcommand::Completions(args) => args::completions(&args),
             Subcommand::Man => args::man(),

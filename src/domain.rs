@@ -6,12 +6,14 @@
 pub mod action;
 pub mod check;
 pub mod crew;
+pub mod copy;
 pub mod effect;
 pub mod event;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod id;
 pub mod kubectl;
+pub mod lock;
 pub mod machine;
 pub mod message;
 pub mod metric;

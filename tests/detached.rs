@@ -121,7 +121,7 @@ fn u1_a_terminal_that_closes_leaves_a_run_that_is_found_again() {
     let mut second = Cockpit::start_in(&stage, (80, 24), &["attach".as_ref()], &[]);
     second.wait_until("You drive from another screen");
     second.press(b":take\r");
-    second.wait_until("answers: Which version goes out?");
+    second.wait_until("sets DEPLOY_VERSION to what is written");
     again.wait_until("You drive from another screen");
     // A watching screen sees all and may nothing.
     let mut watch = Cockpit::start_in(&stage, (80, 24), &["watch".as_ref()], &[]);

@@ -7,6 +7,8 @@
 //!                                        rollout, pod    pure: the rules of kubectl
 //!                                        watch, picture  feeds folded into workloads
 //!                                        access, logs, headroom, patch
+//!                                        lease    the lock that everybody respects; fence: its number in what we change
+//!                                        mirror   the run's journal beside the target
 //! ```
 //!
 //! Rules that hold for all of it: a write is sent once; a further one is only made where the API server has proven with 409
@@ -18,9 +20,12 @@ mod call;
 mod credentials;
 mod deployment;
 mod fault;
+mod fence;
 mod gateway;
 mod headroom;
+mod lease;
 mod logs;
+mod mirror;
 mod patch;
 mod picture;
 mod pod;
@@ -43,6 +48,7 @@ use k8s_openapi::api::{
 use tokio::sync::mpsc;
 
 use crate::{
+    adapters::clock::SystemClock,
     domain::{
         action::PatchType,
         id::SlotName,
@@ -63,6 +69,8 @@ use view::{DeploymentView, ServiceView, is_newer};
 use watch::Heartbeat;
 
 pub use gateway::{Fence, Timing};
+pub use lease::{KubeLock, LockClaim, LockRefused, LockTiming};
+pub use mirror::{CopyAbout, CopyFault, FetchedCopy, JournalCopy, KEPT_RUNS, ReadJournal};
 
 /// Makes clusters from a kubeconfig.
 ///
@@ -73,18 +81,25 @@ pub struct KubeConnector {
     clock: Arc<dyn Clock>,
     timing: Timing,
     fence: Option<Fence>,
+    lock_clock: Option<Arc<dyn Clock>>,
+    lock_timing: LockTiming,
 }
 
 impl KubeConnector {
     /// Connects as kubectl would: `KUBECONFIG`, `~/.kube/config`, or the service account of the pod we run in; through
     /// `HTTPS_PROXY` unless `NO_PROXY` names the API server. The files are read when connecting, not here.
     pub fn from_environment(clock: Arc<dyn Clock>) -> Self {
-        Self { source: Source::Environment, clock, timing: Timing::default(), fence: None }
+        Self::of(Source::Environment, clock)
     }
 
     /// Connects by a kubeconfig given as YAML, without proxies: for servers on this host.
     pub fn from_kubeconfig_text(yaml: impl Into<String>, clock: Arc<dyn Clock>) -> Self {
-        Self { source: Source::Text(yaml.into()), clock, timing: Timing::default(), fence: None }
+        Self::of(Source::Text(yaml.into()), clock)
+    }
+
+    fn of(source: Source, clock: Arc<dyn Clock>) -> Self {
+        let (timing, lock_timing) = (Timing::default(), LockTiming::default());
+        Self { source, clock, timing, fence: None, lock_clock: None, lock_timing }
     }
 
     /// With other deadlines.
@@ -100,11 +115,21 @@ impl KubeConnector {
         self.fence = Some(fence);
         self
     }
-}
 
-#[async_trait]
-impl ClusterConnector for KubeConnector {
-    async fn connect(&self, target: &Target) -> PortResult<Arc<dyn Cluster>> {
+    /// With other times for the target's lock, and on another clock than the host's own time since boot.
+    #[must_use]
+    pub fn with_lock(mut self, timing: LockTiming, clock: Arc<dyn Clock>) -> Self {
+        self.lock_timing = timing;
+        self.lock_clock = Some(clock);
+        self
+    }
+
+    /// Connects, and gives the cluster with all it can beyond the port: locks, copies of journals. Nothing is written, and
+    /// no lock is asked for; see [`KubeCluster::acquire`].
+    ///
+    /// # Errors
+    /// As [`ClusterConnector::connect`].
+    pub async fn open(&self, target: &Target) -> PortResult<Arc<KubeCluster>> {
         let deployments = target.slots.values().map(|slot| &slot.deployment);
         for name in deployments.chain([&target.namespace, &target.service]) {
             if !is_name(name) {
@@ -119,26 +144,41 @@ impl ClusterConnector for KubeConnector {
             Gateway::open(self.source.clone(), context, self.fence.clone(), self.timing.clone()).await?;
         let identity = access::identify(&gateway, &target.namespace).await?;
         Ok(Arc::new(KubeCluster {
-            gateway,
+            gateway: Arc::new(gateway),
             target: target.clone(),
             identity,
             clock: Arc::clone(&self.clock),
+            // A rehearsal's clock runs fast; renewals cannot.
+            lock_clock: self.lock_clock.clone().unwrap_or_else(|| Arc::new(SystemClock::new())),
+            lock_timing: self.lock_timing.clone(),
             service: Mutex::new(None),
             uids: Mutex::new(BTreeMap::new()),
+            lease_seen: Mutex::new(None),
         }))
     }
 }
 
+#[async_trait]
+impl ClusterConnector for KubeConnector {
+    async fn connect(&self, target: &Target) -> PortResult<Arc<dyn Cluster>> {
+        Ok(self.open(target).await?)
+    }
+}
+
 /// A connected cluster.
-struct KubeCluster {
-    gateway: Gateway,
+pub struct KubeCluster {
+    gateway: Arc<Gateway>,
     target: Target,
     identity: ClusterIdentity,
     clock: Arc<dyn Clock>,
+    lock_clock: Arc<dyn Clock>,
+    lock_timing: LockTiming,
     /// The Service as last seen by anybody: what a switch believes.
     service: Mutex<Option<ServiceView>>,
     /// The uid of each Deployment that was written to.
     uids: Mutex<BTreeMap<SlotName, String>>,
+    /// The target's lock as last seen, and since when it has looked so.
+    lease_seen: Mutex<Option<lease::Observed>>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

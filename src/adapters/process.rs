@@ -223,6 +223,14 @@ impl LocalShell {
 
 #[async_trait]
 impl Shell for LocalShell {
+    fn is_running(&self, pid: u32, start_time: u64, boot_id: &str) -> bool {
+        is_running(&Started { pid, start_time, boot_id: boot_id.to_owned() })
+    }
+
+    async fn end(&self, pid: u32, start_time: u64, boot_id: &str) {
+        unix::end(&Started { pid, start_time, boot_id: boot_id.to_owned() }, GRACE).await;
+    }
+
     async fn run(
         &self,
         call: ShellCall,

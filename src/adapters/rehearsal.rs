@@ -35,6 +35,13 @@ impl RehearsalShell {
 
 #[async_trait]
 impl Shell for RehearsalShell {
+    /// Nothing runs outside of a rehearsal's own engine.
+    fn is_running(&self, _: u32, _: u64, _: &str) -> bool {
+        false
+    }
+
+    async fn end(&self, _: u32, _: u64, _: &str) {}
+
     async fn run(
         &self,
         call: ShellCall,

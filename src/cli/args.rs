@@ -173,9 +173,28 @@ pub struct PlanArgs {
 pub struct ResumeArgs {
     /// The run; the newest paused one where not given.
     pub run: Option<String>,
+    /// Go on from the copy in the cluster, where the host that flew the run is gone.
+    #[arg(long)]
+    pub from_cluster: bool,
+    /// With --from-cluster: the runbook, which says where the cluster and the Service are.
+    #[arg(long, value_name = "FILE", default_value = "runbook.toml")]
+    pub runbook: PathBuf,
+    /// Take the target's lock from exactly this holder, who must be gone.
+    #[arg(long, value_name = "LOCK-ID", requires = "reason")]
+    pub takeover: Option<String>,
+    /// Why it is taken over; it is journaled.
+    #[arg(long, value_name = "REASON", requires = "takeover")]
+    pub reason: Option<String>,
     /// How it is shown and driven.
     #[command(flatten)]
     pub drive: DriveArgs,
+}
+
+impl ResumeArgs {
+    /// A run of this host.
+    pub fn of(run: Option<String>, drive: DriveArgs) -> Self {
+        Self { run, from_cluster: false, runbook: PathBuf::from("runbook.toml"), takeover: None, reason: None, drive }
+    }
 }
 
 /// `cutover attach`, `cutover watch`
@@ -224,6 +243,9 @@ pub struct TakeoverArgs {
     /// Why; it is journaled. Not needed for one's own run.
     #[arg(long, value_name = "REASON", default_value = "")]
     pub reason: String,
+    /// With the id of a target's lock instead of a run: the runbook, which says where the cluster and the Service are.
+    #[arg(long, value_name = "FILE", default_value = "runbook.toml")]
+    pub runbook: PathBuf,
     /// Which run, and how it is shown.
     #[command(flatten)]
     pub attach: AttachArgs,
@@ -274,6 +296,12 @@ pub struct StatusArgs {
 /// `cutover list`
 #[derive(Debug, Args)]
 pub struct ListArgs {
+    /// The copies in the cluster instead, whichever host flew them.
+    #[arg(long)]
+    pub cluster: bool,
+    /// With --cluster: the runbook, which says where the cluster and the Service are.
+    #[arg(long, value_name = "FILE", default_value = "runbook.toml")]
+    pub runbook: PathBuf,
     /// One JSON document.
     #[arg(long)]
     pub json: bool,

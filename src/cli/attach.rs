@@ -39,7 +39,22 @@ pub async fn main(args: &AttachArgs) -> color_eyre::Result<Exit> {
 /// # Errors
 /// As [`main`].
 pub async fn take_over(args: &TakeoverArgs) -> color_eyre::Result<Exit> {
+    if let Some(lock_id) = args.attach.run.clone().filter(|id| is_lock_id(id)) {
+        // The lock of a target: whoever held it flew the run on another host.
+        let mut resume = ResumeArgs::of(None, args.attach.drive());
+        resume.from_cluster = true;
+        resume.runbook.clone_from(&args.runbook);
+        resume.takeover = Some(lock_id);
+        resume.reason = Some(args.reason.clone());
+        return launch::fly(Task::Resume(resume)).await;
+    }
     attach(&args.attach, Purpose::TakeOver(args.reason.clone())).await
+}
+
+/// Whether this is the id of a lock, such as `3f9a-12bc-77de`, and not of a run.
+fn is_lock_id(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    parts.len() == 3 && parts.iter().all(|part| part.len() == 4 && part.chars().all(|c| c.is_ascii_hexdigit()))
 }
 
 /// `cutover watch`: one's own run, else one that another user opened to a group.
@@ -226,7 +241,7 @@ async fn order(
         Choice::None(_) | Choice::Over(_) => {
             let drive =
                 DriveArgs { color: "auto".to_owned(), plain: true, state_dir: Some(state), ..DriveArgs::default() };
-            match launch::start(Task::Resume(ResumeArgs { run: args.run.clone(), drive }))? {
+            match launch::start(Task::Resume(ResumeArgs::of(args.run.clone(), drive)))? {
                 Ok(started) => started.run_dir,
                 Err(exit) => return Ok(exit),
             }

@@ -8,7 +8,7 @@ use crate::{
     adapters::{
         clock::{FastClock, SystemClock},
         http::{HttpOptions, NetworkAdapter, Proxying},
-        kube::KubeConnector,
+        kube::{KubeCluster, KubeConnector},
         metrics::MetricsAdapter,
         notify::WebhookNotifier,
         process::{Filter, LocalShell},
@@ -24,7 +24,7 @@ use crate::{
     engine::{
         driver::Screen,
         mask::StreamMasker,
-        ports::{Clock, Cluster, ClusterConnector, Network, Notifier, Ports, Shell},
+        ports::{Clock, Cluster, Network, Notifier, Ports, Shell},
         values::{Secrets, Values},
     },
     link,
@@ -50,6 +50,8 @@ pub struct World {
     pub clock: Arc<dyn Clock>,
     /// Kubernetes, where the runbook has a target.
     pub cluster: Option<Arc<dyn Cluster>>,
+    /// The same, with what goes beyond the port: the target's lock, copies of journals.
+    pub kube: Option<Arc<KubeCluster>>,
     network: Arc<dyn Network>,
     shell: Arc<dyn Shell>,
     notifier: Arc<dyn Notifier>,
@@ -80,6 +82,16 @@ impl World {
     }
 }
 
+/// The cluster alone, for what is asked of it without a flight.
+///
+/// # Errors
+/// If the runbook has no target, or the cluster does not answer.
+pub async fn cluster(runbook: &Runbook) -> color_eyre::Result<Arc<KubeCluster>> {
+    let target = runbook.target.as_ref().ok_or_else(|| eyre!("the runbook has no [target], so no cluster"))?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    Ok(KubeConnector::from_environment(clock).open(target).await?)
+}
+
 /// The real world.
 ///
 /// # Errors
@@ -92,13 +104,14 @@ pub async fn real(
 ) -> color_eyre::Result<World> {
     let clock: Arc<dyn Clock> = Arc::new(not_before.map_or_else(SystemClock::new, SystemClock::not_before));
     let options = HttpOptions { mask: Some(mask(secrets)), ..HttpOptions::default() };
-    let cluster = match &runbook.target {
-        Some(target) => Some(KubeConnector::from_environment(Arc::clone(&clock)).connect(target).await?),
+    let kube = match &runbook.target {
+        Some(target) => Some(KubeConnector::from_environment(Arc::clone(&clock)).open(target).await?),
         None => None,
     };
     let cwd = runbook_path.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
     Ok(World {
-        cluster,
+        cluster: kube.clone().map(|kube| kube as _),
+        kube,
         network: Arc::new(NetworkAdapter::new(options.clone())?),
         shell: Arc::new(LocalShell::new(cwd, filters(secrets))),
         notifier: Arc::new(WebhookNotifier::new(&options)?),
@@ -161,15 +174,16 @@ pub async fn rehearsal(
         resolver: Some(Arc::new(move |name| resolver.resolve(name))),
         mask: Some(mask(secrets)),
     };
-    let cluster = match &runbook.target {
+    let kube = match &runbook.target {
         Some(target) => {
             let connector = KubeConnector::from_kubeconfig_text(world.kubeconfig(), Arc::clone(&clock));
-            Some(connector.connect(target).await?)
+            Some(connector.open(target).await?)
         }
         None => None,
     };
     Ok(World {
-        cluster,
+        cluster: kube.clone().map(|kube| kube as _),
+        kube,
         network: Arc::new(NetworkAdapter::new(options.clone())?),
         shell: Arc::new(RehearsalShell::new(Arc::clone(&clock), scenario == Scenario::MigrationFails)),
         notifier: Arc::new(Inbox::default()),

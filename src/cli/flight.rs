@@ -15,12 +15,14 @@ use super::{
     compose::World,
     engine::{self, Word},
     exit::Exit,
+    guard::{self, Guard, Takeover, Unguarded},
     plain::talk,
     serve::{self, Groups},
     store::{self, RunJournal},
-    vars::{Given, resolve},
+    vars::{Given, Resolved, resolve},
 };
 use crate::{
+    adapters::kube::{JournalCopy, KubeLock},
     config::{self, theme::ColorChoice},
     domain::{
         effect::{Decision, Input},
@@ -86,6 +88,14 @@ pub struct Flight {
     pub pilot: String,
 }
 
+/// Where the journal of a resumed run comes from.
+pub enum Origin {
+    /// This host's own.
+    ThisHost(Option<Takeover>),
+    /// The copy in the cluster, of another host's.
+    Cluster(Option<Takeover>),
+}
+
 impl Flight {
     /// Opens a new run and flies it.
     ///
@@ -98,22 +108,70 @@ impl Flight {
         };
         let now = self.world.clock.now();
         let mut opened = self.opened(now).await?;
-        if opened.rehearsal.is_none() {
-            let refusals = refusals(&self.loaded.runbook, &opened, now);
-            match self.overridden(refusals.clone()) {
-                Some(overrides) => opened.overrides = overrides,
-                None => {
-                    Word::Refused { why: refusals }.say();
-                    return Ok(Exit::NeedsPerson);
-                }
-            }
-        }
         let resolved = match resolve(&self.loaded.runbook, &opened, now, &given, &self.secrets) {
             Ok(resolved) => resolved,
             Err(faults) => return Ok(usage(&faults)),
         };
         let state = store::state_dir(self.drive.state_dir.as_ref())?;
-        let run_dir = store::runs_dir(&state)?.join(opened.run_id.as_str());
+        let rehearsal = opened.rehearsal.is_some();
+        let mut refusals =
+            if rehearsal { Vec::new() } else { refusals(&self.loaded.runbook, &opened, now) };
+        // What is refused anyway takes no lock.
+        if self.overridden(refusals.clone()).is_none() {
+            Word::Refused { why: refusals }.say();
+            return Ok(Exit::NeedsPerson);
+        }
+        let guard = match self.guard(&state, &opened.run_id, None, None, &mut refusals).await? {
+            Ok(guard) => guard,
+            Err(exit) => return Ok(exit),
+        };
+        opened.overrides = self.overridden(refusals).unwrap_or_default();
+        match self.opened_with(opened, resolved, given, &state, now, &guard) {
+            Ok((machine, decision, journal, run_dir, lock)) => {
+                self.fly(machine, decision, Vec::new(), journal, run_dir, lock, guard).await
+            }
+            Err(error) => {
+                guard.release().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes the locks; without permission for the cluster's only where somebody gave a reason.
+    async fn guard(
+        &self,
+        state: &Path,
+        run_id: &RunId,
+        previous: Option<String>,
+        takeover: Option<&Takeover>,
+        refusals: &mut Vec<String>,
+    ) -> color_eyre::Result<Result<Guard, Exit>> {
+        let runbook = &self.loaded.runbook;
+        match Guard::take(&self.world, runbook, state, run_id, previous, takeover).await? {
+            Ok(guard) => Ok(Ok(guard)),
+            Err(Unguarded::End(exit)) => Ok(Err(exit)),
+            Err(Unguarded::Without(why)) => {
+                refusals.push(why);
+                if self.drive.override_reason.is_none() {
+                    Word::Refused { why: refusals.clone() }.say();
+                    return Ok(Err(Exit::NeedsPerson));
+                }
+                Guard::without_lease(&self.world, runbook, state).await
+            }
+        }
+    }
+
+    /// The new run on disk and in the machine.
+    fn opened_with(
+        &self,
+        opened: Opened,
+        resolved: Vec<Resolved>,
+        given: Given,
+        state: &Path,
+        now: Timestamp,
+        guard: &Guard,
+    ) -> color_eyre::Result<(Machine, Decision, RunJournal, PathBuf, Lock)> {
+        let run_dir = store::runs_dir(state)?.join(opened.run_id.as_str());
         let header = Header {
             run_id: opened.run_id.0.clone(),
             runbook_sha256: opened.runbook_sha256.clone(),
@@ -127,6 +185,9 @@ impl Flight {
             .wrap_err("cannot keep the runbook's copy")?;
         let (mut machine, mut decision) =
             Machine::open(opened, now).ok_or_else(|| eyre!("the run can't be opened"))?;
+        if let Some(taken) = guard.input() {
+            append(&mut decision, machine.handle(now, taken));
+        }
         for var in resolved {
             let input = Input::VarSet { name: var.name, value: var.value, source: var.source };
             append(&mut decision, machine.handle(now, input));
@@ -159,14 +220,14 @@ impl Flight {
                 machine.handle(now, Input::Operator(Request { by: pilot.clone(), command })),
             );
         }
-        self.fly(machine, decision, Vec::new(), Box::new(journal), run_dir, lock).await
+        Ok((machine, decision, journal, run_dir, lock))
     }
 
     /// Goes on with a run that was left.
     ///
     /// # Errors
     /// If its journal can't be read or written.
-    pub async fn resume(self, run_dir: PathBuf) -> color_eyre::Result<Exit> {
+    pub async fn resume(self, run_dir: PathBuf, from: Origin) -> color_eyre::Result<Exit> {
         let lock = match Lock::acquire(&run_dir, journal::lock::RUN_LOCK, &store::holder()) {
             Ok(lock) => lock,
             Err(journal::LockError::Held { holder, .. }) => {
@@ -195,20 +256,65 @@ impl Flight {
         if let Err(faults) = resolve(&secrets_only, &run.opened, now, &given, &self.secrets) {
             return Ok(usage(&faults));
         }
+        if let Err(refusal) = self.unchanged(&run, &run_dir)
+            && self.drive.override_reason.is_none()
+        {
+            Word::Refused { why: vec![refusal] }.say();
+            return Ok(Exit::NeedsPerson);
+        }
         let journal = RunJournal::resume(&run_dir, recovered.position)?;
         make_output_dir(&run_dir)?;
-        let (machine, decision) = Machine::resume(run, &self.pilot, &store::host(), now);
-        self.fly(machine, decision, events, Box::new(journal), run_dir, lock).await
+        let state = store::state_dir(self.drive.state_dir.as_ref())?;
+        let (previous, takeover) = match from {
+            // This host's own lock on the run is held, so the engine that had the target's is dead.
+            Origin::ThisHost(takeover) => (run.lock.as_ref().map(|lock| lock.lock_id.clone()), takeover),
+            // Nobody here knows whether the other host's engine is: its lock is taken over by name, or not at all.
+            Origin::Cluster(takeover) => (None, takeover),
+        };
+        let run_id = run.opened.run_id.clone();
+        let guard = match self.guard(&state, &run_id, previous, takeover.as_ref(), &mut Vec::new()).await? {
+            Ok(guard) => guard,
+            Err(exit) => return Ok(exit),
+        };
+        let (mut machine, mut decision) = Machine::resume(run, &self.pilot, &store::host(), now);
+        if let Some(taken) = guard.input() {
+            append(&mut decision, machine.handle(now, taken));
+        }
+        self.fly(machine, decision, events, journal, run_dir, lock, guard).await
     }
 
+    #[expect(clippy::too_many_arguments, reason = "everything that a run is made of, moved once")]
     async fn fly(
         self,
         machine: Machine,
         decision: Decision,
         events: Vec<Envelope>,
-        journal: Box<dyn crate::engine::ports::Journal>,
+        journal: RunJournal,
         run_dir: PathBuf,
         _lock: Lock,
+        guard: Guard,
+    ) -> color_eyre::Result<Exit> {
+        let run_id = machine.run().opened.run_id.clone();
+        let title = machine.run().opened.runbook.document.title.clone();
+        let copy = guard::copy(&self.world, &journal, &run_dir, &run_id, &title).map(Arc::new);
+        let lease = guard.lease();
+        let ended = self.serve(machine, decision, events, journal, run_dir, lease, copy.clone()).await;
+        guard::finish_copy(copy).await;
+        guard.release().await;
+        ended
+    }
+
+    /// Runs the engine and its sockets to the run's end.
+    #[expect(clippy::too_many_arguments, reason = "everything that a run is made of, moved once")]
+    async fn serve(
+        self,
+        machine: Machine,
+        decision: Decision,
+        events: Vec<Envelope>,
+        journal: RunJournal,
+        run_dir: PathBuf,
+        lease: Option<Arc<KubeLock>>,
+        copy: Option<Arc<JournalCopy>>,
     ) -> color_eyre::Result<Exit> {
         let ports = self.world.ports(&self.loaded.runbook, &Values::of(machine.run(), &self.secrets))?;
         let container = self.loaded.runbook.target.as_ref().map(|target| target.container.clone());
@@ -222,10 +328,12 @@ impl Flight {
             events,
             decision,
             ports,
-            journal,
+            journal: Box::new(journal),
             secrets: self.secrets,
             run_dir: run_dir.clone(),
             container: container.unwrap_or_default(),
+            lock: lease.map(|lease| lease as _),
+            copy: copy.map(|copy| copy as _),
             incoming,
         });
         Word::Ready { run_id, run_dir: run_dir.clone() }.say();
@@ -242,6 +350,30 @@ impl Flight {
         }
     }
 
+    /// Whether the runbook is what it was when the run was opened. What flies is always the journal's.
+    ///
+    /// # Errors
+    /// What was changed, in words.
+    fn unchanged(&self, run: &crate::domain::run::Run, run_dir: &Path) -> Result<(), String> {
+        let sha256 = |text: &str| hex(&Sha256::digest(text.as_bytes()));
+        let kept = std::fs::read_to_string(run_dir.join("runbook.toml")).ok();
+        if let Some(kept) = &kept
+            && sha256(kept) != run.opened.runbook_sha256
+        {
+            return Err(format!("{} was changed since the run was opened", run_dir.join("runbook.toml").display()));
+        }
+        let path = Path::new(&run.opened.runbook_path);
+        let (Ok(now), Some(kept)) = (std::fs::read_to_string(path), kept) else { return Ok(()) };
+        if sha256(&now) == run.opened.runbook_sha256 {
+            return Ok(());
+        }
+        Err(format!(
+            "{} was changed since the run was opened ({}); the run goes on with what it was opened with",
+            path.display(),
+            first_difference(&kept, &now)
+        ))
+    }
+
     /// Everything that is fixed when the run opens.
     async fn opened(&self, now: Timestamp) -> color_eyre::Result<Opened> {
         let runbook = &self.loaded.runbook;
@@ -249,7 +381,11 @@ impl Flight {
             run_id: run_id(now),
             cutover_version: env!("CARGO_PKG_VERSION").to_owned(),
             runbook_sha256: hex(&Sha256::digest(self.loaded.text.as_bytes())),
-            runbook_path: self.loaded.path.display().to_string(),
+            // A resume may come from another directory.
+            runbook_path: match &self.rehearsal {
+                Some(_) => self.loaded.path.display().to_string(),
+                None => std::path::absolute(&self.loaded.path)?.display().to_string(),
+            },
             runbook: Box::new(runbook.clone()),
             rehearsal: self.rehearsal.clone(),
             pilot: self.pilot.clone(),
@@ -300,6 +436,18 @@ impl Flight {
         let by = store::user();
         let overridden = |what| Override { what, reason: reason.clone(), by: by.clone() };
         Some(refusals.into_iter().map(overridden).collect())
+    }
+}
+
+/// The first line where two texts differ, for people.
+fn first_difference(before: &str, after: &str) -> String {
+    let mut lines = before.lines().zip(after.lines()).enumerate();
+    match lines.find(|(_, (before, after))| before != after) {
+        Some((index, (before, after))) => format!("line {}: `{before}` became `{after}`", index + 1),
+        None => {
+            let (old, new) = (before.lines().count(), after.lines().count());
+            if old == new { "its last line end".to_owned() } else { format!("{old} lines became {new}") }
+        }
     }
 }
 

@@ -1,6 +1,10 @@
 //! `cutover resume`: a run that was paused or interrupted goes on.
 
-use std::sync::Arc;
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use color_eyre::eyre::eyre;
 
@@ -9,12 +13,21 @@ use super::{
     compose,
     engine::Task,
     exit::Exit,
-    flight::{self, Flight, Loaded},
+    flight::{self, Flight, Loaded, Origin},
+    guard::Takeover,
     launch,
     plain::talk,
     store,
 };
-use crate::engine::values::Secrets;
+use crate::{
+    domain::{
+        copy::CopiedRun,
+        event::{Envelope, Outcome},
+        id::RunId,
+    },
+    engine::values::Secrets,
+    journal,
+};
 
 /// Starts an engine for a run that was left, and shows it. Where its engine lives, attaching is what is meant.
 ///
@@ -30,27 +43,97 @@ pub async fn main(args: ResumeArgs) -> color_eyre::Result<Exit> {
 /// If there is no such run or its journal is damaged.
 pub async fn fly(args: ResumeArgs, pilot: String) -> color_eyre::Result<Exit> {
     let state = store::state_dir(args.drive.state_dir.as_ref())?;
-    let found = store::runs(&state)?;
-    let found = match &args.run {
-        Some(id) => found.into_iter().find(|found| found.run.opened.run_id.as_str() == id),
-        None => found.into_iter().find(|found| flight::resumable(&found.run).is_ok()),
-    };
-    let found = found.ok_or_else(|| {
-        if let Some(id) = &args.run {
-            eyre!("there is no run {id}; see `cutover list`")
-        } else {
-            eyre!("there is no paused run; see `cutover list`")
+    let takeover = match (&args.takeover, &args.reason) {
+        (Some(lock_id), Some(reason)) => {
+            Some(Takeover { lock_id: lock_id.clone(), reason: reason.clone() })
         }
-    })?;
+        _ => None,
+    };
+    let run = match (args.from_cluster, &args.run) {
+        (true, run) => match fetch(&args, run.as_deref(), &state).await? {
+            Ok(run) => run,
+            Err(exit) => return Ok(exit),
+        },
+        (false, Some(run)) => run.clone(),
+        (false, None) => {
+            let paused = |found: &store::Found| {
+                matches!(found.run.finished.as_ref().map(|(outcome, ..)| *outcome), None | Some(Outcome::Held))
+                    && flight::resumable(&found.run).is_ok()
+            };
+            let found = store::runs(&state)?.into_iter().find(paused);
+            found.ok_or_else(|| eyre!("there is no paused run; see `cutover list`"))?.run.opened.run_id.0
+        }
+    };
+    let found =
+        store::find(&state, &run)?.ok_or_else(|| eyre!("there is no run {run}; see `cutover list`"))?;
     if let Err(why) = flight::resumable(&found.run) {
         talk(&format!("{}: {why}", found.run.opened.run_id));
         return Ok(Exit::Usage);
     }
     let runbook = (*found.run.runbook).clone();
-    let path = std::path::PathBuf::from(&found.run.opened.runbook_path);
+    let path = PathBuf::from(&found.run.opened.runbook_path);
     let text = std::fs::read_to_string(found.dir.join("runbook.toml")).unwrap_or_default();
     let secrets = Arc::new(Secrets::default());
     let world = compose::real(&runbook, &path, &secrets, Some(found.run.last_at)).await?;
     let loaded = Loaded { runbook, text, path };
-    Flight { loaded, world, secrets, rehearsal: None, drive: args.drive, pilot }.resume(found.dir).await
+    let flight = Flight { loaded, world, secrets, rehearsal: None, drive: args.drive, pilot };
+    let from = if args.from_cluster { Origin::Cluster(takeover) } else { Origin::ThisHost(takeover) };
+    flight.resume(found.dir, from).await
+}
+
+/// Puts the cluster's copy of a run's journal where this host keeps its own. Which run: the named one, else the one that
+/// the target's lock is held for, else the newest that is not over.
+async fn fetch(args: &ResumeArgs, run: Option<&str>, state: &Path) -> color_eyre::Result<Result<String, Exit>> {
+    let text = compose::read_runbook(&args.runbook)?;
+    let loaded = match flight::load(&args.runbook, text, &args.drive.color) {
+        Ok(loaded) => loaded,
+        Err(exit) => return Ok(Err(exit)),
+    };
+    let kube = compose::cluster(&loaded.runbook).await?;
+    let copies = kube.copied_runs().await?;
+    let run = match run {
+        Some(run) => RunId(run.to_owned()),
+        None => {
+            let driven = kube.lock_holder().await.ok().flatten().map(|holder| holder.run_id);
+            let chosen = copies
+                .iter()
+                .find(|copy| Some(&copy.run_id.0) == driven.as_ref())
+                .or_else(|| copies.iter().find(|copy| !copy.head.ended));
+            match chosen {
+                Some(copy) => copy.run_id.clone(),
+                None => {
+                    talk("the cluster has no copy of a run that is under way; see: cutover list --cluster");
+                    return Ok(Err(Exit::Usage));
+                }
+            }
+        }
+    };
+    let dir = store::runs_dir(state)?.join(run.as_str());
+    if dir.exists() {
+        talk(&format!("this host has run {run} itself, and its own journal knows more: cutover resume {run}"));
+        return Ok(Err(Exit::Usage));
+    }
+    let copy = match kube.fetch_copy(&run).await {
+        Ok(copy) => copy,
+        Err(fault) => {
+            talk(&format!("{fault}; it is not resumed"));
+            return Ok(Err(Exit::Internal));
+        }
+    };
+    // Verified before it is called a run: what does not verify leaves nothing behind.
+    let incoming = store::runs_dir(state)?.join(format!(".{run}.incoming"));
+    let _ = std::fs::remove_dir_all(&incoming);
+    let kept = journal::RunDir::create(&incoming)?;
+    kept.create_file(journal::record::FILE)?.write_all(&copy.bytes)?;
+    let verified = journal::read::<Envelope>(&incoming);
+    if let Err(fault) = verified {
+        let _ = std::fs::remove_dir_all(&incoming);
+        talk(&format!("the copy of run {run} does not verify: {fault}; it is not resumed"));
+        return Ok(Err(Exit::Internal));
+    }
+    std::fs::rename(&incoming, &dir)?;
+    let CopiedRun { who, host, head, .. } = &copy.run;
+    talk(&format!("run {run} by {who} on {host}: its copy goes up to {} (record {})", head.at, head.sequence));
+    talk(&copy.cut.unwrap_or_else(|| "its last seconds may not be in the copy: look around before you continue".to_owned()));
+    Ok(Ok(run.0))
 }

@@ -8,7 +8,7 @@ use super::{
     engine::Task,
     exit::Exit,
     flight::{self, Flight},
-    launch, plan, store,
+    launch, plan,
 };
 use crate::engine::values::Secrets;
 
@@ -35,25 +35,5 @@ pub async fn fly(args: RunArgs, pilot: String) -> color_eyre::Result<Exit> {
     };
     let secrets = Arc::new(Secrets::default());
     let world = compose::real(&loaded.runbook, &loaded.path, &secrets, None).await?;
-    // One driver on this host for one target; the cluster-wide lock comes with the detached engine.
-    let _target = match (&loaded.runbook.target, &world.cluster) {
-        (Some(target), Some(cluster)) => {
-            let cluster = cluster.identity().await?.uid;
-            let name = crate::journal::lock::target_lock_name(&cluster, &target.namespace, &target.service);
-            let dir = store::state_dir(args.drive.state_dir.as_ref())?.join("locks");
-            store::runs_dir(&store::state_dir(args.drive.state_dir.as_ref())?)?;
-            match crate::journal::Lock::acquire(&dir, &name, &store::holder()) {
-                Ok(lock) => Some(lock),
-                Err(crate::journal::LockError::Held { holder, .. }) => {
-                    let by = flight::driven_by(holder.as_ref());
-                    super::plain::talk(&format!("a run on service {} flies already{by}", target.service));
-                    super::plain::talk("look at it with: cutover watch");
-                    return Ok(Exit::SomebodyElse);
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        _ => None,
-    };
     Flight { loaded, world, secrets, rehearsal: None, drive: args.drive, pilot }.open().await
 }

@@ -2,7 +2,12 @@
 
 use std::{
     io,
+    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use color_eyre::eyre::{WrapErr as _, eyre};
@@ -10,10 +15,13 @@ use etcetera::BaseStrategy as _;
 
 use super::{
     args::{ListArgs, TasksArgs},
+    compose,
     exit::Exit,
+    flight,
     plain::{data, talk},
 };
 use crate::{
+    adapters::kube::ReadJournal,
     config::settings::Settings,
     domain::{
         event::{Envelope, Outcome, RunEvent},
@@ -74,7 +82,10 @@ pub fn open_logs(given: Option<&PathBuf>) -> Option<tracing_appender::non_blocki
 }
 
 /// A run's journal as the engine's port.
-pub struct RunJournal(Writer);
+pub struct RunJournal {
+    writer: Writer,
+    durable: Arc<AtomicU64>,
+}
 
 impl RunJournal {
     /// A new run's.
@@ -82,7 +93,7 @@ impl RunJournal {
     /// # Errors
     /// If the run's directory or file can't be made safely.
     pub fn create(dir: &Path, header: &Header) -> io::Result<Self> {
-        Writer::create(dir, header).map(Self)
+        Writer::create(dir, header).map(Self::of)
     }
 
     /// An old run's, going on where it was.
@@ -90,7 +101,24 @@ impl RunJournal {
     /// # Errors
     /// If the file can't be opened or was changed since it was read.
     pub fn resume(dir: &Path, position: Position) -> io::Result<Self> {
-        Writer::resume(dir, position).map(Self)
+        Writer::resume(dir, position).map(Self::of)
+    }
+
+    fn of(writer: Writer) -> Self {
+        let durable = Arc::new(AtomicU64::new(writer.position().offset));
+        Self { writer, durable }
+    }
+
+    /// Reads what is durable of the journal in this directory, whole records only, while it grows.
+    pub fn reader(&self, dir: &Path) -> ReadJournal {
+        let (durable, dir) = (Arc::clone(&self.durable), dir.to_owned());
+        Arc::new(move |offset, most| {
+            let end = durable.load(Ordering::Acquire);
+            let length = end.saturating_sub(offset).min(most as u64);
+            let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+            journal::RunDir::open(&dir)?.read_file(journal::record::FILE)?.read_exact_at(&mut bytes, offset)?;
+            Ok(bytes)
+        })
     }
 }
 
@@ -105,12 +133,14 @@ impl Journal for RunJournal {
                     | RunEvent::TrafficSwitched { .. }
             );
             if urgent {
-                self.0.append_from_reserve(envelope)?
+                self.writer.append_from_reserve(envelope)?
             } else {
-                self.0.append(envelope)?
+                self.writer.append(envelope)?
             };
         }
-        self.0.sync()
+        self.writer.sync()?;
+        self.durable.store(self.writer.position().offset, Ordering::Release);
+        Ok(())
     }
 }
 
@@ -134,6 +164,8 @@ fn dirs(state: &Path) -> color_eyre::Result<Vec<(String, PathBuf)>> {
         .flatten()
         .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()))
         .collect();
+    // A copy on its way from the cluster is no run yet.
+    found.retain(|(id, _)| !id.starts_with('.'));
     found.sort_by(|a, b| b.cmp(a));
     Ok(found)
 }
@@ -208,8 +240,11 @@ pub fn state_word(run: &Run) -> &'static str {
 /// `cutover list`
 ///
 /// # Errors
-/// If the state directory can't be read.
-pub fn list(args: &ListArgs) -> color_eyre::Result<Exit> {
+/// If the state directory can't be read, or the cluster can't be asked.
+pub async fn list(args: &ListArgs) -> color_eyre::Result<Exit> {
+    if args.cluster {
+        return list_cluster(args).await;
+    }
     let found = runs(&state_dir(args.state_dir.as_ref())?)?;
     if args.json {
         let rows: Vec<_> = found
@@ -237,6 +272,38 @@ pub fn list(args: &ListArgs) -> color_eyre::Result<Exit> {
             state_word(&run),
             run.new_version().unwrap_or_default(),
             run.opened.runbook.document.title
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+async fn list_cluster(args: &ListArgs) -> color_eyre::Result<Exit> {
+    let text = compose::read_runbook(&args.runbook)?;
+    let loaded = match flight::load(&args.runbook, text, "auto") {
+        Ok(loaded) => loaded,
+        Err(exit) => return Ok(exit),
+    };
+    let kube = compose::cluster(&loaded.runbook).await?;
+    let copies = kube.copied_runs().await?;
+    let holder = kube.lock_holder().await;
+    if args.json {
+        let holder = holder.ok().flatten();
+        let document = serde_json::json!({ "schema_version": 1, "runs": copies, "lock": holder });
+        data(&serde_json::to_string_pretty(&document)?);
+        return Ok(Exit::Done);
+    }
+    match holder {
+        Ok(Some(holder)) => talk(&format!("the target's lock is {}: {}", holder.lock_id, holder.words())),
+        Ok(None) => talk("nobody holds the target's lock"),
+        Err(error) => talk(&error.to_string()),
+    }
+    if copies.is_empty() {
+        talk("the cluster has no copies of runs");
+    }
+    for copy in copies {
+        data(&format!(
+            "{}  {:15}  {}  by {} on {}, up to {}",
+            copy.run_id, copy.head.state, copy.title, copy.who, copy.host, copy.head.at
         ));
     }
     Ok(Exit::Done)
@@ -291,8 +358,11 @@ pub fn user() -> String {
     named.or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| nix::unistd::getuid().to_string())
 }
 
-/// Where we are.
+/// Where we are: `$CUTOVER_HOST` where several hosts have one name, as containers may; else the host's name.
 pub fn host() -> String {
+    if let Some(host) = std::env::var("CUTOVER_HOST").ok().filter(|host| !host.trim().is_empty()) {
+        return host.trim().to_owned();
+    }
     nix::unistd::gethostname()
         .ok()
         .and_then(|name| name.into_string().ok())

@@ -4,6 +4,7 @@ use super::{
     crew::{Person, Role},
     event::{ActionRef, CheckRef, Envelope, Resolution},
     id::StepId,
+    lock::LockState,
     metric::Sample,
     runbook::Milestone,
     time::Span,
@@ -45,6 +46,26 @@ pub enum Input {
     ControlAsked {
         /// Who.
         by: Person,
+    },
+    /// The target's lock was taken.
+    LockTaken {
+        /// The id of this holding.
+        lock_id: String,
+        /// Its fence.
+        fence: u64,
+        /// Whom it was taken over from, and why, where it was.
+        from: Option<String>,
+    },
+    /// What is known about the target's lock has changed.
+    Lock(LockState),
+    /// A look at the process of an unknown action.
+    ChildSeen {
+        /// The action.
+        at: ActionRef,
+        /// The process.
+        pid: u32,
+        /// Whether it lives.
+        alive: bool,
     },
     /// The pilot keeps the controls.
     ControlKept,
@@ -148,6 +169,8 @@ pub enum Effect {
     StartAction(ActionRef),
     /// End a running action early.
     CancelAction(ActionRef),
+    /// End the process of an unknown action that outlived its engine.
+    EndChild(ActionRef),
     /// Look at a check again and again.
     Watch(CheckRef),
     /// Stop looking.

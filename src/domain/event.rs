@@ -243,6 +243,37 @@ pub enum RunEvent {
         /// Who.
         by: Person,
     },
+    /// The target's lock is ours: nobody else drives this target.
+    LockTaken {
+        /// The id of this holding: what somebody types who takes over from us.
+        lock_id: String,
+        /// The fence: higher than any before, and written into what we change.
+        fence: u64,
+        /// Whom it was taken over from, and why, where it was.
+        from: Option<String>,
+    },
+    /// The lock can't be renewed: nothing is written until it can.
+    LockUncertain {
+        /// Why.
+        why: String,
+    },
+    /// The lock is renewed again.
+    LockCertain,
+    /// The lock is somebody else's, or gone: this engine writes nothing any more.
+    LockLost {
+        /// What happened, and who has it now.
+        why: String,
+    },
+    /// What an engine that is gone had started still runs, or runs no longer.
+    ChildSeen {
+        /// The action whose result is unknown.
+        #[serde(flatten)]
+        at: ActionRef,
+        /// The process.
+        pid: u32,
+        /// Whether it lives.
+        alive: bool,
+    },
     /// A variable has a value. Secrets keep theirs out.
     VarSet {
         /// Its name.

@@ -578,6 +578,10 @@ impl Flight {
         while let Some(effect) = self.queue.pop_front() {
             match effect {
                 Effect::StartAction(at) => self.perform(at),
+                Effect::EndChild(at) => {
+                    let pid = self.run().orphans().first().map_or(0, |(_, pid, ..)| *pid);
+                    self.feed(Input::ChildSeen { at, pid, alive: false });
+                }
                 Effect::CancelAction(at) => self.finish(at, ActionOutcome::Cancelled),
                 Effect::LookItem { group, item } => {
                     let text = &self.run().runbook.checklist[group].items[item].text;

@@ -188,6 +188,11 @@ impl Machine {
             Input::ScreenLeft { who, role } => self.screen_left(who, role),
             Input::Control { by, from, reason } => self.emit(RunEvent::ControlTaken { by, from, reason }),
             Input::ControlAsked { by } => self.emit(RunEvent::ControlAsked { by }),
+            Input::LockTaken { lock_id, fence, from } => {
+                self.emit(RunEvent::LockTaken { lock_id, fence, from });
+            }
+            Input::Lock(state) => self.on_lock(state),
+            Input::ChildSeen { at, pid, alive } => self.child_seen(at, pid, alive),
             Input::ControlKept => self.keep_control(),
             Input::Approval { step, by } => self.approve(step, by),
             Input::VarSet { name, value, source } => {
@@ -316,6 +321,11 @@ impl Machine {
             Command::Undo { step, typed } => self.undo(step, typed.as_deref(), &by),
             Command::Skip { step, reason } => self.skip(step, reason, by),
             Command::Resolve { at, resolution } => self.resolve(at, resolution, by),
+            Command::EndChildren => {
+                if !self.end_orphans() {
+                    self.refuse("no process of this run has outlived its engine");
+                }
+            }
             Command::Hold { reason } => self.hold(&reason, &by),
             Command::Continue => self.continue_run(by),
             Command::Rollback { reason } => self.roll_back(&reason, &by),
@@ -388,6 +398,9 @@ impl Machine {
     fn continue_run(&mut self, by: String) {
         if self.run.held.is_none() {
             return self.refuse("the run is not held");
+        }
+        if self.refuse_fenced_off() {
+            return;
         }
         self.emit(RunEvent::RunContinued { by });
     }

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    copy::CopyState,
     crew::{Member, ScreenId},
     event::{ActionRef, Envelope, Outcome, Resolution},
     id::{ProcedureId, SlotName, StepId},
@@ -136,6 +137,8 @@ pub enum Command {
         /// What became of it.
         resolution: Resolution,
     },
+    /// End the processes that outlived their engine.
+    EndChildren,
     /// Start nothing new.
     Hold {
         /// Why.
@@ -314,6 +317,11 @@ pub enum Update {
         members: Vec<Member>,
         /// This screen.
         you: ScreenId,
+    },
+    /// How the copy of the journal beside the target goes.
+    Copy {
+        /// That.
+        state: CopyState,
     },
     /// A wish was not granted.
     Refused {

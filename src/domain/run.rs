@@ -70,6 +70,8 @@ pub struct Run {
     pub triggers: Vec<TriggerState>,
     /// Rollbacks in order of starting; only the last can be active.
     pub rollbacks: Vec<RollbackState>,
+    /// The target's lock, once it was taken.
+    pub lock: Option<LockHeld>,
     /// Who has the controls, or had them last.
     pub pilot: Option<Person>,
     /// Whether the pilot's screen is there.
@@ -219,8 +221,13 @@ pub struct ActionState {
     pub output: Option<String>,
     /// Its process, while it may live.
     pub pid: Option<u32>,
+    /// What tells that process from a later one with the same number: its start time in clock ticks since boot, and the
+    /// host's boot id.
+    pub born: Option<(u64, String)>,
     /// Whether a look at what became of it could not tell: a person must say.
     pub looked: bool,
+    /// The process that outlived its engine and still runs.
+    pub lives: Option<u32>,
 }
 
 /// Where an action stands.
@@ -302,6 +309,19 @@ pub struct RollbackState {
     pub within: Option<Span>,
     /// Whether it went well, in words, how long it took.
     pub finished: Option<(bool, String, Span)>,
+}
+
+/// The target's lock as the run has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockHeld {
+    /// The id of the holding.
+    pub lock_id: String,
+    /// Its fence.
+    pub fence: u64,
+    /// Why nothing can be written now, where that is so.
+    pub uncertain: Option<String>,
+    /// Why it is not ours any more.
+    pub lost: Option<String>,
 }
 
 /// Why a run is held.
@@ -386,6 +406,7 @@ impl Run {
             baseline: BTreeMap::new(),
             triggers: vec![TriggerState::default(); runbook.triggers.len()],
             rollbacks: Vec::new(),
+            lock: None,
             pilot: None,
             pilot_here: false,
             away_since: None,
@@ -414,6 +435,37 @@ impl Run {
             run.apply(envelope);
         }
         Some(run)
+    }
+
+    fn with_lock(&mut self, change: impl FnOnce(&mut LockHeld)) {
+        if let Some(lock) = &mut self.lock {
+            change(lock);
+        }
+    }
+
+    /// Unknown actions whose process may have outlived its engine: the action, the process, its start time in clock ticks
+    /// since boot, the host's boot id.
+    pub fn orphans(&self) -> Vec<(ActionRef, u32, u64, String)> {
+        let mut places: Vec<Place> =
+            self.runbook.steps.iter().map(|step| Place::Step { step: step.id.clone() }).collect();
+        places.extend(self.runbook.steps.iter().map(|step| Place::Undo { step: step.id.clone() }));
+        places.push(Place::Completion);
+        places.extend(self.rollbacks.last().map(|rollback| Place::Rollback { procedure: rollback.procedure.clone() }));
+        let of = |place: Place| {
+            let work = self.work(&place)?;
+            let found = work.actions.iter().enumerate().filter_map(|(action, state)| {
+                let (pid, (start_time, boot_id)) = (state.pid?, state.born.clone()?);
+                let at = ActionRef { place: place.clone(), attempt: work.attempt, action };
+                (state.status == ActionStatus::Unknown).then_some((at, pid, start_time, boot_id))
+            });
+            Some(found.collect::<Vec<_>>())
+        };
+        places.into_iter().filter_map(of).flatten().collect()
+    }
+
+    /// Why nothing may be written to the target any more, where somebody else has its lock.
+    pub fn fenced_off(&self) -> Option<&str> {
+        self.lock.as_ref().and_then(|lock| lock.lost.as_deref())
     }
 
     fn seat(&mut self, who: &Person) {
@@ -448,6 +500,19 @@ impl Run {
                 self.control_asked.take_if(|asking| asking == who);
             }
             RunEvent::ScreenJoined { .. } => {}
+            RunEvent::LockTaken { lock_id, fence, .. } => {
+                let (lock_id, fence) = (lock_id.clone(), *fence);
+                self.lock = Some(LockHeld { lock_id, fence, uncertain: None, lost: None });
+            }
+            RunEvent::LockUncertain { why } => self.with_lock(|lock| lock.uncertain = Some(why.clone())),
+            RunEvent::LockCertain => self.with_lock(|lock| lock.uncertain = None),
+            RunEvent::LockLost { why } => self.with_lock(|lock| lock.lost = Some(why.clone())),
+            RunEvent::ChildSeen { at, pid, alive } => {
+                let (pid, alive) = (*pid, *alive);
+                if let Some(action) = self.work_mut(&at.place).and_then(|work| work.actions.get_mut(at.action)) {
+                    action.lives = alive.then_some(pid);
+                }
+            }
             RunEvent::ControlKept { .. } => self.control_asked = None,
             RunEvent::ControlAsked { by } => self.control_asked = Some(by.clone()),
             RunEvent::ApprovalGiven { step, attempt, by } => {
@@ -681,7 +746,10 @@ impl Run {
                     ..ActionState::default()
                 };
             }
-            RunEvent::ActionSpawned { pid, .. } => action.pid = Some(*pid),
+            RunEvent::ActionSpawned { pid, start_time, boot_id, .. } => {
+                action.pid = Some(*pid);
+                action.born = Some((*start_time, boot_id.clone()));
+            }
             RunEvent::ActionLooked { evidence, .. } => {
                 action.looked = true;
                 action.detail = format!("looked, and could not tell: {evidence}");
@@ -702,6 +770,7 @@ impl Run {
             }
             RunEvent::ActionResolved { resolution, by, .. } => {
                 action.pid = None;
+                action.lives = None;
                 match resolution {
                     Resolution::Done => {
                         action.status = ActionStatus::Done;

@@ -51,6 +51,21 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
             role => format!("{who} is gone ({})", role.word()),
         },
         RunEvent::ControlAsked { by } => format!("{by} asks for the controls"),
+        RunEvent::LockTaken { lock_id, from, .. } => match from {
+            Some(from) => format!("TAKEN OVER from {from}; the target's lock is {lock_id}"),
+            None => format!("the target's lock is ours: {lock_id}"),
+        },
+        RunEvent::LockUncertain { why } => format!("NOTHING CAN BE WRITTEN: the target's lock can't be renewed: {why}"),
+        RunEvent::LockCertain => "the target's lock is renewed again".to_owned(),
+        RunEvent::LockLost { why } => format!("FENCED OFF: {why}"),
+        RunEvent::ChildSeen { at, pid, alive } => {
+            let name = action_name(run, at);
+            if *alive {
+                format!("{name}: its process {pid} outlived the engine and still runs")
+            } else {
+                format!("{name}: its process {pid} has ended")
+            }
+        }
         RunEvent::ControlKept { from } => format!("the controls were not given to {from}"),
         RunEvent::ControlTaken { by, from, reason } => {
             let from = from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();

@@ -19,12 +19,13 @@ use super::{
     look::{Looker, Slots},
     mask::Masker,
     perform::{News, Performance, verify},
-    ports::{Journal, Ports, Seen},
+    ports::{Journal, JournalCopier, Ports, Seen, TargetLock},
     values::{Secrets, Values},
 };
 use crate::domain::{
     crew::{Member, Person, ScreenId, Wish},
     check::{Check, CheckKind},
+    copy::{CopyHead, CopyState},
     effect::{Decision, Effect, Input},
     event::{ActionRef, CheckRef, Envelope, Outcome, Place},
     id::{MetricId, SlotName},
@@ -57,6 +58,8 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 const LINGER: Duration = Duration::from_secs(60);
 /// A rehearsal that nobody attends ends after this long: nothing real is in its hands.
 const REHEARSE_ALONE: Duration = Duration::from_mins(30);
+/// How often it is looked whether what a dead engine left still runs.
+const LOOK_AT_ORPHANS: Duration = Duration::from_millis(500);
 /// Screens see the time at most this often.
 const SHOW_TICK: Duration = Duration::from_millis(250);
 
@@ -87,6 +90,10 @@ pub struct Parts {
     pub run_dir: PathBuf,
     /// The container whose image is set by default.
     pub container: String,
+    /// The target's lock, where there is one.
+    pub lock: Option<Arc<dyn TargetLock>>,
+    /// The journal's copy, where there is one.
+    pub copy: Option<Arc<dyn JournalCopier>>,
     /// Screens that come, ask and go. Once all senders are gone the run is paused.
     pub incoming: mpsc::Receiver<Incoming>,
 }
@@ -109,6 +116,9 @@ pub struct Engine {
     secrets: Arc<Secrets>,
     run_dir: PathBuf,
     container: String,
+    lock: Option<Arc<dyn TargetLock>>,
+    copy: Option<Arc<dyn JournalCopier>>,
+    copied: Option<CopyState>,
     incoming: mpsc::Receiver<Incoming>,
     news_in: mpsc::Sender<News>,
     news: mpsc::Receiver<News>,
@@ -153,6 +163,9 @@ impl Engine {
             secrets: parts.secrets,
             run_dir: parts.run_dir,
             container: parts.container,
+            lock: parts.lock,
+            copy: parts.copy,
+            copied: None,
             incoming: parts.incoming,
             news_in,
             news,
@@ -184,6 +197,9 @@ impl Engine {
         }
         if let Some(workload) = &self.workload {
             screen.send(&Update::Workload { workload: workload.clone() });
+        }
+        if let Some(state) = &self.copied {
+            screen.send(&Update::Copy { state: state.clone() });
         }
         if let Some(access) = &self.access {
             screen.send(&Update::Access { access: access.clone() });
@@ -244,6 +260,8 @@ impl Engine {
             self.commit(first);
         }
         self.start_feeds();
+        self.watch_orphans();
+        self.watch_guards();
         let clock = Arc::clone(&self.ports.clock);
         let mut shown_at = tokio::time::Instant::now();
         self.beat();
@@ -447,7 +465,12 @@ impl Engine {
 
     fn on_news(&mut self, news: News) {
         match news {
-            News::Show(update) => self.show(&update),
+            News::Show(update) => {
+                if let Update::Copy { state } = &update {
+                    self.copied = Some(state.clone());
+                }
+                self.show(&update);
+            }
             News::Input(mut input) => {
                 self.mask_input(&mut input);
                 match &input {
@@ -540,6 +563,7 @@ impl Engine {
                 self.show(&Update::Event { envelope: envelope.clone() });
                 self.events.push(envelope);
             }
+            self.note_copy();
         }
         for effect in decision.effects {
             self.perform(effect);
@@ -574,6 +598,7 @@ impl Engine {
                     let _ = stop.send(true);
                 }
             }
+            Effect::EndChild(at) => self.end_child(&at),
             Effect::Watch(at) => self.start_watch(at),
             Effect::StopWatch(at) => {
                 if let Some(task) = self.watching.remove(&at) {
@@ -591,6 +616,73 @@ impl Engine {
                 self.end = Some(End::Closed(outcome));
             }
         }
+    }
+
+    fn end_child(&self, at: &ActionRef) {
+        let orphan = self.machine.run().orphans().into_iter().find(|(orphan, ..)| orphan == at);
+        let Some((_, pid, start_time, boot_id)) = orphan else { return };
+        let shell = Arc::clone(&self.ports.shell);
+        tokio::spawn(async move { shell.end(pid, start_time, &boot_id).await });
+    }
+
+    /// What an engine before this one had started may still run: it is watched until it ends.
+    fn watch_orphans(&mut self) {
+        for (at, pid, start_time, boot_id) in self.machine.run().orphans() {
+            let (shell, news) = (Arc::clone(&self.ports.shell), self.news_in.clone());
+            let task = tokio::spawn(async move {
+                loop {
+                    let alive = shell.is_running(pid, start_time, &boot_id);
+                    let input = Input::ChildSeen { at: at.clone(), pid, alive };
+                    if news.send(News::Input(input)).await.is_err() || !alive {
+                        return;
+                    }
+                    tokio::time::sleep(LOOK_AT_ORPHANS).await;
+                }
+            });
+            self.tasks.push(task.abort_handle());
+        }
+    }
+
+    /// What is known of the target's lock and of the journal's copy comes in by itself.
+    fn watch_guards(&mut self) {
+        if let Some(lock) = &self.lock {
+            let (mut state, news) = (lock.state(), self.news_in.clone());
+            let task = tokio::spawn(async move {
+                loop {
+                    let now = state.borrow_and_update().clone();
+                    if news.send(News::Input(Input::Lock(now))).await.is_err() || state.changed().await.is_err() {
+                        return;
+                    }
+                }
+            });
+            self.tasks.push(task.abort_handle());
+        }
+        if let Some(copy) = &self.copy {
+            let (mut state, news) = (copy.state(), self.news_in.clone());
+            let task = tokio::spawn(async move {
+                loop {
+                    let now = state.borrow_and_update().clone();
+                    let update = Update::Copy { state: now };
+                    if news.send(News::Show(update)).await.is_err() || state.changed().await.is_err() {
+                        return;
+                    }
+                }
+            });
+            self.tasks.push(task.abort_handle());
+        }
+    }
+
+    /// Tells the copier how far the journal is.
+    fn note_copy(&self) {
+        let (Some(copy), run) = (&self.copy, self.machine.run()) else { return };
+        let outcome = run.finished.as_ref().map(|(outcome, ..)| *outcome);
+        let word = serde_json::to_value(outcome).ok().and_then(|word| word.as_str().map(str::to_owned));
+        copy.note(CopyHead {
+            sequence: run.last_seq,
+            at: run.last_at,
+            state: word.unwrap_or_else(|| "open".to_owned()),
+            ended: outcome.is_some_and(|outcome| outcome != Outcome::Held),
+        });
     }
 
     fn start_action(&mut self, at: ActionRef) {

@@ -9,8 +9,10 @@ use tokio::sync::{mpsc, watch};
 
 use crate::domain::{
     action::PatchType,
+    copy::{CopyHead, CopyState},
     event::Envelope,
     id::SlotName,
+    lock::LockState,
     metric::{Metric, Sample},
     runbook::Target,
     time::{Span, Timestamp},
@@ -130,6 +132,22 @@ pub trait Cluster: Send + Sync {
 pub trait ClusterConnector: Send + Sync {
     /// Connects and checks that the API server answers.
     async fn connect(&self, target: &Target) -> PortResult<Arc<dyn Cluster>>;
+}
+
+/// The lock that everyone respects who would change the same target. It is held already; it is renewed in the
+/// background for as long as this lives, and dropping it without [`release`](Self::release) leaves it to expire.
+#[async_trait]
+pub trait TargetLock: Send + Sync {
+    /// The fence, if a write may leave now; else why not, for people. Cheap, never waits: the time since the last renewal
+    /// is measured at this very moment, time asleep included.
+    ///
+    /// # Errors
+    /// Where the lock is lost, given back, or was not renewed within the deadline.
+    fn permit(&self) -> Result<u64, String>;
+    /// What is known about the lock, told whenever it changes.
+    fn state(&self) -> watch::Receiver<LockState>;
+    /// Gives the lock back, if it is still ours. No write is allowed from here on.
+    async fn release(&self) -> PortResult<()>;
 }
 
 /// What a look found.
@@ -267,6 +285,11 @@ pub trait Shell: Send + Sync {
         news: mpsc::Sender<ShellNews>,
         cancel: CancelFlag,
     ) -> PortResult<ShellExit>;
+    /// Whether a process of an earlier engine still runs on this host: by its number, its start time in clock ticks since
+    /// boot, and the boot.
+    fn is_running(&self, pid: u32, start_time: u64, boot_id: &str) -> bool;
+    /// Ends such a process with its group: asks, waits 10 s, kills.
+    async fn end(&self, pid: u32, start_time: u64, boot_id: &str);
 }
 
 /// Notices to people.
@@ -283,6 +306,14 @@ pub trait Journal: Send {
     /// # Errors
     /// If anything could not be written and synced; nothing may be done then.
     fn append(&mut self, events: &[Envelope]) -> std::io::Result<()>;
+}
+
+/// The copy of the run's journal that survives this host.
+pub trait JournalCopier: Send + Sync {
+    /// There is more in the journal. Never waits.
+    fn note(&self, head: CopyHead);
+    /// How the copying goes, told whenever it changes.
+    fn state(&self) -> watch::Receiver<CopyState>;
 }
 
 /// Everything the engine reaches the world through.

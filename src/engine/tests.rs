@@ -295,6 +295,8 @@ async fn fly(runbook: Runbook, version: &str, errors: f64, fails_at: Option<&'st
         secrets,
         run_dir: dir.path().to_owned(),
         container: "backend".to_owned(),
+        lock: None,
+        copy: None,
         incoming,
     });
     let (screen, mut updates) = mpsc::unbounded_channel();
@@ -463,6 +465,8 @@ async fn fly_lost_at_once() -> Flown {
         secrets: Arc::new(Secrets::default()),
         run_dir: dir.path().to_owned(),
         container: String::new(),
+        lock: None,
+        copy: None,
         incoming,
     });
     let end = engine.run().await;
@@ -566,6 +570,8 @@ async fn an_engine_without_screens_pauses_after_the_running_action() {
         secrets: Arc::new(Secrets::default()),
         run_dir: dir.path().to_owned(),
         container: String::new(),
+        lock: None,
+        copy: None,
         incoming,
     });
     let end = tokio::time::timeout(Duration::from_secs(20), engine.run()).await.unwrap();

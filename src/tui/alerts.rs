@@ -7,6 +7,7 @@ use super::{
 use crate::{
     config::keymap::{Context, KeyAction},
     domain::{
+        copy::CopyState,
         event::Outcome,
         metric::Verdict,
         plan::Light,
@@ -17,6 +18,9 @@ use crate::{
         workload::Connection,
     },
 };
+
+/// A copy may be this far behind without a word.
+const COPY_BEHIND: Span = Span::from_secs(30);
 
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,11 +58,45 @@ pub fn all(model: &Model) -> Vec<Alert> {
             }
         }
     }
+    alerts.extend(from_guards(model, run));
     alerts.extend(from_crew(model, run));
     alerts.extend(from_cluster(model, run, active));
     if active {
         alerts.extend(from_metrics(model, run));
     }
+    alerts
+}
+
+/// What guards the run against a second driver and against the loss of this host.
+fn from_guards(model: &Model, run: &Run) -> Vec<Alert> {
+    let mut alerts = Vec::new();
+    if run.finished.is_some() {
+        return alerts;
+    }
+    if let Some(lock) = &run.lock {
+        if let Some(why) = &lock.lost {
+            alerts.push(urgent(
+                format!("FENCED OFF: {why}"),
+                "This engine changes nothing any more. Close it; look on with: cutover watch".to_owned(),
+            ));
+        } else if let Some(why) = &lock.uncertain {
+            alerts.push(urgent(
+                format!("NOTHING CAN BE WRITTEN: the target's lock can't be renewed: {why}"),
+                "It is tried again all the time. A rollback would fail until then.".to_owned(),
+            ));
+        }
+    }
+    let copy = match &model.copy {
+        Some(CopyState::Off { why }) => Some(why.clone()),
+        Some(CopyState::Behind { why, since }) if model.now.since(*since) > COPY_BEHIND => Some(why.clone()),
+        _ => None,
+    };
+    alerts.extend(copy.map(|why| Alert {
+        urgent: false,
+        headline: format!("No copy of the journal in the cluster: {why}"),
+        meter: None,
+        follows: "If this host is lost, the run can't be resumed from another one.".to_owned(),
+    }));
     alerts
 }
 

@@ -18,6 +18,7 @@ use crate::{
         theme::Theme,
     },
     domain::{
+        copy::CopyState,
         crew::{Member, Person, Role, ScreenId},
         event::{Outcome, Place},
         prompt::Prompt,
@@ -80,6 +81,8 @@ pub struct Model {
     pub silent: Option<Span>,
     /// How the run stood when the engine closed it.
     pub closed: Option<Option<Outcome>>,
+    /// How the copy of the journal beside the target goes; none where there is to be none.
+    pub copy: Option<CopyState>,
     /// Who is there.
     pub members: Vec<Member>,
     /// Which of them this screen is; none before the engine has said so.
@@ -205,6 +208,7 @@ impl Model {
             now: Timestamp::default(),
             silent: None,
             closed: None,
+            copy: None,
             members: Vec::new(),
             you: None,
             missed: None,

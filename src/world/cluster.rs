@@ -235,6 +235,44 @@ impl Cluster {
         state.store.get(&state.key(kind, name)).map(|object| Value::clone(object))
     }
 
+    /// Makes an object by its plural, in the furniture's namespace, as `kubectl create` would.
+    pub fn create(&self, plural: &str, mut object: Value) {
+        let Some(resource) = resource::RESOURCES.iter().find(|resource| resource.plural == plural) else {
+            return;
+        };
+        put(&mut object, "/metadata/namespace", self.namespace.as_str());
+        self.shared.change(|state| state.create(resource.kind, object, "kubectl-create", state.now));
+    }
+
+    /// Changes an object by hand. Says whether there was such an object.
+    #[must_use = "there may be nothing of this name"]
+    pub fn edit(&self, plural: &str, name: &str, change: impl FnOnce(&mut Value)) -> bool {
+        let Some(resource) = resource::RESOURCES.iter().find(|resource| resource.plural == plural) else {
+            return false;
+        };
+        self.shared.change(|state| {
+            let key = state.key(resource.kind, name);
+            let Some(mut object) = state.store.get(&key).map(|object| Value::clone(object)) else {
+                return false;
+            };
+            change(&mut object);
+            state.write(resource.kind, object, "kubectl-edit", None);
+            true
+        })
+    }
+
+    /// Deletes an object at once. Says whether there was such an object.
+    #[must_use = "there may be nothing of this name"]
+    pub fn delete(&self, plural: &str, name: &str) -> bool {
+        let Some(resource) = resource::RESOURCES.iter().find(|resource| resource.plural == plural) else {
+            return false;
+        };
+        self.shared.change(|state| {
+            let key = state.key(resource.kind, name);
+            state.store.remove(&key).is_some()
+        })
+    }
+
     /// Names of a Deployment's pods that are not on their way out.
     #[must_use]
     pub fn pods(&self, deployment: &str) -> Vec<String> {

@@ -44,9 +44,9 @@ impl KubeCluster {
     /// Asks for each object by its name, since roles can allow single ones.
     pub(super) async fn review_access(&self) -> PortResult<Access> {
         let deployments =
-            self.target.slots.values().map(|slot| self.may_patch(&DEPLOYMENTS, &slot.deployment));
+            self.target.slots.values().map(|slot| self.may("patch", &DEPLOYMENTS, &slot.deployment));
         let (service, deployments) = tokio::join!(
-            self.may_patch(&SERVICES, &self.target.service),
+            self.may("patch", &SERVICES, &self.target.service),
             futures::future::try_join_all(deployments)
         );
         Ok(Access {
@@ -56,13 +56,14 @@ impl KubeCluster {
         })
     }
 
-    async fn may_patch(&self, resource: &Resource, name: &str) -> PortResult<bool> {
+    /// Whether a verb on an object of the namespace is allowed to us.
+    pub(super) async fn may(&self, verb: &str, resource: &Resource, name: &str) -> PortResult<bool> {
         let review = json!({
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",
             "spec": { "resourceAttributes": {
                 "namespace": self.target.namespace,
-                "verb": "patch",
+                "verb": verb,
                 "group": resource.group,
                 "resource": resource.plural,
                 "name": name,

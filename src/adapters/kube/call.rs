@@ -61,6 +61,10 @@ pub(super) static DEPLOYMENTS: Resource = Resource::known("apps", "v1", "deploym
 /// Autoscalers, in the version that every release since 1.2 serves.
 pub(super) static AUTOSCALERS: Resource =
     Resource::known("autoscaling", "v1", "horizontalpodautoscalers", "horizontalpodautoscaler");
+/// Leases: locks that everybody respects who would change the same target.
+pub(super) static LEASES: Resource = Resource::known("coordination.k8s.io", "v1", "leases", "lease");
+/// Configuration objects: where a run's copy is kept.
+pub(super) static CONFIG_MAPS: Resource = Resource::known("", "v1", "configmaps", "configmap");
 /// The question "may I?".
 pub(super) static ACCESS_REVIEWS: Resource =
     Resource::known("authorization.k8s.io", "v1", "selfsubjectaccessreviews", "access review");
@@ -72,6 +76,9 @@ pub(super) struct Call {
     path: String,
     query: Vec<(&'static str, String)>,
     body: Option<(&'static str, Vec<u8>)>,
+    accept: &'static str,
+    /// Whether it changes something, so that silence after it means "maybe done".
+    pub(super) writes: bool,
     /// The verb as roles have it.
     pub(super) verb: &'static str,
     /// What kind of object; nothing for paths that are no resources.
@@ -90,6 +97,9 @@ impl Call {
             path: path.to_owned(),
             query: Vec::new(),
             body: None,
+            // Logs are plain text; everything else is asked for as JSON.
+            accept: "application/json, */*",
+            writes: false,
             verb: "get",
             resource: None,
             namespace: None,
@@ -140,8 +150,52 @@ impl Call {
         let mut call = Self::get(resource, namespace, name);
         call.method = Method::PATCH;
         call.verb = "patch";
+        call.writes = true;
         call.body = Some((content, body.to_string().into_bytes()));
         call
+    }
+
+    /// Makes an object, which must not exist yet.
+    pub(super) fn create(resource: &Resource, namespace: &str, name: &str, body: &Value) -> Self {
+        let mut call = Self::list(resource, Some(namespace));
+        call.method = Method::POST;
+        call.verb = "create";
+        call.writes = true;
+        call.name = Some(name.to_owned());
+        call.body = Some(("application/json", body.to_string().into_bytes()));
+        call
+    }
+
+    /// Puts an object in the place of the one whose uid and `resourceVersion` stand in the body.
+    pub(super) fn replace(resource: &Resource, namespace: &str, name: &str, body: &Value) -> Self {
+        let mut call = Self::get(resource, Some(namespace), name);
+        call.method = Method::PUT;
+        call.verb = "update";
+        call.writes = true;
+        call.body = Some(("application/json", body.to_string().into_bytes()));
+        call
+    }
+
+    /// Deletes one object, in the very version that was read.
+    pub(super) fn delete(resource: &Resource, namespace: &str, name: &str, uid: &str, version: &str) -> Self {
+        let mut call = Self::get(resource, Some(namespace), name);
+        let options = serde_json::json!({
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": { "uid": uid, "resourceVersion": version },
+        });
+        call.method = Method::DELETE;
+        call.verb = "delete";
+        call.writes = true;
+        call.body = Some(("application/json", options.to_string().into_bytes()));
+        call
+    }
+
+    /// Asks a list for the objects' metadata alone. A server that knows no such thing sends whole objects, which read the
+    /// same.
+    pub(super) fn metadata_only(mut self) -> Self {
+        self.accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1, application/json";
+        self
     }
 
     /// Reads a part of an object, such as a pod's `log`.
@@ -178,8 +232,7 @@ impl Call {
         let mut request = hyper::Request::builder()
             .method(self.method.clone())
             .uri(uri)
-            // Logs are plain text; everything else is asked for as JSON.
-            .header(hyper::header::ACCEPT, "application/json, */*");
+            .header(hyper::header::ACCEPT, self.accept);
         let body = match &self.body {
             Some((content, body)) => {
                 request = request.header(hyper::header::CONTENT_TYPE, *content);

@@ -4,7 +4,8 @@
 //! moves that version several times a second by writing status, so a 409 is looked into: where `metadata.generation`
 //! stands still, nobody has touched the spec, the refused write certainly was not and will not be applied, and it is sent
 //! again with the version now; three times at most. Where the generation has moved, somebody else has changed the spec,
-//! and that is a conflict.
+//! and that is a conflict. With a lock held, the same patch carries its fence, and a Deployment that carries a higher one
+//! is left alone (see `fence`).
 
 use k8s_openapi::{
     api::{apps::v1::Deployment, autoscaling::v1::HorizontalPodAutoscaler},
@@ -21,6 +22,7 @@ use crate::{
 use super::{
     KubeCluster,
     call::{AUTOSCALERS, Call, DEPLOYMENTS},
+    fence::fence_of,
     rollout::{self, desired},
     view::{DeploymentView, by, changed},
 };
@@ -144,8 +146,9 @@ impl KubeCluster {
         loop {
             round += 1;
             let mut patch = change.patch.clone();
-            patch["metadata"] =
-                json!({ "uid": seen.metadata.uid, "resourceVersion": seen.metadata.resource_version });
+            let identity = (seen.metadata.uid.as_deref(), seen.metadata.resource_version.as_deref());
+            let object = format!("deployment/{name}");
+            patch["metadata"] = self.fenced_metadata(&object, identity, fence_of(&seen.metadata)).await?;
             let call =
                 Call::patch(&DEPLOYMENTS, Some(&self.target.namespace), &name, PatchType::Strategic, &patch);
             let begun = Instant::now();

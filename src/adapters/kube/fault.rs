@@ -121,7 +121,7 @@ impl Failure {
                     session.login.advice()
                 ),
             ),
-            Self::Lost(why) if call.verb == "patch" => PortError::new(
+            Self::Lost(why) if call.writes => PortError::new(
                 Fault::Unknown,
                 format!(
                     "no answer to `{words}` from {server} ({why}); it may have been done: look before trying again"
@@ -130,7 +130,7 @@ impl Failure {
             Self::Lost(why) => PortError::failed(format!(
                 "cannot {words}: no answer from the API server {server} ({why}); check the network, the VPN and the proxy"
             )),
-            Self::Unreadable(why) if call.verb == "patch" => PortError::new(
+            Self::Unreadable(why) if call.writes => PortError::new(
                 Fault::Unknown,
                 format!(
                     "the answer from {server} to `{words}` is not the API's ({why}); it may have been done: look before trying again, and check what stands before the API server"
@@ -201,7 +201,7 @@ fn answered(
                 "cannot {words}: the API server is overloaded and refused it; try again{wait}{says}"
             ))
         }
-        500.. if call.verb == "patch" => PortError::new(
+        500.. if call.writes => PortError::new(
             Fault::Unknown,
             format!(
                 "the API server answered {code} to `{words}`{says}; it may have been done: look before trying again"

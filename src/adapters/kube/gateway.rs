@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! read   try -> (transient? full jitter) -> try -> (…) -> try       all within one deadline
-//! write  fence -> once -> done | certainly not done | unknown       never again from here
+//! write  fence, lock -> once -> done | certainly not done | unknown  never again from here
 //! ```
 //!
 //! A read's first tries get less than half of the deadline each: where a pooled connection has died in silence, giving it up
@@ -27,13 +27,14 @@ use tokio::{
 
 use crate::{
     domain::time::Span,
-    engine::ports::{PortError, PortResult},
+    engine::ports::{Fault, PortError, PortResult},
 };
 
 use super::{
     call::Call,
     credentials::{Session, Source, open},
     fault::{Failure, cause},
+    lease::{Allowed, Permit},
 };
 
 /// Who we are in `managedFields`.
@@ -88,7 +89,7 @@ impl Default for Timing {
     }
 }
 
-/// Asked right before each write; an error keeps the write from being sent. Here a lease will stand.
+/// Asked right before each write; an error keeps the write from being sent. The target's lock is asked besides.
 pub type Fence = Arc<dyn Fn() -> PortResult<()> + Send + Sync>;
 
 /// The door.
@@ -97,6 +98,8 @@ pub(super) struct Gateway {
     session: RwLock<Session>,
     renewal: Mutex<Option<Instant>>,
     fence: Option<Fence>,
+    /// The target's lock, once it is held. Set once more where it is acquired anew.
+    lock: RwLock<Option<Arc<Permit>>>,
     /// How long things may take.
     pub(super) timing: Timing,
 }
@@ -126,7 +129,22 @@ impl Gateway {
         timing: Timing,
     ) -> PortResult<Self> {
         let session = open(&source, context, &timing).await?;
-        Ok(Self { source, session: RwLock::new(session), renewal: Mutex::new(None), fence, timing })
+        let (session, renewal) = (RwLock::new(session), Mutex::new(None));
+        Ok(Self { source, session, renewal, fence, lock: RwLock::new(None), timing })
+    }
+
+    /// From now on each write asks this lock.
+    pub(super) fn bind(&self, lock: Arc<Permit>) {
+        *self.lock.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(lock);
+    }
+
+    /// What the lock allows now: nothing where there is no lock to ask.
+    ///
+    /// # Errors
+    /// Where the lock is lost, or it is not certain that it is still held.
+    pub(super) fn allowed(&self) -> PortResult<Option<Allowed>> {
+        let lock = self.lock.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        lock.map(|lock| lock.check()).transpose().map_err(|why| PortError::new(Fault::Denied, why))
     }
 
     /// The session in use.
@@ -162,6 +180,12 @@ impl Gateway {
         }
     }
 
+    /// Whether there was a lock, and it is lost or given back for good.
+    pub(super) fn lock_has_ended(&self) -> bool {
+        let lock = self.lock.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        lock.as_ref().is_some_and(|lock| lock.has_ended())
+    }
+
     /// Reads an object.
     pub(super) async fn read<T: DeserializeOwned>(&self, call: &Call) -> PortResult<T> {
         let body = self.read_bytes(call).await?;
@@ -173,7 +197,7 @@ impl Gateway {
     pub(super) async fn find<T: DeserializeOwned>(&self, call: &Call) -> PortResult<Option<T>> {
         match self.read(call).await {
             Ok(object) => Ok(Some(object)),
-            Err(PortError { kind: crate::engine::ports::Fault::NotFound, .. }) => Ok(None),
+            Err(PortError { kind: Fault::NotFound, .. }) => Ok(None),
             Err(fault) => Err(fault),
         }
     }
@@ -197,6 +221,11 @@ impl Gateway {
 
     /// Reads the body of an answer, three tries within the deadline.
     pub(super) async fn read_bytes(&self, call: &Call) -> PortResult<Bytes> {
+        self.try_read(call).await.map_err(|(session, failure)| failure.told(call, &session))
+    }
+
+    /// The same for who tells failures apart, with the session that met it.
+    pub(super) async fn try_read(&self, call: &Call) -> Result<Bytes, (Session, Failure)> {
         let end = Instant::now() + self.timing.read;
         let mut tries = 0;
         loop {
@@ -221,25 +250,35 @@ impl Gateway {
                 if self.session().generation != session.generation {
                     continue;
                 }
-                return Err(failure.told(call, &session));
+                return Err((session, failure));
             }
             let pause = failure.retry_after().unwrap_or_else(|| full_jitter(tries));
             if tries >= TRIES || !failure.is_transient() || pause >= left {
-                return Err(failure.told(call, &session));
+                return Err((session, failure));
             }
             sleep(pause).await;
         }
     }
 
-    /// Sends a write once, within its deadline. The API server is told the deadline too, so that a write it has not begun
-    /// by then is dropped there rather than done late.
+    /// Sends a write once, within its deadline, if the fence and the lock allow it. The API server is told the deadline too,
+    /// so that a write it has not begun by then is dropped there rather than done late; and the deadline never lies beyond
+    /// the moment when somebody else may take the lock over.
     pub(super) async fn write(&self, call: Call) -> Result<Value, (Call, Failure)> {
-        let limit = self.timing.write;
-        let call =
-            call.with("fieldManager", FIELD_MANAGER).with("timeout", format!("{}s", limit.as_secs().max(1)));
         if let Some(Err(refusal)) = self.fence.as_ref().map(|fence| fence()) {
             return Err((call, Failure::Fenced(refusal)));
         }
+        let limit = match self.allowed() {
+            Ok(Some(allowed)) => self.timing.write.min(allowed.left),
+            Ok(None) => self.timing.write,
+            Err(refusal) => return Err((call, Failure::Fenced(refusal))),
+        };
+        self.send(call, limit).await
+    }
+
+    /// Sends a write once, whatever fence and lock say: for the lock itself.
+    pub(super) async fn send(&self, call: Call, limit: Duration) -> Result<Value, (Call, Failure)> {
+        let call =
+            call.with("fieldManager", FIELD_MANAGER).with("timeout", format!("{}s", limit.as_secs().max(1)));
         let session = self.session();
         let failure = match timeout(limit, exchange(&session, &call)).await {
             Ok(Ok(Answer { code: 200..300, body: Ok(body), .. })) => match object_of(&body) {
@@ -276,10 +315,12 @@ impl Gateway {
     }
 }
 
-/// The object in the answer to a write. A login page with status 200 is none, and proves nothing.
+/// The object in the answer to a write; for a deletion, its success. A login page with status 200 is neither, and proves
+/// nothing.
 fn object_of(body: &[u8]) -> Result<Value, Failure> {
     match serde_json::from_slice::<Value>(body) {
         Ok(object) if object.pointer("/metadata/name").is_some() => Ok(object),
+        Ok(status) if status["kind"] == "Status" && status["status"] == "Success" => Ok(status),
         Ok(_) => Err(Failure::Unreadable("it has no object in it".to_owned())),
         Err(fault) => Err(Failure::Unreadable(cause(&fault))),
     }

@@ -1,7 +1,8 @@
 //! Patching any object of the namespace, as the runbook writes it.
 //!
-//! No read precedes the patch, so it carries no fence of ours; a runbook that needs one writes `metadata.resourceVersion`
-//! into its patch.
+//! No read precedes the patch, so it carries neither a `resourceVersion` nor the lock's fence: all that stands between it and
+//! an engine that was taken over from is that engine's own look at its lock, right before the patch leaves. A runbook that
+//! needs more writes `metadata.resourceVersion` into its patch.
 
 use std::borrow::Cow;
 

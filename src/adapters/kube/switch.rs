@@ -19,6 +19,9 @@
 //! version is gone for good. It is needed because a `resourceVersion` also moves for an annotation or a load balancer's
 //! status, and a rollback must not stop for those. There is one second patch, no third.
 //!
+//! With a lock held, the patch also carries the lock's fence, and a Service that carries a higher one is left alone (see
+//! `fence`): whoever has taken over has the last word.
+//!
 //! After an unclear failure nothing is written again. Where the version has not moved, the request may still arrive and
 //! would then be applied, so the answer is "unknown" even though a look shows the old selector. Where the version has
 //! moved, the fence in the request keeps it from ever being applied late.
@@ -71,6 +74,7 @@ impl KubeCluster {
         begun: Instant,
     ) -> PortResult<String> {
         let now = self.read_service().await?;
+        self.not_fenced_off(&format!("service/{}", self.target.service), now.fence).await?;
         let wanted = pointed_at(&self.target, &now.selector, slot);
         if now.uid == believed.uid && now.selector == wanted {
             return Ok(self.already(to, &now));
@@ -138,13 +142,17 @@ impl KubeCluster {
         for key in seen.selector.keys().filter(|key| !wanted.contains_key(*key)) {
             selector.insert(key.clone(), Value::Null);
         }
-        let patch = json!({
-            "metadata": { "uid": seen.uid, "resourceVersion": seen.version },
-            "spec": { "selector": selector },
-        });
         let service = &self.target.service;
-        let call =
-            Call::patch(&SERVICES, Some(&self.target.namespace), service, PatchType::Strategic, &patch);
+        let call = |patch: &Value| {
+            Call::patch(&SERVICES, Some(&self.target.namespace), service, PatchType::Strategic, patch)
+        };
+        let object = format!("service/{service}");
+        let identity = (Some(seen.uid.as_str()), Some(seen.version.as_str()));
+        let metadata = match self.fenced_metadata(&object, identity, seen.fence).await {
+            Ok(metadata) => metadata,
+            Err(refusal) => return Err((call(&Value::Null), Failure::Fenced(refusal))),
+        };
+        let call = call(&json!({ "metadata": metadata, "spec": { "selector": selector } }));
         failpoint::pass("service.patch");
         let written = self.gateway.write(call).await;
         failpoint::pass("service.answer");

@@ -15,7 +15,7 @@ use crate::domain::{
     workload::ChangedBy,
 };
 
-use super::pod::at;
+use super::{fence::fence_of, pod::at};
 
 /// The Service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub(super) struct ServiceView {
     pub(super) uid: String,
     /// Its `resourceVersion`.
     pub(super) version: String,
+    /// The fence that it carries.
+    pub(super) fence: Option<u64>,
     /// What it selects.
     pub(super) selector: BTreeMap<String, String>,
     /// Who last changed the selector.
@@ -36,6 +38,7 @@ impl ServiceView {
         Self {
             uid: service.metadata.uid.clone().unwrap_or_default(),
             version: service.metadata.resource_version.clone().unwrap_or_default(),
+            fence: fence_of(&service.metadata),
             selector: service.spec.as_ref().and_then(|spec| spec.selector.clone()).unwrap_or_default(),
             changed: newest(service.metadata.managed_fields.as_deref(), &["f:spec", "f:selector"]),
         }

@@ -123,6 +123,21 @@ pub fn is_running(process: &Started) -> bool {
         && stat(process.pid).is_some_and(|now| now.start_time == process.start_time && !now.is_zombie())
 }
 
+/// Ends a process of an earlier engine and its group: asks, waits for the grace period, kills.
+pub async fn end(process: &Started, grace: Duration) {
+    for (signal, patience) in [(Signal::SIGTERM, grace), (Signal::SIGKILL, KILLED)] {
+        // The start time was compared: this is no other process with the same number.
+        if !is_running(process) {
+            return;
+        }
+        let _ = killpg(pid(process.pid), signal);
+        let until = Instant::now() + patience;
+        while is_running(process) && Instant::now() < until {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
 /// Makes orphans of our children ours, once for this process.
 fn become_subreaper() {
     static DONE: OnceLock<()> = OnceLock::new();

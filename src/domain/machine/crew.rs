@@ -3,9 +3,13 @@
 use super::Machine;
 use crate::domain::{
     crew::{Person, Role},
-    event::RunEvent,
+    effect::Effect,
+    event::{ActionRef, RunEvent},
     id::StepId,
+    lock::LockState,
     prompt::Prompt,
+    run::ActionStatus,
+    runbook::Milestone,
 };
 
 /// Why a run is held that nobody drives. It is continued by whoever comes back.
@@ -20,6 +24,53 @@ impl Machine {
         if role == Role::Pilot && under_way && run.held.is_none() {
             self.hold(AWAY, "auto");
         }
+    }
+
+    pub(super) fn on_lock(&mut self, state: LockState) {
+        let Some(lock) = self.run.lock.clone() else { return };
+        match state {
+            LockState::Held { .. } if lock.uncertain.is_some() => self.emit(RunEvent::LockCertain),
+            LockState::Uncertain { why, .. } if lock.uncertain.is_none() => {
+                self.emit(RunEvent::LockUncertain { why });
+            }
+            LockState::Lost { why, by } if lock.lost.is_none() => {
+                let why = match by {
+                    Some(by) => format!("{why}; {} drives now", by.words()),
+                    None => why,
+                };
+                self.emit(RunEvent::LockLost { why: why.clone() });
+                if self.run.finished.is_none() {
+                    self.hold("fenced off: somebody else has the target's lock", "auto");
+                    self.notify(Milestone::Paged, format!("FENCED OFF: {why}"));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Somebody else has the lock: what this engine would do, it must not.
+    pub(super) fn refuse_fenced_off(&mut self) -> bool {
+        let Some(why) = self.run.fenced_off() else { return false };
+        let why = format!("this engine is fenced off ({why}); close it, and look on with: cutover watch");
+        self.refuse(why);
+        true
+    }
+
+    pub(super) fn child_seen(&mut self, at: ActionRef, pid: u32, alive: bool) {
+        let state = self.run.work(&at.place).and_then(|work| work.actions.get(at.action));
+        let Some(state) = state.filter(|state| state.status == ActionStatus::Unknown) else { return };
+        if state.lives.is_some() != alive {
+            self.emit(RunEvent::ChildSeen { at, pid, alive });
+        }
+    }
+
+    /// Ends every process that outlived its engine.
+    pub(super) fn end_orphans(&mut self) -> bool {
+        let orphans = self.run.orphans();
+        for (at, ..) in &orphans {
+            self.effect(Effect::EndChild(at.clone()));
+        }
+        !orphans.is_empty()
     }
 
     pub(super) fn keep_control(&mut self) {

@@ -13,6 +13,9 @@ use crate::domain::{
 impl Machine {
     /// `R`, or a trigger.
     pub(super) fn roll_back(&mut self, reason: &str, by: &str) {
+        if self.refuse_fenced_off() {
+            return;
+        }
         if self.run.rolling_back().is_some() {
             return self.refuse("a rollback is running already");
         }
@@ -28,6 +31,9 @@ impl Machine {
 
     /// A procedure of its own, with a typed word: the database.
     pub(super) fn roll_back_by(&mut self, procedure: &ProcedureId, reason: &str, typed: &str, by: &str) {
+        if self.refuse_fenced_off() {
+            return;
+        }
         if self.run.rolling_back().is_some() {
             return self.refuse("a rollback is running already; wait for its end");
         }
@@ -63,6 +69,8 @@ impl Machine {
                 self.cancel_action(at);
             }
         }
+        // What a dead engine has left running would work against what is rolled back.
+        self.end_orphans();
         self.granted = None;
         self.stop_watches();
         let over = self.run.finished.is_some();

@@ -260,6 +260,12 @@ impl Machine {
     pub(super) fn resolve(&mut self, at: ActionRef, resolution: Resolution, by: String) {
         match self.run.prompt(self.now) {
             Prompt::Unknown { at: due } if due == at => {
+                let state = self.run.work(&at.place).and_then(|work| work.actions.get(at.action));
+                if let Some(pid) = state.and_then(|state| state.lives) {
+                    return self.refuse(format!(
+                        "its process {pid} still runs: wait for its end, or end it with :kill; then say what became of it"
+                    ));
+                }
                 self.emit(RunEvent::ActionResolved { at: at.clone(), resolution, by });
                 // Run again is a person's decision about this very action: it needs no second one.
                 if resolution == Resolution::RunAgain {

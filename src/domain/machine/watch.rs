@@ -235,7 +235,8 @@ impl Machine {
 
     /// Starts the rollback whose countdown is over.
     pub(super) fn fire_due_countdown(&mut self) -> bool {
-        if self.overslept() {
+        // Whoever has the lock now watches too, and is the one to act.
+        if self.overslept() || self.run.fenced_off().is_some() {
             return false;
         }
         let now = self.now;

@@ -172,7 +172,7 @@ fn any_keys_in_any_state_leave_a_screen_that_draws() {
 fn ctrl_c_hints_first() {
     let mut told = Told::in_window(100);
     assert!(!told.press(Key::ctrl('c')).contains(&Effect::Leave));
-    assert!(told.screen(80, 24).contains("ctrl-c again leaves and pauses the run"));
+    assert!(told.screen(80, 24).contains("ctrl-c again leaves, and the run goes on"));
     assert!(told.press(Key::ctrl('c')).contains(&Effect::Leave));
     // Too late, or with another key between, it is a first one again.
     let mut told = Told::in_window(100);
@@ -187,7 +187,7 @@ fn ctrl_c_hints_first() {
 fn q_asks_while_the_run_is_under_way() {
     let mut told = Told::in_window(100);
     assert!(told.keys("q").is_empty());
-    assert!(told.screen(80, 24).contains("cutover resume"));
+    assert!(told.screen(80, 24).contains("cutover attach"));
     // The focused button stays.
     assert!(told.enter().is_empty());
     assert!(told.model.layers.is_empty());

@@ -61,6 +61,7 @@ pub(super) fn apply(model: &mut Model, update: Update, effects: &mut Vec<Effect>
         Update::Logs { slot, lines } => {
             model.telemetry.logs.insert(slot, lines);
         }
+        Update::Copy { state } => model.copy = Some(state),
         Update::Crew { members, you } => {
             let drove = !model.looks_only();
             model.members = members;

@@ -230,7 +230,11 @@ fn resolve_words(run: &Run, at: &ActionRef) -> Vec<(String, bool)> {
     ];
     let state = run.work(&at.place).and_then(|work| work.actions.get(at.action));
     if let Some(state) = state {
-        words.extend(state.pid.map(|pid| (format!("Its process was {pid}: it may still be running."), true)));
+        words.extend(match (state.lives, state.pid) {
+            (Some(pid), _) => Some((format!("Its process {pid} STILL RUNS: wait for its end, or end it with :kill."), true)),
+            (None, Some(pid)) => Some((format!("Its process was {pid}; it runs no longer."), true)),
+            (None, None) => None,
+        });
         words.extend((!state.detail.is_empty()).then(|| (state.detail.clone(), false)));
     }
     words

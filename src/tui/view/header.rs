@@ -57,8 +57,8 @@ pub(super) fn band(model: &Model, area: Rect, buffer: &mut Buffer) {
     let (who, name) = match (model.looks_only(), model.pilot(), run.finished.is_some()) {
         (false, Some(pilot), _) => ("you: ", pilot.name.clone()),
         (_, Some(pilot), _) => ("pilot: ", pilot.name.clone()),
-        (_, None, true) => ("pilot: ", run.pilot.as_ref().map_or_else(|| run.opened.pilot.clone(), |pilot| pilot.name.clone())),
-        (false, None, false) => ("you: ", run.opened.pilot.clone()),
+        (false, None, _) => ("you: ", run.opened.pilot.clone()),
+        (true, None, true) => ("pilot: ", run.pilot.as_ref().map_or_else(|| run.opened.pilot.clone(), |pilot| pilot.name.clone())),
         (true, None, false) => ("pilot: ", "NOBODY".to_owned()),
     };
     // Everybody else who sees this run.

@@ -31,6 +31,11 @@ impl Cause {
         Self { field: field.into(), reason: "FieldValueRequired", message }
     }
 
+    pub(super) fn too_long(field: impl Into<String>, most: usize) -> Self {
+        let message = format!("Too long: may not be more than {most} bytes");
+        Self { field: field.into(), reason: "FieldValueTooLong", message }
+    }
+
     pub(super) fn invalid(field: impl Into<String>, value: &Value, why: &str) -> Self {
         Self {
             field: field.into(),

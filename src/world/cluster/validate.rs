@@ -1,5 +1,6 @@
 //! What the API server fills in where a writer said nothing, and what it refuses.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use super::{
@@ -7,6 +8,9 @@ use super::{
     resource::{Kind, Resource},
     status::{ApiError, Cause},
 };
+
+/// Bytes that a `ConfigMap` may hold.
+const LARGEST_CONFIG: usize = 1 << 20;
 
 /// Fills in what an object of this kind always has.
 pub(super) fn fill_in(kind: Kind, object: &mut Value) {
@@ -75,6 +79,7 @@ fn fill_in_pod(object: &mut Value, at: &str) {
 
 /// Refuses what a real server refuses; `old` is the object that `new` replaces.
 pub(super) fn check(resource: &Resource, old: Option<&Value>, new: &Value) -> Result<(), ApiError> {
+    check_form(resource, new)?;
     let mut causes = Vec::new();
     for (key, value) in labels(new) {
         check_label(&mut causes, "metadata.labels", &key, &value);
@@ -113,9 +118,60 @@ pub(super) fn check(resource: &Resource, old: Option<&Value>, new: &Value) -> Re
                 ));
             }
         }
+        Kind::ConfigMap => check_data(&mut causes, new),
         _ => {}
     }
     if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid(resource, name(new), &causes)) }
+}
+
+/// Refuses what cannot be decoded at all, before any rule of the kind: times and bytes in the wrong form.
+fn check_form(resource: &Resource, object: &Value) -> Result<(), ApiError> {
+    let wrong = |what: String| {
+        let (name, version) = (resource.name, resource.version);
+        Err(ApiError::bad_request(format!(
+            "{name} in version \"{version}\" cannot be handled as a {name}: {what}"
+        )))
+    };
+    match resource.kind {
+        Kind::Lease => {
+            for field in ["acquireTime", "renewTime"] {
+                let value = &object["spec"][field];
+                if !value.is_null() && !value.as_str().is_some_and(is_micro_time) {
+                    return wrong(format!(
+                        "parsing time {value} as \"2006-01-02T15:04:05.000000Z07:00\": cannot parse"
+                    ));
+                }
+            }
+        }
+        Kind::ConfigMap => {
+            for (key, value) in object["binaryData"].as_object().into_iter().flatten() {
+                if value.as_str().and_then(|text| STANDARD.decode(text).ok()).is_none() {
+                    return wrong(format!("illegal base64 data in binaryData[{key}]"));
+                }
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Whether a time has exactly six digits of a second's fraction.
+fn is_micro_time(text: &str) -> bool {
+    let fraction = text.split_once('.').map(|(_, rest)| rest.bytes().take_while(u8::is_ascii_digit).count());
+    fraction == Some(6) && text.parse::<jiff::Timestamp>().is_ok()
+}
+
+fn check_data(causes: &mut Vec<Cause>, new: &Value) {
+    let plain = new["data"].as_object().into_iter().flatten();
+    let plain: usize = plain.map(|(_, text)| text.as_str().map_or(0, str::len)).sum();
+    let binary = new["binaryData"].as_object().into_iter().flatten();
+    let binary: usize = binary
+        .filter_map(|(_, text)| text.as_str().and_then(|text| STANDARD.decode(text).ok()))
+        .map(|bytes| bytes.len())
+        .sum();
+    if plain + binary > LARGEST_CONFIG {
+        causes.push(Cause::too_long("", LARGEST_CONFIG));
+    }
 }
 
 fn check_workload(causes: &mut Vec<Cause>, old: Option<&Value>, new: &Value) {

@@ -157,6 +157,13 @@ impl State {
         let Some(old) = self.store.get(&key).cloned() else {
             // A Lease may be made by the first PUT.
             if resource.kind == Kind::Lease && target.subresource.is_none() {
+                // … unless it is meant for one that was there.
+                let uid = text(&body, "/metadata/uid");
+                if !uid.is_empty() {
+                    let why =
+                        format!("Precondition failed: UID in precondition: {uid}, UID in object meta: ");
+                    return Err(ApiError::conflict(resource, &key.name, &why));
+                }
                 self.place(resource, target, &mut body)?;
                 let stored = self.insert(resource, body, call.manager(), call.dry_run(), None)?;
                 return Ok(Answer::Json(201, present(resource, &stored)));

@@ -80,7 +80,7 @@ fn answer(flight: &mut Flight, effect: Effect, how: u8) {
             let (milestone, ok, detail) = (Some(milestone), how.is_multiple_of(2), String::new());
             flight.feed(Input::NoticeDone { milestone, text, ok, detail });
         }
-        Effect::StopWatch(_) | Effect::Close => {}
+        Effect::EndChild(_) | Effect::StopWatch(_) | Effect::Close => {}
     }
 }
 

@@ -1,0 +1,192 @@
+//! What guards a run: locks against a second driver, and the journal's copy against the loss of this host.
+//!
+//! ```text
+//! flock on this host      one engine a run; one run a target
+//! Lease in the cluster    one run a target, whoever and wherever; its fence is in every change
+//! ConfigMaps beside it    the journal, for whoever must go on from another host
+//! ```
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use super::{
+    compose::World,
+    exit::Exit,
+    flight::driven_by,
+    plain::talk,
+    store::{self, RunJournal},
+};
+use crate::{
+    adapters::kube::{CopyAbout, JournalCopy, KubeLock, LockClaim, LockRefused},
+    domain::{effect::Input, id::RunId, runbook::Runbook},
+    engine::ports::TargetLock as _,
+    journal::{self, Lock, LockError},
+};
+
+/// Between two writes of the copy.
+const COPY_EVERY: Duration = Duration::from_secs(2);
+/// How long the last of the journal may take into the copy, at the end.
+const COPY_LAST: Duration = Duration::from_secs(5);
+
+/// Taking a lock from a holder who is gone.
+#[derive(Debug, Clone)]
+pub struct Takeover {
+    /// Exactly whose.
+    pub lock_id: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Locks that are held.
+pub struct Guard {
+    /// Held as long as this is.
+    _host: Option<Lock>,
+    lease: Option<Arc<KubeLock>>,
+    from: Option<String>,
+}
+
+/// Why there is no guard.
+pub enum Unguarded {
+    /// Somebody else drives, and was named.
+    End(Exit),
+    /// The cluster's lock can't be had for lack of permission: somebody may say that it goes on without.
+    Without(String),
+}
+
+impl Guard {
+    /// Takes the locks of a run's target.
+    ///
+    /// # Errors
+    /// If the state directory can't be used, or the cluster does not answer.
+    pub async fn take(
+        world: &World,
+        runbook: &Runbook,
+        state: &Path,
+        run_id: &RunId,
+        previous: Option<String>,
+        takeover: Option<&Takeover>,
+    ) -> color_eyre::Result<Result<Self, Unguarded>> {
+        let host = match Self::on_this_host(world, runbook, state).await? {
+            Ok(host) => host,
+            Err(exit) => return Ok(Err(Unguarded::End(exit))),
+        };
+        let Some(kube) = &world.kube else {
+            return Ok(Ok(Self { _host: host, lease: None, from: None }));
+        };
+        let claim = LockClaim {
+            who: format!("{}@{}", store::user(), store::host()),
+            host: store::host(),
+            run_id: run_id.clone(),
+            previous,
+        };
+        let mut from = None;
+        let taken = match takeover {
+            Some(Takeover { lock_id, reason }) => {
+                let holder = kube.lock_holder().await.ok().flatten();
+                from = holder.map(|holder| format!("{}: {reason}", holder.words()));
+                talk("watching for 15 s that the lock's holder is gone");
+                kube.take_over(&claim, lock_id, reason).await
+            }
+            None => kube.acquire(&claim).await,
+        };
+        Ok(match taken {
+            Ok(lease) => {
+                for object in lease.unmarked() {
+                    talk(&format!("a late write of the former holder might still reach {object}: look at it"));
+                }
+                Ok(Self { _host: host, lease: Some(lease), from })
+            }
+            Err(why @ LockRefused::Forbidden { .. }) => Err(Unguarded::Without(format!(
+                "no lock in the cluster, so nothing keeps others from driving the same target: {why}"
+            ))),
+            Err(LockRefused::Failed(error)) => return Err(error.into()),
+            Err(why) => {
+                talk(&why.to_string());
+                Err(Unguarded::End(Exit::SomebodyElse))
+            }
+        })
+    }
+
+    /// Without the cluster's lock, as somebody has said with a reason.
+    ///
+    /// # Errors
+    /// If the state directory can't be used.
+    pub async fn without_lease(
+        world: &World,
+        runbook: &Runbook,
+        state: &Path,
+    ) -> color_eyre::Result<Result<Self, Exit>> {
+        let host = Self::on_this_host(world, runbook, state).await?;
+        Ok(host.map(|host| Self { _host: host, lease: None, from: None }))
+    }
+
+    /// One run a target on this host, where the target is a real one.
+    async fn on_this_host(
+        world: &World,
+        runbook: &Runbook,
+        state: &Path,
+    ) -> color_eyre::Result<Result<Option<Lock>, Exit>> {
+        let (Some(target), Some(cluster)) = (&runbook.target, &world.cluster) else { return Ok(Ok(None)) };
+        if world.kubeconfig.is_some() {
+            // A simulated cluster is this engine's own.
+            return Ok(Ok(None));
+        }
+        let cluster = cluster.identity().await?.uid;
+        let name = journal::lock::target_lock_name(&cluster, &target.namespace, &target.service);
+        store::runs_dir(state)?;
+        match Lock::acquire(&state.join("locks"), &name, &store::holder()) {
+            Ok(lock) => Ok(Ok(Some(lock))),
+            Err(LockError::Held { holder, .. }) => {
+                let by = driven_by(holder.as_ref());
+                talk(&format!("a run on service {} flies already{by}", target.service));
+                talk("look at it with: cutover watch");
+                Ok(Err(Exit::SomebodyElse))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The lock as the engine has it.
+    pub fn lease(&self) -> Option<Arc<KubeLock>> {
+        self.lease.clone()
+    }
+
+    /// What the machine is told of the lock.
+    pub fn input(&self) -> Option<Input> {
+        let lease = self.lease.as_ref()?;
+        Some(Input::LockTaken {
+            lock_id: lease.lock_id().to_owned(),
+            fence: lease.fence(),
+            from: self.from.clone(),
+        })
+    }
+
+    /// Gives the locks back.
+    pub async fn release(self) {
+        if let Some(lease) = &self.lease
+            && let Err(error) = lease.release().await
+        {
+            tracing::warn!(%error, "the target's lock could not be given back; it expires");
+        }
+    }
+}
+
+/// Begins to copy a run's journal beside its target.
+pub fn copy(world: &World, journal: &RunJournal, run_dir: &Path, run_id: &RunId, title: &str) -> Option<JournalCopy> {
+    let about = CopyAbout {
+        run_id: run_id.clone(),
+        who: format!("{}@{}", store::user(), store::host()),
+        host: store::host(),
+        title: title.to_owned(),
+    };
+    let kube = world.kube.as_ref()?;
+    Some(kube.copy_journal(about, journal.reader(run_dir), COPY_EVERY))
+}
+
+/// Writes what is left of the journal into the copy.
+pub async fn finish_copy(copy: Option<Arc<JournalCopy>>) {
+    // The engine is gone, so this is the only one that has it.
+    if let Some(copy) = copy.and_then(Arc::into_inner) {
+        let state = copy.finish(COPY_LAST).await;
+        tracing::info!(?state, "the journal's copy at the end");
+    }
+}
