@@ -115,9 +115,9 @@ fn l2_l3_a_second_host_takes_over_and_the_first_is_fenced_off() {
     // The copy catches up, and everybody may see it.
     let until = Instant::now() + PATIENCE;
     loop {
-        let (code, text) = said(&mut ground.on(&b, "bastion-b", &["list", "--cluster", "--json"]));
-        assert_eq!(code, 0, "{text}");
-        let listed: Value = serde_json::from_str(&text).unwrap();
+        let output = ground.on(&b, "bastion-b", &["list", "--cluster", "--json"]).output().unwrap();
+        let listed: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
         if listed["runs"][0]["head"]["sequence"].as_u64() >= Some(known) {
             assert_eq!(listed["runs"][0]["run_id"], run);
             assert_eq!(listed["lock"]["host"], "bastion-a");
@@ -143,6 +143,8 @@ fn l2_l3_a_second_host_takes_over_and_the_first_is_fenced_off() {
     // Its host freezes.
     let engine = a.engine();
     kill(engine, Signal::SIGSTOP).unwrap();
+    first.kill().unwrap();
+    first.wait().unwrap();
     let (code, text) =
         said(&mut ground.on(&b, "bastion-b", &["takeover", "0000-0000-0000", "--reason", "a guess", "--plain", "--yes"]));
     assert_eq!(code, 7, "{text}");
@@ -175,6 +177,4 @@ fn l2_l3_a_second_host_takes_over_and_the_first_is_fenced_off() {
     assert_eq!(version(&ground), before, "nothing was written");
     assert_eq!(ground.logged(), ["one", "slow", "slept"], "nothing runs twice, nothing new starts");
     println!("takeover from {from}, fence {fence}");
-    let _ = first.kill();
-    let _ = first.wait();
 }
