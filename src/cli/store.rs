@@ -96,21 +96,17 @@ impl RunJournal {
 
 impl Journal for RunJournal {
     fn append(&mut self, events: &[Envelope]) -> io::Result<()> {
-        for envelope in events {
-            // A rollback's records may use the space kept for them when the disk is full.
-            let urgent = matches!(
-                envelope.event,
-                RunEvent::RollbackStarted { .. }
-                    | RunEvent::RollbackFinished { .. }
-                    | RunEvent::TrafficSwitched { .. }
-            );
-            if urgent {
-                self.0.append_from_reserve(envelope)?
-            } else {
-                self.0.append(envelope)?
-            };
-        }
+        self.0.append_all(events)?;
         self.0.sync()
+    }
+
+    fn append_urgent(&mut self, events: &[Envelope]) -> io::Result<()> {
+        self.0.append_from_reserve(events)?;
+        self.0.sync()
+    }
+
+    fn is_spent(&self) -> bool {
+        self.0.is_spent()
     }
 }
 
@@ -146,7 +142,8 @@ pub fn live(state: &Path, run: Option<&str>) -> color_eyre::Result<Vec<(RunId, P
     let mut live = Vec::new();
     for (id, dir) in dirs(state)? {
         let wanted = run.is_none_or(|run| run == id);
-        if wanted && journal::Lock::holder(&dir, journal::lock::RUN_LOCK).is_ok_and(|holder| holder.is_some()) {
+        if wanted && journal::Lock::holder(&dir, journal::lock::RUN_LOCK).is_ok_and(|holder| holder.is_some())
+        {
             live.push((RunId(id), dir));
         }
     }
