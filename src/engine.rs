@@ -9,6 +9,7 @@
 pub mod crew;
 pub mod driver;
 pub mod feed;
+pub mod ledger;
 pub mod look;
 pub mod mask;
 pub mod perform;

@@ -68,7 +68,8 @@ pub async fn watch(args: &AttachArgs) -> color_eyre::Result<Exit> {
     if !own.is_empty() || there {
         return attach(args, Purpose::Watch).await;
     }
-    let Some((run, socket, client)) = knock("watch", args.run.as_deref(), async |path| link::client::watch(path).await).await?
+    let Some((run, socket, client)) =
+        knock("watch", args.run.as_deref(), async |path| link::client::watch(path).await).await?
     else {
         return Ok(Exit::Usage);
     };
@@ -113,7 +114,9 @@ fn chosen(state: &Path, run: Option<&str>) -> color_eyre::Result<Choice> {
     };
     Ok(match found.run.finished {
         Some((outcome, ..)) if outcome != Outcome::Held => Choice::Over(Box::new(found)),
-        Some(_) => Choice::None(format!("run {run} is paused and has no engine; go on with: cutover resume {run}")),
+        Some(_) => {
+            Choice::None(format!("run {run} is paused and has no engine; go on with: cutover resume {run}"))
+        }
         None => Choice::None(format!(
             "the engine of run {run} is gone since {} UTC, nobody watches it; go on with: cutover resume {run}",
             found.run.last_at.clock()
@@ -164,7 +167,9 @@ async fn knock(
     let found = open.pop();
     if found.is_none() {
         let what = run.map_or("no run".to_owned(), |run| format!("run {run} is not one that"));
-        talk(&format!("{what} is open to you on this host; whoever runs it lets a group in with --{ending}-group"));
+        talk(&format!(
+            "{what} is open to you on this host; whoever runs it lets a group in with --{ending}-group"
+        ));
     }
     Ok(found)
 }
@@ -204,7 +209,10 @@ pub async fn roll_back(args: OrderArgs) -> color_eyre::Result<Exit> {
     let over = |run: &Run, _: &Run| {
         let last = run.rollbacks.last()?;
         if let Some(why) = last.stopped.as_ref().filter(|_| last.finished.is_none()) {
-            talk(&format!("the rollback has stopped ({why}); a person must decide: cutover attach {}", run.opened.run_id));
+            talk(&format!(
+                "the rollback has stopped ({why}); a person must decide: cutover attach {}",
+                run.opened.run_id
+            ));
             return Some(Exit::RollbackFailed);
         }
         last.finished.as_ref()?;

@@ -455,7 +455,12 @@ fn first_difference(before: &str, after: &str) -> String {
 pub fn driven_by(holder: Option<&journal::Holder>) -> String {
     holder.map_or_else(String::new, |holder| {
         let since = Timestamp(holder.since_ms);
-        format!(": {} drives it since {} UTC (process {})", holder.who, since.to_jiff().strftime("%F %H:%M:%S"), holder.pid)
+        format!(
+            ": {} drives it since {} UTC (process {})",
+            holder.who,
+            since.to_jiff().strftime("%F %H:%M:%S"),
+            holder.pid
+        )
     })
 }
 

@@ -55,12 +55,10 @@ pub fn start(mut task: Task) -> color_eyre::Result<Result<Started, Exit>> {
     loop {
         match launch(&Job { task: task.clone(), pilot: screen::own_name() })? {
             Ok(Word::Ready { run_id, run_dir }) => return Ok(Ok(Started { run_id, run_dir })),
-            Ok(Word::Refused { why }) => {
-                match reason(&why, task.drive())? {
-                    Ok(reason) => task.override_with(reason),
-                    Err(exit) => return Ok(Err(exit)),
-                }
-            }
+            Ok(Word::Refused { why }) => match reason(&why, task.drive())? {
+                Ok(reason) => task.override_with(reason),
+                Err(exit) => return Ok(Err(exit)),
+            },
             Err(exit) => return Ok(Err(exit)),
         }
     }
@@ -85,8 +83,11 @@ fn reason(refusals: &[String], drive: &DriveArgs) -> color_eyre::Result<Result<S
 fn launch(job: &Job) -> color_eyre::Result<Result<Word, Exit>> {
     // The very program that runs, even where its file was replaced meanwhile.
     let program = Path::new("/proc/self/exe");
-    let program =
-        if program.exists() { program.to_owned() } else { std::env::current_exe().wrap_err("where am I?")? };
+    let program = if program.exists() {
+        program.to_owned()
+    } else {
+        std::env::current_exe().wrap_err("where am I?")?
+    };
     let mut child = Command::new(program)
         .arg0("cutover")
         .arg("engine")
@@ -177,6 +178,9 @@ mod tests {
         let warning = logout_kills(&session("[Login]\n#KillUserProcesses=no\nKillUserProcesses=yes\n"));
         assert!(warning.is_some_and(|warning| warning.contains("loginctl enable-linger")));
         assert_eq!(logout_kills(&session("[Login]\n#KillUserProcesses=yes\n")), None);
-        assert_eq!(logout_kills(&|_| Some("0::/system.slice/ci.service\nKillUserProcesses=yes\n".to_owned())), None);
+        assert_eq!(
+            logout_kills(&|_| Some("0::/system.slice/ci.service\nKillUserProcesses=yes\n".to_owned())),
+            None
+        );
     }
 }

@@ -13,9 +13,9 @@ use super::{
 };
 use crate::{
     domain::{
-        event::{Envelope, Outcome, RunEvent, SCHEMA_VERSION},
         crew::Role,
-        message::{Command, Update},
+        event::{Envelope, Outcome, RunEvent, SCHEMA_VERSION},
+        message::{Command, JournalState, Update},
         metric::Sample,
         run::Run,
         story,
@@ -58,6 +58,7 @@ pub async fn follow(mut client: Client, options: PlainOptions) -> Exit {
         now: Timestamp::default(),
         asked: Vec::new(),
         needs_person: false,
+        journal: JournalState::Whole,
         refusals: 0,
     };
     let (Ok(mut interrupt), Ok(mut terminate)) =
@@ -105,7 +106,9 @@ pub async fn follow(mut client: Client, options: PlainOptions) -> Exit {
         }
         match leaves {
             None => plain.act(&client).await,
-            Some(_) if holds && plain.run.as_ref().is_some_and(|run| run.held.is_some()) => return Exit::Paused,
+            Some(_) if holds && plain.run.as_ref().is_some_and(|run| run.held.is_some()) => {
+                return Exit::Paused;
+            }
             Some(_) => {}
         }
     }
@@ -120,6 +123,7 @@ struct Plain {
     /// What was asked for lately: other events may come in between, and nothing is asked twice for the same reason.
     asked: Vec<(Command, Instant)>,
     needs_person: bool,
+    journal: JournalState,
     refusals: u32,
 }
 
@@ -148,6 +152,7 @@ impl Plain {
                 }
                 self.role = role;
             }
+            Update::Journal { state } => self.journal = state,
             Update::Refused { why } => {
                 self.refusals += 1;
                 talk(&format!("refused: {why}"));
@@ -192,6 +197,13 @@ impl Plain {
         let Some(run) = &self.run else { return };
         if self.needs_person || self.options.watches || self.role != Some(Role::Pilot) {
             return;
+        }
+        if let JournalState::Lost { why } = &self.journal {
+            // Consent to a rollback that nothing records is a person's.
+            talk(&format!("the journal can't be written: {why}"));
+            self.needs_person = true;
+            let reason = "the journal is lost".to_owned();
+            return self.send(client, Command::Suspend { reason }).await;
         }
         let commands = match autopilot::next(run, self.now, self.options.yes) {
             Move::Wait => return,

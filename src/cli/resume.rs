@@ -70,6 +70,16 @@ pub async fn fly(args: ResumeArgs, pilot: String) -> color_eyre::Result<Exit> {
         talk(&format!("{}: {why}", found.run.opened.run_id));
         return Ok(Exit::Usage);
     }
+    // What was done without the journal is not in it: nobody may go on as if it had not happened.
+    let beside = crate::engine::ledger::left_behind(&found.run.opened.run_id);
+    if let Some(record) = beside.first() {
+        talk(&format!(
+            "{}: its journal was lost and a rollback was let go on without it, recorded in {}; look at the cluster, then move that file away to resume",
+            found.run.opened.run_id,
+            record.display()
+        ));
+        return Ok(Exit::NeedsPerson);
+    }
     let runbook = (*found.run.runbook).clone();
     let path = PathBuf::from(&found.run.opened.runbook_path);
     let text = std::fs::read_to_string(found.dir.join("runbook.toml")).unwrap_or_default();

@@ -63,7 +63,9 @@ pub async fn follow(
     let client = match client {
         Ok(client) => client,
         Err(error) => {
-            talk(&format!("the engine of run {run_id} does not answer ({error}); see: cutover status {run_id}"));
+            talk(&format!(
+                "the engine of run {run_id} does not answer ({error}); see: cutover status {run_id}"
+            ));
             return Ok(Exit::Internal);
         }
     };

@@ -14,10 +14,7 @@ use tokio::{
 
 use crate::{
     domain::message::Update,
-    engine::{
-        crew::Incoming,
-        driver::Screen,
-    },
+    engine::{crew::Incoming, driver::Screen},
     link::{
         self,
         server::{Arrival, Counter, Door, Listener, Outlet, listen},
@@ -51,7 +48,12 @@ pub struct Doors {
 ///
 /// # Errors
 /// If a socket can't be made, or a group is not known.
-pub fn open(run_dir: &Path, run_id: &str, groups: &Groups, engine: mpsc::Sender<Incoming>) -> color_eyre::Result<Doors> {
+pub fn open(
+    run_dir: &Path,
+    run_id: &str,
+    groups: &Groups,
+    engine: mpsc::Sender<Incoming>,
+) -> color_eyre::Result<Doors> {
     let counter = Counter::default();
     let (arrivals_in, mut arrivals) = mpsc::channel(64);
     let door = |path: &Path, mode, door| {
@@ -66,7 +68,8 @@ pub fn open(run_dir: &Path, run_id: &str, groups: &Groups, engine: mpsc::Sender<
         [(&groups.watch, Door::Watch, "watch"), (&groups.approve, Door::Approve, "approve")]
     {
         let Some(group) = group else { continue };
-        let found = nix::unistd::Group::from_name(group)?.ok_or_else(|| eyre!("there is no group {group}"))?;
+        let found =
+            nix::unistd::Group::from_name(group)?.ok_or_else(|| eyre!("there is no group {group}"))?;
         let path = shared_dir()?.join(format!("{run_id}.{ending}.sock"));
         // Closed to others until it belongs to the group.
         listeners.push(door(&path, 0o600, kind)?);
@@ -125,7 +128,10 @@ fn shared_dir() -> color_eyre::Result<PathBuf> {
         _ => {}
     }
     if !is_safe(&dir, nix::unistd::getuid().as_raw()) {
-        return Err(eyre!("{} belongs to somebody else, or others may write to it: remove it", dir.display()));
+        return Err(eyre!(
+            "{} belongs to somebody else, or others may write to it: remove it",
+            dir.display()
+        ));
     }
     // The umask may have taken rights away that others need to come in.
     std::fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
@@ -147,7 +153,8 @@ pub fn shared_sockets(ending: &str) -> Vec<(String, PathBuf)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(SHARED).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let uid = name.to_str().and_then(|name| name.strip_prefix("cutover-")).and_then(|uid| uid.parse().ok());
+        let uid =
+            name.to_str().and_then(|name| name.strip_prefix("cutover-")).and_then(|uid| uid.parse().ok());
         if !uid.is_some_and(|uid| is_safe(&entry.path(), uid)) {
             continue;
         }

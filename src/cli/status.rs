@@ -44,10 +44,9 @@ impl Engine {
     }
 
     fn words(&self) -> String {
-        let ago = self.ticked.map_or_else(
-            || "never ticked".to_owned(),
-            |ago| format!("last tick {} ago", span(ago).short()),
-        );
+        let ago = self
+            .ticked
+            .map_or_else(|| "never ticked".to_owned(), |ago| format!("last tick {} ago", span(ago).short()));
         match &self.holder {
             Some(holder) if self.lives() => format!("process {}, {ago}", holder.pid),
             Some(holder) => format!("process {} DOES NOT ANSWER, {ago}", holder.pid),
@@ -97,7 +96,9 @@ fn exit(run: &Run, engine: &Engine, now: Timestamp) -> Exit {
 fn waits(run: &Run, now: Timestamp) -> Option<String> {
     let prompt = run.prompt(now);
     match &prompt {
-        Prompt::Acting { .. } | Prompt::Countdown { .. } | Prompt::RollingBack | Prompt::Finished { .. } => None,
+        Prompt::Acting { .. } | Prompt::Countdown { .. } | Prompt::RollingBack | Prompt::Finished { .. } => {
+            None
+        }
         Prompt::Checking { open, .. } if open.is_empty() => None,
         Prompt::Held { reason } => Some(format!("held: {reason}")),
         Prompt::Failed { .. } => Some("a step has failed".to_owned()),

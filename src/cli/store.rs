@@ -109,6 +109,12 @@ impl RunJournal {
         Self { writer, durable }
     }
 
+    fn synced(&mut self) -> io::Result<()> {
+        self.writer.sync()?;
+        self.durable.store(self.writer.position().offset, Ordering::Release);
+        Ok(())
+    }
+
     /// Reads what is durable of the journal in this directory, whole records only, while it grows.
     pub fn reader(&self, dir: &Path) -> ReadJournal {
         let (durable, dir) = (Arc::clone(&self.durable), dir.to_owned());
@@ -124,23 +130,17 @@ impl RunJournal {
 
 impl Journal for RunJournal {
     fn append(&mut self, events: &[Envelope]) -> io::Result<()> {
-        for envelope in events {
-            // A rollback's records may use the space kept for them when the disk is full.
-            let urgent = matches!(
-                envelope.event,
-                RunEvent::RollbackStarted { .. }
-                    | RunEvent::RollbackFinished { .. }
-                    | RunEvent::TrafficSwitched { .. }
-            );
-            if urgent {
-                self.writer.append_from_reserve(envelope)?
-            } else {
-                self.writer.append(envelope)?
-            };
-        }
-        self.writer.sync()?;
-        self.durable.store(self.writer.position().offset, Ordering::Release);
-        Ok(())
+        self.writer.append_all(events)?;
+        self.synced()
+    }
+
+    fn append_urgent(&mut self, events: &[Envelope]) -> io::Result<()> {
+        self.writer.append_from_reserve(events)?;
+        self.synced()
+    }
+
+    fn is_spent(&self) -> bool {
+        self.writer.is_spent()
     }
 }
 
@@ -178,7 +178,8 @@ pub fn live(state: &Path, run: Option<&str>) -> color_eyre::Result<Vec<(RunId, P
     let mut live = Vec::new();
     for (id, dir) in dirs(state)? {
         let wanted = run.is_none_or(|run| run == id);
-        if wanted && journal::Lock::holder(&dir, journal::lock::RUN_LOCK).is_ok_and(|holder| holder.is_some()) {
+        if wanted && journal::Lock::holder(&dir, journal::lock::RUN_LOCK).is_ok_and(|holder| holder.is_some())
+        {
             live.push((RunId(id), dir));
         }
     }

@@ -141,8 +141,45 @@ pub struct PatchAction {
     pub name: Template,
     /// How the patch is applied.
     pub patch_type: PatchType,
-    /// The patch itself, JSON.
+    /// The patch itself, JSON. Its texts may have variables in them: see [`PatchAction::expand`].
     pub patch: serde_json::Value,
+}
+
+impl PatchAction {
+    /// The patch with its texts expanded, each as a whole: a value with quotes or braces in it stays one text. Names of
+    /// fields are never expanded, nor are `op`, `path` and `from` of a JSON patch, which say where and not what.
+    ///
+    /// # Errors
+    /// What `text` says of the first text that it can't expand.
+    pub fn expand<E>(&self, text: &dyn Fn(&Template) -> Result<String, E>) -> Result<serde_json::Value, E> {
+        let mut patch = self.patch.clone();
+        match (self.patch_type, &mut patch) {
+            (PatchType::Json, serde_json::Value::Array(operations)) => {
+                for value in operations.iter_mut().filter_map(|operation| operation.get_mut("value")) {
+                    expand_texts(value, text)?;
+                }
+            }
+            (_, patch) => expand_texts(patch, text)?,
+        }
+        Ok(patch)
+    }
+}
+
+fn expand_texts<E>(
+    value: &mut serde_json::Value,
+    text: &dyn Fn(&Template) -> Result<String, E>,
+) -> Result<(), E> {
+    match value {
+        serde_json::Value::String(written) => *written = text(&Template(std::mem::take(written)))?,
+        serde_json::Value::Array(items) => {
+            items.iter_mut().try_for_each(|item| expand_texts(item, text))?;
+        }
+        serde_json::Value::Object(fields) => {
+            fields.values_mut().try_for_each(|field| expand_texts(field, text))?;
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// The API server's patch types.
@@ -199,5 +236,36 @@ impl ActionKind {
                 | Self::Restart { .. }
                 | Self::Patch(_)
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{PatchAction, PatchType};
+
+    fn expanded(
+        patch_type: PatchType,
+        patch: serde_json::Value,
+    ) -> Result<serde_json::Value, super::super::template::Unset> {
+        let hostile = r#"v1", "x": {"y": 1} $B \"#;
+        let action = PatchAction { kind: "configmap".into(), name: "flags".into(), patch_type, patch };
+        action.expand(&|text| text.expand(|name| (name == "A").then(|| hostile.to_owned())))
+    }
+
+    #[test]
+    fn x2_a_value_in_a_patch_stays_one_text() {
+        let hostile = r#"v1", "x": {"y": 1} $B \"#;
+        assert_eq!(
+            expanded(PatchType::Merge, json!({"$A": ["$A", 7, null], "b": {"c": "is ${A}"}, "price": "$$5"})),
+            Ok(json!({"$A": [hostile, 7, null], "b": {"c": format!("is {hostile}")}, "price": "$5"}))
+        );
+        assert_eq!(
+            expanded(PatchType::Json, json!([{"op": "add", "path": "/$A", "value": {"v": "$A"}}])),
+            Ok(json!([{"op": "add", "path": "/$A", "value": {"v": hostile}}]))
+        );
+        let unset = expanded(PatchType::Strategic, json!({"a": "$NOPE"})).unwrap_err();
+        assert_eq!(unset.0, "NOPE");
     }
 }

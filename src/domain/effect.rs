@@ -155,6 +155,11 @@ pub enum Input {
         /// The answer.
         detail: String,
     },
+    /// There is no room for the journal: nothing new may begin.
+    JournalFull {
+        /// The disk's words.
+        why: String,
+    },
     /// The engine is told to end: finish what runs, start nothing, pause.
     Terminate {
         /// Why.

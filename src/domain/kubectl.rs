@@ -88,11 +88,29 @@ fn patch_line(action: &PatchAction, show: &dyn Fn(&Template) -> String, tail: &s
         PatchType::Json => "--type=json ",
     };
     let name = template_word("", &action.name, show);
-    format!(
-        "kubectl patch {} {name} {tail} {how}-p {}",
-        quote(&action.kind),
-        quote(&action.patch.to_string())
-    )
+    format!("kubectl patch {} {name} {tail} {how}-p {}", quote(&action.kind), json_word(action, show))
+}
+
+/// A patch as one shell word. What has no value yet stays a variable for the shell, between two quoted parts.
+fn json_word(action: &PatchAction, show: &dyn Fn(&Template) -> String) -> String {
+    // Control characters: JSON writes them escaped, so they mark a name's ends and nothing else does.
+    let marked = |template: &Template| -> Result<String, std::convert::Infallible> {
+        let piece = |piece: Piece<'_>| match piece {
+            Piece::Text(text) => text.to_owned(),
+            Piece::Var(name) => {
+                let written = format!("${name}");
+                let shown = show(&Template(written.clone()));
+                if shown == written { format!("\u{1}{name}\u{1}") } else { shown }
+            }
+        };
+        Ok(template.pieces().into_iter().map(piece).collect())
+    };
+    let patch = match action.expand(&marked) {
+        Ok(patch) => patch.to_string(),
+        Err(never) => match never {},
+    };
+    let parts = patch.split("\\u0001").enumerate();
+    parts.map(|(index, part)| if index % 2 == 0 { quote(part) } else { format!("\"${part}\"") }).collect()
 }
 
 /// `--namespace=… --context=…`
@@ -216,6 +234,18 @@ mod tests {
                 patch: serde_json::json!({"data": {"say": "it's on"}}),
             })),
             r#"kubectl patch configmap flags --namespace=production --type=merge -p '{"data":{"say":"it'\''s on"}}'"#
+        );
+        let patch = |patch_type, patch| {
+            shown(ActionKind::Patch(PatchAction {
+                kind: "configmap".into(),
+                name: "flags".into(),
+                patch_type,
+                patch,
+            }))
+        };
+        assert_eq!(
+            patch(PatchType::Merge, serde_json::json!({"data": {"$V": "a $V $UNSET b", "evil": "$EVIL"}})),
+            r#"kubectl patch configmap flags --namespace=production --type=merge -p '{"data":{"$V":"a v1.6.0 '"$UNSET"' b","evil":"x'\''; rm -rf / #$(id)"}}'"#
         );
         assert_eq!(line(&ActionKind::Sh { script: "true".into() }, &target()), None);
     }

@@ -15,6 +15,7 @@
 mod checklist;
 mod checks;
 mod crew;
+mod journal;
 mod rollback;
 mod step;
 mod tasks;
@@ -216,6 +217,7 @@ impl Machine {
             Input::NoticeDone { milestone, text, ok, detail } => {
                 self.emit(RunEvent::NoticeSent { milestone, text, ok, detail });
             }
+            Input::JournalFull { why } => self.on_journal_full(&why),
             Input::Terminate { reason } => self.end(Outcome::Held, &reason),
         }
         self.advance();
@@ -332,6 +334,7 @@ impl Machine {
             Command::RollbackProcedure { procedure, reason, typed } => {
                 self.roll_back_by(&procedure, &reason, &typed, &by);
             }
+            Command::GoOnUnrecorded { typed } => self.go_on_unrecorded(&typed, by),
             Command::RetryRollback => self.retry_rollback(by),
             Command::AbandonRollback { reason } => self.abandon_rollback(&reason),
             Command::CancelCountdown { trigger, reason } => self.cancel_countdown(trigger, reason, by),

@@ -162,6 +162,11 @@ pub enum Command {
     },
     /// Go on with a stopped rollback at the failed action.
     RetryRollback,
+    /// Where the journal is lost: let a rollback go on without it, recorded elsewhere.
+    GoOnUnrecorded {
+        /// What was typed: [`WITHOUT_A_JOURNAL`].
+        typed: String,
+    },
     /// Give a stopped rollback up: it has failed.
     AbandonRollback {
         /// Why.
@@ -238,6 +243,40 @@ pub enum Command {
         slot: SlotName,
         /// One pod only.
         pod: Option<String>,
+    },
+}
+
+/// The word that consents to a rollback which the journal cannot record.
+pub const WITHOUT_A_JOURNAL: &str = "without a journal";
+
+/// Whether what was typed is that word; case and blanks around it do not matter.
+pub fn is_consent(typed: &str) -> bool {
+    typed.trim().eq_ignore_ascii_case(WITHOUT_A_JOURNAL)
+}
+
+/// How a run's journal stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum JournalState {
+    /// It is written.
+    #[default]
+    Whole,
+    /// There is no room. Space is kept for a rollback and for ends; nothing else is begun until there is room again.
+    Full {
+        /// The disk's words.
+        why: String,
+    },
+    /// It can't be written any more. Nothing is done until a person consents to a rollback without it.
+    Lost {
+        /// The disk's words.
+        why: String,
+    },
+    /// A person has consented: a rollback can be done, and is recorded elsewhere.
+    Elsewhere {
+        /// The disk's words.
+        why: String,
+        /// The record.
+        path: String,
     },
 }
 
@@ -322,6 +361,11 @@ pub enum Update {
     Copy {
         /// That.
         state: CopyState,
+    },
+    /// How the journal stands. Sent when that changes, and to a screen that comes while it is not whole.
+    Journal {
+        /// How.
+        state: JournalState,
     },
     /// A wish was not granted.
     Refused {

@@ -16,6 +16,7 @@ use tokio::{
 
 use super::{
     crew::{Crew, Incoming, permit},
+    ledger::{self, Ledger},
     look::{Looker, Slots},
     mask::Masker,
     perform::{News, Performance, verify},
@@ -23,15 +24,16 @@ use super::{
     values::{Secrets, Values},
 };
 use crate::domain::{
-    crew::{Member, Person, ScreenId, Wish},
     check::{Check, CheckKind},
     copy::{CopyHead, CopyState},
+    crew::{Member, Person, ScreenId, Wish},
     effect::{Decision, Effect, Input},
     event::{ActionRef, CheckRef, Envelope, Outcome, Place},
     id::{MetricId, SlotName},
     machine::Machine,
-    message::{Command, Request, Update},
+    message::{Command, JournalState, Request, Update, WITHOUT_A_JOURNAL, is_consent},
     metric::{Metric, Missing, Sample},
+    run::Run,
     runbook::{Milestone, Runbook, VarSource},
     story,
     time::{Span, Timestamp},
@@ -112,7 +114,11 @@ pub struct Engine {
     machine: Machine,
     events: Vec<Envelope>,
     ports: Ports,
-    journal: Box<dyn Journal>,
+    ledger: Ledger,
+    /// Results that the journal could not take yet, oldest first.
+    late: VecDeque<Input>,
+    /// Somebody wants to leave a run whose journal is lost.
+    leaving: bool,
     secrets: Arc<Secrets>,
     run_dir: PathBuf,
     container: String,
@@ -159,7 +165,9 @@ impl Engine {
             machine: parts.machine,
             events: parts.events,
             ports: parts.ports,
-            journal: parts.journal,
+            ledger: Ledger::new(parts.journal),
+            late: VecDeque::new(),
+            leaving: false,
             secrets: parts.secrets,
             run_dir: parts.run_dir,
             container: parts.container,
@@ -203,6 +211,9 @@ impl Engine {
         }
         if let Some(access) = &self.access {
             screen.send(&Update::Access { access: access.clone() });
+        }
+        if *self.ledger.state() != JournalState::Whole {
+            screen.send(&Update::Journal { state: self.ledger.state().clone() });
         }
         let told = self.crew.join(self.machine.run(), id, who, wish, screen);
         if let Some(input) = told {
@@ -256,8 +267,11 @@ impl Engine {
 
     /// Runs until the run is closed.
     pub async fn run(mut self) -> End {
-        if let Some(first) = self.first.take() {
-            self.commit(first);
+        if let Some(first) = self.first.take()
+            && let Err(why) = self.commit(first)
+        {
+            // Without its first record of this engine the run has no state that anybody could rely on.
+            self.end = Some(End::JournalLost(lost(&why)));
         }
         self.start_feeds();
         self.watch_orphans();
@@ -286,6 +300,7 @@ impl Engine {
                     break;
                 }
             }
+            self.feed_late();
             self.feed(Input::Tick);
             self.forget_the_gone();
             if beaten_at.elapsed() >= HEARTBEAT {
@@ -537,26 +552,116 @@ impl Engine {
     }
 
     fn feed(&mut self, input: Input) {
-        let now = self.ports.clock.now();
-        let decision = self.machine.handle(now, input);
-        self.commit(decision);
+        if self.ledger.is_lost() && !matches!(input, Input::Workload(_) | Input::Access(_)) {
+            return self.feed_lost(input);
+        }
+        // Results stay in their order.
+        if is_result(&input) && !self.late.is_empty() {
+            return self.late.push_back(input);
+        }
+        let asked = matches!(input, Input::Operator(_));
+        let kept = is_result(&input).then(|| input.clone());
+        match self.decide(input) {
+            Ok(()) => {}
+            Err(why) => {
+                self.late.extend(kept);
+                if asked {
+                    self.answer(format!("not done, the journal can't be written: {why}"));
+                }
+                self.on_journal_fault();
+            }
+        }
     }
 
-    /// First the journal, synced; then the screens; then the effects.
-    fn commit(&mut self, decision: Decision) {
+    fn decide(&mut self, input: Input) -> Result<(), String> {
+        let now = self.ports.clock.now();
+        let decision = self.machine.handle(now, input);
+        self.commit(decision)
+    }
+
+    /// Results that waited for room.
+    fn feed_late(&mut self) {
+        while !self.ledger.is_lost()
+            && let Some(input) = self.late.pop_front()
+        {
+            if self.decide(input.clone()).is_err() {
+                self.late.push_front(input);
+                return;
+            }
+        }
+    }
+
+    /// With a lost journal nothing is decided but whether to go on without it.
+    fn feed_lost(&mut self, input: Input) {
+        match input {
+            Input::Operator(Request { by, command: Command::GoOnUnrecorded { typed } }) => {
+                let run_id = self.machine.run().opened.run_id.clone();
+                // The word first: nothing is left on a disk for a slip of the finger.
+                if !is_consent(&typed) {
+                    let why = format!("type `:unrecorded {WITHOUT_A_JOURNAL}`, word for word");
+                    return self.answer(why);
+                }
+                if let Err(why) = self.ledger.go_elsewhere(&run_id, &ledger::places()) {
+                    return self.answer(why);
+                }
+                let consent = Request { by, command: Command::GoOnUnrecorded { typed } };
+                if let Err(why) = self.decide(Input::Operator(consent)) {
+                    self.answer(why);
+                }
+                self.show_journal();
+                self.feed_late();
+            }
+            Input::Operator(Request { command, .. })
+                if matches!(command, Command::Suspend { .. } | Command::Abort { .. } | Command::Close) =>
+            {
+                self.leaving = true;
+            }
+            Input::Terminate { .. } => self.leaving = true,
+            Input::Operator(_) => self.answer(format!(
+                "nothing is done: the journal is lost. To roll back all the same, `:unrecorded {WITHOUT_A_JOURNAL}`"
+            )),
+            input if is_result(&input) => self.late.push_back(input),
+            _ => {}
+        }
+        if self.leaving
+            && self.running.is_empty()
+            && let JournalState::Lost { why } = self.ledger.state()
+        {
+            self.end = Some(End::JournalLost(lost(why)));
+        }
+    }
+
+    /// A fault was met. Where there is no room the run is held, with the space that is kept for such an end.
+    fn on_journal_fault(&mut self) {
+        if let JournalState::Full { why } = self.ledger.state().clone()
+            && self.decide(Input::JournalFull { why }).is_ok()
+        {
+            self.feed_late();
+        }
+    }
+
+    fn show_journal(&mut self) {
+        self.show(&Update::Journal { state: self.ledger.state().clone() });
+    }
+
+    /// First the journal, synced; then the screens; then the effects. Where the journal does not take it nothing is done,
+    /// and the machine is back where the journal is.
+    fn commit(&mut self, decision: Decision) -> Result<(), String> {
         if let Some(why) = decision.refused {
             self.answer(why);
         }
         if !decision.events.is_empty() {
-            let written = tokio::task::block_in_place(|| self.journal.append(&decision.events));
-            if let Err(error) = written {
-                tracing::error!(%error, "the journal can't be written");
-                let why = format!(
-                    "the journal can't be written ({error}); nothing more is begun. Free the disk, then `cutover resume`"
-                );
-                self.show(&Update::Refused { why: why.clone() });
-                self.end = Some(End::JournalLost(why));
-                return;
+            let rolling_back = self.machine.run().rolling_back().is_some();
+            let before = self.ledger.state().clone();
+            let written = tokio::task::block_in_place(|| self.ledger.write(&decision.events, rolling_back));
+            if *self.ledger.state() != before {
+                self.show_journal();
+            }
+            if let Err(why) = written {
+                if let Some(run) = Run::fold(&self.events) {
+                    self.machine.take_back(run, |at| self.watching.contains_key(at));
+                }
+                return Err(why);
             }
             for envelope in decision.events {
                 self.log(&envelope);
@@ -568,6 +673,7 @@ impl Engine {
         for effect in decision.effects {
             self.perform(effect);
         }
+        Ok(())
     }
 
     /// One plain line for every event that matters.
@@ -820,6 +926,27 @@ impl Engine {
         });
         self.tasks.extend([watch.abort_handle(), access.abort_handle()]);
     }
+}
+
+/// What has happened, whether or not anybody could write it down: it must not be forgotten.
+fn is_result(input: &Input) -> bool {
+    matches!(
+        input,
+        Input::VarSet { .. }
+            | Input::ActionSpawned { .. }
+            | Input::ActionFinished { .. }
+            | Input::Verified { .. }
+            | Input::NoticeDone { .. }
+            | Input::Control { .. }
+            | Input::ScreenJoined { .. }
+            | Input::ScreenLeft { .. }
+    )
+}
+
+fn lost(why: &str) -> String {
+    format!(
+        "the journal can't be written ({why}); nothing more is begun. Mend the disk, then `cutover resume`"
+    )
 }
 
 /// A checklist item on a metric is decided from one measurement.

@@ -220,7 +220,8 @@ impl Performance {
             ActionKind::Restart { slot } => cluster.restart(&self.slot(slot)?).await?,
             ActionKind::Patch(patch) => {
                 let name = self.values.expand(&patch.name).map_err(unset)?;
-                cluster.patch(&patch.kind, &name, patch.patch_type, &patch.patch).await?
+                let body = patch.expand(&|text| self.values.expand(text)).map_err(unset)?;
+                cluster.patch(&patch.kind, &name, patch.patch_type, &body).await?
             }
             _ => return Err(PortError::failed("this is no write")),
         };

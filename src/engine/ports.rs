@@ -306,6 +306,20 @@ pub trait Journal: Send {
     /// # Errors
     /// If anything could not be written and synced; nothing may be done then.
     fn append(&mut self, events: &[Envelope]) -> std::io::Result<()>;
+
+    /// As [`Self::append`], for what must be written even where room is short: a rollback, and ends. Space is kept for it.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    fn append_urgent(&mut self, events: &[Envelope]) -> std::io::Result<()> {
+        self.append(events)
+    }
+
+    /// After an error: whether nothing can be written any more. Where not, nothing of what failed was written, and
+    /// [`Self::append_urgent`] still has room.
+    fn is_spent(&self) -> bool {
+        true
+    }
 }
 
 /// The copy of the run's journal that survives this host.

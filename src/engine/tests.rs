@@ -11,6 +11,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use nix::errno::Errno;
 use tokio::sync::mpsc;
 
 use super::{
@@ -33,7 +34,7 @@ use crate::{
         fixture::{START, action, at_step, opened, runbook, workload},
         id::SlotName,
         machine::Machine,
-        message::{Command, Update},
+        message::{Command, JournalState, Update, WITHOUT_A_JOURNAL},
         metric::{Metric, Missing, Sample},
         prompt::Prompt,
         run::Run,
@@ -166,18 +167,46 @@ impl Notifier for World {
 }
 
 /// A journal in memory that fails from its n-th record on.
+#[derive(Default)]
 struct Pages {
     written: Arc<Mutex<Vec<Envelope>>>,
+    /// Fails with the first event of this name.
     fails_at: Option<&'static str>,
+    /// Fails at this write, from 1, as a broken disk or as a full one.
+    breaks_at: Option<usize>,
+    full_at: Option<usize>,
+    writes: usize,
     lost: bool,
 }
 
 impl Journal for Pages {
     fn append(&mut self, events: &[Envelope]) -> io::Result<()> {
         assert!(!self.lost, "written to after it was lost");
-        if events.iter().any(|envelope| self.fails_at == Some(envelope.event.name().as_str())) {
+        self.writes += 1;
+        if self.full_at.is_some_and(|at| self.writes >= at) {
+            return Err(Errno::ENOSPC.into());
+        }
+        self.take(events)
+    }
+
+    fn append_urgent(&mut self, events: &[Envelope]) -> io::Result<()> {
+        assert!(!self.lost, "written to after it was lost");
+        self.writes += 1;
+        self.take(events)
+    }
+
+    fn is_spent(&self) -> bool {
+        self.lost
+    }
+}
+
+impl Pages {
+    fn take(&mut self, events: &[Envelope]) -> io::Result<()> {
+        if self.breaks_at == Some(self.writes)
+            || events.iter().any(|envelope| self.fails_at == Some(envelope.event.name().as_str()))
+        {
             self.lost = true;
-            return Err(io::Error::other("no space left on device"));
+            return Err(Errno::EIO.into());
         }
         self.written.lock().unwrap().extend(events.iter().cloned());
         Ok(())
@@ -235,6 +264,11 @@ fn small() -> Runbook {
     if let CheckKind::Sh { script, .. } = &mut runbook.checklist[0].items[1].check.kind {
         *script = "echo green $TOKEN".to_owned();
     }
+    for action in runbook.steps.iter_mut().flat_map(|step| &mut step.undo) {
+        if let ActionKind::Sh { script } = &mut action.kind {
+            *script = "true".to_owned();
+        }
+    }
     runbook.steps[3].window = Some(Window { lasts: Span::from_secs(40) });
     runbook
 }
@@ -246,6 +280,8 @@ struct Flown {
     updates: Vec<Update>,
     writes: usize,
     dir: tempfile::TempDir,
+    /// What was recorded without the journal.
+    beside: Vec<Envelope>,
 }
 
 fn everything_in(dir: &Path, into: &mut Vec<u8>) {
@@ -260,6 +296,11 @@ fn everything_in(dir: &Path, into: &mut Vec<u8>) {
 
 /// Flies a runbook, answering each prompt, until the engine ends.
 async fn fly(runbook: Runbook, version: &str, errors: f64, fails_at: Option<&'static str>) -> Flown {
+    fly_on(Pages { fails_at, ..Pages::default() }, runbook, version, errors, false).await
+}
+
+/// … on this journal. Where it fails the pilot rolls back, with `consents` even without it.
+async fn fly_on(journal: Pages, runbook: Runbook, version: &str, errors: f64, consents: bool) -> Flown {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("output")).unwrap();
     let world = Arc::new(World { live: Mutex::new("blue".into()), writes: AtomicUsize::new(0), errors });
@@ -282,9 +323,12 @@ async fn fly(runbook: Runbook, version: &str, errors: f64, fails_at: Option<&'st
         shell: Arc::new(LocalShell::new(Some(dir.path().to_owned()), filters)),
         notifier: world.clone(),
     };
-    let written = Arc::new(Mutex::new(Vec::new()));
-    let journal = Pages { written: Arc::clone(&written), fails_at, lost: false };
-    let (machine, decision) = Machine::open(opened(runbook), clock.now()).unwrap();
+    let written = Arc::clone(&journal.written);
+    let mut opened = opened(runbook);
+    // Flights that run side by side leave records side by side.
+    let name = dir.path().file_name().unwrap().to_string_lossy();
+    opened.run_id = crate::domain::id::RunId(name.trim_start_matches('.').to_owned());
+    let (machine, decision) = Machine::open(opened, clock.now()).unwrap();
     let (asks, incoming) = mpsc::channel(64);
     let engine = Engine::new(Parts {
         machine,
@@ -308,7 +352,8 @@ async fn fly(runbook: Runbook, version: &str, errors: f64, fails_at: Option<&'st
     let mut run: Option<Run> = None;
     let mut seen = Vec::new();
     let mut asked = 0;
-    let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
+    let (mut state, mut record) = (JournalState::Whole, None);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(40);
     while let Ok(Some(update)) = tokio::time::timeout_at(deadline, updates.recv()).await {
         if let Update::Backlog { events, .. } = &update {
             run = Run::fold(events);
@@ -319,16 +364,53 @@ async fn fly(runbook: Runbook, version: &str, errors: f64, fails_at: Option<&'st
                 none => *none = Run::open(envelope),
             }
         }
+        if let Update::Journal { state: told } = &update {
+            state = told.clone();
+            asked = 0;
+            if let JournalState::Elsewhere { path, .. } = &state {
+                record = Some(path.clone());
+            }
+            if matches!(state, JournalState::Lost { .. }) {
+                let wish = |typed: &str| Command::GoOnUnrecorded { typed: typed.to_owned() };
+                let rollback = Command::Rollback { reason: "the disk broke".to_owned() };
+                let wishes = if consents {
+                    // Neither the key nor another word is a consent.
+                    vec![rollback, Command::Continue, wish("yes"), wish(WITHOUT_A_JOURNAL)]
+                } else {
+                    vec![Command::Suspend { reason: "the disk broke".to_owned() }]
+                };
+                for command in wishes {
+                    asks.send(Incoming::Asked { id: ScreenId(1), command }).await.ok();
+                }
+            }
+        }
         seen.push(update);
         let Some(run) = run.as_ref().filter(|run| run.last_seq > asked) else { continue };
-        for command in answers(run, clock.now(), version) {
+        let commands = match (&state, run.can_roll_back() && run.rolling_back().is_none()) {
+            (JournalState::Whole, _) => answers(run, clock.now(), version),
+            (JournalState::Lost { .. }, _) => continue,
+            _ if run.finished.is_some() => vec![Command::Close],
+            (_, true) => vec![Command::Rollback { reason: "the disk broke".to_owned() }],
+            _ if run.rolling_back().is_some() => answers(run, clock.now(), version),
+            _ => vec![Command::Suspend { reason: "the disk broke".to_owned() }],
+        };
+        for command in commands {
             asked = run.last_seq;
             asks.send(Incoming::Asked { id: ScreenId(1), command }).await.ok();
         }
     }
-    let end = engine.await.unwrap();
+    let stuck = || run.as_ref().map(|run| run.prompt(clock.now()));
+    let end = tokio::time::timeout(Duration::from_secs(5), engine).await;
+    let end = end.unwrap_or_else(|_| panic!("the flight does not end: {state:?}, {:?}", stuck())).unwrap();
     let journal = written.lock().unwrap().clone();
-    Flown { end, run: run.unwrap(), journal, updates: seen, writes: world.writes.load(Ordering::SeqCst), dir }
+    let beside = record.map(|path| {
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    });
+    let writes = world.writes.load(Ordering::SeqCst);
+    let beside = beside.unwrap_or_default();
+    Flown { end, run: run.unwrap(), journal, updates: seen, writes, dir, beside }
 }
 
 fn answers(run: &Run, now: Timestamp, version: &str) -> Vec<Command> {
@@ -355,6 +437,7 @@ fn answers(run: &Run, now: Timestamp, version: &str) -> Vec<Command> {
             };
             open.into_iter().map(tick).collect()
         }
+        Prompt::Proceed { at, word, .. } => vec![Command::Proceed { at, typed: Some(word) }],
         Prompt::Failed { .. } => vec![Command::Abort { reason: format!("failed, says {CANARY}") }],
         Prompt::Finished { .. } => vec![Command::Close],
         _ => Vec::new(),
@@ -428,6 +511,91 @@ async fn j4_without_a_durable_intent_nothing_is_done() {
     assert_eq!(flown.writes, 1, "the image; not the switch");
 }
 
+/// What has been done is what a durable record announced: no write to the cluster and no command without one.
+fn assert_announced(flown: &Flown, which: &str) {
+    let durable: Vec<Envelope> = flown.journal.iter().chain(&flown.beside).cloned().collect();
+    let run = Run::fold(&durable).unwrap();
+    assert_eq!(Some(&run), Some(&flown.run), "{which}: screens know what the records say");
+    let (mut writes, mut commands) = (0, 0);
+    for envelope in &durable {
+        if let RunEvent::ActionStarted { at, .. } = &envelope.event {
+            match run.action(at).unwrap().kind {
+                ActionKind::Sh { .. } | ActionKind::Argv { .. } => commands += 1,
+                ActionKind::Rollout { .. } | ActionKind::Notify { .. } => {}
+                _ => writes += 1,
+            }
+        }
+    }
+    assert!(flown.writes <= writes, "{which}: {} writes, {writes} announced", flown.writes);
+    let outputs = std::fs::read_dir(flown.dir.path().join("output")).unwrap().count();
+    assert!(outputs <= commands, "{which}: {outputs} commands, {commands} announced");
+}
+
+/// Flies once for each write that a whole flight makes, and lets that one fail.
+async fn fail_each(journal: impl Fn(usize) -> Pages) -> Vec<(usize, Flown)> {
+    let whole = fly(small(), "v2", 0.0004, None).await;
+    let flights = (2..=whole.journal.len()).map(|n| {
+        let journal = journal(n);
+        tokio::spawn(async move { (n, fly_on(journal, small(), "v2", 0.0004, true).await) })
+    });
+    futures::future::join_all(flights).await.into_iter().map(Result::unwrap).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn j4_whichever_write_fails_a_rollback_is_possible_after_typed_consent() {
+    let (mut rolled, mut met) = (0, 0);
+    for (n, flown) in fail_each(|n| Pages { breaks_at: Some(n), ..Pages::default() }).await {
+        let which = format!("write {n}");
+        assert_announced(&flown, &which);
+        if flown.beside.is_empty() {
+            assert_eq!(flown.end, End::Closed(Some(Outcome::Succeeded)), "{which}: the fault was not met");
+            continue;
+        }
+        met += 1;
+        assert!(matches!(flown.beside[0].event, RunEvent::OverrideGiven(_)), "{which}");
+        let wanted = if flown.run.rollbacks.is_empty() { Outcome::Held } else { Outcome::RolledBack };
+        assert!(
+            matches!(flown.end, End::Closed(Some(outcome)) if outcome == wanted || outcome == Outcome::Succeeded),
+            "{which}: {:?}",
+            flown.end
+        );
+        // The run's own actions end where the journal does.
+        for envelope in &flown.beside {
+            if let RunEvent::ActionStarted { at, .. } = &envelope.event {
+                let step = matches!(at.place, crate::domain::event::Place::Step { .. });
+                assert!(!step, "{which}: {at:?} was begun without a journal");
+            }
+        }
+        if !flown.run.rollbacks.is_empty() {
+            assert_eq!(flown.run.live, Some("blue".into()), "{which}");
+            rolled += 1;
+        }
+    }
+    assert!(met > 20 && rolled > 5, "{met} faults met, {rolled} rolled back");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn j5_on_a_full_disk_nothing_begins_and_a_rollback_is_journaled() {
+    let (mut rolled, mut met) = (0, 0);
+    for (n, flown) in fail_each(|n| Pages { full_at: Some(n), ..Pages::default() }).await {
+        let which = format!("full at write {n}");
+        assert_announced(&flown, &which);
+        assert!(flown.beside.is_empty(), "{which}: the journal has it all");
+        let full = |update: &Update| matches!(update, Update::Journal { state: JournalState::Full { .. } });
+        if !flown.updates.iter().any(full) {
+            continue;
+        }
+        met += 1;
+        assert!(matches!(flown.end, End::Closed(Some(_))), "{which}: {:?}", flown.end);
+        if !flown.run.rollbacks.is_empty() {
+            assert_eq!(flown.end, End::Closed(Some(Outcome::RolledBack)), "{which}");
+            assert_eq!(flown.run.live, Some("blue".into()), "{which}");
+            rolled += 1;
+        }
+    }
+    assert!(met > 20 && rolled > 5, "{met} faults met, {rolled} rolled back");
+}
+
 /// A flight whose first record is refused: no event ever reaches a screen.
 async fn fly_lost_at_once() -> Flown {
     let (machine, _) = Machine::open(opened(small()), START).unwrap();
@@ -457,11 +625,7 @@ async fn fly_lost_at_once() -> Flown {
             shell: Arc::new(LocalShell::new(None, filters)),
             notifier: world.clone(),
         },
-        journal: Box::new(Pages {
-            written: Arc::new(Mutex::new(Vec::new())),
-            fails_at: Some("run_opened"),
-            lost: false,
-        }),
+        journal: Box::new(Pages { fails_at: Some("run_opened"), ..Pages::default() }),
         secrets: Arc::new(Secrets::default()),
         run_dir: dir.path().to_owned(),
         container: String::new(),
@@ -471,7 +635,7 @@ async fn fly_lost_at_once() -> Flown {
     });
     let end = engine.run().await;
     let writes = world.writes.load(Ordering::SeqCst);
-    Flown { end, run: fallback, journal: Vec::new(), updates: Vec::new(), writes, dir }
+    Flown { end, run: fallback, journal: Vec::new(), updates: Vec::new(), writes, dir, beside: Vec::new() }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -566,7 +730,7 @@ async fn an_engine_without_screens_pauses_after_the_running_action() {
             shell: Arc::new(LocalShell::new(None, filters)),
             notifier: world.clone(),
         },
-        journal: Box::new(Pages { written: Arc::default(), fails_at: None, lost: false }),
+        journal: Box::new(Pages::default()),
         secrets: Arc::new(Secrets::default()),
         run_dir: dir.path().to_owned(),
         container: String::new(),

@@ -305,7 +305,7 @@ fn j4_a_failed_write_or_sync_spends_the_writer() {
             Some(nix::errno::Errno::EIO as i32)
         );
         assert!(writer.is_spent());
-        assert!(writer.append(&event(9)).is_err() && writer.append_from_reserve(&event(9)).is_err());
+        assert!(writer.append(&event(9)).is_err() && writer.append_from_reserve(&[event(9)]).is_err());
         assert!(writer.sync().is_err());
         drop(writer);
         // What was written half is a torn tail, not damage.
@@ -337,7 +337,7 @@ fn j5_a_full_disk_keeps_room_for_the_rollback() {
     let before = writer.position().sequence;
     // Ninety records of a rollback, in space that was taken before.
     for _ in 0..90 {
-        writer.append_from_reserve(&Event::Printed { text: text.clone() }).unwrap();
+        writer.append_from_reserve(&[Event::Printed { text: text.clone() }]).unwrap();
     }
     writer.sync().unwrap();
     assert_eq!(writer.position().sequence, before + 90);

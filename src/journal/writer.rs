@@ -79,7 +79,10 @@ pub struct Writer<D = File> {
     reserved: Option<u64>,
     /// Why this writer is spent.
     spent: Option<String>,
+    /// What is written next …
     buffer: Vec<u8>,
+    /// … and one record of it.
+    record: Vec<u8>,
 }
 
 impl Writer {
@@ -121,7 +124,8 @@ impl<D: Disk> Writer<D> {
     }
 
     pub(super) fn at(disk: D, position: Position) -> io::Result<Self> {
-        let mut writer = Self { disk, position, reserved: Some(0), spent: None, buffer: Vec::new() };
+        let mut writer =
+            Self { disk, position, reserved: Some(0), spent: None, buffer: Vec::new(), record: Vec::new() };
         writer.keep_reserve(position.offset)?;
         Ok(writer)
     }
@@ -133,17 +137,26 @@ impl<D: Disk> Writer<D> {
     /// [`Self::append_from_reserve`] still works. `InvalidData` if the payload is no JSON or longer than
     /// [`record::LONGEST`]; nothing was written. Any other fault spends the writer.
     pub fn append<T: Serialize>(&mut self, payload: &T) -> io::Result<u64> {
-        let following = self.prepare(payload)?;
+        self.append_all(std::slice::from_ref(payload))
+    }
+
+    /// As [`Self::append`] for several records, in one write: where there is no room for all of them, none is written.
+    /// Returns the sequence of the first.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub fn append_all<T: Serialize>(&mut self, payloads: &[T]) -> io::Result<u64> {
+        let following = self.prepare(payloads)?;
         self.keep_reserve(following.offset)?;
         self.write(following)
     }
 
-    /// As [`Self::append`], for what must be recorded even on a full disk: a rollback and its results.
+    /// As [`Self::append_all`], for what must be recorded even on a full disk: a rollback and its results.
     ///
     /// # Errors
     /// As [`Self::append`], but for the reserve.
-    pub fn append_from_reserve<T: Serialize>(&mut self, payload: &T) -> io::Result<u64> {
-        let following = self.prepare(payload)?;
+    pub fn append_from_reserve<T: Serialize>(&mut self, payloads: &[T]) -> io::Result<u64> {
+        let following = self.prepare(payloads)?;
         // More space is welcome, but not a condition.
         let _ = self.keep_reserve(following.offset);
         self.write(following)
@@ -168,10 +181,16 @@ impl<D: Disk> Writer<D> {
         self.spent.is_some()
     }
 
-    fn prepare<T: Serialize>(&mut self, payload: &T) -> io::Result<Position> {
+    fn prepare<T: Serialize>(&mut self, payloads: &[T]) -> io::Result<Position> {
         self.refuse_if_spent()?;
-        record::encode(payload, self.position, &mut self.buffer)
-            .map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault))
+        self.buffer.clear();
+        let mut following = self.position;
+        for payload in payloads {
+            following = record::encode(payload, following, &mut self.record)
+                .map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault))?;
+            self.buffer.extend_from_slice(&self.record);
+        }
+        Ok(following)
     }
 
     fn write(&mut self, following: Position) -> io::Result<u64> {

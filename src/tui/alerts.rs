@@ -9,6 +9,7 @@ use crate::{
     domain::{
         copy::CopyState,
         event::Outcome,
+        message::{JournalState, WITHOUT_A_JOURNAL},
         metric::Verdict,
         plan::Light,
         prompt::Prompt,
@@ -45,6 +46,7 @@ pub fn all(model: &Model) -> Vec<Alert> {
             "What is shown may be old. Keys that ask it for something may not be heard.".to_owned(),
         ));
     }
+    alerts.extend(from_journal(model));
     let prompt = run.prompt(model.now);
     alerts.extend(from_prompt(model, run, &prompt));
     let active = run.rolling_back().is_none() && run.finished.is_none();
@@ -123,6 +125,25 @@ fn from_crew(model: &Model, run: &Run) -> Option<Alert> {
 
 fn urgent(headline: String, follows: String) -> Alert {
     Alert { urgent: true, headline, meter: None, follows }
+}
+
+fn from_journal(model: &Model) -> Option<Alert> {
+    let rollback = model.key_in(Context::Steps, KeyAction::Rollback);
+    Some(match &model.journal {
+        JournalState::Whole => return None,
+        JournalState::Full { why } => urgent(
+            format!("NO ROOM FOR THE JOURNAL, nothing new starts: {why}"),
+            format!("{rollback} still rolls back: space is kept for that. Free the disk, then continue."),
+        ),
+        JournalState::Lost { why } => urgent(
+            format!("THE JOURNAL IS LOST, nothing is done any more: {why}"),
+            format!("To roll back all the same, type  :unrecorded {WITHOUT_A_JOURNAL}"),
+        ),
+        JournalState::Elsewhere { path, .. } => urgent(
+            format!("NO JOURNAL: {rollback} rolls back, nothing else is done"),
+            format!("Recorded in {path}"),
+        ),
+    })
 }
 
 fn from_prompt(model: &Model, run: &Run, prompt: &Prompt) -> Option<Alert> {

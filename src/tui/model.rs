@@ -21,6 +21,7 @@ use crate::{
         copy::CopyState,
         crew::{Member, Person, Role, ScreenId},
         event::{Outcome, Place},
+        message::JournalState,
         prompt::Prompt,
         run::{ItemStatus, Run, StepStatus},
         time::{Span, Timestamp},
@@ -89,6 +90,8 @@ pub struct Model {
     pub you: Option<ScreenId>,
     /// From when to when nobody had the controls, where this screen came back to that.
     pub missed: Option<(Timestamp, Timestamp)>,
+    /// How the journal stands.
+    pub journal: JournalState,
     /// Measurements, the cluster, output, logs.
     pub telemetry: Telemetry,
     /// What has happened, in words, oldest first.
@@ -212,6 +215,7 @@ impl Model {
             members: Vec::new(),
             you: None,
             missed: None,
+            journal: JournalState::Whole,
             telemetry: Telemetry::default(),
             story: Vec::new(),
             cursor: Cursor::default(),

@@ -18,6 +18,7 @@ use crate::{
         action::Confirm,
         crew::{Person, Role},
         event::Outcome,
+        message::{JournalState, WITHOUT_A_JOURNAL},
         prompt::Prompt,
         run::Run,
     },
@@ -74,12 +75,16 @@ fn looking_words(model: &Model, run: &Run) -> String {
         (Some(pilot), _) if may_ask && same(pilot) => {
             "You drive from another screen. :take brings the controls here.".to_owned()
         }
-        (Some(pilot), _) if may_ask && own.is_some_and(|own| run.control_asked.as_ref() == Some(&own.person)) => {
+        (Some(pilot), _)
+            if may_ask && own.is_some_and(|own| run.control_asked.as_ref() == Some(&own.person)) =>
+        {
             format!("You asked {pilot} for the controls.")
         }
         (Some(pilot), _) if may_ask => format!("You look on; {pilot} drives. :ask asks for the controls."),
         (Some(pilot), _) => format!("You watch; {pilot} drives. Nothing you press changes the run."),
-        (None, Some(pilot)) if may_ask => format!("NOBODY drives, {pilot} is gone. :take REASON takes the controls."),
+        (None, Some(pilot)) if may_ask => {
+            format!("NOBODY drives, {pilot} is gone. :take REASON takes the controls.")
+        }
         (None, _) if may_ask => "NOBODY drives. :take takes the controls.".to_owned(),
         (None, _) => "You watch; NOBODY drives. Nothing you press changes the run.".to_owned(),
     }
@@ -92,10 +97,7 @@ fn run_line(model: &Model) -> Row {
     };
     let enter = model.key(KeyAction::Confirm);
     if model.looks_only() {
-        return waits(
-            look,
-            looking_words(model, run),
-        );
+        return waits(look, looking_words(model, run));
     }
     if layout::enter_returns(model) {
         let due = run
@@ -103,6 +105,9 @@ fn run_line(model: &Model) -> Row {
             .map(|index| format!("{} {}", index + 1, run.runbook.steps[index].title))
             .unwrap_or_default();
         return does(look, enter, format!("back to the step that is due: {due}"));
+    }
+    if matches!(model.journal, JournalState::Lost { .. }) {
+        return does(look, ":", format!("unrecorded {WITHOUT_A_JOURNAL}  lets you roll back all the same"));
     }
     match run.prompt(model.now) {
         Prompt::Ask { question, .. } | Prompt::Decide { question, .. } => {

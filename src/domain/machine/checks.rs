@@ -44,6 +44,11 @@ impl Machine {
         }
     }
 
+    /// Keeps what the engine looks at, and what needs no looking.
+    pub(super) fn keep_watches(&mut self, under_way: impl Fn(&CheckRef) -> bool) {
+        self.watched.retain(|at, watched| !watched.polled || under_way(at));
+    }
+
     fn stop_watch(&mut self, at: &CheckRef) {
         if self.watched.remove(at).is_some_and(|watched| watched.polled) {
             self.effect(Effect::StopWatch(at.clone()));

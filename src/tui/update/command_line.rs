@@ -2,7 +2,11 @@
 
 use crate::{
     config::keymap::{Key, KeyAction},
-    domain::{message::Command, prompt::Prompt, run::Run},
+    domain::{
+        message::{Command, JournalState},
+        prompt::Prompt,
+        run::Run,
+    },
     tui::{
         model::{
             Layer, Model,
@@ -26,6 +30,7 @@ pub const COMMANDS: &[Entry] = &[
     ("override", "REASON", "open the steps although items are open"),
     ("skip", "REASON", "leave the step that is due out"),
     ("rollback", "[PROCEDURE]", "show what a rollback would do now"),
+    ("unrecorded", "WORDS", "where the journal is lost: let a rollback go on without it"),
     ("abort", "REASON", "end the run here, before traffic was switched"),
     ("set", "NAME=VALUE", "give an asked variable another value, before the steps are open"),
     ("part", "NAME yes|no", "say whether an optional part applies, before the steps are open"),
@@ -105,6 +110,10 @@ fn run(model: &mut Model, line: &str, effects: &mut Vec<Effect>) {
             Some(step) => written(model, Purpose::Skip { step }, rest, effects),
             None => model.refuse("no step is due"),
         },
+        "unrecorded" if model.journal == JournalState::Whole => {
+            model.refuse("the journal is written; roll back as ever")
+        }
+        "unrecorded" => send(model, Command::GoOnUnrecorded { typed: rest.to_owned() }, effects),
         "abort" => written(model, Purpose::Abort, rest, effects),
         "rollback" if rest.is_empty() => form::open_rollback(model),
         "rollback" => form::open_procedure(model, Some(rest)),

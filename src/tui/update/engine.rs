@@ -68,6 +68,7 @@ pub(super) fn apply(model: &mut Model, update: Update, effects: &mut Vec<Effect>
             model.you = Some(you);
             on_crew(model, drove);
         }
+        Update::Journal { state } => model.journal = state,
         Update::Refused { why } => refused(model, why),
         Update::Closed { outcome } => model.closed = Some(outcome),
     }
