@@ -256,6 +256,9 @@ async fn a_crashed_engines_own_run_comes_back_at_once() {
     let resumed = again.kube.acquire(&own).await.unwrap();
     assert_eq!(resumed.fence(), lock.fence() + 1);
     assert_ne!(resumed.lock_id(), lock.lock_id());
+    // A last write of the engine that crashed may be under way.
+    assert_eq!(fence_on(&world, "services", "backend-service"), Some(resumed.fence()));
+    assert_eq!(fence_on(&world, "deployments", "backend-green"), Some(resumed.fence()));
 }
 
 #[tokio::test]
