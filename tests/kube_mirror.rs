@@ -84,7 +84,7 @@ async fn connect(world: &cluster::Cluster) -> Arc<KubeCluster> {
     // Another test of this process may have installed it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let lock = LockTiming {
-        duration: Span::from_secs(1),
+        duration: Span::from_mins(60),
         deadline: Span::from_mins(50),
         every: Span::from_millis(100),
         attempt: Span::from_secs(10),
