@@ -1,7 +1,8 @@
 //! The fence: a number in the Service and the Deployments that says who had the last word.
 //!
 //! Each holding of the target's lock has a higher number than the one before. It is written in the same patch as each change,
-//! together with the uid and `resourceVersion` of what was read, and by a takeover into all objects at once. So an engine
+//! together with the uid and `resourceVersion` of what was read, and by a takeover into all objects at once (also by a run that
+//! comes back after a crash). So an engine
 //! that was taken over from, and does not know it yet, meets one of two walls: it sees the higher number and stops, or it has
 //! not seen it, and then its `resourceVersion` is old and the API server answers 409.
 //!

@@ -110,8 +110,9 @@ pub(super) struct Gateway {
 struct Page<T> {
     #[serde(default)]
     metadata: ListMeta,
-    #[serde(default = "Vec::new")]
-    items: Vec<T>,
+    /// A list of metadata that is empty has `null` here.
+    #[serde(default = "Option::default")]
+    items: Option<Vec<T>>,
 }
 
 struct Answer {
@@ -211,7 +212,7 @@ impl Gateway {
         let mut call_page = call.clone().with("limit", PAGE);
         loop {
             let page: Page<T> = self.read(&call_page).await?;
-            page.items.into_iter().for_each(&mut each);
+            page.items.into_iter().flatten().for_each(&mut each);
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => call_page = call.clone().with("limit", PAGE).with("continue", token),
                 None => return Ok(()),

@@ -1,7 +1,8 @@
 //! The lock that everybody respects who would change the same target: a Lease beside it, named `cutover-<service>`.
 //!
 //! ```text
-//! acquire    absent, free, or our own run's on this host ── write with the version read ──> ours, fence + 1
+//! acquire    absent or free ── write with the version read ──────────────────────────> ours, fence + 1
+//!            our own run's on this host, after a crash ── the same ──────────────────> ours, fence + 1, all objects marked
 //!            held by another ──────────────────────────────────────────────────────────> refused, with who and where
 //! take over  the exact id typed ── watched for a whole term, never renewed ── write ──> ours, fence + 1, all objects marked
 //!            another id, or renewed meanwhile ────────────────────────────────────────> refused
@@ -22,6 +23,7 @@ mod permit;
 mod record;
 
 use std::{
+    hash::{BuildHasher, RandomState},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -176,7 +178,8 @@ pub struct KubeLock {
 }
 
 impl KubeCluster {
-    /// Takes the target's lock, if it is free or our own; from then on each write through this cluster is subject to it.
+    /// Takes the target's lock, if it is free or our own; from then on each write through this cluster is subject to it,
+    /// and none is allowed once the lock that is given here has been dropped.
     ///
     /// # Errors
     /// See [`LockRefused`].
@@ -184,21 +187,27 @@ impl KubeCluster {
         self.may_renew().await?;
         let id = mint();
         let mut begun = self.lock_clock.now();
+        // Whether the last holder has given it back, so that no write of its can be under way.
+        let mut clean = true;
         for round in 1..=ROUNDS {
             let found = self.read_lease().await?;
             if let Some(record) = &found {
                 if record.holder_id() == Some(&id) {
-                    return Ok(Arc::new(self.hold(record.clone(), begun, Vec::new())));
+                    return Ok(Arc::new(self.held(record.clone(), begun, clean).await));
                 }
                 if record.holder_id().is_some() && !record.is_own(claim) {
                     return Err(self.held_by(record));
                 }
             }
             let fence = self.next_fence(found.as_ref()).await?;
+            clean = match &found {
+                Some(record) => record.holder_id().is_none(),
+                None => fence <= LEFT_OUT,
+            };
             begun = self.lock_clock.now();
             let body = self.taking(found.as_ref(), claim, (&id, fence), begun);
             if let Some(record) = self.put_lease(found.is_some(), &body).await? {
-                return Ok(Arc::new(self.hold(record, begun, Vec::new())));
+                return Ok(Arc::new(self.held(record, begun, clean).await));
             }
             // Somebody was faster, or the answer was lost: the next look tells.
             tokio::time::sleep(random_below(Duration::from_millis(20) * round)).await;
@@ -236,7 +245,7 @@ impl KubeCluster {
             let expired = quiet >= term;
             let holder = record.holder(expired).map(Box::new);
             match holder {
-                _ if holder_id == id => return Ok(Arc::new(self.after_takeover(record, begun).await)),
+                _ if holder_id == id => return Ok(Arc::new(self.held(record, begun, false).await)),
                 Some(holder) if holder_id != lock_id => return Err(LockRefused::WrongId { of, holder }),
                 Some(holder) if first.as_ref().is_some_and(|first| *first != record.pulse()) => {
                     return Err(LockRefused::Alive { of, holder });
@@ -254,7 +263,7 @@ impl KubeCluster {
             begun = self.lock_clock.now();
             let body = with_reason(self.taking(Some(&record), claim, (&id, fence), begun), lock_id, reason);
             if let Some(record) = self.put_lease(true, &body).await? {
-                return Ok(Arc::new(self.after_takeover(record, begun).await));
+                return Ok(Arc::new(self.held(record, begun, false).await));
             }
         }
     }
@@ -390,14 +399,18 @@ impl KubeCluster {
         Ok(last + 1)
     }
 
-    async fn after_takeover(&self, record: Record, begun: Timestamp) -> KubeLock {
-        let mut lock = self.hold(record, begun, Vec::new());
-        lock.unmarked = self.mark_all().await;
+    /// The lock is ours. Where the last holder has not given it back, writes of its may be under way, and all objects are
+    /// marked so that none of them can be applied.
+    async fn held(&self, record: Record, begun: Timestamp, clean: bool) -> KubeLock {
+        let mut lock = self.hold(record, begun);
+        if !clean {
+            lock.unmarked = self.mark_all().await;
+        }
         lock
     }
 
-    /// The lock is ours: renew it from now on, and let writes ask it.
-    fn hold(&self, record: Record, begun: Timestamp, unmarked: Vec<String>) -> KubeLock {
+    /// Renews the lock from now on, and lets writes ask it.
+    fn hold(&self, record: Record, begun: Timestamp) -> KubeLock {
         let holding = (record.holder_id().unwrap_or_default().to_owned(), record.transitions());
         let permit = Arc::new(Permit::new(
             Arc::clone(&self.lock_clock),
@@ -418,7 +431,7 @@ impl KubeCluster {
             permit,
         });
         let renewing = tokio::spawn(renew(Arc::clone(&core))).abort_handle();
-        KubeLock { core, renewing, unmarked }
+        KubeLock { core, renewing, unmarked: Vec::new() }
     }
 }
 
@@ -433,8 +446,8 @@ impl KubeLock {
         self.core.permit.fence()
     }
 
-    /// Objects that could not be marked with our fence after a takeover, with reasons: a write of the former holder that
-    /// is still under way might reach them.
+    /// Objects that could not be marked with our fence, with reasons, where the former holder has not given the lock back:
+    /// a write of its that is still under way might reach them.
     pub fn unmarked(&self) -> &[String] {
         &self.unmarked
     }
@@ -586,10 +599,8 @@ impl Core {
         for _ in 0..RENEWALS {
             let body = self.record().released(self.clock.now());
             let call = Call::replace(&LEASES, &self.namespace, &self.name, &body);
-            let (call, failure) = match self.gateway.send(call, self.timing.attempt.to_std()).await {
-                Ok(_) => return Ok(()),
-                Err(failed) => failed,
-            };
+            let sent = self.gateway.send(call, self.timing.attempt.to_std()).await;
+            let Err((call, failure)) = sent else { return Ok(()) };
             last = Some(self.gateway.told(&call, &failure));
             // A renewal may have been under way, and an answer may have been lost: look whose it is.
             match self.look().await {
@@ -615,7 +626,8 @@ pub(super) fn safe_name(prefix: &str, text: &str, longest: usize) -> String {
     if text.chars().all(fine) && ends(text) && prefix.len() + text.len() <= longest {
         return format!("{prefix}{text}");
     }
-    let tag: String = Sha256::digest(text).iter().take(5).map(|byte| format!("{byte:02x}")).collect();
+    let mut tag = format!("{:x}", Sha256::digest(text));
+    tag.truncate(10);
     let plain: String = text
         .chars()
         .map(|c| c.to_ascii_lowercase())
@@ -628,17 +640,14 @@ pub(super) fn safe_name(prefix: &str, text: &str, longest: usize) -> String {
 
 /// A new id, of a lock or of who copies: 48 random bits, in groups that can be read out and typed.
 pub(super) fn mint() -> String {
-    let mut bytes = [0_u8; 6];
+    let mut bytes = [0_u8; 8];
     let random = rustls::crypto::ring::default_provider().secure_random;
     if random.fill(&mut bytes).is_err() {
-        // Without randomness the id is still one of a kind, by the hasher's keys; it only is easier to guess.
-        for byte in &mut bytes {
-            *byte = u8::try_from(random_below(Duration::from_millis(256)).as_millis()).unwrap_or(0);
-        }
+        // Without it the id is still one of a kind, by the hasher's random keys; it only is easier to guess.
+        bytes = RandomState::new().hash_one(std::process::id()).to_be_bytes();
     }
-    let hex: Vec<String> =
-        bytes.chunks(2).map(|pair| pair.iter().map(|byte| format!("{byte:02x}")).collect()).collect();
-    hex.join("-")
+    let number = u64::from_be_bytes(bytes);
+    format!("{:04x}-{:04x}-{:04x}", number >> 32 & 0xffff, number >> 16 & 0xffff, number & 0xffff)
 }
 
 #[cfg(test)]

@@ -356,9 +356,11 @@ impl State {
                 }
                 Shape::Partial => {
                     let items: Vec<Value> = objects.iter().map(|object| partial(object)).collect();
-                    let mut body = list_of(resource, items, version, next);
+                    let mut body = list_of(resource, Vec::new(), version, next);
                     body["kind"] = json!("PartialObjectMetadataList");
                     body["apiVersion"] = json!("meta.k8s.io/v1");
+                    // A real server says `null` where there are none, and unlike in other lists each item says what it is.
+                    body["items"] = if items.is_empty() { Value::Null } else { Value::Array(items) };
                     body
                 }
                 Shape::Object => {

@@ -469,6 +469,50 @@ fn what_is_denied_is_forbidden_and_reviews_know() {
 }
 
 #[test]
+fn what_cannot_be_decoded_or_is_too_large_is_refused() {
+    let mut state = world(Scenario::Good);
+    let leases = "/apis/coordination.k8s.io/v1/namespaces/production/leases";
+    let lease = |time: &str| json!({"metadata": {"name": "l"}, "spec": {"renewTime": time}});
+    for time in ["2026-11-22T14:00:00Z", "2026-11-22T14:00:00.123Z", "yesterday"] {
+        let (code, body) = send(&mut state, "POST", leases, "application/json", &lease(time));
+        assert_eq!(code, 400, "{time}: {body}");
+    }
+    let good = lease("2026-11-22T14:00:00.123456Z");
+    assert_eq!(send(&mut state, "POST", leases, "application/json", &good).0, 201);
+
+    let maps = "/api/v1/namespaces/production/configmaps";
+    let map = |text: String| json!({"metadata": {"name": "m"}, "binaryData": {"x": text}});
+    assert_eq!(send(&mut state, "POST", maps, "application/json", &map("?".to_owned())).0, 400);
+    // 1 MiB is 1398101 and a third letters of base64.
+    let (code, body) = send(&mut state, "POST", maps, "application/json", &map("AAAA".repeat(349_526)));
+    assert_eq!(code, 422, "{body}");
+    assert_eq!(send(&mut state, "POST", maps, "application/json", &map("AAAA".repeat(349_525))).0, 201);
+}
+
+#[test]
+fn a_lease_that_is_gone_is_not_made_anew_by_its_holders_renewal() {
+    let mut state = world(Scenario::Good);
+    let path = "/apis/coordination.k8s.io/v1/namespaces/production/leases";
+    let lease = json!({"metadata": {"name": "l"}, "spec": {"holderIdentity": "a"}});
+    let (_, made) = send(&mut state, "POST", path, "application/json", &lease);
+    let one = format!("{path}/l");
+    assert_eq!(send(&mut state, "DELETE", &one, "", &Value::Null).0, 200);
+    assert_eq!(send(&mut state, "PUT", &one, "application/json", &made).0, 409);
+    assert_eq!(send(&mut state, "GET", &one, "", &Value::Null).0, 404);
+}
+
+#[test]
+fn an_empty_list_of_metadata_is_null() {
+    let mut state = world(Scenario::Good);
+    let path = "/api/v1/namespaces/production/configmaps?labelSelector=no%3Dsuch";
+    let mut asked = call("GET", path, "", &Value::Null);
+    asked.accept =
+        "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1, application/json".into();
+    let Ok(Answer::Json(200, body)) = state.answer(&asked, "") else { panic!("no answer") };
+    assert_eq!((&body["kind"], &body["items"]), (&json!("PartialObjectMetadataList"), &Value::Null));
+}
+
+#[test]
 fn leases_are_made_renewed_and_fought_for() {
     let mut state = world(Scenario::Good);
     let path = "/apis/coordination.k8s.io/v1/namespaces/production/leases";

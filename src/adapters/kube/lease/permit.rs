@@ -49,6 +49,8 @@ struct Term {
     trouble: Option<String>,
     /// How it ended.
     end: Option<LockState>,
+    /// What was last told to those who watch.
+    told: LockState,
 }
 
 impl Permit {
@@ -61,7 +63,7 @@ impl Permit {
         renewed: Timestamp,
     ) -> Self {
         let held = LockState::Held { lock_id: lock_id.clone(), fence, since: renewed };
-        let term = Term { renewed, trouble: None, end: None };
+        let term = Term { renewed, trouble: None, end: None, told: held.clone() };
         let state = watch::Sender::new(held);
         Self { clock, timing, of, lock_id, fence, since: renewed, term: Mutex::new(term), state }
     }
@@ -72,9 +74,9 @@ impl Permit {
 
     /// Whether a write may leave now; if not, why, for people.
     pub(in crate::adapters::kube) fn check(&self) -> Result<Allowed, String> {
-        let term = self.term();
+        let mut term = self.term();
         let now = self.clock.now();
-        self.publish(&term, now);
+        self.publish(&mut term, now);
         let age = now.since(term.renewed);
         let why = match self.state_of(&term, now) {
             LockState::Held { fence, .. } => {
@@ -118,18 +120,18 @@ impl Permit {
         }
     }
 
-    fn publish(&self, term: &Term, now: Timestamp) {
+    /// Tells a change to those who watch; otherwise their channel is left alone, since somebody may be reading in it.
+    fn publish(&self, term: &mut Term, now: Timestamp) {
         let new = self.state_of(term, now);
-        self.state.send_if_modified(|state| {
-            let changed = *state != new;
-            *state = new;
-            changed
-        });
+        if term.told != new {
+            term.told = new.clone();
+            self.state.send_replace(new);
+        }
     }
 
     /// Tells whoever watches, where the passing of time has changed the state.
     pub(super) fn tell(&self) {
-        self.publish(&self.term(), self.clock.now());
+        self.publish(&mut self.term(), self.clock.now());
     }
 
     /// A renewal sent at `begun` has succeeded.
@@ -137,21 +139,21 @@ impl Permit {
         let mut term = self.term();
         term.renewed = term.renewed.max(begun);
         term.trouble = None;
-        self.publish(&term, self.clock.now());
+        self.publish(&mut term, self.clock.now());
     }
 
     /// A renewal has failed in a way that may pass.
     pub(super) fn troubled(&self, why: String) {
         let mut term = self.term();
         term.trouble = Some(why);
-        self.publish(&term, self.clock.now());
+        self.publish(&mut term, self.clock.now());
     }
 
     /// It is over, for good; the first end counts.
     pub(super) fn end(&self, end: LockState) {
         let mut term = self.term();
         term.end.get_or_insert(end);
-        self.publish(&term, self.clock.now());
+        self.publish(&mut term, self.clock.now());
     }
 
     /// Whether it is over.

@@ -182,7 +182,7 @@ pub(super) fn label(text: &str) -> String {
 }
 
 pub(super) fn sha(raw: &[u8]) -> String {
-    Sha256::digest(raw).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(raw))
 }
 
 fn shown(text: &str) -> String {
