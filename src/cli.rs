@@ -17,6 +17,7 @@ pub mod resume;
 pub mod run;
 pub mod screen;
 pub mod serve;
+pub mod service;
 pub mod status;
 pub mod store;
 pub mod vars;
@@ -69,6 +70,7 @@ pub fn main() -> color_eyre::Result<Exit> {
             Subcommand::Status(args) => status::main(&args),
             Subcommand::Rollback(args) => attach::roll_back(args).await,
             Subcommand::Abort(args) => attach::abort(args).await,
+            Subcommand::Service(args) => service::main(&args).await,
             Subcommand::List(args) => store::list(&args).await,
             Subcommand::Tasks(args) => store::tasks(&args),
             Subcommand::Completions(args) => args::completions(&args),

@@ -167,6 +167,36 @@ fn a_dead_engine_is_seen_and_its_run_goes_on_where_it_was() {
 }
 
 #[test]
+fn a_service_gives_a_dead_engines_run_another_one_in_hold() {
+    let stage = Stage::new();
+    small(&stage);
+    let mut driver = stage
+        .command(&["run", "--plain", "--yes"])
+        .env("LOG", stage.path().join("log"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    stage.wait_for_event("slow", |event| matches!(event, RunEvent::ActionSpawned { at, .. } if at.action == 1));
+    let dead = stage.engine();
+    kill(dead, Signal::SIGKILL).unwrap();
+    driver.wait().unwrap();
+    let mut service = stage.command(&["service", "run", "--once"]);
+    let output = service.env("LOG", stage.path().join("log")).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_ne!(stage.engine(), dead);
+    stage.wait_for_event("hold", |event| matches!(event, RunEvent::RunHeld { .. }));
+    // L5: the command that outlived the first engine is watched, and its end is seen.
+    stage.wait_for_event("child", |event| matches!(event, RunEvent::ChildSeen { alive: true, .. }));
+    go(&stage);
+    stage.wait_for_event("its end", |event| matches!(event, RunEvent::ChildSeen { alive: false, .. }));
+    assert_eq!(log(&stage), ["one", "slow", "slept"]);
+    // A second look finds nothing to do.
+    let again = stage.run(&["service", "run", "--once"]);
+    assert_eq!((again.0, again.2.as_str()), (0, ""));
+}
+
+#[test]
 fn orders_from_a_plain_shell_work_while_a_screen_is_there_and_while_none_is() {
     let stage = Stage::new();
     small(&stage);

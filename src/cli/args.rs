@@ -47,6 +47,8 @@ pub enum Subcommand {
     Rollback(OrderArgs),
     /// End a run from a plain shell; traffic must not have moved.
     Abort(OrderArgs),
+    /// A systemd user unit that gives a run whose engine died another one, in hold.
+    Service(ServiceArgs),
     /// The process that a run lives in; started by run, rehearse and resume.
     #[command(hide = true)]
     Engine,
@@ -293,6 +295,30 @@ pub struct StatusArgs {
     pub state_dir: Option<PathBuf>,
 }
 
+/// `cutover service`
+#[derive(Debug, Args)]
+pub struct ServiceArgs {
+    /// What to do.
+    pub command: ServiceCommand,
+    /// With run: look once instead of every 5 s.
+    #[arg(long)]
+    pub once: bool,
+    /// Where runs are kept.
+    #[arg(long, value_name = "DIR", env = "CUTOVER_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// What to do with the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ServiceCommand {
+    /// Write the unit and start it.
+    Install,
+    /// Stop it and take the unit away.
+    Remove,
+    /// What the unit runs: an engine for each run that has lost its own.
+    Run,
+}
+
 /// `cutover list`
 #[derive(Debug, Args)]
 pub struct ListArgs {
@@ -341,6 +367,7 @@ impl Cli {
             Subcommand::Takeover(args) => args.attach.state_dir.as_ref(),
             Subcommand::Approve(args) => args.state_dir.as_ref(),
             Subcommand::Status(args) => args.state_dir.as_ref(),
+            Subcommand::Service(args) => args.state_dir.as_ref(),
             Subcommand::Rollback(args) | Subcommand::Abort(args) => args.state_dir.as_ref(),
             Subcommand::List(args) => args.state_dir.as_ref(),
             Subcommand::Tasks(args) => args.state_dir.as_ref(),

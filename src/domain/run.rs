@@ -525,7 +525,7 @@ impl Run {
                 // Screens are connections to an engine, and that one is gone: whoever resumes comes first.
                 self.pilot = None;
                 self.pilot_here = false;
-                self.away_since = None;
+                self.away_since = Some(at);
                 self.control_asked = None;
                 if self.finished.as_ref().is_some_and(|(outcome, ..)| *outcome == Outcome::Held) {
                     self.finished = None;

@@ -17,6 +17,8 @@ use crate::{
     },
 };
 
+/// A shorter absence is not worth a page of its own.
+const MISSED: Span = Span::from_secs(5);
 /// Sentences kept.
 const STORY: usize = 5_000;
 /// Logs on the screen are asked for again this often.
@@ -88,7 +90,8 @@ fn on_crew(model: &mut Model, drove: bool) {
 /// Whoever comes while nobody has the controls sees first what happened meanwhile.
 fn show_missed(model: &mut Model) {
     let since = model.run.as_ref().filter(|run| run.finished.is_none()).and_then(|run| run.away_since);
-    if let Some(since) = since {
+    // Whoever resumes a run comes a moment after its engine.
+    if let Some(since) = since.filter(|since| model.now.since(*since) >= MISSED) {
         model.missed = Some((since, model.now));
         model.layers.push(Layer::Page(Box::new(Page::new(PageKind::Missed))));
     }
