@@ -30,13 +30,21 @@ struct Engine {
     holder: Option<Holder>,
     /// How long ago it last ticked, where it ever did.
     ticked: Option<Duration>,
+    /// The run's time then: a rehearsal's runs faster than the host's.
+    said: Option<Timestamp>,
 }
 
 impl Engine {
     fn of(dir: &Path) -> color_eyre::Result<Self> {
         let holder = Lock::holder(dir, journal::lock::RUN_LOCK)?;
         let tick = std::fs::metadata(dir.join(TICK_FILE)).and_then(|meta| meta.modified()).ok();
-        Ok(Self { holder, ticked: tick.map(|tick| tick.elapsed().unwrap_or_default()) })
+        let said = std::fs::read_to_string(dir.join(TICK_FILE)).ok();
+        let said = said.and_then(|text| text.trim().parse::<jiff::Timestamp>().ok());
+        Ok(Self {
+            holder,
+            ticked: tick.map(|tick| tick.elapsed().unwrap_or_default()),
+            said: said.map(|said| Timestamp(said.as_millisecond())),
+        })
     }
 
     fn lives(&self) -> bool {
@@ -71,7 +79,8 @@ pub fn main(args: &StatusArgs) -> color_eyre::Result<Exit> {
     };
     let found = store::find(&state, &id)?.ok_or_else(|| eyre!("there is no run {id}; see `cutover list`"))?;
     let engine = Engine::of(&found.dir)?;
-    let now = Timestamp(jiff::Timestamp::now().as_millisecond());
+    let own = Timestamp(jiff::Timestamp::now().as_millisecond());
+    let now = engine.said.filter(|_| engine.lives()).unwrap_or(own).max(found.run.last_at);
     let exit = exit(&found.run, &engine, now);
     if args.json {
         data(&serde_json::to_string_pretty(&document(&found, &engine, exit, now))?);
