@@ -975,8 +975,9 @@ async fn sample(metric: Metric, lanes: Vec<Option<SlotName>>, ports: Ports, news
     for slot in &lanes {
         let past = ports.metrics.backfill(&metric, slot.as_ref(), now - BACKFILL, now).await;
         if !past.is_empty() {
-            let update = Update::Samples { samples: past, backfill: true };
-            if news.send(News::Show(update)).await.is_err() {
+            let update = Update::Samples { samples: past.clone(), backfill: true };
+            let told = news.send(News::Show(update)).await.is_ok();
+            if !told || news.send(News::Input(Input::Past(past))).await.is_err() {
                 return;
             }
         }
