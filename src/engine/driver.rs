@@ -756,7 +756,9 @@ impl Engine {
             let task = tokio::spawn(async move {
                 loop {
                     let now = state.borrow_and_update().clone();
-                    if news.send(News::Input(Input::Lock(now))).await.is_err() || state.changed().await.is_err() {
+                    if news.send(News::Input(Input::Lock(now))).await.is_err()
+                        || state.changed().await.is_err()
+                    {
                         return;
                     }
                 }
@@ -937,6 +939,9 @@ fn is_result(input: &Input) -> bool {
             | Input::ActionFinished { .. }
             | Input::Verified { .. }
             | Input::NoticeDone { .. }
+            | Input::LockTaken { .. }
+            | Input::Lock(_)
+            | Input::ChildSeen { .. }
             | Input::Control { .. }
             | Input::ScreenJoined { .. }
             | Input::ScreenLeft { .. }
