@@ -140,6 +140,8 @@ pub enum Input {
     },
     /// A measurement.
     Sample(Sample),
+    /// What was measured before the engine looked: evidence for the baseline, never for a trigger or of the present.
+    Past(Vec<Sample>),
     /// The cluster has changed.
     Workload(Box<Workload>),
     /// What we may do.

@@ -212,6 +212,7 @@ impl Machine {
                 self.on_item_seen(group, item, holds, evidence);
             }
             Input::Sample(sample) => self.on_sample(sample),
+            Input::Past(samples) => samples.iter().for_each(|sample| self.remember_for_baseline(sample)),
             Input::Workload(workload) => self.on_workload(*workload),
             Input::Access(access) => self.access = Some(access),
             Input::NoticeDone { milestone, text, ok, detail } => {

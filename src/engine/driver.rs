@@ -756,7 +756,9 @@ impl Engine {
             let task = tokio::spawn(async move {
                 loop {
                     let now = state.borrow_and_update().clone();
-                    if news.send(News::Input(Input::Lock(now))).await.is_err() || state.changed().await.is_err() {
+                    if news.send(News::Input(Input::Lock(now))).await.is_err()
+                        || state.changed().await.is_err()
+                    {
                         return;
                     }
                 }
@@ -937,6 +939,9 @@ fn is_result(input: &Input) -> bool {
             | Input::ActionFinished { .. }
             | Input::Verified { .. }
             | Input::NoticeDone { .. }
+            | Input::LockTaken { .. }
+            | Input::Lock(_)
+            | Input::ChildSeen { .. }
             | Input::Control { .. }
             | Input::ScreenJoined { .. }
             | Input::ScreenLeft { .. }
@@ -975,8 +980,9 @@ async fn sample(metric: Metric, lanes: Vec<Option<SlotName>>, ports: Ports, news
     for slot in &lanes {
         let past = ports.metrics.backfill(&metric, slot.as_ref(), now - BACKFILL, now).await;
         if !past.is_empty() {
-            let update = Update::Samples { samples: past, backfill: true };
-            if news.send(News::Show(update)).await.is_err() {
+            let update = Update::Samples { samples: past.clone(), backfill: true };
+            let told = news.send(News::Show(update)).await.is_ok();
+            if !told || news.send(News::Input(Input::Past(past))).await.is_err() {
                 return;
             }
         }

@@ -122,6 +122,11 @@ fn is_urgent(events: &[Envelope]) -> bool {
                 | RunEvent::ActionLooked { .. }
                 | RunEvent::VarSet { .. }
                 | RunEvent::NoticeSent { .. }
+                | RunEvent::LockTaken { .. }
+                | RunEvent::LockUncertain { .. }
+                | RunEvent::LockCertain
+                | RunEvent::LockLost { .. }
+                | RunEvent::ChildSeen { .. }
                 | RunEvent::ControlTaken { .. }
                 | RunEvent::ScreenJoined { .. }
                 | RunEvent::ScreenLeft { .. }

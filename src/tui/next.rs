@@ -1,5 +1,7 @@
 //! What the next key does, in words: the line above the footer. Never left empty.
 
+use unicode_width::UnicodeWidthStr as _;
+
 use super::{
     layout,
     model::{
@@ -219,13 +221,34 @@ fn checklist_line(model: &Model, run: &Run, open: &[(usize, usize)]) -> Row {
     }
 }
 
+/// What is done, in so many columns: with details, without, and at last only the first parts and how many follow.
+fn in_short(items: &[&str], room: usize) -> String {
+    let whole = items.join(", ");
+    if whole.width() <= room {
+        return whole;
+    }
+    let bare: Vec<&str> =
+        items.iter().map(|item| item.split_once(": ").map_or(*item, |(what, _)| what)).collect();
+    let first = |count: usize| match bare.len() - count {
+        0 => bare.join(", "),
+        more => format!("{}, +{more} more", bare[..count].join(", ")),
+    };
+    (1..=bare.len()).rev().map(first).find(|text| text.width() <= room).unwrap_or_else(|| match bare.len() {
+        0 | 1 => bare.join(""),
+        count => format!("{count} actions"),
+    })
+}
+
 fn checking_line(model: &Model, run: &Run) -> Row {
     let look = model.look;
     // In a breach the way back comes before everything else.
     if model.phase() == Phase::Window && run.triggers.iter().any(|state| state.breaching.is_some()) {
         let plan = run.rollback_plan(model.telemetry.workload.as_ref());
         let items: Vec<&str> = plan.items.iter().map(|item| item.text.as_str()).collect();
-        return does(look, model.key(KeyAction::Rollback), format!("roll back now: {}", items.join(", ")));
+        let key = model.key(KeyAction::Rollback);
+        // The key with a blank before and two behind it, and two at the end.
+        let room = usize::from(model.size.0).saturating_sub(key.width() + "   roll back now:   ".len());
+        return does(look, key, format!("roll back now: {}", in_short(&items, room)));
     }
     if let Some((place, _, check)) = check_due(model) {
         let text = run.checks(&place).get(check).map_or("", |check| &check.text);
@@ -389,4 +412,24 @@ fn page_line(model: &Model, kind: &PageKind) -> Row {
         _ => Row::new(),
     };
     row.join(back)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_short;
+
+    #[test]
+    fn what_a_rollback_does_is_shortened_by_parts() {
+        let items = ["point web at BLUE", "tell #ops: ROLLBACK: back on v1", "scale GREEN to 0"];
+        assert_eq!(
+            in_short(&items, 80),
+            "point web at BLUE, tell #ops: ROLLBACK: back on v1, scale GREEN to 0"
+        );
+        assert_eq!(in_short(&items, 67), "point web at BLUE, tell #ops, scale GREEN to 0");
+        assert_eq!(in_short(&items, 45), "point web at BLUE, tell #ops, +1 more");
+        assert_eq!(in_short(&items, 30), "point web at BLUE, +2 more");
+        assert_eq!(in_short(&items, 20), "3 actions");
+        assert_eq!(in_short(&items[..1], 5), "point web at BLUE");
+        assert_eq!(in_short(&[], 5), "");
+    }
 }

@@ -24,20 +24,27 @@ const FIELD_MANAGER: &str = "cutover";
 impl Machine {
     pub(super) fn on_sample(&mut self, sample: Sample) {
         let key = (sample.metric.clone(), sample.slot.clone());
-        if let Some(value) = finite(&sample.value)
-            && self.run.switched_at.is_none()
-        {
-            let recent =
-                self.recent.entry(Run::baseline_key(&sample.metric, sample.slot.as_ref())).or_default();
-            recent.push_back((sample.at, value));
-            while recent.front().is_some_and(|(at, _)| sample.at.since(*at) > BASELINE) {
-                recent.pop_front();
-            }
-        }
+        self.remember_for_baseline(&sample);
         if self.armed() {
             self.feed_triggers(&sample);
         }
         self.latest.insert(key, sample);
+    }
+
+    /// Keeps a sample from before the switch. In order of time, and each moment once: what a server tells of the past may
+    /// come after the first look, and overlap with it.
+    pub(super) fn remember_for_baseline(&mut self, sample: &Sample) {
+        let Some(value) = finite(&sample.value).filter(|_| self.run.switched_at.is_none()) else { return };
+        let recent = self.recent.entry(Run::baseline_key(&sample.metric, sample.slot.as_ref())).or_default();
+        let place = recent.partition_point(|(at, _)| *at < sample.at);
+        if recent.get(place).is_some_and(|(at, _)| *at == sample.at) {
+            return;
+        }
+        recent.insert(place, (sample.at, value));
+        let newest = recent.back().map_or(sample.at, |(at, _)| *at);
+        while recent.front().is_some_and(|(at, _)| newest.since(*at) > BASELINE) {
+            recent.pop_front();
+        }
     }
 
     /// Triggers are fed while the new slot has the traffic, and as long as there is something left to decide.

@@ -36,14 +36,18 @@ pub(super) fn draw(model: &Model, form: &RollbackForm, body: Rect, buffer: &mut 
     let word = word_rows(model, form, width);
     // The box's edges, a blank line, the buttons, a fault.
     let rest = 4 + usize::from(form.fault.is_some()) + word.len();
-    let short = rows.len() + form.reasons.len() + 1 + rest > usize::from(body.height);
+    let left = not_undone(model, &plan, width);
+    let short = rows.len() + left.len() + form.reasons.len() + 1 + rest > usize::from(body.height);
     let mut foot = Vec::new();
     let focus = if short {
+        // What cannot be taken back is never below the edge.
+        foot.extend(not_undone_in_short(model, &plan, width));
         // What it does comes first; the question stays in sight below it.
         foot.extend(reasons(model, form, width, short));
         foot.extend(word);
         0
     } else {
+        rows.extend(left);
         rows.push(Row::new());
         let from = rows.len();
         rows.extend(reasons(model, form, width, short));
@@ -134,11 +138,30 @@ fn what(
     if plan.items.is_empty() {
         rows.push(Row::of("Nothing would be done: all of it is so already.", look.dim()));
     }
-    for left in &plan.not_undone {
-        let lines = wrap(&format!("not undone: {left}"), width.saturating_sub(4));
-        rows.extend(lines.into_iter().map(|line| Row::of("    ", look.text()).put(line, look.warn())));
-    }
     rows
+}
+
+/// What stays as it is whatever is rolled back.
+fn not_undone(model: &Model, plan: &RollbackPlan, width: usize) -> Vec<Row> {
+    let look = model.look;
+    let wrapped = |left: &String| wrap(&format!("not undone: {left}"), width.saturating_sub(4));
+    let lines = plan.not_undone.iter().flat_map(wrapped);
+    lines.map(|line| Row::of("    ", look.text()).put(line, look.warn())).collect()
+}
+
+/// The same in one line.
+fn not_undone_in_short(model: &Model, plan: &RollbackPlan, width: usize) -> Option<Row> {
+    let look = model.look;
+    let first = plan.not_undone.first()?;
+    let more = match plan.not_undone.len() - 1 {
+        0 => Row::new(),
+        more => Row::of(format!(" +{more} more"), look.warn()),
+    };
+    Some(
+        Row::of(format!("NOT UNDONE: {first}"), look.warn())
+            .fit(width.saturating_sub(more.width()))
+            .join(more),
+    )
 }
 
 /// What traffic would meet where an action sends it: `(v1.5.0, 3/3 ready)`.

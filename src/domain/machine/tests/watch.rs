@@ -6,7 +6,7 @@ use crate::domain::{
     event::{Outcome, RunEvent},
     fixture::{Flight, at_step, runbook, trigger},
     message::Command,
-    metric::Missing,
+    metric::{Missing, Sample},
     prompt::Prompt,
     run::StepStatus,
     runbook::{OnNoData, Then},
@@ -141,7 +141,7 @@ fn a_server_whose_clock_is_ahead_is_not_fresh_for_ever() {
     flight.tick_checks();
     for metric in ["error_rate", "transactions"] {
         let value = if metric == "error_rate" { 0.0004 } else { 2300.0 };
-        let sample = crate::domain::metric::Sample {
+        let sample = Sample {
             metric: metric.into(),
             slot: Some("green".into()),
             at: flight.now + Span::from_mins(60),
@@ -289,6 +289,49 @@ fn a_check_that_fails_at_the_end_for_longer_than_its_timeout_fails_the_step() {
 }
 
 #[test]
+fn a_switch_right_after_the_opening_has_the_past_for_its_baseline() {
+    let mut flight = Flight::passed(runbook(), 2);
+    let past = |minutes: u64, value: f64| Sample {
+        metric: "transactions".into(),
+        slot: Some("blue".into()),
+        at: flight.now - Span::from_mins(minutes),
+        value: Ok(value),
+    };
+    // Not in order, one of them twice, one too old, one from a moment without data.
+    let mut samples = vec![past(2, 1900.0), past(4, 2100.0), past(2, 1900.0), past(30, 9.0)];
+    samples.push(Sample { value: Err(Missing::NoData), ..past(1, 0.0) });
+    flight.machine.recent.clear();
+    let before = flight.events.len();
+    flight.feed(crate::domain::effect::Input::Past(samples));
+    assert_eq!(flight.events.len(), before, "the past is no news");
+    flight.start();
+    let baseline = &flight.run().baseline;
+    assert!((baseline["transactions/blue"] - 2000.0).abs() < 1e-9, "{baseline:?}");
+}
+
+#[test]
+fn m5_the_past_feeds_no_trigger_and_is_not_the_present() {
+    let mut flight = Flight::in_window(runbook());
+    flight.tick_checks();
+    flight.fly(Span::from_mins(8));
+    let bad: Vec<Sample> = (0..120)
+        .map(|n| Sample {
+            metric: "error_rate".into(),
+            slot: Some("green".into()),
+            at: flight.now - Span::from_secs(600 - n * 5),
+            value: Ok(0.9),
+        })
+        .collect();
+    let before = flight.events.len();
+    let baseline = flight.run().baseline.clone();
+    flight.feed(crate::domain::effect::Input::Past(bad));
+    assert_eq!(flight.events.len(), before);
+    assert_eq!(flight.run().baseline, baseline);
+    flight.fly(Span::from_secs(30));
+    assert_eq!(flight.count("trigger_breaching"), 0);
+}
+
+#[test]
 fn within_the_baseline_is_judged_against_what_the_old_slot_had() {
     let mut flight = Flight::in_window(runbook());
     flight.tick_checks();
@@ -347,7 +390,7 @@ fn m6_one_rollback() {
     let base = ready.machine.clone();
     let now = ready.now + Span::from_secs(10);
     let sample = |at| {
-        crate::domain::effect::Input::Sample(crate::domain::metric::Sample {
+        crate::domain::effect::Input::Sample(Sample {
             metric: "error_rate".into(),
             slot: Some("green".into()),
             at,
