@@ -611,12 +611,11 @@ impl Engine {
                 self.show_journal();
                 self.feed_late();
             }
-            Input::Operator(Request { command, .. })
-                if matches!(command, Command::Suspend { .. } | Command::Abort { .. } | Command::Close) =>
-            {
-                self.leaving = true;
-            }
-            Input::Terminate { .. } => self.leaving = true,
+            Input::Operator(Request {
+                command: Command::Suspend { .. } | Command::Abort { .. } | Command::Close,
+                ..
+            })
+            | Input::Terminate { .. } => self.leaving = true,
             Input::Operator(_) => self.answer(format!(
                 "nothing is done: the journal is lost. To roll back all the same, `:unrecorded {WITHOUT_A_JOURNAL}`"
             )),

@@ -9,7 +9,7 @@ use crate::{
     domain::{
         event::{ActionOutcome, Resolution, RunEvent},
         id::StepId,
-        message::{Command, Update},
+        message::{Command, JournalState, Update},
     },
     tui::{
         input::Input,
@@ -347,6 +347,30 @@ fn a_countdown_is_cancelled_with_a_reason() {
         sent(told.enter()),
         [Command::CancelCountdown { trigger: 0, reason: "a load test".to_owned() }]
     );
+}
+
+#[test]
+fn j4_a_lost_journal_is_said_with_what_to_type() {
+    let mut told = Told::in_window(100);
+    told.keys(":unrecorded without a journal");
+    assert_eq!(sent(told.enter()), [], "the journal is written: nothing to consent to");
+    let why = "Input/output error (os error 5)".to_owned();
+    let lost = Update::Journal { state: JournalState::Lost { why: why.clone() } };
+    for (width, height) in [(80, 24), (120, 36)] {
+        told.tell(lost.clone());
+        let screen = told.screen(width, height);
+        assert!(screen.contains("THE JOURNAL IS LOST, nothing is done any more"), "{screen}");
+        assert!(screen.matches("unrecorded without a journal").count() >= 2, "{screen}");
+    }
+    told.keys(":unrecorded without a journal");
+    assert_eq!(sent(told.enter()), [Command::GoOnUnrecorded { typed: "without a journal".to_owned() }]);
+    let path = "/run/user/1000/cutover-r-without-a-journal-1.jsonl".to_owned();
+    told.tell(Update::Journal { state: JournalState::Elsewhere { why: why.clone(), path: path.clone() } });
+    let screen = told.screen(80, 24);
+    assert!(screen.contains("NO JOURNAL: R rolls back") && screen.contains(&path), "{screen}");
+    told.tell(Update::Journal { state: JournalState::Full { why } });
+    let screen = told.screen(80, 24);
+    assert!(screen.contains("NO ROOM FOR THE JOURNAL") && screen.contains("R still rolls back"), "{screen}");
 }
 
 #[test]
