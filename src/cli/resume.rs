@@ -6,8 +6,6 @@ use std::{
     sync::Arc,
 };
 
-use color_eyre::eyre::eyre;
-
 use super::{
     args::ResumeArgs,
     compose,
@@ -61,11 +59,19 @@ pub async fn fly(args: ResumeArgs, pilot: String) -> color_eyre::Result<Exit> {
                     && flight::resumable(&found.run).is_ok()
             };
             let found = store::runs(&state)?.into_iter().find(paused);
-            found.ok_or_else(|| eyre!("there is no paused run; see `cutover list`"))?.run.opened.run_id.0
+            match found {
+                Some(found) => found.run.opened.run_id.0,
+                None => {
+                    talk("there is no paused run; see: cutover list");
+                    return Ok(Exit::Usage);
+                }
+            }
         }
     };
-    let found =
-        store::find(&state, &run)?.ok_or_else(|| eyre!("there is no run {run}; see `cutover list`"))?;
+    let Some(found) = store::find(&state, &run)? else {
+        talk(&format!("there is no run {run}; see: cutover list"));
+        return Ok(Exit::Usage);
+    };
     if let Err(why) = flight::resumable(&found.run) {
         talk(&format!("{}: {why}", found.run.opened.run_id));
         return Ok(Exit::Usage);

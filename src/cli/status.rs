@@ -2,13 +2,11 @@
 
 use std::{path::Path, time::Duration};
 
-use color_eyre::eyre::eyre;
-
 use super::{
     args::StatusArgs,
     autopilot,
     exit::Exit,
-    plain::data,
+    plain::{data, talk},
     store::{self, Found},
 };
 use crate::{
@@ -75,9 +73,18 @@ pub fn main(args: &StatusArgs) -> color_eyre::Result<Exit> {
     let state = store::state_dir(args.state_dir.as_ref())?;
     let id = match &args.run {
         Some(run) => run.clone(),
-        None => store::newest(&state)?.ok_or_else(|| eyre!("no runs yet"))?,
+        None => match store::newest(&state)? {
+            Some(run) => run,
+            None => {
+                talk("no runs yet");
+                return Ok(Exit::Usage);
+            }
+        },
     };
-    let found = store::find(&state, &id)?.ok_or_else(|| eyre!("there is no run {id}; see `cutover list`"))?;
+    let Some(found) = store::find(&state, &id)? else {
+        talk(&format!("there is no run {id}; see: cutover list"));
+        return Ok(Exit::Usage);
+    };
     let engine = Engine::of(&found.dir)?;
     let own = Timestamp(jiff::Timestamp::now().as_millisecond());
     let now = engine.said.filter(|_| engine.lives()).unwrap_or(own).max(found.run.last_at);

@@ -258,7 +258,7 @@ const SPECS: &[Spec] = &[
     spec(KeyAction::Copy, "copy", "copy", "Copy what is selected"),
     spec(KeyAction::Help, "help", "help", "What every key does"),
     spec(KeyAction::Back, "back", "back", "Back, or close; never leaves"),
-    spec(KeyAction::Quit, "quit", "leave", "Leave this screen; the run pauses"),
+    spec(KeyAction::Quit, "quit", "leave", "Leave this screen; the run goes on"),
     spec(KeyAction::Up, "up", "move", "Up"),
     spec(KeyAction::Down, "down", "move", "Down"),
     spec(KeyAction::Left, "left", "aside", "Left"),

@@ -279,7 +279,7 @@ fn buttons(model: &Model, run: &Run, form: &Form, width: usize) -> Vec<Row> {
         Purpose::Undo { .. } => vec!["Undo".to_owned(), "Cancel".to_owned()],
         Purpose::Continue => vec!["Go on".to_owned(), "Cancel".to_owned()],
         Purpose::SendIncident => vec!["Send".to_owned(), "Cancel".to_owned()],
-        Purpose::Quit => vec!["Leave, pause the run".to_owned(), "Stay".to_owned()],
+        Purpose::Quit => vec!["Leave, the run goes on".to_owned(), "Stay".to_owned()],
         _ => vec!["Yes".to_owned(), "No".to_owned()],
     };
     let button = |n: usize, name: &str| {
