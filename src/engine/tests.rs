@@ -561,7 +561,10 @@ async fn j4_whichever_write_fails_a_rollback_is_possible_after_typed_consent() {
         let which = format!("write {n}");
         assert_announced(&flown, &which);
         if flown.beside.is_empty() {
-            assert_eq!(flown.end, End::Closed(Some(Outcome::Succeeded)), "{which}: the fault was not met");
+            // The fault was not met, or only by what is told after the end: nobody is left to consent to anything.
+            let after = matches!(flown.end, End::JournalLost(_)) && flown.run.finished.is_some();
+            let landed = flown.end == End::Closed(Some(Outcome::Succeeded));
+            assert!(landed || after, "{which}: {:?}", flown.end);
             continue;
         }
         met += 1;

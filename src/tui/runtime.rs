@@ -49,6 +49,8 @@ const QUICK: Duration = Duration::from_millis(300);
 const DRAIN: Duration = Duration::from_millis(8);
 /// The engine ticks every second; this long without a word is worth saying.
 const SILENCE: Duration = Duration::from_secs(4);
+/// How long the first frame waits for the engine's first word.
+const FIRST: Duration = Duration::from_millis(100);
 /// How long the engine may keep a request waiting before it is tried again.
 const SEND: Duration = Duration::from_millis(20);
 
@@ -86,8 +88,10 @@ pub async fn run(client: Client, options: ScreenOptions) -> Result<ScreenEnd, Tu
     let reader = Reader::start().map_err(TuiError::Input)?;
     let mut cockpit = Cockpit::new(client, options, screen, reader);
     cockpit.model.size = crossterm::terminal::size().unwrap_or((80, 24));
-    cockpit.draw();
-    let why = cockpit.fly(&mut signals).await?;
+    let why = match cockpit.first().await {
+        Some(end) => end,
+        None => cockpit.fly(&mut signals).await?,
+    };
     let outcome = match cockpit.model.closed {
         Some(outcome) => outcome,
         None => {
@@ -139,6 +143,20 @@ impl Cockpit {
             heard: now,
             looked: now,
         }
+    }
+
+    /// The first frame shows the run where the engine is as quick as it mostly is; else that it is waited for.
+    async fn first(&mut self) -> Option<EndReason> {
+        let end = match timeout(FIRST, self.client.next()).await {
+            Ok(None) => Some(EndReason::EngineClosed),
+            Ok(Some(update)) => match self.update(update).await {
+                Some(end) => Some(end),
+                None => self.drain().await,
+            },
+            Err(_) => None,
+        };
+        self.draw();
+        end
     }
 
     async fn fly(&mut self, signals: &mut Signals) -> Result<EndReason, TuiError> {
