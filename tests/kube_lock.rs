@@ -159,7 +159,8 @@ fn claim(who: &str) -> LockClaim {
         who: format!("{who}@bastion"),
         host: format!("{who}-host"),
         run_id: format!("20261122-140000-{who}").as_str().into(),
-        previous: None,
+        previous: Vec::new(),
+        id: None,
     }
 }
 
@@ -256,13 +257,15 @@ async fn a_crashed_engines_own_run_comes_back_at_once() {
     let world = world().await;
     let first = host(&world, idle()).await;
     let lock = first.kube.acquire(&claim("alice")).await.unwrap();
-    let own = LockClaim { previous: Some(lock.lock_id().to_owned()), ..claim("alice") };
+    let noted = |id: &str, run: &str| vec![(id.to_owned(), run.into())];
+    let run = claim("alice").run_id;
+    let own = LockClaim { previous: noted(lock.lock_id(), run.as_str()), ..claim("alice") };
     let again = host(&world, idle()).await;
     for stranger in [
-        LockClaim { previous: None, ..own.clone() },
-        LockClaim { previous: Some("0000-0000-0000".to_owned()), ..own.clone() },
+        LockClaim { previous: Vec::new(), ..own.clone() },
+        LockClaim { previous: noted("0000-0000-0000", run.as_str()), ..own.clone() },
         LockClaim { host: "other".to_owned(), ..own.clone() },
-        LockClaim { run_id: "other".into(), ..own.clone() },
+        LockClaim { previous: noted(lock.lock_id(), "other"), ..own.clone() },
     ] {
         let refused = again.kube.acquire(&stranger).await.map(drop).unwrap_err();
         assert!(matches!(refused, LockRefused::Held { .. }), "{stranger:?}: {refused:?}");

@@ -501,7 +501,8 @@ async fn take(kube: &KubeCluster, from: Option<&KubeLock>, who: &str) -> Arc<Kub
         who: format!("{who}@bastion"),
         host: format!("{who}-host"),
         run_id: RUN.into(),
-        previous: from.map(|lock| lock.lock_id().to_owned()),
+        previous: from.map(|lock| (lock.lock_id().to_owned(), RUN.into())).into_iter().collect(),
+        id: None,
     };
     // As if it were a crashed engine's own run, so that nothing is waited for.
     let claim = LockClaim { host: "shared".to_owned(), ..claim };

@@ -69,7 +69,7 @@ use view::{DeploymentView, ServiceView, is_newer};
 use watch::Heartbeat;
 
 pub use gateway::{Fence, Timing};
-pub use lease::{KubeLock, LockClaim, LockRefused, LockTiming};
+pub use lease::{KubeLock, LockClaim, LockRefused, LockTiming, mint as mint_lock_id};
 pub use mirror::{CopyAbout, CopyFault, FetchedCopy, JournalCopy, KEPT_RUNS, ReadJournal};
 
 /// Makes clusters from a kubeconfig.

@@ -6,7 +6,12 @@
 //! ConfigMaps beside it    the journal, for whoever must go on from another host
 //! ```
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    io::{self, Read as _, Seek as _, Write as _},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     compose::World,
@@ -16,16 +21,18 @@ use super::{
     store::{self, RunJournal},
 };
 use crate::{
-    adapters::kube::{CopyAbout, JournalCopy, KubeLock, LockClaim, LockRefused},
-    domain::{effect::Input, id::RunId, runbook::Runbook},
+    adapters::kube::{CopyAbout, JournalCopy, KubeLock, LockClaim, LockRefused, mint_lock_id},
+    domain::{effect::Input, event::Envelope, id::RunId, runbook::Runbook},
     engine::ports::TargetLock as _,
-    journal::{self, Lock, LockError},
+    journal::{self, Lock, LockError, RunDir},
 };
 
 /// Between two writes of the copy.
 const COPY_EVERY: Duration = Duration::from_secs(2);
 /// How long the last of the journal may take into the copy, at the end.
 const COPY_LAST: Duration = Duration::from_secs(5);
+/// Notes of locks that are kept: only those of engines that died are ever looked for.
+const NOTES: usize = 64;
 
 /// Taking a lock from a holder who is gone.
 #[derive(Debug, Clone)]
@@ -72,11 +79,21 @@ impl Guard {
         let Some(kube) = &world.kube else {
             return Ok(Ok(Self { _host: host, lease: None, from: None }));
         };
+        // An engine may die between taking the cluster's lock and writing that down: what it would take is noted before.
+        let notes = host.as_ref().map(|host| Notes::beside(host.path()));
+        let mut noted = notes.as_ref().map(Notes::read).unwrap_or_default();
+        let id = mint_lock_id();
+        if let Some(notes) = &notes {
+            notes.add(&noted, &id, run_id)?;
+        }
+        noted.retain(|(_, run)| run == run_id || is_unborn(state, run));
+        noted.extend(previous.map(|id| (id, run_id.clone())));
         let claim = LockClaim {
             who: format!("{}@{}", store::user(), store::host()),
             host: store::host(),
             run_id: run_id.clone(),
-            previous,
+            previous: noted,
+            id: Some(id),
         };
         let mut from = None;
         let taken = match takeover {
@@ -167,6 +184,59 @@ impl Guard {
         {
             tracing::warn!(%error, "the target's lock could not be given back; it expires");
         }
+    }
+}
+
+/// The ids of the cluster's locks on one target that engines of this host were about to take, each with its run. Read and
+/// written by whoever holds this host's lock on the target, so everybody who is named in it is dead.
+struct Notes {
+    dir: std::path::PathBuf,
+    name: String,
+}
+
+impl Notes {
+    fn beside(lock: &Path) -> Self {
+        let name = lock.file_name().unwrap_or_default().to_string_lossy();
+        Self { dir: lock.parent().unwrap_or(lock).to_owned(), name: format!("{name}.leases") }
+    }
+
+    /// Oldest first. Notes that can't be read are none: a takeover by the lock's name is left then.
+    fn read(&self) -> Vec<(String, RunId)> {
+        let mut text = String::new();
+        let read = RunDir::open(&self.dir)
+            .and_then(|dir| dir.read_file(&self.name))
+            .and_then(|mut file| file.read_to_string(&mut text));
+        if let Err(error) = read
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, "the notes of locks can't be read");
+        }
+        let note = |line: &str| line.split_once(' ').map(|(id, run)| (id.to_owned(), RunId(run.to_owned())));
+        text.lines().filter_map(note).collect()
+    }
+
+    fn add(&self, known: &[(String, RunId)], id: &str, run: &RunId) -> io::Result<()> {
+        let mut text = String::new();
+        for (id, run) in &known[known.len().saturating_sub(NOTES - 1)..] {
+            text += &format!("{id} {run}\n");
+        }
+        text += &format!("{id} {run}\n");
+        let mut file = RunDir::create(&self.dir)?.open_file(&self.name)?;
+        file.set_len(0)?;
+        file.rewind()?;
+        file.write_all(text.as_bytes())?;
+        file.sync_data()
+    }
+}
+
+/// Whether a run's engine died before anything of it was written down: then nothing of it was done either.
+fn is_unborn(state: &Path, run: &RunId) -> bool {
+    let dir = state.join("runs").join(run.as_str());
+    match journal::read::<Envelope>(&dir) {
+        Ok(contents) => contents.records.is_empty(),
+        Err(journal::ReadError::Unstarted) => true,
+        // A run whose directory was removed is another thing: somebody may have tidied up.
+        Err(_) => false,
     }
 }
 

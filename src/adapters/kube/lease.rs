@@ -98,9 +98,12 @@ pub struct LockClaim {
     pub host: String,
     /// The run.
     pub run_id: RunId,
-    /// The lock id that this run's own journal has recorded, where a crashed engine's run goes on. The caller holds the run's
-    /// local lock, so that engine is dead.
-    pub previous: Option<String>,
+    /// Locks that engines of this host have taken before, each with its run, and that this claim may take over: the run's
+    /// own, where a crashed engine's run goes on. The caller holds the local locks, so those engines are dead.
+    pub previous: Vec<(String, RunId)>,
+    /// The id that this holding shall have; a new one where not given. Whoever notes it before the lock is taken knows it
+    /// again after a crash in between.
+    pub id: Option<String>,
 }
 
 /// Why the lock was not obtained. Nothing of the target has been touched.
@@ -185,7 +188,7 @@ impl KubeCluster {
     /// See [`LockRefused`].
     pub async fn acquire(&self, claim: &LockClaim) -> Result<Arc<KubeLock>, LockRefused> {
         self.may_renew().await?;
-        let id = mint();
+        let id = claim.id.clone().unwrap_or_else(mint);
         let mut begun = self.lock_clock.now();
         // Whether the last holder has given it back, so that no write of its can be under way.
         let mut clean = true;
@@ -233,7 +236,7 @@ impl KubeCluster {
         if reason.trim().is_empty() {
             return Err(LockRefused::NoReason);
         }
-        let id = mint();
+        let id = claim.id.clone().unwrap_or_else(mint);
         let of = self.lock_of();
         let mut begun = self.lock_clock.now();
         let mut first: Option<Pulse> = None;
@@ -639,7 +642,8 @@ pub(super) fn safe_name(prefix: &str, text: &str, longest: usize) -> String {
 }
 
 /// A new id, of a lock or of who copies: 48 random bits, in groups that can be read out and typed.
-pub(super) fn mint() -> String {
+#[must_use]
+pub fn mint() -> String {
     let mut bytes = [0_u8; 8];
     let random = rustls::crypto::ring::default_provider().secure_random;
     if random.fill(&mut bytes).is_err() {

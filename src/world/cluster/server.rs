@@ -40,6 +40,8 @@ use crate::world::clock::WorldClock;
 const LARGEST_BODY: usize = 3 * 1024 * 1024;
 /// Requests that are remembered for tests.
 const REMEMBERED: usize = 8192;
+/// So much of each body: a patch's spec fits, a copy of a journal need not.
+const REMEMBERED_BODY: usize = 1024;
 /// Real time between bookmarks, as by a real server.
 const BOOKMARK_EVERY: Duration = Duration::from_mins(1);
 /// How long a stopped server waits for answers that are under way.
@@ -59,6 +61,8 @@ pub struct Recorded {
     pub path: String,
     /// The query, empty where there was none.
     pub query: String,
+    /// The body's beginning, [`REMEMBERED_BODY`] bytes of it at most; empty where there was none.
+    pub body: String,
 }
 
 /// What the tasks of one cluster share.
@@ -125,7 +129,7 @@ impl Shared {
         held(&self.requests)
     }
 
-    fn record(&self, method: &str, path: &str, query: &str) {
+    fn record(&self, method: &str, path: &str, query: &str, body: &[u8]) {
         let mut requests = self.requests();
         if requests.len() == REMEMBERED {
             requests.pop_front();
@@ -134,6 +138,7 @@ impl Shared {
             method: method.to_owned(),
             path: path.to_owned(),
             query: query.to_owned(),
+            body: String::from_utf8_lossy(&body[..body.len().min(REMEMBERED_BODY)]).into_owned(),
         });
     }
 
@@ -217,10 +222,12 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Resp
     let (parts, body) = request.into_parts();
     let (method, path) = (parts.method.as_str(), parts.uri.path());
     let query = parts.uri.query().unwrap_or_default();
-    shared.record(method, path, query);
     let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {
+        shared.record(method, path, query, &[]);
         return Ok(failure(&ApiError::too_large()));
     };
+    let body = body.to_bytes();
+    shared.record(method, path, query, &body);
     let header = |name: HeaderName| {
         parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
     };
@@ -231,7 +238,7 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Resp
         accept: header(ACCEPT),
         content_type: header(CONTENT_TYPE),
         user_agent: header(USER_AGENT),
-        body: body.to_bytes().to_vec(),
+        body: body.to_vec(),
     };
     let spelled = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
     let Some(misbehaviour) = shared.misbehaviour(method, &spelled) else {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::domain::{
+    id::RunId,
     lock::LockHolder,
     safe_text::SafeText,
     time::{Span, Timestamp},
@@ -96,12 +97,12 @@ impl Record {
         Some(Timestamp(at.as_millisecond()))
     }
 
-    /// Whether it is held for this very run on this host by the id that its journal recorded.
+    /// Whether it is held on this host by one of the ids that this host has noted, for the run that it was noted for.
     pub(super) fn is_own(&self, claim: &LockClaim) -> bool {
-        claim.previous.is_some()
-            && self.holder_id() == claim.previous.as_deref()
-            && self.annotation("run") == shown(claim.run_id.as_str())
-            && self.annotation("host") == shown(&claim.host)
+        let noted = |(id, run): &(String, RunId)| {
+            self.holder_id() == Some(id.as_str()) && self.annotation("run") == shown(run.as_str())
+        };
+        claim.previous.iter().any(noted) && self.annotation("host") == shown(&claim.host)
     }
 
     /// The object that makes it ours: a new one, or this one with another holder. Whatever others wrote into it stays.
@@ -196,7 +197,8 @@ mod tests {
             who: "alice@bastion".to_owned(),
             host: "bastion-2".to_owned(),
             run_id: "20261122-140000-ab".into(),
-            previous: Some("one".to_owned()),
+            previous: vec![("one".to_owned(), "20261122-140000-ab".into())],
+            id: None,
         }
     }
 
@@ -211,10 +213,12 @@ mod tests {
         assert_eq!((holder.since, holder.renewed_at), (Some(now), Some(now)));
         assert_eq!((record.transitions(), record.term(Span::ZERO)), (7, Span::from_secs(15)));
         assert!(record.is_own(&claim()));
-        assert!(!record.is_own(&LockClaim { previous: None, ..claim() }));
-        assert!(!record.is_own(&LockClaim { previous: Some("two".to_owned()), ..claim() }));
+        assert!(record.is_own(&LockClaim { run_id: "next".into(), ..claim() }), "a run that was never born");
+        let noted = |id: &str, run: &str| LockClaim { previous: vec![(id.to_owned(), run.into())], ..claim() };
+        assert!(!record.is_own(&LockClaim { previous: Vec::new(), ..claim() }));
+        assert!(!record.is_own(&noted("two", "20261122-140000-ab")));
+        assert!(!record.is_own(&noted("one", "other")));
         assert!(!record.is_own(&LockClaim { host: "other".to_owned(), ..claim() }));
-        assert!(!record.is_own(&LockClaim { run_id: "other".into(), ..claim() }));
 
         let later = Record::new(record.renewed(now + Span::from_secs(2)));
         assert_ne!(later.pulse(), record.pulse());

@@ -1,0 +1,98 @@
+//! A simulated cluster that outlives engines: it runs in the test itself.
+
+#![expect(clippy::unwrap_used, reason = "helpers of a test end it where something is not there")]
+#![allow(dead_code, reason = "each test uses its own part")]
+
+use std::{
+    path::PathBuf,
+    process::Command,
+    sync::{Arc, LazyLock},
+    time::Instant,
+};
+
+use cutover::world::{
+    clock::WorldClock,
+    cluster::Cluster,
+    scenario::Scenario,
+    stage::{FurnishedSlot, Furniture},
+};
+use serde_json::Value;
+
+use super::pty::Stage;
+
+/// The clusters of all tests in this process.
+pub(crate) static WORLD: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+});
+
+/// Rollouts take seconds in life, and a fraction of one here.
+const SPEED: f64 = 60.0;
+
+/// One cluster with blue live on two pods and green beside it, a runbook, and the file that its commands write to.
+pub(crate) struct Ground {
+    pub(crate) cluster: Arc<Cluster>,
+    pub(crate) stage: Arc<Stage>,
+}
+
+impl Ground {
+    pub(crate) fn new(runbook: &str) -> Self {
+        let furnished = |name: &str| {
+            let selector = [("version".to_owned(), name.to_owned())].into();
+            (name.to_owned(), FurnishedSlot { deployment: format!("backend-{name}"), selector })
+        };
+        let furniture = Furniture {
+            namespace: "production".into(),
+            service: "backend-service".into(),
+            slots: [furnished("blue"), furnished("green")].into(),
+            live: "blue".into(),
+            container: "backend".into(),
+            image: "registry.example.com/payment-system-backend:v1.5.0".into(),
+            replicas: 2,
+            context: "prod-eu-1".into(),
+            window_ms: 900_000,
+        };
+        let began = Instant::now();
+        #[expect(clippy::cast_possible_truncation, reason = "milliseconds of a test")]
+        let now = move || 1_795_356_000_000 + (began.elapsed().as_secs_f64() * 1000.0 * SPEED) as i64;
+        let clock = WorldClock::new(Arc::new(now), SPEED);
+        let cluster = WORLD.block_on(Cluster::start(furniture, Scenario::Good, clock)).unwrap();
+        let stage = Stage::new();
+        std::fs::write(stage.path().join("kubeconfig"), cluster.kubeconfig()).unwrap();
+        std::fs::write(stage.path().join("runbook.toml"), runbook).unwrap();
+        Self { cluster, stage }
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.stage.path().join("log")
+    }
+
+    /// What the commands have written so far.
+    pub(crate) fn logged(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.log()).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    pub(crate) fn equip<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.env("KUBECONFIG", self.stage.path().join("kubeconfig")).env("LOG", self.log())
+    }
+
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.stage.command(args);
+        self.equip(&mut command);
+        command
+    }
+
+    /// The changes that were asked of the target's objects, oldest first: each one's object and what it sets. What only
+    /// marks an object with a lock's fence changes nothing, and is not among them.
+    pub(crate) fn changes(&self) -> Vec<String> {
+        let patches = self.cluster.recorded().into_iter().filter(|request| request.method == "PATCH");
+        patches
+            .filter_map(|request| {
+                let body: Value = serde_json::from_str(&request.body).unwrap_or_default();
+                let object = request.path.rsplit('/').take(2).collect::<Vec<_>>().join(" ");
+                body.get("spec").map(|spec| format!("{object}: {spec}"))
+            })
+            .collect()
+    }
+}
