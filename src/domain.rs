@@ -5,8 +5,8 @@
 
 pub mod action;
 pub mod check;
-pub mod crew;
 pub mod copy;
+pub mod crew;
 pub mod effect;
 pub mod event;
 #[cfg(test)]

@@ -90,7 +90,9 @@ fn u1_with_nobody_there_the_trigger_fires_and_the_rollback_is_done() {
     assert_eq!(code, 5);
     assert!(told.contains("nobody drives") && told.contains("TRIGGER FIRED"), "{told}");
     kill(engine, Signal::SIGKILL).unwrap();
-    while alive(engine) && std::fs::read_to_string(format!("/proc/{engine}/stat")).is_ok_and(|stat| !stat.contains(") Z ")) {
+    while alive(engine)
+        && std::fs::read_to_string(format!("/proc/{engine}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+    {
         std::thread::sleep(Duration::from_millis(20));
     }
     let (code, told, said) = stage.run(&["attach", &run, "--plain"]);
@@ -143,7 +145,10 @@ fn a_dead_engine_is_seen_and_its_run_goes_on_where_it_was() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    stage.wait_for_event("slow", |event| matches!(event, RunEvent::ActionSpawned { at, .. } if at.action == 1));
+    stage.wait_for_event(
+        "slow",
+        |event| matches!(event, RunEvent::ActionSpawned { at, .. } if at.action == 1),
+    );
     kill(stage.engine(), Signal::SIGKILL).unwrap();
     assert_eq!(driver.wait().unwrap().code(), Some(1), "its follower says that it is gone");
     let run = stage.runs()[0].file_name().unwrap().to_string_lossy().into_owned();
@@ -177,7 +182,10 @@ fn a_service_gives_a_dead_engines_run_another_one_in_hold() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    stage.wait_for_event("slow", |event| matches!(event, RunEvent::ActionSpawned { at, .. } if at.action == 1));
+    stage.wait_for_event(
+        "slow",
+        |event| matches!(event, RunEvent::ActionSpawned { at, .. } if at.action == 1),
+    );
     let dead = stage.engine();
     kill(dead, Signal::SIGKILL).unwrap();
     driver.wait().unwrap();
@@ -209,7 +217,10 @@ fn orders_from_a_plain_shell_work_while_a_screen_is_there_and_while_none_is() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        stage.wait_for_event("slow", |event| matches!(event, RunEvent::ActionSpawned { at, .. } if at.action == 1));
+        stage.wait_for_event(
+            "slow",
+            |event| matches!(event, RunEvent::ActionSpawned { at, .. } if at.action == 1),
+        );
         child
     };
     let mut driver = start();
@@ -218,9 +229,10 @@ fn orders_from_a_plain_shell_work_while_a_screen_is_there_and_while_none_is() {
     assert_eq!(driver.wait().unwrap().code(), Some(128 + 15));
     stage.wait_for_event("leaving", |event| matches!(event, RunEvent::ScreenLeft { .. }));
     go(&stage);
-    stage.wait_for_event("slow's end", |event| {
-        matches!(event, RunEvent::ActionFinished { at, .. } if at.action == 1)
-    });
+    stage.wait_for_event(
+        "slow's end",
+        |event| matches!(event, RunEvent::ActionFinished { at, .. } if at.action == 1),
+    );
     stage.wait_for_event("hold", |event| matches!(event, RunEvent::RunHeld { reason, .. } if reason == AWAY));
     assert_eq!(log(&stage), ["one", "slow", "slept"], "nothing new starts");
     let (code, told, said) = stage.run(&["rollback", "--reason", "it looks odd"]);
@@ -242,7 +254,10 @@ fn sigterm_closes_an_engine_in_order() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    stage.wait_for_event("slow", |event| matches!(event, RunEvent::ActionSpawned { at, .. } if at.action == 1));
+    stage.wait_for_event(
+        "slow",
+        |event| matches!(event, RunEvent::ActionSpawned { at, .. } if at.action == 1),
+    );
     let engine = stage.engine();
     kill(engine, Signal::SIGHUP).unwrap();
     kill(engine, Signal::SIGTERM).unwrap();

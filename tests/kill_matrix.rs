@@ -152,8 +152,9 @@ fn command_lives(ground: &Ground) -> bool {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     processes.map(|entry| entry.path()).any(|process| {
         let carries = |variable: &[u8]| {
-            std::fs::read(process.join("environ"))
-                .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|found| found.starts_with(variable)))
+            std::fs::read(process.join("environ")).is_ok_and(|environ| {
+                environ.split(|byte| *byte == 0).any(|found| found.starts_with(variable))
+            })
         };
         carries(log.as_bytes()) && carries(b"CUTOVER_COMMAND=")
     })
@@ -208,7 +209,9 @@ async fn drive(ground: &Ground, mut client: Client, phase: Phase) {
     loop {
         assert!(Instant::now() < until, "no end: {:?}", run.map(|run| (run.prompt(now), run.held)));
         match tokio::time::timeout(Duration::from_millis(100), client.next()).await {
-            Ok(Some(Update::Backlog { events, now: present, .. })) => (run, now) = (Run::fold(&events), present),
+            Ok(Some(Update::Backlog { events, now: present, .. })) => {
+                (run, now) = (Run::fold(&events), present)
+            }
             Ok(Some(Update::Event { envelope })) => {
                 now = now.max(envelope.at);
                 if let Some(run) = &mut run {
@@ -239,10 +242,12 @@ fn resume(ground: &Ground, run: &str, phase: Phase) -> i32 {
         state_dir: Some(ground.stage.path().to_owned()),
         ..DriveArgs::default()
     };
-    let job = Job { task: Task::Resume(ResumeArgs::of(Some(run.to_owned()), drive_args)), pilot: "tester".into() };
+    let job =
+        Job { task: Task::Resume(ResumeArgs::of(Some(run.to_owned()), drive_args)), pilot: "tester".into() };
     let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
     ground.equip(&mut command).arg("engine").current_dir(ground.stage.path());
-    let mut engine = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut engine =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     engine.stdin.take().unwrap().write_all(&serde_json::to_vec(&job).unwrap()).unwrap();
     let mut line = String::new();
     BufReader::new(engine.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -279,9 +284,10 @@ fn shoot(shot: Shot) -> Hit {
         Phase::Rollback => {
             let mut first = ground.command(&["run", "--plain", "--yes"]);
             let mut first = first.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            ground.stage.wait_for_event("switch", |event| {
-                matches!(event, RunEvent::StepPassed { step, .. } if step.as_str() == "switch")
-            });
+            ground.stage.wait_for_event(
+                "switch",
+                |event| matches!(event, RunEvent::StepPassed { step, .. } if step.as_str() == "switch"),
+            );
             nix::sys::signal::kill(ground.stage.engine(), nix::sys::signal::Signal::SIGTERM).unwrap();
             assert_eq!(exit_code(&mut first, "the paused flight"), 9);
             let run = run_id(&ground).unwrap();
@@ -320,7 +326,8 @@ fn run_id(ground: &Ground) -> Option<String> {
 /// 0 lost, 0 doubled, each uncertain one UNKNOWN, no gap.
 fn verify(shot: Shot, ground: &Ground, before: &[Envelope], after: &[Envelope], open: &[ActionRef]) {
     let (done, changed) = shot.phase.effects();
-    let lines: Vec<_> = done.iter().flat_map(|name| [format!("begin {name}"), format!("end {name}")]).collect();
+    let lines: Vec<_> =
+        done.iter().flat_map(|name| [format!("begin {name}"), format!("end {name}")]).collect();
     assert_eq!(ground.logged(), lines, "{shot:?}: what the commands did");
     assert_eq!(ground.changes(), changed, "{shot:?}: what was asked of the cluster");
     let sequence: Vec<_> = after.iter().map(|envelope| envelope.seq).collect();
@@ -393,7 +400,13 @@ fn matrix(phase: Phase) {
         }
     });
     let (kills, unknown, unborn, faults) = tally.into_inner().unwrap();
-    assert!(faults.is_empty(), "{} of {} came out wrong:\n{}", faults.len(), kills + faults.len(), faults.join("\n"));
+    assert!(
+        faults.is_empty(),
+        "{} of {} came out wrong:\n{}",
+        faults.len(),
+        kills + faults.len(),
+        faults.join("\n")
+    );
     println!(
         "J1 {phase:?}: {kills} kills over {} points, 0 lost, 0 doubled, {unknown} unknown, {unborn} before there was a run ({:.0?})",
         POINTS.len(),

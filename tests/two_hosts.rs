@@ -37,7 +37,8 @@ struct Ground {
 impl Ground {
     fn new() -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let furnished = |name: &str| {
             let selector = [("version".to_owned(), name.to_owned())].into();
             (name.to_owned(), FurnishedSlot { deployment: format!("backend-{name}"), selector })
@@ -131,11 +132,13 @@ fn l2_l3_a_second_host_takes_over_and_the_first_is_fenced_off() {
     let (code, text) = said(&mut ground.on(&b, "bastion-b", &["run", "--plain", "--yes"]));
     assert_eq!(code, 7, "{text}");
     assert!(text.contains("bastion-a") && text.contains("cutover watch"), "{text}");
-    let (code, text) = said(&mut ground.on(&b, "bastion-b", &["resume", "--from-cluster", "--plain", "--yes"]));
+    let (code, text) =
+        said(&mut ground.on(&b, "bastion-b", &["resume", "--from-cluster", "--plain", "--yes"]));
     assert_eq!(code, 7, "{text}");
     let id = lock_id(&text);
     std::fs::remove_dir_all(b.runs().pop().unwrap()).unwrap();
-    let (code, text) = said(&mut ground.on(&b, "bastion-b", &["takeover", &id, "--reason", "mine now", "--plain", "--yes"]));
+    let (code, text) =
+        said(&mut ground.on(&b, "bastion-b", &["takeover", &id, "--reason", "mine now", "--plain", "--yes"]));
     assert_eq!(code, 7, "{text}");
     assert!(text.contains("is alive"), "{text}");
     std::fs::remove_dir_all(b.runs().pop().unwrap()).unwrap();
@@ -145,12 +148,18 @@ fn l2_l3_a_second_host_takes_over_and_the_first_is_fenced_off() {
     kill(engine, Signal::SIGSTOP).unwrap();
     first.kill().unwrap();
     first.wait().unwrap();
-    let (code, text) =
-        said(&mut ground.on(&b, "bastion-b", &["takeover", "0000-0000-0000", "--reason", "a guess", "--plain", "--yes"]));
+    let (code, text) = said(&mut ground.on(
+        &b,
+        "bastion-b",
+        &["takeover", "0000-0000-0000", "--reason", "a guess", "--plain", "--yes"],
+    ));
     assert_eq!(code, 7, "{text}");
     std::fs::remove_dir_all(b.runs().pop().unwrap()).unwrap();
-    let (code, text) =
-        said(&mut ground.on(&b, "bastion-b", &["takeover", &id, "--reason", "bastion-a is gone", "--plain", "--yes"]));
+    let (code, text) = said(&mut ground.on(
+        &b,
+        "bastion-b",
+        &["takeover", &id, "--reason", "bastion-a is gone", "--plain", "--yes"],
+    ));
     assert_eq!(code, 8, "what was running there is unknown here: {text}");
     assert!(text.contains("nobody knows whether `slow` was done"), "{text}");
     let events = b.events();
@@ -160,7 +169,9 @@ fn l2_l3_a_second_host_takes_over_and_the_first_is_fenced_off() {
     });
     let (from, fence) = taken.unwrap();
     assert!(from.contains("bastion-a") && from.contains("bastion-a is gone"), "{from}");
-    assert!(events.iter().any(|e| matches!(&e.event, RunEvent::RunResumed { host, .. } if host == "bastion-b")));
+    assert!(
+        events.iter().any(|e| matches!(&e.event, RunEvent::RunResumed { host, .. } if host == "bastion-b"))
+    );
 
     // It thaws. It may not write, and says so; what it had started ends, and nothing follows.
     let version = |ground: &Ground| ground.cluster.object("services", "backend-service");
@@ -168,9 +179,10 @@ fn l2_l3_a_second_host_takes_over_and_the_first_is_fenced_off() {
     kill(engine, Signal::SIGCONT).unwrap();
     a.wait_for_event("fenced off", |event| matches!(event, RunEvent::LockLost { .. }));
     std::fs::write(ground.dir.path().join("log.go"), "").unwrap();
-    a.wait_for_event("slow's end", |event| {
-        matches!(event, RunEvent::ActionFinished { at, .. } if at.action == 3)
-    });
+    a.wait_for_event(
+        "slow's end",
+        |event| matches!(event, RunEvent::ActionFinished { at, .. } if at.action == 3),
+    );
     let (code, text) = said(&mut ground.on(&a, "bastion-a", &["rollback", "--reason", "too late"]));
     assert_eq!(code, 2, "{text}");
     assert!(text.contains("fenced off"), "{text}");

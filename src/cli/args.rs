@@ -195,7 +195,14 @@ pub struct ResumeArgs {
 impl ResumeArgs {
     /// A run of this host.
     pub fn of(run: Option<String>, drive: DriveArgs) -> Self {
-        Self { run, from_cluster: false, runbook: PathBuf::from("runbook.toml"), takeover: None, reason: None, drive }
+        Self {
+            run,
+            from_cluster: false,
+            runbook: PathBuf::from("runbook.toml"),
+            takeover: None,
+            reason: None,
+            drive,
+        }
     }
 }
 

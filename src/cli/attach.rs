@@ -54,7 +54,8 @@ pub async fn take_over(args: &TakeoverArgs) -> color_eyre::Result<Exit> {
 /// Whether this is the id of a lock, such as `3f9a-12bc-77de`, and not of a run.
 fn is_lock_id(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
-    parts.len() == 3 && parts.iter().all(|part| part.len() == 4 && part.chars().all(|c| c.is_ascii_hexdigit()))
+    parts.len() == 3
+        && parts.iter().all(|part| part.len() == 4 && part.chars().all(|c| c.is_ascii_hexdigit()))
 }
 
 /// `cutover watch`: one's own run, else one that another user opened to a group.
@@ -247,8 +248,12 @@ async fn order(
         }
         // The engine is gone: another takes the run up, to roll it back.
         Choice::None(_) | Choice::Over(_) => {
-            let drive =
-                DriveArgs { color: "auto".to_owned(), plain: true, state_dir: Some(state), ..DriveArgs::default() };
+            let drive = DriveArgs {
+                color: "auto".to_owned(),
+                plain: true,
+                state_dir: Some(state),
+                ..DriveArgs::default()
+            };
             match launch::start(Task::Resume(ResumeArgs::of(args.run.clone(), drive)))? {
                 Ok(started) => started.run_dir,
                 Err(exit) => return Ok(exit),

@@ -87,7 +87,8 @@ impl World {
 /// # Errors
 /// If the runbook has no target, or the cluster does not answer.
 pub async fn cluster(runbook: &Runbook) -> color_eyre::Result<Arc<KubeCluster>> {
-    let target = runbook.target.as_ref().ok_or_else(|| eyre!("the runbook has no [target], so no cluster"))?;
+    let target =
+        runbook.target.as_ref().ok_or_else(|| eyre!("the runbook has no [target], so no cluster"))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     Ok(KubeConnector::from_environment(clock).open(target).await?)
 }

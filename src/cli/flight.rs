@@ -114,8 +114,7 @@ impl Flight {
         };
         let state = store::state_dir(self.drive.state_dir.as_ref())?;
         let rehearsal = opened.rehearsal.is_some();
-        let mut refusals =
-            if rehearsal { Vec::new() } else { refusals(&self.loaded.runbook, &opened, now) };
+        let mut refusals = if rehearsal { Vec::new() } else { refusals(&self.loaded.runbook, &opened, now) };
         // What is refused anyway takes no lock.
         if self.overridden(refusals.clone()).is_none() {
             Word::Refused { why: refusals }.say();
@@ -360,7 +359,10 @@ impl Flight {
         if let Some(kept) = &kept
             && sha256(kept) != run.opened.runbook_sha256
         {
-            return Err(format!("{} was changed since the run was opened", run_dir.join("runbook.toml").display()));
+            return Err(format!(
+                "{} was changed since the run was opened",
+                run_dir.join("runbook.toml").display()
+            ));
         }
         let path = Path::new(&run.opened.runbook_path);
         let (Ok(now), Some(kept)) = (std::fs::read_to_string(path), kept) else { return Ok(()) };

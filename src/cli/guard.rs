@@ -108,7 +108,9 @@ impl Guard {
         Ok(match taken {
             Ok(lease) => {
                 for object in lease.unmarked() {
-                    talk(&format!("a late write of the former holder might still reach {object}: look at it"));
+                    talk(&format!(
+                        "a late write of the former holder might still reach {object}: look at it"
+                    ));
                 }
                 Ok(Self { _host: host, lease: Some(lease), from })
             }
@@ -241,7 +243,13 @@ fn is_unborn(state: &Path, run: &RunId) -> bool {
 }
 
 /// Begins to copy a run's journal beside its target.
-pub fn copy(world: &World, journal: &RunJournal, run_dir: &Path, run_id: &RunId, title: &str) -> Option<JournalCopy> {
+pub fn copy(
+    world: &World,
+    journal: &RunJournal,
+    run_dir: &Path,
+    run_id: &RunId,
+    title: &str,
+) -> Option<JournalCopy> {
     let about = CopyAbout {
         run_id: run_id.clone(),
         who: format!("{}@{}", store::user(), store::host()),

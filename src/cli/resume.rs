@@ -42,9 +42,7 @@ pub async fn main(args: ResumeArgs) -> color_eyre::Result<Exit> {
 pub async fn fly(args: ResumeArgs, pilot: String) -> color_eyre::Result<Exit> {
     let state = store::state_dir(args.drive.state_dir.as_ref())?;
     let takeover = match (&args.takeover, &args.reason) {
-        (Some(lock_id), Some(reason)) => {
-            Some(Takeover { lock_id: lock_id.clone(), reason: reason.clone() })
-        }
+        (Some(lock_id), Some(reason)) => Some(Takeover { lock_id: lock_id.clone(), reason: reason.clone() }),
         _ => None,
     };
     let run = match (args.from_cluster, &args.run) {
@@ -55,8 +53,10 @@ pub async fn fly(args: ResumeArgs, pilot: String) -> color_eyre::Result<Exit> {
         (false, Some(run)) => run.clone(),
         (false, None) => {
             let paused = |found: &store::Found| {
-                matches!(found.run.finished.as_ref().map(|(outcome, ..)| *outcome), None | Some(Outcome::Held))
-                    && flight::resumable(&found.run).is_ok()
+                matches!(
+                    found.run.finished.as_ref().map(|(outcome, ..)| *outcome),
+                    None | Some(Outcome::Held)
+                ) && flight::resumable(&found.run).is_ok()
             };
             let found = store::runs(&state)?.into_iter().find(paused);
             match found {
@@ -99,7 +99,11 @@ pub async fn fly(args: ResumeArgs, pilot: String) -> color_eyre::Result<Exit> {
 
 /// Puts the cluster's copy of a run's journal where this host keeps its own. Which run: the named one, else the one that
 /// the target's lock is held for, else the newest that is not over.
-async fn fetch(args: &ResumeArgs, run: Option<&str>, state: &Path) -> color_eyre::Result<Result<String, Exit>> {
+async fn fetch(
+    args: &ResumeArgs,
+    run: Option<&str>,
+    state: &Path,
+) -> color_eyre::Result<Result<String, Exit>> {
     let text = compose::read_runbook(&args.runbook)?;
     let loaded = match flight::load(&args.runbook, text, &args.drive.color) {
         Ok(loaded) => loaded,
@@ -126,7 +130,9 @@ async fn fetch(args: &ResumeArgs, run: Option<&str>, state: &Path) -> color_eyre
     };
     let dir = store::runs_dir(state)?.join(run.as_str());
     if dir.exists() {
-        talk(&format!("this host has run {run} itself, and its own journal knows more: cutover resume {run}"));
+        talk(&format!(
+            "this host has run {run} itself, and its own journal knows more: cutover resume {run}"
+        ));
         return Ok(Err(Exit::Usage));
     }
     let copy = match kube.fetch_copy(&run).await {
@@ -149,7 +155,12 @@ async fn fetch(args: &ResumeArgs, run: Option<&str>, state: &Path) -> color_eyre
     }
     std::fs::rename(&incoming, &dir)?;
     let CopiedRun { who, host, head, .. } = &copy.run;
-    talk(&format!("run {run} by {who} on {host}: its copy goes up to {} (record {})", head.at, head.sequence));
-    talk(&copy.cut.unwrap_or_else(|| "its last seconds may not be in the copy: look around before you continue".to_owned()));
+    talk(&format!(
+        "run {run} by {who} on {host}: its copy goes up to {} (record {})",
+        head.at, head.sequence
+    ));
+    talk(&copy.cut.unwrap_or_else(|| {
+        "its last seconds may not be in the copy: look around before you continue".to_owned()
+    }));
     Ok(Ok(run.0))
 }

@@ -27,7 +27,7 @@ const UNIT: &str = "cutover.service";
 /// Between two looks for runs without an engine.
 const EVERY: Duration = Duration::from_secs(5);
 /// An engine that could not be started is tried again after this long.
-const PAUSE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_mins(1);
 
 /// Installs, removes or runs the service.
 ///
@@ -68,7 +68,13 @@ fn unit(program: &Path, state: &Path) -> String {
 
 /// A path as systemd reads one word, `%` and quotes taken literally.
 fn quoted(path: &Path) -> String {
-    let text = path.display().to_string().replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%").replace('$', "$$");
+    let text = path
+        .display()
+        .to_string()
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('%', "%%")
+        .replace('$', "$$");
     format!("\"{text}\"")
 }
 
@@ -78,10 +84,13 @@ fn install(args: &ServiceArgs) -> color_eyre::Result<Exit> {
     let path = unit_path()?;
     let dir = path.parent().ok_or_else(|| eyre!("no directory for the unit"))?;
     std::fs::create_dir_all(dir).wrap_err_with(|| format!("cannot create {}", dir.display()))?;
-    std::fs::write(&path, unit(&program, &state)).wrap_err_with(|| format!("cannot write {}", path.display()))?;
+    std::fs::write(&path, unit(&program, &state))
+        .wrap_err_with(|| format!("cannot write {}", path.display()))?;
     data(&path.display().to_string());
     if !systemctl(&["daemon-reload"]) || !systemctl(&["enable", "--now", UNIT]) {
-        talk("no systemd of this user answers; where one does: systemctl --user enable --now cutover.service");
+        talk(
+            "no systemd of this user answers; where one does: systemctl --user enable --now cutover.service",
+        );
     }
     talk(&format!("to keep it running while you are logged out: loginctl enable-linger {}", store::user()));
     Ok(Exit::Done)
@@ -117,7 +126,8 @@ async fn watch(args: &ServiceArgs) -> color_eyre::Result<Exit> {
             let id = found.run.opened.run_id.0.clone();
             // A paused run was left by somebody, in order; only what was torn from an engine gets another.
             let torn = found.run.finished.is_none() && found.run.opened.rehearsal.is_none();
-            let engine = Lock::holder(&found.dir, journal::lock::RUN_LOCK).is_ok_and(|holder| holder.is_some());
+            let engine =
+                Lock::holder(&found.dir, journal::lock::RUN_LOCK).is_ok_and(|holder| holder.is_some());
             if !torn || engine || failed.iter().any(|(known, _)| *known == id) {
                 continue;
             }
@@ -148,7 +158,12 @@ mod tests {
     #[test]
     fn the_unit_takes_paths_literally() {
         let unit = unit(Path::new("/opt/my tools/cutover"), Path::new("/var/100%/$HOME"));
-        assert!(unit.contains("ExecStart=\"/opt/my tools/cutover\" service run --state-dir \"/var/100%%/$$HOME\"\n"), "{unit}");
+        assert!(
+            unit.contains(
+                "ExecStart=\"/opt/my tools/cutover\" service run --state-dir \"/var/100%%/$$HOME\"\n"
+            ),
+            "{unit}"
+        );
         assert!(unit.contains("KillMode=process"), "engines outlive it");
     }
 }

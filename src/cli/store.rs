@@ -122,7 +122,9 @@ impl RunJournal {
             let end = durable.load(Ordering::Acquire);
             let length = end.saturating_sub(offset).min(most as u64);
             let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
-            journal::RunDir::open(&dir)?.read_file(journal::record::FILE)?.read_exact_at(&mut bytes, offset)?;
+            journal::RunDir::open(&dir)?
+                .read_file(journal::record::FILE)?
+                .read_exact_at(&mut bytes, offset)?;
             Ok(bytes)
         })
     }

@@ -37,7 +37,11 @@ impl Person {
 
 impl fmt::Display for Person {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.name == self.login { f.write_str(&self.name) } else { write!(f, "{} ({})", self.name, self.login) }
+        if self.name == self.login {
+            f.write_str(&self.name)
+        } else {
+            write!(f, "{} ({})", self.name, self.login)
+        }
     }
 }
 

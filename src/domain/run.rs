@@ -450,7 +450,9 @@ impl Run {
             self.runbook.steps.iter().map(|step| Place::Step { step: step.id.clone() }).collect();
         places.extend(self.runbook.steps.iter().map(|step| Place::Undo { step: step.id.clone() }));
         places.push(Place::Completion);
-        places.extend(self.rollbacks.last().map(|rollback| Place::Rollback { procedure: rollback.procedure.clone() }));
+        places.extend(
+            self.rollbacks.last().map(|rollback| Place::Rollback { procedure: rollback.procedure.clone() }),
+        );
         let of = |place: Place| {
             let work = self.work(&place)?;
             let found = work.actions.iter().enumerate().filter_map(|(action, state)| {
@@ -509,7 +511,9 @@ impl Run {
             RunEvent::LockLost { why } => self.with_lock(|lock| lock.lost = Some(why.clone())),
             RunEvent::ChildSeen { at, pid, alive } => {
                 let (pid, alive) = (*pid, *alive);
-                if let Some(action) = self.work_mut(&at.place).and_then(|work| work.actions.get_mut(at.action)) {
+                if let Some(action) =
+                    self.work_mut(&at.place).and_then(|work| work.actions.get_mut(at.action))
+                {
                     action.lives = alive.then_some(pid);
                 }
             }

@@ -55,7 +55,9 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
             Some(from) => format!("TAKEN OVER from {from}; the target's lock is {lock_id}"),
             None => format!("the target's lock is ours: {lock_id}"),
         },
-        RunEvent::LockUncertain { why } => format!("NOTHING CAN BE WRITTEN: the target's lock can't be renewed: {why}"),
+        RunEvent::LockUncertain { why } => {
+            format!("NOTHING CAN BE WRITTEN: the target's lock can't be renewed: {why}")
+        }
         RunEvent::LockCertain => "the target's lock is renewed again".to_owned(),
         RunEvent::LockLost { why } => format!("FENCED OFF: {why}"),
         RunEvent::ChildSeen { at, pid, alive } => {

@@ -128,9 +128,8 @@ impl Crew {
     /// Tells everybody who is there.
     pub(super) fn tell(&self) -> Vec<ScreenId> {
         let members: Vec<Member> = self.members().cloned().collect();
-        let told = |seat: &Seat| {
-            seat.screen.send(&Update::Crew { members: members.clone(), you: seat.member.id })
-        };
+        let told =
+            |seat: &Seat| seat.screen.send(&Update::Crew { members: members.clone(), you: seat.member.id });
         self.seats.iter().filter(|(_, seat)| !told(seat)).map(|(id, _)| *id).collect()
     }
 

@@ -57,7 +57,7 @@ const LONGEST_STALL: Duration = Duration::from_secs(2);
 /// Whoever looks at the run's directory sees that the engine lives: its file `tick` is never older than this.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// A finished run's engine stays this long for whoever may want to look, or to roll back.
-const LINGER: Duration = Duration::from_secs(60);
+const LINGER: Duration = Duration::from_mins(1);
 /// A rehearsal that nobody attends ends after this long: nothing real is in its hands.
 const REHEARSE_ALONE: Duration = Duration::from_mins(30);
 /// How often it is looked whether what a dead engine left still runs.

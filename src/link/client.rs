@@ -2,21 +2,14 @@
 
 use std::{io, path::Path};
 
-use tokio::{
-    io::AsyncWriteExt as _,
-    net::UnixStream,
-    sync::mpsc,
-};
+use tokio::{io::AsyncWriteExt as _, net::UnixStream, sync::mpsc};
 
 use super::{
     frame,
     local::{Client, REQUESTS},
     server::{Approval, Hello},
 };
-use crate::domain::{
-    crew::Wish,
-    id::StepId,
-};
+use crate::domain::{crew::Wish, id::StepId};
 
 /// Frames that were read and wait to be taken: the engine's own queue holds the rest.
 const READ_AHEAD: usize = 1024;

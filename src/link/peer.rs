@@ -41,7 +41,11 @@ impl Peer {
             .trim()
             .to_owned();
         let name = crate::domain::safe_text::SafeText::new(&name).to_string();
-        if name.is_empty() { Person::of_login(&self.login) } else { Person { login: self.login.clone(), name } }
+        if name.is_empty() {
+            Person::of_login(&self.login)
+        } else {
+            Person { login: self.login.clone(), name }
+        }
     }
 }
 

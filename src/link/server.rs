@@ -33,10 +33,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{
-    frame,
-    peer::Peer,
-};
+use super::{frame, peer::Peer};
 use crate::domain::{
     crew::{Person, ScreenId, Wish},
     id::StepId,
@@ -298,7 +295,11 @@ async fn read(mut reader: OwnedReadHalf, door: Door, id: ScreenId, arrivals: mps
     }
 }
 
-async fn write(mut writer: OwnedWriteHalf, mut queue: mpsc::UnboundedReceiver<Vec<u8>>, waiting: Arc<AtomicUsize>) {
+async fn write(
+    mut writer: OwnedWriteHalf,
+    mut queue: mpsc::UnboundedReceiver<Vec<u8>>,
+    waiting: Arc<AtomicUsize>,
+) {
     while let Some(bytes) = queue.recv().await {
         match timeout(STUCK, writer.write_all(&bytes)).await {
             Ok(Ok(())) => waiting.fetch_sub(bytes.len(), Ordering::Relaxed),

@@ -85,7 +85,12 @@ impl Stage {
     /// The names of a run's events so far, as its journal has them.
     pub(crate) fn events(&self) -> Vec<Envelope> {
         let run = self.runs().pop().unwrap();
-        cutover::journal::read::<Envelope>(&run).unwrap().records.into_iter().map(|(_, event)| event).collect()
+        cutover::journal::read::<Envelope>(&run)
+            .unwrap()
+            .records
+            .into_iter()
+            .map(|(_, event)| event)
+            .collect()
     }
 
     /// Waits until the newest run's journal has an event like this.
@@ -160,7 +165,15 @@ impl Cockpit {
         // One descriptor and no more: closing it is what hangs the line up.
         let line = File::from(pty.master);
         fcntl(&line, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
-        Self { child, line: Some(line), terminal: pty.slave, before, seen: Vec::new(), stage: Arc::clone(stage), size: (columns, rows) }
+        Self {
+            child,
+            line: Some(line),
+            terminal: pty.slave,
+            before,
+            seen: Vec::new(),
+            stage: Arc::clone(stage),
+            size: (columns, rows),
+        }
     }
 
     /// Waits until the terminal was sent this text.

@@ -36,7 +36,7 @@ use crate::{
         id::RunId,
         time::{Span, Timestamp},
     },
-    engine::ports::{JournalCopier, Fault, PortError, PortResult},
+    engine::ports::{Fault, JournalCopier, PortError, PortResult},
 };
 
 use super::{

@@ -86,7 +86,8 @@ impl Machine {
         };
         let declared = &self.run.runbook.steps[index];
         if step.is_some_and(|step| step != declared.id) {
-            return self.refuse(format!("the step that waits is {}: look again before you approve it", declared.id));
+            return self
+                .refuse(format!("the step that waits is {}: look again before you approve it", declared.id));
         }
         if declared.approvals == 0 {
             return self.refuse(format!("step {} ({}) needs no approval", index + 1, declared.id));

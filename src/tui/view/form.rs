@@ -231,7 +231,9 @@ fn resolve_words(run: &Run, at: &ActionRef) -> Vec<(String, bool)> {
     let state = run.work(&at.place).and_then(|work| work.actions.get(at.action));
     if let Some(state) = state {
         words.extend(match (state.lives, state.pid) {
-            (Some(pid), _) => Some((format!("Its process {pid} STILL RUNS: wait for its end, or end it with :kill."), true)),
+            (Some(pid), _) => {
+                Some((format!("Its process {pid} STILL RUNS: wait for its end, or end it with :kill."), true))
+            }
             (None, Some(pid)) => Some((format!("Its process was {pid}; it runs no longer."), true)),
             (None, None) => None,
         });
@@ -248,7 +250,10 @@ fn quit_words(model: &Model, run: &Run) -> Vec<(String, bool)> {
         false,
     )];
     if run.switched_at.is_some() && run.finished.is_none() {
-        words.push(("Traffic is on the new version: nobody would see what the triggers do not see.".to_owned(), true));
+        words.push((
+            "Traffic is on the new version: nobody would see what the triggers do not see.".to_owned(),
+            true,
+        ));
     }
     if run.rolling_back().is_some() {
         words.push(("A rollback is running. It goes on to its end.".to_owned(), true));

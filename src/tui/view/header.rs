@@ -58,11 +58,18 @@ pub(super) fn band(model: &Model, area: Rect, buffer: &mut Buffer) {
         (false, Some(pilot), _) => ("you: ", pilot.name.clone()),
         (_, Some(pilot), _) => ("pilot: ", pilot.name.clone()),
         (false, None, _) => ("you: ", run.opened.pilot.clone()),
-        (true, None, true) => ("pilot: ", run.pilot.as_ref().map_or_else(|| run.opened.pilot.clone(), |pilot| pilot.name.clone())),
+        (true, None, true) => (
+            "pilot: ",
+            run.pilot.as_ref().map_or_else(|| run.opened.pilot.clone(), |pilot| pilot.name.clone()),
+        ),
         (true, None, false) => ("pilot: ", "NOBODY".to_owned()),
     };
     // Everybody else who sees this run.
-    let others = model.members.iter().filter(|member| member.role != Role::Pilot && Some(member.id) != model.you).count();
+    let others = model
+        .members
+        .iter()
+        .filter(|member| member.role != Role::Pilot && Some(member.id) != model.you)
+        .count();
     let others = if others > 0 { format!(" +{others}") } else { String::new() };
     let left = Row::of(" ", style)
         .put(&run.runbook.document.module, style)
@@ -70,8 +77,12 @@ pub(super) fn band(model: &Model, area: Rect, buffer: &mut Buffer) {
         .put(what, style)
         .put("  ", style)
         .put(place, style);
-    let right =
-        Row::of(mode, style).put("  ", style).put(who, style).put(name, style).put(others, style).put(" ", style);
+    let right = Row::of(mode, style)
+        .put("  ", style)
+        .put(who, style)
+        .put(name, style)
+        .put(others, style)
+        .put(" ", style);
     left.right(right, width).over(style).draw(area, buffer);
 }
 

@@ -214,7 +214,8 @@ mod tests {
         assert_eq!((record.transitions(), record.term(Span::ZERO)), (7, Span::from_secs(15)));
         assert!(record.is_own(&claim()));
         assert!(record.is_own(&LockClaim { run_id: "next".into(), ..claim() }), "a run that was never born");
-        let noted = |id: &str, run: &str| LockClaim { previous: vec![(id.to_owned(), run.into())], ..claim() };
+        let noted =
+            |id: &str, run: &str| LockClaim { previous: vec![(id.to_owned(), run.into())], ..claim() };
         assert!(!record.is_own(&LockClaim { previous: Vec::new(), ..claim() }));
         assert!(!record.is_own(&noted("two", "20261122-140000-ab")));
         assert!(!record.is_own(&noted("one", "other")));
