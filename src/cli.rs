@@ -22,12 +22,18 @@ pub mod status;
 pub mod store;
 pub mod vars;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
 
 use clap::Parser as _;
 
 use args::{Cli, Subcommand};
 use exit::Exit;
+
+/// What is still being done on other threads may take so long once the command is over.
+const LAST_WORK: Duration = Duration::from_secs(1);
 
 /// Parses the command line and does what it says.
 ///
@@ -78,5 +84,8 @@ pub fn main() -> color_eyre::Result<Exit> {
         }
     };
     // The hook has said what broke, after it gave the terminal back. What is left is an exit code that is ours.
-    catch_unwind(AssertUnwindSafe(|| runtime.block_on(command))).unwrap_or(Ok(Exit::Internal))
+    let exit = catch_unwind(AssertUnwindSafe(|| runtime.block_on(command))).unwrap_or(Ok(Exit::Internal));
+    // A name that is still being resolved, or a disk that hangs, keeps nobody who is done.
+    runtime.shutdown_timeout(LAST_WORK);
+    exit
 }

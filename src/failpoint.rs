@@ -35,6 +35,7 @@
 /// | `action.result` | the result is known, nobody has been told |
 /// | `service.patch` | before the Service's patch is sent |
 /// | `service.answer` | the Service's patch was answered |
+/// | `engine.tick` | before the run's clock ticks |
 /// | `screen.draw` | before a frame is drawn |
 pub const POINTS: &[(&str, bool)] = &[
     ("journal.write", true),
@@ -47,6 +48,7 @@ pub const POINTS: &[(&str, bool)] = &[
     ("action.result", false),
     ("service.patch", false),
     ("service.answer", false),
+    ("engine.tick", false),
     ("screen.draw", false),
 ];
 

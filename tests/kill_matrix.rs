@@ -2,6 +2,8 @@
 //! Another engine takes the run up, a person answers what is unknown by looking at what is really there, and in the end
 //! everything was done exactly once.
 //!
+//! The same with panics instead of kills: an engine that breaks is gone at once, with its locks and sockets, and says why.
+//!
 //! The journal's two points come before and after the same instant, so they take turns: the odd hits of one, the even ones
 //! of the other. All other points are tried at every hit there is.
 
@@ -21,7 +23,7 @@ use std::{
 
 use cutover::{
     cli::{
-        args::{DriveArgs, ResumeArgs},
+        args::{DriveArgs, ResumeArgs, RunArgs},
         autopilot::{self, Move},
         engine::{Job, Task, Word},
     },
@@ -98,12 +100,27 @@ impl Phase {
     }
 }
 
-/// One kill that is tried.
+/// How an engine is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    Kill,
+    Panic,
+}
+
+/// One end that is tried.
 #[derive(Debug, Clone, Copy)]
 struct Shot {
     phase: Phase,
+    how: How,
     point: &'static str,
     hit: usize,
+}
+
+impl Shot {
+    fn armed(self) -> String {
+        let how = if self.how == How::Kill { "kill" } else { "panic" };
+        format!("{}={how}@{}", self.point, self.hit)
+    }
 }
 
 /// What the journal says at a moment; nothing where the run was not born.
@@ -139,8 +156,8 @@ fn exit_code(child: &mut Child, what: &str) -> i32 {
 /// A command of the product whose engine dies where `shot` says; its exit code.
 fn fly(ground: &Ground, args: &[&str], shot: Option<Shot>) -> i32 {
     let mut command = ground.command(args);
-    if let Some(Shot { point, hit, .. }) = shot {
-        command.env("CUTOVER_FAILPOINTS", format!("{point}=kill@{hit}"));
+    if let Some(shot) = shot {
+        command.env("CUTOVER_FAILPOINTS", shot.armed());
     }
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     exit_code(&mut child, &format!("{args:?}"))
@@ -152,9 +169,8 @@ fn command_lives(ground: &Ground) -> bool {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     processes.map(|entry| entry.path()).any(|process| {
         let carries = |variable: &[u8]| {
-            std::fs::read(process.join("environ")).is_ok_and(|environ| {
-                environ.split(|byte| *byte == 0).any(|found| found.starts_with(variable))
-            })
+            std::fs::read(process.join("environ"))
+                .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|found| found.starts_with(variable)))
         };
         carries(log.as_bytes()) && carries(b"CUTOVER_COMMAND=")
     })
@@ -209,9 +225,7 @@ async fn drive(ground: &Ground, mut client: Client, phase: Phase) {
     loop {
         assert!(Instant::now() < until, "no end: {:?}", run.map(|run| (run.prompt(now), run.held)));
         match tokio::time::timeout(Duration::from_millis(100), client.next()).await {
-            Ok(Some(Update::Backlog { events, now: present, .. })) => {
-                (run, now) = (Run::fold(&events), present)
-            }
+            Ok(Some(Update::Backlog { events, now: present, .. })) => (run, now) = (Run::fold(&events), present),
             Ok(Some(Update::Event { envelope })) => {
                 now = now.max(envelope.at);
                 if let Some(run) = &mut run {
@@ -234,27 +248,40 @@ async fn drive(ground: &Ground, mut client: Client, phase: Phase) {
     }
 }
 
-/// Takes the run up with a new engine and brings it to its end; the engine's exit code.
-fn resume(ground: &Ground, run: &str, phase: Phase) -> i32 {
-    let drive_args = DriveArgs {
+fn drive_args(ground: &Ground) -> DriveArgs {
+    DriveArgs {
         plain: true,
         color: "never".into(),
         state_dir: Some(ground.stage.path().to_owned()),
         ..DriveArgs::default()
-    };
-    let job =
-        Job { task: Task::Resume(ResumeArgs::of(Some(run.to_owned()), drive_args)), pilot: "tester".into() };
+    }
+}
+
+/// Starts an engine as the product does, without anybody who follows it; what it said where it did not become ready.
+fn start(ground: &Ground, task: Task, shot: Option<Shot>) -> Result<(Child, PathBuf), String> {
+    let job = Job { task, pilot: "tester".into() };
     let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
     ground.equip(&mut command).arg("engine").current_dir(ground.stage.path());
-    let mut engine =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    if let Some(shot) = shot {
+        command.env("CUTOVER_FAILPOINTS", shot.armed());
+    }
+    let mut engine = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     engine.stdin.take().unwrap().write_all(&serde_json::to_vec(&job).unwrap()).unwrap();
     let mut line = String::new();
     BufReader::new(engine.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let Ok(Word::Ready { run_dir, .. }) = serde_json::from_str(&line) else {
-        let output = engine.wait_with_output().unwrap();
-        panic!("not resumed: {line}{}", String::from_utf8_lossy(&output.stderr));
-    };
+    match serde_json::from_str(&line) {
+        Ok(Word::Ready { run_dir, .. }) => Ok((engine, run_dir)),
+        _ => {
+            let output = engine.wait_with_output().unwrap();
+            Err(format!("{line}{}", String::from_utf8_lossy(&output.stderr)))
+        }
+    }
+}
+
+/// Takes the run up with a new engine and brings it to its end; the engine's exit code.
+fn resume(ground: &Ground, run: &str, phase: Phase) -> i32 {
+    let task = Task::Resume(ResumeArgs::of(Some(run.to_owned()), drive_args(ground)));
+    let (mut engine, run_dir) = start(ground, task, None).unwrap_or_else(|why| panic!("not resumed: {why}"));
     WORLD.block_on(async {
         let hello = link::client::hello(Wish::Pilot, Some("tester".into()));
         let client = link::client::connect(&run_dir.join(link::CONTROL), &hello).await.unwrap();
@@ -274,6 +301,9 @@ enum Hit {
 fn shoot(shot: Shot) -> Hit {
     let Shot { phase, .. } = shot;
     let mut text = include_str!("support/crash.toml").to_owned();
+    if shot.how == How::Panic {
+        text = text.replace("title = \"After\"\n", "title = \"After\"\nwindow = { lasts = \"2s\" }\n");
+    }
     if phase == Phase::Rollback {
         // The step after the switch waits for somebody who never comes: the flight stands still there.
         text = text.replace("title = \"After\"\n", "title = \"After\"\napprovals = 1\n");
@@ -284,10 +314,9 @@ fn shoot(shot: Shot) -> Hit {
         Phase::Rollback => {
             let mut first = ground.command(&["run", "--plain", "--yes"]);
             let mut first = first.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            ground.stage.wait_for_event(
-                "switch",
-                |event| matches!(event, RunEvent::StepPassed { step, .. } if step.as_str() == "switch"),
-            );
+            ground.stage.wait_for_event("switch", |event| {
+                matches!(event, RunEvent::StepPassed { step, .. } if step.as_str() == "switch")
+            });
             nix::sys::signal::kill(ground.stage.engine(), nix::sys::signal::Signal::SIGTERM).unwrap();
             assert_eq!(exit_code(&mut first, "the paused flight"), 9);
             let run = run_id(&ground).unwrap();
@@ -306,8 +335,15 @@ fn shoot(shot: Shot) -> Hit {
     assert!(!missed || ended, "{shot:?}: {code}");
     let open = uncertain(&before);
     let unborn = before.is_empty();
+    if shot.how == How::Panic && !missed {
+        assert_broken(&ground, shot);
+    }
     if unborn {
         assert!(!missed && ground.logged().is_empty() && ground.changes().is_empty(), "{shot:?}");
+        // Nothing to resume; what was locked for it does not keep the next run from being flown.
+        assert_eq!(fly(&ground, &["run", "--plain", "--yes"], None), 0, "{shot:?}");
+        let directory = ground.stage.runs().pop().unwrap();
+        verify(shot, &ground, &[], &journal(&directory), &[]);
         return Hit::Killed { unknown: 0, unborn };
     }
     if !ended {
@@ -319,6 +355,25 @@ fn shoot(shot: Shot) -> Hit {
     if missed { Hit::Missed } else { Hit::Killed { unknown: open.len(), unborn } }
 }
 
+/// Nothing of an engine that broke is left, but the reason.
+fn assert_broken(ground: &Ground, shot: Shot) {
+    let until = Instant::now() + PATIENCE;
+    while !ground.stage.engines().is_empty() {
+        assert!(Instant::now() < until, "{shot:?}: the engine goes on");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let Some(run) = ground.stage.runs().pop() else { return };
+    for socket in [link::CONTROL, link::WATCH] {
+        assert!(!run.join(socket).exists(), "{shot:?}: {socket}");
+    }
+    // Before it is ready, it speaks to whoever started it.
+    if run.join("tick").exists() {
+        let said = std::fs::read_to_string(run.join("engine.log")).unwrap();
+        assert!(said.contains(&format!("failpoint {}", shot.point)), "{shot:?}: {said}");
+        assert!(said.contains("the engine has broken") && said.contains("cutover resume "), "{shot:?}: {said}");
+    }
+}
+
 fn run_id(ground: &Ground) -> Option<String> {
     Some(ground.stage.runs().pop()?.file_name()?.to_string_lossy().into_owned())
 }
@@ -326,8 +381,7 @@ fn run_id(ground: &Ground) -> Option<String> {
 /// 0 lost, 0 doubled, each uncertain one UNKNOWN, no gap.
 fn verify(shot: Shot, ground: &Ground, before: &[Envelope], after: &[Envelope], open: &[ActionRef]) {
     let (done, changed) = shot.phase.effects();
-    let lines: Vec<_> =
-        done.iter().flat_map(|name| [format!("begin {name}"), format!("end {name}")]).collect();
+    let lines: Vec<_> = done.iter().flat_map(|name| [format!("begin {name}"), format!("end {name}")]).collect();
     assert_eq!(ground.logged(), lines, "{shot:?}: what the commands did");
     assert_eq!(ground.changes(), changed, "{shot:?}: what was asked of the cluster");
     let sequence: Vec<_> = after.iter().map(|envelope| envelope.seq).collect();
@@ -354,9 +408,13 @@ fn after(shot: Shot) -> Option<Shot> {
     (hit <= HITS * stride).then_some(Shot { hit, ..shot })
 }
 
-fn matrix(phase: Phase) {
-    let first = |point: &'static str| Shot { phase, point, hit: if point == "journal.sync" { 2 } else { 1 } };
-    let waiting: Mutex<VecDeque<Shot>> = Mutex::new(POINTS.map(first).into());
+/// Tries every hit of the points; how many there were, and how many actions were uncertain.
+fn matrix(name: &str, phase: Phase, how: How, points: &[&'static str]) -> (usize, usize) {
+    let first = |point: &&'static str| {
+        let hit = if *point == "journal.sync" { 2 } else { 1 };
+        Shot { phase, how, point, hit }
+    };
+    let waiting: Mutex<VecDeque<Shot>> = Mutex::new(points.iter().map(first).collect());
     let flying = AtomicUsize::new(0);
     let tally = Mutex::new((0, 0, 0, Vec::new()));
     let work = || loop {
@@ -400,27 +458,52 @@ fn matrix(phase: Phase) {
         }
     });
     let (kills, unknown, unborn, faults) = tally.into_inner().unwrap();
-    assert!(
-        faults.is_empty(),
-        "{} of {} came out wrong:\n{}",
-        faults.len(),
-        kills + faults.len(),
-        faults.join("\n")
-    );
+    assert!(faults.is_empty(), "{} of {} came out wrong:\n{}", faults.len(), kills + faults.len(), faults.join("\n"));
     println!(
-        "J1 {phase:?}: {kills} kills over {} points, 0 lost, 0 doubled, {unknown} unknown, {unborn} before there was a run ({:.0?})",
-        POINTS.len(),
+        "{name} {phase:?}: {kills} times {how:?} over {} points, 0 lost, 0 doubled, {unknown} unknown, {unborn} before there was a run ({:.0?})",
+        points.len(),
         begun.elapsed()
     );
-    assert!(kills >= 30 && unknown >= 10, "{kills} kills, {unknown} unknown: hardly anything was tried");
+    (kills, unknown)
 }
 
 #[test]
-fn j1_killed_anywhere_in_a_flight_it_ends_the_same_with_nothing_lost_or_doubled() {
-    matrix(Phase::Flight);
+fn j1_l5_killed_anywhere_in_a_flight_it_ends_the_same_with_nothing_lost_or_doubled() {
+    let (kills, unknown) = matrix("J1", Phase::Flight, How::Kill, &POINTS);
+    assert!(kills >= 35 && unknown >= 20, "{kills} kills, {unknown} unknown: hardly anything was tried");
 }
 
 #[test]
-fn j1_killed_anywhere_in_a_rollback_it_ends_the_same_with_nothing_lost_or_doubled() {
-    matrix(Phase::Rollback);
+fn j1_l5_killed_anywhere_in_a_rollback_it_ends_the_same_with_nothing_lost_or_doubled() {
+    let (kills, unknown) = matrix("J1", Phase::Rollback, How::Kill, &POINTS);
+    assert!(kills >= 20 && unknown >= 10, "{kills} kills, {unknown} unknown: hardly anything was tried");
+}
+
+#[test]
+fn j6_a_panic_in_any_state_leaves_a_run_that_resumes() {
+    let points = ["journal.write", "engine.tick"];
+    let (flown, _) = matrix("J6", Phase::Flight, How::Panic, &points);
+    let (back, _) = matrix("J6", Phase::Rollback, How::Panic, &points);
+    assert!(flown >= 15 && back >= 8, "{flown} and {back} panics: hardly anything was tried");
+}
+
+#[test]
+fn j6_a_panic_before_the_first_step_or_after_the_last_leaves_a_run_that_resumes() {
+    let ground = Ground::new(include_str!("support/crash.toml"));
+    let shot = |hit| Shot { phase: Phase::Flight, how: How::Panic, point: "engine.tick", hit };
+    let task = Task::Run(RunArgs { runbook: "runbook.toml".into(), dry_run: false, drive: drive_args(&ground) });
+    // Nobody is at the controls: the checklist waits.
+    let (mut engine, _) = start(&ground, task, Some(shot(2))).unwrap();
+    assert_eq!(exit_code(&mut engine, "the engine in its checklist"), 1);
+    assert_broken(&ground, shot(2));
+    let run = run_id(&ground).unwrap();
+    assert_eq!(resume(&ground, &run, Phase::Flight), 0);
+    // Until its tasks are done a finished run can be taken up.
+    let task = Task::Resume(ResumeArgs::of(Some(run.clone()), drive_args(&ground)));
+    let (mut engine, _) = start(&ground, task, Some(shot(2))).unwrap();
+    assert_eq!(exit_code(&mut engine, "the engine after the last step"), 1);
+    assert_broken(&ground, shot(2));
+    assert_eq!(resume(&ground, &run, Phase::Flight), 0);
+    let directory = ground.stage.runs().pop().unwrap();
+    verify(shot(2), &ground, &[], &journal(&directory), &[]);
 }

@@ -255,10 +255,9 @@ impl Flight {
         if let Err(faults) = resolve(&secrets_only, &run.opened, now, &given, &self.secrets) {
             return Ok(usage(&faults));
         }
-        if let Err(refusal) = self.unchanged(&run, &run_dir)
-            && self.drive.override_reason.is_none()
-        {
-            Word::Refused { why: vec![refusal] }.say();
+        let mut refusals: Vec<String> = self.unchanged(&run, &run_dir).err().into_iter().collect();
+        if self.overridden(refusals.clone()).is_none() {
+            Word::Refused { why: refusals }.say();
             return Ok(Exit::NeedsPerson);
         }
         let journal = RunJournal::resume(&run_dir, recovered.position)?;
@@ -271,11 +270,14 @@ impl Flight {
             Origin::Cluster(takeover) => (None, takeover),
         };
         let run_id = run.opened.run_id.clone();
-        let guard = match self.guard(&state, &run_id, previous, takeover.as_ref(), &mut Vec::new()).await? {
+        let guard = match self.guard(&state, &run_id, previous, takeover.as_ref(), &mut refusals).await? {
             Ok(guard) => guard,
             Err(exit) => return Ok(exit),
         };
         let (mut machine, mut decision) = Machine::resume(run, &self.pilot, &store::host(), now);
+        for given in self.overridden(refusals).unwrap_or_default() {
+            append(&mut decision, machine.handle(now, Input::Overridden(given)));
+        }
         if let Some(taken) = guard.input() {
             append(&mut decision, machine.handle(now, taken));
         }
@@ -298,12 +300,17 @@ impl Flight {
         let copy = guard::copy(&self.world, &journal, &run_dir, &run_id, &title).map(Arc::new);
         let lease = guard.lease();
         let ended = self.serve(machine, decision, events, journal, run_dir, lease, copy.clone()).await;
+        if let Ok(None) = ended {
+            // As if it had been killed: what it had begun may still be under way, so the target's lock is not given back.
+            talk(&format!("the engine has broken, see above; the run goes on with: cutover resume {run_id}"));
+            return Ok(Exit::Internal);
+        }
         guard::finish_copy(copy).await;
         guard.release().await;
-        ended
+        ended.map(|exit| exit.unwrap_or(Exit::Internal))
     }
 
-    /// Runs the engine and its sockets to the run's end.
+    /// Runs the engine and its sockets to the run's end; nothing where a fault of its own ended it.
     #[expect(clippy::too_many_arguments, reason = "everything that a run is made of, moved once")]
     async fn serve(
         self,
@@ -314,7 +321,7 @@ impl Flight {
         run_dir: PathBuf,
         lease: Option<Arc<KubeLock>>,
         copy: Option<Arc<JournalCopy>>,
-    ) -> color_eyre::Result<Exit> {
+    ) -> color_eyre::Result<Option<Exit>> {
         let ports = self.world.ports(&self.loaded.runbook, &Values::of(machine.run(), &self.secrets))?;
         let container = self.loaded.runbook.target.as_ref().map(|target| target.container.clone());
         let run_id = machine.run().opened.run_id.clone();
@@ -338,15 +345,19 @@ impl Flight {
         Word::Ready { run_id, run_dir: run_dir.clone() }.say();
         engine::let_go(&run_dir)?;
         // On a task of its own: this one may not block.
-        let end = tokio::spawn(engine.run()).await?;
+        let end = tokio::spawn(engine.run()).await;
         drop(doors);
-        match end {
-            End::Closed(outcome) => Ok(outcome.map_or(Exit::Internal, Exit::of)),
-            End::JournalLost(why) => {
+        Ok(match end {
+            Ok(End::Closed(outcome)) => Some(outcome.map_or(Exit::Internal, Exit::of)),
+            Ok(End::JournalLost(why)) => {
                 talk(&why);
-                Ok(Exit::Internal)
+                Some(Exit::Internal)
             }
-        }
+            Err(fault) => {
+                tracing::error!(%fault, "the engine has broken");
+                None
+            }
+        })
     }
 
     /// Whether the runbook is what it was when the run was opened. What flies is always the journal's.

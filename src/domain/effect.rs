@@ -2,7 +2,7 @@
 
 use super::{
     crew::{Person, Role},
-    event::{ActionRef, CheckRef, Envelope, Resolution},
+    event::{ActionRef, CheckRef, Envelope, Override, Resolution},
     id::StepId,
     lock::LockState,
     metric::Sample,
@@ -56,6 +56,8 @@ pub enum Input {
         /// Whom it was taken over from, and why, where it was.
         from: Option<String>,
     },
+    /// The run is taken up in spite of something that speaks against it.
+    Overridden(Override),
     /// What is known about the target's lock has changed.
     Lock(LockState),
     /// A look at the process of an unknown action.

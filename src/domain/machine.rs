@@ -192,6 +192,7 @@ impl Machine {
             Input::LockTaken { lock_id, fence, from } => {
                 self.emit(RunEvent::LockTaken { lock_id, fence, from });
             }
+            Input::Overridden(given) => self.emit(RunEvent::OverrideGiven(given)),
             Input::Lock(state) => self.on_lock(state),
             Input::ChildSeen { at, pid, alive } => self.child_seen(at, pid, alive),
             Input::ControlKept => self.keep_control(),

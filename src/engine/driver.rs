@@ -40,6 +40,8 @@ use crate::domain::{
     workload::{Access, Connection, Workload},
 };
 
+use crate::failpoint;
+
 /// How far back metrics are fetched when an engine starts.
 const BACKFILL: Span = Span::from_mins(15);
 /// Samples kept for screens that come later, for each metric and slot.
@@ -300,6 +302,7 @@ impl Engine {
                     break;
                 }
             }
+            failpoint::pass("engine.tick");
             self.feed_late();
             self.feed(Input::Tick);
             self.forget_the_gone();

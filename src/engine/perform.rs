@@ -112,14 +112,18 @@ impl Performance {
     /// Does the action and tells the driver how it went.
     pub async fn run(self) {
         let from = self.ports.clock.now();
-        failpoint::pass("action.begin");
+        let perform = async {
+            failpoint::pass("action.begin");
+            let done = self.perform().await;
+            failpoint::pass("action.result");
+            done
+        };
         // A fault of ours must not leave an action that runs for ever: it is unknown, and a person says what became of it.
-        let done = AssertUnwindSafe(self.perform()).catch_unwind().await.unwrap_or_else(|_| Done {
+        let done = AssertUnwindSafe(perform).catch_unwind().await.unwrap_or_else(|_| Done {
             outcome: ActionOutcome::Unknown,
             detail: "a part of cutover itself broke while it ran; the log says where".to_owned(),
             output: None,
         });
-        failpoint::pass("action.result");
         let took = self.ports.clock.now().since(from);
         let detail = self.values.secrets().mask(&done.detail);
         let input = Input::ActionFinished {

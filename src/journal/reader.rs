@@ -71,7 +71,11 @@ pub struct Contents<T> {
     pub torn: Vec<u8>,
 }
 
-/// Reads the journal in a run's directory.
+/// Looks at a journal that seems corrupt before it is called so.
+const LOOKS: u32 = 10;
+
+/// Reads the journal in a run's directory. An engine may be writing to it meanwhile: bytes that are just being written
+/// arrive in any order, so damage counts only where it stands still.
 ///
 /// # Errors
 /// See [`ReadError`].
@@ -82,7 +86,28 @@ pub fn read<T: DeserializeOwned>(dir: &Path) -> Result<Contents<T>, ReadError> {
         file.read_to_end(&mut bytes)?;
         Ok(bytes)
     };
-    parse(&load().map_err(|source| ReadError::Io { path: dir.to_owned(), source })?)
+    let load = || load().map_err(|source| ReadError::Io { path: dir.to_owned(), source });
+    settled(load)
+}
+
+/// What the bytes say once they say it twice.
+pub(super) fn settled<T: DeserializeOwned>(
+    mut load: impl FnMut() -> Result<Vec<u8>, ReadError>,
+) -> Result<Contents<T>, ReadError> {
+    let mut bytes = load()?;
+    for _ in 1..LOOKS {
+        match parse(&bytes) {
+            Err(corrupt @ ReadError::Corrupt { .. }) => {
+                let again = load()?;
+                if again == bytes {
+                    return Err(corrupt);
+                }
+                bytes = again;
+            }
+            read => return read,
+        }
+    }
+    parse(&bytes)
 }
 
 /// Reads a whole journal from its bytes.

@@ -464,3 +464,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn j3_a_record_that_is_just_being_written_is_no_damage_and_damage_that_stays_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = Writer::create(dir.path(), &header()).unwrap();
+    let begin = usize::try_from(writer.position().offset).unwrap();
+    writer.append_all(&[event(0)]).unwrap();
+    let whole = std::fs::read(dir.path().join(FILE)).unwrap();
+    // The end of a record has arrived, its beginning has not.
+    let mut half = whole.clone();
+    half[begin..begin + 5].fill(0);
+    let mut views = [half.clone(), whole].into_iter();
+    let read = reader::settled::<Event>(|| Ok(views.next().unwrap())).unwrap();
+    assert_eq!(read.records, [(1, event(0))]);
+    let stays = reader::settled::<Event>(|| Ok(half.clone()));
+    assert!(matches!(stays, Err(ReadError::Corrupt { .. })), "{stays:?}");
+}
