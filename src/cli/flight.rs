@@ -346,7 +346,7 @@ impl Flight {
         engine::let_go(&run_dir)?;
         // On a task of its own: this one may not block.
         let end = tokio::spawn(engine.run()).await;
-        drop(doors);
+        doors.close().await;
         Ok(match end {
             Ok(End::Closed(outcome)) => Some(outcome.map_or(Exit::Internal, Exit::of)),
             Ok(End::JournalLost(why)) => {

@@ -4,6 +4,7 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use color_eyre::eyre::{WrapErr as _, eyre};
@@ -39,9 +40,25 @@ pub struct Groups {
     pub approve: Option<String>,
 }
 
+/// The last words to screens may take so long to leave.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(5);
+
 /// The open sockets. Screens come in as long as this lives.
 pub struct Doors {
-    _listeners: Vec<Listener>,
+    listeners: Vec<Listener>,
+    counter: Counter,
+}
+
+impl Doors {
+    /// Closes them once everybody has been sent what the engine, which is gone, has said: how the run ended comes last.
+    pub async fn close(self) {
+        drop(self.listeners);
+        let until = tokio::time::Instant::now() + LAST_WORDS;
+        while self.counter.open() > 0 && tokio::time::Instant::now() < until {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
 }
 
 /// Opens the sockets of a run; what comes in goes to `engine`.
@@ -93,7 +110,7 @@ pub fn open(
         }
     });
     heed_signals(engine)?;
-    Ok(Doors { _listeners: listeners })
+    Ok(Doors { listeners, counter })
 }
 
 /// SIGTERM ends the engine in order. A hang-up is no business of its, and nobody presses ctrl-c in its session.

@@ -202,7 +202,7 @@ pub fn newest(state: &Path) -> color_eyre::Result<Option<String>> {
 /// If its journal can't be read.
 pub fn find(state: &Path, run: &str) -> color_eyre::Result<Option<Found>> {
     let Some((_, dir)) = dirs(state)?.into_iter().find(|(id, _)| id == run) else { return Ok(None) };
-    let contents = journal::read::<Envelope>(&dir)?;
+    let contents = journal::read::<Envelope>(&dir).wrap_err_with(|| format!("cannot read run {run}"))?;
     let events: Vec<_> = contents.records.into_iter().map(|(_, envelope)| envelope).collect();
     Ok(Run::fold(&events).map(|run| Found { dir, run }))
 }

@@ -170,6 +170,14 @@ pub struct Counter {
     open: Arc<AtomicUsize>,
 }
 
+impl Counter {
+    /// How many are connected, or are still being sent what was said to them.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+}
+
 /// Opens a socket. The directory must be ours alone, or a group's that we chose; `mode` is the socket's.
 ///
 /// # Errors
