@@ -84,7 +84,10 @@ fn change(path: &Path, from: &str, to: &str) {
 
 #[test]
 fn j7_one_byte_of_the_runbook_changed_is_refused_with_what_changed() {
-    for (own, names) in [(false, vec!["runbook.toml was changed", "line 26", "echo one", "echo ono"]), (true, vec!["runbook.toml was changed"])] {
+    for (own, names) in [
+        (false, vec!["runbook.toml was changed", "line 26", "echo one", "echo ono"]),
+        (true, vec!["runbook.toml was changed"]),
+    ] {
         let stage = Stage::new();
         let (directory, run) = paused(&stage);
         let file = if own { directory.join("runbook.toml") } else { stage.path().join("runbook.toml") };
@@ -125,7 +128,8 @@ fn j8_a_newer_journal_is_refused_and_left_alone() {
     std::fs::write(&path, &bytes).unwrap();
     let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
     let files = |dir: &Path| {
-        let mut names: Vec<_> = std::fs::read_dir(dir).unwrap().flatten().map(|entry| entry.file_name()).collect();
+        let mut names: Vec<_> =
+            std::fs::read_dir(dir).unwrap().flatten().map(|entry| entry.file_name()).collect();
         names.sort();
         names
     };
@@ -180,7 +184,10 @@ fn s1_a_command_that_ignores_term_is_gone_a_second_after_its_grace() {
         matches!(event, RunEvent::ActionFinished { at, outcome: ActionOutcome::Cancelled, .. } if at.action == 1)
     })
     .unwrap();
-    println!("S1: gone {} ms after the order, with 10 s of grace ({took:.1?} with the rollback)", ended.since(begun).as_millis());
+    println!(
+        "S1: gone {} ms after the order, with 10 s of grace ({took:.1?} with the rollback)",
+        ended.since(begun).as_millis()
+    );
     assert!((10_000..=11_500).contains(&ended.since(begun).as_millis()), "{}", ended.since(begun));
     // Undoing waits for what is undone to have ended.
     assert_eq!(log(&stage).last().unwrap(), "back");
@@ -232,7 +239,12 @@ fn webhook(head: Option<&'static str>) -> u16 {
 fn x3_a_webhook_that_hangs_or_refuses_adds_nothing_to_the_steps() {
     let answers: [(&str, Option<&'static str>); 3] = [
         ("hangs", None),
-        ("429", Some("HTTP/1.1 429 Too Many Requests\r\nretry-after: 30\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")),
+        (
+            "429",
+            Some(
+                "HTTP/1.1 429 Too Many Requests\r\nretry-after: 30\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+            ),
+        ),
         ("500", Some("HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")),
     ];
     for (what, head) in answers {
@@ -262,8 +274,12 @@ fn x3_a_webhook_that_hangs_or_refuses_adds_nothing_to_the_steps() {
         let tell = index(&of("first", 1)).unwrap();
         let after = index(&of("first", 2)).unwrap();
         let last = index(&of("second", 0)).unwrap();
-        let added = [(step, first), (tell, after)].map(|(from, to)| events[to].at.since(events[from].at).as_millis());
-        println!("X3 {what}: {} ms from a step's notice to its first action, {} ms from a notice to the next action", added[0], added[1]);
+        let added =
+            [(step, first), (tell, after)].map(|(from, to)| events[to].at.since(events[from].at).as_millis());
+        println!(
+            "X3 {what}: {} ms from a step's notice to its first action, {} ms from a notice to the next action",
+            added[0], added[1]
+        );
         // The start of an action is decided in the very moment that its predecessor's end is: the webhook has no part in it.
         assert_eq!(added[0], 0, "{what}");
         assert!(added[1] < 1000, "{what}");
@@ -279,7 +295,10 @@ fn x3_a_webhook_that_hangs_or_refuses_adds_nothing_to_the_steps() {
         if head.is_none() {
             assert!(notices.iter().all(|(index, ..)| *index > last), "{what}: {notices:?}");
         } else {
-            assert!(notices.len() >= 2 && notices.iter().all(|(_, _, told)| told.contains(what)), "{notices:?}");
+            assert!(
+                notices.len() >= 2 && notices.iter().all(|(_, _, told)| told.contains(what)),
+                "{notices:?}"
+            );
         }
     }
 }
@@ -289,10 +308,16 @@ fn s1_a_command_that_outlived_its_engine_is_ended_by_the_rollback() {
     let stage = Stage::new();
     let mut driver = fly(&stage, &SMALL.replace("echo slow >>", "echo pid $$ >>"));
     let pid = logged_pid(&stage, "pid");
-    stage.wait_for_event("slow", |event| matches!(event, RunEvent::ActionSpawned { at, .. } if at.action == 1));
+    stage.wait_for_event(
+        "slow",
+        |event| matches!(event, RunEvent::ActionSpawned { at, .. } if at.action == 1),
+    );
     kill(stage.engine(), Signal::SIGKILL).unwrap();
     driver.wait().unwrap();
-    assert!(kill(Pid::from_raw(i32::try_from(pid).unwrap()), None).is_ok(), "the command outlives its engine");
+    assert!(
+        kill(Pid::from_raw(i32::try_from(pid).unwrap()), None).is_ok(),
+        "the command outlives its engine"
+    );
     let run = stage.runs()[0].file_name().unwrap().to_string_lossy().into_owned();
     let (code, told, said) = order(&stage, &["rollback", &run, "--reason", "the bastion died"]);
     assert_eq!(code, 5, "{told}{said}");

@@ -169,8 +169,9 @@ fn command_lives(ground: &Ground) -> bool {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     processes.map(|entry| entry.path()).any(|process| {
         let carries = |variable: &[u8]| {
-            std::fs::read(process.join("environ"))
-                .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|found| found.starts_with(variable)))
+            std::fs::read(process.join("environ")).is_ok_and(|environ| {
+                environ.split(|byte| *byte == 0).any(|found| found.starts_with(variable))
+            })
         };
         carries(log.as_bytes()) && carries(b"CUTOVER_COMMAND=")
     })
@@ -225,7 +226,9 @@ async fn drive(ground: &Ground, mut client: Client, phase: Phase) {
     loop {
         assert!(Instant::now() < until, "no end: {:?}", run.map(|run| (run.prompt(now), run.held)));
         match tokio::time::timeout(Duration::from_millis(100), client.next()).await {
-            Ok(Some(Update::Backlog { events, now: present, .. })) => (run, now) = (Run::fold(&events), present),
+            Ok(Some(Update::Backlog { events, now: present, .. })) => {
+                (run, now) = (Run::fold(&events), present)
+            }
             Ok(Some(Update::Event { envelope })) => {
                 now = now.max(envelope.at);
                 if let Some(run) = &mut run {
@@ -265,7 +268,8 @@ fn start(ground: &Ground, task: Task, shot: Option<Shot>) -> Result<(Child, Path
     if let Some(shot) = shot {
         command.env("CUTOVER_FAILPOINTS", shot.armed());
     }
-    let mut engine = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut engine =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     engine.stdin.take().unwrap().write_all(&serde_json::to_vec(&job).unwrap()).unwrap();
     let mut line = String::new();
     BufReader::new(engine.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -314,9 +318,10 @@ fn shoot(shot: Shot) -> Hit {
         Phase::Rollback => {
             let mut first = ground.command(&["run", "--plain", "--yes"]);
             let mut first = first.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            ground.stage.wait_for_event("switch", |event| {
-                matches!(event, RunEvent::StepPassed { step, .. } if step.as_str() == "switch")
-            });
+            ground.stage.wait_for_event(
+                "switch",
+                |event| matches!(event, RunEvent::StepPassed { step, .. } if step.as_str() == "switch"),
+            );
             nix::sys::signal::kill(ground.stage.engine(), nix::sys::signal::Signal::SIGTERM).unwrap();
             assert_eq!(exit_code(&mut first, "the paused flight"), 9);
             let run = run_id(&ground).unwrap();
@@ -370,7 +375,10 @@ fn assert_broken(ground: &Ground, shot: Shot) {
     if run.join("tick").exists() {
         let said = std::fs::read_to_string(run.join("engine.log")).unwrap();
         assert!(said.contains(&format!("failpoint {}", shot.point)), "{shot:?}: {said}");
-        assert!(said.contains("the engine has broken") && said.contains("cutover resume "), "{shot:?}: {said}");
+        assert!(
+            said.contains("the engine has broken") && said.contains("cutover resume "),
+            "{shot:?}: {said}"
+        );
     }
 }
 
@@ -381,7 +389,8 @@ fn run_id(ground: &Ground) -> Option<String> {
 /// 0 lost, 0 doubled, each uncertain one UNKNOWN, no gap.
 fn verify(shot: Shot, ground: &Ground, before: &[Envelope], after: &[Envelope], open: &[ActionRef]) {
     let (done, changed) = shot.phase.effects();
-    let lines: Vec<_> = done.iter().flat_map(|name| [format!("begin {name}"), format!("end {name}")]).collect();
+    let lines: Vec<_> =
+        done.iter().flat_map(|name| [format!("begin {name}"), format!("end {name}")]).collect();
     assert_eq!(ground.logged(), lines, "{shot:?}: what the commands did");
     assert_eq!(ground.changes(), changed, "{shot:?}: what was asked of the cluster");
     let sequence: Vec<_> = after.iter().map(|envelope| envelope.seq).collect();
@@ -458,7 +467,13 @@ fn matrix(name: &str, phase: Phase, how: How, points: &[&'static str]) -> (usize
         }
     });
     let (kills, unknown, unborn, faults) = tally.into_inner().unwrap();
-    assert!(faults.is_empty(), "{} of {} came out wrong:\n{}", faults.len(), kills + faults.len(), faults.join("\n"));
+    assert!(
+        faults.is_empty(),
+        "{} of {} came out wrong:\n{}",
+        faults.len(),
+        kills + faults.len(),
+        faults.join("\n")
+    );
     println!(
         "{name} {phase:?}: {kills} times {how:?} over {} points, 0 lost, 0 doubled, {unknown} unknown, {unborn} before there was a run ({:.0?})",
         points.len(),
@@ -491,7 +506,8 @@ fn j6_a_panic_in_any_state_leaves_a_run_that_resumes() {
 fn j6_a_panic_before_the_first_step_or_after_the_last_leaves_a_run_that_resumes() {
     let ground = Ground::new(include_str!("support/crash.toml"));
     let shot = |hit| Shot { phase: Phase::Flight, how: How::Panic, point: "engine.tick", hit };
-    let task = Task::Run(RunArgs { runbook: "runbook.toml".into(), dry_run: false, drive: drive_args(&ground) });
+    let task =
+        Task::Run(RunArgs { runbook: "runbook.toml".into(), dry_run: false, drive: drive_args(&ground) });
     // Nobody is at the controls: the checklist waits.
     let (mut engine, _) = start(&ground, task, Some(shot(2))).unwrap();
     assert_eq!(exit_code(&mut engine, "the engine in its checklist"), 1);

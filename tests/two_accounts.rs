@@ -113,7 +113,12 @@ fn l6_another_account_of_the_group_watches_and_changes_nothing() {
     stage.wait_for_event("slow", slow);
     let run = run_id(&stage);
 
-    let mut watch = colleague.command(&["watch", &run, "--plain"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut watch = colleague
+        .command(&["watch", &run, "--plain"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines().map(Result::unwrap);
     let mut seen = Vec::new();
     let mut wait_for = |seen: &mut Vec<String>, text: &str| {
@@ -189,18 +194,23 @@ fn l6_a_step_that_wants_approval_begins_with_another_accounts_word_only() {
     // Approving is all that they can.
     let (code, told) = colleague.run(&["watch", &run, "--plain"]);
     assert_eq!(code, 2, "{told}");
-    assert!(!std::fs::read_to_string(stage.path().join("log")).unwrap().contains("three"), "nobody has agreed yet");
+    assert!(
+        !std::fs::read_to_string(stage.path().join("log")).unwrap().contains("three"),
+        "nobody has agreed yet"
+    );
 
     let (code, told) = colleague.run(&["approve", &run]);
     assert_eq!(code, 0, "{told}");
     assert_eq!(ended(pilot), Some(0));
     let events = stage.events();
     let at = |is: &dyn Fn(&RunEvent) -> bool| events.iter().position(|envelope| is(&envelope.event)).unwrap();
-    let given = at(&|event| {
-        matches!(event, RunEvent::ApprovalGiven { step, by, .. } if step.as_str() == "second" && by.login == "nobody")
-    });
+    let given = at(
+        &|event| matches!(event, RunEvent::ApprovalGiven { step, by, .. } if step.as_str() == "second" && by.login == "nobody"),
+    );
     let begun = at(&|event| matches!(event, RunEvent::StepStarted { step, .. } if step.as_str() == "second"));
     assert!(given < begun, "{given} {begun}");
     assert_eq!(events.iter().filter(|e| matches!(e.event, RunEvent::ApprovalGiven { .. })).count(), 1);
-    assert!(events.iter().any(|e| matches!(e.event, RunEvent::RunFinished { outcome: Outcome::Succeeded, .. })));
+    assert!(
+        events.iter().any(|e| matches!(e.event, RunEvent::RunFinished { outcome: Outcome::Succeeded, .. }))
+    );
 }
