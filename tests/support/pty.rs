@@ -6,7 +6,7 @@
 use std::{
     ffi::OsStr,
     fs::File,
-    io::{Read as _, Write as _},
+    io::{ErrorKind, Read as _, Write as _},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -14,7 +14,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cutover::domain::event::{Envelope, RunEvent};
+use cutover::{
+    domain::event::{Envelope, RunEvent},
+    journal::ReadError,
+};
 use nix::{
     fcntl::{FcntlArg, FdFlag, OFlag, fcntl},
     pty::{Winsize, openpty},
@@ -82,15 +85,15 @@ impl Stage {
         (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
     }
 
-    /// The names of a run's events so far, as its journal has them.
+    /// The newest run's events so far, as its journal has them; none while that is just being made.
     pub(crate) fn events(&self) -> Vec<Envelope> {
         let run = self.runs().pop().unwrap();
-        cutover::journal::read::<Envelope>(&run)
-            .unwrap()
-            .records
-            .into_iter()
-            .map(|(_, event)| event)
-            .collect()
+        match cutover::journal::read::<Envelope>(&run) {
+            Ok(contents) => contents.records.into_iter().map(|(_, event)| event).collect(),
+            Err(ReadError::Unstarted) => Vec::new(),
+            Err(ReadError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Vec::new(),
+            Err(fault) => panic!("{fault}"),
+        }
     }
 
     /// Waits until the newest run's journal has an event like this.
