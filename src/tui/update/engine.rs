@@ -5,7 +5,7 @@ use crate::{
         event::{Envelope, RunEvent},
         message::{Command, Update},
         run::Run,
-        time::Span,
+        time::{Span, Timestamp},
     },
     tui::{
         model::{
@@ -89,9 +89,10 @@ fn on_crew(model: &mut Model, drove: bool) {
 
 /// Whoever comes while nobody has the controls sees first what happened meanwhile.
 fn show_missed(model: &mut Model) {
-    let since = model.run.as_ref().filter(|run| run.finished.is_none()).and_then(|run| run.away_since);
-    // Whoever resumes a run comes a moment after its engine.
-    if let Some(since) = since.filter(|since| model.now.since(*since) >= MISSED) {
+    let Some(run) = model.run.as_ref().filter(|run| run.finished.is_none()) else { return };
+    // Whoever resumes a run comes a moment after its engine, and has missed nothing since.
+    let worth = |since: &Timestamp| run.pilot.is_some() || model.now.since(*since) >= MISSED;
+    if let Some(since) = run.away_since.filter(worth) {
         model.missed = Some((since, model.now));
         model.layers.push(Layer::Page(Box::new(Page::new(PageKind::Missed))));
     }
