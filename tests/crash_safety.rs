@@ -1,6 +1,7 @@
 //! What a run stands on is what it was opened with; what it has started is gone when it is told to be; what it tells others
 //! delays nothing.
 
+#![expect(clippy::print_stdout, reason = "the figure is what the test is for")]
 #![expect(clippy::unwrap_used, reason = "helpers of a test end it where something is not there")]
 
 use std::{

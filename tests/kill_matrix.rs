@@ -8,11 +8,12 @@
 //! of the other. All other points are tried at every hit there is.
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test end it where something is not there")]
+#![expect(clippy::print_stdout, reason = "the figure is what the test is for")]
 
 use std::{
     collections::VecDeque,
     io::{BufRead as _, BufReader, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
         Mutex,
@@ -126,7 +127,7 @@ impl Shot {
 }
 
 /// What the journal says at a moment; nothing where the run was not born.
-fn journal(run: &PathBuf) -> Vec<Envelope> {
+fn journal(run: &Path) -> Vec<Envelope> {
     let records = cutover::journal::read::<Envelope>(run).map(|contents| contents.records);
     records.unwrap_or_default().into_iter().map(|(_, envelope)| envelope).collect()
 }

@@ -1,6 +1,7 @@
 //! Two accounts on one host: the second may look where a group was let in, may approve where it was let in for that, and
 //! has no way to the controls.
 
+#![expect(clippy::print_stdout, reason = "the figure is what the test is for")]
 #![expect(clippy::unwrap_used, reason = "helpers of a test end it where something is not there")]
 
 use std::{

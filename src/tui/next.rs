@@ -394,7 +394,14 @@ fn rollback_line(model: &Model, form: &RollbackForm) -> Row {
 fn page_line(model: &Model, kind: &PageKind) -> Row {
     let look = model.look;
     let key = |action| model.key(action);
-    let back = does(look, key(KeyAction::Back), "back to the run");
+    let held = matches!(model.prompt(), Some(Prompt::Held { .. })) && !model.looks_only();
+    let back = if *kind == PageKind::Missed && held {
+        // The banner above speaks of Enter: that is the run's, not this page's.
+        "back to the run; there ENTER goes on"
+    } else {
+        "back to the run"
+    };
+    let back = does(look, key(KeyAction::Back), back);
     let row = match kind {
         PageKind::Tasks => does(look, key(KeyAction::Tick), "ticks the selected task"),
         PageKind::Incident => {

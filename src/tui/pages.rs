@@ -170,6 +170,13 @@ fn missed_rows(model: &Model, width: usize) -> Vec<Row> {
     if happened.len() <= 2 {
         rows.push(Row::of(" Nothing else: the engine watched, and nothing new was started.", look.dim()));
     }
+    let now = match model.pilot() {
+        _ if !model.looks_only() => " You have the controls now.".to_owned(),
+        Some(pilot) => format!(" {pilot} has the controls now."),
+        None => " Nobody has the controls yet.".to_owned(),
+    };
+    rows.push(Row::new());
+    rows.push(Row::of(now, look.strong()));
     rows
 }
 

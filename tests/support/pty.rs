@@ -141,10 +141,17 @@ impl Cockpit {
     /// As [`Self::start`], on a state directory that others use too.
     pub(crate) fn start_in(
         stage: &Arc<Stage>,
-        (columns, rows): (u16, u16),
+        size: (u16, u16),
         args: &[&OsStr],
         env: &[(&str, &str)],
     ) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
+        command.args(args).arg("--state-dir").arg(stage.path()).envs(env.iter().copied());
+        Self::spawn(stage, size, command)
+    }
+
+    /// Starts any program in a terminal of its own.
+    pub(crate) fn spawn(stage: &Arc<Stage>, (columns, rows): (u16, u16), mut command: Command) -> Self {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(&size, None).unwrap();
         // A line that a child has inherited, ours or another test's, would never hang up.
@@ -153,11 +160,7 @@ impl Cockpit {
         }
         let before = tcgetattr(&pty.slave).unwrap();
         let stdio = || Stdio::from(pty.slave.try_clone().unwrap());
-        let child = Command::new(env!("CARGO_BIN_EXE_cutover"))
-            .args(args)
-            .arg("--state-dir")
-            .arg(stage.path())
-            .envs(env.iter().copied())
+        let child = command
             .env("TERM", "xterm-256color")
             .env("LANG", "C.UTF-8")
             .stdin(stdio())

@@ -138,6 +138,21 @@ fn l6_a_watching_screen_asks_for_nothing_but_logs() {
 }
 
 #[test]
+fn l6_a_watching_screen_offers_nothing_that_it_may_not_do() {
+    for (name, mut told) in states() {
+        told.model.layers.clear();
+        told.model.options.read_only = true;
+        let screen = told.screen(120, 36);
+        let footer = screen.lines().rev().find(|line| line.contains("help")).unwrap_or_default();
+        for offered in ["tick", "rollback", "database", "retry", "skip", "hold", "note"] {
+            assert!(!footer.contains(offered), "{name}: {footer}");
+        }
+        assert!(footer.contains("leave"), "{name}: {footer}");
+        assert!(!screen.contains("key R"), "{name}");
+    }
+}
+
+#[test]
 fn esc_never_leaves() {
     for (name, mut told) in states() {
         for _ in 0..12 {

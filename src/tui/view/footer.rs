@@ -23,7 +23,13 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
     } else {
         &[]
     };
+    let looks_only = model.looks_only();
+    // The only question it is asked is its own: whether to leave, what to search for, which command.
+    let in_dialog = !matches!(model.layers.last(), None | Some(Layer::Page(_)));
     let hint = |action: KeyAction| -> Option<Row> {
+        if looks_only && acts(action) && !in_dialog {
+            return None;
+        }
         let key = model.options.keymap.label(context, action)?;
         Some(
             Row::of(" ", look.text())
@@ -85,6 +91,29 @@ fn wanted(model: &Model) -> Vec<KeyAction> {
         }
     }
     actions
+}
+
+/// Whether an action changes the run: whoever only looks is not offered it.
+fn acts(action: KeyAction) -> bool {
+    matches!(
+        action,
+        KeyAction::Confirm
+            | KeyAction::Tick
+            | KeyAction::Note
+            | KeyAction::NotNeeded
+            | KeyAction::Recheck
+            | KeyAction::Fails
+            | KeyAction::Retry
+            | KeyAction::Undo
+            | KeyAction::Skip
+            | KeyAction::Resolve
+            | KeyAction::Hold
+            | KeyAction::CancelCountdown
+            | KeyAction::Rollback
+            | KeyAction::DatabaseRollback
+            | KeyAction::Edit
+            | KeyAction::Send
+    )
 }
 
 /// What can be done on a page.

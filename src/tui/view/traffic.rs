@@ -142,7 +142,7 @@ fn readiness(model: &Model, run: &Run) -> Vec<Row> {
         Light::NotReady => "✖ ",
     };
     let mut first = Row::of(sign, style).put(&readiness.word, style);
-    if readiness.light != Light::Off {
+    if readiness.light != Light::Off && !model.looks_only() {
         let key = model.key_in(Context::Steps, KeyAction::Rollback);
         first = first.put("  key ", look.text()).put(key, look.key());
     }
