@@ -59,7 +59,7 @@ impl Sshd {
             .stdin(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .expect("OpenSSH's server is installed");
+            .unwrap_or_else(|error| panic!("OpenSSH's server is needed here: {error}"));
         let until = Instant::now() + PATIENCE;
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(Instant::now() < until, "sshd does not listen");
