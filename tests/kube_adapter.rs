@@ -1,6 +1,6 @@
 //! The Kubernetes adapter against the simulated API server, over real HTTP, with its misbehaviours.
 //!
-//! K1 to K5 are the properties of docs/reliability.md; each test reaches the figure written there.
+//! K1 to K5 are properties of the cluster port; each test reaches its figure.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 

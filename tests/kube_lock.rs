@@ -1,4 +1,4 @@
-//! The target's lock against the simulated API server, over real HTTP: L1 to L3 of docs/reliability.md at the level of the
+//! The target's lock against the simulated API server, over real HTTP: L1 to L3 at the level of the
 //! Lease, and the fence in what we change.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]

@@ -10,7 +10,7 @@
 //!
 //! A full disk is met with the journal's own reserve: a rollback is journaled as ever. After any other fault nobody knows
 //! what the disk holds, so the journal is not touched again. A person may still want to roll back. That needs a typed
-//! word, and is recorded in [`Elsewhere`].
+//! word, and is recorded in a file elsewhere.
 
 use std::{
     collections::BTreeSet,
