@@ -61,7 +61,7 @@ pub struct Recorded {
     pub path: String,
     /// The query, empty where there was none.
     pub query: String,
-    /// The body's beginning, a few kilobytes of it at most; empty where there was none.
+    /// The body's beginning, a kilobyte of it at most; empty where there was none.
     pub body: String,
 }
 
