@@ -221,9 +221,10 @@ fn elapsed(model: &Model, run: &Run) -> Row {
     if let Some(expected) = expected {
         row = row.put(format!(" of ~{}", expected.clock()), look.text());
         if run.finished.is_none() && run.rolling_back().is_none() {
-            let left = expected.saturating_sub(gone);
+            // A window lasts as long as it lasts, whatever was expected of the whole.
+            let left = expected.saturating_sub(gone).max(window_left(model));
             let over = gone.saturating_sub(expected);
-            row = if over == Span::ZERO {
+            row = if left > Span::ZERO {
                 row.put(format!(", {} left", left.clock()), look.text())
             } else {
                 row.put(format!(", {} over", over.clock()), look.warn())
@@ -231,6 +232,14 @@ fn elapsed(model: &Model, run: &Run) -> Row {
         }
     }
     row
+}
+
+/// What the window that is watched now still wants; nothing outside of one.
+fn window_left(model: &Model) -> Span {
+    let index = model.run.as_ref().and_then(Run::current).filter(|_| model.phase() == Phase::Window);
+    let window = index
+        .and_then(|index| model.run.as_ref()?.runbook.steps.get(index)?.window.map(|window| (index, window)));
+    window.map_or(Span::ZERO, |(index, window)| window.lasts.saturating_sub(watched(model, index)))
 }
 
 /// The metric whose state is always in sight: the first that a trigger watches, else the first declared.
