@@ -11,7 +11,7 @@
 #![expect(clippy::print_stdout, reason = "the figure is what the test is for")]
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -327,6 +327,7 @@ fn shoot(shot: Shot) -> Hit {
             );
             nix::sys::signal::kill(ground.stage.engine(), nix::sys::signal::Signal::SIGTERM).unwrap();
             assert_eq!(exit_code(&mut first, "the paused flight"), 9);
+            wait_until_gone(&ground, shot);
             let run = run_id(&ground).unwrap();
             fly(&ground, &["rollback", &run, "--reason", "it looks odd"], Some(shot))
         }
@@ -342,11 +343,20 @@ fn shoot(shot: Shot) -> Hit {
     let last =
         || before.iter().rev().take(4).map(|envelope| format!("{:?}", envelope.event)).collect::<Vec<_>>();
     assert!(missed || matches!(code, 1 | 137), "{shot:?}: exit code {code} after {:#?}", last());
-    // Its connections end a moment before its locks do.
-    wait_until_gone(&ground, shot);
+    if !missed {
+        // Its connections end a moment before its locks do. One that has done its work stays a while for whoever looks.
+        wait_until_gone(&ground, shot);
+    }
     assert!(!missed || ended, "{shot:?}: {code}");
     let open = uncertain(&before);
     let unborn = before.is_empty();
+    // The points of an action lie between its intent and its result: a kill there that leaves nothing uncertain was none.
+    let between = shot.how == How::Kill && !shot.point.starts_with("journal.");
+    assert!(
+        missed || !between || open.len() == 1,
+        "{shot:?}: not killed there, {open:?} after {:#?}",
+        last()
+    );
     if shot.how == How::Panic && !missed {
         assert_broken(&ground, shot);
     }
@@ -354,8 +364,9 @@ fn shoot(shot: Shot) -> Hit {
         assert!(!missed && ground.logged().is_empty() && ground.changes().is_empty(), "{shot:?}");
         // Nothing to resume; what was locked for it does not keep the next run from being flown.
         assert_eq!(fly(&ground, &["run", "--plain", "--yes"], None), 0, "{shot:?}");
-        let directory = ground.stage.runs().pop().unwrap();
-        verify(shot, &ground, &[], &journal(&directory), &[]);
+        // Two runs of one second are in no order.
+        let flown = ground.stage.runs().iter().map(|run| journal(run)).find(|events| !events.is_empty());
+        verify(shot, &ground, &[], &flown.unwrap(), &[]);
         return Hit::Killed { unknown: 0, unborn };
     }
     if !ended {
@@ -436,7 +447,7 @@ fn matrix(name: &str, phase: Phase, how: How, points: &[&'static str]) -> (usize
     };
     let waiting: Mutex<VecDeque<Shot>> = Mutex::new(points.iter().map(first).collect());
     let flying = AtomicUsize::new(0);
-    let tally = Mutex::new((0, 0, 0, Vec::new()));
+    let tally = Mutex::new((0, 0, 0, Vec::new(), BTreeMap::<&str, (usize, usize)>::new()));
     let work = || loop {
         let shot = {
             let mut waiting = waiting.lock().unwrap();
@@ -461,6 +472,8 @@ fn matrix(name: &str, phase: Phase, how: How, points: &[&'static str]) -> (usize
                 tally.0 += 1;
                 tally.1 += unknown;
                 tally.2 += usize::from(unborn);
+                let entry = tally.4.entry(shot.point).or_insert((0, 0));
+                *entry = (entry.0 + 1, entry.1 + unknown);
                 waiting.lock().unwrap().extend(after(shot));
             }
             Err(fault) => {
@@ -478,7 +491,7 @@ fn matrix(name: &str, phase: Phase, how: How, points: &[&'static str]) -> (usize
             scope.spawn(work);
         }
     });
-    let (kills, unknown, unborn, faults) = tally.into_inner().unwrap();
+    let (kills, unknown, unborn, faults, by_point) = tally.into_inner().unwrap();
     assert!(
         faults.is_empty(),
         "{} of {} came out wrong:\n{}",
@@ -491,6 +504,9 @@ fn matrix(name: &str, phase: Phase, how: How, points: &[&'static str]) -> (usize
         points.len(),
         begun.elapsed()
     );
+    for (point, (kills, unknown)) in by_point {
+        println!("  {point}: {kills}, {unknown} unknown");
+    }
     (kills, unknown)
 }
 
@@ -508,9 +524,9 @@ fn j1_l5_killed_anywhere_in_a_rollback_it_ends_the_same_with_nothing_lost_or_dou
 
 #[test]
 fn j6_a_panic_in_any_state_leaves_a_run_that_resumes() {
-    let points = ["journal.write", "journal.sync", "engine.tick"];
-    let (flown, _) = matrix("J6", Phase::Flight, How::Panic, &points);
-    let (back, _) = matrix("J6", Phase::Rollback, How::Panic, &points);
+    let (flown, _) = matrix("J6", Phase::Flight, How::Panic, &["journal.write", "engine.tick"]);
+    // A rollback takes less than a tick.
+    let (back, _) = matrix("J6", Phase::Rollback, How::Panic, &["journal.write", "journal.sync"]);
     assert!(flown >= 15 && back >= 6, "{flown} and {back} panics: hardly anything was tried");
 }
 

@@ -1,6 +1,9 @@
 //! Coming to a run that flies already: `attach`, `watch`, `takeover`, `approve`, `rollback`, `abort`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use color_eyre::eyre::eyre;
 
@@ -25,6 +28,10 @@ use crate::{
     },
     link::{self, Client},
 };
+
+/// An engine that ends gives its locks back within this time: what it still does is bounded.
+const BETWEEN_ENGINES: Duration = Duration::from_secs(10);
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// `cutover attach`
 ///
@@ -139,7 +146,7 @@ async fn look_back(found: Found, drive: &DriveArgs) -> color_eyre::Result<Exit> 
     tokio::spawn(async move {
         // No engine ticks here; the story's last moment is the present.
         while server.send(&Update::Tick { now }) {
-            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
     });
     screen::show(client, &found.run.opened.run_id.clone(), &found.dir, drive, true).await
@@ -233,6 +240,41 @@ pub async fn abort(args: OrderArgs) -> color_eyre::Result<Exit> {
     order(args, Command::Abort { reason }, false, over).await
 }
 
+/// Comes to the engine of a run; where it is gone and `starts`, another takes the run up. One that is just starting or
+/// ending has its lock and no socket: it is asked again.
+async fn reach(state: &Path, run: Option<&str>, starts: bool) -> color_eyre::Result<Result<Client, Exit>> {
+    let until = Instant::now() + BETWEEN_ENGINES;
+    loop {
+        let dir = match chosen(state, run)? {
+            Choice::Live(_, dir) => dir,
+            Choice::None(why) if !starts || run.is_none() => {
+                talk(&why);
+                return Ok(Err(Exit::Usage));
+            }
+            Choice::None(_) | Choice::Over(_) => {
+                let drive = DriveArgs {
+                    color: "auto".to_owned(),
+                    plain: true,
+                    state_dir: Some(state.to_owned()),
+                    ..DriveArgs::default()
+                };
+                match launch::start(Task::Resume(ResumeArgs::of(run.map(str::to_owned), drive)))? {
+                    Ok(started) => started.run_dir,
+                    Err(exit) => return Ok(Err(exit)),
+                }
+            }
+        };
+        let hello = link::client::hello(Wish::Errand, launch::alias());
+        match link::client::connect(&dir.join(link::CONTROL), &hello).await {
+            Ok(client) => return Ok(Ok(client)),
+            Err(_) if Instant::now() < until => tokio::time::sleep(ASK_AGAIN).await,
+            Err(error) => {
+                return Err(eyre!("the engine does not answer ({error}); see: cutover status"));
+            }
+        }
+    }
+}
+
 async fn order(
     args: OrderArgs,
     command: Command,
@@ -240,30 +282,10 @@ async fn order(
     over: impl Fn(&Run, &Run) -> Option<Exit>,
 ) -> color_eyre::Result<Exit> {
     let state = store::state_dir(args.state_dir.as_ref())?;
-    let dir = match chosen(&state, args.run.as_deref())? {
-        Choice::Live(_, dir) => dir,
-        Choice::None(why) if !starts || args.run.is_none() => {
-            talk(&why);
-            return Ok(Exit::Usage);
-        }
-        // The engine is gone: another takes the run up, to roll it back.
-        Choice::None(_) | Choice::Over(_) => {
-            let drive = DriveArgs {
-                color: "auto".to_owned(),
-                plain: true,
-                state_dir: Some(state),
-                ..DriveArgs::default()
-            };
-            match launch::start(Task::Resume(ResumeArgs::of(args.run.clone(), drive)))? {
-                Ok(started) => started.run_dir,
-                Err(exit) => return Ok(exit),
-            }
-        }
+    let client = match reach(&state, args.run.as_deref(), starts).await? {
+        Ok(client) => client,
+        Err(exit) => return Ok(exit),
     };
-    let hello = link::client::hello(Wish::Errand, launch::alias());
-    let client = link::client::connect(&dir.join(link::CONTROL), &hello)
-        .await
-        .map_err(|error| eyre!("the engine does not answer ({error}); see: cutover status"))?;
     client.send(&command).await;
     errand(client, args.json_lines, over).await
 }
