@@ -468,10 +468,12 @@ proptest! {
 #[test]
 fn j3_a_record_that_is_just_being_written_is_no_damage_and_damage_that_stays_is() {
     let dir = tempfile::tempdir().unwrap();
-    let mut writer = Writer::create(dir.path(), &header()).unwrap();
+    // A temporary directory may be open to others, by the umask; a run's own never is.
+    let run = dir.path().join("run");
+    let mut writer = Writer::create(&run, &header()).unwrap();
     let begin = usize::try_from(writer.position().offset).unwrap();
     writer.append_all(&[event(0)]).unwrap();
-    let whole = std::fs::read(dir.path().join(FILE)).unwrap();
+    let whole = std::fs::read(run.join(FILE)).unwrap();
     // The end of a record has arrived, its beginning has not.
     let mut half = whole.clone();
     half[begin..begin + 5].fill(0);
