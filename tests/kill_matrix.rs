@@ -182,12 +182,18 @@ fn command_lives(ground: &Ground) -> bool {
 
 /// What somebody who looks finds of an unknown command; nothing while it still runs.
 fn truth(ground: &Ground, name: &str) -> Option<Resolution> {
-    if command_lives(ground) {
+    let log = ground.logged();
+    // What changes while it is looked at is looked at again.
+    if command_lives(ground) || ground.logged() != log {
         return None;
     }
-    let log = ground.logged();
     let has = |what: &str| log.contains(&format!("{what} {name}"));
-    assert!(!has("begin") || has("end"), "{name} was cut off: {log:?}");
+    let happened = || ground.stage.events().into_iter().map(|envelope| envelope.event);
+    assert!(
+        !has("begin") || has("end"),
+        "{name} was cut off: {log:?} after {:#?}",
+        happened().collect::<Vec<_>>()
+    );
     Some(if has("end") { Resolution::Done } else { Resolution::RunAgain })
 }
 
@@ -230,7 +236,7 @@ async fn drive(ground: &Ground, mut client: Client, phase: Phase) {
         assert!(Instant::now() < until, "no end: {:?}", run.map(|run| (run.prompt(now), run.held)));
         match tokio::time::timeout(Duration::from_millis(100), client.next()).await {
             Ok(Some(Update::Backlog { events, now: present, .. })) => {
-                (run, now) = (Run::fold(&events), present)
+                (run, now) = (Run::fold(&events), present);
             }
             Ok(Some(Update::Event { envelope })) => {
                 now = now.max(envelope.at);
@@ -276,13 +282,11 @@ fn start(ground: &Ground, task: Task, shot: Option<Shot>) -> Result<(Child, Path
     engine.stdin.take().unwrap().write_all(&serde_json::to_vec(&job).unwrap()).unwrap();
     let mut line = String::new();
     BufReader::new(engine.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    match serde_json::from_str(&line) {
-        Ok(Word::Ready { run_dir, .. }) => Ok((engine, run_dir)),
-        _ => {
-            let output = engine.wait_with_output().unwrap();
-            Err(format!("{line}{}", String::from_utf8_lossy(&output.stderr)))
-        }
+    if let Ok(Word::Ready { run_dir, .. }) = serde_json::from_str(&line) {
+        return Ok((engine, run_dir));
     }
+    let output = engine.wait_with_output().unwrap();
+    Err(format!("{line}{}", String::from_utf8_lossy(&output.stderr)))
 }
 
 /// Takes the run up with a new engine and brings it to its end; the engine's exit code.
@@ -519,7 +523,7 @@ fn j1_l5_killed_anywhere_in_a_flight_it_ends_the_same_with_nothing_lost_or_doubl
 #[test]
 fn j1_l5_killed_anywhere_in_a_rollback_it_ends_the_same_with_nothing_lost_or_doubled() {
     let (kills, unknown) = matrix("J1", Phase::Rollback, How::Kill, &POINTS);
-    assert!(kills >= 20 && unknown >= 10, "{kills} kills, {unknown} unknown: hardly anything was tried");
+    assert!(kills >= 16 && unknown >= 12, "{kills} kills, {unknown} unknown: hardly anything was tried");
 }
 
 #[test]
