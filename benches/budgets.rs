@@ -77,6 +77,7 @@ fn output(direct: Duration) {
             program: ShellProgram::Sh(OUTPUT.into()),
             env: Vec::new(),
             timeout: Span::from_mins(5),
+            mark: None,
             output: None,
             sample: Vec::new(),
             sample_failure: Vec::new(),

@@ -3,26 +3,32 @@
 #![expect(clippy::unwrap_used, reason = "helpers of a test end it where something is not there")]
 
 use std::{
+    ffi::OsStr,
     io::{BufRead as _, BufReader},
-    path::PathBuf,
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use cutover::domain::{
-    crew::Role,
-    event::{Outcome, RunEvent},
-    machine::AWAY,
+use cutover::{
+    domain::{
+        crew::Role,
+        event::{Outcome, RunEvent},
+        machine::AWAY,
+    },
+    world::scenario::Scenario,
 };
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 
+#[path = "support/ground.rs"]
+mod ground;
 #[path = "support/pty.rs"]
 mod pty;
 
+use ground::Ground;
 use pty::{Cockpit, PATIENCE, Stage};
 
 fn pid(child: &Child) -> Pid {
@@ -49,10 +55,19 @@ fn alive(engine: Pid) -> bool {
     kill(engine, None).is_ok()
 }
 
-fn small(stage: &Stage) -> PathBuf {
-    let path = stage.path().join("runbook.toml");
-    std::fs::write(&path, include_str!("support/small.toml")).unwrap();
-    path
+/// Line mode on the small runbook, once its slow action runs.
+fn in_slow_action(stage: &Stage) -> Child {
+    std::fs::write(stage.path().join("runbook.toml"), include_str!("support/small.toml")).unwrap();
+    let child = stage
+        .command(&["run", "--plain", "--yes"])
+        .env("LOG", stage.path().join("log"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let slow = |event: &RunEvent| matches!(event, RunEvent::ActionSpawned { at, .. } if at.action == 1);
+    stage.wait_for_event("slow", slow);
+    child
 }
 
 fn log(stage: &Stage) -> Vec<String> {
@@ -137,18 +152,7 @@ fn u1_a_terminal_that_closes_leaves_a_run_that_is_found_again() {
 #[test]
 fn a_dead_engine_is_seen_and_its_run_goes_on_where_it_was() {
     let stage = Stage::new();
-    small(&stage);
-    let mut driver = stage
-        .command(&["run", "--plain", "--yes"])
-        .env("LOG", stage.path().join("log"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    stage.wait_for_event(
-        "slow",
-        |event| matches!(event, RunEvent::ActionSpawned { at, .. } if at.action == 1),
-    );
+    let mut driver = in_slow_action(&stage);
     kill(stage.engine(), Signal::SIGKILL).unwrap();
     assert_eq!(driver.wait().unwrap().code(), Some(1), "its follower says that it is gone");
     let run = stage.runs()[0].file_name().unwrap().to_string_lossy().into_owned();
@@ -174,18 +178,7 @@ fn a_dead_engine_is_seen_and_its_run_goes_on_where_it_was() {
 #[test]
 fn a_service_gives_a_dead_engines_run_another_one_in_hold() {
     let stage = Stage::new();
-    small(&stage);
-    let mut driver = stage
-        .command(&["run", "--plain", "--yes"])
-        .env("LOG", stage.path().join("log"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    stage.wait_for_event(
-        "slow",
-        |event| matches!(event, RunEvent::ActionSpawned { at, .. } if at.action == 1),
-    );
+    let mut driver = in_slow_action(&stage);
     let dead = stage.engine();
     kill(dead, Signal::SIGKILL).unwrap();
     driver.wait().unwrap();
@@ -207,23 +200,7 @@ fn a_service_gives_a_dead_engines_run_another_one_in_hold() {
 #[test]
 fn orders_from_a_plain_shell_work_while_a_screen_is_there_and_while_none_is() {
     let stage = Stage::new();
-    small(&stage);
-    let log_path = stage.path().join("log");
-    let start = || {
-        let child = stage
-            .command(&["run", "--plain", "--yes"])
-            .env("LOG", &log_path)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        stage.wait_for_event(
-            "slow",
-            |event| matches!(event, RunEvent::ActionSpawned { at, .. } if at.action == 1),
-        );
-        child
-    };
-    let mut driver = start();
+    let mut driver = in_slow_action(&stage);
     // SIGTERM ends the follower, not the run; the engine finishes what runs.
     kill(pid(&driver), Signal::SIGTERM).unwrap();
     assert_eq!(driver.wait().unwrap().code(), Some(128 + 15));
@@ -246,18 +223,7 @@ fn orders_from_a_plain_shell_work_while_a_screen_is_there_and_while_none_is() {
 #[test]
 fn sigterm_closes_an_engine_in_order() {
     let stage = Stage::new();
-    small(&stage);
-    let mut driver = stage
-        .command(&["run", "--plain", "--yes"])
-        .env("LOG", stage.path().join("log"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    stage.wait_for_event(
-        "slow",
-        |event| matches!(event, RunEvent::ActionSpawned { at, .. } if at.action == 1),
-    );
+    let mut driver = in_slow_action(&stage);
     let engine = stage.engine();
     kill(engine, Signal::SIGHUP).unwrap();
     kill(engine, Signal::SIGTERM).unwrap();
@@ -275,4 +241,123 @@ fn sigterm_closes_an_engine_in_order() {
         assert!(Instant::now() < until, "the engine does not end");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+const BLUE_GREEN: &str = include_str!("support/blue_green.toml");
+
+/// A cockpit on a cluster that outlives its engine.
+fn cockpit(ground: &Ground, args: &[&str]) -> Cockpit {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
+    command.args(args).arg("--state-dir").arg(ground.stage.path()).current_dir(ground.stage.path());
+    ground.equip(&mut command);
+    Cockpit::spawn(&ground.stage, (100, 30), command)
+}
+
+#[test]
+fn u1_a_terminal_closed_in_the_window_leaves_a_watch_that_rolls_back() {
+    let stage = Stage::new();
+    let args = ["rehearse", "--scenario", "bad-release", "--speed", "30"].map(OsStr::new);
+    let mut first = Cockpit::start_in(&stage, (100, 30), &args, &[]);
+    let opened = || stage.events().iter().any(|e| matches!(e.event, RunEvent::WindowOpened { .. }));
+    first.fly_while(|_| !opened());
+    let engine = stage.engine();
+    first.line = None;
+    assert_eq!(first.ended().code(), Some(9));
+    stage.wait_for_event("end", |event| {
+        matches!(event, RunEvent::RunFinished { outcome: Outcome::RolledBack, .. })
+    });
+    assert_eq!(stage.engine(), engine, "it lives on for whoever looks");
+    let mut next = Cockpit::start_in(&stage, (100, 30), &["attach".as_ref()], &[]);
+    next.wait_until("While nobody was at the controls");
+    for words in ["nobody drives", "TRIGGER FIRED", "ROLLBACK (quick) started by trigger"] {
+        next.wait_until(words);
+    }
+    next.press(b"G");
+    next.wait_until("ROLLBACK (quick) done in");
+    next.wait_until("You have the controls now.");
+}
+
+#[test]
+fn killed_in_a_rollout_and_in_a_rollback_a_run_is_taken_up_in_the_cockpit() {
+    let drain = r#"{ name = "drain", sh = 'echo drain >> "$LOG"; until [ -e "$LOG.back" ]; do sleep 0.05; done; echo drained >> "$LOG"' }, { scale = { slot = "new""#;
+    let runbook = BLUE_GREEN.replace(r#"{ scale = { slot = "new""#, drain);
+    assert_ne!(runbook, BLUE_GREEN);
+    let ground = Ground::in_scenario(&runbook, Scenario::SlowRollout);
+    let stage = &ground.stage;
+    let killed = |cockpit: &mut Cockpit| {
+        kill(stage.engine(), Signal::SIGKILL).unwrap();
+        cockpit.wait_for("its engine is gone");
+        cockpit.wait_for("cutover resume");
+        assert_eq!(cockpit.ended().code(), Some(1));
+        cockpit.assert_given_back("a killed engine");
+    };
+    let begun = |name: &'static str| move |event: &RunEvent| matches!(event, RunEvent::ActionStarted { name: begun, .. } if begun == name);
+
+    let mut first = cockpit(&ground, &["run"]);
+    let rolls = |event: &RunEvent| matches!(event, RunEvent::ActionStarted { at, .. } if at.action == 2);
+    first.fly_while(|_| !stage.events().iter().any(|e| rolls(&e.event)));
+    killed(&mut first);
+
+    let mut second = cockpit(&ground, &["resume"]);
+    // The rollout goes on by itself; it is looked at, and waited for again at most.
+    second.fly_while(|_| !ground.logged().contains(&"slow".to_owned()));
+    std::fs::write(stage.path().join("log.go"), "").unwrap();
+    let switched = || stage.events().iter().any(|e| matches!(e.event, RunEvent::TrafficSwitched { .. }));
+    second.fly_while(|_| !switched());
+    second.press(b"R");
+    second.wait_until("roll back now");
+    second.press(b"y");
+    stage.wait_for_event("drain", begun("drain"));
+    let drains = || ground.logged().contains(&"drain".to_owned());
+    let until = Instant::now() + PATIENCE;
+    while !drains() {
+        assert!(Instant::now() < until, "{:?}", ground.logged());
+        second.listen();
+    }
+    killed(&mut second);
+
+    // What runs is named, and nothing is run over it; once it has ended a person says that it is done.
+    let mut third = cockpit(&ground, &["resume"]);
+    third.wait_until("STILL RUNS");
+    std::fs::write(stage.path().join("log.back"), "").unwrap();
+    stage.wait_for_event("its end", |event| matches!(event, RunEvent::ChildSeen { alive: false, .. }));
+    third.fly_until("ROLLED BACK");
+    stage.wait_for_event("end", |event| {
+        matches!(event, RunEvent::RunFinished { outcome: Outcome::RolledBack, .. })
+    });
+    let done = ground.logged();
+    for once in ["one", "slow", "drain", "drained"] {
+        assert_eq!(done.iter().filter(|line| *line == once).count(), 1, "{done:?}");
+    }
+    let switches: Vec<_> =
+        ground.changes().into_iter().filter(|change| change.contains("selector")).collect();
+    assert_eq!(switches.len(), 2, "{switches:?}");
+}
+
+#[test]
+fn ctrl_c_in_line_mode_leaves_and_a_second_one_holds() {
+    let held = |stage: &Stage| {
+        let mut held = stage.events().into_iter().filter_map(|envelope| match envelope.event {
+            RunEvent::RunHeld { reason, .. } => Some(reason),
+            _ => None,
+        });
+        held.next()
+    };
+    let stage = Stage::new();
+    let mut once = in_slow_action(&stage);
+    kill(pid(&once), Signal::SIGINT).unwrap();
+    assert_eq!(once.wait().unwrap().code(), Some(9));
+    stage.wait_for_event("hold", |event| matches!(event, RunEvent::RunHeld { .. }));
+    assert_eq!(held(&stage).as_deref(), Some(AWAY));
+    go(&stage);
+
+    let stage = Stage::new();
+    let mut twice = in_slow_action(&stage);
+    kill(pid(&twice), Signal::SIGINT).unwrap();
+    // Two signals that come together are one.
+    std::thread::sleep(Duration::from_millis(300));
+    kill(pid(&twice), Signal::SIGINT).unwrap();
+    assert_eq!(twice.wait().unwrap().code(), Some(9));
+    assert_eq!(held(&stage).as_deref(), Some("held from line mode (ctrl-c)"));
+    go(&stage);
 }

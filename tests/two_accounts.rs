@@ -19,7 +19,7 @@ use nix::unistd::{Gid, Group, Uid, User, geteuid};
 #[path = "support/pty.rs"]
 mod pty;
 
-use pty::{PATIENCE, Stage};
+use pty::{Cockpit, PATIENCE, Stage};
 
 /// Somebody else on this host, with the program where they can run it, a home of their own and nothing of ours.
 struct Colleague {
@@ -214,4 +214,70 @@ fn l6_a_step_that_wants_approval_begins_with_another_accounts_word_only() {
     assert!(
         events.iter().any(|e| matches!(e.event, RunEvent::RunFinished { outcome: Outcome::Succeeded, .. }))
     );
+}
+
+/// A cockpit that the kernel knows as another person's login, on the account that the run is on: as after `sudo -i` by a
+/// second person on a bastion host. Nothing where the system does not let a test do that.
+fn logged_in_as(stage: &Arc<Stage>, uid: Uid, args: &[&str]) -> Option<Cockpit> {
+    let login = "echo \"$1\" >/proc/self/loginuid && shift && exec \"$@\"";
+    let shell = |command: &str| {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", command, "sh", &uid.to_string()]);
+        shell
+    };
+    if !geteuid().is_root() || !shell(login).arg("true").stderr(Stdio::null()).status().unwrap().success() {
+        println!("NOT RUN: the login uid can't be set here");
+        return None;
+    }
+    let mut command = shell(login);
+    command.arg(env!("CARGO_BIN_EXE_cutover")).args(args).arg("--state-dir").arg(stage.path());
+    Some(Cockpit::spawn(stage, (100, 30), command))
+}
+
+#[test]
+fn two_people_on_one_account_hand_the_controls_to_and_fro() {
+    let stage = Stage::new();
+    let nobody = User::from_name("nobody").unwrap().unwrap().uid;
+    let mut ada = Cockpit::start_in(&stage, (100, 30), &["rehearse".as_ref()], &[]);
+    ada.wait_until("Which version goes out?");
+    // The question is closed, so that keys mean the run.
+    ada.press(b"\x1b");
+    ada.wait_until("Selected item");
+    let Some(mut bob) = logged_in_as(&stage, nobody, &["attach"]) else { return };
+    bob.wait_until("You look on; root drives");
+    let taken = || {
+        let events = stage.events().into_iter();
+        let taken = events.filter_map(|envelope| match envelope.event {
+            RunEvent::ControlTaken { by, from, reason } => Some((by.login, from?.login, reason)),
+            _ => None,
+        });
+        taken.collect::<Vec<_>>()
+    };
+
+    // A key that drives does nothing, and taking is refused while the pilot is there.
+    bob.press(b":take I want it\r");
+    bob.wait_until("root is at the controls");
+    bob.press(b":ask\r");
+    ada.wait_until("nobody asks for the controls");
+    ada.press(b":keep\r");
+    stage.wait_for_event("keep", |event| matches!(event, RunEvent::ControlKept { .. }));
+    bob.wait_until("You look on; root drives");
+    bob.press(b":ask\r");
+    ada.wait_until("nobody asks for the controls");
+    ada.press(b":give\r");
+    ada.wait_until("You look on; nobody drives");
+    assert_eq!(taken(), [("nobody".to_owned(), "root".to_owned(), None)]);
+
+    // The new pilot's line breaks: the other one takes over again, with a reason.
+    bob.line = None;
+    bob.ended();
+    ada.wait_until("NOBODY drives, nobody is gone");
+    ada.press(b":take\r");
+    ada.wait_until("say why");
+    ada.press(b":take their line broke\r");
+    stage.wait_for_event("takeover", |event| {
+        matches!(event, RunEvent::ControlTaken { reason: Some(reason), .. } if reason == "their line broke")
+    });
+    assert_eq!(taken().len(), 2);
+    ada.wait_until("Before the flight");
 }

@@ -279,11 +279,13 @@ impl Cluster for KubeCluster {
             picture.service.put(view, &version);
         }
         for (slot, view) in read.deployments {
+            // Also where there is none: that it is not there was seen.
+            let known = picture.deployments.entry(slot.clone()).or_default();
             let Some(view) = view else { continue };
-            let pods = picture.pods.entry(slot.clone()).or_default();
+            let pods = picture.pods.entry(slot).or_default();
             self.each_pod(&view, |record| drop(pods.insert(record.pod.name.clone(), record))).await?;
             let version = view.version().to_owned();
-            picture.deployments.entry(slot).or_default().put(view, &version);
+            known.put(view, &version);
         }
         let call = Call::list(&EVENTS, Some(&self.target.namespace)).with("fieldSelector", "type=Warning");
         let mut warnings = Vec::new();

@@ -24,13 +24,14 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::{Notify, mpsc};
 
+use crate::domain::event::ChildProcess;
 use crate::engine::ports::{
     CancelFlag, Fault, PortError, PortResult, Shell, ShellCall, ShellExit, ShellNews, ShellProgram,
 };
 
 pub mod unix;
 
-pub use unix::{boot_id, is_running, run};
+pub use unix::{boot_id, find, is_running, run};
 
 /// Between asking a command to end and ending it.
 pub const GRACE: Duration = Duration::from_secs(10);
@@ -62,13 +63,15 @@ pub struct Command {
     pub grace: Duration,
     /// A file that the whole filtered output is appended to, made with mode 0600; not kept if none.
     pub output: Option<PathBuf>,
+    /// What its processes are known by; one of its own if none. See [`find`].
+    pub mark: Option<String>,
 }
 
 impl Command {
     /// A command without additions and without a time limit.
     #[must_use]
     pub fn new(program: Program) -> Self {
-        Self { program, env: Vec::new(), cwd: None, timeout: None, grace: GRACE, output: None }
+        Self { program, env: Vec::new(), cwd: None, timeout: None, grace: GRACE, output: None, mark: None }
     }
 }
 
@@ -78,17 +81,6 @@ impl fmt::Debug for Command {
         let names: Vec<&str> = self.env.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("Command").field("program", &self.program).field("env", &names).finish_non_exhaustive()
     }
-}
-
-/// Which process was started. All three together name it for ever: a pid alone is used again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Started {
-    /// The process, which leads its group.
-    pub pid: u32,
-    /// When it started, in clock ticks since boot (`/proc/PID/stat`, field 22).
-    pub start_time: u64,
-    /// The boot that both count in (`/proc/sys/kernel/random/boot_id`).
-    pub boot_id: String,
 }
 
 /// How a process ended.
@@ -223,12 +215,16 @@ impl LocalShell {
 
 #[async_trait]
 impl Shell for LocalShell {
-    fn is_running(&self, pid: u32, start_time: u64, boot_id: &str) -> bool {
-        is_running(&Started { pid, start_time, boot_id: boot_id.to_owned() })
+    fn is_running(&self, child: &ChildProcess) -> bool {
+        is_running(child)
     }
 
-    async fn end(&self, pid: u32, start_time: u64, boot_id: &str) {
-        unix::end(&Started { pid, start_time, boot_id: boot_id.to_owned() }, GRACE).await;
+    fn find(&self, mark: &str) -> Option<ChildProcess> {
+        find(mark)
+    }
+
+    async fn end(&self, child: &ChildProcess) {
+        unix::end(child, GRACE).await;
     }
 
     async fn run(
@@ -247,6 +243,7 @@ impl Shell for LocalShell {
             timeout: Some(Duration::from_millis(call.timeout.as_millis())),
             grace: GRACE,
             output: call.output,
+            mark: call.mark,
         };
         let backlog = Arc::new(Backlog::default());
         let sink = Arc::clone(&backlog);
@@ -298,14 +295,14 @@ struct Backlog {
 
 #[derive(Default)]
 struct Waiting {
-    started: Option<Started>,
+    started: Option<ChildProcess>,
     bytes: Vec<u8>,
     left_out: u64,
     closed: bool,
 }
 
 impl Backlog {
-    fn begin(&self, started: Started) {
+    fn begin(&self, started: ChildProcess) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).started = Some(started);
         self.changed.notify_one();
     }
@@ -343,8 +340,8 @@ impl Backlog {
     async fn tell(self: Arc<Self>, news: mpsc::Sender<ShellNews>) {
         loop {
             let Waiting { started, mut bytes, left_out, closed } = self.take();
-            if let Some(Started { pid, start_time, boot_id }) = started
-                && news.send(ShellNews::Spawned { pid, start_time, boot_id }).await.is_err()
+            if let Some(started) = started
+                && news.send(ShellNews::Spawned(started)).await.is_err()
             {
                 return;
             }

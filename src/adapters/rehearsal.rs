@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use crate::{
-    domain::time::Span,
+    domain::{event::ChildProcess, time::Span},
     engine::ports::{
         CancelFlag, Clock, Notifier, PortError, PortResult, Shell, ShellCall, ShellExit, ShellNews,
         ShellProgram,
@@ -36,11 +36,15 @@ impl RehearsalShell {
 #[async_trait]
 impl Shell for RehearsalShell {
     /// Nothing runs outside of a rehearsal's own engine.
-    fn is_running(&self, _: u32, _: u64, _: &str) -> bool {
+    fn is_running(&self, _: &ChildProcess) -> bool {
         false
     }
 
-    async fn end(&self, _: u32, _: u64, _: &str) {}
+    fn find(&self, _: &str) -> Option<ChildProcess> {
+        None
+    }
+
+    async fn end(&self, _: &ChildProcess) {}
 
     async fn run(
         &self,

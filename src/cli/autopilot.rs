@@ -11,7 +11,7 @@ use crate::domain::{
     message::Command,
     prompt::Prompt,
     run::{CheckStatus, ItemStatus, Run},
-    runbook::Automation,
+    runbook::{Automation, Then},
     time::{Span, Timestamp},
 };
 
@@ -19,6 +19,8 @@ use crate::domain::{
 const ITEM_PATIENCE: Span = Span::from_secs(120);
 /// A run may be held for missing data for so long.
 const HOLD_PATIENCE: Span = Span::from_secs(120);
+/// A trigger that rolls back by itself has so long before its rollback is ordered instead.
+const TRIGGER_PATIENCE: Span = Span::from_secs(5);
 /// A stopped rollback is tried again so often.
 const ROLLBACK_TRIES: u32 = 3;
 
@@ -74,13 +76,7 @@ pub fn next(run: &Run, now: Timestamp, yes: bool) -> Move {
             let name = run.action(&at).map_or("an action", |action| action.name.as_str());
             Move::NeedsPerson(format!("nobody knows whether `{name}` was done"))
         }
-        Prompt::Fired { trigger } => {
-            let reason =
-                run.triggers.get(trigger).and_then(|state| state.fired.clone()).map(|(_, reason)| reason);
-            Move::Send(vec![Command::Rollback {
-                reason: reason.unwrap_or_else(|| "a trigger fired".to_owned()),
-            }])
-        }
+        Prompt::Fired { trigger } => fired(run, now, trigger),
         Prompt::Held { reason } => held(run, now, &reason),
         Prompt::RollbackStopped { reason } => {
             let tries = run.rolling_back().map_or(ROLLBACK_TRIES, |rollback| rollback.work.attempt);
@@ -92,6 +88,17 @@ pub fn next(run: &Run, now: Timestamp, yes: bool) -> Move {
         }
         Prompt::Finished { outcome } => Move::Over(outcome),
         Prompt::Acting { .. } | Prompt::Countdown { .. } | Prompt::RollingBack => Move::Wait,
+    }
+}
+
+/// A trigger that asks nobody rolls back by itself, after its countdown: the news of which is on its way.
+fn fired(run: &Run, now: Timestamp, trigger: usize) -> Move {
+    let watch = run.runbook.triggers.get(trigger).and_then(|declared| declared.watch.as_ref());
+    let asks = watch.is_none_or(|watch| watch.then == Then::Ask);
+    match run.triggers.get(trigger).and_then(|state| state.fired.clone()) {
+        Some((at, _)) if !asks && now.since(at) < TRIGGER_PATIENCE => Move::Wait,
+        Some((_, reason)) => Move::Send(vec![Command::Rollback { reason }]),
+        None => Move::Wait,
     }
 }
 

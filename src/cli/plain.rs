@@ -2,6 +2,7 @@
 
 use std::{
     io::Write as _,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -15,12 +16,14 @@ use crate::{
     domain::{
         crew::Role,
         event::{Envelope, Outcome, RunEvent, SCHEMA_VERSION},
+        id::RunId,
         message::{Command, JournalState, Update},
         metric::Sample,
         run::Run,
         story,
         time::Timestamp,
     },
+    journal::{Lock, lock::RUN_LOCK},
     link::Client,
 };
 
@@ -40,12 +43,16 @@ pub struct PlainOptions {
     pub samples: bool,
     /// Only look.
     pub watches: bool,
-    /// How a person comes back to this run, as typed in a shell.
-    pub come_back: String,
+    /// Which run.
+    pub run_id: RunId,
+    /// Where its files are.
+    pub run_dir: PathBuf,
 }
 
 /// After ctrl-c the run is left alone; so long a second one may ask it to hold.
 const SECOND: Duration = Duration::from_secs(2);
+/// A killed engine lets go of its sockets a moment before its lock.
+const LAST_BREATH: Duration = Duration::from_millis(500);
 /// How long the engine may take to say that it holds.
 const HOLDING: Duration = Duration::from_secs(3);
 
@@ -240,8 +247,8 @@ impl Plain {
         }
         let more = if more.is_empty() { String::new() } else { format!(" ({more})") };
         talk(&format!(
-            "the run goes on without anybody at the controls; come back with: {}{more}",
-            self.options.come_back
+            "the run goes on without anybody at the controls; come back with: cutover attach {}{more}",
+            self.options.run_id
         ));
     }
 
@@ -253,8 +260,31 @@ impl Plain {
             Some(Outcome::Held) if self.needs_person => Exit::NeedsPerson,
             Some(outcome) => Exit::of(outcome),
             None => {
-                talk("the connection to the engine is gone; see: cutover status");
+                talk(&gone(&self.options.run_id, &self.options.run_dir));
                 Exit::Internal
+            }
+        }
+    }
+}
+
+/// What to do after an engine has hung up without a word: is it dead, or only out of reach?
+pub fn gone(run_id: &RunId, run_dir: &Path) -> String {
+    let until = Instant::now() + LAST_BREATH;
+    loop {
+        match Lock::holder(run_dir, RUN_LOCK) {
+            Ok(None) => {
+                return format!(
+                    "run {run_id}: its engine is gone, nobody watches; go on with: cutover resume {run_id}"
+                );
+            }
+            Ok(Some(_)) if Instant::now() < until => std::thread::sleep(LAST_BREATH / 20),
+            Ok(Some(_)) => {
+                return format!(
+                    "the connection to the engine of run {run_id} is gone; come back with: cutover attach {run_id}"
+                );
+            }
+            Err(_) => {
+                return format!("the connection to the engine is gone; see: cutover status {run_id}");
             }
         }
     }

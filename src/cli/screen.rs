@@ -92,7 +92,8 @@ pub async fn show(
             json_lines: drive.json_lines,
             samples: drive.samples,
             watches,
-            come_back: format!("cutover attach {run_id}"),
+            run_id: run_id.clone(),
+            run_dir: run_dir.to_owned(),
         };
         return Ok(plain::follow(client, options).await);
     }
@@ -130,7 +131,7 @@ pub async fn show(
     match (end.outcome, end.why) {
         (Some(outcome), _) => talk(&ended(outcome, run_id)),
         (None, EndReason::EngineClosed) => {
-            talk(&format!("the connection to the engine is gone; see: cutover status {run_id}"));
+            talk(&plain::gone(run_id, run_dir));
         }
         (None, _) if watches => {}
         (None, _) => talk(&format!(

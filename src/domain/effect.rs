@@ -2,7 +2,7 @@
 
 use super::{
     crew::{Person, Role},
-    event::{ActionRef, CheckRef, Envelope, Override, Resolution},
+    event::{ActionRef, CheckRef, ChildProcess, Envelope, Override, Resolution},
     id::StepId,
     lock::LockState,
     metric::Sample,
@@ -92,11 +92,7 @@ pub enum Input {
         /// Which.
         at: ActionRef,
         /// The process.
-        pid: u32,
-        /// Its start time in clock ticks since boot.
-        start_time: u64,
-        /// The host's boot id.
-        boot_id: String,
+        child: ChildProcess,
     },
     /// An action has ended.
     ActionFinished {

@@ -66,6 +66,17 @@ pub enum Place {
     Completion,
 }
 
+/// A process on one host. All three together name it for ever: a number alone is used again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChildProcess {
+    /// Its number. It leads its group.
+    pub pid: u32,
+    /// When it started, in clock ticks since boot (`/proc/PID/stat`, field 22).
+    pub start_time: u64,
+    /// The boot that both count in (`/proc/sys/kernel/random/boot_id`).
+    pub boot_id: String,
+}
+
 /// One action in one attempt.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ActionRef {
@@ -359,11 +370,8 @@ pub enum RunEvent {
         #[serde(flatten)]
         at: ActionRef,
         /// The process.
-        pid: u32,
-        /// Its start time in clock ticks since boot, from /proc.
-        start_time: u64,
-        /// The host's boot id.
-        boot_id: String,
+        #[serde(flatten)]
+        child: ChildProcess,
     },
     /// An action has ended.
     ActionFinished {

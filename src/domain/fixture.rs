@@ -579,7 +579,7 @@ impl Flight {
             match effect {
                 Effect::StartAction(at) => self.perform(at),
                 Effect::EndChild(at) => {
-                    let pid = self.run().orphans().first().map_or(0, |(_, pid, ..)| *pid);
+                    let pid = self.run().orphans().first().map_or(0, |(_, child)| child.pid);
                     self.feed(Input::ChildSeen { at, pid, alive: false });
                 }
                 Effect::CancelAction(at) => self.finish(at, ActionOutcome::Cancelled),

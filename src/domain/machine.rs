@@ -62,6 +62,8 @@ pub struct Machine {
     ending: Option<(Outcome, String)>,
     /// A screen asked to close; what was told to stop is still ending.
     closing: bool,
+    /// Why the engine itself was told to end, and until when what runs may go on.
+    terminating: Option<(String, Timestamp)>,
     /// Watched time of the window when it was last written down.
     window_written: Span,
     /// How much later than it was true a fact may arrive without being late: see [`Machine::allow_for`].
@@ -70,6 +72,9 @@ pub struct Machine {
 
 /// A longer pause between two ticks was no watching: the engine slept, or was stopped.
 const LONGEST_TICK: Span = Span::from_secs(15);
+/// An engine that was told to end gives what runs this long, before the 10 s that a command has between SIGTERM and
+/// SIGKILL. Together they fit into the 90 s that systemd gives a service to stop.
+const TERMINATION_GRACE: Span = Span::from_secs(60);
 /// What a fact's way to the machine may take when time is not sped up.
 const SLACK: Span = Span::from_secs(1);
 
@@ -152,6 +157,7 @@ impl Machine {
             cancelled: BTreeSet::new(),
             ending: None,
             closing: false,
+            terminating: None,
             slack: SLACK,
         }
     }
@@ -201,9 +207,7 @@ impl Machine {
                 self.emit(RunEvent::VarSet { name, value, source });
                 self.recheck_failing_items();
             }
-            Input::ActionSpawned { at, pid, start_time, boot_id } => {
-                self.emit(RunEvent::ActionSpawned { at, pid, start_time, boot_id });
-            }
+            Input::ActionSpawned { at, child } => self.emit(RunEvent::ActionSpawned { at, child }),
             Input::ActionFinished { at, outcome, detail, took, output } => {
                 self.on_action_finished(at, outcome, detail, took, output);
             }
@@ -220,7 +224,7 @@ impl Machine {
                 self.emit(RunEvent::NoticeSent { milestone, text, ok, detail });
             }
             Input::JournalFull { why } => self.on_journal_full(&why),
-            Input::Terminate { reason } => self.end(Outcome::Held, &reason),
+            Input::Terminate { reason } => self.terminate(reason),
         }
         self.advance();
         self.take()
@@ -266,6 +270,7 @@ impl Machine {
     }
 
     fn advance_once(&mut self) -> bool {
+        self.heed_termination();
         if self.tell_switch() {
             return true;
         }
@@ -295,6 +300,12 @@ impl Machine {
             self.postpone_countdowns(last);
         }
         self.last_tick = Some(self.now);
+        if self.ending.is_some()
+            && self.terminating.as_ref().is_some_and(|(_, until)| self.now >= *until)
+            && let Some(at) = self.running_action()
+        {
+            self.cancel_action(at);
+        }
     }
 
     /// Whether so much time has passed since the last tick that nobody was watching in between: the engine was stopped, or
@@ -420,6 +431,26 @@ impl Machine {
             return;
         }
         self.ending = Some((outcome, reason.to_owned()));
+    }
+
+    /// The engine has to end: nothing new is begun, what runs has [`TERMINATION_GRACE`] before it is ended too, and the run
+    /// is closed as paused. A rollback under way is brought to its end first.
+    fn terminate(&mut self, reason: String) {
+        if self.running_action().is_some() && self.terminating.is_none() {
+            let what = if self.run.rolling_back().is_some() { "the rollback" } else { "what runs" };
+            self.refuse(format!("{reason}: {what} is finished, then the run is paused"));
+        }
+        let until = self.now + TERMINATION_GRACE;
+        self.terminating.get_or_insert((reason, until));
+    }
+
+    fn heed_termination(&mut self) {
+        let Some((reason, _)) = &self.terminating else { return };
+        if self.run.finished.is_some() {
+            self.closing = true;
+        } else if self.ending.is_none() && (self.run.rolling_back().is_none() || self.run.rollback_waits()) {
+            self.ending = Some((Outcome::Held, reason.clone()));
+        }
     }
 
     /// Closes once nothing runs: what was told to stop gets its end written down.

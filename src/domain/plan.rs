@@ -368,10 +368,14 @@ impl Run {
         if let Connection::Lost(why) = &workload.connection {
             slow.push(format!("cluster not seen for {}: {why}", now.since(workload.as_of).short()));
         }
-        let Some(slot) = workload.slots.get(&target.slot).filter(|slot| slot.found) else {
-            against.push(format!("{} has no Deployment", target.slot));
+        let Some(slot) = workload.slots.get(&target.slot) else {
+            slow.push(format!("{} not seen yet", target.slot));
             return;
         };
+        if !slot.found {
+            against.push(format!("{} has no Deployment", target.slot));
+            return;
+        }
         if slot.image != target.image {
             against.push(format!(
                 "{} runs {} now, not {}",

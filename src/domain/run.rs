@@ -15,11 +15,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    action::{Action, Replicas, SlotRef},
+    action::{Action, ActionKind, Replicas, SlotRef},
     check::Check,
     crew::{Person, Role},
     event::{
-        ActionOutcome, ActionRef, CheckRef, Envelope, Opened, Outcome, Override, Place, Resolution, RunEvent,
+        ActionOutcome, ActionRef, CheckRef, ChildProcess, Envelope, Opened, Outcome, Override, Place,
+        Resolution, RunEvent,
     },
     id::{MetricId, ProcedureId, SlotName, StepId},
     metric::Missing,
@@ -220,14 +221,11 @@ pub struct ActionState {
     /// Its output's file name in the run's directory.
     pub output: Option<String>,
     /// Its process, while it may live.
-    pub pid: Option<u32>,
-    /// What tells that process from a later one with the same number: its start time in clock ticks since boot, and the
-    /// host's boot id.
-    pub born: Option<(u64, String)>,
+    pub child: Option<ChildProcess>,
     /// Whether a look at what became of it could not tell: a person must say.
     pub looked: bool,
-    /// The process that outlived its engine and still runs.
-    pub lives: Option<u32>,
+    /// Whether that process outlived its engine and still runs.
+    pub lives: bool,
 }
 
 /// Where an action stands.
@@ -443,9 +441,24 @@ impl Run {
         }
     }
 
-    /// Unknown actions whose process may have outlived its engine: the action, the process, its start time in clock ticks
-    /// since boot, the host's boot id.
-    pub fn orphans(&self) -> Vec<(ActionRef, u32, u64, String)> {
+    /// Unknown actions whose process may have outlived its engine.
+    pub fn orphans(&self) -> Vec<(ActionRef, ChildProcess)> {
+        self.unknown_actions().filter_map(|(at, state)| Some((at, state.child.clone()?))).collect()
+    }
+
+    /// Unknown commands of which nobody wrote down whether a process runs them.
+    pub fn unrecorded_commands(&self) -> Vec<ActionRef> {
+        let is_command = |at: &ActionRef| {
+            let kind = self.action(at).map(|action| &action.kind);
+            matches!(kind, Some(ActionKind::Sh { .. } | ActionKind::Argv { .. }))
+        };
+        self.unknown_actions()
+            .filter_map(|(at, state)| state.child.is_none().then_some(at))
+            .filter(is_command)
+            .collect()
+    }
+
+    fn unknown_actions(&self) -> impl Iterator<Item = (ActionRef, &ActionState)> {
         let mut places: Vec<Place> =
             self.runbook.steps.iter().map(|step| Place::Step { step: step.id.clone() }).collect();
         places.extend(self.runbook.steps.iter().map(|step| Place::Undo { step: step.id.clone() }));
@@ -453,16 +466,13 @@ impl Run {
         places.extend(
             self.rollbacks.last().map(|rollback| Place::Rollback { procedure: rollback.procedure.clone() }),
         );
-        let of = |place: Place| {
-            let work = self.work(&place)?;
-            let found = work.actions.iter().enumerate().filter_map(|(action, state)| {
-                let (pid, (start_time, boot_id)) = (state.pid?, state.born.clone()?);
-                let at = ActionRef { place: place.clone(), attempt: work.attempt, action };
-                (state.status == ActionStatus::Unknown).then_some((at, pid, start_time, boot_id))
-            });
-            Some(found.collect::<Vec<_>>())
-        };
-        places.into_iter().filter_map(of).flatten().collect()
+        let works = places.into_iter().filter_map(|place| Some((self.work(&place)?, place)));
+        works.flat_map(|(work, place)| {
+            let unknown = work.actions.iter().enumerate();
+            unknown.filter(|(_, state)| state.status == ActionStatus::Unknown).map(move |(action, state)| {
+                (ActionRef { place: place.clone(), attempt: work.attempt, action }, state)
+            })
+        })
     }
 
     /// Why nothing may be written to the target any more, where somebody else has its lock.
@@ -509,12 +519,11 @@ impl Run {
             RunEvent::LockUncertain { why } => self.with_lock(|lock| lock.uncertain = Some(why.clone())),
             RunEvent::LockCertain => self.with_lock(|lock| lock.uncertain = None),
             RunEvent::LockLost { why } => self.with_lock(|lock| lock.lost = Some(why.clone())),
-            RunEvent::ChildSeen { at, pid, alive } => {
-                let (pid, alive) = (*pid, *alive);
+            RunEvent::ChildSeen { at, alive, .. } => {
                 if let Some(action) =
                     self.work_mut(&at.place).and_then(|work| work.actions.get_mut(at.action))
                 {
-                    action.lives = alive.then_some(pid);
+                    action.lives = *alive;
                 }
             }
             RunEvent::ControlKept { .. } => self.control_asked = None,
@@ -750,10 +759,7 @@ impl Run {
                     ..ActionState::default()
                 };
             }
-            RunEvent::ActionSpawned { pid, start_time, boot_id, .. } => {
-                action.pid = Some(*pid);
-                action.born = Some((*start_time, boot_id.clone()));
-            }
+            RunEvent::ActionSpawned { child, .. } => action.child = Some(child.clone()),
             RunEvent::ActionLooked { evidence, .. } => {
                 action.looked = true;
                 action.detail = format!("looked, and could not tell: {evidence}");
@@ -769,12 +775,12 @@ impl Run {
                 action.took = Some(*took);
                 action.output.clone_from(output);
                 if *outcome != ActionOutcome::Unknown {
-                    action.pid = None;
+                    action.child = None;
                 }
             }
             RunEvent::ActionResolved { resolution, by, .. } => {
-                action.pid = None;
-                action.lives = None;
+                action.child = None;
+                action.lives = false;
                 match resolution {
                     Resolution::Done => {
                         action.status = ActionStatus::Done;
@@ -959,7 +965,7 @@ impl Run {
     /// The slot that an action gives the traffic to, where it does that.
     pub fn switches_to(&self, at: &ActionRef) -> Option<SlotName> {
         match &self.action(at)?.kind {
-            super::action::ActionKind::SwitchTraffic { to } => self.slot(to),
+            ActionKind::SwitchTraffic { to } => self.slot(to),
             _ => None,
         }
     }
@@ -1024,7 +1030,7 @@ impl Run {
             return Some(value);
         }
         self.runbook.steps.iter().flat_map(|step| &step.run).find_map(|action| match &action.kind {
-            super::action::ActionKind::SetImage { image, .. } => {
+            ActionKind::SetImage { image, .. } => {
                 Some(tag_of(&image.expand(|name| self.value(name)).ok()?).to_owned())
             }
             _ => None,
@@ -1132,7 +1138,7 @@ impl Run {
     /// What a person types to confirm a step: the colour that gets traffic, else the step's id.
     pub fn word_for(&self, step: &Step) -> String {
         let switches = step.run.iter().find_map(|action| match &action.kind {
-            super::action::ActionKind::SwitchTraffic { to } => self.slot(to),
+            ActionKind::SwitchTraffic { to } => self.slot(to),
             _ => None,
         });
         switches.map_or_else(|| step.id.0.clone(), |slot| slot.0)

@@ -232,3 +232,6 @@ pub(super) fn permit(role: Role, command: &Command) -> Result<(), &'static str> 
 fn is_told(role: Role) -> bool {
     matches!(role, Role::Pilot | Role::Observer)
 }
+
+#[cfg(test)]
+mod tests;

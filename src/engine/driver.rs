@@ -19,7 +19,7 @@ use super::{
     ledger::{self, Ledger},
     look::{Looker, Slots},
     mask::Masker,
-    perform::{News, Performance, verify},
+    perform::{News, Performance, mark, verify},
     ports::{Journal, JournalCopier, Ports, Seen, TargetLock},
     values::{Secrets, Values},
 };
@@ -62,6 +62,9 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 const LINGER: Duration = Duration::from_mins(1);
 /// A rehearsal that nobody attends ends after this long: nothing real is in its hands.
 const REHEARSE_ALONE: Duration = Duration::from_mins(30);
+/// A rollback ordered right after the engine's start waits so long for the first look at the cluster: without one nobody
+/// knows whether the slot that traffic goes back to has pods.
+const FIRST_LOOK: Duration = Duration::from_secs(3);
 /// How often it is looked whether what a dead engine left still runs.
 const LOOK_AT_ORPHANS: Duration = Duration::from_millis(500);
 /// Screens see the time at most this often.
@@ -119,6 +122,9 @@ pub struct Engine {
     ledger: Ledger,
     /// Results that the journal could not take yet, oldest first.
     late: VecDeque<Input>,
+    /// Rollbacks ordered before the slot that traffic goes back to was seen, and who ordered each.
+    early: Vec<(Option<ScreenId>, Request)>,
+    started: tokio::time::Instant,
     /// Somebody wants to leave a run whose journal is lost.
     leaving: bool,
     secrets: Arc<Secrets>,
@@ -169,6 +175,8 @@ impl Engine {
             ports: parts.ports,
             ledger: Ledger::new(parts.journal),
             late: VecDeque::new(),
+            early: Vec::new(),
+            started: tokio::time::Instant::now(),
             leaving: false,
             secrets: parts.secrets,
             run_dir: parts.run_dir,
@@ -303,6 +311,7 @@ impl Engine {
                 }
             }
             failpoint::pass("engine.tick");
+            self.feed_early();
             self.feed_late();
             self.feed(Input::Tick);
             self.forget_the_gone();
@@ -430,7 +439,30 @@ impl Engine {
             },
             other => self.without_secrets(other),
         };
-        self.feed(Input::Operator(Request { by, command }));
+        let request = Request { by, command };
+        if matches!(request.command, Command::Rollback { .. }) && !self.sees_way_back() {
+            return self.early.push((self.asker, request));
+        }
+        self.feed(Input::Operator(request));
+    }
+
+    /// Whether enough is known of the cluster to plan a rollback: the slot that traffic goes back to was looked at, or the
+    /// engine has waited for that long enough.
+    fn sees_way_back(&self) -> bool {
+        let Some(previous) = &self.machine.run().opened.previous else { return true };
+        let seen = self.workload.as_ref().is_some_and(|workload| workload.slots.contains_key(&previous.slot));
+        seen || self.ports.cluster.is_none() || self.started.elapsed() >= FIRST_LOOK
+    }
+
+    fn feed_early(&mut self) {
+        if self.early.is_empty() || !self.sees_way_back() {
+            return;
+        }
+        for (asker, request) in std::mem::take(&mut self.early) {
+            self.asker = asker;
+            self.feed(Input::Operator(request));
+            self.asker = None;
+        }
     }
 
     /// Notes and reasons go to the journal, the log and the channel: a secret pasted into one does not.
@@ -506,7 +538,11 @@ impl Engine {
                     }
                     _ => {}
                 }
+                let looked = matches!(input, Input::Workload(_));
                 self.feed(input);
+                if looked {
+                    self.feed_early();
+                }
             }
         }
     }
@@ -727,20 +763,21 @@ impl Engine {
     }
 
     fn end_child(&self, at: &ActionRef) {
-        let orphan = self.machine.run().orphans().into_iter().find(|(orphan, ..)| orphan == at);
-        let Some((_, pid, start_time, boot_id)) = orphan else { return };
+        let orphan = self.machine.run().orphans().into_iter().find(|(orphan, _)| orphan == at);
+        let Some((_, child)) = orphan else { return };
         let shell = Arc::clone(&self.ports.shell);
-        tokio::spawn(async move { shell.end(pid, start_time, &boot_id).await });
+        tokio::spawn(async move { shell.end(&child).await });
     }
 
     /// What an engine before this one had started may still run: it is watched until it ends.
     fn watch_orphans(&mut self) {
-        for (at, pid, start_time, boot_id) in self.machine.run().orphans() {
+        self.find_unrecorded();
+        for (at, child) in self.machine.run().orphans() {
             let (shell, news) = (Arc::clone(&self.ports.shell), self.news_in.clone());
             let task = tokio::spawn(async move {
                 loop {
-                    let alive = shell.is_running(pid, start_time, &boot_id);
-                    let input = Input::ChildSeen { at: at.clone(), pid, alive };
+                    let alive = shell.is_running(&child);
+                    let input = Input::ChildSeen { at: at.clone(), pid: child.pid, alive };
                     if news.send(News::Input(input)).await.is_err() || !alive {
                         return;
                     }
@@ -748,6 +785,19 @@ impl Engine {
                 }
             });
             self.tasks.push(task.abort_handle());
+        }
+    }
+
+    /// A command whose engine died between its start and writing down its process is known by its mark.
+    fn find_unrecorded(&mut self) {
+        let run = self.machine.run();
+        let unknown = run.unrecorded_commands();
+        let found: Vec<_> = unknown
+            .into_iter()
+            .filter_map(|at| Some((self.ports.shell.find(&mark(run, &at))?, at)))
+            .collect();
+        for (child, at) in found {
+            self.feed(Input::ActionSpawned { at, child });
         }
     }
 

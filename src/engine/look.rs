@@ -200,6 +200,7 @@ impl Looker {
             env: self.values.environment(),
             timeout: check.timeout,
             output: None,
+            mark: None,
             sample: check.sample.clone(),
             sample_failure: Vec::new(),
         };

@@ -322,6 +322,7 @@ impl Performance {
             env: self.values.environment(),
             timeout: self.action.timeout,
             output: Some(path.clone()),
+            mark: Some(mark(&self.run, &self.at)),
             sample: self.action.sample.clone(),
             sample_failure: self.action.sample_failure.clone(),
         };
@@ -362,9 +363,9 @@ impl Performance {
                         lines.push(&bytes);
                         fresh = true;
                     }
-                    Some(ShellNews::Spawned { pid, start_time, boot_id }) => {
+                    Some(ShellNews::Spawned(child)) => {
                         failpoint::pass("action.spawned");
-                        let input = Input::ActionSpawned { at: self.at.clone(), pid, start_time, boot_id };
+                        let input = Input::ActionSpawned { at: self.at.clone(), child };
                         let _ = self.news.send(News::Input(input)).await;
                     }
                     None => break,
@@ -484,6 +485,16 @@ fn read_captures(captures: &[Capture], path: &Path) -> Result<Vec<(String, Strin
 
 /// The file of an action's output: `deploy-1-02.log` is the third action of step `deploy`, first attempt.
 fn output_name(at: &ActionRef) -> String {
+    format!("{}.log", file_name(at))
+}
+
+/// What the processes of an action's command are known by, to this engine and to one that follows it.
+pub fn mark(run: &Run, at: &ActionRef) -> String {
+    format!("{}/{}", run.opened.run_id, file_name(at))
+}
+
+/// An action and its attempt, fit for a file's name.
+fn file_name(at: &ActionRef) -> String {
     use crate::domain::event::Place;
     let place = match &at.place {
         Place::Step { step } => step.0.clone(),
@@ -493,7 +504,7 @@ fn output_name(at: &ActionRef) -> String {
     };
     let safe: String =
         place.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
-    format!("{safe}-{}-{:02}.log", at.attempt, at.action)
+    format!("{safe}-{}-{:02}", at.attempt, at.action)
 }
 
 /// Looks at an unknown action a moment later, so that a write which is still on its way shows.

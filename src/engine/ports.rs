@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use crate::domain::{
     action::PatchType,
     copy::{CopyHead, CopyState},
-    event::Envelope,
+    event::{ChildProcess, Envelope},
     id::SlotName,
     lock::LockState,
     metric::{Metric, Sample},
@@ -226,6 +226,9 @@ pub struct ShellCall {
     pub program: ShellProgram,
     /// Variables added to the environment.
     pub env: Vec<(String, String)>,
+    /// What its processes are known by wherever they went, this run's and this action's alone; nothing for checks, which
+    /// an engine after this one need not find.
+    pub mark: Option<String>,
     /// It is ended after this long.
     pub timeout: Span,
     /// Where the whole output is kept, secrets masked; nowhere for checks.
@@ -262,14 +265,7 @@ pub struct ShellExit {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ShellNews {
     /// It runs.
-    Spawned {
-        /// The process.
-        pid: u32,
-        /// Its start time in clock ticks since boot.
-        start_time: u64,
-        /// The host's boot id.
-        boot_id: String,
-    },
+    Spawned(ChildProcess),
     /// It printed. Raw bytes, secrets masked.
     Output(Vec<u8>),
 }
@@ -285,11 +281,13 @@ pub trait Shell: Send + Sync {
         news: mpsc::Sender<ShellNews>,
         cancel: CancelFlag,
     ) -> PortResult<ShellExit>;
-    /// Whether a process of an earlier engine still runs on this host: by its number, its start time in clock ticks since
-    /// boot, and the boot.
-    fn is_running(&self, pid: u32, start_time: u64, boot_id: &str) -> bool;
+    /// Whether a process of an earlier engine still runs on this host.
+    fn is_running(&self, child: &ChildProcess) -> bool;
+    /// The process of an earlier engine's command with this mark, where it still runs on this host: for a command whose
+    /// engine died before it could write down which process that is.
+    fn find(&self, mark: &str) -> Option<ChildProcess>;
     /// Ends such a process with its group: asks, waits 10 s, kills.
-    async fn end(&self, pid: u32, start_time: u64, boot_id: &str);
+    async fn end(&self, child: &ChildProcess);
 }
 
 /// Notices to people.

@@ -247,9 +247,14 @@ fn unknown_words(run: &Run, at: &crate::domain::event::ActionRef) -> String {
             .to_owned();
     }
     let state = run.work(&at.place).and_then(|work| work.actions.get(at.action));
-    match state.and_then(|state| state.pid) {
-        Some(pid) => format!(
-            "It was started, its end was not seen. Its process {pid} may still live. ENTER: what became of it?"
+    match state.and_then(|state| state.child.as_ref()) {
+        Some(child) if state.is_some_and(|state| state.lives) => format!(
+            "It was started, its end was not seen. Its process {} STILL RUNS: wait for its end, or end it with :kill.",
+            child.pid
+        ),
+        Some(child) => format!(
+            "It was started, its end was not seen. Its process {} may still live. ENTER: what became of it?",
+            child.pid
         ),
         None => "It was started, and its end was not seen. ENTER: what became of it?".to_owned(),
     }

@@ -37,6 +37,10 @@ pub(crate) struct Ground {
 
 impl Ground {
     pub(crate) fn new(runbook: &str) -> Self {
+        Self::in_scenario(runbook, Scenario::Good)
+    }
+
+    pub(crate) fn in_scenario(runbook: &str, scenario: Scenario) -> Self {
         let furnished = |name: &str| {
             let selector = [("version".to_owned(), name.to_owned())].into();
             (name.to_owned(), FurnishedSlot { deployment: format!("backend-{name}"), selector })
@@ -56,7 +60,7 @@ impl Ground {
         #[expect(clippy::cast_possible_truncation, reason = "milliseconds of a test")]
         let now = move || 1_795_356_000_000 + (began.elapsed().as_secs_f64() * 1000.0 * SPEED) as i64;
         let clock = WorldClock::new(Arc::new(now), SPEED);
-        let cluster = WORLD.block_on(Cluster::start(furniture, Scenario::Good, clock)).unwrap();
+        let cluster = WORLD.block_on(Cluster::start(furniture, scenario, clock)).unwrap();
         let stage = Stage::new();
         std::fs::write(stage.path().join("kubeconfig"), cluster.kubeconfig()).unwrap();
         std::fs::write(stage.path().join("runbook.toml"), runbook).unwrap();

@@ -85,9 +85,9 @@ impl Stage {
         (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
     }
 
-    /// The newest run's events so far, as its journal has them; none while that is just being made.
+    /// The newest run's events so far, as its journal has them; none before that is made.
     pub(crate) fn events(&self) -> Vec<Envelope> {
-        let run = self.runs().pop().unwrap();
+        let Some(run) = self.runs().pop() else { return Vec::new() };
         match cutover::journal::read::<Envelope>(&run) {
             Ok(contents) => contents.records.into_iter().map(|(_, event)| event).collect(),
             Err(ReadError::Unstarted) => Vec::new(),
@@ -99,7 +99,7 @@ impl Stage {
     /// Waits until the newest run's journal has an event like this.
     pub(crate) fn wait_for_event(&self, what: &str, is: impl Fn(&RunEvent) -> bool) {
         let until = Instant::now() + PATIENCE;
-        while self.runs().is_empty() || !self.events().iter().any(|envelope| is(&envelope.event)) {
+        while !self.events().iter().any(|envelope| is(&envelope.event)) {
             assert!(Instant::now() < until, "no {what} in {:#?}", self.events());
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -226,6 +226,41 @@ impl Cockpit {
             }
             assert!(Instant::now() < until, "no {text:?} on\n{screen}");
             std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Presses what the line above the footer says, as somebody would who has never seen it, until the screen shows this.
+    pub(crate) fn fly_until(&mut self, text: &str) {
+        self.fly_while(|screen| !screen.contains(text));
+    }
+
+    /// As [`Self::fly_until`], as long as this is so.
+    pub(crate) fn fly_while(&mut self, goes_on: impl Fn(&str) -> bool) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            // Time for what the last key did to be shown.
+            std::thread::sleep(Duration::from_millis(300));
+            let screen = self.screen();
+            if !goes_on(&screen) {
+                return;
+            }
+            assert!(Instant::now() < until, "it does not come to it on\n{screen}");
+            let lines: Vec<_> = screen.lines().collect();
+            let next = lines.iter().rev().nth(1).map_or("", |line| line.trim_start());
+            if next.starts_with("SPACE") {
+                self.press(b" ");
+            } else if next.starts_with("y ") {
+                self.press(b"y");
+            } else if next.starts_with("ENTER") {
+                if next.contains("stands there")
+                    && let Some((_, after)) = screen.split_once("ype the word ")
+                    && let Some(word) = after.split_whitespace().next()
+                {
+                    self.press(word.as_bytes());
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+                self.press(b"\r");
+            }
         }
     }
 

@@ -107,9 +107,9 @@ impl Picture {
         warnings.sort_by(|a, b| b.at.cmp(&a.at).then_with(|| a.object.cmp(&b.object)));
         warnings.truncate(SHOWN_WARNINGS);
         Workload {
-            slots: target
-                .slots
-                .iter()
+            // A slot of which nothing was told yet is not one whose Deployment is gone.
+            slots: (target.slots.iter())
+                .filter(|&(name, _)| self.deployments.contains_key(name))
                 .map(|(name, slot)| (name.clone(), self.slot(name, &slot.deployment, &target.container)))
                 .collect(),
             selector: service.map(|service| safe_labels(&service.selector)),
@@ -286,6 +286,10 @@ mod tests {
             (name.clone(), record(&name, status, status == "Running", n % 3))
         });
         picture.pods.insert("green".into(), pods.collect());
+        assert!(picture.workload(&target(), Connection::Connecting, Timestamp(1)).slots.is_empty());
+        for slot in ["blue", "green"] {
+            picture.deployments.insert(slot.into(), Newest::default());
+        }
         let it = picture.workload(&target(), Connection::Connected, Timestamp(1));
         let green = &it.slots["green"];
         assert_eq!(green.pods.len(), Workload::MAX_PODS);

@@ -12,7 +12,7 @@ use crate::domain::time::Span;
 struct Ran {
     exit: Exit,
     output: String,
-    started: Started,
+    started: ChildProcess,
 }
 
 async fn ran(command: Command, cancel: CancelFlag) -> Result<Ran, SpawnError> {
@@ -108,8 +108,8 @@ async fn a_running_process_is_known_again() {
         unfiltered(),
         |_| {},
         |started| {
-            let other_boot = Started { boot_id: "another".to_owned(), ..started.clone() };
-            let reused = Started { start_time: started.start_time + 1, ..started.clone() };
+            let other_boot = ChildProcess { boot_id: "another".to_owned(), ..started.clone() };
+            let reused = ChildProcess { start_time: started.start_time + 1, ..started.clone() };
             seen = Some((is_running(&started), is_running(&other_boot), is_running(&reused)));
             cancel.send(true).unwrap();
         },
@@ -400,6 +400,7 @@ async fn the_port_tells_in_order() {
         env: Vec::new(),
         timeout: Span::from_secs(60),
         output: None,
+        mark: None,
         sample: Vec::new(),
         sample_failure: Vec::new(),
     };

@@ -32,8 +32,8 @@ use nix::{
 };
 use tokio::{process::Child, sync::oneshot};
 
-use super::{Command, DRAIN, Exit, Filter, Program, SpawnError, Started, Status};
-use crate::engine::ports::CancelFlag;
+use super::{Command, DRAIN, Exit, Filter, Program, SpawnError, Status};
+use crate::{domain::event::ChildProcess, engine::ports::CancelFlag};
 
 /// A variable that all processes of one command inherit, so that they are known wherever they went.
 const MARK: &str = "CUTOVER_COMMAND";
@@ -67,7 +67,7 @@ pub async fn run(
     command: Command,
     filter: Filter,
     sink: impl FnMut(&[u8]) + Send + 'static,
-    started: impl FnOnce(Started),
+    started: impl FnOnce(ChildProcess),
     cancel: CancelFlag,
 ) -> Result<Exit, SpawnError> {
     become_subreaper();
@@ -83,7 +83,7 @@ pub async fn run(
     let (stopped, stop) = io::pipe().map_err(SpawnError::Pipe)?;
     let begun = Instant::now();
     let (child, family) = spawn(&command, writer)?;
-    started(Started { pid: family.leader, start_time: family.since, boot_id: boot_id() });
+    started(ChildProcess { pid: family.leader, start_time: family.since, boot_id: boot_id() });
     let (done, pumped) = oneshot::channel();
     let pump = Pump { reader, stopped, file, filter, sink, bytes: 0, fault: None };
     let thread = std::thread::Builder::new().name("command-output".to_owned()).spawn(move || {
@@ -118,13 +118,25 @@ pub fn boot_id() -> String {
 
 /// Whether a process that was started earlier, maybe by another engine, is still there.
 #[must_use]
-pub fn is_running(process: &Started) -> bool {
+pub fn is_running(process: &ChildProcess) -> bool {
     process.boot_id == boot_id()
         && stat(process.pid).is_some_and(|now| now.start_time == process.start_time && !now.is_zombie())
 }
 
+/// The process that runs a command with this mark, maybe another engine's: its leader, or the oldest of what that left.
+#[must_use]
+pub fn find(mark: &str) -> Option<ChildProcess> {
+    let mark = variable_of(mark);
+    let marked = processes().into_values().filter(|process| !process.is_zombie());
+    let marked = marked.filter(|process| process.pid != getpid().as_raw().unsigned_abs());
+    marked
+        .filter(|process| carries(process.pid, &mark))
+        .min_by_key(|process| (process.pid != process.group, process.start_time))
+        .map(|process| ChildProcess { pid: process.pid, start_time: process.start_time, boot_id: boot_id() })
+}
+
 /// Ends a process of an earlier engine and its group: asks, waits for the grace period, kills.
-pub async fn end(process: &Started, grace: Duration) {
+pub async fn end(process: &ChildProcess, grace: Duration) {
     for (signal, patience) in [(Signal::SIGTERM, grace), (Signal::SIGKILL, KILLED)] {
         // The start time was compared: this is no other process with the same number.
         if !is_running(process) {
@@ -188,7 +200,8 @@ fn spawn(command: &Command, writer: PipeWriter) -> Result<(Child, Family), Spawn
         });
         entered.map_err(|source| SpawnError::Directory { path: path.clone(), source })?;
     }
-    let mark = format!("{}-{}-{}", boot_id(), getpid(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let own = || format!("{}-{}-{}", boot_id(), getpid(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let mark = command.mark.clone().unwrap_or_else(own);
     let mut prepared = tokio::process::Command::new(name);
     prepared
         .args(arguments)
@@ -211,7 +224,7 @@ fn spawn(command: &Command, writer: PipeWriter) -> Result<(Child, Family), Spawn
         leaders.insert(leader);
         // It can't be gone: nobody has waited for it.
         let since = stat(leader).map_or(0, |stat| stat.start_time);
-        Ok((child, Family { leader, since, mark: format!("{MARK}={mark}").into_bytes() }))
+        Ok((child, Family { leader, since, mark: variable_of(&mark) }))
     })
 }
 
@@ -536,6 +549,11 @@ fn descends(process: &Process, leader: u32, all: &BTreeMap<u32, Process>) -> boo
         }
     }
     false
+}
+
+/// A mark as it stands in an environment.
+fn variable_of(mark: &str) -> Vec<u8> {
+    format!("{MARK}={mark}").into_bytes()
 }
 
 fn carries(pid: u32, mark: &[u8]) -> bool {

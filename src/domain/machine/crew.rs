@@ -59,7 +59,7 @@ impl Machine {
     pub(super) fn child_seen(&mut self, at: ActionRef, pid: u32, alive: bool) {
         let state = self.run.work(&at.place).and_then(|work| work.actions.get(at.action));
         let Some(state) = state.filter(|state| state.status == ActionStatus::Unknown) else { return };
-        if state.lives.is_some() != alive {
+        if state.lives != alive {
             self.emit(RunEvent::ChildSeen { at, pid, alive });
         }
     }

@@ -89,11 +89,13 @@ fn on_crew(model: &mut Model, drove: bool) {
 
 /// Whoever comes while nobody has the controls sees first what happened meanwhile.
 fn show_missed(model: &mut Model) {
-    let Some(run) = model.run.as_ref().filter(|run| run.finished.is_none()) else { return };
+    let Some(run) = &model.run else { return };
     // Whoever resumes a run comes a moment after its engine, and has missed nothing since.
     let worth = |since: &Timestamp| run.pilot.is_some() || model.now.since(*since) >= MISSED;
-    if let Some(since) = run.away_since.filter(worth) {
-        model.missed = Some((since, model.now));
+    let to = run.finished.as_ref().map_or(model.now, |(_, at, _)| *at);
+    // Nor has whoever left when all was over.
+    if let Some(since) = run.away_since.filter(worth).filter(|since| to > *since) {
+        model.missed = Some((since, to));
         model.layers.push(Layer::Page(Box::new(Page::new(PageKind::Missed))));
     }
 }

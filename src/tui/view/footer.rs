@@ -4,7 +4,7 @@ use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
     config::keymap::KeyAction,
-    domain::prompt::Prompt,
+    domain::{prompt::Prompt, run::Run},
     tui::{
         model::{Layer, Model, Phase, form::Purpose, page::PageKind},
         update::undo_target,
@@ -62,7 +62,11 @@ fn wanted(model: &Model) -> Vec<KeyAction> {
         Some(Layer::Rollback(_)) => return vec![K::Yes, K::Down, K::NextField, K::Confirm, K::Back],
         Some(Layer::Command(_)) => return vec![K::Confirm, K::NextField, K::Back],
         Some(Layer::Search(_)) => return vec![K::Confirm, K::Back],
-        Some(Layer::Page(page)) => return of_page(&page.kind),
+        Some(Layer::Page(page)) => {
+            let back = model.run.as_ref().is_some_and(Run::can_roll_back);
+            let of_page = of_page(&page.kind).into_iter();
+            return of_page.filter(|action| back || *action != K::Rollback).collect();
+        }
         None => {}
     }
     let mut actions: Vec<KeyAction> = Vec::new();
@@ -85,7 +89,11 @@ fn wanted(model: &Model) -> Vec<KeyAction> {
         )
     };
     for action in hints.iter().filter_map(|hint| hint.actions.first().copied()) {
-        let hidden = elsewhere(&action) || (action == KeyAction::Tick && !ticks(model));
+        let hidden = match action {
+            KeyAction::Tick => !ticks(model),
+            KeyAction::Hold => !holds(model),
+            action => elsewhere(&action),
+        };
         if !hidden && !actions.contains(&action) {
             actions.push(action);
         }
@@ -132,6 +140,12 @@ fn of_page(kind: &PageKind) -> Vec<KeyAction> {
     };
     actions.extend([K::Down, K::PageDown, K::Back, K::Rollback]);
     actions
+}
+
+/// Whether there is anything that could be held.
+fn holds(model: &Model) -> bool {
+    let goes_on = |run: &Run| run.finished.is_none() && run.rolling_back().is_none() && run.held.is_none();
+    model.run.as_ref().is_some_and(goes_on)
 }
 
 fn ticks(model: &Model) -> bool {

@@ -230,13 +230,15 @@ fn resolve_words(run: &Run, at: &ActionRef) -> Vec<(String, bool)> {
     ];
     let state = run.work(&at.place).and_then(|work| work.actions.get(at.action));
     if let Some(state) = state {
-        words.extend(match (state.lives, state.pid) {
-            (Some(pid), _) => {
-                Some((format!("Its process {pid} STILL RUNS: wait for its end, or end it with :kill."), true))
-            }
-            (None, Some(pid)) => Some((format!("Its process was {pid}; it runs no longer."), true)),
-            (None, None) => None,
-        });
+        words.extend(state.child.as_ref().map(|child| {
+            let pid = child.pid;
+            let what = if state.lives {
+                format!("Its process {pid} STILL RUNS: wait for its end, or end it with :kill.")
+            } else {
+                format!("Its process was {pid}; it runs no longer.")
+            };
+            (what, true)
+        }));
         words.extend((!state.detail.is_empty()).then(|| (state.detail.clone(), false)));
     }
     words

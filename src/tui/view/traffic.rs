@@ -8,7 +8,7 @@ use crate::{
         id::SlotName,
         plan::{Light, Readiness},
         run::Run,
-        workload::{Connection, SlotWorkload},
+        workload::SlotWorkload,
     },
     tui::{model::Model, subject, widget::row::Row},
 };
@@ -67,17 +67,7 @@ fn pods(model: &Model, seen: Option<&SlotWorkload>) -> Row {
     let look = model.look;
     let Some(seen) = seen else { return Row::of("not seen yet", look.dim()) };
     if !seen.found {
-        // While the watches are still coming up, nothing found means nothing yet.
-        let connected = model
-            .telemetry
-            .workload
-            .as_ref()
-            .is_some_and(|workload| workload.connection == Connection::Connected);
-        return if connected {
-            Row::of("no Deployment", look.alert())
-        } else {
-            Row::of("not seen yet", look.dim())
-        };
+        return Row::of("no Deployment", look.alert());
     }
     let enough = seen.ready >= seen.desired;
     let style = if seen.desired == 0 {

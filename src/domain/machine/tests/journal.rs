@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::domain::{
     effect::{Effect, Input},
-    event::{ActionOutcome, CheckRef, Envelope, Outcome, Override, Place, Resolution, RunEvent},
+    event::{
+        ActionOutcome, CheckRef, ChildProcess, Envelope, Outcome, Override, Place, Resolution, RunEvent,
+    },
     fixture::{Flight, START, at_quick, at_step, opened, runbook},
     message::Command,
     metric::Missing,
@@ -248,7 +250,10 @@ fn every_event() -> Vec<RunEvent> {
         RunEvent::ChecklistPassed { by: by() },
         RunEvent::StepStarted { step: step(), attempt: 1, by: by() },
         RunEvent::ActionStarted { at: at_step("migrate", 1, 0), name: text(), does: text() },
-        RunEvent::ActionSpawned { at: at_quick(1, 0), pid: 7, start_time: 8, boot_id: text() },
+        RunEvent::ActionSpawned {
+            at: at_quick(1, 0),
+            child: ChildProcess { pid: 7, start_time: 8, boot_id: text() },
+        },
         RunEvent::ActionFinished {
             at: at_step("migrate", 1, 0),
             outcome: ActionOutcome::TimedOut,

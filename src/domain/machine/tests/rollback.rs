@@ -336,6 +336,32 @@ fn a_rollback_that_waits_for_a_person_can_be_paused_and_taken_up() {
 }
 
 #[test]
+fn an_engine_told_to_end_brings_its_rollback_to_an_end_first() {
+    let mut flight = Flight::in_window(runbook());
+    flight.hanging.insert("switch back".to_owned());
+    flight.command(r("errors"));
+    flight.settle();
+    flight.feed(Input::Terminate { reason: "host goes down".to_owned() });
+    refused(&flight, "the rollback is finished");
+    flight.fly(Span::from_mins(2));
+    assert_eq!(flight.outcome(), None);
+    flight.finish(at_quick(1, 0), ActionOutcome::Succeeded);
+    flight.settle();
+    assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
+    assert!(flight.effects.contains(&Effect::Close));
+
+    // One that stops and waits for somebody is paused: nobody will come.
+    let mut flight = Flight::in_window(runbook());
+    flight.hanging.insert("switch back".to_owned());
+    flight.command(r("errors"));
+    flight.feed(Input::Terminate { reason: "host goes down".to_owned() });
+    flight.finish(at_quick(1, 0), ActionOutcome::Failed);
+    flight.settle();
+    assert_eq!(flight.outcome(), Some(Outcome::Held));
+    assert!(flight.effects.contains(&Effect::Close));
+}
+
+#[test]
 fn nothing_else_drives_the_steps_during_a_rollback() {
     let mut flight = Flight::in_window(runbook());
     flight.hanging.insert("switch back".to_owned());

@@ -343,6 +343,36 @@ fn a_held_run_starts_nothing_but_goes_on_looking() {
 }
 
 #[test]
+fn an_engine_told_to_end_gives_what_runs_a_minute() {
+    let terminated = || {
+        let mut flight = Flight::opened(runbook());
+        flight.hanging.insert("backup".to_owned());
+        flight.start();
+        flight.feed(Input::Terminate { reason: "interrupted".to_owned() });
+        assert!(flight.refused.as_ref().is_some_and(|why| why.contains("what runs is finished")));
+        flight.fly(Span::from_secs(58));
+        assert_eq!(flight.outcome(), None);
+        flight
+    };
+    let cancel = Effect::CancelAction(at_step("migrate", 1, 0));
+    let mut flight = terminated();
+    flight.finish(at_step("migrate", 1, 0), ActionOutcome::Succeeded);
+    assert_eq!(flight.outcome(), Some(Outcome::Held));
+    assert_eq!(flight.acted(), ["backup"]);
+    assert!(!flight.effects.contains(&cancel));
+
+    let mut flight = terminated();
+    flight.fly(Span::from_secs(3));
+    assert!(flight.effects.contains(&cancel));
+    assert_eq!(flight.outcome(), Some(Outcome::Held));
+    assert_eq!(flight.acted(), ["backup"]);
+    assert_eq!(flight.effects.last(), Some(&Effect::Close));
+    flight.resume();
+    flight.command(Command::Continue);
+    assert_eq!(flight.status("migrate"), StepStatus::Failed, "it was ended, and that is known");
+}
+
+#[test]
 fn a_pause_waits_for_the_running_action_and_an_abort_ends_it() {
     let mut flight = Flight::opened(runbook());
     flight.hanging.insert("backup".to_owned());
