@@ -1,6 +1,5 @@
 //! L1: however many would drive, one does.
 
-#![expect(clippy::unwrap_used, reason = "helpers of a test end it where something is not there")]
 #![expect(clippy::print_stdout, reason = "the figure is what the test is for")]
 
 use std::{

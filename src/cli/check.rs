@@ -29,7 +29,7 @@ pub fn main(args: &CheckArgs) -> color_eyre::Result<Exit> {
             }
             Err(error) => {
                 let at = error.utf8_error().valid_up_to();
-                let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+                let line = error.as_bytes()[..at].split(|byte| *byte == b'\n').count();
                 data(&format!(
                     "error: {name} is not UTF-8 text: the first bad byte is on line {line} (offset {at}); save it as UTF-8"
                 ));

@@ -255,7 +255,7 @@ impl Flight {
         if let Err(faults) = resolve(&secrets_only, &run.opened, now, &given, &self.secrets) {
             return Ok(usage(&faults));
         }
-        let mut refusals: Vec<String> = self.unchanged(&run, &run_dir).err().into_iter().collect();
+        let mut refusals: Vec<String> = Self::unchanged(&run, &run_dir).err().into_iter().collect();
         if self.overridden(refusals.clone()).is_none() {
             Word::Refused { why: refusals }.say();
             return Ok(Exit::NeedsPerson);
@@ -364,7 +364,7 @@ impl Flight {
     ///
     /// # Errors
     /// What was changed, in words.
-    fn unchanged(&self, run: &crate::domain::run::Run, run_dir: &Path) -> Result<(), String> {
+    fn unchanged(run: &crate::domain::run::Run, run_dir: &Path) -> Result<(), String> {
         let sha256 = |text: &str| hex(&Sha256::digest(text.as_bytes()));
         let kept = std::fs::read_to_string(run_dir.join("runbook.toml")).ok();
         if let Some(kept) = &kept
@@ -455,12 +455,11 @@ impl Flight {
 /// The first line where two texts differ, for people.
 fn first_difference(before: &str, after: &str) -> String {
     let mut lines = before.lines().zip(after.lines()).enumerate();
-    match lines.find(|(_, (before, after))| before != after) {
-        Some((index, (before, after))) => format!("line {}: `{before}` became `{after}`", index + 1),
-        None => {
-            let (old, new) = (before.lines().count(), after.lines().count());
-            if old == new { "its last line end".to_owned() } else { format!("{old} lines became {new}") }
-        }
+    if let Some((index, (before, after))) = lines.find(|(_, (before, after))| before != after) {
+        format!("line {}: `{before}` became `{after}`", index + 1)
+    } else {
+        let (old, new) = (before.lines().count(), after.lines().count());
+        if old == new { "its last line end".to_owned() } else { format!("{old} lines became {new}") }
     }
 }
 
@@ -508,7 +507,11 @@ fn run_id(now: Timestamp) -> RunId {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// What keeps a run from being opened without a reason.

@@ -218,11 +218,9 @@ impl Notes {
     }
 
     fn add(&self, known: &[(String, RunId)], id: &str, run: &RunId) -> io::Result<()> {
-        let mut text = String::new();
-        for (id, run) in &known[known.len().saturating_sub(NOTES - 1)..] {
-            text += &format!("{id} {run}\n");
-        }
-        text += &format!("{id} {run}\n");
+        let kept = &known[known.len().saturating_sub(NOTES - 1)..];
+        let kept = kept.iter().map(|(id, run)| (id.as_str(), run)).chain([(id, run)]);
+        let text = kept.map(|(id, run)| format!("{id} {run}\n")).collect::<Vec<_>>().concat();
         let mut file = RunDir::create(&self.dir)?.open_file(&self.name)?;
         file.set_len(0)?;
         file.rewind()?;

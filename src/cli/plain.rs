@@ -147,10 +147,14 @@ impl Plain {
             Update::Event { envelope } => self.event(&envelope),
             Update::Tick { now } => self.now = self.now.max(now),
             Update::Samples { samples, backfill: false } if self.options.samples => {
-                samples.iter().for_each(|sample| self.sample(sample));
+                for sample in &samples {
+                    self.sample(sample);
+                }
             }
             Update::Output { lines, .. } if !self.options.json_lines => {
-                lines.iter().for_each(|line| data(&format!("    | {}", line.plain())));
+                for line in &lines {
+                    data(&format!("    | {}", line.plain()));
+                }
             }
             Update::Crew { members, you } => {
                 let role = members.iter().find(|member| member.id == you).map(|member| member.role);

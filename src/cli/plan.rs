@@ -32,7 +32,9 @@ pub fn main(args: &PlanArgs) -> color_eyre::Result<Exit> {
     let given = match Given::parse(&args.vars, &[], &loaded.runbook) {
         Ok(given) => given,
         Err(faults) => {
-            faults.iter().for_each(|fault| talk(fault));
+            for fault in &faults {
+                talk(fault);
+            }
             return Ok(Exit::Usage);
         }
     };

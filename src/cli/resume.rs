@@ -59,12 +59,11 @@ pub async fn fly(args: ResumeArgs, pilot: String) -> color_eyre::Result<Exit> {
                 ) && flight::resumable(&found.run).is_ok()
             };
             let found = store::runs(&state)?.into_iter().find(paused);
-            match found {
-                Some(found) => found.run.opened.run_id.0,
-                None => {
-                    talk("there is no paused run; see: cutover list");
-                    return Ok(Exit::Usage);
-                }
+            if let Some(found) = found {
+                found.run.opened.run_id.0
+            } else {
+                talk("there is no paused run; see: cutover list");
+                return Ok(Exit::Usage);
             }
         }
     };
@@ -111,21 +110,19 @@ async fn fetch(
     };
     let kube = compose::cluster(&loaded.runbook).await?;
     let copies = kube.copied_runs().await?;
-    let run = match run {
-        Some(run) => RunId(run.to_owned()),
-        None => {
-            let driven = kube.lock_holder().await.ok().flatten().map(|holder| holder.run_id);
-            let chosen = copies
-                .iter()
-                .find(|copy| Some(&copy.run_id.0) == driven.as_ref())
-                .or_else(|| copies.iter().find(|copy| !copy.head.ended));
-            match chosen {
-                Some(copy) => copy.run_id.clone(),
-                None => {
-                    talk("the cluster has no copy of a run that is under way; see: cutover list --cluster");
-                    return Ok(Err(Exit::Usage));
-                }
-            }
+    let run = if let Some(run) = run {
+        RunId(run.to_owned())
+    } else {
+        let driven = kube.lock_holder().await.ok().flatten().map(|holder| holder.run_id);
+        let chosen = copies
+            .iter()
+            .find(|copy| Some(&copy.run_id.0) == driven.as_ref())
+            .or_else(|| copies.iter().find(|copy| !copy.head.ended));
+        if let Some(copy) = chosen {
+            copy.run_id.clone()
+        } else {
+            talk("the cluster has no copy of a run that is under way; see: cutover list --cluster");
+            return Ok(Err(Exit::Usage));
         }
     };
     let dir = store::runs_dir(state)?.join(run.as_str());

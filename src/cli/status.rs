@@ -73,13 +73,14 @@ pub fn main(args: &StatusArgs) -> color_eyre::Result<Exit> {
     let state = store::state_dir(args.state_dir.as_ref())?;
     let id = match &args.run {
         Some(run) => run.clone(),
-        None => match store::newest(&state)? {
-            Some(run) => run,
-            None => {
+        None => {
+            if let Some(run) = store::newest(&state)? {
+                run
+            } else {
                 talk("no runs yet");
                 return Ok(Exit::Usage);
             }
-        },
+        }
     };
     let Some(found) = store::find(&state, &id)? else {
         talk(&format!("there is no run {id}; see: cutover list"));
@@ -92,7 +93,9 @@ pub fn main(args: &StatusArgs) -> color_eyre::Result<Exit> {
     if args.json {
         data(&serde_json::to_string_pretty(&document(&found, &engine, exit, now))?);
     } else {
-        lines(&found, &engine, now).iter().for_each(|line| data(line));
+        for line in lines(&found, &engine, now) {
+            data(&line);
+        }
     }
     Ok(exit)
 }

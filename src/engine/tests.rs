@@ -11,6 +11,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures::StreamExt as _;
 use nix::errno::Errno;
 use tokio::sync::mpsc;
 
@@ -544,14 +545,21 @@ fn assert_announced(flown: &Flown, which: &str) {
     assert!(outputs <= commands, "{which}: {outputs} commands, {commands} announced");
 }
 
+/// Flights at once: most of a flight is waiting.
+const FLIGHTS: usize = 24;
+
 /// Flies once for each write that a whole flight makes, and lets that one fail.
 async fn fail_each(journal: impl Fn(usize) -> Pages) -> Vec<(usize, Flown)> {
     let whole = fly(small(), "v2", 0.0004, None).await;
-    let flights = (2..=whole.journal.len()).map(|n| {
-        let journal = journal(n);
-        tokio::spawn(async move { (n, fly_on(journal, small(), "v2", 0.0004, true).await) })
-    });
-    futures::future::join_all(flights).await.into_iter().map(Result::unwrap).collect()
+    let flights =
+        (2..=whole.journal.len()).map(|n| {
+            let journal = journal(n);
+            async move {
+                tokio::spawn(async move { (n, fly_on(journal, small(), "v2", 0.0004, true).await) }).await
+            }
+        });
+    // All at once they would be too late for their own checks.
+    futures::stream::iter(flights).buffer_unordered(FLIGHTS).map(Result::unwrap).collect().await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -111,7 +111,7 @@ fn run(model: &mut Model, line: &str, effects: &mut Vec<Effect>) {
             None => model.refuse("no step is due"),
         },
         "unrecorded" if model.journal == JournalState::Whole => {
-            model.refuse("the journal is written; roll back as ever")
+            model.refuse("the journal is written; roll back as ever");
         }
         "unrecorded" => send(model, Command::GoOnUnrecorded { typed: rest.to_owned() }, effects),
         "abort" => written(model, Purpose::Abort, rest, effects),
