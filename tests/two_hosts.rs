@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "the figure is what the test is for")]
 
 use std::{
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -21,10 +22,24 @@ mod pty;
 use ground::Ground;
 use pty::{PATIENCE, Stage};
 
+const CANARY: &str = "canary-51c7-token";
+
+/// Files below a directory in which the secret stands.
+fn with_canary(dir: &Path) -> Vec<PathBuf> {
+    let entries: Vec<PathBuf> = std::fs::read_dir(dir).unwrap().flatten().map(|entry| entry.path()).collect();
+    let has = |bytes: &[u8]| bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());
+    let found = entries.into_iter().flat_map(|path| match path.is_dir() {
+        true => with_canary(&path),
+        false => Vec::from_iter(std::fs::read(&path).is_ok_and(|bytes| has(&bytes)).then_some(path)),
+    });
+    found.collect()
+}
+
 /// A command on one of the hosts.
 fn on(ground: &Ground, host: &Stage, name: &str, args: &[&str]) -> Command {
     let mut command = host.command(args);
-    ground.equip(&mut command).current_dir(ground.stage.path()).env("CUTOVER_HOST", name);
+    ground.equip(&mut command).current_dir(ground.stage.path());
+    command.env("CUTOVER_HOST", name).env("TOKEN", CANARY);
     command
 }
 
@@ -43,7 +58,11 @@ fn lock_id(text: &str) -> String {
 
 #[test]
 fn l2_l3_a_second_host_takes_over_and_the_first_is_fenced_off() {
-    let ground = Ground::new(include_str!("support/blue_green.toml"));
+    // X1: a command prints a secret before everything is copied.
+    let runbook = include_str!("support/blue_green.toml")
+        .replace("[vars]\n", "[vars]\nTOKEN = { env = \"TOKEN\", secret = true }\n")
+        .replace("'echo one", "'echo \"token $TOKEN\"; echo one");
+    let ground = Ground::new(&runbook);
     let (a, b) = (Stage::new(), Stage::new());
     let mut first = on(&ground, &a, "bastion-a", &["run", "--plain", "--yes"])
         .stdout(Stdio::null())
@@ -110,6 +129,14 @@ fn l2_l3_a_second_host_takes_over_and_the_first_is_fenced_off() {
     assert_eq!(code, 8, "what was running there is unknown here: {text}");
     assert!(text.contains("nobody knows whether `slow` was done"), "{text}");
     let events = b.events();
+    // X1: what is on the first host, in the copy and in what the second has made of it has no secret in it.
+    let output = std::fs::read_dir(a.runs()[0].join("output")).unwrap().flatten();
+    let printed = output.map(|entry| std::fs::read_to_string(entry.path()).unwrap()).collect::<String>();
+    assert!(printed.contains("token "), "{printed}");
+    for host in [&a, &b] {
+        assert_eq!(with_canary(host.path()), Vec::<PathBuf>::new());
+    }
+    assert!(ground.cluster.recorded().iter().all(|request| !request.body.contains(CANARY)));
     let taken = events.iter().rev().find_map(|envelope| match &envelope.event {
         RunEvent::LockTaken { from: Some(from), fence, .. } => Some((from.clone(), *fence)),
         _ => None,

@@ -10,6 +10,8 @@ pub const VERSION: u8 = 1;
 /// The longest frame that is read or written, bytes. A backlog of 100,000 events fits.
 pub const MAX_FRAME: usize = 64 * 1024 * 1024;
 const HEAD: usize = 5;
+/// Room that is made for a frame before it has come, bytes.
+const AT_ONCE: usize = 64 * 1024;
 
 /// Why bytes are no frame.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +80,8 @@ pub async fn read<R: AsyncRead + Unpin>(stream: &mut R, most: usize) -> std::io:
     if length > most {
         return Err(std::io::Error::other(FrameError::Length(length, most)));
     }
-    let mut bytes = head.to_vec();
+    let mut bytes = Vec::with_capacity(HEAD + length.min(AT_ONCE));
+    bytes.extend(head);
     // What is announced is not believed before it comes.
     let read = stream.take(length as u64).read_to_end(&mut bytes).await?;
     if read == length { Ok(Some(bytes)) } else { Ok(None) }
