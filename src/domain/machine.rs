@@ -24,6 +24,9 @@ mod window;
 
 pub use crew::AWAY;
 
+/// Why a run is held that another engine has taken up.
+pub const RESUMED: &str = "resumed: look around, then continue";
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
@@ -131,7 +134,7 @@ impl Machine {
         let active =
             machine.run.steps_open && machine.run.finished.is_none() && machine.run.rolling_back().is_none();
         if active && machine.run.held.is_none() {
-            machine.hold("resumed: look around, then continue", "auto");
+            machine.hold(RESUMED, "auto");
         }
         machine.advance();
         let decision = machine.take();

@@ -9,6 +9,7 @@ use crate::{
     domain::{
         copy::CopyState,
         event::Outcome,
+        machine::{AWAY, RESUMED},
         message::{JournalState, WITHOUT_A_JOURNAL},
         metric::Verdict,
         plan::Light,
@@ -224,10 +225,15 @@ fn from_prompt(model: &Model, run: &Run, prompt: &Prompt) -> Option<Alert> {
                 .as_ref()
                 .map_or(("", Span::ZERO), |held| (held.by.as_str(), model.now.since(held.at)));
             let who = if by == "auto" { String::new() } else { format!(" by {by}") };
-            urgent(
-                format!("HELD{who} for {}: {reason}", since.clock()),
-                "Nothing new starts. ENTER goes on.".to_owned(),
-            )
+            // What somebody chose, or what every pause ends with, is no fault.
+            let chosen = by != "auto" || reason == AWAY || reason == RESUMED;
+            Alert {
+                urgent: !chosen,
+                ..urgent(
+                    format!("HELD{who} for {}: {reason}", since.clock()),
+                    "Nothing new starts. ENTER goes on.".to_owned(),
+                )
+            }
         }
         Prompt::Finished { outcome: Outcome::RollbackFailed } => urgent(
             "THE ROLLBACK HAS FAILED: a person must act now".to_owned(),

@@ -1,6 +1,7 @@
 //! The first three lines, and what is wrong.
 
 use ratatui::{buffer::Buffer, layout::Rect};
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::{
     domain::{
@@ -17,7 +18,10 @@ use crate::{
         story,
         style::Look,
         subject,
-        widget::{meter, row::Row},
+        widget::{
+            meter,
+            row::{Row, shorten},
+        },
     },
 };
 
@@ -71,18 +75,21 @@ pub(super) fn band(model: &Model, area: Rect, buffer: &mut Buffer) {
         .filter(|member| member.role != Role::Pilot && Some(member.id) != model.you)
         .count();
     let others = if others > 0 { format!(" +{others}") } else { String::new() };
-    let left = Row::of(" ", style)
-        .put(&run.runbook.document.module, style)
-        .put("  ", style)
-        .put(what, style)
-        .put("  ", style)
-        .put(place, style);
     let right = Row::of(mode, style)
         .put("  ", style)
         .put(who, style)
         .put(name, style)
         .put(others, style)
         .put(" ", style);
+    // Where all of it does not fit, the module's name gives way: whether this is real, and where, does not.
+    let rest = what.width() + place.width() + right.width() + 6;
+    let module = shorten(&run.runbook.document.module, width.saturating_sub(rest).max(8));
+    let left = Row::of(" ", style)
+        .put(module, style)
+        .put("  ", style)
+        .put(what, style)
+        .put("  ", style)
+        .put(place, style);
     left.right(right, width).over(style).draw(area, buffer);
 }
 

@@ -123,17 +123,18 @@ fn hidden(model: &Model, run: &Run, entries: &[Entry<'_>]) -> Option<Row> {
         .iter()
         .enumerate()
         .filter(|(index, _)| !entries.iter().any(|(shown, ..)| shown == index));
-    let verdicts: Vec<Verdict> =
-        rest.map(|(_, metric)| model.telemetry.reading(metric, slot.as_ref(), model.now).verdict).collect();
-    if verdicts.is_empty() {
-        return None;
-    }
-    let ok = verdicts.iter().all(|verdict| *verdict == Verdict::Ok);
-    let count = verdicts.len();
-    Some(if ok {
-        Row::of(format!(" +{count} more, all "), look.dim()).put("ok", look.ok())
-    } else {
-        Row::of(format!(" +{count} more, not all ok"), look.warn())
+    let verdicts: Vec<(&Metric, Verdict)> = rest
+        .map(|(_, metric)| (metric, model.telemetry.reading(metric, slot.as_ref(), model.now).verdict))
+        .collect();
+    let (count, &(worst, verdict)) = (verdicts.len(), verdicts.iter().max_by_key(|(_, verdict)| *verdict)?);
+    let ill = verdicts.iter().filter(|(_, verdict)| *verdict != Verdict::Ok).count();
+    Some(match ill {
+        0 => Row::of(format!(" +{count} more, all "), look.dim()).put("ok", look.ok()),
+        1 => Row::of(format!(" +{count} more; {}: {}", worst.title, verdict.word()), look.warn()),
+        _ => Row::of(
+            format!(" +{count} more, {ill} of them not ok; {}: {}", worst.title, verdict.word()),
+            look.warn(),
+        ),
     })
 }
 

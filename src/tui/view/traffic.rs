@@ -58,6 +58,9 @@ pub(super) fn slot_row(model: &Model, run: &Run, slot: &SlotName) -> Row {
 fn version_known(run: &Run, slot: &SlotName) -> String {
     let previous =
         run.opened.previous.as_ref().filter(|target| target.slot == *slot).map(|target| target.image.clone());
+    if run.opened.new_slot.as_ref() == Some(slot) && run.switch_begun() {
+        return run.new_version().unwrap_or_else(|| "?".to_owned());
+    }
     let image = previous
         .or_else(|| run.opened.new_slot_image.clone().filter(|_| run.opened.new_slot.as_ref() == Some(slot)));
     image.map_or_else(|| "?".to_owned(), |image| crate::domain::run::tag_of(&image).to_owned())
@@ -65,7 +68,11 @@ fn version_known(run: &Run, slot: &SlotName) -> String {
 
 fn pods(model: &Model, seen: Option<&SlotWorkload>) -> Row {
     let look = model.look;
-    let Some(seen) = seen else { return Row::of("not seen yet", look.dim()) };
+    let Some(seen) = seen else {
+        // Whoever looks back at a run that is over has no cluster to look at.
+        let over = model.run.as_ref().is_some_and(|run| run.finished.is_some());
+        return Row::of(if over { "not looked at" } else { "not seen yet" }, look.dim());
+    };
     if !seen.found {
         return Row::of("no Deployment", look.alert());
     }
