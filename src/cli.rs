@@ -55,7 +55,7 @@ pub fn main() -> color_eyre::Result<Exit> {
         Subcommand::Engine => Some(engine::Job::take()?),
         _ => None,
     };
-    let state_dir = job.as_ref().map_or(cli.state_dir(), |job| job.drive().state_dir.as_ref());
+    let state_dir = job.as_ref().map_or(cli.state_dir(), |job| job.drive().view.state_dir.as_ref());
     let _logs = store::open_logs(state_dir);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let command = async {

@@ -261,12 +261,7 @@ async fn drive(ground: &Ground, mut client: Client, phase: Phase) {
 }
 
 fn drive_args(ground: &Ground) -> DriveArgs {
-    DriveArgs {
-        plain: true,
-        color: "never".into(),
-        state_dir: Some(ground.stage.path().to_owned()),
-        ..DriveArgs::default()
-    }
+    DriveArgs::unattended(ground.stage.path())
 }
 
 /// Starts an engine as the product does, without anybody who follows it; what it said where it did not become ready.

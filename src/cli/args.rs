@@ -1,6 +1,6 @@
 //! What the command line looks like.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory as _, Parser};
 use serde::{Deserialize, Serialize};
@@ -62,9 +62,9 @@ pub enum Subcommand {
     Man,
 }
 
-/// How a run is shown and driven.
+/// How a run is shown.
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
-pub struct DriveArgs {
+pub struct ViewArgs {
     /// No screen: one line an event.
     #[arg(long)]
     pub plain: bool,
@@ -74,6 +74,23 @@ pub struct DriveArgs {
     /// Without a screen: the event stream, one JSON object a line on stdout.
     #[arg(long, requires = "plain")]
     pub json_lines: bool,
+    /// Colours: auto, always or never.
+    #[arg(long, default_value = "auto", value_parser = ["auto", "always", "never"], env = "CUTOVER_COLOR")]
+    pub color: String,
+    /// For a slow connection: at most 4 frames a second.
+    #[arg(long)]
+    pub slow_link: bool,
+    /// Where runs are kept.
+    #[arg(long, value_name = "DIR", env = "CUTOVER_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// How a run is shown and driven.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub struct DriveArgs {
+    /// How it is shown.
+    #[command(flatten)]
+    pub view: ViewArgs,
     /// With --json-lines: samples too.
     #[arg(long, requires = "plain")]
     pub samples: bool,
@@ -95,15 +112,6 @@ pub struct DriveArgs {
     /// Let the users of this group approve steps, from accounts of their own.
     #[arg(long, value_name = "GROUP", env = "CUTOVER_APPROVE_GROUP")]
     pub approve_group: Option<String>,
-    /// Colours: auto, always or never.
-    #[arg(long, default_value = "auto", value_parser = ["auto", "always", "never"], env = "CUTOVER_COLOR")]
-    pub color: String,
-    /// For a slow connection: at most 4 frames a second.
-    #[arg(long)]
-    pub slow_link: bool,
-    /// Where runs are kept.
-    #[arg(long, value_name = "DIR", env = "CUTOVER_STATE_DIR")]
-    pub state_dir: Option<PathBuf>,
 }
 
 /// `cutover run`
@@ -211,38 +219,28 @@ impl ResumeArgs {
 pub struct AttachArgs {
     /// The run; the only one that flies where not given.
     pub run: Option<String>,
-    /// No screen: one line an event.
-    #[arg(long)]
-    pub plain: bool,
-    /// Without a screen: confirm everything a person would be asked, and fail closed on doubt.
-    #[arg(long, requires = "plain")]
-    pub yes: bool,
-    /// Without a screen: the event stream, one JSON object a line on stdout.
-    #[arg(long, requires = "plain")]
-    pub json_lines: bool,
-    /// Colours: auto, always or never.
-    #[arg(long, default_value = "auto", value_parser = ["auto", "always", "never"], env = "CUTOVER_COLOR")]
-    pub color: String,
-    /// For a slow connection: at most 4 frames a second.
-    #[arg(long)]
-    pub slow_link: bool,
-    /// Where runs are kept.
-    #[arg(long, value_name = "DIR", env = "CUTOVER_STATE_DIR")]
-    pub state_dir: Option<PathBuf>,
+    /// How it is shown.
+    #[command(flatten)]
+    pub view: ViewArgs,
+}
+
+impl DriveArgs {
+    /// For an engine that is started without anybody to show it to.
+    pub fn unattended(state: &Path) -> Self {
+        let view = ViewArgs {
+            plain: true,
+            color: "never".to_owned(),
+            state_dir: Some(state.to_owned()),
+            ..ViewArgs::default()
+        };
+        Self { view, ..Self::default() }
+    }
 }
 
 impl AttachArgs {
     /// How the screen is shown.
     pub fn drive(&self) -> DriveArgs {
-        DriveArgs {
-            plain: self.plain,
-            yes: self.yes,
-            json_lines: self.json_lines,
-            color: self.color.clone(),
-            slow_link: self.slow_link,
-            state_dir: self.state_dir.clone(),
-            ..DriveArgs::default()
-        }
+        DriveArgs { view: self.view.clone(), ..DriveArgs::default() }
     }
 }
 
@@ -367,11 +365,11 @@ impl Cli {
     /// The state directory given, for commands that have one.
     pub fn state_dir(&self) -> Option<&PathBuf> {
         match &self.command {
-            Subcommand::Run(args) => args.drive.state_dir.as_ref(),
-            Subcommand::Rehearse(args) => args.drive.state_dir.as_ref(),
-            Subcommand::Resume(args) => args.drive.state_dir.as_ref(),
-            Subcommand::Attach(args) | Subcommand::Watch(args) => args.state_dir.as_ref(),
-            Subcommand::Takeover(args) => args.attach.state_dir.as_ref(),
+            Subcommand::Run(args) => args.drive.view.state_dir.as_ref(),
+            Subcommand::Rehearse(args) => args.drive.view.state_dir.as_ref(),
+            Subcommand::Resume(args) => args.drive.view.state_dir.as_ref(),
+            Subcommand::Attach(args) | Subcommand::Watch(args) => args.view.state_dir.as_ref(),
+            Subcommand::Takeover(args) => args.attach.view.state_dir.as_ref(),
             Subcommand::Approve(args) => args.state_dir.as_ref(),
             Subcommand::Status(args) => args.state_dir.as_ref(),
             Subcommand::Service(args) => args.state_dir.as_ref(),

@@ -70,7 +70,7 @@ fn is_lock_id(text: &str) -> bool {
 /// # Errors
 /// As [`main`].
 pub async fn watch(args: &AttachArgs) -> color_eyre::Result<Exit> {
-    let state = store::state_dir(args.state_dir.as_ref())?;
+    let state = store::state_dir(args.view.state_dir.as_ref())?;
     let own = store::live(&state, args.run.as_deref())?;
     let there = args.run.as_ref().is_some_and(|run| state.join("runs").join(run).is_dir());
     if !own.is_empty() || there {
@@ -86,7 +86,7 @@ pub async fn watch(args: &AttachArgs) -> color_eyre::Result<Exit> {
 }
 
 async fn attach(args: &AttachArgs, purpose: Purpose) -> color_eyre::Result<Exit> {
-    let state = store::state_dir(args.state_dir.as_ref())?;
+    let state = store::state_dir(args.view.state_dir.as_ref())?;
     let drive = args.drive();
     match chosen(&state, args.run.as_deref())? {
         Choice::Live(run_id, dir) => screen::follow(&dir, &run_id, &drive, purpose).await,
@@ -140,7 +140,7 @@ async fn look_back(found: Found, drive: &DriveArgs) -> color_eyre::Result<Exit> 
     let (client, server) = link::pair();
     server.send(&Update::Backlog { events, now, run_dir: found.dir.display().to_string() });
     server.send(&Update::Crew { members: Vec::new(), you: ScreenId(0) });
-    if drive.plain {
+    if drive.view.plain {
         server.send(&Update::Closed { outcome: found.run.finished.as_ref().map(|(outcome, ..)| *outcome) });
     }
     tokio::spawn(async move {
@@ -252,12 +252,7 @@ async fn reach(state: &Path, run: Option<&str>, starts: bool) -> color_eyre::Res
                 return Ok(Err(Exit::Usage));
             }
             Choice::None(_) | Choice::Over(_) => {
-                let drive = DriveArgs {
-                    color: "auto".to_owned(),
-                    plain: true,
-                    state_dir: Some(state.to_owned()),
-                    ..DriveArgs::default()
-                };
+                let drive = DriveArgs::unattended(state);
                 match launch::start(Task::Resume(ResumeArgs::of(run.map(str::to_owned), drive)))? {
                     Ok(started) => started.run_dir,
                     Err(exit) => return Ok(Err(exit)),

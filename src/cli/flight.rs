@@ -112,7 +112,7 @@ impl Flight {
             Ok(resolved) => resolved,
             Err(faults) => return Ok(usage(&faults)),
         };
-        let state = store::state_dir(self.drive.state_dir.as_ref())?;
+        let state = store::state_dir(self.drive.view.state_dir.as_ref())?;
         let rehearsal = opened.rehearsal.is_some();
         let mut refusals = if rehearsal { Vec::new() } else { refusals(&self.loaded.runbook, &opened, now) };
         // What is refused anyway takes no lock.
@@ -262,7 +262,7 @@ impl Flight {
         }
         let journal = RunJournal::resume(&run_dir, recovered.position)?;
         make_output_dir(&run_dir)?;
-        let state = store::state_dir(self.drive.state_dir.as_ref())?;
+        let state = store::state_dir(self.drive.view.state_dir.as_ref())?;
         let (previous, takeover) = match from {
             // This host's own lock on the run is held, so the engine that had the target's is dead.
             Origin::ThisHost(takeover) => (run.lock.as_ref().map(|lock| lock.lock_id.clone()), takeover),

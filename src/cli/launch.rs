@@ -32,7 +32,7 @@ pub struct Started {
 /// If the engine can't be started, or its screen fails.
 pub async fn fly(task: Task) -> color_eyre::Result<Exit> {
     let drive = task.drive().clone();
-    if !drive.plain && !screen::has_terminal() {
+    if !drive.view.plain && !screen::has_terminal() {
         talk("there is no terminal for the cockpit; use --plain");
         return Ok(Exit::NeedsPerson);
     }
@@ -69,7 +69,7 @@ fn reason(refusals: &[String], drive: &DriveArgs) -> color_eyre::Result<Result<S
     for refusal in refusals {
         talk(&format!("refused: {refusal}"));
     }
-    if drive.plain || !std::io::stdin().is_terminal() {
+    if drive.view.plain || !std::io::stdin().is_terminal() {
         talk("give --override REASON to go on all the same");
         return Ok(Err(Exit::NeedsPerson));
     }

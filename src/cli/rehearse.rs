@@ -51,7 +51,7 @@ pub async fn fly(args: RehearseArgs, pilot: String) -> color_eyre::Result<Exit> 
         None if here.exists() => (here.clone(), compose::read_runbook(&here)?),
         None => (PathBuf::from("built-in runbook"), config::BUILTIN_RUNBOOK.to_owned()),
     };
-    let loaded = match flight::load(&path, text, &args.drive.color) {
+    let loaded = match flight::load(&path, text, &args.drive.view.color) {
         Ok(loaded) => loaded,
         Err(exit) => return Ok(exit),
     };

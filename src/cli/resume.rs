@@ -40,7 +40,7 @@ pub async fn main(args: ResumeArgs) -> color_eyre::Result<Exit> {
 /// # Errors
 /// If there is no such run or its journal is damaged.
 pub async fn fly(args: ResumeArgs, pilot: String) -> color_eyre::Result<Exit> {
-    let state = store::state_dir(args.drive.state_dir.as_ref())?;
+    let state = store::state_dir(args.drive.view.state_dir.as_ref())?;
     let takeover = match (&args.takeover, &args.reason) {
         (Some(lock_id), Some(reason)) => Some(Takeover { lock_id: lock_id.clone(), reason: reason.clone() }),
         _ => None,
@@ -104,7 +104,7 @@ async fn fetch(
     state: &Path,
 ) -> color_eyre::Result<Result<String, Exit>> {
     let text = compose::read_runbook(&args.runbook)?;
-    let loaded = match flight::load(&args.runbook, text, &args.drive.color) {
+    let loaded = match flight::load(&args.runbook, text, &args.drive.view.color) {
         Ok(loaded) => loaded,
         Err(exit) => return Ok(Err(exit)),
     };

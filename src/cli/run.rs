@@ -29,7 +29,7 @@ pub async fn main(args: RunArgs) -> color_eyre::Result<Exit> {
 /// What keeps the run from being opened, in words.
 pub async fn fly(args: RunArgs, pilot: String) -> color_eyre::Result<Exit> {
     let text = compose::read_runbook(&args.runbook)?;
-    let loaded = match flight::load(&args.runbook, text, &args.drive.color) {
+    let loaded = match flight::load(&args.runbook, text, &args.drive.view.color) {
         Ok(loaded) => loaded,
         Err(exit) => return Ok(exit),
     };

@@ -86,10 +86,10 @@ pub async fn show(
     drive: &DriveArgs,
     watches: bool,
 ) -> color_eyre::Result<Exit> {
-    if drive.plain {
+    if drive.view.plain {
         let options = PlainOptions {
-            yes: drive.yes,
-            json_lines: drive.json_lines,
+            yes: drive.view.yes,
+            json_lines: drive.view.json_lines,
             samples: drive.samples,
             watches,
             run_id: run_id.clone(),
@@ -108,14 +108,14 @@ pub async fn show(
         let _ = writeln!(std::io::stderr().lock(), "{}\n", fault.render(text, false));
     }
     let mut settings = found.settings;
-    if let Some(choice) = ColorChoice::from_word(&drive.color).filter(|_| drive.color != "auto") {
+    if let Some(choice) = ColorChoice::from_word(&drive.view.color).filter(|_| drive.view.color != "auto") {
         settings.color = choice;
     }
     let options = ScreenOptions {
         read_only: watches,
         keymap,
         theme: settings.theme(&env, true),
-        slow_link: drive.slow_link || settings.slow_link,
+        slow_link: drive.view.slow_link || settings.slow_link,
         bell: !settings.no_bell,
         osc9: settings.osc9,
         copy_osc52: env("SSH_CONNECTION").is_some() || env("SSH_TTY").is_some(),

@@ -132,12 +132,7 @@ async fn watch(args: &ServiceArgs) -> color_eyre::Result<Exit> {
                 continue;
             }
             talk(&format!("run {id} has no engine: it gets one, in hold"));
-            let drive = DriveArgs {
-                plain: true,
-                color: "never".to_owned(),
-                state_dir: Some(state.clone()),
-                ..DriveArgs::default()
-            };
+            let drive = DriveArgs::unattended(&state);
             let started = launch::start(Task::Resume(ResumeArgs::of(Some(id.clone()), drive)));
             if !matches!(started, Ok(Ok(_))) {
                 talk(&format!("run {id} could not be taken up; it is tried again in {} s", PAUSE.as_secs()));

@@ -198,7 +198,7 @@ fn document(found: &Found, engine: &Engine, exit: Exit, now: Timestamp) -> serde
             "last_tick_age_ms": engine.ticked.map(|ago| span(ago).as_millis()),
         },
         "pilot": run.pilot,
-        "pilot_here": run.pilot_here,
+        "pilot_here": run.present_pilot().is_some(),
         "away_since": run.away_since,
         "step": step,
         "live_slot": run.live,

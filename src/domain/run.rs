@@ -75,8 +75,6 @@ pub struct Run {
     pub lock: Option<LockHeld>,
     /// Who has the controls, or had them last.
     pub pilot: Option<Person>,
-    /// Whether the pilot's screen is there.
-    pub pilot_here: bool,
     /// Since when nobody has had the controls; none before the first screen, and while somebody has them.
     pub away_since: Option<Timestamp>,
     /// Who asks for the controls.
@@ -406,7 +404,6 @@ impl Run {
             rollbacks: Vec::new(),
             lock: None,
             pilot: None,
-            pilot_here: false,
             away_since: None,
             control_asked: None,
             approvals: BTreeMap::new(),
@@ -480,9 +477,13 @@ impl Run {
         self.lock.as_ref().and_then(|lock| lock.lost.as_deref())
     }
 
+    /// Whoever has the controls, while their screen is there.
+    pub fn present_pilot(&self) -> Option<&Person> {
+        self.pilot.as_ref().filter(|_| self.away_since.is_none())
+    }
+
     fn seat(&mut self, who: &Person) {
         self.pilot = Some(who.clone());
-        self.pilot_here = true;
         self.away_since = None;
         self.control_asked = None;
     }
@@ -504,10 +505,7 @@ impl Run {
             RunEvent::RunOpened(_) | RunEvent::NoteAdded { .. } => {}
             RunEvent::ScreenJoined { who, role: Role::Pilot } => self.seat(who),
             RunEvent::ControlTaken { by, .. } => self.seat(by),
-            RunEvent::ScreenLeft { role: Role::Pilot, .. } => {
-                self.pilot_here = false;
-                self.away_since = Some(at);
-            }
+            RunEvent::ScreenLeft { role: Role::Pilot, .. } => self.away_since = Some(at),
             RunEvent::ScreenLeft { who, .. } => {
                 self.control_asked.take_if(|asking| asking == who);
             }
@@ -537,7 +535,6 @@ impl Run {
             RunEvent::RunResumed { .. } => {
                 // Screens are connections to an engine, and that one is gone: whoever resumes comes first.
                 self.pilot = None;
-                self.pilot_here = false;
                 self.away_since = Some(at);
                 self.control_asked = None;
                 if self.finished.as_ref().is_some_and(|(outcome, ..)| *outcome == Outcome::Held) {

@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    id::SlotName,
-    time::{Span, Timestamp},
-};
+use super::{id::SlotName, time::Timestamp};
 
 /// Everything the watches know at one moment. Sent whole; small enough at any size because pods beyond
 /// [`Workload::MAX_PODS`] a slot are only counted.
@@ -175,9 +172,4 @@ pub struct LogLine {
     pub pod: String,
     /// The text, made safe.
     pub text: String,
-}
-
-/// How long a pod has lived at a moment.
-pub fn age(created: Timestamp, now: Timestamp) -> Span {
-    now.since(created)
 }

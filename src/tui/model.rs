@@ -247,7 +247,7 @@ impl Model {
 
     /// Who drives now, where somebody does.
     pub fn pilot(&self) -> Option<&Person> {
-        self.run.as_ref().filter(|run| run.pilot_here).and_then(|run| run.pilot.as_ref())
+        self.run.as_ref().and_then(Run::present_pilot)
     }
 
     /// What the run waits for now.
