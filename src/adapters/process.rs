@@ -215,16 +215,16 @@ impl LocalShell {
 
 #[async_trait]
 impl Shell for LocalShell {
-    fn is_running(&self, child: &ChildProcess) -> bool {
-        is_running(child)
+    fn is_running(&self, child: &ChildProcess, mark: &str) -> bool {
+        is_running(child) || (child.boot_id == boot_id() && find(mark).is_some())
     }
 
     fn find(&self, mark: &str) -> Option<ChildProcess> {
         find(mark)
     }
 
-    async fn end(&self, child: &ChildProcess) {
-        unix::end(child, GRACE).await;
+    async fn end(&self, child: &ChildProcess, mark: &str) {
+        unix::end(child, mark, GRACE).await;
     }
 
     async fn run(

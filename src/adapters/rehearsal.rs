@@ -36,7 +36,7 @@ impl RehearsalShell {
 #[async_trait]
 impl Shell for RehearsalShell {
     /// Nothing runs outside of a rehearsal's own engine.
-    fn is_running(&self, _: &ChildProcess) -> bool {
+    fn is_running(&self, _: &ChildProcess, _: &str) -> bool {
         false
     }
 
@@ -44,7 +44,7 @@ impl Shell for RehearsalShell {
         None
     }
 
-    async fn end(&self, _: &ChildProcess) {}
+    async fn end(&self, _: &ChildProcess, _: &str) {}
 
     async fn run(
         &self,

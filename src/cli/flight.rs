@@ -263,6 +263,7 @@ impl Flight {
         let journal = RunJournal::resume(&run_dir, recovered.position)?;
         make_output_dir(&run_dir)?;
         let state = store::state_dir(self.drive.view.state_dir.as_ref())?;
+        let copied = matches!(from, Origin::Cluster(_));
         let (previous, takeover) = match from {
             // This host's own lock on the run is held, so the engine that had the target's is dead.
             Origin::ThisHost(takeover) => (run.lock.as_ref().map(|lock| lock.lock_id.clone()), takeover),
@@ -274,7 +275,7 @@ impl Flight {
             Ok(guard) => guard,
             Err(exit) => return Ok(exit),
         };
-        let (mut machine, mut decision) = Machine::resume(run, &self.pilot, &store::host(), now);
+        let (mut machine, mut decision) = Machine::resume(run, &self.pilot, &store::host(), copied, now);
         for given in self.overridden(refusals).unwrap_or_default() {
             append(&mut decision, machine.handle(now, Input::Overridden(given)));
         }

@@ -473,8 +473,18 @@ impl Flight {
 
     /// Another engine takes the run up, from its journal.
     pub(crate) fn resume(&mut self) {
+        self.take_up(false);
+    }
+
+    /// … from a copy that goes so far.
+    pub(crate) fn resume_copied(&mut self, events: usize) {
+        self.cut(events);
+        self.take_up(true);
+    }
+
+    fn take_up(&mut self, copied: bool) {
         let run = Run::fold(&self.events).unwrap();
-        let (machine, decision) = Machine::resume(run, "bob", "bastion", self.now);
+        let (machine, decision) = Machine::resume(run, "bob", "bastion", copied, self.now);
         self.machine = machine;
         self.queue.clear();
         self.take(decision);
@@ -482,6 +492,11 @@ impl Flight {
 
     /// … that was cut off after so many events.
     pub(crate) fn resume_torn(&mut self, events: usize) {
+        self.cut(events);
+        self.take_up(false);
+    }
+
+    fn cut(&mut self, events: usize) {
         self.events.truncate(events);
         self.mirror = Run::fold(&self.events).unwrap();
         self.rollbacks_open = i32::from(self.mirror.rolling_back().is_some());
@@ -491,7 +506,6 @@ impl Flight {
             _ => None,
         };
         self.begun = self.events.iter().filter_map(begun).collect();
-        self.resume();
     }
 
     fn take(&mut self, decision: Decision) {

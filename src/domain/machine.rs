@@ -98,7 +98,10 @@ impl Machine {
 
     /// A run that another engine left. What it had begun without writing down the result is unknown now; nothing goes on
     /// before somebody says so.
-    pub fn resume(run: Run, by: &str, host: &str, now: Timestamp) -> (Self, Decision) {
+    ///
+    /// `copied` where it is taken up from a copy: what happened in its last seconds is not known. A rollback under way waits
+    /// for a person then; otherwise it goes on by itself.
+    pub fn resume(run: Run, by: &str, host: &str, copied: bool, now: Timestamp) -> (Self, Decision) {
         let mut machine = Self::around(run, now);
         machine.emit(RunEvent::RunResumed { by: by.to_owned(), host: host.to_owned() });
         let mut places: Vec<Place> =
@@ -133,8 +136,14 @@ impl Machine {
         machine.restart_countdowns();
         let active =
             machine.run.steps_open && machine.run.finished.is_none() && machine.run.rolling_back().is_none();
-        if active && machine.run.held.is_none() {
+        if active && !machine.is_held_for_good() {
             machine.hold(RESUMED, "auto");
+        }
+        let waits = machine.run.rolling_back().is_none_or(|rollback| rollback.stopped.is_some());
+        if copied && !waits {
+            machine.stop_rollback(
+                "taken over from a copy, which may lack the last seconds: look around, then try it again",
+            );
         }
         machine.advance();
         let decision = machine.take();
@@ -256,6 +265,11 @@ impl Machine {
         if milestone == Milestone::Paged || self.run.runbook.notify.on.contains(&milestone) {
             self.effect(Effect::Notify { milestone, text });
         }
+    }
+
+    /// Held, and not only until there is data again: that ends by itself.
+    fn is_held_for_good(&self) -> bool {
+        self.run.held.as_ref().is_some_and(|held| held.reason != watch::BLIND)
     }
 
     fn hold(&mut self, reason: &str, by: &str) {

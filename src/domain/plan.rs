@@ -143,7 +143,15 @@ impl Run {
         let procedure = self.runbook.procedure(id);
         let mut actions: Vec<Action> = procedure.map(|found| found.run.clone()).unwrap_or_default();
         if let Some(workload) = workload {
-            actions.retain(|action| !self.already_true(action, workload));
+            // What an action before it changes is not as it was seen.
+            let mut scaled = Vec::new();
+            actions.retain(|action| {
+                let slot = self.scales(action).map(|(slot, _)| slot);
+                let stays = slot.as_ref().is_some_and(|slot| scaled.contains(slot))
+                    || !self.already_true(action, workload);
+                scaled.extend(slot.filter(|_| stays));
+                stays
+            });
             self.wake_previous(&mut actions, workload);
         }
         let not_undone = if id == QUICK { self.irreversible() } else { Vec::new() };
@@ -160,13 +168,19 @@ impl Run {
 
     /// A switch is never left out: one of ours may still be on its way. A slot at its replicas needs no scaling.
     fn already_true(&self, action: &Action, workload: &Workload) -> bool {
+        self.scales(action).is_some_and(|(slot, replicas)| {
+            workload
+                .slots
+                .get(&slot)
+                .is_some_and(|slot| slot.found && slot.desired == replicas && slot.ready == slot.desired)
+        })
+    }
+
+    /// The slot that an action scales, and to how many.
+    fn scales(&self, action: &Action) -> Option<(SlotName, u32)> {
         match &action.kind {
-            ActionKind::Scale { slot, replicas } => {
-                self.slot(slot).and_then(|name| workload.slots.get(&name)).is_some_and(|slot| {
-                    slot.found && slot.desired == self.replicas(*replicas) && slot.ready == slot.desired
-                })
-            }
-            _ => false,
+            ActionKind::Scale { slot, replicas } => Some((self.slot(slot)?, self.replicas(*replicas))),
+            _ => None,
         }
     }
 
@@ -177,10 +191,9 @@ impl Run {
             matches!(&action.kind, ActionKind::SwitchTraffic { to } if self.slot(to).as_ref() == Some(&target.slot))
         });
         let (Some(switch), Some(slot)) = (switch, workload.slots.get(&target.slot)) else { return };
-        let scaled_before = actions[..switch].iter().any(|action| {
-            matches!(&action.kind, ActionKind::Scale { slot, .. } if self.slot(slot).as_ref() == Some(&target.slot))
-        });
-        if slot.desired >= target.replicas || scaled_before {
+        let scaled = actions[..switch].iter().rev().filter_map(|action| self.scales(action));
+        let scaled = scaled.into_iter().find_map(|(slot, to)| (slot == target.slot).then_some(to));
+        if scaled.unwrap_or(slot.desired) >= target.replicas {
             return;
         }
         let wake = [

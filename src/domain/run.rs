@@ -222,8 +222,8 @@ pub struct ActionState {
     pub child: Option<ChildProcess>,
     /// Whether a look at what became of it could not tell: a person must say.
     pub looked: bool,
-    /// Whether that process outlived its engine and still runs.
-    pub lives: bool,
+    /// Whether that process outlived its engine and still runs, once somebody has looked.
+    pub lives: Option<bool>,
 }
 
 /// Where an action stands.
@@ -521,7 +521,7 @@ impl Run {
                 if let Some(action) =
                     self.work_mut(&at.place).and_then(|work| work.actions.get_mut(at.action))
                 {
-                    action.lives = *alive;
+                    action.lives = Some(*alive);
                 }
             }
             RunEvent::ControlKept { .. } => self.control_asked = None,
@@ -777,7 +777,7 @@ impl Run {
             }
             RunEvent::ActionResolved { resolution, by, .. } => {
                 action.child = None;
-                action.lives = false;
+                action.lives = None;
                 match resolution {
                     Resolution::Done => {
                         action.status = ActionStatus::Done;

@@ -65,7 +65,7 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
             if *alive {
                 format!("{name}: its process {pid} outlived the engine and still runs")
             } else {
-                format!("{name}: its process {pid} has ended")
+                format!("{name}: its process {pid} does not run on this host any more")
             }
         }
         RunEvent::ControlKept { from } => format!("the controls were not given to {from}"),

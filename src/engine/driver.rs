@@ -11,7 +11,7 @@ use std::{
 use futures::future::join_all;
 use tokio::{
     sync::{mpsc, watch},
-    task::AbortHandle,
+    task::{AbortHandle, JoinHandle},
 };
 
 use super::{
@@ -24,11 +24,12 @@ use super::{
     values::{Secrets, Values},
 };
 use crate::domain::{
+    action::ActionKind,
     check::{Check, CheckKind},
     copy::{CopyHead, CopyState},
     crew::{Member, Person, ScreenId, Wish},
     effect::{Decision, Effect, Input},
-    event::{ActionRef, CheckRef, Envelope, Outcome, Place},
+    event::{ActionOutcome, ActionRef, CheckRef, Envelope, Outcome, Place},
     id::{MetricId, SlotName},
     machine::Machine,
     message::{Command, JournalState, Request, Update, WITHOUT_A_JOURNAL, is_consent},
@@ -67,6 +68,8 @@ const REHEARSE_ALONE: Duration = Duration::from_mins(30);
 const FIRST_LOOK: Duration = Duration::from_secs(3);
 /// How often it is looked whether what a dead engine left still runs.
 const LOOK_AT_ORPHANS: Duration = Duration::from_millis(500);
+/// How long an engine waits at its end for processes that it has told to end: a little more than they have.
+const ENDING: Duration = Duration::from_secs(12);
 /// Screens see the time at most this often.
 const SHOW_TICK: Duration = Duration::from_millis(250);
 
@@ -146,6 +149,8 @@ pub struct Engine {
     running: BTreeMap<ActionRef, watch::Sender<bool>>,
     watching: BTreeMap<CheckRef, AbortHandle>,
     tasks: Vec<AbortHandle>,
+    /// Processes that a dead engine has left, while they are ended.
+    enders: Vec<JoinHandle<()>>,
     history: BTreeMap<(MetricId, Option<SlotName>), VecDeque<Sample>>,
     workload: Option<Box<Workload>>,
     access: Option<Access>,
@@ -194,6 +199,7 @@ impl Engine {
             running: BTreeMap::new(),
             watching: BTreeMap::new(),
             tasks: Vec::new(),
+            enders: Vec::new(),
             history: BTreeMap::new(),
             workload: None,
             access: None,
@@ -334,6 +340,8 @@ impl Engine {
         for task in self.tasks.drain(..).chain(std::mem::take(&mut self.watching).into_values()) {
             task.abort();
         }
+        // Nothing that was told to end outlives this engine too.
+        let _ = tokio::time::timeout(ENDING, join_all(self.enders.drain(..))).await;
         // Where the journal is lost nothing may follow what it could not take.
         if !matches!(self.end, Some(End::JournalLost(_))) {
             self.drain_notices().await;
@@ -762,11 +770,11 @@ impl Engine {
         }
     }
 
-    fn end_child(&self, at: &ActionRef) {
+    fn end_child(&mut self, at: &ActionRef) {
         let orphan = self.machine.run().orphans().into_iter().find(|(orphan, _)| orphan == at);
         let Some((_, child)) = orphan else { return };
-        let shell = Arc::clone(&self.ports.shell);
-        tokio::spawn(async move { shell.end(&child).await });
+        let (shell, mark) = (Arc::clone(&self.ports.shell), mark(self.machine.run(), at));
+        self.enders.push(tokio::spawn(async move { shell.end(&child, &mark).await }));
     }
 
     /// What an engine before this one had started may still run: it is watched until it ends.
@@ -774,9 +782,10 @@ impl Engine {
         self.find_unrecorded();
         for (at, child) in self.machine.run().orphans() {
             let (shell, news) = (Arc::clone(&self.ports.shell), self.news_in.clone());
+            let mark = mark(self.machine.run(), &at);
             let task = tokio::spawn(async move {
                 loop {
-                    let alive = shell.is_running(&child);
+                    let alive = shell.is_running(&child, &mark);
                     let input = Input::ChildSeen { at: at.clone(), pid: child.pid, alive };
                     if news.send(News::Input(input)).await.is_err() || !alive {
                         return;
@@ -847,6 +856,19 @@ impl Engine {
 
     fn start_action(&mut self, at: ActionRef) {
         let Some(action) = self.machine.run().action(&at).cloned() else { return };
+        // A change of the cluster asks for itself, as late as can be. A command or a request cannot be fenced once it is on
+        // its way, so whether the lock is ours is asked before.
+        let unfenced =
+            matches!(action.kind, ActionKind::Sh { .. } | ActionKind::Argv { .. } | ActionKind::Http(_));
+        if let Some(Err(why)) = self.lock.as_ref().filter(|_| unfenced).map(|lock| lock.permit()) {
+            let (news, outcome) = (self.news_in.clone(), ActionOutcome::Failed);
+            let detail = format!("not begun: {why}");
+            tokio::spawn(async move {
+                let input = Input::ActionFinished { at, outcome, detail, took: Span::ZERO, output: None };
+                let _ = news.send(News::Input(input)).await;
+            });
+            return;
+        }
         let (stop, cancel) = watch::channel(false);
         self.running.insert(at.clone(), stop);
         let performance = Performance {

@@ -281,13 +281,13 @@ pub trait Shell: Send + Sync {
         news: mpsc::Sender<ShellNews>,
         cancel: CancelFlag,
     ) -> PortResult<ShellExit>;
-    /// Whether a process of an earlier engine still runs on this host.
-    fn is_running(&self, child: &ChildProcess) -> bool;
+    /// Whether an earlier engine's command with this mark still runs on this host: the process itself, or what it left.
+    fn is_running(&self, child: &ChildProcess, mark: &str) -> bool;
     /// The process of an earlier engine's command with this mark, where it still runs on this host: for a command whose
     /// engine died before it could write down which process that is.
     fn find(&self, mark: &str) -> Option<ChildProcess>;
-    /// Ends such a process with its group: asks, waits 10 s, kills.
-    async fn end(&self, child: &ChildProcess);
+    /// Ends such a command, all of it: asks, waits 10 s, kills.
+    async fn end(&self, child: &ChildProcess, mark: &str);
 }
 
 /// Notices to people.

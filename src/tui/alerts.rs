@@ -254,7 +254,7 @@ fn unknown_words(run: &Run, at: &crate::domain::event::ActionRef) -> String {
     }
     let state = run.work(&at.place).and_then(|work| work.actions.get(at.action));
     match state.and_then(|state| state.child.as_ref()) {
-        Some(child) if state.is_some_and(|state| state.lives) => format!(
+        Some(child) if state.is_some_and(|state| state.lives == Some(true)) => format!(
             "It was started, its end was not seen. Its process {} STILL RUNS: wait for its end, or end it with :kill.",
             child.pid
         ),

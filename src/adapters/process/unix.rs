@@ -126,26 +126,42 @@ pub fn is_running(process: &ChildProcess) -> bool {
 /// The process that runs a command with this mark, maybe another engine's: its leader, or the oldest of what that left.
 #[must_use]
 pub fn find(mark: &str) -> Option<ChildProcess> {
-    let mark = variable_of(mark);
-    let marked = processes().into_values().filter(|process| !process.is_zombie());
-    let marked = marked.filter(|process| process.pid != getpid().as_raw().unsigned_abs());
-    marked
-        .filter(|process| carries(process.pid, &mark))
-        .min_by_key(|process| (process.pid != process.group, process.start_time))
-        .map(|process| ChildProcess { pid: process.pid, start_time: process.start_time, boot_id: boot_id() })
+    let leader_first = |process: &Process| (process.pid != process.group, process.start_time);
+    let process = marked(mark).into_iter().min_by_key(leader_first)?;
+    Some(ChildProcess { pid: process.pid, start_time: process.start_time, boot_id: boot_id() })
 }
 
-/// Ends a process of an earlier engine and its group: asks, waits for the grace period, kills.
-pub async fn end(process: &ChildProcess, grace: Duration) {
+/// The living processes of a command with this mark, without ourselves.
+pub(super) fn marked(mark: &str) -> Vec<Process> {
+    let (mark, us) = (variable_of(mark), getpid().as_raw().unsigned_abs());
+    let living = processes().into_values().filter(|process| process.pid != us && !process.is_zombie());
+    living.filter(|process| carries(process.pid, &mark)).collect()
+}
+
+/// Ends a command of an earlier engine, its group and whatever left that: asks, waits for the grace period, kills.
+pub async fn end(process: &ChildProcess, mark: &str, grace: Duration) {
+    let mark = mark.to_owned();
+    let left = async || {
+        let mark = mark.clone();
+        tokio::task::spawn_blocking(move || marked(&mark)).await.unwrap_or_default()
+    };
     for (signal, patience) in [(Signal::SIGTERM, grace), (Signal::SIGKILL, KILLED)] {
         // The start time was compared: this is no other process with the same number.
-        if !is_running(process) {
-            return;
+        if is_running(process) {
+            let _ = killpg(pid(process.pid), signal);
         }
-        let _ = killpg(pid(process.pid), signal);
+        for member in left().await {
+            let _ = kill(pid(member.pid), signal);
+        }
         let until = Instant::now() + patience;
-        while is_running(process) && Instant::now() < until {
-            tokio::time::sleep(LOOK).await;
+        loop {
+            if !is_running(process) && left().await.is_empty() {
+                return;
+            }
+            if Instant::now() >= until {
+                break;
+            }
+            tokio::time::sleep(LOOK_LATER).await;
         }
     }
 }
@@ -564,12 +580,12 @@ fn carries(pid: u32, mark: &[u8]) -> bool {
 
 /// One line of `/proc/PID/stat`, as far as it matters here.
 #[derive(Debug, Clone)]
-struct Process {
+pub(super) struct Process {
     pid: u32,
     state: char,
-    parent: u32,
+    pub(super) parent: u32,
     group: u32,
-    session: u32,
+    pub(super) session: u32,
     start_time: u64,
 }
 

@@ -21,7 +21,7 @@ impl Machine {
         self.emit(RunEvent::ScreenLeft { who, role });
         let run = &self.run;
         let under_way = run.steps_open && run.finished.is_none() && run.rolling_back().is_none();
-        if role == Role::Pilot && under_way && run.held.is_none() {
+        if role == Role::Pilot && under_way && !self.is_held_for_good() {
             self.hold(AWAY, "auto");
         }
     }
@@ -59,7 +59,7 @@ impl Machine {
     pub(super) fn child_seen(&mut self, at: ActionRef, pid: u32, alive: bool) {
         let state = self.run.work(&at.place).and_then(|work| work.actions.get(at.action));
         let Some(state) = state.filter(|state| state.status == ActionStatus::Unknown) else { return };
-        if state.lives != alive {
+        if state.lives != Some(alive) {
             self.emit(RunEvent::ChildSeen { at, pid, alive });
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Machine, typed_matches};
 use crate::domain::{
-    event::{Outcome, Place, RunEvent},
+    event::{ActionRef, Outcome, Place, RunEvent},
     id::ProcedureId,
     plan::{QUICK, RollbackPlan, UNDO},
     run::ActionStatus,
@@ -129,7 +129,12 @@ impl Machine {
         if let Some((step, _)) = self.run.undoing() {
             return self.advance_work(&Place::Undo { step });
         }
-        if self.running_action().is_some() {
+        // So is what a dead engine has left running: it was told to end.
+        let lives = |(at, _): &(ActionRef, _)| {
+            let state = self.run.work(&at.place).and_then(|work| work.actions.get(at.action));
+            state.is_some_and(|state| state.lives != Some(false))
+        };
+        if self.running_action().is_some() || self.run.orphans().iter().any(lives) {
             return false;
         }
         let Some(rollback) = self.run.rolling_back() else { return false };
@@ -150,6 +155,9 @@ impl Machine {
     }
 
     pub(super) fn retry_rollback(&mut self, by: String) {
+        if self.refuse_fenced_off() {
+            return;
+        }
         let Some(rollback) = self.run.rolling_back().filter(|rollback| rollback.stopped.is_some()) else {
             return self.refuse("no rollback is waiting");
         };

@@ -17,7 +17,7 @@ use crate::domain::{
 /// The baseline is the mean of at most this much time before the switch.
 const BASELINE: Span = Span::from_mins(5);
 /// Why a run is held while a trigger cannot see.
-const BLIND: &str = "no data: the run cannot tell health from harm";
+pub(super) const BLIND: &str = "no data: the run cannot tell health from harm";
 /// Our own field manager.
 const FIELD_MANAGER: &str = "cutover";
 
@@ -323,7 +323,7 @@ impl Machine {
                 manager: manager.clone(),
             });
             // A hold for missing data ends by itself; this one must not.
-            let held = self.run.held.as_ref().is_some_and(|held| held.reason != BLIND);
+            let held = self.is_held_for_good();
             if !held && self.run.rolling_back().is_none() {
                 self.hold(&format!("{object} was changed by {manager}: {what}"), "auto");
                 self.notify(Milestone::Paged, format!("FOREIGN CHANGE: {object} by {manager}: {what}"));

@@ -232,10 +232,12 @@ fn resolve_words(run: &Run, at: &ActionRef) -> Vec<(String, bool)> {
     if let Some(state) = state {
         words.extend(state.child.as_ref().map(|child| {
             let pid = child.pid;
-            let what = if state.lives {
-                format!("Its process {pid} STILL RUNS: wait for its end, or end it with :kill.")
-            } else {
-                format!("Its process was {pid}; it runs no longer.")
+            let what = match state.lives {
+                Some(true) => {
+                    format!("Its process {pid} STILL RUNS: wait for its end, or end it with :kill.")
+                }
+                Some(false) => format!("Its process was {pid}; it does not run on this host."),
+                None => format!("Its process was {pid}; it may still run."),
             };
             (what, true)
         }));

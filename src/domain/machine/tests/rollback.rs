@@ -1,9 +1,10 @@
 //! Rollback: quick, undo before the switch, the database's own, and everything that goes wrong on the way.
 
 use crate::domain::{
+    action::{ActionKind, Replicas, SlotRef},
     effect::{Effect, Input},
-    event::{ActionOutcome, Outcome, Place, Resolution, RunEvent},
-    fixture::{Flight, at_quick, at_step, runbook, workload},
+    event::{ActionOutcome, ChildProcess, Outcome, Place, Resolution, RunEvent},
+    fixture::{Flight, action, at_quick, at_step, runbook, workload},
     message::Command,
     plan::Light,
     prompt::Prompt,
@@ -204,6 +205,82 @@ fn what_is_true_already_is_left_out_and_a_sleeping_slot_is_woken_first() {
         flight.acted()[5..],
         ["Scale the previous slot up again", "Wait until its pods are ready", "switch back"]
     );
+}
+
+#[test]
+fn what_a_procedure_takes_down_itself_it_starts_again_before_traffic_goes_there() {
+    let mut book = runbook();
+    let scale = |name: &str, slot: SlotRef, replicas| action(name, ActionKind::Scale { slot, replicas });
+    let run = &mut book.rollbacks[1].run;
+    run.insert(0, scale("new away", SlotRef::New, Replicas::Count(0)));
+    run.insert(1, scale("previous away", SlotRef::Previous, Replicas::Count(0)));
+    let whole = ["new away", "previous away", "restore database", "previous back", "switch to previous"];
+    let mut with_start = book.clone();
+    with_start.rollbacks[1].run.insert(3, scale("previous back", SlotRef::Previous, Replicas::Before));
+    // Both slots are up when it is planned: that says nothing of what they are when it comes to them.
+    let mut flight = Flight::in_window(with_start);
+    flight.picture(workload("green"));
+    flight.command(database("b-17"));
+    flight.settle();
+    assert_eq!(flight.acted()[5..], whole);
+    // A runbook that forgets to start it does not send traffic to nothing either.
+    let mut flight = Flight::in_window(book);
+    flight.picture(workload("green"));
+    flight.command(database("b-17"));
+    flight.settle();
+    assert_eq!(
+        flight.acted()[7..],
+        [
+            "restore database",
+            "Scale the previous slot up again",
+            "Wait until its pods are ready",
+            "switch to previous"
+        ]
+    );
+}
+
+#[test]
+fn a_rollback_taken_up_from_a_copy_waits_for_a_person() {
+    let mut flight = Flight::in_window(runbook());
+    flight.hanging.insert("scale down".to_owned());
+    flight.command(r("errors"));
+    flight.settle();
+    let acted = flight.acted();
+    // The copy ends before the last action began.
+    let begun =
+        |event: &RunEvent| matches!(event, RunEvent::ActionStarted { name, .. } if name == "scale down");
+    let last = flight.events.iter().position(|envelope| begun(&envelope.event)).unwrap();
+    flight.hanging.clear();
+    flight.resume_copied(last);
+    flight.settle();
+    assert_eq!(flight.acted(), acted[..acted.len() - 1], "it may have been done there");
+    assert!(matches!(flight.prompt(), Prompt::RollbackStopped { .. }), "{:?}", flight.prompt());
+    flight.command(Command::RetryRollback);
+    flight.settle();
+    assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
+}
+
+#[test]
+fn nothing_is_undone_while_what_a_dead_engine_left_still_runs() {
+    let mut flight = Flight::opened(runbook());
+    flight.hanging.insert("apply".to_owned());
+    flight.start();
+    let at = at_step("migrate", 1, 1);
+    let child = ChildProcess { pid: 7, start_time: 8, boot_id: "boot".to_owned() };
+    flight.feed(Input::ActionSpawned { at: at.clone(), child });
+    flight.resume();
+    let before = flight.acted();
+    let decision = flight.command(r("stop it"));
+    assert!(decision.effects.contains(&Effect::EndChild(at.clone())));
+    assert_eq!(flight.acted(), before, "it may take its time to end");
+    assert_eq!(flight.prompt(), Prompt::RollingBack);
+    flight.settle();
+    let Prompt::Proceed { at, word, .. } = flight.prompt() else { panic!("{:?}", flight.prompt()) };
+    assert_eq!(at.place, Place::Undo { step: "migrate".into() });
+    flight.command(Command::Proceed { at, typed: Some(word) });
+    flight.settle();
+    assert_eq!(flight.acted()[before.len()..], ["restore"]);
+    assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
 }
 
 #[test]

@@ -3,8 +3,11 @@
 use proptest::{prelude::*, strategy::ValueTree as _};
 
 use crate::domain::{
+    crew::{Person, Role},
+    effect::Input,
     event::{Outcome, RunEvent},
     fixture::{Flight, at_step, runbook, trigger},
+    machine::{AWAY, RESUMED, watch::BLIND},
     message::Command,
     metric::{Missing, Sample},
     prompt::Prompt,
@@ -147,12 +150,12 @@ fn a_server_whose_clock_is_ahead_is_not_fresh_for_ever() {
             at: flight.now + Span::from_mins(60),
             value: Ok(value),
         };
-        flight.feed(crate::domain::effect::Input::Sample(sample));
+        flight.feed(Input::Sample(sample));
     }
     let watched = flight.run().step("monitor").unwrap().watched;
     for _ in 0..1200 {
         flight.now = flight.now + Span::from_secs(1);
-        flight.feed(crate::domain::effect::Input::Tick);
+        flight.feed(Input::Tick);
     }
     assert_eq!(flight.run().step("monitor").unwrap().watched, watched);
 }
@@ -166,6 +169,31 @@ fn a_persons_hold_outlives_the_blindness() {
     flight.error_rate = Ok(0.0004);
     flight.fly(Span::from_secs(30));
     assert_eq!(flight.run().held.clone().unwrap().reason, "I want to look");
+}
+
+#[test]
+fn when_data_comes_back_nothing_goes_on_that_waits_for_somebody() {
+    let held = |flight: &Flight| flight.run().held.as_ref().map(|held| held.reason.clone());
+    let blind = || {
+        let mut flight = Flight::in_window(runbook());
+        flight.feed(Input::ScreenJoined { who: Person::of_login("ada"), role: Role::Pilot });
+        flight.error_rate = down();
+        flight.fly(Span::from_mins(2));
+        assert_eq!(held(&flight).as_deref(), Some(BLIND));
+        flight
+    };
+    // The pilot leaves a run that is held for missing data.
+    let mut flight = blind();
+    flight.feed(Input::ScreenLeft { who: Person::of_login("ada"), role: Role::Pilot });
+    flight.error_rate = Ok(0.0004);
+    flight.fly(Span::from_mins(1));
+    assert_eq!(held(&flight).as_deref(), Some(AWAY));
+    // The engine dies meanwhile.
+    let mut flight = blind();
+    flight.resume();
+    flight.error_rate = Ok(0.0004);
+    flight.fly(Span::from_mins(1));
+    assert_eq!(held(&flight).as_deref(), Some(RESUMED));
 }
 
 #[test]
@@ -302,7 +330,7 @@ fn a_switch_right_after_the_opening_has_the_past_for_its_baseline() {
     samples.push(Sample { value: Err(Missing::NoData), ..past(1, 0.0) });
     flight.machine.recent.clear();
     let before = flight.events.len();
-    flight.feed(crate::domain::effect::Input::Past(samples));
+    flight.feed(Input::Past(samples));
     assert_eq!(flight.events.len(), before, "the past is no news");
     flight.start();
     let baseline = &flight.run().baseline;
@@ -324,7 +352,7 @@ fn m5_the_past_feeds_no_trigger_and_is_not_the_present() {
         .collect();
     let before = flight.events.len();
     let baseline = flight.run().baseline.clone();
-    flight.feed(crate::domain::effect::Input::Past(bad));
+    flight.feed(Input::Past(bad));
     assert_eq!(flight.events.len(), before);
     assert_eq!(flight.run().baseline, baseline);
     flight.fly(Span::from_secs(30));
@@ -341,7 +369,7 @@ fn within_the_baseline_is_judged_against_what_the_old_slot_had() {
         flight.now = flight.now + Span::from_secs(5);
         flight.sample("error_rate", "green", Ok(0.0004));
         flight.sample("transactions", "green", Ok(1000.0));
-        flight.feed(crate::domain::effect::Input::Tick);
+        flight.feed(Input::Tick);
         flight.look_again();
     }
     assert_eq!(flight.status("monitor"), StepStatus::Failed);
@@ -390,19 +418,11 @@ fn m6_one_rollback() {
     let base = ready.machine.clone();
     let now = ready.now + Span::from_secs(10);
     let sample = |at| {
-        crate::domain::effect::Input::Sample(Sample {
-            metric: "error_rate".into(),
-            slot: Some("green".into()),
-            at,
-            value: Ok(0.2),
-        })
+        Input::Sample(Sample { metric: "error_rate".into(), slot: Some("green".into()), at, value: Ok(0.2) })
     };
     let press = || {
         let command = Command::Rollback { reason: "I see it too".to_owned() };
-        crate::domain::effect::Input::Operator(crate::domain::message::Request {
-            by: "ada".to_owned(),
-            command,
-        })
+        Input::Operator(crate::domain::message::Request { by: "ada".to_owned(), command })
     };
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let order = Just(vec![0, 1, 2, 3, 4]).prop_shuffle();
@@ -415,7 +435,7 @@ fn m6_one_rollback() {
                 0 | 1 => press(),
                 2 => sample(now),
                 3 => sample(now + Span::from_millis(1)),
-                _ => crate::domain::effect::Input::Tick,
+                _ => Input::Tick,
             };
             let decision = machine.handle(now, input);
             started += decision.events.iter().filter(|e| e.event.name() == "rollback_started").count();
@@ -423,7 +443,7 @@ fn m6_one_rollback() {
         // And a good while after, whatever else was on its way.
         for second in 1..40 {
             let later = now + Span::from_secs(second);
-            let decision = machine.handle(later, crate::domain::effect::Input::Tick);
+            let decision = machine.handle(later, Input::Tick);
             started += decision.events.iter().filter(|e| e.event.name() == "rollback_started").count();
         }
         assert_eq!(started, 1);
