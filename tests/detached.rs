@@ -267,7 +267,7 @@ fn u1_a_terminal_closed_in_the_window_leaves_a_watch_that_rolls_back() {
         matches!(event, RunEvent::RunFinished { outcome: Outcome::RolledBack, .. })
     });
     assert_eq!(stage.engine(), engine, "it lives on for whoever looks");
-    let mut next = Cockpit::start_in(&stage, (100, 30), &["attach".as_ref()], &[]);
+    let mut next = Cockpit::start_in(&stage, (120, 60), &["attach".as_ref()], &[]);
     next.wait_until("While nobody was at the controls");
     for words in ["nobody drives", "TRIGGER FIRED", "ROLLBACK (quick) started by trigger"] {
         next.wait_until(words);

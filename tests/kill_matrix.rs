@@ -533,8 +533,13 @@ fn j6_a_panic_in_any_state_leaves_a_run_that_resumes() {
 fn j6_a_panic_before_the_first_step_or_after_the_last_leaves_a_run_that_resumes() {
     let ground = Ground::new(include_str!("support/crash.toml"));
     let shot = |hit| Shot { phase: Phase::Flight, how: How::Panic, point: "engine.tick", hit };
-    let task =
-        Task::Run(RunArgs { runbook: "runbook.toml".into(), dry_run: false, drive: drive_args(&ground) });
+    let task = Task::Run(RunArgs {
+        runbook: "runbook.toml".into(),
+        dry_run: false,
+        takeover: None,
+        reason: None,
+        drive: drive_args(&ground),
+    });
     // Nobody is at the controls: the checklist waits.
     let (mut engine, _) = start(&ground, task, Some(shot(2))).unwrap();
     assert_eq!(exit_code(&mut engine, "the engine in its checklist"), 1);

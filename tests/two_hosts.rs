@@ -96,7 +96,6 @@ fn l2_l3_a_second_host_takes_over_and_the_first_is_fenced_off() {
         said(&mut on(&ground, &b, "bastion-b", &["resume", "--from-cluster", "--plain", "--yes"]));
     assert_eq!(code, 7, "{text}");
     let id = lock_id(&text);
-    std::fs::remove_dir_all(b.runs().pop().unwrap()).unwrap();
     let (code, text) = said(&mut on(
         &ground,
         &b,
@@ -105,7 +104,6 @@ fn l2_l3_a_second_host_takes_over_and_the_first_is_fenced_off() {
     ));
     assert_eq!(code, 7, "{text}");
     assert!(text.contains("is alive"), "{text}");
-    std::fs::remove_dir_all(b.runs().pop().unwrap()).unwrap();
 
     // Its host freezes.
     let engine = a.engine();
@@ -119,7 +117,6 @@ fn l2_l3_a_second_host_takes_over_and_the_first_is_fenced_off() {
         &["takeover", "0000-0000-0000", "--reason", "a guess", "--plain", "--yes"],
     ));
     assert_eq!(code, 7, "{text}");
-    std::fs::remove_dir_all(b.runs().pop().unwrap()).unwrap();
     let (code, text) = said(&mut on(
         &ground,
         &b,

@@ -123,6 +123,12 @@ pub struct RunArgs {
     /// Show what would run and stop.
     #[arg(long)]
     pub dry_run: bool,
+    /// Take the target's lock from exactly this holder, who must be gone and has left nothing to go on from.
+    #[arg(long, value_name = "LOCK-ID", requires = "reason")]
+    pub takeover: Option<String>,
+    /// Why it is taken over; it is journaled.
+    #[arg(long, value_name = "REASON", requires = "takeover")]
+    pub reason: Option<String>,
     /// How it is shown and driven.
     #[command(flatten)]
     pub drive: DriveArgs,
@@ -279,6 +285,9 @@ pub struct OrderArgs {
     /// Why; it is journaled.
     #[arg(long, value_name = "REASON")]
     pub reason: String,
+    /// Where the engine is gone and another is started: a secret's value that was typed or captured; several times.
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    pub vars: Vec<String>,
     /// The event stream, one JSON object a line on stdout.
     #[arg(long)]
     pub json_lines: bool,

@@ -158,21 +158,18 @@ async fn knock(
     run: Option<&str>,
     connect: impl AsyncFn(&Path) -> std::io::Result<Client>,
 ) -> color_eyre::Result<Option<(String, PathBuf, Client)>> {
-    let mut open = Vec::new();
-    for (id, path) in serve::shared_sockets(ending) {
-        if run.is_some_and(|run| run != id) {
-            continue;
-        }
-        if let Ok(client) = connect(&path).await {
-            open.push((id, path, client));
-        }
-    }
+    let mut open: Vec<_> = serve::shared_sockets(ending);
+    // Nothing is said to an engine before it is known which one is meant.
+    open.retain(|(id, path)| run.is_none_or(|run| run == id) && link::client::answers(path));
     if open.len() > 1 {
-        let ids: Vec<_> = open.iter().map(|(id, ..)| id.as_str()).collect();
+        let ids: Vec<_> = open.iter().map(|(id, _)| id.as_str()).collect();
         talk(&format!("several runs fly; say which: {}", ids.join(", ")));
         return Ok(None);
     }
-    let found = open.pop();
+    let found = match open.pop() {
+        Some((id, path)) => connect(&path).await.ok().map(|client| (id, path, client)),
+        None => None,
+    };
     if found.is_none() {
         let what = run.map_or("no run".to_owned(), |run| format!("run {run} is not one that"));
         talk(&format!(
@@ -242,7 +239,12 @@ pub async fn abort(args: OrderArgs) -> color_eyre::Result<Exit> {
 
 /// Comes to the engine of a run; where it is gone and `starts`, another takes the run up. One that is just starting or
 /// ending has its lock and no socket: it is asked again.
-async fn reach(state: &Path, run: Option<&str>, starts: bool) -> color_eyre::Result<Result<Client, Exit>> {
+async fn reach(
+    state: &Path,
+    run: Option<&str>,
+    starts: bool,
+    vars: &[String],
+) -> color_eyre::Result<Result<Client, Exit>> {
     let until = Instant::now() + BETWEEN_ENGINES;
     loop {
         let dir = match chosen(state, run)? {
@@ -252,7 +254,7 @@ async fn reach(state: &Path, run: Option<&str>, starts: bool) -> color_eyre::Res
                 return Ok(Err(Exit::Usage));
             }
             Choice::None(_) | Choice::Over(_) => {
-                let drive = DriveArgs::unattended(state);
+                let drive = DriveArgs { vars: vars.to_vec(), ..DriveArgs::unattended(state) };
                 match launch::start(Task::Resume(ResumeArgs::of(run.map(str::to_owned), drive)))? {
                     Ok(started) => started.run_dir,
                     Err(exit) => return Ok(Err(exit)),
@@ -277,7 +279,7 @@ async fn order(
     over: impl Fn(&Run, &Run) -> Option<Exit>,
 ) -> color_eyre::Result<Exit> {
     let state = store::state_dir(args.state_dir.as_ref())?;
-    let client = match reach(&state, args.run.as_deref(), starts).await? {
+    let client = match reach(&state, args.run.as_deref(), starts, &args.vars).await? {
         Ok(client) => client,
         Err(exit) => return Ok(exit),
     };

@@ -19,14 +19,14 @@ use super::{
     plain::talk,
     serve::{self, Groups},
     store::{self, RunJournal},
-    vars::{Given, Resolved, resolve},
+    vars::{Given, Resolved, is_at_hand, resolve},
 };
 use crate::{
     adapters::kube::{JournalCopy, KubeLock},
     config::{self, theme::ColorChoice},
     domain::{
         effect::{Decision, Input},
-        event::{Envelope, Opened, Outcome, Override, RollbackTarget},
+        event::{Envelope, Opened, Outcome, Override, RollbackTarget, RunEvent},
         id::{RunId, SlotName},
         machine::Machine,
         message::{Command, Request},
@@ -35,7 +35,7 @@ use crate::{
     },
     engine::{
         driver::{End, Engine, Parts},
-        values::{Secrets, Values},
+        values::{Secrets, Values, lost_secrets},
     },
     journal::{self, Header, Lock},
 };
@@ -101,7 +101,7 @@ impl Flight {
     ///
     /// # Errors
     /// What keeps the run from being opened, in words.
-    pub async fn open(self) -> color_eyre::Result<Exit> {
+    pub async fn open(self, takeover: Option<Takeover>) -> color_eyre::Result<Exit> {
         let given = match Given::parse(&self.drive.vars, &self.drive.parts, &self.loaded.runbook) {
             Ok(given) => given,
             Err(faults) => return Ok(usage(&faults)),
@@ -120,7 +120,7 @@ impl Flight {
             Word::Refused { why: refusals }.say();
             return Ok(Exit::NeedsPerson);
         }
-        let guard = match self.guard(&state, &opened.run_id, None, None, &mut refusals).await? {
+        let guard = match self.guard(&state, &opened.run_id, None, takeover.as_ref(), &mut refusals).await? {
             Ok(guard) => guard,
             Err(exit) => return Ok(exit),
         };
@@ -251,22 +251,43 @@ impl Flight {
         let now = self.world.clock.now();
         // Secrets are never written down: they are read again.
         let mut secrets_only = (*run.runbook).clone();
-        secrets_only.vars.retain(|var| var.secret);
+        // One that is not there now is no reason to leave a run alone that may have to be rolled back.
+        secrets_only.vars.retain(|var| var.secret && is_at_hand(var, &given));
         if let Err(faults) = resolve(&secrets_only, &run.opened, now, &given, &self.secrets) {
             return Ok(usage(&faults));
+        }
+        // What uses one that is gone fails and says so, all else goes on.
+        let lost = lost_secrets(&run, &self.secrets);
+        if !lost.is_empty() {
+            talk(&format!(
+                "secrets are never written down, so these have no value now: ${}; set them in the environment, or give them with --var NAME=VALUE",
+                lost.join(", $")
+            ));
         }
         let mut refusals: Vec<String> = Self::unchanged(&run, &run_dir).err().into_iter().collect();
         if self.overridden(refusals.clone()).is_none() {
             Word::Refused { why: refusals }.say();
             return Ok(Exit::NeedsPerson);
         }
+        if let Err(why) = self.same_cluster(&run).await {
+            talk(&why);
+            return Ok(Exit::NeedsPerson);
+        }
         let journal = RunJournal::resume(&run_dir, recovered.position)?;
         make_output_dir(&run_dir)?;
         let state = store::state_dir(self.drive.view.state_dir.as_ref())?;
         let copied = matches!(from, Origin::Cluster(_));
+        let last_host = events.iter().rev().find_map(|envelope| match &envelope.event {
+            RunEvent::RunOpened(opened) => Some(opened.host.clone()),
+            RunEvent::RunResumed { host, .. } => Some(host.clone()),
+            _ => None,
+        });
+        let own = last_host.is_some_and(|host| host == store::host());
         let (previous, takeover) = match from {
-            // This host's own lock on the run is held, so the engine that had the target's is dead.
-            Origin::ThisHost(takeover) => (run.lock.as_ref().map(|lock| lock.lock_id.clone()), takeover),
+            // This host's own lock on the run is held, so the engine that had the target's is dead: if it ran here.
+            Origin::ThisHost(takeover) => {
+                (run.lock.as_ref().filter(|_| own).map(|lock| lock.lock_id.clone()), takeover)
+            }
             // Nobody here knows whether the other host's engine is: its lock is taken over by name, or not at all.
             Origin::Cluster(takeover) => (None, takeover),
         };
@@ -275,6 +296,11 @@ impl Flight {
             Ok(guard) => guard,
             Err(exit) => return Ok(exit),
         };
+        // From here on it is this host's.
+        match std::fs::remove_file(run_dir.join(store::FETCHED)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
         let (mut machine, mut decision) = Machine::resume(run, &self.pilot, &store::host(), copied, now);
         for given in self.overridden(refusals).unwrap_or_default() {
             append(&mut decision, machine.handle(now, Input::Overridden(given)));
@@ -361,12 +387,28 @@ impl Flight {
         })
     }
 
+    /// Whether the kubeconfig still leads to the cluster that the run was opened on. Nobody can say that another one is meant:
+    /// what is known of the run is known of that cluster.
+    async fn same_cluster(&self, run: &crate::domain::run::Run) -> Result<(), String> {
+        let (Some(opened), Some(cluster)) = (&run.opened.cluster, &self.world.cluster) else { return Ok(()) };
+        let now = cluster
+            .identity()
+            .await
+            .map_err(|error| format!("it can't be told whether this is the run's cluster: {error}"))?;
+        if now.uid == opened.uid {
+            return Ok(());
+        }
+        Err(format!(
+            "this is another cluster: the run was opened on {} ({}, kube-system {}), the kubeconfig leads to {} ({}, kube-system {}); choose the run's context, then resume",
+            opened.context, opened.server, opened.uid, now.context, now.server, now.uid
+        ))
+    }
+
     /// Whether the runbook is what it was when the run was opened. What flies is always the journal's.
     ///
     /// # Errors
     /// What was changed, in words.
     fn unchanged(run: &crate::domain::run::Run, run_dir: &Path) -> Result<(), String> {
-        let sha256 = |text: &str| hex(&Sha256::digest(text.as_bytes()));
         let kept = std::fs::read_to_string(run_dir.join("runbook.toml")).ok();
         if let Some(kept) = &kept
             && sha256(kept) != run.opened.runbook_sha256
@@ -394,7 +436,7 @@ impl Flight {
         let mut opened = Opened {
             run_id: run_id(now),
             cutover_version: env!("CARGO_PKG_VERSION").to_owned(),
-            runbook_sha256: hex(&Sha256::digest(self.loaded.text.as_bytes())),
+            runbook_sha256: sha256(&self.loaded.text),
             // A resume may come from another directory.
             runbook_path: match &self.rehearsal {
                 Some(_) => self.loaded.path.display().to_string(),
@@ -505,6 +547,24 @@ fn run_id(now: Timestamp) -> RunId {
         .ok()
         .and_then(|named| named.path().file_name().map(|name| name.to_string_lossy().to_lowercase()));
     RunId(format!("{}-{}", now.to_jiff().strftime("%Y%m%d-%H%M%S"), tail.unwrap_or_default()))
+}
+
+/// Whether a run was opened with this very runbook: one that comes from outside, and would be flown with our rights.
+///
+/// # Errors
+/// What differs, in words.
+pub fn is_of(run: &crate::domain::run::Run, loaded: &Loaded) -> Result<(), &'static str> {
+    if sha256(&loaded.text) != run.opened.runbook_sha256 {
+        return Err("its text differs from the one that the run was opened with");
+    }
+    if *run.runbook != loaded.runbook {
+        return Err("the copy says that something else stands in it");
+    }
+    Ok(())
+}
+
+fn sha256(text: &str) -> String {
+    hex(&Sha256::digest(text.as_bytes()))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -43,6 +43,13 @@ pub struct Takeover {
     pub reason: String,
 }
 
+impl Takeover {
+    /// As it was asked for: with both, or not at all.
+    pub fn of(lock_id: Option<String>, reason: Option<String>) -> Option<Self> {
+        Some(Self { lock_id: lock_id?, reason: reason? })
+    }
+}
+
 /// Locks that are held.
 pub struct Guard {
     /// Held as long as this is.

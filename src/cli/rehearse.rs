@@ -62,5 +62,5 @@ pub async fn fly(args: RehearseArgs, pilot: String) -> color_eyre::Result<Exit> 
         talk(&format!("kubectl --kubeconfig {} reaches the simulated cluster", path.display()));
     }
     let rehearsal = Some(scenario.name().to_owned());
-    Flight { loaded, world, secrets, rehearsal, drive: args.drive, pilot }.open().await
+    Flight { loaded, world, secrets, rehearsal, drive: args.drive, pilot }.open(None).await
 }

@@ -18,11 +18,7 @@ use super::{
     store,
 };
 use crate::{
-    domain::{
-        copy::CopiedRun,
-        event::{Envelope, Outcome},
-        id::RunId,
-    },
+    domain::{copy::CopiedRun, event::Outcome, id::RunId},
     engine::values::Secrets,
     journal,
 };
@@ -41,16 +37,13 @@ pub async fn main(args: ResumeArgs) -> color_eyre::Result<Exit> {
 /// If there is no such run or its journal is damaged.
 pub async fn fly(args: ResumeArgs, pilot: String) -> color_eyre::Result<Exit> {
     let state = store::state_dir(args.drive.view.state_dir.as_ref())?;
-    let takeover = match (&args.takeover, &args.reason) {
-        (Some(lock_id), Some(reason)) => Some(Takeover { lock_id: lock_id.clone(), reason: reason.clone() }),
-        _ => None,
-    };
-    let run = match (args.from_cluster, &args.run) {
+    let takeover = Takeover::of(args.takeover.clone(), args.reason.clone());
+    let found = match (args.from_cluster, &args.run) {
         (true, run) => match fetch(&args, run.as_deref(), &state).await? {
-            Ok(run) => run,
+            Ok(dir) => store::in_dir(dir)?,
             Err(exit) => return Ok(exit),
         },
-        (false, Some(run)) => run.clone(),
+        (false, Some(run)) => store::find(&state, run)?,
         (false, None) => {
             let paused = |found: &store::Found| {
                 matches!(
@@ -58,17 +51,14 @@ pub async fn fly(args: ResumeArgs, pilot: String) -> color_eyre::Result<Exit> {
                     None | Some(Outcome::Held)
                 ) && flight::resumable(&found.run).is_ok()
             };
-            let found = store::runs(&state)?.into_iter().find(paused);
-            if let Some(found) = found {
-                found.run.opened.run_id.0
-            } else {
-                talk("there is no paused run; see: cutover list");
-                return Ok(Exit::Usage);
-            }
+            store::runs(&state)?.into_iter().find(paused)
         }
     };
-    let Some(found) = store::find(&state, &run)? else {
-        talk(&format!("there is no run {run}; see: cutover list"));
+    let Some(found) = found else {
+        let what = args
+            .run
+            .map_or_else(|| "there is no paused run".to_owned(), |run| format!("there is no run {run}"));
+        talk(&format!("{what}; see: cutover list"));
         return Ok(Exit::Usage);
     };
     if let Err(why) = flight::resumable(&found.run) {
@@ -102,7 +92,7 @@ async fn fetch(
     args: &ResumeArgs,
     run: Option<&str>,
     state: &Path,
-) -> color_eyre::Result<Result<String, Exit>> {
+) -> color_eyre::Result<Result<PathBuf, Exit>> {
     let text = compose::read_runbook(&args.runbook)?;
     let loaded = match flight::load(&args.runbook, text, &args.drive.view.color) {
         Ok(loaded) => loaded,
@@ -114,19 +104,31 @@ async fn fetch(
         RunId(run.to_owned())
     } else {
         let driven = kube.lock_holder().await.ok().flatten().map(|holder| holder.run_id);
-        let chosen = copies
-            .iter()
-            .find(|copy| Some(&copy.run_id.0) == driven.as_ref())
-            .or_else(|| copies.iter().find(|copy| !copy.head.ended));
-        if let Some(copy) = chosen {
-            copy.run_id.clone()
-        } else {
-            talk("the cluster has no copy of a run that is under way; see: cutover list --cluster");
-            return Ok(Err(Exit::Usage));
+        let of_lock = copies.iter().find(|copy| Some(&copy.run_id.0) == driven.as_ref());
+        // Whoever takes a lock over means the run that it is held for, and no other.
+        let open = || copies.iter().find(|copy| !copy.head.ended).filter(|_| args.takeover.is_none());
+        match (of_lock.or_else(open), &args.takeover) {
+            (Some(copy), _) => copy.run_id.clone(),
+            (None, Some(lock_id)) => {
+                talk(&format!(
+                    "the run that has the target's lock left no copy to go on from; look at the target, then begin anew with: cutover run --takeover {lock_id} --reason REASON"
+                ));
+                return Ok(Err(Exit::Usage));
+            }
+            (None, None) => {
+                talk("the cluster has no copy of a run that is under way; see: cutover list --cluster");
+                return Ok(Err(Exit::Usage));
+            }
         }
     };
+    // It becomes a path, and comes from outside.
+    if run.0.is_empty() || !run.0.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-') {
+        talk("the copy's run has an id that no run has; it is not resumed");
+        return Ok(Err(Exit::Internal));
+    }
     let dir = store::runs_dir(state)?.join(run.as_str());
-    if dir.exists() {
+    let ours = dir.exists() && !dir.join(store::FETCHED).exists();
+    if ours || journal::Lock::holder(&dir, journal::lock::RUN_LOCK).is_ok_and(|holder| holder.is_some()) {
         talk(&format!(
             "this host has run {run} itself, and its own journal knows more: cutover resume {run}"
         ));
@@ -144,11 +146,22 @@ async fn fetch(
     let _ = std::fs::remove_dir_all(&incoming);
     let kept = journal::RunDir::create(&incoming)?;
     kept.create_file(journal::record::FILE)?.write_all(&copy.bytes)?;
-    let verified = journal::read::<Envelope>(&incoming);
+    let verified = match store::in_dir(incoming.clone()) {
+        Ok(Some(found)) => flight::is_of(&found.run, &loaded)
+            .map_err(|why| format!("run {run} was not opened with {}: {why}", args.runbook.display())),
+        Ok(None) => Err(format!("the copy of run {run} has no beginning")),
+        Err(fault) => Err(format!("the copy of run {run} does not verify: {fault}")),
+    };
     if let Err(fault) = verified {
         let _ = std::fs::remove_dir_all(&incoming);
-        talk(&format!("the copy of run {run} does not verify: {fault}; it is not resumed"));
+        talk(&format!("{fault}; it is not resumed"));
         return Ok(Err(Exit::Internal));
+    }
+    kept.create_file(store::FETCHED)?;
+    // What an earlier try has left was never flown.
+    match std::fs::remove_dir_all(&dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
     }
     std::fs::rename(&incoming, &dir)?;
     let CopiedRun { who, host, head, .. } = &copy.run;
@@ -159,5 +172,5 @@ async fn fetch(
     talk(&copy.cut.unwrap_or_else(|| {
         "its last seconds may not be in the copy: look around before you continue".to_owned()
     }));
-    Ok(Ok(run.0))
+    Ok(Ok(dir))
 }

@@ -8,6 +8,7 @@ use super::{
     engine::Task,
     exit::Exit,
     flight::{self, Flight},
+    guard::Takeover,
     launch, plan,
 };
 use crate::engine::values::Secrets;
@@ -35,5 +36,7 @@ pub async fn fly(args: RunArgs, pilot: String) -> color_eyre::Result<Exit> {
     };
     let secrets = Arc::new(Secrets::default());
     let world = compose::real(&loaded.runbook, &loaded.path, &secrets, None).await?;
-    Flight { loaded, world, secrets, rehearsal: None, drive: args.drive, pilot }.open().await
+    Flight { loaded, world, secrets, rehearsal: None, drive: args.drive, pilot }
+        .open(Takeover::of(args.takeover, args.reason))
+        .await
 }

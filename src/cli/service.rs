@@ -54,6 +54,8 @@ fn unit(program: &Path, state: &Path) -> String {
          \n\
          [Service]\n\
          ExecStart={} service run --state-dir {}\n\
+         # KUBECONFIG, secrets that the runbook takes from the environment, proxies: NAME=VALUE, one a line, mode 0600.\n\
+         EnvironmentFile=-%E/cutover/service.env\n\
          Restart=always\n\
          RestartSec=5\n\
          # The engines that it starts are processes of their own: they outlive it.\n\
@@ -92,6 +94,9 @@ fn install(args: &ServiceArgs) -> color_eyre::Result<Exit> {
             "no systemd of this user answers; where one does: systemctl --user enable --now cutover.service",
         );
     }
+    talk(
+        "what its engines need from the environment (KUBECONFIG, secrets) goes into ~/.config/cutover/service.env, mode 0600",
+    );
     talk(&format!("to keep it running while you are logged out: loginctl enable-linger {}", store::user()));
     Ok(Exit::Done)
 }

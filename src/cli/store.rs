@@ -155,6 +155,9 @@ pub struct Found {
 }
 
 /// Every run's directory under the state directory, newest first: ids begin with the time.
+/// The file in a run's directory which says that it was fetched from the cluster, and not flown here yet.
+pub const FETCHED: &str = "fetched";
+
 fn dirs(state: &Path) -> color_eyre::Result<Vec<(String, PathBuf)>> {
     let dir = state.join("runs");
     let entries = match std::fs::read_dir(&dir) {
@@ -166,8 +169,8 @@ fn dirs(state: &Path) -> color_eyre::Result<Vec<(String, PathBuf)>> {
         .flatten()
         .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()))
         .collect();
-    // A copy on its way from the cluster is no run yet.
-    found.retain(|(id, _)| !id.starts_with('.'));
+    // A copy from the cluster is no run of this host before an engine here has its target's lock.
+    found.retain(|(id, dir)| !id.starts_with('.') && !dir.join(FETCHED).exists());
     found.sort_by(|a, b| b.cmp(a));
     Ok(found)
 }
@@ -201,8 +204,16 @@ pub fn newest(state: &Path) -> color_eyre::Result<Option<String>> {
 /// # Errors
 /// If its journal can't be read.
 pub fn find(state: &Path, run: &str) -> color_eyre::Result<Option<Found>> {
-    let Some((_, dir)) = dirs(state)?.into_iter().find(|(id, _)| id == run) else { return Ok(None) };
-    let contents = journal::read::<Envelope>(&dir).wrap_err_with(|| format!("cannot read run {run}"))?;
+    let found = dirs(state)?.into_iter().find(|(id, _)| id == run).map(|(_, dir)| in_dir(dir));
+    found.transpose().map(Option::flatten).wrap_err_with(|| format!("cannot read run {run}"))
+}
+
+/// The run in a directory.
+///
+/// # Errors
+/// If its journal can't be read.
+pub fn in_dir(dir: PathBuf) -> Result<Option<Found>, journal::ReadError> {
+    let contents = journal::read::<Envelope>(&dir)?;
     let events: Vec<_> = contents.records.into_iter().map(|(_, envelope)| envelope).collect();
     Ok(Run::fold(&events).map(|run| Found { dir, run }))
 }
@@ -214,13 +225,8 @@ pub fn find(state: &Path, run: &str) -> color_eyre::Result<Option<Found>> {
 pub fn runs(state: &Path) -> color_eyre::Result<Vec<Found>> {
     let mut found = Vec::new();
     for (_, dir) in dirs(state)? {
-        match journal::read::<Envelope>(&dir) {
-            Ok(contents) => {
-                let events: Vec<_> = contents.records.into_iter().map(|(_, envelope)| envelope).collect();
-                if let Some(run) = Run::fold(&events) {
-                    found.push(Found { dir, run });
-                }
-            }
+        match in_dir(dir.clone()) {
+            Ok(run) => found.extend(run),
             Err(error) => talk(&format!("{}: {error}", dir.display())),
         }
     }

@@ -154,6 +154,16 @@ fn value_of(
     }
 }
 
+/// Whether a variable can have a value without anybody being asked: not where its environment variable is unset.
+pub fn is_at_hand(var: &Var, given: &Given) -> bool {
+    match &var.source {
+        VarSource::Env { name, default } => {
+            given.vars.contains_key(&var.name) || default.is_some() || std::env::var_os(name).is_some()
+        }
+        _ => true,
+    }
+}
+
 fn cluster_fact(fact: ClusterFact, opened: &Opened, now: Timestamp) -> Option<String> {
     let previous = opened.previous.as_ref();
     Some(match fact {

@@ -303,8 +303,8 @@ impl Engine {
             };
             tokio::pin!(tick);
             loop {
+                // In no order: whoever asks without end keeps neither the clock nor the news waiting.
                 tokio::select! {
-                    biased;
                     incoming = self.incoming.recv(), if !unseen => match incoming {
                         Some(incoming) => self.on_incoming(incoming),
                         None => unseen = true,

@@ -193,6 +193,9 @@ impl Looker {
     }
 
     async fn look_sh(&self, script: &str, expect: Option<&str>, check: &Check) -> Result<Seen, String> {
+        if let Some(why) = self.values.lacks(script) {
+            return Err(why);
+        }
         let expect =
             expect.map(regex::Regex::new).transpose().map_err(|error| format!("bad pattern: {error}"))?;
         let call = ShellCall {

@@ -13,6 +13,7 @@ use super::{
     driver::check_value,
     feed::LineAssembler,
     look::{Looker, Slots, http_call},
+    mask::Masker,
     ports::{CancelFlag, Clock, Fault, PortError, Ports, ShellCall, ShellNews, ShellProgram},
     values::Values,
 };
@@ -139,7 +140,10 @@ impl Performance {
 
     async fn perform(&self) -> Done {
         match &self.action.kind {
-            ActionKind::Sh { script } => self.shell(ShellProgram::Sh(script.clone())).await,
+            ActionKind::Sh { script } => match self.values.lacks(script) {
+                Some(why) => Done::failed(why),
+                None => self.shell(ShellProgram::Sh(script.clone())).await,
+            },
             ActionKind::Argv { argv } => {
                 match argv.iter().map(|word| self.values.expand(word)).collect::<Result<_, _>>() {
                     Ok(argv) => self.shell(ShellProgram::Argv(argv)).await,
@@ -328,8 +332,9 @@ impl Performance {
         };
         let (news_in, news) = mpsc::channel(64);
         failpoint::pass("action.spawn");
+        let hides = self.captures_secret();
         let (exit, ()) =
-            tokio::join!(self.ports.shell.run(call, news_in, self.cancel.clone()), self.follow(news));
+            tokio::join!(self.ports.shell.run(call, news_in, self.cancel.clone()), self.follow(news, hides));
         let exit = match exit {
             Ok(exit) => exit,
             Err(error) => return error.into(),
@@ -346,12 +351,18 @@ impl Performance {
         } else {
             (ActionOutcome::Failed, exit.detail)
         };
+        if hides && let Err(error) = mask_file(&path, &self.values.secrets().masker(), outcome).await {
+            return Done { outcome, detail: format!("{detail}; {error}"), output: None };
+        }
         Done { outcome, detail, output: Some(name) }
     }
 
     /// Shows output as it comes, a few times a second at most.
-    async fn follow(&self, mut news: mpsc::Receiver<ShellNews>) {
+    async fn follow(&self, mut news: mpsc::Receiver<ShellNews>, hides: bool) {
         let mut lines = LineAssembler::default().masking(self.values.secrets().masker());
+        if hides {
+            lines.push(b"[not shown while it runs: a secret is captured from it]\n");
+        }
         let mut shown = 0;
         let mut fresh = false;
         let mut tick = tokio::time::interval(SHOW_EVERY);
@@ -359,6 +370,7 @@ impl Performance {
         loop {
             tokio::select! {
                 item = news.recv() => match item {
+                    Some(ShellNews::Output(_)) if hides => {}
                     Some(ShellNews::Output(bytes)) => {
                         lines.push(&bytes);
                         fresh = true;
@@ -401,6 +413,12 @@ impl Performance {
         (update, batch.next)
     }
 
+    /// Whether what this action prints has a secret in it that nobody knows yet.
+    fn captures_secret(&self) -> bool {
+        let secret = |name: &String| self.run.runbook.vars.iter().any(|var| var.secret && var.name == *name);
+        self.action.capture.iter().any(|capture| secret(&capture.var))
+    }
+
     /// Reads variables from the whole output.
     async fn capture(&self, path: &Path) -> Result<(), String> {
         if self.action.capture.is_empty() {
@@ -429,6 +447,23 @@ impl Performance {
         }
         Ok(())
     }
+}
+
+/// Takes the secret that was captured out of the file it was captured from. Where none was found nobody knows what in it is
+/// one: none of it is kept.
+async fn mask_file(path: &Path, masker: &Masker, outcome: ActionOutcome) -> Result<(), String> {
+    let path = path.to_owned();
+    let text = match outcome {
+        ActionOutcome::Succeeded => tokio::fs::read(&path)
+            .await
+            .map(|bytes| masker.mask(&String::from_utf8_lossy(&bytes)).into_owned()),
+        _ => Ok("[not kept: a secret was to be captured from it]\n".to_owned()),
+    };
+    let written = match text {
+        Ok(text) => tokio::fs::write(&path, text).await,
+        Err(error) => Err(error),
+    };
+    written.map_err(|error| format!("the output could not be masked ({error}): remove {}", path.display()))
 }
 
 /// Whether a request with this method changes nothing.

@@ -500,6 +500,44 @@ async fn x1_a_whole_flight_lands_and_no_sink_has_the_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn x1_a_captured_secret_is_taken_out_of_what_it_was_captured_from() {
+    const CAPTURED: &str = "captured-77ab-canary";
+    let mut book = small();
+    book.vars.iter_mut().find(|var| var.name == "BACKUP_ID").unwrap().secret = true;
+    let script = |text: String| ActionKind::Sh { script: text };
+    book.steps[0].run[0].kind = script(format!("echo before; echo 'backup-id: {CAPTURED}'; sleep 0.3"));
+    book.steps[0].run[1].kind =
+        script(format!("test \"$BACKUP_ID\" = {CAPTURED}; echo \"status $? $BACKUP_ID\""));
+    let flown = fly(book.clone(), "v2", 0.0004, None).await;
+    assert_eq!(flown.end, End::Closed(Some(Outcome::Succeeded)), "{}", reason(&flown.run));
+    let told = |update: &&Update| matches!(update, Update::Output { .. } | Update::Event { .. });
+    // The script itself is ours and quotes it: what it prints must not.
+    let printed = |updates: &[Update]| {
+        let updates: Vec<_> = updates.iter().filter(told).collect();
+        serde_json::to_string(&updates)
+            .unwrap()
+            .replace(&format!("backup-id: {CAPTURED}"), "")
+            .replace(&format!("= {CAPTURED}"), "")
+    };
+    let screens = printed(&flown.updates);
+    assert!(screens.contains("not shown while it runs") && screens.contains("status 0"), "{screens}");
+    assert!(!screens.contains(CAPTURED), "{screens}");
+    let output = |flown: &Flown| {
+        let mut bytes = Vec::new();
+        everything_in(&flown.dir.path().join("output"), &mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let kept = output(&flown);
+    assert!(kept.contains("before") && kept.contains("backup-id: ") && !kept.contains(CAPTURED), "{kept}");
+
+    // Where it is not found nobody knows what is one: nothing is kept.
+    book.steps[0].run[0].kind = script(format!("echo 'id of the backup: {CAPTURED}'"));
+    let flown = fly(book, "v2", 0.0004, None).await;
+    let kept = output(&flown);
+    assert!(kept.contains("not kept") && !kept.contains(CAPTURED), "{kept}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn j4_without_a_durable_intent_nothing_is_done() {
     for event in ["run_opened", "step_started", "action_started"] {
         let flown = tokio::time::timeout(Duration::from_secs(30), async {

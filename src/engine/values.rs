@@ -63,6 +63,21 @@ impl Secrets {
     }
 }
 
+/// Variables that had a secret value in this run which nobody has any more.
+pub fn lost_secrets(run: &Run, secrets: &Secrets) -> Vec<String> {
+    let lost = run.runbook.vars.iter().filter(|var| var.secret && run.vars.contains_key(&var.name));
+    lost.filter(|var| secrets.get(&var.name).is_none()).map(|var| var.name.clone()).collect()
+}
+
+/// Whether a script's text has a name in it, as a word of its own. Rather once too often than too rarely.
+fn mentions(script: &str, name: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    script.match_indices(name).any(|(at, _)| {
+        let (before, after) = (script[..at].chars().next_back(), script[at + name.len()..].chars().next());
+        !before.is_some_and(word) && !after.is_some_and(word)
+    })
+}
+
 /// All values at one moment.
 #[derive(Debug, Clone)]
 pub struct Values {
@@ -70,6 +85,8 @@ pub struct Values {
     /// Values made of secrets.
     secret: BTreeMap<String, SecretString>,
     secrets: Arc<Secrets>,
+    /// Secrets that an engine before this one was given or captured: they are never written down, so they are gone.
+    lost: Vec<String>,
 }
 
 impl Values {
@@ -77,7 +94,8 @@ impl Values {
     pub fn of(run: &Run, secrets: &Arc<Secrets>) -> Self {
         let names = run.runbook.vars.iter().map(|var| var.name.clone()).chain(run.vars.keys().cloned());
         let plain = names.filter_map(|name| run.value(&name).map(|value| (name, value))).collect();
-        let mut values = Self { plain, secret: BTreeMap::new(), secrets: Arc::clone(secrets) };
+        let lost = lost_secrets(run, secrets);
+        let mut values = Self { plain, secret: BTreeMap::new(), secrets: Arc::clone(secrets), lost };
         // A fixed value that uses a secret is one itself: known here, shown nowhere.
         for var in &run.runbook.vars {
             if let VarSource::Fixed { value } = &var.source
@@ -109,8 +127,51 @@ impl Values {
         env
     }
 
+    /// Why a script can't be run: it uses a secret that is gone, and would find an empty variable.
+    pub fn lacks(&self, script: &str) -> Option<String> {
+        let name = self.lost.iter().find(|name| mentions(script, name))?;
+        Some(format!(
+            "it uses ${name}, a secret that this engine does not have: secrets are never written down; set it in the environment, or give it with --var {name}=VALUE, and resume"
+        ))
+    }
+
     /// The secrets' masker as it is now.
     pub fn secrets(&self) -> &Arc<Secrets> {
         &self.secrets
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_is_gone_is_named_before_a_script_finds_it_empty() {
+        use crate::domain::{
+            effect::Input,
+            fixture::{Flight, runbook},
+        };
+        let mut book = runbook();
+        book.vars.iter_mut().find(|var| var.name == "BACKUP_ID").unwrap().secret = true;
+        let mut flight = Flight::opened(book);
+        let secrets = Arc::new(Secrets::default());
+        let lacks = |flight: &Flight, script: &str| Values::of(flight.run(), &secrets).lacks(script);
+        assert_eq!(lacks(&flight, "restore $BACKUP_ID"), None, "it is not captured yet");
+        let (name, source) = ("BACKUP_ID".to_owned(), "captured".to_owned());
+        flight.feed(Input::VarSet { name, value: None, source });
+        assert!(lacks(&flight, "restore $BACKUP_ID").unwrap().contains("--var BACKUP_ID=VALUE"));
+        assert_eq!(lacks(&flight, "echo $OTHER"), None);
+        secrets.add("BACKUP_ID", "b-17-at-last".to_owned()).unwrap();
+        assert_eq!(lacks(&flight, "restore $BACKUP_ID"), None);
+    }
+
+    #[test]
+    fn a_name_is_found_as_a_word() {
+        for script in ["x $TOKEN", "x ${TOKEN}", "printenv TOKEN", "\"$TOKEN\"", "TOKEN_A TOKEN"] {
+            assert!(mentions(script, "TOKEN"), "{script}");
+        }
+        for script in ["x $TOKENS", "$MY_TOKEN", "", "token"] {
+            assert!(!mentions(script, "TOKEN"), "{script}");
+        }
     }
 }

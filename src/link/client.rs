@@ -40,6 +40,13 @@ pub async fn approve(path: &Path, step: Option<StepId>) -> io::Result<Client> {
     attach(path, Some(approval)).await
 }
 
+/// Whether somebody takes connections at a socket, and lets this user in. Nothing is said.
+#[must_use]
+pub fn answers(path: &Path) -> bool {
+    let connect = |path: &Path| std::os::unix::net::UnixStream::connect(super::short(path)?.path());
+    connect(path).is_ok()
+}
+
 /// What a client that came for this says first.
 pub fn hello(wish: Wish, name: Option<String>) -> Hello {
     Hello { wish, name }

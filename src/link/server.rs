@@ -28,7 +28,7 @@ use tokio::{
         UnixListener, UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::mpsc,
+    sync::{Semaphore, mpsc},
     task::AbortHandle,
     time::timeout,
 };
@@ -50,7 +50,7 @@ const TELEMETRY_QUEUE: usize = 512 * 1024;
 const HELLO: Duration = Duration::from_secs(5);
 /// A client that takes nothing for so long is gone.
 const STUCK: Duration = Duration::from_secs(30);
-/// Connections at once; more are turned away, so that nobody can use the engine's files up.
+/// Connections of a socket at once; more are turned away, so that nobody can use the engine's files up.
 const MOST: usize = 64;
 
 /// What a client says first.
@@ -196,11 +196,18 @@ pub fn listen(
     let listener = UnixListener::bind(super::short(path)?.path())?;
     std::fs::set_permissions(path, Permissions::from_mode(mode))?;
     let counter = counter.clone();
+    // Of this socket alone: whoever crowds one does not shut another.
+    let seats = Arc::new(Semaphore::new(MOST));
     let accepting = tokio::spawn(async move {
         loop {
-            match listener.accept().await {
-                Ok((stream, _)) if counter.open.load(Ordering::Relaxed) < MOST => {
-                    tokio::spawn(serve(stream, door, counter.clone(), arrivals.clone()));
+            let accepted = listener.accept().await;
+            match accepted.map(|(stream, _)| (stream, Arc::clone(&seats).try_acquire_owned())) {
+                Ok((stream, Ok(seat))) => {
+                    let served = serve(stream, door, counter.clone(), arrivals.clone());
+                    tokio::spawn(async move {
+                        served.await;
+                        drop(seat);
+                    });
                 }
                 Ok(_) => tracing::warn!("too many screens: one was turned away"),
                 Err(error) => {
