@@ -361,3 +361,37 @@ fn ctrl_c_in_line_mode_leaves_and_a_second_one_holds() {
     assert_eq!(held(&stage).as_deref(), Some("held from line mode (ctrl-c)"));
     go(&stage);
 }
+
+#[test]
+fn a_run_is_not_taken_up_on_another_cluster_than_its_own() {
+    let runbook = BLUE_GREEN.replace("context = \"prod-eu-1\"\n", "");
+    assert_ne!(runbook, BLUE_GREEN);
+    let (own, other) = (Ground::new(&runbook), Ground::of_context(&runbook, Scenario::Good, "prod-us-2"));
+    let stage = &own.stage;
+    let mut driver = own.command(&["run", "--plain", "--yes"]);
+    let mut driver = driver.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    stage.wait_for_event(
+        "slow",
+        |event| matches!(event, RunEvent::ActionSpawned { at, .. } if at.action == 3),
+    );
+    kill(stage.engine(), Signal::SIGKILL).unwrap();
+    driver.wait().unwrap();
+    std::fs::write(stage.path().join("log.go"), "").unwrap();
+    let run = stage.runs()[0].file_name().unwrap().to_string_lossy().into_owned();
+    for order in [&["resume", &run, "--plain", "--yes"][..], &["rollback", &run, "--reason", "odd"]] {
+        let before = stage.events().len();
+        let mut command = own.command(order);
+        // The same name, another place: what a changed kubeconfig does.
+        let output = command.env("KUBECONFIG", other.stage.path().join("kubeconfig")).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(8), "{order:?}: {said}");
+        assert!(said.contains("this is another cluster") && said.contains("prod-us-2"), "{said}");
+        assert_eq!(stage.events().len(), before);
+    }
+    assert!(other.changes().is_empty());
+    let (code, said) = {
+        let output = own.command(&["rollback", &run, "--reason", "odd"]).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(code, Some(5), "{said}");
+}

@@ -28,9 +28,12 @@ const CANARY: &str = "canary-51c7-token";
 fn with_canary(dir: &Path) -> Vec<PathBuf> {
     let entries: Vec<PathBuf> = std::fs::read_dir(dir).unwrap().flatten().map(|entry| entry.path()).collect();
     let has = |bytes: &[u8]| bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());
-    let found = entries.into_iter().flat_map(|path| match path.is_dir() {
-        true => with_canary(&path),
-        false => Vec::from_iter(std::fs::read(&path).is_ok_and(|bytes| has(&bytes)).then_some(path)),
+    let found = entries.into_iter().flat_map(|path| {
+        if path.is_dir() {
+            with_canary(&path)
+        } else {
+            Vec::from_iter(std::fs::read(&path).is_ok_and(|bytes| has(&bytes)).then_some(path))
+        }
     });
     found.collect()
 }
@@ -96,6 +99,16 @@ fn l2_l3_a_second_host_takes_over_and_the_first_is_fenced_off() {
         said(&mut on(&ground, &b, "bastion-b", &["resume", "--from-cluster", "--plain", "--yes"]));
     assert_eq!(code, 7, "{text}");
     let id = lock_id(&text);
+    // What was fetched is no run of this host: nothing here takes it up later.
+    let (code, text) = said(&mut on(&ground, &b, "bastion-b", &["resume", "--plain", "--yes"]));
+    assert!(code == 2 && text.contains("there is no paused run"), "{code} {text}");
+    // Another runbook than the run's own is not what its copy is checked against.
+    let other = ground.stage.path().join("other.toml");
+    std::fs::write(&other, runbook.replace("echo one", "echo uno")).unwrap();
+    let other = other.display().to_string();
+    let with_other = ["resume", "--from-cluster", "--runbook", &other, "--plain", "--yes"];
+    let (code, text) = said(&mut on(&ground, &b, "bastion-b", &with_other));
+    assert!(code == 1 && text.contains("its text differs"), "{code} {text}");
     let (code, text) = said(&mut on(
         &ground,
         &b,

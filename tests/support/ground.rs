@@ -41,6 +41,10 @@ impl Ground {
     }
 
     pub(crate) fn in_scenario(runbook: &str, scenario: Scenario) -> Self {
+        Self::of_context(runbook, scenario, "prod-eu-1")
+    }
+
+    pub(crate) fn of_context(runbook: &str, scenario: Scenario, context: &str) -> Self {
         let furnished = |name: &str| {
             let selector = [("version".to_owned(), name.to_owned())].into();
             (name.to_owned(), FurnishedSlot { deployment: format!("backend-{name}"), selector })
@@ -53,7 +57,7 @@ impl Ground {
             container: "backend".into(),
             image: "registry.example.com/payment-system-backend:v1.5.0".into(),
             replicas: 2,
-            context: "prod-eu-1".into(),
+            context: context.into(),
             window_ms: 900_000,
         };
         let began = Instant::now();

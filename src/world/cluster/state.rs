@@ -241,7 +241,8 @@ impl State {
     /// uid, creationTimestamp and, for kinds that have it, generation.
     pub(super) fn complete(&mut self, object: &mut Value, created: i64) {
         self.names += 1;
-        let seed = format!("{}/{}/{}", text(object, "/kind"), name(object), self.names);
+        let context = &self.furniture.context;
+        let seed = format!("{context}/{}/{}/{}", text(object, "/kind"), name(object), self.names);
         put(object, "/metadata/uid", uid(&seed));
         put(object, "/metadata/creationTimestamp", rfc3339(created));
         if matches!(text(object, "/kind"), "Deployment" | "ReplicaSet")
