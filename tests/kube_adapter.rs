@@ -5,31 +5,31 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::{
-    collections::BTreeMap,
     sync::Arc,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
-use async_trait::async_trait;
 use cutover::{
     adapters::kube::{Fence, KubeConnector, Timing},
     domain::{
         action::PatchType,
         id::SlotName,
-        runbook::{Slot, Target},
         time::{Span, Timestamp},
         workload::{Connection, RolloutState, Workload},
     },
-    engine::ports::{Clock, Cluster, ClusterConnector, Fault, PortError, PortResult},
+    engine::ports::{Cluster, Fault, PortError, PortResult},
     world::{
-        clock::WorldClock,
         cluster::{self, ForeignEdit, Misbehaviour},
         scenario::Scenario,
-        stage::{FurnishedSlot, Furniture},
     },
 };
 use serde_json::json;
 use tokio::sync::mpsc;
+
+#[path = "support/kube.rs"]
+mod kube;
+
+use kube::{WallClock, labels, target};
 
 const SERVICE: &str = "/services/backend-service";
 const NEW: &str = "registry.example.com/payment-system-backend:v1.6.0";
@@ -38,40 +38,8 @@ const ALWAYS: u32 = u32::MAX;
 type Kube = Arc<dyn Cluster>;
 type Json = serde_json::Value;
 
-struct WallClock;
-
-#[async_trait]
-impl Clock for WallClock {
-    fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        Timestamp(i64::try_from(since.as_millis()).unwrap())
-    }
-
-    async fn sleep(&self, span: Span) {
-        tokio::time::sleep(span.to_std()).await;
-    }
-}
-
 fn slot(name: &str) -> SlotName {
     name.into()
-}
-
-fn labels(version: &str) -> BTreeMap<String, String> {
-    [("version".to_owned(), version.to_owned())].into()
-}
-
-fn target() -> Target {
-    let slot = |name: &str| {
-        (SlotName::from(name), Slot { deployment: format!("backend-{name}"), selector: labels(name) })
-    };
-    Target {
-        context: Some("prod-eu-1".to_owned()),
-        cluster_uid: None,
-        namespace: "production".to_owned(),
-        service: "backend-service".to_owned(),
-        slots: [slot("blue"), slot("green")].into(),
-        container: "backend".to_owned(),
-    }
 }
 
 /// A simulated cluster at 60 times the speed, and a connection to it.
@@ -100,25 +68,7 @@ impl Stand {
     }
 
     async fn with(scenario: Scenario, timing: Timing, fence: Option<Fence>) -> Self {
-        let furnished = |name: &str| {
-            let deployment = format!("backend-{name}");
-            (name.to_owned(), FurnishedSlot { deployment, selector: labels(name) })
-        };
-        let furniture = Furniture {
-            namespace: "production".into(),
-            service: "backend-service".into(),
-            slots: [furnished("blue"), furnished("green")].into(),
-            live: "blue".into(),
-            container: "backend".into(),
-            image: "registry.example.com/payment-system-backend:v1.5.0".into(),
-            replicas: 3,
-            context: "prod-eu-1".into(),
-            window_ms: 900_000,
-        };
-        let began = Instant::now();
-        let now = move || 1_795_356_000_000 + i64::try_from(began.elapsed().as_millis() * 60).unwrap();
-        let world =
-            cluster::Cluster::start(furniture, scenario, WorldClock::new(Arc::new(now), 60.0)).await.unwrap();
+        let world = kube::world(kube::furniture(3), scenario, 60).await;
         let kube = connect(&world.kubeconfig(), timing, fence).await.unwrap();
         Self { world, kube }
     }
@@ -145,7 +95,7 @@ async fn connect(kubeconfig: &str, timing: Timing, fence: Option<Fence>) -> Port
     if let Some(fence) = fence {
         connector = connector.with_fence(fence);
     }
-    connector.connect(&target()).await
+    Ok(connector.open(&target()).await?)
 }
 
 fn answer(code: u16, applied: bool) -> Misbehaviour {
@@ -811,7 +761,7 @@ async fn a_refused_connection_names_the_server() {
     let mut elsewhere = target();
     elsewhere.context = Some("other".to_owned());
     let connector = KubeConnector::from_kubeconfig_text(config, Arc::new(WallClock));
-    let fault = connector.connect(&elsewhere).await.map(drop).unwrap_err();
+    let fault = connector.open(&elsewhere).await.map(drop).unwrap_err();
     assert_eq!(fault.message, "the kubeconfig has no context `other`; it has `prod-eu-1`");
 }
 

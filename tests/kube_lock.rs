@@ -4,12 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -18,18 +17,20 @@ use cutover::{
     domain::{
         action::PatchType,
         lock::LockState,
-        runbook::{Slot, Target},
         time::{Span, Timestamp},
     },
     engine::ports::{Clock, Cluster, Fault, TargetLock},
     world::{
-        clock::WorldClock,
         cluster::{self, ForeignEdit, Misbehaviour},
         scenario::Scenario,
-        stage::{FurnishedSlot, Furniture},
     },
 };
 use serde_json::json;
+
+#[path = "support/kube.rs"]
+mod kube;
+
+use kube::{WallClock, labels, target};
 
 const LEASES: &str = "/leases";
 const LEASE: &str = "/leases/cutover-backend-service";
@@ -50,8 +51,7 @@ impl JumpingClock {
 #[async_trait]
 impl Clock for JumpingClock {
     fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        Timestamp(i64::try_from(since.as_millis()).unwrap() + self.0.load(Ordering::SeqCst))
+        Timestamp(WallClock::read().0 + self.0.load(Ordering::SeqCst))
     }
 
     async fn sleep(&self, span: Span) {
@@ -59,44 +59,8 @@ impl Clock for JumpingClock {
     }
 }
 
-fn labels(version: &str) -> BTreeMap<String, String> {
-    [("version".to_owned(), version.to_owned())].into()
-}
-
-fn target() -> Target {
-    let slot =
-        |name: &str| (name.into(), Slot { deployment: format!("backend-{name}"), selector: labels(name) });
-    Target {
-        context: Some("prod-eu-1".to_owned()),
-        cluster_uid: None,
-        namespace: "production".to_owned(),
-        service: "backend-service".to_owned(),
-        slots: [slot("blue"), slot("green")].into(),
-        container: "backend".to_owned(),
-    }
-}
-
 async fn world() -> Arc<cluster::Cluster> {
-    let furnished = |name: &str| {
-        let deployment = format!("backend-{name}");
-        (name.to_owned(), FurnishedSlot { deployment, selector: labels(name) })
-    };
-    let furniture = Furniture {
-        namespace: "production".into(),
-        service: "backend-service".into(),
-        slots: [furnished("blue"), furnished("green")].into(),
-        live: "blue".into(),
-        container: "backend".into(),
-        image: "registry.example.com/payment-system-backend:v1.5.0".into(),
-        replicas: 1,
-        context: "prod-eu-1".into(),
-        window_ms: 900_000,
-    };
-    let began = Instant::now();
-    let now = move || 1_795_356_000_000 + i64::try_from(began.elapsed().as_millis()).unwrap();
-    let world = cluster::Cluster::start(furniture, Scenario::Good, WorldClock::new(Arc::new(now), 1.0))
-        .await
-        .unwrap();
+    let world = kube::world(kube::furniture(1), Scenario::Good, 1).await;
     // Controllers would move versions on their own.
     world.freeze(true);
     world

@@ -3,13 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::{
-    collections::BTreeMap,
     io,
     sync::{Arc, Mutex},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
-use async_trait::async_trait;
 use cutover::{
     adapters::kube::{
         CopyAbout, CopyFault, JournalCopy, KEPT_RUNS, KubeCluster, KubeConnector, KubeLock, LockClaim,
@@ -18,64 +16,29 @@ use cutover::{
     domain::{
         copy::{CopyHead, CopyState},
         id::RunId,
-        runbook::{Slot, Target},
         time::{Span, Timestamp},
     },
-    engine::ports::{Clock, TargetLock},
+    engine::ports::TargetLock,
     journal,
     world::{
-        clock::WorldClock,
         cluster::{self, Misbehaviour},
         scenario::Scenario,
-        stage::{FurnishedSlot, Furniture},
     },
 };
 use serde_json::{Value, json};
+
+#[path = "support/kube.rs"]
+mod kube;
+
+use kube::{WallClock, target};
 
 const MAPS: &str = "/configmaps";
 const SEGMENT: usize = 512 << 10;
 const RUN: &str = "20261122-140000-ab";
 const EVERY: Duration = Duration::from_millis(5);
 
-struct WallClock;
-
-#[async_trait]
-impl Clock for WallClock {
-    fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        Timestamp(i64::try_from(since.as_millis()).unwrap())
-    }
-
-    async fn sleep(&self, span: Span) {
-        tokio::time::sleep(span.to_std()).await;
-    }
-}
-
-fn labels(version: &str) -> BTreeMap<String, String> {
-    [("version".to_owned(), version.to_owned())].into()
-}
-
 async fn world() -> Arc<cluster::Cluster> {
-    let furniture = Furniture {
-        namespace: "production".into(),
-        service: "backend-service".into(),
-        slots: [(
-            "blue".to_owned(),
-            FurnishedSlot { deployment: "backend-blue".into(), selector: labels("blue") },
-        )]
-        .into(),
-        live: "blue".into(),
-        container: "backend".into(),
-        image: "registry.example.com/payment-system-backend:v1.5.0".into(),
-        replicas: 1,
-        context: "prod-eu-1".into(),
-        window_ms: 900_000,
-    };
-    let began = Instant::now();
-    let now = move || 1_795_356_000_000 + i64::try_from(began.elapsed().as_millis()).unwrap();
-    let world = cluster::Cluster::start(furniture, Scenario::Good, WorldClock::new(Arc::new(now), 1.0))
-        .await
-        .unwrap();
+    let world = kube::world(kube::furniture(1), Scenario::Good, 1).await;
     world.freeze(true);
     world
 }
@@ -89,20 +52,12 @@ async fn connect(world: &cluster::Cluster) -> Arc<KubeCluster> {
         every: Span::from_millis(100),
         attempt: Span::from_secs(10),
     };
-    let target = Target {
-        context: Some("prod-eu-1".to_owned()),
-        cluster_uid: None,
-        namespace: "production".to_owned(),
-        service: "backend-service".to_owned(),
-        slots: [("blue".into(), Slot { deployment: "backend-blue".into(), selector: labels("blue") })].into(),
-        container: "backend".to_owned(),
-    };
     let clock = Arc::new(WallClock);
     let timing = Timing { look: Duration::from_secs(10), ..Timing::default() };
     KubeConnector::from_kubeconfig_text(world.kubeconfig(), clock.clone())
         .with_timing(timing)
         .with_lock(lock, clock)
-        .open(&target)
+        .open(&target())
         .await
         .unwrap()
 }

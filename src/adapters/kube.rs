@@ -57,7 +57,7 @@ use crate::{
         time::Timestamp,
         workload::{Access, ClusterIdentity, Connection, LogLine, RolloutState, Workload},
     },
-    engine::ports::{Clock, Cluster, ClusterConnector, Fault, PortError, PortResult, Seen},
+    engine::ports::{Clock, Cluster, Fault, PortError, PortResult, Seen},
 };
 
 use call::{Call, DEPLOYMENTS, EVENTS, PODS, SERVICES, is_name};
@@ -74,7 +74,7 @@ pub use mirror::{CopyAbout, CopyFault, FetchedCopy, JournalCopy, KEPT_RUNS, Read
 
 /// Makes clusters from a kubeconfig.
 ///
-/// A rustls provider must be installed in the process before [`connect`](ClusterConnector::connect) is called.
+/// A rustls provider must be installed in the process before [`open`](Self::open) is called.
 #[derive(Clone)]
 pub struct KubeConnector {
     source: Source,
@@ -124,11 +124,11 @@ impl KubeConnector {
         self
     }
 
-    /// Connects, and gives the cluster with all it can beyond the port: locks, copies of journals. Nothing is written, and
-    /// no lock is asked for; see [`KubeCluster::acquire`].
+    /// Connects, and checks that the API server answers. Nothing is written, and no lock is asked for; see
+    /// [`KubeCluster::acquire`].
     ///
     /// # Errors
-    /// As [`ClusterConnector::connect`].
+    /// If the kubeconfig can't be used, a name can't be one, or the server does not answer: in words.
     pub async fn open(&self, target: &Target) -> PortResult<Arc<KubeCluster>> {
         let deployments = target.slots.values().map(|slot| &slot.deployment);
         for name in deployments.chain([&target.namespace, &target.service]) {
@@ -155,13 +155,6 @@ impl KubeConnector {
             uids: Mutex::new(BTreeMap::new()),
             lease_seen: Mutex::new(None),
         }))
-    }
-}
-
-#[async_trait]
-impl ClusterConnector for KubeConnector {
-    async fn connect(&self, target: &Target) -> PortResult<Arc<dyn Cluster>> {
-        Ok(self.open(target).await?)
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     action::{Action, ActionKind, Confirm, SlotRef},
-    check::{Check, CheckKind},
+    check::Check,
     id::{MetricId, ProcedureId, SlotName, StepId},
     metric::{Bound, Metric},
     template::Template,
@@ -582,14 +582,5 @@ impl Runbook {
             .chain(&self.completion.check)
             .chain(self.rollbacks.iter().flat_map(|procedure| &procedure.check))
             .chain(self.checklist.iter().flat_map(|group| group.items.iter().map(|item| &item.check)))
-    }
-
-    /// Whether any check or trigger looks at this metric.
-    pub fn uses_metric(&self, id: &MetricId) -> bool {
-        self.checks().any(|check| matches!(&check.kind, CheckKind::Metric { metric, .. } if metric == id))
-            || self
-                .triggers
-                .iter()
-                .any(|trigger| trigger.watch.as_ref().is_some_and(|watch| watch.metric == *id))
     }
 }

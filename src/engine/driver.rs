@@ -19,7 +19,7 @@ use super::{
     ledger::{self, Ledger},
     look::{Looker, Slots},
     mask::Masker,
-    perform::{News, Performance, mark, verify},
+    perform::{News, Performance, mark, send_notice, verify},
     ports::{Journal, JournalCopier, Ports, Seen, TargetLock},
     values::{Secrets, Values},
 };
@@ -938,28 +938,9 @@ impl Engine {
 
     fn notify(&mut self, milestone: Milestone, text: String) {
         let Some(template) = self.machine.run().runbook.notify.slack.clone() else { return };
-        let webhook = self.values().expand(&template);
-        let (notifier, news, secrets) =
-            (Arc::clone(&self.ports.notifier), self.news_in.clone(), Arc::clone(&self.secrets));
-        tokio::spawn(async move {
-            let answer = match webhook {
-                Ok(webhook) => {
-                    notifier.send(&webhook, &secrets.mask(&text)).await.map_err(|error| error.message)
-                }
-                Err(unset) => Err(unset.to_string()),
-            };
-            let (ok, detail) = match answer {
-                Ok(detail) => (true, detail),
-                Err(why) => (false, why),
-            };
-            let input = Input::NoticeDone {
-                milestone: Some(milestone),
-                text: secrets.mask(&text),
-                ok,
-                detail: secrets.mask(&detail),
-            };
-            let _ = news.send(News::Input(input)).await;
-        });
+        let values = self.values();
+        let webhook = values.expand(&template);
+        send_notice(&self.ports, &values, self.news_in.clone(), webhook, Some(milestone), &text);
     }
 
     /// Everything that comes in without being asked for: samples, pictures of the cluster, permissions.
@@ -1118,7 +1099,7 @@ fn mask_strings(value: &mut serde_json::Value, masker: &Masker) {
 /// # Errors
 /// What is wrong with it, in words.
 pub fn check_value(name: &str, value: &str, pattern: Option<&str>) -> Result<(), String> {
-    if value.contains(['\0', '\n', '\r']) {
+    if value.contains(char::is_control) {
         return Err(format!("${name} must be one line without control characters"));
     }
     let Some(pattern) = pattern else { return Ok(()) };

@@ -24,6 +24,8 @@ use crate::domain::{
     id::SlotName,
     message::Update,
     run::Run,
+    runbook::Milestone,
+    template::Unset,
     time::Span,
     workload::RolloutState,
 };
@@ -208,7 +210,7 @@ impl Performance {
 
     async fn write_once(&self) -> Result<Done, PortError> {
         failpoint::pass("action.send");
-        let unset = |unset: crate::domain::template::Unset| PortError::failed(unset.to_string());
+        let unset = |unset: Unset| PortError::failed(unset.to_string());
         if let ActionKind::Http(request) = &self.action.kind {
             let call = http_call(request, &self.values, self.action.timeout).map_err(unset)?;
             let seen = self.ports.network.http(call).await?;
@@ -299,22 +301,7 @@ impl Performance {
                 Ok(None) => return Done::ok("nobody to tell: the runbook has no [notify]"),
                 Err(unset) => return Done::ok(format!("not sent: {unset}")),
             };
-        let (notifier, news, secrets) =
-            (self.ports.notifier.clone(), self.news.clone(), self.values.secrets().clone());
-        tokio::spawn(async move {
-            let answer = notifier.send(&webhook, &text).await;
-            let (ok, detail) = match answer {
-                Ok(detail) => (true, detail),
-                Err(error) => (false, error.message),
-            };
-            let input = Input::NoticeDone {
-                milestone: None,
-                text: secrets.mask(&text),
-                ok,
-                detail: secrets.mask(&detail),
-            };
-            let _ = news.send(News::Input(input)).await;
-        });
+        send_notice(&self.ports, &self.values, self.news.clone(), Ok(webhook), None, &text);
         Done::ok("on its way")
     }
 
@@ -464,6 +451,31 @@ async fn mask_file(path: &Path, masker: &Masker, outcome: ActionOutcome) -> Resu
         Err(error) => Err(error),
     };
     written.map_err(|error| format!("the output could not be masked ({error}): remove {}", path.display()))
+}
+
+/// Sends a notice, without secrets, and tells how that went; nobody waits for it.
+pub fn send_notice(
+    ports: &Ports,
+    values: &Values,
+    news: mpsc::Sender<News>,
+    webhook: Result<String, Unset>,
+    milestone: Option<Milestone>,
+    text: &str,
+) {
+    let (notifier, secrets) = (ports.notifier.clone(), values.secrets().clone());
+    let text = secrets.mask(text);
+    tokio::spawn(async move {
+        let answer = match webhook {
+            Ok(webhook) => notifier.send(&webhook, &text).await.map_err(|error| error.message),
+            Err(unset) => Err(unset.to_string()),
+        };
+        let (ok, detail) = match answer {
+            Ok(detail) => (true, detail),
+            Err(why) => (false, why),
+        };
+        let input = Input::NoticeDone { milestone, text, ok, detail: secrets.mask(&detail) };
+        let _ = news.send(News::Input(input)).await;
+    });
 }
 
 /// Whether a request with this method changes nothing.

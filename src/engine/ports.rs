@@ -14,7 +14,6 @@ use crate::domain::{
     id::SlotName,
     lock::LockState,
     metric::{Metric, Sample},
-    runbook::Target,
     time::{Span, Timestamp},
     workload::{Access, ClusterIdentity, LogLine, RolloutState, Workload},
 };
@@ -125,13 +124,6 @@ pub trait Cluster: Send + Sync {
     ) -> PortResult<Vec<LogLine>>;
     /// Whether the nodes have room for so many more pods of a slot: evidence, or why not.
     async fn headroom(&self, slot: &SlotName, replicas: u32) -> PortResult<Seen>;
-}
-
-/// Makes the cluster port for a target.
-#[async_trait]
-pub trait ClusterConnector: Send + Sync {
-    /// Connects and checks that the API server answers.
-    async fn connect(&self, target: &Target) -> PortResult<Arc<dyn Cluster>>;
 }
 
 /// The lock that everyone respects who would change the same target. It is held already; it is renewed in the

@@ -7,16 +7,13 @@ use std::{
     path::PathBuf,
     process::Command,
     sync::{Arc, LazyLock},
-    time::Instant,
 };
 
-use cutover::world::{
-    clock::WorldClock,
-    cluster::Cluster,
-    scenario::Scenario,
-    stage::{FurnishedSlot, Furniture},
-};
+use cutover::world::{cluster::Cluster, scenario::Scenario, stage::Furniture};
 use serde_json::Value;
+
+#[path = "kube.rs"]
+mod kube;
 
 use super::pty::Stage;
 
@@ -27,7 +24,7 @@ pub(crate) static WORLD: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
 });
 
 /// Rollouts take seconds in life, and a fraction of one here.
-const SPEED: f64 = 60.0;
+const SPEED: u32 = 60;
 
 /// One cluster with blue live on two pods and green beside it, a runbook, and the file that its commands write to.
 pub(crate) struct Ground {
@@ -45,26 +42,8 @@ impl Ground {
     }
 
     pub(crate) fn of_context(runbook: &str, scenario: Scenario, context: &str) -> Self {
-        let furnished = |name: &str| {
-            let selector = [("version".to_owned(), name.to_owned())].into();
-            (name.to_owned(), FurnishedSlot { deployment: format!("backend-{name}"), selector })
-        };
-        let furniture = Furniture {
-            namespace: "production".into(),
-            service: "backend-service".into(),
-            slots: [furnished("blue"), furnished("green")].into(),
-            live: "blue".into(),
-            container: "backend".into(),
-            image: "registry.example.com/payment-system-backend:v1.5.0".into(),
-            replicas: 2,
-            context: context.into(),
-            window_ms: 900_000,
-        };
-        let began = Instant::now();
-        #[expect(clippy::cast_possible_truncation, reason = "milliseconds of a test")]
-        let now = move || 1_795_356_000_000 + (began.elapsed().as_secs_f64() * 1000.0 * SPEED) as i64;
-        let clock = WorldClock::new(Arc::new(now), SPEED);
-        let cluster = WORLD.block_on(Cluster::start(furniture, scenario, clock)).unwrap();
+        let furniture = Furniture { context: context.into(), ..kube::furniture(2) };
+        let cluster = WORLD.block_on(kube::world(furniture, scenario, SPEED));
         let stage = Stage::new();
         std::fs::write(stage.path().join("kubeconfig"), cluster.kubeconfig()).unwrap();
         std::fs::write(stage.path().join("runbook.toml"), runbook).unwrap();
