@@ -167,7 +167,7 @@ fn moment(events: &[Envelope], is: impl Fn(&RunEvent) -> bool) -> Option<Timesta
 fn s1_a_command_that_ignores_term_is_gone_a_second_after_its_grace() {
     let stage = Stage::new();
     let stubborn = SMALL.replace(
-        "until [ -e \"$LOG.go\" ]; do sleep 0.05; done",
+        "until [ -e \"$LOG.go\" ] || [ ! -e \"$LOG\" ]; do sleep 0.05; done",
         "trap \"\" TERM; echo pid $$ >> \"$LOG\"; while :; do sleep 1; done",
     );
     assert_ne!(stubborn, SMALL);
@@ -198,7 +198,7 @@ fn s1_a_command_that_ignores_term_is_gone_a_second_after_its_grace() {
 fn s2_a_child_in_a_session_of_its_own_is_told_and_swept() {
     let stage = Stage::new();
     let escaping = SMALL.replace(
-        "until [ -e \"$LOG.go\" ]; do sleep 0.05; done",
+        "until [ -e \"$LOG.go\" ] || [ ! -e \"$LOG\" ]; do sleep 0.05; done",
         "setsid sh \"$LOG.sh\" & until grep -q pid \"$LOG\"; do sleep 0.05; done",
     );
     assert_ne!(escaping, SMALL);
@@ -253,7 +253,7 @@ fn x3_a_webhook_that_hangs_or_refuses_adds_nothing_to_the_steps() {
         let port = webhook(head);
         let text = SMALL
             .replace(
-                "{ name = \"slow\", sh = 'echo slow >> \"$LOG\"; until [ -e \"$LOG.go\" ]; do sleep 0.05; done; echo slept >> \"$LOG\"' },",
+                "{ name = \"slow\", sh = 'echo slow >> \"$LOG\"; until [ -e \"$LOG.go\" ] || [ ! -e \"$LOG\" ]; do sleep 0.05; done; echo slept >> \"$LOG\"' },",
                 "{ name = \"tell\", notify = \"half way\" },",
             )
             .replace(

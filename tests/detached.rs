@@ -279,7 +279,7 @@ fn u1_a_terminal_closed_in_the_window_leaves_a_watch_that_rolls_back() {
 
 #[test]
 fn killed_in_a_rollout_and_in_a_rollback_a_run_is_taken_up_in_the_cockpit() {
-    let drain = r#"{ name = "drain", sh = 'echo drain >> "$LOG"; until [ -e "$LOG.back" ]; do sleep 0.05; done; echo drained >> "$LOG"' }, { scale = { slot = "new""#;
+    let drain = r#"{ name = "drain", sh = 'echo drain >> "$LOG"; until [ -e "$LOG.back" ] || [ ! -e "$LOG" ]; do sleep 0.05; done; echo drained >> "$LOG"' }, { scale = { slot = "new""#;
     let runbook = BLUE_GREEN.replace(r#"{ scale = { slot = "new""#, drain);
     assert_ne!(runbook, BLUE_GREEN);
     let ground = Ground::in_scenario(&runbook, Scenario::SlowRollout);

@@ -108,7 +108,7 @@ fn l2_l3_a_second_host_takes_over_and_the_first_is_fenced_off() {
     let other = other.display().to_string();
     let with_other = ["resume", "--from-cluster", "--runbook", &other, "--plain", "--yes"];
     let (code, text) = said(&mut on(&ground, &b, "bastion-b", &with_other));
-    assert!(code == 1 && text.contains("its text differs"), "{code} {text}");
+    assert!(code == 1 && text.contains("text differs"), "{code} {text}");
     let (code, text) = said(&mut on(
         &ground,
         &b,

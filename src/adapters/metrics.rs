@@ -144,6 +144,8 @@ impl Endpoint {
 enum Kind {
     Prometheus(Prometheus),
     Scrape(Scraper),
+    /// A secret that it needs is gone: why it can't be asked.
+    Lost(String),
 }
 
 /// All sources of a runbook.
@@ -164,8 +166,34 @@ impl MetricsAdapter {
         expand: impl Fn(&Template) -> Result<String, Unset>,
         options: &HttpOptions,
     ) -> Result<Self, BadSource> {
+        Self::of(sources, &expand, options, false)
+    }
+
+    /// … of a run that another engine has left: a source whose secret is gone has no data, which is told; everything else
+    /// about the run goes on.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), but for values that are missing.
+    pub fn taken_up(
+        sources: &BTreeMap<String, Source>,
+        expand: impl Fn(&Template) -> Result<String, Unset>,
+        options: &HttpOptions,
+    ) -> Result<Self, BadSource> {
+        Self::of(sources, &expand, options, true)
+    }
+
+    fn of(
+        sources: &BTreeMap<String, Source>,
+        expand: &impl Fn(&Template) -> Result<String, Unset>,
+        options: &HttpOptions,
+        lacks: bool,
+    ) -> Result<Self, BadSource> {
         let adapters = sources.iter().map(|(name, source)| {
-            let kind = connect(source, &expand, options);
+            let unset = templates(source).find_map(|template| expand(template).err()).filter(|_| lacks);
+            let kind = match unset {
+                Some(unset) => Ok(Kind::Lost(format!("{unset}: secrets are never written down"))),
+                None => connect(source, expand, options),
+            };
             kind.map(|kind| (name.clone(), kind)).map_err(|why| BadSource { source_name: name.clone(), why })
         });
         Ok(Self { sources: adapters.collect::<Result<_, _>>()?, speed: 1.0 })
@@ -193,6 +221,7 @@ impl MetricsAdapter {
             (Query::Scrape { calc, .. }, Kind::Scrape(source)) => {
                 source.read(calc, slot, interval, now).await
             }
+            (_, Kind::Lost(why)) => return Err(Missing::Unreachable(why.clone())),
             (Query::Promql { source, .. }, Kind::Scrape(_)) => {
                 return Err(Missing::BadAnswer(format!("source `{source}` is scraped and takes no PromQL")));
             }
@@ -248,6 +277,13 @@ impl Metrics for MetricsAdapter {
         };
         past.into_iter().map(sample).collect()
     }
+}
+
+/// All in a source that may need a variable.
+fn templates(source: &Source) -> impl Iterator<Item = &Template> {
+    let (SourceKind::Prometheus { url } | SourceKind::Scrape { url }) = &source.kind;
+    let pair = source.basic_auth.iter().flat_map(|(user, password)| [user, password]);
+    source.headers.values().chain(&source.bearer_token).chain(pair).chain([url])
 }
 
 fn connect(

@@ -115,7 +115,15 @@ fn chosen(state: &Path, run: Option<&str>) -> color_eyre::Result<Choice> {
         return Ok(Choice::Live(id, dir));
     }
     let Some(run) = run else {
-        return Ok(Choice::None("no run flies on this host; see: cutover list".to_owned()));
+        return Ok(match store::newest(state)? {
+            None => Choice::None("no run flies on this host".to_owned()),
+            Some(last) => match chosen(state, Some(&last))? {
+                Choice::Over(_) => Choice::None(format!(
+                    "no run flies on this host; look back at the last one with: cutover attach {last}"
+                )),
+                other => other,
+            },
+        });
     };
     let Some(found) = store::find(state, run)? else {
         return Ok(Choice::None(format!("there is no run {run}; see: cutover list")));

@@ -7,7 +7,7 @@
 use crate::domain::{
     action::Confirm,
     event::{Outcome, Place},
-    machine::AWAY,
+    machine::{AWAY, COPIED},
     message::Command,
     prompt::Prompt,
     run::{CheckStatus, ItemStatus, Run},
@@ -78,6 +78,7 @@ pub fn next(run: &Run, now: Timestamp, yes: bool) -> Move {
         }
         Prompt::Fired { trigger } => fired(run, now, trigger),
         Prompt::Held { reason } => held(run, now, &reason),
+        Prompt::RollbackStopped { reason } if reason == COPIED => Move::NeedsPerson(reason),
         Prompt::RollbackStopped { reason } => {
             let tries = run.rolling_back().map_or(ROLLBACK_TRIES, |rollback| rollback.work.attempt);
             if tries < ROLLBACK_TRIES {
@@ -227,4 +228,32 @@ fn held(run: &Run, now: Timestamp, reason: &str) -> Move {
         return Move::Send(vec![Command::Continue]);
     }
     if blind && now.since(since) < HOLD_PATIENCE { Move::Wait } else { pause(&format!("held: {reason}")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        event::RunEvent,
+        fixture::{Flight, runbook},
+    };
+
+    #[test]
+    fn a_rollback_from_a_copy_is_tried_again_by_a_person_only() {
+        let mut flight = Flight::in_window(runbook());
+        flight.hanging.insert("scale down".to_owned());
+        flight.command(Command::Rollback { reason: "errors".to_owned() });
+        flight.settle();
+        let begun =
+            |event: &RunEvent| matches!(event, RunEvent::ActionStarted { name, .. } if name == "scale down");
+        let last = flight.events.iter().position(|envelope| begun(&envelope.event)).unwrap();
+        flight.resume_copied(last);
+        assert_eq!(next(flight.run(), flight.now, true), Move::NeedsPerson(COPIED.to_owned()));
+        // One that stopped for a reason of its own is tried again.
+        let mut flight = Flight::in_window(runbook());
+        flight.outcomes.insert("scale down".to_owned(), crate::domain::event::ActionOutcome::Failed);
+        flight.command(Command::Rollback { reason: "errors".to_owned() });
+        flight.settle();
+        assert_eq!(next(flight.run(), flight.now, true), Move::Send(vec![Command::RetryRollback]));
+    }
 }

@@ -63,14 +63,18 @@ pub struct World {
 }
 
 impl World {
-    /// All ports, once variables have their values.
+    /// All ports, once variables have their values; `taken_up` where another engine has left the run.
     ///
     /// # Errors
     /// If a source's URL or credentials are no good.
-    pub fn ports(&self, runbook: &Runbook, values: &Values) -> color_eyre::Result<Ports> {
-        let metrics =
-            MetricsAdapter::new(&runbook.sources, |template| values.expand(template), &self.options)?
-                .at_speed(self.clock.speed());
+    pub fn ports(&self, runbook: &Runbook, values: &Values, taken_up: bool) -> color_eyre::Result<Ports> {
+        let expand = |template: &crate::domain::template::Template| values.expand(template);
+        let metrics = if taken_up {
+            MetricsAdapter::taken_up(&runbook.sources, expand, &self.options)?
+        } else {
+            MetricsAdapter::new(&runbook.sources, expand, &self.options)?
+        };
+        let metrics = metrics.at_speed(self.clock.speed());
         Ok(Ports {
             clock: Arc::clone(&self.clock),
             cluster: self.cluster.clone(),

@@ -276,13 +276,14 @@ impl Flight {
         let journal = RunJournal::resume(&run_dir, recovered.position)?;
         make_output_dir(&run_dir)?;
         let state = store::state_dir(self.drive.view.state_dir.as_ref())?;
-        let copied = matches!(from, Origin::Cluster(_));
         let last_host = events.iter().rev().find_map(|envelope| match &envelope.event {
             RunEvent::RunOpened(opened) => Some(opened.host.clone()),
             RunEvent::RunResumed { host, .. } => Some(host.clone()),
             _ => None,
         });
         let own = last_host.is_some_and(|host| host == store::host());
+        // Also where an earlier try has fetched it and came no further.
+        let copied = matches!(from, Origin::Cluster(_)) || !own;
         let (previous, takeover) = match from {
             // This host's own lock on the run is held, so the engine that had the target's is dead: if it ran here.
             Origin::ThisHost(takeover) => {
@@ -349,7 +350,8 @@ impl Flight {
         lease: Option<Arc<KubeLock>>,
         copy: Option<Arc<JournalCopy>>,
     ) -> color_eyre::Result<Option<Exit>> {
-        let ports = self.world.ports(&self.loaded.runbook, &Values::of(machine.run(), &self.secrets))?;
+        let values = Values::of(machine.run(), &self.secrets);
+        let ports = self.world.ports(&self.loaded.runbook, &values, !events.is_empty())?;
         let container = self.loaded.runbook.target.as_ref().map(|target| target.container.clone());
         let run_id = machine.run().opened.run_id.clone();
         let (incoming_in, incoming) = mpsc::channel(256);
@@ -549,16 +551,45 @@ fn run_id(now: Timestamp) -> RunId {
     RunId(format!("{}-{}", now.to_jiff().strftime("%Y%m%d-%H%M%S"), tail.unwrap_or_default()))
 }
 
-/// Whether a run was opened with this very runbook: one that comes from outside, and would be flown with our rights.
+/// Whether a journal that comes from outside is of this run and this very runbook, and brings nothing else that would be run
+/// with our rights: no other action, no other variable.
 ///
 /// # Errors
 /// What differs, in words.
-pub fn is_of(run: &crate::domain::run::Run, loaded: &Loaded) -> Result<(), &'static str> {
-    if sha256(&loaded.text) != run.opened.runbook_sha256 {
-        return Err("its text differs from the one that the run was opened with");
+pub fn is_of(events: &[Envelope], run_id: &RunId, loaded: &Loaded) -> Result<(), String> {
+    let runbook = &loaded.runbook;
+    let Some(RunEvent::RunOpened(opened)) = events.first().map(|envelope| &envelope.event) else {
+        return Err("it has no beginning".to_owned());
+    };
+    if opened.run_id != *run_id {
+        return Err("it is another run's".to_owned());
     }
-    if *run.runbook != loaded.runbook {
-        return Err("the copy says that something else stands in it");
+    if sha256(&loaded.text) != opened.runbook_sha256 {
+        return Err("the runbook's text differs from the one that the run was opened with".to_owned());
+    }
+    if *opened.runbook != *runbook {
+        return Err("it says that something else stands in the runbook".to_owned());
+    }
+    for envelope in events {
+        match &envelope.event {
+            RunEvent::VarSet { name, value, .. } => {
+                let var = runbook.vars.iter().find(|var| var.name == *name);
+                let var = var.ok_or_else(|| format!("it sets ${name}, which the runbook does not have"))?;
+                if let Some(value) = value {
+                    crate::engine::driver::check_value(name, value, var.pattern.as_deref())?;
+                }
+            }
+            RunEvent::RollbackStarted { procedure, actions, .. } => {
+                let declared = runbook.procedure(procedure.as_str()).map_or(&[][..], |found| &found.run);
+                let known = |action: &crate::domain::action::Action| {
+                    declared.contains(action) || crate::domain::plan::is_wake(action)
+                };
+                if !actions.iter().all(known) {
+                    return Err(format!("its rollback ({procedure}) does what the runbook does not say"));
+                }
+            }
+            _ => {}
+        }
     }
     Ok(())
 }
@@ -669,5 +700,56 @@ mod tests {
             "Saturday 00:30 belongs to Friday night"
         );
         assert!(outside(&window, at("2026-11-21T22:30:00Z")).is_some());
+    }
+
+    #[test]
+    fn a_copy_brings_nothing_of_its_own_to_run() {
+        use crate::domain::fixture::{Flight, opened, runbook, sh};
+        let text = "the runbook's text".to_owned();
+        let loaded = Loaded { runbook: runbook(), text: text.clone(), path: PathBuf::new() };
+        let mut first = opened(runbook());
+        first.runbook_sha256 = sha256(&text);
+        let mut flight = Flight::in_window(runbook());
+        flight.command(Command::Rollback { reason: "errors".to_owned() });
+        flight.settle();
+        let mut events = flight.events.clone();
+        events[0].event = RunEvent::RunOpened(first.clone());
+        let run_id = first.run_id.clone();
+        assert_eq!(is_of(&events, &run_id, &loaded), Ok(()));
+        assert!(is_of(&events[1..], &run_id, &loaded).is_err());
+        assert!(is_of(&events, &RunId("another".to_owned()), &loaded).is_err());
+        let forged = |change: &dyn Fn(&mut RunEvent)| {
+            let mut events = events.clone();
+            for envelope in &mut events {
+                change(&mut envelope.event);
+            }
+            is_of(&events, &run_id, &loaded).unwrap_err()
+        };
+        let action = |event: &mut RunEvent| {
+            if let RunEvent::RollbackStarted { actions, .. } = event {
+                actions.push(sh("evil"));
+            }
+        };
+        assert!(forged(&action).contains("does what the runbook does not say"));
+        let name = |event: &mut RunEvent| {
+            if let RunEvent::VarSet { name, .. } = event {
+                *name = "LD_PRELOAD".to_owned();
+            }
+        };
+        assert!(forged(&name).contains("$LD_PRELOAD"));
+        let value = |event: &mut RunEvent| {
+            if let RunEvent::VarSet { value, .. } = event {
+                *value = Some("a\nb".to_owned());
+            }
+        };
+        assert!(forged(&value).contains("one line"));
+        let text = |event: &mut RunEvent| {
+            if let RunEvent::RunOpened(opened) = event {
+                opened.runbook.steps.clear();
+            }
+        };
+        assert!(forged(&text).contains("something else"));
+        let other = Loaded { text: "another".to_owned(), ..loaded };
+        assert!(is_of(&events, &run_id, &other).unwrap_err().contains("text differs"));
     }
 }

@@ -18,7 +18,11 @@ use super::{
     store,
 };
 use crate::{
-    domain::{copy::CopiedRun, event::Outcome, id::RunId},
+    domain::{
+        copy::CopiedRun,
+        event::{Envelope, Outcome},
+        id::RunId,
+    },
     engine::values::Secrets,
     journal,
 };
@@ -103,7 +107,13 @@ async fn fetch(
     let run = if let Some(run) = run {
         RunId(run.to_owned())
     } else {
-        let driven = kube.lock_holder().await.ok().flatten().map(|holder| holder.run_id);
+        let holder = match kube.lock_holder().await {
+            Ok(holder) => holder,
+            // Whoever takes a lock over must know whose it is.
+            Err(error) if args.takeover.is_some() => return Err(error.into()),
+            Err(_) => None,
+        };
+        let driven = holder.map(|holder| holder.run_id);
         let of_lock = copies.iter().find(|copy| Some(&copy.run_id.0) == driven.as_ref());
         // Whoever takes a lock over means the run that it is held for, and no other.
         let open = || copies.iter().find(|copy| !copy.head.ended).filter(|_| args.takeover.is_none());
@@ -146,10 +156,13 @@ async fn fetch(
     let _ = std::fs::remove_dir_all(&incoming);
     let kept = journal::RunDir::create(&incoming)?;
     kept.create_file(journal::record::FILE)?.write_all(&copy.bytes)?;
-    let verified = match store::in_dir(incoming.clone()) {
-        Ok(Some(found)) => flight::is_of(&found.run, &loaded)
-            .map_err(|why| format!("run {run} was not opened with {}: {why}", args.runbook.display())),
-        Ok(None) => Err(format!("the copy of run {run} has no beginning")),
+    let verified = match journal::read::<Envelope>(&incoming) {
+        Ok(contents) => {
+            let events: Vec<_> = contents.records.into_iter().map(|(_, envelope)| envelope).collect();
+            flight::is_of(&events, &run, &loaded).map_err(|why| {
+                format!("the copy of run {run} does not go with {}: {why}", args.runbook.display())
+            })
+        }
         Err(fault) => Err(format!("the copy of run {run} does not verify: {fault}")),
     };
     if let Err(fault) = verified {

@@ -24,6 +24,9 @@ mod window;
 
 pub use crew::AWAY;
 
+/// Why a rollback waits that was taken up from a copy.
+pub const COPIED: &str =
+    "taken over from a copy, which may lack the last seconds: look around, then try it again";
 /// Why a run is held that another engine has taken up.
 pub const RESUMED: &str = "resumed: look around, then continue";
 
@@ -65,6 +68,8 @@ pub struct Machine {
     ending: Option<(Outcome, String)>,
     /// A screen asked to close; what was told to stop is still ending.
     closing: bool,
+    /// Another engine's run was taken up, and it was not looked yet for what that has left running.
+    unlooked: bool,
     /// Why the engine itself was told to end, and until when what runs may go on.
     terminating: Option<(String, Timestamp)>,
     /// Watched time of the window when it was last written down.
@@ -133,6 +138,10 @@ impl Machine {
                 }
             }
         }
+        machine.unlooked = true;
+        if machine.run.rolling_back().is_some() {
+            machine.end_orphans(|place| matches!(place, Place::Step { .. } | Place::Completion));
+        }
         machine.restart_countdowns();
         let active =
             machine.run.steps_open && machine.run.finished.is_none() && machine.run.rolling_back().is_none();
@@ -141,9 +150,7 @@ impl Machine {
         }
         let waits = machine.run.rolling_back().is_none_or(|rollback| rollback.stopped.is_some());
         if copied && !waits {
-            machine.stop_rollback(
-                "taken over from a copy, which may lack the last seconds: look around, then try it again",
-            );
+            machine.stop_rollback(COPIED);
         }
         machine.advance();
         let decision = machine.take();
@@ -170,6 +177,7 @@ impl Machine {
             ending: None,
             closing: false,
             terminating: None,
+            unlooked: false,
             slack: SLACK,
         }
     }
@@ -219,7 +227,14 @@ impl Machine {
                 self.emit(RunEvent::VarSet { name, value, source });
                 self.recheck_failing_items();
             }
-            Input::ActionSpawned { at, child } => self.emit(RunEvent::ActionSpawned { at, child }),
+            Input::ActionSpawned { at, child } => {
+                self.emit(RunEvent::ActionSpawned { at: at.clone(), child });
+                // Found only now: what a rollback has told to end was not told that.
+                let step = matches!(at.place, Place::Step { .. } | Place::Completion);
+                if self.unlooked && step && self.run.rolling_back().is_some() {
+                    self.effect(Effect::EndChild(at));
+                }
+            }
             Input::ActionFinished { at, outcome, detail, took, output } => {
                 self.on_action_finished(at, outcome, detail, took, output);
             }
@@ -312,6 +327,7 @@ impl Machine {
     }
 
     fn on_tick(&mut self) {
+        self.unlooked = false;
         self.advance_window_clock();
         if let Some(last) = self.last_tick.filter(|_| self.overslept()) {
             self.postpone_countdowns(last);
@@ -354,7 +370,7 @@ impl Machine {
             Command::Skip { step, reason } => self.skip(step, reason, by),
             Command::Resolve { at, resolution } => self.resolve(at, resolution, by),
             Command::EndChildren => {
-                if !self.end_orphans() {
+                if !self.end_orphans(|_| true) {
                     self.refuse("no process of this run has outlived its engine");
                 }
             }

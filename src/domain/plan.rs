@@ -71,6 +71,30 @@ pub enum Light {
     NotReady,
 }
 
+/// What a plan puts before a switch to a slot that was scaled down.
+fn wake() -> [Action; 2] {
+    let action = |name: &str, kind| Action {
+        name: name.to_owned(),
+        kind,
+        timeout: Span::from_mins(10),
+        capture: Vec::new(),
+        sample: Vec::new(),
+        sample_failure: Vec::new(),
+        confirm: Confirm::None,
+        irreversible: None,
+    };
+    let up = ActionKind::Scale { slot: SlotRef::Previous, replicas: Replicas::Before };
+    [
+        action("Scale the previous slot up again", up),
+        action("Wait until its pods are ready", ActionKind::Rollout { slot: SlotRef::Previous }),
+    ]
+}
+
+/// Whether an action is one that no runbook declares and a plan may hold all the same.
+pub fn is_wake(action: &Action) -> bool {
+    wake().contains(action)
+}
+
 impl Run {
     /// What `R` would do now.
     pub fn rollback_plan(&self, workload: Option<&Workload>) -> RollbackPlan {
@@ -152,8 +176,8 @@ impl Run {
                 scaled.extend(slot.filter(|_| stays));
                 stays
             });
-            self.wake_previous(&mut actions, workload);
         }
+        self.wake_previous(&mut actions, workload);
         let not_undone = if id == QUICK { self.irreversible() } else { Vec::new() };
         RollbackPlan {
             procedure: procedure.map(|found| found.id.clone()),
@@ -185,38 +209,22 @@ impl Run {
     }
 
     /// Where the previous slot was scaled down, traffic must not go to it before it is up again.
-    fn wake_previous(&self, actions: &mut Vec<Action>, workload: &Workload) {
+    fn wake_previous(&self, actions: &mut Vec<Action>, workload: Option<&Workload>) {
         let Some(target) = &self.opened.previous else { return };
         let switch = actions.iter().position(|action| {
             matches!(&action.kind, ActionKind::SwitchTraffic { to } if self.slot(to).as_ref() == Some(&target.slot))
         });
-        let (Some(switch), Some(slot)) = (switch, workload.slots.get(&target.slot)) else { return };
+        let Some(switch) = switch else { return };
         let scaled = actions[..switch].iter().rev().filter_map(|action| self.scales(action));
         let scaled = scaled.into_iter().find_map(|(slot, to)| (slot == target.slot).then_some(to));
-        if scaled.unwrap_or(slot.desired) >= target.replicas {
+        // Where nothing at all was seen it is taken to be as it was: it may well be that nothing can be seen. A picture that
+        // lacks just this slot says nothing good of it.
+        let seen = workload.map(|workload| workload.slots.get(&target.slot).map_or(0, |slot| slot.desired));
+        if scaled.or(seen).is_none_or(|replicas| replicas >= target.replicas) {
             return;
         }
-        let wake = [
-            (
-                "Scale the previous slot up again",
-                ActionKind::Scale { slot: SlotRef::Previous, replicas: Replicas::Before },
-            ),
-            ("Wait until its pods are ready", ActionKind::Rollout { slot: SlotRef::Previous }),
-        ];
-        for (offset, (name, kind)) in wake.into_iter().enumerate() {
-            actions.insert(
-                switch + offset,
-                Action {
-                    name: name.to_owned(),
-                    kind,
-                    timeout: Span::from_mins(10),
-                    capture: Vec::new(),
-                    sample: Vec::new(),
-                    sample_failure: Vec::new(),
-                    confirm: Confirm::None,
-                    irreversible: None,
-                },
-            );
+        for (offset, action) in wake().into_iter().enumerate() {
+            actions.insert(switch + offset, action);
         }
     }
 

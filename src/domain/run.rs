@@ -455,6 +455,15 @@ impl Run {
             .collect()
     }
 
+    /// Unknown actions that were to capture a secret.
+    pub fn unknown_captures(&self) -> Vec<ActionRef> {
+        let secret = |name: &String| self.runbook.vars.iter().any(|var| var.secret && var.name == *name);
+        let captures = |at: &ActionRef| {
+            self.action(at).is_some_and(|action| action.capture.iter().any(|capture| secret(&capture.var)))
+        };
+        self.unknown_actions().map(|(at, _)| at).filter(captures).collect()
+    }
+
     fn unknown_actions(&self) -> impl Iterator<Item = (ActionRef, &ActionState)> {
         let mut places: Vec<Place> =
             self.runbook.steps.iter().map(|step| Place::Step { step: step.id.clone() }).collect();

@@ -19,7 +19,7 @@ use super::{
     ledger::{self, Ledger},
     look::{Looker, Slots},
     mask::Masker,
-    perform::{News, Performance, mark, send_notice, verify},
+    perform::{News, Performance, forget_unmasked, mark, send_notice, verify},
     ports::{Journal, JournalCopier, Ports, Seen, TargetLock},
     values::{Secrets, Values},
 };
@@ -448,7 +448,9 @@ impl Engine {
             other => self.without_secrets(other),
         };
         let request = Request { by, command };
-        if matches!(request.command, Command::Rollback { .. }) && !self.sees_way_back() {
+        let rollback =
+            matches!(request.command, Command::Rollback { .. } | Command::RollbackProcedure { .. });
+        if rollback && !self.sees_way_back() {
             return self.early.push((self.asker, request));
         }
         self.feed(Input::Operator(request));
@@ -800,6 +802,7 @@ impl Engine {
     /// A command whose engine died between its start and writing down its process is known by its mark.
     fn find_unrecorded(&mut self) {
         let run = self.machine.run();
+        forget_unmasked(run, &self.run_dir);
         let unknown = run.unrecorded_commands();
         let found: Vec<_> = unknown
             .into_iter()

@@ -39,6 +39,10 @@ const ROLLOUT_POLL: Span = Span::from_secs(2);
 const HTTP_POLL: Span = Span::from_secs(1);
 /// Output is shown this often.
 const SHOW_EVERY: std::time::Duration = std::time::Duration::from_millis(100);
+/// What is kept of output that a secret was to be captured from, and in which nobody knows what is one.
+const NOT_KEPT: &str = "[not kept: a secret was to be captured from it]\n";
+/// Output that a secret was captured from is kept up to this length, masked; bytes.
+const LONGEST_MASKED: u64 = 16 * 1024 * 1024;
 /// Lines sent to screens at once; more are on disk.
 const LINES_AT_ONCE: usize = 500;
 
@@ -440,11 +444,12 @@ impl Performance {
 /// one: none of it is kept.
 async fn mask_file(path: &Path, masker: &Masker, outcome: ActionOutcome) -> Result<(), String> {
     let path = path.to_owned();
+    let length = tokio::fs::metadata(&path).await.map_or(0, |meta| meta.len());
     let text = match outcome {
-        ActionOutcome::Succeeded => tokio::fs::read(&path)
+        ActionOutcome::Succeeded if length <= LONGEST_MASKED => tokio::fs::read(&path)
             .await
             .map(|bytes| masker.mask(&String::from_utf8_lossy(&bytes)).into_owned()),
-        _ => Ok("[not kept: a secret was to be captured from it]\n".to_owned()),
+        _ => Ok(NOT_KEPT.to_owned()),
     };
     let written = match text {
         Ok(text) => tokio::fs::write(&path, text).await,
@@ -476,6 +481,18 @@ pub fn send_notice(
         let input = Input::NoticeDone { milestone, text, ok, detail: secrets.mask(&detail) };
         let _ = news.send(News::Input(input)).await;
     });
+}
+
+/// Takes away what an engine before this one kept of output that a secret was to be captured from, and did not come to mask.
+pub fn forget_unmasked(run: &Run, run_dir: &Path) {
+    for at in run.unknown_captures() {
+        let path = run_dir.join("output").join(output_name(&at));
+        if path.exists()
+            && let Err(error) = std::fs::write(&path, NOT_KEPT)
+        {
+            tracing::error!(%error, path = %path.display(), "output that may have a secret in it is still there");
+        }
+    }
 }
 
 /// Whether a request with this method changes nothing.

@@ -100,9 +100,12 @@ impl Values {
         for var in &run.runbook.vars {
             if let VarSource::Fixed { value } = &var.source
                 && !values.plain.contains_key(&var.name)
-                && let Ok(value) = values.expand(value)
             {
-                values.secret.insert(var.name.clone(), SecretString::from(value));
+                match values.expand(value) {
+                    Ok(value) => drop(values.secret.insert(var.name.clone(), SecretString::from(value))),
+                    Err(unset) if values.lost.contains(&unset.0) => values.lost.push(var.name.clone()),
+                    Err(_) => {}
+                }
             }
         }
         values

@@ -245,6 +245,12 @@ impl Model {
         self.role() != Role::Pilot
     }
 
+    /// Whether this is a look back at a run that is over: nothing is measured, and no cluster is looked at.
+    pub fn looks_back(&self) -> bool {
+        let over = self.run.as_ref().is_some_and(|run| run.finished.is_some());
+        over && self.telemetry.workload.is_none() && self.telemetry.latest.is_empty()
+    }
+
     /// Who drives now, where somebody does.
     pub fn pilot(&self) -> Option<&Person> {
         self.run.as_ref().and_then(Run::present_pilot)

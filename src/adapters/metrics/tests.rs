@@ -255,3 +255,18 @@ async fn metrics_of_a_tick_share_a_scrape() {
     assert_eq!(adapter.sample(&a, None, NOW + Span::from_secs(10)).await.value, Ok(4.0));
     assert_eq!(adapter.sample(&b, Some(&green), NOW + Span::from_secs(10)).await.value, Err(Missing::NoData));
 }
+
+#[tokio::test]
+async fn a_source_whose_secret_is_gone_has_no_data_and_stops_nothing_else() {
+    let url = "http://127.0.0.1:1";
+    let kind = || SourceKind::Prometheus { url: url.into() };
+    let lost = Source { bearer_token: Some("$NOPE".into()), ..source(kind(), PATIENCE) };
+    let (sources, options) = ([("s".to_owned(), lost)].into(), HttpOptions::default());
+    let expand = |template: &Template| template.expand(|_| None);
+    assert!(MetricsAdapter::new(&sources, expand, &options).is_err(), "nobody begins so");
+    let adapter = MetricsAdapter::taken_up(&sources, expand, &options).unwrap();
+    let sample = adapter.sample(&promql("up"), None, NOW).await;
+    assert!(matches!(&sample.value, Err(Missing::Unreachable(why)) if why.contains("$NOPE")), "{sample:?}");
+    let broken = [("s".to_owned(), source(SourceKind::Prometheus { url: "p:9090".into() }, PATIENCE))].into();
+    assert!(MetricsAdapter::taken_up(&broken, expand, &options).is_err(), "another fault is a fault");
+}

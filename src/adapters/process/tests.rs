@@ -455,25 +455,25 @@ async fn l5_what_a_dead_engine_left_is_found_by_its_mark_and_ended_with_all_that
     let mark = format!("test-{}/step-1-00", std::process::id());
     assert_eq!(find(&mark), None);
     // The leader obeys SIGTERM; what it has started does not, and has a session of its own.
-    let script = "setsid sh -c 'trap \"\" TERM; while :; do sleep 1; done' & wait";
+    let dir = tempfile::tempdir().unwrap();
+    let ready = dir.path().join("ready");
+    let script =
+        format!("setsid sh -c 'trap \"\" TERM; : >{}; while :; do sleep 1; done' & wait", ready.display());
     let mut leader = std::process::Command::new("/bin/sh")
-        .args(["-c", script])
+        .args(["-c", &script])
         .env("CUTOVER_COMMAND", &mark)
         .process_group(0)
         .spawn()
         .unwrap();
     let until = Instant::now() + Duration::from_secs(10);
-    let stubborn =
-        |mark: &str| unix::marked(mark).into_iter().any(|process| process.session != process.parent);
-    while !(find(&mark).is_some_and(|found| found.pid == leader.id()) && stubborn(&mark)) {
+    while !(find(&mark).is_some_and(|found| found.pid == leader.id()) && ready.exists()) {
         assert!(Instant::now() < until, "it is not found");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    tokio::time::sleep(Duration::from_millis(200)).await;
     let found = find(&mark).unwrap();
     let ending = tokio::spawn({
         let (found, mark) = (found.clone(), mark.clone());
-        async move { unix::end(&found, &mark, Duration::from_millis(500)).await }
+        async move { unix::end(&found, &mark, Duration::from_secs(3)).await }
     });
     tokio::task::spawn_blocking(move || leader.wait()).await.unwrap().unwrap();
     let shell = LocalShell::new(None, Arc::new(unfiltered));

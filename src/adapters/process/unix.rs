@@ -132,7 +132,7 @@ pub fn find(mark: &str) -> Option<ChildProcess> {
 }
 
 /// The living processes of a command with this mark, without ourselves.
-pub(super) fn marked(mark: &str) -> Vec<Process> {
+fn marked(mark: &str) -> Vec<Process> {
     let (mark, us) = (variable_of(mark), getpid().as_raw().unsigned_abs());
     let living = processes().into_values().filter(|process| process.pid != us && !process.is_zombie());
     living.filter(|process| carries(process.pid, &mark)).collect()
@@ -580,12 +580,12 @@ fn carries(pid: u32, mark: &[u8]) -> bool {
 
 /// One line of `/proc/PID/stat`, as far as it matters here.
 #[derive(Debug, Clone)]
-pub(super) struct Process {
+struct Process {
     pid: u32,
     state: char,
-    pub(super) parent: u32,
+    parent: u32,
     group: u32,
-    pub(super) session: u32,
+    session: u32,
     start_time: u64,
 }
 

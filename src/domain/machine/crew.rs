@@ -4,7 +4,7 @@ use super::Machine;
 use crate::domain::{
     crew::{Person, Role},
     effect::Effect,
-    event::{ActionRef, RunEvent},
+    event::{ActionRef, Place, RunEvent},
     id::StepId,
     lock::LockState,
     prompt::Prompt,
@@ -64,9 +64,10 @@ impl Machine {
         }
     }
 
-    /// Ends every process that outlived its engine.
-    pub(super) fn end_orphans(&mut self) -> bool {
-        let orphans = self.run.orphans();
+    /// Ends every process that outlived its engine, of actions at such places.
+    pub(super) fn end_orphans(&mut self, at: impl Fn(&Place) -> bool) -> bool {
+        let mut orphans = self.run.orphans();
+        orphans.retain(|(action, _)| at(&action.place));
         for (at, ..) in &orphans {
             self.effect(Effect::EndChild(at.clone()));
         }

@@ -70,7 +70,7 @@ impl Machine {
             }
         }
         // What a dead engine has left running would work against what is rolled back.
-        self.end_orphans();
+        self.end_orphans(|_| true);
         self.granted = None;
         self.stop_watches();
         let over = self.run.finished.is_some();
@@ -120,7 +120,22 @@ impl Machine {
         let switching = self.running_action().is_some_and(|at| {
             !matches!(at.place, Place::Rollback { .. }) && self.run.switches_to(&at).is_some()
         });
-        !switching && self.advance_work(&Place::Rollback { procedure })
+        // Any other procedure may well work on what a step's command works on.
+        let waits = switching || (procedure.as_str() != QUICK && self.is_something_left());
+        !waits && self.advance_work(&Place::Rollback { procedure })
+    }
+
+    /// Whether something of the steps still runs, or may: an action that is ending, or what a dead engine has left. That was
+    /// told to end.
+    fn is_something_left(&self) -> bool {
+        let step = |at: &ActionRef| !matches!(at.place, Place::Rollback { .. });
+        let lives = |at: &ActionRef| {
+            let state = self.run.work(&at.place).and_then(|work| work.actions.get(at.action));
+            state.is_some_and(|state| state.lives != Some(false))
+        };
+        self.unlooked
+            || self.running_action().is_some_and(|at| step(&at))
+            || self.run.orphans().iter().any(|(at, _)| step(at) && lives(at))
     }
 
     /// Before the switch the steps are undone, last first. An action that is still ending is waited for: undoing what is
@@ -129,12 +144,7 @@ impl Machine {
         if let Some((step, _)) = self.run.undoing() {
             return self.advance_work(&Place::Undo { step });
         }
-        // So is what a dead engine has left running: it was told to end.
-        let lives = |(at, _): &(ActionRef, _)| {
-            let state = self.run.work(&at.place).and_then(|work| work.actions.get(at.action));
-            state.is_some_and(|state| state.lives != Some(false))
-        };
-        if self.running_action().is_some() || self.run.orphans().iter().any(lives) {
+        if self.is_something_left() {
             return false;
         }
         let Some(rollback) = self.run.rolling_back() else { return false };

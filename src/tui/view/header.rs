@@ -210,7 +210,7 @@ pub(super) fn clock(model: &Model, width: usize) -> Row {
     if let (true, (Some(from), Some(to))) = (width >= 72, versions) {
         row = row.put("  ", look.text()).put(from, look.text()).put(" → ", look.dim()).put(to, look.strong());
     }
-    if let Some(metric) = first_metric(run) {
+    if let Some(metric) = first_metric(run).filter(|_| !model.looks_back()) {
         row = row.put("  ", look.text()).join(metric_words(model, metric));
     }
     row.right(state_words(model).put(" ", look.text()), width)

@@ -43,6 +43,9 @@ pub(super) fn draw(model: &Model, run: &Run, area: Rect, buffer: &mut Buffer) {
     if run.runbook.metrics.is_empty() {
         return Row::of(" This runbook measures nothing.", look.dim()).draw(area, buffer);
     }
+    if model.looks_back() {
+        return Row::of(" This run is over: nothing is measured.", look.dim()).draw(area, buffer);
+    }
     let focused = model.cursor.focus == Pane::Metrics && model.layers.is_empty();
     let area = match header::first_metric(run) {
         // With room to spare the metric that decides is drawn with its axes and bounds.

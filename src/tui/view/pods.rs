@@ -19,7 +19,12 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
     let look = model.look;
     let width = usize::from(area.width);
     let Some(workload) = &model.telemetry.workload else {
-        return Row::of(" The cluster was not seen yet.", look.dim()).draw(area, buffer);
+        let words = if model.looks_back() {
+            " This run is over: the cluster is not looked at."
+        } else {
+            " The cluster was not seen yet."
+        };
+        return Row::of(words, look.dim()).fit(width).draw(area, buffer);
     };
     let focused = model.cursor.focus == Pane::Pods && model.layers.is_empty();
     let height = if focused { usize::MAX } else { usize::from(area.height) };

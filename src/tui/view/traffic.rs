@@ -69,9 +69,7 @@ fn version_known(run: &Run, slot: &SlotName) -> String {
 fn pods(model: &Model, seen: Option<&SlotWorkload>) -> Row {
     let look = model.look;
     let Some(seen) = seen else {
-        // Whoever looks back at a run that is over has no cluster to look at.
-        let over = model.run.as_ref().is_some_and(|run| run.finished.is_some());
-        return Row::of(if over { "not looked at" } else { "not seen yet" }, look.dim());
+        return Row::of(if model.looks_back() { "not looked at" } else { "not seen yet" }, look.dim());
     };
     if !seen.found {
         return Row::of("no Deployment", look.alert());

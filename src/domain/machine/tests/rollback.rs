@@ -269,6 +269,7 @@ fn nothing_is_undone_while_what_a_dead_engine_left_still_runs() {
     let child = ChildProcess { pid: 7, start_time: 8, boot_id: "boot".to_owned() };
     flight.feed(Input::ActionSpawned { at: at.clone(), child });
     flight.resume();
+    flight.feed(Input::Tick);
     let before = flight.acted();
     let decision = flight.command(r("stop it"));
     assert!(decision.effects.contains(&Effect::EndChild(at.clone())));
@@ -281,6 +282,62 @@ fn nothing_is_undone_while_what_a_dead_engine_left_still_runs() {
     flight.settle();
     assert_eq!(flight.acted()[before.len()..], ["restore"]);
     assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
+}
+
+#[test]
+fn the_database_is_not_restored_while_a_migration_still_runs() {
+    let mut flight = Flight::opened(runbook());
+    flight.hanging.insert("apply".to_owned());
+    flight.start();
+    let at = at_step("migrate", 1, 1);
+    let child = ChildProcess { pid: 7, start_time: 8, boot_id: "boot".to_owned() };
+    flight.feed(Input::ActionSpawned { at: at.clone(), child });
+    flight.resume();
+    flight.feed(Input::Tick);
+    flight.feed(Input::ChildSeen { at: at.clone(), pid: 7, alive: true });
+    let before = flight.acted();
+    let decision = flight.command(database("b-17"));
+    assert!(decision.effects.contains(&Effect::EndChild(at)));
+    assert_eq!(flight.acted(), before, "it may take its time to end");
+    flight.settle();
+    assert_eq!(flight.acted()[before.len()], "restore database");
+}
+
+#[test]
+fn an_undo_that_another_engine_takes_up_ends_what_the_first_had_left() {
+    let mut flight = Flight::opened(runbook());
+    flight.hanging.insert("apply".to_owned());
+    flight.start();
+    let at = at_step("migrate", 1, 1);
+    // The engine dies between the rollback's first record and the end of the command.
+    let child = ChildProcess { pid: 7, start_time: 8, boot_id: "boot".to_owned() };
+    flight.feed(Input::ActionSpawned { at: at.clone(), child: child.clone() });
+    flight.command(r("stop it"));
+    let begun = |event: &RunEvent| matches!(event, RunEvent::RollbackStarted { .. });
+    let last = flight.events.iter().position(|envelope| begun(&envelope.event)).unwrap() + 1;
+    let acted = flight.acted();
+    flight.effects.clear();
+    flight.resume_torn(last);
+    assert!(flight.effects.contains(&Effect::EndChild(at.clone())), "{:?}", flight.effects);
+    flight.feed(Input::Tick);
+    assert_eq!(flight.acted(), acted, "it still runs");
+    flight.settle();
+    let Prompt::Proceed { at: undo, .. } = flight.prompt() else { panic!("{:?}", flight.prompt()) };
+    assert_eq!(undo.place, Place::Undo { step: "migrate".into() });
+
+    // Or before it could write down which process that is: the next engine finds it.
+    let mut flight = Flight::opened(runbook());
+    flight.hanging.insert("apply".to_owned());
+    flight.start();
+    flight.command(r("stop it"));
+    flight.effects.clear();
+    let last = flight.events.iter().position(|envelope| begun(&envelope.event)).unwrap() + 1;
+    flight.resume_torn(last);
+    let acted = flight.acted();
+    flight.feed(Input::ActionSpawned { at: at.clone(), child });
+    assert!(flight.effects.contains(&Effect::EndChild(at)));
+    flight.feed(Input::Tick);
+    assert_eq!(flight.acted(), acted, "it still runs");
 }
 
 #[test]
