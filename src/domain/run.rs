@@ -443,6 +443,12 @@ impl Run {
         self.unknown_actions().filter_map(|(at, state)| Some((at, state.child.clone()?))).collect()
     }
 
+    /// The process that an action's dead engine has left, where it is known to run still.
+    pub fn outlives(&self, at: &ActionRef) -> Option<&ChildProcess> {
+        let state = self.work(&at.place)?.actions.get(at.action)?;
+        state.child.as_ref().filter(|_| state.status == ActionStatus::Unknown && state.lives == Some(true))
+    }
+
     /// Unknown commands of which nobody wrote down whether a process runs them.
     pub fn unrecorded_commands(&self) -> Vec<ActionRef> {
         let is_command = |at: &ActionRef| {

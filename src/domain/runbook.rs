@@ -326,7 +326,7 @@ pub struct Group {
 pub struct Item {
     /// What must be true.
     pub text: String,
-    /// How it is found out; [`CheckKind::Person`] where a person ticks.
+    /// How it is found out; [`CheckKind::Person`](super::check::CheckKind::Person) where a person ticks.
     pub check: Check,
     /// Whether the steps open without it.
     pub optional: bool,

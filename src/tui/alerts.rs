@@ -252,12 +252,11 @@ fn unknown_words(run: &Run, at: &crate::domain::event::ActionRef) -> String {
         return "It was started, and its end was not seen. The cluster is looked at for what became of it."
             .to_owned();
     }
+    if let Some(child) = run.outlives(at) {
+        return format!("Its process {} STILL RUNS: wait for its end, or end it with :kill.", child.pid);
+    }
     let state = run.work(&at.place).and_then(|work| work.actions.get(at.action));
     match state.and_then(|state| state.child.as_ref()) {
-        Some(child) if state.is_some_and(|state| state.lives == Some(true)) => format!(
-            "It was started, its end was not seen. Its process {} STILL RUNS: wait for its end, or end it with :kill.",
-            child.pid
-        ),
         Some(child) => format!(
             "It was started, its end was not seen. Its process {} may still live. ENTER: what became of it?",
             child.pid

@@ -160,6 +160,9 @@ fn run_line(model: &Model) -> Row {
         Prompt::Unknown { at } if run.is_looked_at(&at) => {
             waits(look, "Nothing to press: the cluster is looked at for what became of it …")
         }
+        Prompt::Unknown { at } if run.outlives(&at).is_some() => {
+            does(look, ":", "kill  ends its process; or wait, its end is seen")
+        }
         Prompt::Unknown { .. } => {
             does(look, enter, "say what became of it: done, not done, run again, or roll back")
         }
@@ -349,7 +352,10 @@ fn form_line(model: &Model, form: &Form) -> Row {
         Purpose::TickCheck { .. } => "says that it does not hold: the step fails".to_owned(),
         Purpose::Skip { .. } => "leaves the step out, with this reason".to_owned(),
         Purpose::Undo { word: Some(_), .. } => "undoes the step, once the word stands there".to_owned(),
-        Purpose::Resolve { .. } => match RESOLUTIONS.get(form.choice) {
+        Purpose::Resolve { at } => match RESOLUTIONS.get(form.choice) {
+            Some(_) if model.run.as_ref().is_some_and(|run| run.outlives(at).is_some()) => {
+                "not while its process runs".to_owned()
+            }
             Some(_) => "says so, and the run goes on from there".to_owned(),
             None => "shows what a rollback would do".to_owned(),
         },

@@ -260,10 +260,7 @@ impl Machine {
     pub(super) fn resolve(&mut self, at: ActionRef, resolution: Resolution, by: String) {
         match self.run.prompt(self.now) {
             Prompt::Unknown { at: due } if due == at => {
-                let state = self.run.work(&at.place).and_then(|work| work.actions.get(at.action));
-                if let Some(child) =
-                    state.filter(|state| state.lives == Some(true)).and_then(|state| state.child.as_ref())
-                {
+                if let Some(child) = self.run.outlives(&at) {
                     return self.refuse(format!(
                         "its process {} still runs: wait for its end, or end it with :kill; then say what became of it",
                         child.pid

@@ -58,6 +58,9 @@ fn wanted(model: &Model) -> Vec<KeyAction> {
             return vec![K::NextField, K::PreviousField, K::Left, K::Confirm, K::Back];
         }
         Some(Layer::Form(form)) if form.is_typing() => return vec![K::Confirm, K::Back],
+        Some(Layer::Form(form)) if matches!(form.purpose, Purpose::Resolve { .. }) => {
+            return vec![K::Down, K::Confirm, K::Back];
+        }
         Some(Layer::Form(_)) => return vec![K::Yes, K::No, K::Confirm, K::Left, K::Back],
         Some(Layer::Rollback(_)) => return vec![K::Yes, K::Down, K::NextField, K::Confirm, K::Back],
         Some(Layer::Command(_)) => return vec![K::Confirm, K::NextField, K::Back],
