@@ -98,6 +98,10 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
             format!("{} started by {by}, attempt {attempt}", title(step))
         }
         RunEvent::StepStarted { step, by, .. } => format!("{} started by {by}", title(step)),
+        // What is done often begins with its name.
+        RunEvent::ActionStarted { at, name, does } if does.starts_with(name.as_str()) => {
+            format!("{}: {does}", place(run, &at.place))
+        }
         RunEvent::ActionStarted { at, name, does } => format!("{}: {name}: {does}", place(run, &at.place)),
         RunEvent::ActionSpawned { .. } | RunEvent::WindowAdvanced { .. } => return None,
         RunEvent::ActionFinished { at, outcome, detail, took, .. } => {
@@ -194,7 +198,7 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
         RunEvent::NoteAdded { text, by } => format!("note by {by}: {text}"),
         RunEvent::RunFinished { outcome, detail } => {
             let word = serde_json::to_value(outcome).ok().and_then(|v| v.as_str().map(str::to_uppercase));
-            format!("RUN {}: {detail}", word.unwrap_or_default())
+            format!("RUN {}: {detail}", word.unwrap_or_default().replace(['-', '_'], " "))
         }
     })
 }
