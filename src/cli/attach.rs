@@ -88,12 +88,21 @@ pub async fn watch(args: &AttachArgs) -> color_eyre::Result<Exit> {
 async fn attach(args: &AttachArgs, purpose: Purpose) -> color_eyre::Result<Exit> {
     let state = store::state_dir(args.view.state_dir.as_ref())?;
     let drive = args.drive();
-    match chosen(&state, args.run.as_deref())? {
-        Choice::Live(run_id, dir) => screen::follow(&dir, &run_id, &drive, purpose).await,
-        Choice::Over(found) => look_back(*found, &drive).await,
-        Choice::None(why) => {
-            talk(&why);
-            Ok(Exit::Usage)
+    let until = Instant::now() + BETWEEN_ENGINES;
+    loop {
+        match chosen(&state, args.run.as_deref())? {
+            // It is just starting, or ending: it has its lock and no socket.
+            Choice::Live(_, dir)
+                if Instant::now() < until && !link::client::answers(&dir.join(link::WATCH)) =>
+            {
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+            Choice::Live(run_id, dir) => return screen::follow(&dir, &run_id, &drive, purpose).await,
+            Choice::Over(found) => return look_back(*found, &drive).await,
+            Choice::None(why) => {
+                talk(&why);
+                return Ok(Exit::Usage);
+            }
         }
     }
 }

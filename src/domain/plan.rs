@@ -334,7 +334,7 @@ impl Run {
             return match self.rollbacks.last() {
                 Some(rollback) if rollback.finished.as_ref().is_some_and(|(ok, ..)| *ok) => off(
                     "ROLLED BACK",
-                    format!("in {}", rollback.finished.as_ref().map_or(Span::ZERO, |f| f.2).clock()),
+                    format!("took {}", rollback.finished.as_ref().map_or(Span::ZERO, |f| f.2).clock()),
                 ),
                 _ => off("nothing to roll back yet", String::new()),
             };

@@ -219,7 +219,9 @@ fn every_state_answers_the_ten_questions() {
             lines[2].contains("error rate") && lines[2].contains('%'),
             "{name}: is the error rate inside its bound?\n{screen}"
         );
-        assert!(lines[2].contains("~15:00"), "{name}: how long has it run, how long is left?\n{screen}");
+        let over = has("SUCCEEDED") || has(" ROLLED BACK at ");
+        let time = if over { "ended after" } else { "~15:00" };
+        assert!(lines[2].contains(time), "{name}: how long has it run, how long is left?\n{screen}");
         let light = [
             "ROLLBACK READY  key R",
             "nothing to roll back yet",

@@ -224,6 +224,9 @@ fn elapsed(model: &Model, run: &Run) -> Row {
         return Row::of(format!("not started{about}"), look.text());
     }
     let gone = run.elapsed(model.now);
+    if run.finished.is_some() {
+        return Row::of("ended after ", look.text()).put(gone.clock(), look.strong());
+    }
     let mut row = Row::of(gone.clock(), look.strong());
     if let Some(expected) = expected {
         row = row.put(format!(" of ~{}", expected.clock()), look.text());
