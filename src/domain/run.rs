@@ -463,11 +463,14 @@ impl Run {
 
     /// Unknown actions that were to capture a secret.
     pub fn unknown_captures(&self) -> Vec<ActionRef> {
-        let secret = |name: &String| self.runbook.vars.iter().any(|var| var.secret && var.name == *name);
-        let captures = |at: &ActionRef| {
-            self.action(at).is_some_and(|action| action.capture.iter().any(|capture| secret(&capture.var)))
-        };
+        let captures = |at: &ActionRef| self.action(at).is_some_and(|action| self.captures_secret(action));
         self.unknown_actions().map(|(at, _)| at).filter(captures).collect()
+    }
+
+    /// Whether what an action prints has a secret in it that nobody knows before.
+    pub fn captures_secret(&self, action: &Action) -> bool {
+        let secret = |name: &String| self.runbook.vars.iter().any(|var| var.secret && var.name == *name);
+        action.capture.iter().any(|capture| secret(&capture.var))
     }
 
     fn unknown_actions(&self) -> impl Iterator<Item = (ActionRef, &ActionState)> {

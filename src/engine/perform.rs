@@ -323,7 +323,7 @@ impl Performance {
         };
         let (news_in, news) = mpsc::channel(64);
         failpoint::pass("action.spawn");
-        let hides = self.captures_secret();
+        let hides = self.run.captures_secret(&self.action);
         let (exit, ()) =
             tokio::join!(self.ports.shell.run(call, news_in, self.cancel.clone()), self.follow(news, hides));
         let exit = match exit {
@@ -402,12 +402,6 @@ impl Performance {
             dropped: batch.skipped + extra as u64,
         };
         (update, batch.next)
-    }
-
-    /// Whether what this action prints has a secret in it that nobody knows yet.
-    fn captures_secret(&self) -> bool {
-        let secret = |name: &String| self.run.runbook.vars.iter().any(|var| var.secret && var.name == *name);
-        self.action.capture.iter().any(|capture| secret(&capture.var))
     }
 
     /// Reads variables from the whole output.

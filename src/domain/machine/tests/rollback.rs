@@ -3,7 +3,7 @@
 use crate::domain::{
     action::{ActionKind, Replicas, SlotRef},
     effect::{Effect, Input},
-    event::{ActionOutcome, ChildProcess, Outcome, Place, Resolution, RunEvent},
+    event::{ActionOutcome, ActionRef, ChildProcess, Outcome, Place, Resolution, RunEvent},
     fixture::{Flight, action, at_quick, at_step, runbook, workload},
     message::Command,
     plan::Light,
@@ -260,8 +260,8 @@ fn a_rollback_taken_up_from_a_copy_waits_for_a_person() {
     assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
 }
 
-#[test]
-fn nothing_is_undone_while_what_a_dead_engine_left_still_runs() {
+/// A flight whose engine died in the migration, which runs on.
+fn taken_up_in_the_migration() -> (Flight, ActionRef) {
     let mut flight = Flight::opened(runbook());
     flight.hanging.insert("apply".to_owned());
     flight.start();
@@ -270,6 +270,12 @@ fn nothing_is_undone_while_what_a_dead_engine_left_still_runs() {
     flight.feed(Input::ActionSpawned { at: at.clone(), child });
     flight.resume();
     flight.feed(Input::Tick);
+    (flight, at)
+}
+
+#[test]
+fn nothing_is_undone_while_what_a_dead_engine_left_still_runs() {
+    let (mut flight, at) = taken_up_in_the_migration();
     let before = flight.acted();
     let decision = flight.command(r("stop it"));
     assert!(decision.effects.contains(&Effect::EndChild(at.clone())));
@@ -286,14 +292,7 @@ fn nothing_is_undone_while_what_a_dead_engine_left_still_runs() {
 
 #[test]
 fn the_database_is_not_restored_while_a_migration_still_runs() {
-    let mut flight = Flight::opened(runbook());
-    flight.hanging.insert("apply".to_owned());
-    flight.start();
-    let at = at_step("migrate", 1, 1);
-    let child = ChildProcess { pid: 7, start_time: 8, boot_id: "boot".to_owned() };
-    flight.feed(Input::ActionSpawned { at: at.clone(), child });
-    flight.resume();
-    flight.feed(Input::Tick);
+    let (mut flight, at) = taken_up_in_the_migration();
     flight.feed(Input::ChildSeen { at: at.clone(), pid: 7, alive: true });
     let before = flight.acted();
     let decision = flight.command(database("b-17"));
