@@ -6,7 +6,7 @@ use crate::{
     config::keymap::{Context, KeyAction},
     domain::{
         id::SlotName,
-        plan::{Light, Readiness},
+        plan::{Light, Readiness, UNDO},
         run::Run,
         workload::SlotWorkload,
     },
@@ -58,7 +58,9 @@ pub(super) fn slot_row(model: &Model, run: &Run, slot: &SlotName) -> Row {
 fn version_known(run: &Run, slot: &SlotName) -> String {
     let previous =
         run.opened.previous.as_ref().filter(|target| target.slot == *slot).map(|target| target.image.clone());
-    if run.opened.new_slot.as_ref() == Some(slot) && run.switch_begun() {
+    // Traffic was there, or is: also after it went back.
+    let went_back = run.rollbacks.iter().any(|rollback| rollback.procedure.as_str() != UNDO);
+    if run.opened.new_slot.as_ref() == Some(slot) && (run.switch_begun() || went_back) {
         return run.new_version().unwrap_or_else(|| "?".to_owned());
     }
     let image = previous
