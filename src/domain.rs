@@ -17,6 +17,7 @@ pub mod lock;
 pub mod machine;
 pub mod message;
 pub mod metric;
+pub mod observation;
 pub mod plan;
 pub mod prompt;
 pub mod run;

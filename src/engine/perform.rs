@@ -225,13 +225,13 @@ impl Performance {
             ActionKind::SetImage { slot, container, image } => {
                 let image = self.values.expand(image).map_err(unset)?;
                 let container = container.as_deref().unwrap_or(&self.container);
-                cluster.set_image(&self.slot(slot)?, container, &image).await?
+                cluster.set_image(&self.slot(slot)?, container, &image, None).await?
             }
-            ActionKind::SwitchTraffic { to } => cluster.switch_traffic(&self.slot(to)?).await?,
+            ActionKind::SwitchTraffic { to } => cluster.switch_traffic(&self.slot(to)?, None).await?,
             ActionKind::Scale { slot, replicas } => {
-                cluster.scale(&self.slot(slot)?, self.run.replicas(*replicas)).await?
+                cluster.scale(&self.slot(slot)?, self.run.replicas(*replicas), None).await?
             }
-            ActionKind::Restart { slot } => cluster.restart(&self.slot(slot)?).await?,
+            ActionKind::Restart { slot } => cluster.restart(&self.slot(slot)?, None).await?,
             ActionKind::Patch(patch) => {
                 let name = self.values.expand(&patch.name).map_err(unset)?;
                 let body = patch.expand(&|text| self.values.expand(text)).map_err(unset)?;
