@@ -5,9 +5,7 @@ use crate::domain::{
     event::{ActionRef, Outcome, Place, RunEvent},
     id::ProcedureId,
     plan::{QUICK, RollbackPlan, UNDO},
-    run::ActionStatus,
     runbook::Milestone,
-    time::Span,
 };
 
 impl Machine {
@@ -218,25 +216,5 @@ impl Machine {
         };
         self.finish(if ok { Outcome::RolledBack } else { Outcome::RollbackFailed }, &summary);
         true
-    }
-}
-
-impl crate::domain::run::Run {
-    /// What a person types to start a procedure of its own: the backup's id where one was taken, else the procedure's name.
-    pub fn rollback_word(&self, procedure: &str) -> String {
-        let wants_backup = procedure != QUICK && procedure != UNDO;
-        self.value("BACKUP_ID").filter(|_| wants_backup).unwrap_or_else(|| procedure.to_owned())
-    }
-
-    /// How long ago the backup's id was captured: when the action that gave it ended.
-    pub fn backup_age(&self, now: crate::domain::time::Timestamp) -> Option<Span> {
-        self.value("BACKUP_ID")?;
-        self.runbook.steps.iter().zip(&self.steps).find_map(|(step, state)| {
-            let index =
-                step.run.iter().position(|action| action.capture.iter().any(|c| c.var == "BACKUP_ID"))?;
-            let action =
-                state.work.actions.get(index).filter(|action| action.status == ActionStatus::Done)?;
-            Some(now.since(action.started_at? + action.took?))
-        })
     }
 }
