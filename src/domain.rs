@@ -4,6 +4,7 @@
 //! only crates of plain values (`jiff` for calendar types, `unicode-width` for columns); `docs/decisions/` says why.
 
 pub mod action;
+pub mod belief;
 pub mod check;
 pub mod copy;
 pub mod crew;
@@ -11,6 +12,7 @@ pub mod effect;
 pub mod event;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod guard;
 pub mod id;
 pub mod kubectl;
 pub mod lock;

@@ -328,12 +328,7 @@ impl Cluster for KubeCluster {
         self.point_service_at(to, seen).await
     }
 
-    async fn scale(
-        &self,
-        slot: &SlotName,
-        replicas: u32,
-        seen: Option<&Observation>,
-    ) -> PortResult<String> {
+    async fn scale(&self, slot: &SlotName, replicas: u32, seen: Option<&Observation>) -> PortResult<String> {
         self.put_replicas(slot, replicas, seen).await
     }
 
@@ -341,7 +336,7 @@ impl Cluster for KubeCluster {
         self.restart_pods(slot, seen).await
     }
 
-    async fn settle(&self, slot: &SlotName) -> PortResult<()> {
+    async fn settle(&self, slot: Option<&SlotName>) -> PortResult<()> {
         self.settle_writes(slot).await
     }
 

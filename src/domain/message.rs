@@ -160,6 +160,13 @@ pub enum Command {
         /// What was typed: the word shown.
         typed: String,
     },
+    /// Take the target as it is now, after somebody else has changed it: the run believes what is seen from here on.
+    TakeTarget,
+    /// Let the act of a rollback that waits for a look at the cluster begin without one.
+    GoBlind {
+        /// What was typed: [`crate::domain::machine::BLIND_WORD`].
+        typed: String,
+    },
     /// Go on with a stopped rollback at the failed action.
     RetryRollback,
     /// Where the journal is lost: let a rollback go on without it, recorded elsewhere.

@@ -34,6 +34,7 @@ use crate::domain::{
     machine::Machine,
     message::{Command, JournalState, Request, Update, WITHOUT_A_JOURNAL, is_consent},
     metric::{Metric, Missing, Sample},
+    observation::Approach,
     run::Run,
     runbook::{Milestone, Runbook, VarSource},
     story,
@@ -746,7 +747,17 @@ impl Engine {
 
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::StartAction(at) => self.start_action(at),
+            Effect::StartAction(at) => self.start_action(at, None),
+            Effect::StartGuarded { at, approach } => self.start_action(at, Some(*approach)),
+            Effect::Observe => self.observe(),
+            Effect::Settle(slot) => self.settle(slot),
+            Effect::Wake(after) => {
+                let (clock, news) = (Arc::clone(&self.ports.clock), self.news_in.clone());
+                tokio::spawn(async move {
+                    clock.sleep(after).await;
+                    let _ = news.send(News::Input(Input::Woken)).await;
+                });
+            }
             Effect::CancelAction(at) => {
                 if let Some(stop) = self.running.get(&at) {
                     let _ = stop.send(true);
@@ -857,7 +868,31 @@ impl Engine {
         });
     }
 
-    fn start_action(&mut self, at: ActionRef) {
+    /// Looks at the target afresh.
+    fn observe(&self) {
+        let (cluster, news) = (self.ports.cluster().cloned(), self.news_in.clone());
+        tokio::spawn(async move {
+            let seen = match cluster {
+                Ok(cluster) => cluster.observe().await.map_err(|error| error.message),
+                Err(why) => Err(why),
+            };
+            let _ = news.send(News::Input(Input::Observed(Box::new(seen)))).await;
+        });
+    }
+
+    /// Rules out that an older write of ours still arrives.
+    fn settle(&self, slot: Option<SlotName>) {
+        let (cluster, news) = (self.ports.cluster().cloned(), self.news_in.clone());
+        tokio::spawn(async move {
+            let settled = match cluster {
+                Ok(cluster) => cluster.settle(slot.as_ref()).await.map_err(|error| error.message),
+                Err(why) => Err(why),
+            };
+            let _ = news.send(News::Input(Input::Settled { slot, fault: settled.err() })).await;
+        });
+    }
+
+    fn start_action(&mut self, at: ActionRef, approach: Option<Approach>) {
         let Some(action) = self.machine.run().action(&at).cloned() else { return };
         // A change of the cluster asks for itself, as late as can be. A command or a request cannot be fenced once it is on
         // its way, so whether the lock is ours is asked before.
@@ -877,6 +912,7 @@ impl Engine {
         let performance = Performance {
             at,
             action,
+            approach,
             container: self.container.clone(),
             run: self.machine.run().clone(),
             ports: self.ports.clone(),

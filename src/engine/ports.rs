@@ -125,9 +125,9 @@ pub trait Cluster: Send + Sync {
     async fn scale(&self, slot: &SlotName, replicas: u32, seen: Option<&Observation>) -> PortResult<String>;
     /// Restarts a slot's pods (the annotation that kubectl sets).
     async fn restart(&self, slot: &SlotName, seen: Option<&Observation>) -> PortResult<String>;
-    /// Makes sure that no write of ours to a slot's Deployment, sent before now and not answered, can still arrive: its
-    /// metadata is written, so that what carries an older `resourceVersion` is refused.
-    async fn settle(&self, slot: &SlotName) -> PortResult<()>;
+    /// Makes sure that no write of ours to a slot's Deployment (to the Service, where no slot is given), sent before now and
+    /// not answered, can still arrive: its metadata is written, so that what carries an older `resourceVersion` is refused.
+    async fn settle(&self, slot: Option<&SlotName>) -> PortResult<()>;
     /// Patches an object of the namespace.
     async fn patch(
         &self,

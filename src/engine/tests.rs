@@ -32,11 +32,12 @@ use crate::{
         check::CheckKind,
         crew::{Person, ScreenId, Wish},
         event::{Envelope, Outcome, RunEvent},
-        fixture::{START, action, at_step, opened, runbook, workload},
+        fixture::{START, action, at_step, ground::Ground, opened, runbook, workload},
         id::SlotName,
         machine::Machine,
         message::{Command, JournalState, Update, WITHOUT_A_JOURNAL},
         metric::{Metric, Missing, Sample},
+        observation::{Approach, Observation},
         prompt::Prompt,
         run::Run,
         runbook::{Runbook, Var, VarSource, Window},
@@ -67,6 +68,7 @@ impl Clock for Fast {
 /// Everything outside, as bad as a test wants. Its texts all quote the secret.
 struct World {
     live: Mutex<SlotName>,
+    ground: Mutex<Ground>,
     writes: AtomicUsize,
     errors: f64,
 }
@@ -99,21 +101,40 @@ impl Cluster for World {
         pictures.try_send(first).unwrap();
         out
     }
-    async fn set_image(&self, _: &SlotName, _: &str, image: &str) -> PortResult<String> {
+    async fn observe(&self) -> PortResult<Observation> {
+        // As new as the run's clock may be: the tests are not about time.
+        let mut ground = self.ground.lock().unwrap();
+        ground.points_at(self.live.lock().unwrap().as_str(), "cutover");
+        Ok(ground.look(Timestamp(i64::MAX)))
+    }
+    async fn set_image(
+        &self,
+        slot: &SlotName,
+        _: &str,
+        image: &str,
+        _: Option<&Observation>,
+    ) -> PortResult<String> {
+        image.clone_into(&mut self.ground.lock().unwrap().slot(slot.as_str()).image);
         Ok(self.write(image))
     }
     async fn rollout(&self, _: &SlotName) -> PortResult<RolloutState> {
         Ok(RolloutState::Complete)
     }
-    async fn switch_traffic(&self, to: &SlotName) -> PortResult<String> {
+    async fn switch_traffic(&self, to: &SlotName, _: Option<&Approach>) -> PortResult<String> {
         *self.live.lock().unwrap() = to.clone();
         Ok(self.write("switched"))
     }
-    async fn scale(&self, _: &SlotName, _: u32) -> PortResult<String> {
+    async fn scale(&self, slot: &SlotName, count: u32, _: Option<&Observation>) -> PortResult<String> {
+        let mut ground = self.ground.lock().unwrap();
+        let slot = ground.slot(slot.as_str());
+        (slot.desired, slot.ready) = (count, count);
         Ok(self.write("scaled"))
     }
-    async fn restart(&self, _: &SlotName) -> PortResult<String> {
+    async fn restart(&self, _: &SlotName, _: Option<&Observation>) -> PortResult<String> {
         Ok(self.write("restarted"))
+    }
+    async fn settle(&self, _: Option<&SlotName>) -> PortResult<()> {
+        Ok(())
     }
     async fn patch(&self, _: &str, _: &str, _: PatchType, _: &serde_json::Value) -> PortResult<String> {
         Ok(self.write("patched"))
@@ -315,7 +336,12 @@ async fn fly(runbook: Runbook, version: &str, errors: f64, fails_at: Option<&'st
 async fn fly_on(journal: Pages, runbook: Runbook, version: &str, errors: f64, consents: bool) -> Flown {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("output")).unwrap();
-    let world = Arc::new(World { live: Mutex::new("blue".into()), writes: AtomicUsize::new(0), errors });
+    let world = Arc::new(World {
+        live: Mutex::new("blue".into()),
+        ground: Mutex::new(Ground::new()),
+        writes: AtomicUsize::new(0),
+        errors,
+    });
     let secrets = Arc::new(Secrets::default());
     secrets.add("TOKEN", CANARY.to_owned()).unwrap();
     let masking = Arc::clone(&secrets);
@@ -665,7 +691,12 @@ async fn fly_lost_at_once() -> Flown {
     let fallback = run.clone();
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("output")).unwrap();
-    let world = Arc::new(World { live: Mutex::new("blue".into()), writes: AtomicUsize::new(0), errors: 0.0 });
+    let world = Arc::new(World {
+        live: Mutex::new("blue".into()),
+        ground: Mutex::new(Ground::new()),
+        writes: AtomicUsize::new(0),
+        errors: 0.0,
+    });
     let (machine, decision) = Machine::open(opened(small()), START).unwrap();
     let (_asks, incoming) = mpsc::channel(1);
     let filters: Arc<dyn Fn() -> crate::adapters::process::Filter + Send + Sync> = Arc::new(|| {
@@ -767,7 +798,12 @@ async fn an_engine_without_screens_pauses_after_the_running_action() {
     slow.steps[0].run[0].kind = ActionKind::Sh { script: "echo backup-id: b-17; sleep 0.3".to_owned() };
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("output")).unwrap();
-    let world = Arc::new(World { live: Mutex::new("blue".into()), writes: AtomicUsize::new(0), errors: 0.0 });
+    let world = Arc::new(World {
+        live: Mutex::new("blue".into()),
+        ground: Mutex::new(Ground::new()),
+        writes: AtomicUsize::new(0),
+        errors: 0.0,
+    });
     let clock = Arc::new(Fast(Instant::now()));
     let mut flight = crate::domain::fixture::Flight::opened(slow);
     let started = flight.command(Command::Start { step: Some("migrate".into()), attempt: 1, typed: None });

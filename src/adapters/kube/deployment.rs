@@ -24,7 +24,7 @@ use crate::{
 
 use super::{
     KubeCluster,
-    call::{AUTOSCALERS, Call, DEPLOYMENTS},
+    call::{AUTOSCALERS, Call, DEPLOYMENTS, SERVICES},
     fence::fence_of,
     rollout::{self, desired},
     view::{DeploymentView, by, changed},
@@ -172,10 +172,12 @@ impl KubeCluster {
         ))
     }
 
-    /// Marks the Deployment, so that a write of ours that is still on its way finds another version and is refused.
-    pub(super) async fn settle_writes(&self, slot: &SlotName) -> PortResult<()> {
-        let deployment = &self.slot(slot)?.deployment;
-        self.touch(&DEPLOYMENTS, deployment).await
+    /// Marks the Deployment, or the Service, so that a write of ours that is still on its way finds another version and is refused.
+    pub(super) async fn settle_writes(&self, slot: Option<&SlotName>) -> PortResult<()> {
+        match slot {
+            Some(slot) => self.touch(&DEPLOYMENTS, &self.slot(slot)?.deployment).await,
+            None => self.touch(&SERVICES, &self.target.service).await,
+        }
     }
 
     async fn change(&self, slot: &SlotName, mut seen: Deployment, change: &Change<'_>) -> PortResult<String> {

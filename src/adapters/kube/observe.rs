@@ -60,7 +60,11 @@ impl KubeCluster {
             let seen = self.slot_seen(&name, seen, &autoscalers);
             (name, seen)
         });
-        Ok(Observation { at, slots: slots.collect(), service: service.map(|view| self.service_seen_as(view)) })
+        Ok(Observation {
+            at,
+            slots: slots.collect(),
+            service: service.map(|view| self.service_seen_as(view)),
+        })
     }
 
     /// A Deployment and its pods, at the same time where the pods' labels are known.

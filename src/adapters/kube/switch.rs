@@ -72,7 +72,10 @@ impl KubeCluster {
         observed.filter(|view| Some(&view.version) == version).ok_or_else(|| {
             PortError::new(
                 Fault::Conflict,
-                format!("service/{} was looked at again meanwhile, so nothing was written", self.target.service),
+                format!(
+                    "service/{} was looked at again meanwhile, so nothing was written",
+                    self.target.service
+                ),
             )
         })
     }
@@ -178,10 +181,16 @@ impl KubeCluster {
         Err(self.moved(&now, fenced))
     }
 
-    async fn patch_selector(&self, seen: &ServiceView, slot: &Goal<'_>) -> Result<ServiceView, (Call, Failure)> {
+    async fn patch_selector(
+        &self,
+        seen: &ServiceView,
+        slot: &Goal<'_>,
+    ) -> Result<ServiceView, (Call, Failure)> {
         let wanted = slot.wanted(&self.target, &seen.selector);
         let mut selector: Map<String, Value> = (wanted.iter())
-            .filter(|&(key, value)| seen.selector.get(key) != Some(value) || slot.described.selector.contains_key(key))
+            .filter(|&(key, value)| {
+                seen.selector.get(key) != Some(value) || slot.described.selector.contains_key(key)
+            })
             .map(|(key, value)| (key.clone(), json!(value)))
             .collect();
         for key in seen.selector.keys().filter(|key| !wanted.contains_key(*key)) {

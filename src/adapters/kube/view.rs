@@ -8,12 +8,7 @@ use k8s_openapi::{
 };
 use serde_json::Value;
 
-use crate::domain::{
-    id::SlotName,
-    runbook::Target,
-    safe_text::SafeText,
-    workload::ChangedBy,
-};
+use crate::domain::{id::SlotName, runbook::Target, safe_text::SafeText, workload::ChangedBy};
 
 use super::{fence::fence_of, pod::at};
 
