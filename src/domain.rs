@@ -5,6 +5,8 @@
 
 pub mod action;
 pub mod belief;
+pub mod actor;
+pub mod cause;
 pub mod check;
 pub mod copy;
 pub mod crew;

@@ -26,6 +26,7 @@ use crate::{
     config::{self, theme::ColorChoice},
     domain::{
         belief::{Pinned, labels},
+        actor::Actor,
         effect::{Decision, Input},
         event::{Envelope, Opened, Outcome, Override, RollbackTarget, RunEvent},
         id::{RunId, SlotName},
@@ -217,7 +218,7 @@ impl Flight {
             let command = Command::DecidePart { part, applies };
             append(
                 &mut decision,
-                machine.handle(now, Input::Operator(Request { by: pilot.clone(), command })),
+                machine.handle(now, Input::Operator(Request { by: Actor::person(pilot.clone()), command })),
             );
         }
         Ok((machine, decision, journal, run_dir, lock))

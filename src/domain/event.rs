@@ -14,6 +14,9 @@
 //!
 //! Names and fields are published (`--json-lines`): add, never rename.
 
+mod old;
+mod urgency;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +24,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     action::Action,
     belief::Pinned,
+    actor::Actor,
+    cause::{HoldCause, StopCause},
     crew::{Person, Role},
     id::{MetricId, ProcedureId, RunId, SlotName, StepId},
     metric::Missing,
@@ -29,11 +34,14 @@ use super::{
     workload::ClusterIdentity,
 };
 
+pub use urgency::{Urgency, are_urgent};
+
 /// The version of the event stream's schema, in every line of `--json-lines`.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// An event with its place in the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "old::Written")]
 pub struct Envelope {
     /// Counts from 1 without gaps.
     pub seq: u64,
@@ -318,7 +326,7 @@ pub enum RunEvent {
         /// Whether it applies.
         applies: bool,
         /// Who said so.
-        by: String,
+        by: Actor,
     },
     /// Something that was refused goes on with a reason.
     OverrideGiven(Override),
@@ -331,7 +339,7 @@ pub enum RunEvent {
         /// The item's text.
         text: String,
         /// Who, or `auto`.
-        by: String,
+        by: Actor,
         /// A person's note, or a check's evidence.
         note: Option<String>,
     },
@@ -342,7 +350,7 @@ pub enum RunEvent {
         /// The item's index.
         item: usize,
         /// Who, or `auto`.
-        by: String,
+        by: Actor,
         /// Why.
         note: Option<String>,
     },
@@ -355,12 +363,12 @@ pub enum RunEvent {
         /// Why.
         reason: String,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// The steps are open.
     ChecklistPassed {
         /// Who opened them.
-        by: String,
+        by: Actor,
     },
     /// A step has begun.
     StepStarted {
@@ -369,7 +377,7 @@ pub enum RunEvent {
         /// From 1.
         attempt: u32,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// An action is about to begin. Durable before its effect.
     ActionStarted {
@@ -439,7 +447,10 @@ pub enum RunEvent {
         /// How.
         resolution: Resolution,
         /// Who, or `auto` after looking.
-        by: String,
+        by: Actor,
+        /// What a look found, where one told.
+        #[serde(default)]
+        evidence: Option<String>,
     },
     /// A check holds.
     CheckPassed {
@@ -451,7 +462,7 @@ pub enum RunEvent {
         /// What was seen.
         evidence: String,
         /// Who, or `auto`.
-        by: String,
+        by: Actor,
     },
     /// A check does not hold: its time is over, or it stopped holding inside a window.
     CheckFailed {
@@ -463,7 +474,7 @@ pub enum RunEvent {
         /// What was seen.
         evidence: String,
         /// Who, or `auto`.
-        by: String,
+        by: Actor,
     },
     /// A step is done and all its checks hold.
     StepPassed {
@@ -488,7 +499,7 @@ pub enum RunEvent {
         /// Why.
         reason: String,
         /// Who, or `auto` where its part does not apply.
-        by: String,
+        by: Actor,
     },
     /// A step is being taken back.
     UndoStarted {
@@ -497,7 +508,7 @@ pub enum RunEvent {
         /// From 1.
         attempt: u32,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// A step is taken back, or that failed.
     UndoFinished {
@@ -515,7 +526,7 @@ pub enum RunEvent {
         /// From 1.
         attempt: u32,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// The completion's attempt has failed; traffic stays where it is.
     CompletionFailed {
@@ -607,7 +618,7 @@ pub enum RunEvent {
         /// Why.
         reason: String,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// A rollback has begun.
     RollbackStarted {
@@ -616,7 +627,7 @@ pub enum RunEvent {
         /// Why.
         reason: String,
         /// Who, or `trigger`.
-        by: String,
+        by: Actor,
         /// What will be done, in order: the procedure's actions without those that are already true, and with those
         /// that are needed first (the previous slot scaled up again).
         actions: Vec<Action>,
@@ -659,14 +670,17 @@ pub enum RunEvent {
         /// Why that is taken to be right.
         why: String,
         /// Who says so.
-        by: String,
+        by: Actor,
     },
-    /// A rollback action failed; the rollback waits for `retry`.
+    /// A rollback waits for `retry`: an action of it failed, or somebody must look first.
     RollbackStopped {
         /// The procedure.
         procedure: ProcedureId,
-        /// Why.
+        /// Why, in words.
         reason: String,
+        /// Why.
+        #[serde(default)]
+        cause: StopCause,
     },
     /// A stopped rollback goes on with the failed action.
     RollbackRetried {
@@ -675,7 +689,7 @@ pub enum RunEvent {
         /// From 2.
         attempt: u32,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// A rollback has ended.
     RollbackFinished {
@@ -706,19 +720,22 @@ pub enum RunEvent {
         /// Which slot gets the new version and which one is gone back to, where that was fixed anew.
         roles: Option<Roles>,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// Nothing new starts until somebody continues.
     RunHeld {
-        /// Why.
+        /// Why, in words.
         reason: String,
         /// Who, or `auto`.
-        by: String,
+        by: Actor,
+        /// Why.
+        #[serde(default)]
+        cause: HoldCause,
     },
     /// A held run goes on.
     RunContinued {
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// A notice was sent, or could not be.
     NoticeSent {
@@ -745,7 +762,7 @@ pub enum RunEvent {
         /// Its index.
         task: usize,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// An incident was declared, or its text changed.
     IncidentUpdated {
@@ -760,7 +777,7 @@ pub enum RunEvent {
         /// Whether this was sent to the channel.
         sent: bool,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// An incident step was ticked or unticked.
     IncidentStepTicked {
@@ -769,14 +786,14 @@ pub enum RunEvent {
         /// Ticked.
         done: bool,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// A person's remark.
     NoteAdded {
         /// The text.
         text: String,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// The run has ended, or pauses (`held`).
     RunFinished {

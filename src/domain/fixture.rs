@@ -9,6 +9,7 @@ use ground::Ground;
 use super::{
     action::{Action, ActionKind, Capture, Confirm, Replicas, SlotRef},
     belief::Pinned,
+    actor::Actor,
     check::{Check, CheckKind, Condition},
     effect::{Decision, Effect, Input},
     event::{
@@ -498,7 +499,7 @@ impl Flight {
     }
 
     pub(crate) fn command(&mut self, command: Command) -> Decision {
-        self.feed(Input::Operator(Request { by: "ada".to_owned(), command }))
+        self.feed(Input::Operator(Request { by: Actor::person("ada"), command }))
     }
 
     /// Another engine takes the run up, from its journal.

@@ -3,6 +3,7 @@
 use super::Machine;
 use crate::domain::{
     action::SlotRef,
+    actor::Actor,
     check::CheckKind,
     effect::Effect,
     event::{CheckRef, Place, RunEvent},
@@ -177,14 +178,13 @@ impl Machine {
             };
             let (text, timeout, status, optional) =
                 (check.text.clone(), check.timeout, state.status, check.optional);
-            let by = || "auto".to_owned();
             match &watched.seen {
                 Some((true, evidence)) if status != CheckStatus::Holds => {
                     self.emit(RunEvent::CheckPassed {
                         at: at.clone(),
                         text,
                         evidence: evidence.clone(),
-                        by: by(),
+                        by: Actor::Auto,
                     });
                     if !in_window {
                         self.stop_watch(&at);
@@ -195,7 +195,7 @@ impl Machine {
                         at: at.clone(),
                         text,
                         evidence: evidence.clone(),
-                        by: by(),
+                        by: Actor::Auto,
                     });
                 }
                 Some((false, _)) | None if !in_window && status == CheckStatus::Open => {
@@ -207,7 +207,7 @@ impl Machine {
                         let evidence =
                             watched.seen.map_or_else(|| "no data".to_owned(), |(_, evidence)| evidence);
                         let reason = format!("{text}: {evidence}");
-                        self.emit(RunEvent::CheckFailed { at: at.clone(), text, evidence, by: by() });
+                        self.emit(RunEvent::CheckFailed { at: at.clone(), text, evidence, by: Actor::Auto });
                         self.stop_watch(&at);
                         if !optional {
                             return Some(self.remark(place, None, &reason) || self.fail(place, &reason));

@@ -8,7 +8,9 @@ use std::{collections::BTreeSet, sync::Arc};
 use super::Machine;
 use crate::domain::{
     action::ActionKind,
+    actor::Actor,
     belief::{DifferenceKind, Pinned},
+    cause::{HoldCause, StopCause},
     effect::Effect,
     event::{ActionOutcome, ActionRef, Place, Resolution, Roles, RollbackTarget, RunEvent},
     guard::{DEFAULT_WITHIN, FRESH, Verdict},
@@ -58,7 +60,7 @@ pub(super) struct Looks {
     /// … that are being settled.
     settling: BTreeSet<Option<SlotName>>,
     /// A person lets the act that is due begin without a look.
-    blind: bool,
+    blind: Option<Actor>,
 }
 
 impl Machine {
@@ -79,6 +81,11 @@ impl Machine {
             self.looks.last_asked = Some(self.now);
             self.effect(Effect::Observe);
         }
+    }
+
+    /// A look that was asked for is not on its way after all.
+    pub(super) fn look_is_lost(&mut self) {
+        self.looks.asked = None;
     }
 
     /// What was seen before now is not the present any more.
@@ -155,7 +162,7 @@ impl Machine {
     }
 
     fn hold_foreign(&mut self, reason: &str) {
-        self.hold(reason, "auto");
+        self.hold(HoldCause::Foreign, reason, Actor::Auto);
     }
 
     /// Whether a watched picture differs from what the run believes: then a fresh look decides.
@@ -302,28 +309,21 @@ impl Machine {
             self.say_unseen(at);
             return false;
         };
-        if self.now.since(since) < BLIND_AFTER.saturating_add(self.slack) && !self.looks.blind {
+        if self.now.since(since) < BLIND_AFTER.saturating_add(self.slack) && self.looks.blind.is_none() {
             self.say_unseen(at);
             return false;
         }
         let ready = self.run.switches_to(at).and_then(|to| self.was_ready(&to));
-        let (by, words) = match (self.looks.blind, ready) {
-            (true, _) => (
-                "a person".to_owned(),
-                format!("the cluster cannot be read ({why}); ordered to go on without"),
-            ),
-            (false, Some(ready)) => {
-                ("auto".to_owned(), format!("the cluster cannot be read ({why}); {ready}"))
-            }
-            (false, None) => {
-                let offer = format!(
-                    "the cluster cannot be read: {why}. To go on without looking: :blind {BLIND_WORD}"
-                );
+        let (by, words) = match (self.looks.blind.take(), ready) {
+            (Some(person), _) => (person, format!("the cluster cannot be read ({why}); ordered to go on without")),
+            (None, Some(ready)) => (Actor::Auto, format!("the cluster cannot be read ({why}); {ready}")),
+            (None, None) => {
+                let offer =
+                    format!("the cluster cannot be read: {why}. To go on without looking: :blind {BLIND_WORD}");
                 self.wait(at, offer);
                 return false;
             }
         };
-        self.looks.blind = false;
         self.emit(RunEvent::RollbackBlind { procedure, why: words, by });
         self.start_action(at.clone(), None);
         true
@@ -354,7 +354,7 @@ impl Machine {
     }
 
     /// `:blind`: the act of the rollback that waits for a look begins without one.
-    pub(super) fn go_blind(&mut self, typed: &str) {
+    pub(super) fn go_blind(&mut self, typed: &str, by: Actor) {
         if self.refuse_fenced_off() {
             return;
         }
@@ -365,7 +365,7 @@ impl Machine {
         if !super::typed_matches(Some(typed), BLIND_WORD) {
             return self.refuse(format!("type `:blind {BLIND_WORD}` to let it go on without looking"));
         }
-        self.looks.blind = true;
+        self.looks.blind = Some(by);
     }
 
     /// Begins an action: its intent first.
@@ -529,7 +529,7 @@ impl Machine {
         let within = self.run.rolling_back().and_then(|rollback| rollback.within).unwrap_or(DEFAULT_WITHIN);
         // A pod that has just become unready may come back; another selector will not by itself.
         if seen.live() != Some(&target.slot) || self.now.since(began) >= within {
-            self.stop_rollback(&words);
+            self.stop_rollback(StopCause::Failed, &words);
         }
         false
     }
@@ -577,7 +577,7 @@ impl Machine {
     // --- somebody else's change ----------------------------------------------------------------------------------------
 
     /// The target is taken as it is now.
-    pub(super) fn take_target(&mut self, by: String) {
+    pub(super) fn take_target(&mut self, by: Actor) {
         if self.refuse_fenced_off() {
             return;
         }

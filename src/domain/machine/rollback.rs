@@ -2,6 +2,8 @@
 
 use super::{Machine, typed_matches};
 use crate::domain::{
+    actor::Actor,
+    cause::StopCause,
     event::{ActionRef, Outcome, Place, RunEvent},
     id::ProcedureId,
     plan::{QUICK, RollbackPlan, UNDO},
@@ -10,7 +12,7 @@ use crate::domain::{
 
 impl Machine {
     /// `R`, or a trigger.
-    pub(super) fn roll_back(&mut self, reason: &str, by: &str) {
+    pub(super) fn roll_back(&mut self, reason: &str, by: &Actor) {
         if self.refuse_fenced_off() {
             return;
         }
@@ -28,7 +30,7 @@ impl Machine {
     }
 
     /// A procedure of its own, with a typed word: the database.
-    pub(super) fn roll_back_by(&mut self, procedure: &ProcedureId, reason: &str, typed: &str, by: &str) {
+    pub(super) fn roll_back_by(&mut self, procedure: &ProcedureId, reason: &str, typed: &str, by: &Actor) {
         if self.refuse_fenced_off() {
             return;
         }
@@ -52,7 +54,7 @@ impl Machine {
         self.begin_rollback(plan, reason, by);
     }
 
-    fn begin_rollback(&mut self, plan: RollbackPlan, reason: &str, by: &str) {
+    fn begin_rollback(&mut self, plan: RollbackPlan, reason: &str, by: &Actor) {
         let Some(procedure) = plan.procedure else {
             return self.refuse(
                 "the runbook has no [rollback.quick]: switch back by hand with the kubectl line shown",
@@ -76,7 +78,7 @@ impl Machine {
         self.emit(RunEvent::RollbackStarted {
             procedure,
             reason: reason.to_owned(),
-            by: by.to_owned(),
+            by: by.clone(),
             actions: plan.actions,
             undo: plan.undo,
             within: plan.within,
@@ -154,14 +156,14 @@ impl Machine {
         true
     }
 
-    pub(super) fn stop_rollback(&mut self, reason: &str) {
+    pub(super) fn stop_rollback(&mut self, cause: StopCause, reason: &str) {
         let Some(rollback) = self.run.rolling_back() else { return };
         let procedure = rollback.procedure.clone();
-        self.emit(RunEvent::RollbackStopped { procedure, reason: reason.to_owned() });
+        self.emit(RunEvent::RollbackStopped { procedure, reason: reason.to_owned(), cause });
         self.notify(Milestone::Paged, format!("ROLLBACK STOPPED, a person must act: {reason}"));
     }
 
-    pub(super) fn retry_rollback(&mut self, by: String) {
+    pub(super) fn retry_rollback(&mut self, by: Actor) {
         if self.refuse_fenced_off() {
             return;
         }

@@ -2,6 +2,7 @@
 
 use super::Machine;
 use crate::domain::{
+    actor::Actor,
     effect::Effect,
     event::{Outcome, RunEvent},
     runbook::Milestone,
@@ -21,7 +22,7 @@ impl Machine {
         self.finish(Outcome::Succeeded, &format!("{version} deployed in {took}"));
     }
 
-    pub(super) fn task_done(&mut self, task: usize, by: String) {
+    pub(super) fn task_done(&mut self, task: usize, by: Actor) {
         match self.run.tasks.get(task) {
             None => self.refuse("no such task"),
             Some(state) if state.done.is_some() => self.refuse("this task is done already"),
@@ -36,7 +37,7 @@ impl Machine {
         impact: String,
         status: String,
         send: bool,
-        by: String,
+        by: Actor,
     ) {
         let sent = send && self.run.runbook.incident.is_some();
         self.emit(RunEvent::IncidentUpdated { severity, title, impact, status, sent, by });

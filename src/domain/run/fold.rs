@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     ActionState, ActionStatus, CheckState, CheckStatus, Held, IncidentState, ItemState, ItemStatus, LockHeld,
-    Notice, RollbackState, Run, StepState, StepStatus, TaskState, TriggerState, Work,
+    Notice, RollbackState, Run, StepState, StepStatus, Stopped, TaskState, TriggerState, Work,
 };
 use crate::domain::{
     action::Action,
     belief::Pinned,
+    actor::Actor,
     check::Check,
     crew::{Person, Role},
     event::{ActionOutcome, CheckRef, Envelope, Outcome, Place, Resolution, Roles, RunEvent},
@@ -131,7 +132,7 @@ impl Run {
                 self.set_item(*group, *item, ItemStatus::Holds, by, note.as_deref(), at);
             }
             RunEvent::ItemUnticked { group, item, by, note } => {
-                let status = if by == "auto" { ItemStatus::Fails } else { ItemStatus::Open };
+                let status = if by.is_person() { ItemStatus::Open } else { ItemStatus::Fails };
                 self.set_item(*group, *item, status, by, note.as_deref(), at);
             }
             RunEvent::ItemWaived { group, item, reason, by } => {
@@ -197,8 +198,8 @@ impl Run {
                 self.foreign.push(format!("{object}: {what} (by {manager})"));
             }
             RunEvent::TargetTaken { pinned, roles, .. } => self.take_target(pinned, roles.as_ref(), at),
-            RunEvent::RunHeld { reason, by } => {
-                self.held = Some(Held { reason: reason.clone(), by: by.clone(), at });
+            RunEvent::RunHeld { reason, by, cause } => {
+                self.held = Some(Held { cause: *cause, reason: reason.clone(), by: by.clone(), at });
             }
             RunEvent::RunContinued { .. } => self.held = None,
             RunEvent::NoticeSent { milestone, text, ok, detail } => self.notices.push(Notice {
@@ -384,17 +385,17 @@ impl Run {
                     action.child = None;
                 }
             }
-            RunEvent::ActionResolved { resolution, by, .. } => {
+            RunEvent::ActionResolved { resolution, by, evidence, .. } => {
                 action.child = None;
                 action.lives = None;
                 match resolution {
                     Resolution::Done => {
                         action.status = ActionStatus::Done;
-                        action.detail = format!("done, says {by}");
+                        action.detail = format!("done, says {}", by.with_evidence(evidence.as_deref()));
                     }
                     Resolution::NotDone => {
                         action.status = ActionStatus::Failed;
-                        action.detail = format!("not done, says {by}");
+                        action.detail = format!("not done, says {}", by.with_evidence(evidence.as_deref()));
                     }
                     Resolution::RunAgain => *action = ActionState::default(),
                 }
@@ -497,9 +498,9 @@ impl Run {
                     state.late = true;
                 }
             }
-            RunEvent::RollbackStopped { reason, .. } => {
+            RunEvent::RollbackStopped { reason, cause, .. } => {
                 if let Some(state) = self.rollbacks.last_mut() {
-                    state.stopped = Some(reason.clone());
+                    state.stopped = Some(Stopped { cause: *cause, reason: reason.clone() });
                 }
             }
             RunEvent::RollbackRetried { attempt, .. } => {
@@ -542,18 +543,25 @@ impl Run {
         group: usize,
         item: usize,
         status: ItemStatus,
-        by: &str,
+        by: &Actor,
         note: Option<&str>,
         at: Timestamp,
     ) {
         if let Some(state) = self.items.get_mut(group).and_then(|items| items.get_mut(item)) {
-            *state = ItemState { status, by: by.to_owned(), note: note.map(str::to_owned), at };
+            *state = ItemState { status, by: Some(by.clone()), note: note.map(str::to_owned), at };
         }
     }
 
-    fn set_check(&mut self, which: &CheckRef, status: CheckStatus, evidence: &str, by: &str, at: Timestamp) {
+    fn set_check(
+        &mut self,
+        which: &CheckRef,
+        status: CheckStatus,
+        evidence: &str,
+        by: &Actor,
+        at: Timestamp,
+    ) {
         if let Some(state) = self.work_mut(&which.place).and_then(|work| work.checks.get_mut(which.check)) {
-            *state = CheckState { status, evidence: evidence.to_owned(), by: by.to_owned(), at };
+            *state = CheckState { status, evidence: evidence.to_owned(), by: Some(by.clone()), at };
         }
     }
 

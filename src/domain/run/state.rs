@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::domain::{
     action::Action,
     belief::Pinned,
+    actor::Actor,
+    cause::{HoldCause, StopCause},
     crew::Person,
     event::{ChildProcess, Opened, Outcome, Override},
     id::{ProcedureId, SlotName, StepId},
@@ -88,8 +90,8 @@ pub struct Run {
 pub struct ItemState {
     /// Where it stands.
     pub status: ItemStatus,
-    /// Who said so, or `auto`.
-    pub by: String,
+    /// Who said so; nobody yet where it is open.
+    pub by: Option<Actor>,
     /// A note or a check's evidence.
     pub note: Option<String>,
     /// When.
@@ -243,8 +245,8 @@ pub struct CheckState {
     pub status: CheckStatus,
     /// What was seen.
     pub evidence: String,
-    /// Who, or `auto`.
-    pub by: String,
+    /// Who; nobody yet where it is open.
+    pub by: Option<Actor>,
     /// When.
     pub at: Timestamp,
 }
@@ -282,7 +284,7 @@ pub struct RollbackState {
     /// Why.
     pub reason: String,
     /// Who.
-    pub by: String,
+    pub by: Actor,
     /// When it began.
     pub started_at: Timestamp,
     /// What it does, in order.
@@ -296,11 +298,20 @@ pub struct RollbackState {
     /// Whether the promised time was over before traffic was back.
     pub late: bool,
     /// Why it waits for `retry`.
-    pub stopped: Option<String>,
+    pub stopped: Option<Stopped>,
     /// The promise.
     pub within: Option<Span>,
     /// Whether it went well, in words, how long it took.
     pub finished: Option<(bool, String, Span)>,
+}
+
+/// Why a rollback waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stopped {
+    /// Why.
+    pub cause: StopCause,
+    /// Why, in words.
+    pub reason: String,
 }
 
 /// The target's lock as the run has it.
@@ -320,9 +331,11 @@ pub struct LockHeld {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
     /// Why.
+    pub cause: HoldCause,
+    /// Why, in words.
     pub reason: String,
     /// Who, or `auto`.
-    pub by: String,
+    pub by: Actor,
     /// Since when.
     pub at: Timestamp,
 }
@@ -335,7 +348,7 @@ pub struct TaskState {
     /// When it is due.
     pub due_at: Timestamp,
     /// Who did it and when.
-    pub done: Option<(String, Timestamp)>,
+    pub done: Option<(Actor, Timestamp)>,
 }
 
 /// The incident's text.
