@@ -8,10 +8,10 @@
 
 pub mod crew;
 pub mod driver;
-pub mod feed;
 pub mod ledger;
 pub mod look;
 pub mod mask;
+pub mod output;
 pub mod perform;
 pub mod ports;
 pub mod values;

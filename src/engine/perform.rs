@@ -11,9 +11,9 @@ use tokio::sync::mpsc;
 
 use super::{
     driver::check_value,
-    feed::LineAssembler,
     look::{Looker, Slots, http_call},
     mask::Masker,
+    output::LineAssembler,
     ports::{CancelFlag, Clock, Fault, PortError, Ports, ShellCall, ShellNews, ShellProgram},
     values::Values,
 };
