@@ -34,8 +34,9 @@ use crate::{
         time::Timestamp,
     },
     engine::{
-        driver::{End, Engine, Parts},
-        values::{Secrets, Values, lost_secrets},
+        driver::{Engine, Parts},
+        messages::End,
+        values::{Secrets, Values, check_value, lost_secrets},
     },
     journal::{self, Header, Lock},
 };
@@ -576,7 +577,7 @@ pub fn is_of(events: &[Envelope], run_id: &RunId, loaded: &Loaded) -> Result<(),
                 let var = runbook.vars.iter().find(|var| var.name == *name);
                 let var = var.ok_or_else(|| format!("it sets ${name}, which the runbook does not have"))?;
                 if let Some(value) = value {
-                    crate::engine::driver::check_value(name, value, var.pattern.as_deref())?;
+                    check_value(name, value, var.pattern.as_deref())?;
                 }
             }
             RunEvent::RollbackStarted { procedure, actions, .. } => {

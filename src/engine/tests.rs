@@ -16,9 +16,9 @@ use nix::errno::Errno;
 use tokio::sync::mpsc;
 
 use super::{
-    crew::Incoming,
-    driver::{End, Engine, Parts, Screen},
+    driver::{Engine, Parts},
     mask::StreamMasker,
+    messages::{End, Incoming, UpdateSink},
     ports::{
         Clock, Cluster, Fault, HttpCall, Journal, Metrics, Network, Notifier, PortError, PortResult, Ports,
         Seen,
@@ -227,13 +227,13 @@ impl Pages {
 
 struct Watching(mpsc::UnboundedSender<Update>);
 
-impl Screen for Watching {
+impl UpdateSink for Watching {
     fn send(&self, update: &Update) -> bool {
         self.0.send(update.clone()).is_ok()
     }
 }
 
-fn joins(id: u64, wish: Wish, screen: Box<dyn Screen>) -> Incoming {
+fn joins(id: u64, wish: Wish, screen: Box<dyn UpdateSink>) -> Incoming {
     Incoming::Joined { id: ScreenId(id), who: Person::of_login("ada"), wish, screen }
 }
 
