@@ -4,8 +4,8 @@
 //! only crates of plain values (`jiff` for calendar types, `unicode-width` for columns); `docs/decisions/` says why.
 
 pub mod action;
-pub mod belief;
 pub mod actor;
+pub mod belief;
 pub mod cause;
 pub mod check;
 pub mod copy;

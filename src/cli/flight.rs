@@ -25,8 +25,8 @@ use crate::{
     adapters::kube::{JournalCopy, KubeLock},
     config::{self, theme::ColorChoice},
     domain::{
-        belief::{Pinned, labels},
         actor::Actor,
+        belief::{Pinned, labels},
         effect::{Decision, Input},
         event::{Envelope, Opened, Outcome, Override, RollbackTarget, RunEvent},
         id::{RunId, SlotName},
@@ -36,8 +36,9 @@ use crate::{
         time::Timestamp,
     },
     engine::{
-        driver::{End, Engine, Parts},
-        values::{Secrets, Values, lost_secrets},
+        driver::{Engine, Parts},
+        messages::End,
+        values::{Secrets, Values, check_value, lost_secrets},
     },
     journal::{self, Header, Lock},
 };
@@ -583,7 +584,7 @@ pub fn is_of(events: &[Envelope], run_id: &RunId, loaded: &Loaded) -> Result<(),
                 let var = runbook.vars.iter().find(|var| var.name == *name);
                 let var = var.ok_or_else(|| format!("it sets ${name}, which the runbook does not have"))?;
                 if let Some(value) = value {
-                    crate::engine::driver::check_value(name, value, var.pattern.as_deref())?;
+                    check_value(name, value, var.pattern.as_deref())?;
                 }
             }
             RunEvent::RollbackStarted { procedure, actions, .. } => {

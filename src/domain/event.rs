@@ -23,8 +23,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     action::Action,
-    belief::Pinned,
     actor::Actor,
+    belief::Pinned,
     cause::{HoldCause, StopCause},
     crew::{Person, Role},
     id::{MetricId, ProcedureId, RunId, SlotName, StepId},

@@ -8,8 +8,8 @@ use ground::Ground;
 
 use super::{
     action::{Action, ActionKind, Capture, Confirm, Replicas, SlotRef},
-    belief::Pinned,
     actor::Actor,
+    belief::Pinned,
     check::{Check, CheckKind, Condition},
     effect::{Decision, Effect, Input},
     event::{

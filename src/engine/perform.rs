@@ -10,12 +10,12 @@ use futures::FutureExt as _;
 use tokio::sync::mpsc;
 
 use super::{
-    driver::check_value,
-    feed::LineAssembler,
     look::{Looker, Slots, http_call},
     mask::Masker,
+    messages::News,
+    output::LineAssembler,
     ports::{CancelFlag, Clock, Fault, PortError, Ports, ShellCall, ShellNews, ShellProgram},
-    values::Values,
+    values::{Values, check_value},
 };
 use crate::domain::{
     action::{Action, ActionKind, Capture, HttpRequest, SlotRef},
@@ -69,16 +69,6 @@ pub struct Performance {
     pub run_dir: PathBuf,
     /// News to the driver.
     pub news: mpsc::Sender<News>,
-}
-
-/// What performing tells the driver.
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "it lives in a channel that is drained at once")]
-pub enum News {
-    /// For the machine.
-    Input(Input),
-    /// For the screens.
-    Show(Update),
 }
 
 /// How it went.

@@ -315,11 +315,14 @@ impl Machine {
         }
         let ready = self.run.switches_to(at).and_then(|to| self.was_ready(&to));
         let (by, words) = match (self.looks.blind.take(), ready) {
-            (Some(person), _) => (person, format!("the cluster cannot be read ({why}); ordered to go on without")),
+            (Some(person), _) => {
+                (person, format!("the cluster cannot be read ({why}); ordered to go on without"))
+            }
             (None, Some(ready)) => (Actor::Auto, format!("the cluster cannot be read ({why}); {ready}")),
             (None, None) => {
-                let offer =
-                    format!("the cluster cannot be read: {why}. To go on without looking: :blind {BLIND_WORD}");
+                let offer = format!(
+                    "the cluster cannot be read: {why}. To go on without looking: :blind {BLIND_WORD}"
+                );
                 self.wait(at, offer);
                 return false;
             }

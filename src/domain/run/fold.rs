@@ -8,8 +8,8 @@ use super::{
 };
 use crate::domain::{
     action::Action,
-    belief::Pinned,
     actor::Actor,
+    belief::Pinned,
     check::Check,
     crew::{Person, Role},
     event::{ActionOutcome, CheckRef, Envelope, Outcome, Place, Resolution, Roles, RunEvent},

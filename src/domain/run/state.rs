@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::domain::{
     action::Action,
-    belief::Pinned,
     actor::Actor,
+    belief::Pinned,
     cause::{HoldCause, StopCause},
     crew::Person,
     event::{ChildProcess, Opened, Outcome, Override},
