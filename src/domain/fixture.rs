@@ -481,10 +481,13 @@ impl Flight {
 
     /// A look takes no time here, so that what follows from it is seen in the same breath.
     fn answer_looks(&mut self, decision: &mut Decision) {
+        let mut looks = 0;
         while !self.ground.silent
             && let Some(index) = self.queue.iter().position(|effect| *effect == Effect::Observe)
         {
             self.queue.remove(index);
+            looks += 1;
+            assert!(looks < 100, "looks in a circle: {:?}", self.events.last());
             let seen = match &self.ground.unreadable {
                 Some(why) => Err(why.clone()),
                 None => Ok(self.ground.look(self.now)),

@@ -41,8 +41,8 @@ pub const BLIND_WORD: &str = "blind";
 /// What the machine knows of its looks.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Looks {
-    /// The newest look.
-    seen: Option<Arc<Observation>>,
+    /// The newest look, and when it came.
+    seen: Option<(Arc<Observation>, Timestamp)>,
     /// Looks that began before this say nothing: something of ours, or a command's, has changed the target since.
     floor: Timestamp,
     /// When the look was asked for that has not come yet.
@@ -76,7 +76,10 @@ impl Machine {
         }
         let lost =
             self.looks.asked.is_some_and(|at| self.now.since(at) > LOOK_LOST.saturating_add(self.slack));
-        if self.looks.asked.is_none() || lost {
+        // A server that refuses is not asked in a tight circle.
+        let refused = self.looks.failing.is_some()
+            && self.looks.last_asked.is_some_and(|at| self.now.since(at) < LOOK_AGAIN);
+        if (self.looks.asked.is_none() && !refused) || lost {
             self.looks.asked = Some(self.now);
             self.looks.last_asked = Some(self.now);
             self.effect(Effect::Observe);
@@ -98,7 +101,9 @@ impl Machine {
     fn fresh_look(&self) -> Option<Arc<Observation>> {
         // Where time runs fast, the same half second of life is longer on the run's clock.
         let limit = FRESH.max(Span::from_millis(self.slack.as_millis() / 2));
-        self.looks.seen.clone().filter(|seen| seen.at >= self.looks.floor && self.now.since(seen.at) <= limit)
+        // Its age counts from when it came: where every answer takes a second nothing would ever be fresh otherwise.
+        let (seen, came) = self.looks.seen.as_ref()?;
+        (seen.at >= self.looks.floor && self.now.since(*came) <= limit).then(|| Arc::clone(seen))
     }
 
     /// A look has come.
@@ -110,12 +115,13 @@ impl Machine {
                 if seen.at < self.looks.floor {
                     return;
                 }
-                self.looks.seen = Some(Arc::new(seen));
+                self.looks.seen = Some((Arc::new(seen), self.now));
                 self.compare();
             }
             Err(why) => {
                 let since = self.looks.failing.take().map_or(self.now, |(since, _)| since);
                 self.looks.failing = Some((since, why));
+                self.effect(Effect::Wake(LOOK_AGAIN));
             }
         }
     }
@@ -140,7 +146,7 @@ impl Machine {
         if idle || self.changes_target() {
             return;
         }
-        let Some(seen) = self.looks.seen.clone() else { return };
+        let Some((seen, _)) = self.looks.seen.clone() else { return };
         let found = self.run.differences(&seen);
         let known: BTreeSet<&String> = self.run.foreign.iter().collect();
         let news: Vec<_> = found.iter().filter(|it| !known.contains(&it.words())).cloned().collect();
@@ -211,7 +217,7 @@ impl Machine {
         };
         if !guarded {
             // Nothing begins before the target was compared with what the run believes since it was last changed.
-            let compared = self.looks.seen.as_ref().is_some_and(|seen| seen.at >= self.looks.floor);
+            let compared = self.looks.seen.as_ref().is_some_and(|(seen, _)| seen.at >= self.looks.floor);
             if !compared {
                 self.ask_look();
                 self.say_unseen(&at);
