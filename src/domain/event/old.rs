@@ -106,7 +106,9 @@ mod tests {
             ("ada", "nobody was at the controls", HoldCause::Person),
         ];
         for (by, reason, cause) in told {
-            let json = format!(r#"{{"seq":2,"at":"2026-11-22T20:46:00Z","event":"run_held","reason":"{reason}","by":"{by}"}}"#);
+            let json = format!(
+                r#"{{"seq":2,"at":"2026-11-22T20:46:00Z","event":"run_held","reason":"{reason}","by":"{by}"}}"#
+            );
             let RunEvent::RunHeld { cause: read, reason: kept, .. } = read(&json) else { panic!("{json}") };
             assert_eq!((read, kept.as_str()), (cause, reason));
         }
