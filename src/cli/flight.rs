@@ -550,7 +550,7 @@ fn make_output_dir(run_dir: &Path) -> color_eyre::Result<()> {
         .wrap_err("cannot create the directory for output")
 }
 
-/// `20261122-2046-3f9a`: sorts by time, short enough to type.
+/// `20261122-204613-k3f9`: sorts by time, short enough to type.
 fn run_id(now: Timestamp) -> RunId {
     let tail = tempfile::Builder::new().rand_bytes(4).prefix("").make(|path| Ok(path.to_owned()));
     let tail = tail

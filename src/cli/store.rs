@@ -155,10 +155,11 @@ pub struct Found {
     pub run: Run,
 }
 
-/// Every run's directory under the state directory, newest first: ids begin with the time.
-/// The file in a run's directory which says that it was fetched from the cluster, and not flown here yet.
+/// The file in a run's directory that marks it as a copy fetched from the cluster, which no engine on this host has taken up
+/// yet.
 pub const FETCHED: &str = "fetched";
 
+/// Every run's directory under the state directory, newest first: ids begin with the time.
 fn dirs(state: &Path) -> color_eyre::Result<Vec<(String, PathBuf)>> {
     let dir = state.join("runs");
     let entries = match std::fs::read_dir(&dir) {

@@ -1,4 +1,5 @@
-//! How a run comes about: its events, taken in one after another.
+//! How a run comes about: its events, taken in one after another. Long because every event has its place here, and a reader
+//! wants to see them together.
 
 use std::{collections::BTreeMap, sync::Arc};
 

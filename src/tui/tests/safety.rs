@@ -3,7 +3,7 @@
 use ratatui::{Terminal, backend::CrosstermBackend, style::Color};
 
 use super::{
-    fixture::{Told, runbook, text_of},
+    fixture::{Told, text_of},
     screens::states,
 };
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     domain::{
         actor::Actor,
         event::{ActionOutcome, RunEvent},
+        fixture::payment,
         message::Update,
         workload::{Connection, LogLine},
     },
@@ -133,7 +134,7 @@ fn u4_u5_foreign_text_neither_commands_nor_hides() {
 
 /// A run whose every text has `text` in it.
 fn hostile_states(text: &str) -> Vec<Told> {
-    let mut runbook = runbook();
+    let mut runbook = payment();
     runbook.document.module.push_str(text);
     for group in &mut runbook.checklist {
         group.title.push_str(text);

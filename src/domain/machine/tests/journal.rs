@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::domain::{
     actor::Actor,
+    belief::Pinned,
     cause::{HoldCause, StopCause},
     effect::{Effect, Input},
     event::{
         ActionOutcome, CheckRef, ChildProcess, Envelope, Outcome, Override, Place, Resolution, RunEvent,
     },
-    fixture::{Flight, START, at_quick, at_step, opened, runbook},
+    fixture::{Flight, START, at_quick, at_step, opened, runbook, sh},
     message::Command,
     metric::Missing,
     prompt::Prompt,
@@ -263,6 +264,8 @@ fn every_event() -> Vec<RunEvent> {
             took: Span::from_secs(1),
             output: None,
         },
+        RunEvent::ActionWaits { at: at_step("migrate", 1, 0), why: text() },
+        RunEvent::ActionRetried { at: at_quick(1, 0), tries: 2, why: text() },
         RunEvent::ActionLooked { at: at_step("migrate", 1, 0), evidence: text() },
         RunEvent::ActionResolved {
             at: at_step("migrate", 1, 0),
@@ -304,6 +307,10 @@ fn every_event() -> Vec<RunEvent> {
             undo: vec![step()],
             within: Some(Span::from_mins(5)),
         },
+        RunEvent::RollbackPrepared { procedure: quick(), before: 0, actions: vec![sh("wake")] },
+        RunEvent::RollbackRemarked { procedure: quick(), action: Some(1), remark: text() },
+        RunEvent::RollbackLate { procedure: quick(), within: Span::from_mins(5), why: text() },
+        RunEvent::RollbackBlind { procedure: quick(), why: text(), by: by() },
         RunEvent::RollbackStopped { procedure: quick(), reason: text(), cause: StopCause::Copied },
         RunEvent::RollbackRetried { procedure: quick(), attempt: 2, by: by() },
         RunEvent::RollbackFinished {
@@ -314,6 +321,7 @@ fn every_event() -> Vec<RunEvent> {
             within: None,
         },
         RunEvent::ForeignChange { object: text(), what: text(), manager: text() },
+        RunEvent::TargetTaken { pinned: Pinned::default(), roles: None, by: by() },
         RunEvent::RunHeld { reason: text(), by: by(), cause: HoldCause::Away },
         RunEvent::RunContinued { by: by() },
         RunEvent::NoticeSent {
@@ -358,7 +366,7 @@ fn every_event_survives_json_and_its_names_are_published() {
     }
     // Whoever reads `--json-lines` relies on these: add, never rename.
     let expected = "\
-run_opened: cluster cutover_version host new_slot new_slot_image overrides pilot previous rehearsal run_id runbook runbook_path runbook_sha256
+run_opened: cluster cutover_version host new_slot new_slot_image overrides pilot pinned previous rehearsal run_id runbook runbook_path runbook_sha256
 run_resumed: by host
 var_set: name source value
 part_decided: applies by part
@@ -371,6 +379,8 @@ step_started: attempt by step
 action_started: action attempt does name phase step
 action_spawned: action attempt boot_id phase pid procedure start_time
 action_finished: action attempt detail outcome output phase step took
+action_waits: action attempt phase step why
+action_retried: action attempt phase procedure tries why
 action_looked: action attempt evidence phase step
 action_resolved: action attempt by evidence phase resolution step
 check_passed: attempt by check evidence phase step text
@@ -394,10 +404,15 @@ trigger_fired: reason trigger
 countdown_started: ends_at trigger
 countdown_cancelled: by reason trigger
 rollback_started: actions by procedure reason undo within
+rollback_prepared: actions before procedure
+rollback_remarked: action procedure remark
+rollback_late: procedure why within
+rollback_blind: by procedure why
 rollback_stopped: cause procedure reason
 rollback_retried: attempt by procedure
 rollback_finished: detail ok procedure took within
 foreign_change: manager object what
+target_taken: by pinned roles
 run_held: by cause reason
 run_continued: by
 notice_sent: detail milestone ok text

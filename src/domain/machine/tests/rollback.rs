@@ -435,6 +435,7 @@ fn the_pods_of_a_retired_slot_are_started_first_whatever_the_last_picture_says()
     // Somebody has scaled it down a moment ago, and no picture has come since.
     let blue = flight.ground.slot("blue");
     (blue.desired, blue.ready, blue.follows) = (0, 0, false);
+    flight.now = flight.now + Span::from_secs(1);
     flight.command(r("errors"));
     flight.fly(Span::from_secs(5));
     assert_eq!(flight.acted()[5..], [WAKE]);
