@@ -119,7 +119,8 @@ impl Run {
     /// events.
     pub fn believed_selector(&self) -> Option<BTreeMap<String, String>> {
         let pinned = self.pinned.as_ref()?;
-        self.selector_towards(self.live.as_ref().or(pinned.live.as_ref())?)
+        let live = self.moved_to.as_ref().or(self.live.as_ref()).or(pinned.live.as_ref())?;
+        self.selector_towards(live)
     }
 
     /// The pinned selector, pointed at a slot.

@@ -241,6 +241,7 @@ impl Machine {
         }
         if let Some(resolution) = resolution {
             let (by, evidence) = (Actor::Auto, Some(evidence));
+            self.forget_look();
             self.emit(RunEvent::ActionResolved { at, resolution, by, evidence });
         } else {
             self.emit(RunEvent::ActionLooked { at: at.clone(), evidence: evidence.clone() });
@@ -261,6 +262,7 @@ impl Machine {
                         child.pid
                     ));
                 }
+                self.forget_look();
                 self.emit(RunEvent::ActionResolved { at: at.clone(), resolution, by, evidence: None });
                 // Run again is a person's decision about this very action: it needs no second one.
                 if resolution == Resolution::RunAgain {

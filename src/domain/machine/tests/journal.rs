@@ -83,9 +83,7 @@ fn j1_a_crash_after_any_event_loses_nothing_and_runs_nothing_twice() {
         // Flown to its end, as a person would.
         for _ in 0..200 {
             match flight.prompt() {
-                Prompt::Unknown { at } => {
-                    flight.command(Command::Resolve { at, resolution: Resolution::Done });
-                }
+                Prompt::Unknown { at } => flight.was_done(at),
                 Prompt::Ask { name, .. } => {
                     flight.command(Command::SetVar { name, value: "v2".to_owned() });
                 }
@@ -134,7 +132,7 @@ fn a_crash_after_any_event_of_a_rollback_still_rolls_back_once() {
         flight.resume_torn(cut);
         flight.settle();
         while let Prompt::Unknown { at } = flight.prompt() {
-            flight.command(Command::Resolve { at, resolution: Resolution::Done });
+            flight.was_done(at);
             flight.settle();
         }
         assert_eq!(flight.outcome(), Some(Outcome::RolledBack), "{cut}: {:?}", flight.prompt());
