@@ -29,9 +29,12 @@ use crate::engine::ports::{
     CancelFlag, Fault, PortError, PortResult, Shell, ShellCall, ShellExit, ShellNews, ShellProgram,
 };
 
-pub mod unix;
+mod proc;
+mod pump;
+mod supervise;
 
-pub use unix::{boot_id, find, is_running, run};
+pub use proc::{boot_id, find, is_running};
+pub use supervise::run;
 
 /// Between asking a command to end and ending it.
 pub const GRACE: Duration = Duration::from_secs(10);
@@ -224,7 +227,7 @@ impl Shell for LocalShell {
     }
 
     async fn end(&self, child: &ChildProcess, mark: &str) {
-        unix::end(child, mark, GRACE).await;
+        supervise::end(child, mark, GRACE).await;
     }
 
     async fn run(

@@ -174,7 +174,7 @@ impl Flight {
         let header = Header {
             run_id: opened.run_id.0.clone(),
             runbook_sha256: opened.runbook_sha256.clone(),
-            boot_id: crate::adapters::process::unix::boot_id(),
+            boot_id: crate::adapters::process::boot_id(),
         };
         let journal = RunJournal::create(&run_dir, &header)
             .wrap_err_with(|| format!("cannot create {}", run_dir.display()))?;

@@ -382,7 +382,7 @@ pub fn host() -> String {
 pub fn holder() -> journal::Holder {
     journal::Holder {
         pid: std::process::id(),
-        boot_id: crate::adapters::process::unix::boot_id(),
+        boot_id: crate::adapters::process::boot_id(),
         since_ms: jiff::Timestamp::now().as_millisecond(),
         who: format!("{}@{}", user(), host()),
     }

@@ -473,7 +473,7 @@ async fn l5_what_a_dead_engine_left_is_found_by_its_mark_and_ended_with_all_that
     let found = find(&mark).unwrap();
     let ending = tokio::spawn({
         let (found, mark) = (found.clone(), mark.clone());
-        async move { unix::end(&found, &mark, Duration::from_secs(3)).await }
+        async move { supervise::end(&found, &mark, Duration::from_secs(3)).await }
     });
     tokio::task::spawn_blocking(move || leader.wait()).await.unwrap().unwrap();
     let shell = LocalShell::new(None, Arc::new(unfiltered));
