@@ -8,7 +8,8 @@
 //!
 //! A command is started once and never again by itself. Its standard input is `/dev/null`. Standard output and
 //! standard error are the same pipe, so what it prints stays in the order in which it was printed. The environment is
-//! ours plus what the call adds; values reach the command as variables only, never as a part of the script.
+//! ours plus what the call adds; values reach the command as variables only, never as a part of the script. No signal is
+//! ignored or blocked in it, whatever we were started with.
 //!
 //! What a command leaves behind is ended with it. Processes that leave its group (`setsid`) come back to us because we
 //! are a subreaper, and are found by their descent, their session or a variable that marks all that descends from a
@@ -31,6 +32,7 @@ use crate::engine::ports::{
 
 mod proc;
 mod pump;
+mod signals;
 mod supervise;
 
 pub use proc::{boot_id, find, is_running};

@@ -25,6 +25,7 @@ use super::{
         with_leaders,
     },
     pump::{Pump, Pumped, open_output, pipe},
+    signals::{catch_ignored, unblocked},
 };
 use crate::{domain::event::ChildProcess, engine::ports::CancelFlag};
 
@@ -50,6 +51,7 @@ pub async fn run(
     cancel: CancelFlag,
 ) -> Result<Exit, SpawnError> {
     become_subreaper();
+    catch_ignored();
     let file = match &command.output {
         None => None,
         Some(path) => {
@@ -166,7 +168,7 @@ fn spawn(command: &Command, writer: PipeWriter) -> Result<(Child, Family), Spawn
         _ => SpawnError::Start { program: name.to_owned(), source },
     };
     with_leaders(|leaders| {
-        let child = prepared.spawn().map_err(failed)?;
+        let child = unblocked(|| prepared.spawn()).map_err(failed)?;
         let leader = child.id().ok_or_else(|| failed(io::Error::other("it has no process id")))?;
         leaders.insert(leader);
         // It can't be gone: nobody has waited for it.
