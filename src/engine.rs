@@ -9,6 +9,7 @@
 pub mod crew;
 pub mod driver;
 pub mod feed;
+pub mod hidden;
 pub mod ledger;
 pub mod look;
 pub mod mask;

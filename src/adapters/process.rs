@@ -27,9 +27,10 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::domain::event::ChildProcess;
 use crate::engine::ports::{
-    CancelFlag, Fault, PortError, PortResult, Shell, ShellCall, ShellExit, ShellNews, ShellProgram,
+    CancelFlag, Fault, Output, PortError, PortResult, Shell, ShellCall, ShellExit, ShellNews, ShellProgram,
 };
 
+mod keep;
 mod proc;
 mod pump;
 mod signals;
@@ -54,7 +55,7 @@ pub enum Program {
 }
 
 /// A command to run.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Command {
     /// What is run.
     pub program: Program,
@@ -66,8 +67,8 @@ pub struct Command {
     pub timeout: Option<Duration>,
     /// Between SIGTERM and SIGKILL. See [`GRACE`].
     pub grace: Duration,
-    /// A file that the whole filtered output is appended to, made with mode 0600; not kept if none.
-    pub output: Option<PathBuf>,
+    /// Where the filtered output is kept, within bounds: a file is appended to, and made with mode 0600. Not kept if none.
+    pub output: Option<Output>,
     /// What its processes are known by; one of its own if none. See [`find`].
     pub mark: Option<String>,
 }
@@ -126,6 +127,8 @@ pub struct Exit {
     pub duration: Duration,
     /// Bytes it printed, before filtering.
     pub bytes: u64,
+    /// Bytes that are not in the output file because there were too many.
+    pub left_out: u64,
     /// Why the output file is not complete.
     pub output_fault: Option<String>,
 }
@@ -283,6 +286,11 @@ fn detail(exit: &Exit) -> String {
         let pids: Vec<String> = exit.escaped.iter().map(u32::to_string).collect();
         detail.push_str("; it left processes behind, which were ended: ");
         detail.push_str(&pids.join(", "));
+    }
+    if exit.left_out > 0 {
+        detail.push_str("; too much output: ");
+        detail.push_str(&exit.left_out.to_string());
+        detail.push_str(" bytes are not in its file");
     }
     if let Some(fault) = &exit.output_fault {
         detail.push_str("; the output file is not complete: ");

@@ -211,8 +211,17 @@ pub trait Network: Send + Sync {
     async fn dns(&self, name: &str, expect: &str) -> PortResult<Seen>;
 }
 
+/// Where the output of a command is kept.
+#[derive(Debug, Clone)]
+pub enum Output {
+    /// In a file of this name. Of more output than a disk should hold, the beginning and the end.
+    Disk(PathBuf),
+    /// In this file, which is memory: nobody knows yet what in it is secret. Less is kept than on a disk.
+    Memory(Arc<std::fs::File>),
+}
+
 /// A command to run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ShellCall {
     /// What to run.
     pub program: ShellProgram,
@@ -223,8 +232,8 @@ pub struct ShellCall {
     pub mark: Option<String>,
     /// It is ended after this long.
     pub timeout: Span,
-    /// Where the whole output is kept, secrets masked; nowhere for checks.
-    pub output: Option<PathBuf>,
+    /// Where the output is kept, secrets masked; nowhere for checks.
+    pub output: Option<Output>,
     /// What a rehearsal prints instead.
     pub sample: Vec<String>,
     /// What a rehearsal prints when the scenario lets it fail.
@@ -265,8 +274,7 @@ pub enum ShellNews {
 /// Commands.
 #[async_trait]
 pub trait Shell: Send + Sync {
-    /// Runs a command to its end. News go to `news`, which may be slow: output is never lost on disk, but may be
-    /// dropped here. `Err` means that it could not be started.
+    /// Runs a command to its end. News go to `news`, which may be slow: output that is kept may be dropped here. `Err` means that it could not be started.
     async fn run(
         &self,
         call: ShellCall,

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, PipeReader, PipeWriter, Read, Write},
+    io::{self, PipeReader, PipeWriter, Read},
     os::{
         fd::AsFd,
         unix::fs::{MetadataExt, OpenOptionsExt},
@@ -17,7 +17,7 @@ use nix::{
     unistd::getuid,
 };
 
-use super::Filter;
+use super::{Filter, keep::Keep};
 
 /// Bytes read at once, and wished for as the pipe's size.
 const PIPE: usize = 1 << 20;
@@ -44,12 +44,13 @@ pub(super) fn open_output(path: &Path) -> io::Result<File> {
     }
     Ok(file)
 }
+
 /// Reads the pipe until its end.
 pub(super) struct Pump<S> {
     reader: PipeReader,
     /// Hangs up when the reading has to stop.
     stopped: PipeReader,
-    file: Option<File>,
+    keep: Option<Keep>,
     filter: Filter,
     sink: S,
     bytes: u64,
@@ -60,6 +61,8 @@ pub(super) struct Pump<S> {
 pub(super) struct Pumped {
     /// Bytes read, before filtering.
     pub(super) bytes: u64,
+    /// Bytes that are not in the file because there were too many.
+    pub(super) left_out: u64,
     /// Why the file is not complete.
     pub(super) fault: Option<String>,
 }
@@ -68,11 +71,11 @@ impl<S: FnMut(&[u8])> Pump<S> {
     pub(super) fn new(
         reader: PipeReader,
         stopped: PipeReader,
-        file: Option<File>,
+        keep: Option<Keep>,
         filter: Filter,
         sink: S,
     ) -> Self {
-        Self { reader, stopped, file, filter, sink, bytes: 0, fault: None }
+        Self { reader, stopped, keep, filter, sink, bytes: 0, fault: None }
     }
 
     pub(super) fn run(mut self) -> Pumped {
@@ -105,7 +108,17 @@ impl<S: FnMut(&[u8])> Pump<S> {
             }
         }
         self.pass(None);
-        Pumped { bytes: self.bytes, fault: self.fault }
+        let mut left_out = 0;
+        match self.keep.take().map(Keep::finish) {
+            Some(Ok(0)) | None => {}
+            Some(Ok(count)) => {
+                left_out = count;
+                let note = format!("\n[cutover: {count} bytes of output are not in its file]\n");
+                (self.sink)(note.as_bytes());
+            }
+            Some(Err(fault)) => self.fault = Some(fault.to_string()),
+        }
+        Pumped { bytes: self.bytes, left_out, fault: self.fault }
     }
 
     /// Waits until there is output or its end, or until told to stop.
@@ -125,17 +138,17 @@ impl<S: FnMut(&[u8])> Pump<S> {
     }
 
     fn pass(&mut self, piece: Option<&[u8]>) {
-        let Self { filter, file, sink, fault, .. } = self;
+        let Self { filter, keep, sink, fault, .. } = self;
         filter(piece, &mut |bytes| {
             if bytes.is_empty() {
                 return;
             }
-            if let Some(open) = file
-                && let Err(error) = open.write_all(bytes)
+            if let Some(open) = keep
+                && let Err(error) = open.add(bytes)
             {
                 // The command goes on: a full disk is no reason to stop a migration half-way.
                 *fault = Some(error.to_string());
-                *file = None;
+                *keep = None;
             }
             sink(bytes);
         });
@@ -144,7 +157,9 @@ impl<S: FnMut(&[u8])> Pump<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::io::Write as _;
+
+    use super::{super::keep::Limits, *};
 
     #[test]
     fn a_full_disk_does_not_stop_the_output() {
@@ -156,7 +171,7 @@ mod tests {
         let mut shown = Vec::new();
         let sink = |bytes: &[u8]| shown.extend_from_slice(bytes);
         let filter = super::super::unfiltered();
-        let pump = Pump::new(reader, stopped, Some(full), filter, sink);
+        let pump = Pump::new(reader, stopped, Some(Keep::new(full, Limits::DISK)), filter, sink);
         let pumped = pump.run();
         assert_eq!(pumped.bytes, 8);
         assert!(pumped.fault.unwrap().contains("No space left"));

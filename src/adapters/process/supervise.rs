@@ -20,6 +20,7 @@ use tokio::{process::Child, sync::oneshot};
 
 use super::{
     Command, DRAIN, Exit, Filter, Program, SpawnError, Status,
+    keep::{Keep, Limits},
     proc::{
         Family, MARK, Process, boot_id, is_running, marked, pid, reap_orphans, stat, variable_of,
         with_leaders,
@@ -27,7 +28,10 @@ use super::{
     pump::{Pump, Pumped, open_output, pipe},
     signals::{catch_ignored, unblocked},
 };
-use crate::{domain::event::ChildProcess, engine::ports::CancelFlag};
+use crate::{
+    domain::event::ChildProcess,
+    engine::ports::{CancelFlag, Output},
+};
 
 /// How often the end of processes is looked for while it is awaited: at first, and later.
 const LOOK: Duration = Duration::from_millis(10);
@@ -52,10 +56,15 @@ pub async fn run(
 ) -> Result<Exit, SpawnError> {
     become_subreaper();
     catch_ignored();
-    let file = match &command.output {
+    let keep = match &command.output {
         None => None,
-        Some(path) => {
-            Some(open_output(path).map_err(|source| SpawnError::Output { path: path.clone(), source })?)
+        Some(Output::Disk(path)) => {
+            let file =
+                open_output(path).map_err(|source| SpawnError::Output { path: path.clone(), source })?;
+            Some(Keep::new(file, Limits::DISK))
+        }
+        Some(Output::Memory(file)) => {
+            Some(Keep::new(file.try_clone().map_err(SpawnError::Pipe)?, Limits::MEMORY))
         }
     };
     let (reader, writer) = pipe().map_err(SpawnError::Pipe)?;
@@ -64,7 +73,7 @@ pub async fn run(
     let (child, family) = spawn(&command, writer)?;
     started(ChildProcess { pid: family.leader, start_time: family.since, boot_id: boot_id() });
     let (done, pumped) = oneshot::channel();
-    let pump = Pump::new(reader, stopped, file, filter, sink);
+    let pump = Pump::new(reader, stopped, keep, filter, sink);
     let thread = std::thread::Builder::new().name("command-output".to_owned()).spawn(move || {
         // Nobody waits any more if the run was torn down.
         let _ = done.send(pump.run());
@@ -245,6 +254,7 @@ impl Supervision {
             escaped: escaped.into_iter().collect(),
             duration,
             bytes: output.bytes,
+            left_out: output.left_out,
             output_fault: output.fault,
         }
     }

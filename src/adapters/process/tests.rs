@@ -398,7 +398,7 @@ async fn the_output_is_kept_filtered_and_for_us_alone() {
         None => pass(b"END"),
     });
     let mut command = script("echo one; echo two >&2");
-    command.output = Some(path.clone());
+    command.output = Some(Output::Disk(path.clone()));
     let shown = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&shown);
     let exit =
@@ -422,7 +422,7 @@ async fn an_output_file_of_others_is_refused() {
     // A link, a file that others may read, and what is no file.
     for path in [link, target.clone(), "/dev/full".into()] {
         let mut command = script(&format!("touch {}", marker.display()));
-        command.output = Some(path);
+        command.output = Some(Output::Disk(path));
         assert!(matches!(ran(command, never()).await, Err(SpawnError::Output { .. })));
     }
     assert!(!marker.exists());
