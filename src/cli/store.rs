@@ -84,6 +84,7 @@ pub fn open_logs(given: Option<&PathBuf>) -> Option<tracing_appender::non_blocki
 /// A run's journal as the engine's port.
 pub struct RunJournal {
     writer: Writer,
+    dir: PathBuf,
     durable: Arc<AtomicU64>,
 }
 
@@ -93,7 +94,7 @@ impl RunJournal {
     /// # Errors
     /// If the run's directory or file can't be made safely.
     pub fn create(dir: &Path, header: &Header) -> io::Result<Self> {
-        Writer::create(dir, header).map(Self::of)
+        Writer::create(dir, header).map(|writer| Self::of(writer, dir))
     }
 
     /// An old run's, going on where it was.
@@ -101,12 +102,12 @@ impl RunJournal {
     /// # Errors
     /// If the file can't be opened or was changed since it was read.
     pub fn resume(dir: &Path, position: Position) -> io::Result<Self> {
-        Writer::resume(dir, position).map(Self::of)
+        Writer::resume(dir, position).map(|writer| Self::of(writer, dir))
     }
 
-    fn of(writer: Writer) -> Self {
+    fn of(writer: Writer, dir: &Path) -> Self {
         let durable = Arc::new(AtomicU64::new(writer.position().offset));
-        Self { writer, durable }
+        Self { writer, dir: dir.to_owned(), durable }
     }
 
     fn synced(&mut self) -> io::Result<()> {
@@ -132,13 +133,19 @@ impl RunJournal {
 
 impl Journal for RunJournal {
     fn append(&mut self, events: &[Envelope]) -> io::Result<()> {
+        self.verify()?;
         self.writer.append_all(events)?;
         self.synced()
     }
 
     fn append_urgent(&mut self, events: &[Envelope]) -> io::Result<()> {
+        self.verify()?;
         self.writer.append_from_reserve(events)?;
         self.synced()
+    }
+
+    fn verify(&mut self) -> io::Result<()> {
+        self.writer.verify(&self.dir)
     }
 
     fn is_spent(&self) -> bool {

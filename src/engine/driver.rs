@@ -323,6 +323,9 @@ impl Engine {
             self.forget_the_gone();
             if beaten_at.elapsed() >= HEARTBEAT {
                 beaten_at = tokio::time::Instant::now();
+                if self.ledger.verify() {
+                    self.show_journal();
+                }
                 self.beat();
                 self.end_if_alone();
             }
@@ -689,7 +692,15 @@ impl Engine {
     }
 
     fn show_journal(&mut self) {
-        self.show(&Update::Journal { state: self.ledger.state().clone() });
+        let state = self.ledger.state().clone();
+        if let JournalState::Lost { why } = &state {
+            let text = format!(
+                "{}: THE JOURNAL IS LOST, nothing is done any more: {why}",
+                self.machine.run().opened.run_id
+            );
+            self.tell(None, text);
+        }
+        self.show(&Update::Journal { state });
     }
 
     /// First the journal, synced; then the screens; then the effects. Where the journal does not take it nothing is done,
@@ -764,7 +775,7 @@ impl Engine {
                 let run = self.machine.run().clone();
                 tokio::spawn(verify(run, at, self.ports.clone(), self.values(), self.news_in.clone()));
             }
-            Effect::Notify { milestone, text } => self.notify(milestone, text),
+            Effect::Notify { milestone, text } => self.tell(Some(milestone), text),
             Effect::Close => {
                 let outcome = self.machine.run().finished.as_ref().map(|(outcome, ..)| *outcome);
                 self.end = Some(End::Closed(outcome));
@@ -939,11 +950,11 @@ impl Engine {
         self.tasks.push(task.abort_handle());
     }
 
-    fn notify(&mut self, milestone: Milestone, text: String) {
+    fn tell(&mut self, milestone: Option<Milestone>, text: String) {
         let Some(template) = self.machine.run().runbook.notify.slack.clone() else { return };
         let values = self.values();
         let webhook = values.expand(&template);
-        send_notice(&self.ports, &values, self.news_in.clone(), webhook, Some(milestone), &text);
+        send_notice(&self.ports, &values, self.news_in.clone(), webhook, milestone, &text);
     }
 
     /// Everything that comes in without being asked for: samples, pictures of the cluster, permissions.

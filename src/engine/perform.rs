@@ -309,7 +309,9 @@ impl Performance {
         let name = output_name(&self.at);
         let path = self.run_dir.join("output").join(&name);
         let hides = self.run.captures_secret(&self.action);
-        let kept = if hides {
+        // A rollback goes on where the run's directory was deleted: what it prints is only shown then.
+        let on_disk = path.parent().is_some_and(Path::is_dir);
+        let kept = if hides || !on_disk {
             match hidden::file() {
                 Ok(file) => Output::Memory(file),
                 Err(error) => return Done::failed(format!("no memory to hide its output in: {error}")),
@@ -350,7 +352,7 @@ impl Performance {
             let detail = format!("{detail}; its output could not be kept: {error}");
             return Done { outcome, detail, output: None };
         }
-        Done { outcome, detail, output: Some(name) }
+        Done { outcome, detail, output: on_disk.then_some(name) }
     }
 
     /// Keeps hidden output without the secret that was captured from it.

@@ -313,6 +313,14 @@ pub trait Journal: Send {
         self.append(events)
     }
 
+    /// Whether what was written is still where it is looked for. Asked every second.
+    ///
+    /// # Errors
+    /// If it is not; nothing can be written from then on.
+    fn verify(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+
     /// After an error: whether nothing can be written any more. Where not, nothing of what failed was written, and
     /// [`Self::append_urgent`] still has room.
     fn is_spent(&self) -> bool {
