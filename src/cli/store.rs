@@ -18,7 +18,7 @@ use super::{
     compose,
     exit::Exit,
     flight,
-    plain::{data, talk},
+    plain::{data, json_document, talk},
 };
 use crate::{
     adapters::kube::ReadJournal,
@@ -274,7 +274,7 @@ pub async fn list(args: &ListArgs) -> color_eyre::Result<Exit> {
                 })
             })
             .collect();
-        data(&serde_json::to_string_pretty(&serde_json::json!({ "schema_version": 1, "runs": rows }))?);
+        data(&json_document(&serde_json::json!({ "schema_version": 1, "runs": rows })));
         return Ok(Exit::Done);
     }
     if found.is_empty() {
@@ -305,7 +305,7 @@ async fn list_cluster(args: &ListArgs) -> color_eyre::Result<Exit> {
     if args.json {
         let holder = holder.ok().flatten();
         let document = serde_json::json!({ "schema_version": 1, "runs": copies, "lock": holder });
-        data(&serde_json::to_string_pretty(&document)?);
+        data(&json_document(&document));
         return Ok(Exit::Done);
     }
     match holder {
