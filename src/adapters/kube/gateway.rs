@@ -10,7 +10,6 @@
 //! logging in again elsewhere; a write refused for it is not sent again, for whoever asked decides that.
 
 use std::{
-    hash::{BuildHasher, RandomState},
     sync::{Arc, RwLock},
     time::Duration,
 };
@@ -309,8 +308,8 @@ fn full_jitter(tries: u32) -> Duration {
     random_below(Duration::from_millis(100) * 2_u32.saturating_pow(tries - 1).min(16))
 }
 
-/// A random span below a bound. The hasher's keys are random, which is random enough for spreading out.
+/// A random span below a bound, for spreading out.
 pub(super) fn random_below(bound: Duration) -> Duration {
     let millis = u64::try_from(bound.as_millis()).unwrap_or(u64::MAX).max(1);
-    Duration::from_millis(RandomState::new().hash_one(0_u8) % millis)
+    Duration::from_millis(fastrand::u64(..millis))
 }

@@ -1,7 +1,5 @@
 //! Names and ids that the lock and the journal's copy go by.
 
-use std::hash::{BuildHasher, RandomState};
-
 use sha2::{Digest, Sha256};
 
 /// The Lease's name for a Service.
@@ -35,8 +33,8 @@ pub fn mint() -> String {
     let mut bytes = [0_u8; 8];
     let random = rustls::crypto::ring::default_provider().secure_random;
     if random.fill(&mut bytes).is_err() {
-        // Without it the id is still one of a kind, by the hasher's random keys; it only is easier to guess.
-        bytes = RandomState::new().hash_one(std::process::id()).to_be_bytes();
+        // Without it the id is still one of a kind; it only is easier to guess.
+        bytes = fastrand::u64(..).to_be_bytes();
     }
     let number = u64::from_be_bytes(bytes);
     format!("{:04x}-{:04x}-{:04x}", number >> 32 & 0xffff, number >> 16 & 0xffff, number & 0xffff)
