@@ -62,7 +62,7 @@ fn in_slow_action(stage: &Stage) -> Child {
         .command(&["run", "--plain", "--yes"])
         .env("LOG", stage.path().join("log"))
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let slow = |event: &RunEvent| matches!(event, RunEvent::ActionSpawned { at, .. } if at.action == 1);
@@ -354,8 +354,9 @@ fn ctrl_c_in_line_mode_leaves_and_a_second_one_holds() {
     let stage = Stage::new();
     let mut twice = in_slow_action(&stage);
     kill(pid(&twice), Signal::SIGINT).unwrap();
-    // Two signals that come together are one.
-    std::thread::sleep(Duration::from_millis(300));
+    // Two signals that come together are one: the second comes when it has answered the first.
+    let mut said = BufReader::new(twice.stderr.take().unwrap()).lines();
+    assert!(said.any(|line| line.unwrap().contains("ctrl-c again")));
     kill(pid(&twice), Signal::SIGINT).unwrap();
     assert_eq!(twice.wait().unwrap().code(), Some(9));
     assert_eq!(held(&stage).as_deref(), Some("held from line mode (ctrl-c)"));
