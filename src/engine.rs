@@ -11,6 +11,7 @@
 //! loop around them.
 
 pub mod driver;
+pub mod hidden;
 pub mod ledger;
 pub mod look;
 pub mod mask;

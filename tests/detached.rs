@@ -63,7 +63,7 @@ fn in_slow_action(stage: &Stage) -> Child {
         .command(&["run", "--plain", "--yes"])
         .env("LOG", stage.path().join("log"))
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let slow = |event: &RunEvent| matches!(event, RunEvent::ActionSpawned { at, .. } if at.action == 1);
@@ -355,12 +355,56 @@ fn ctrl_c_in_line_mode_leaves_and_a_second_one_holds() {
     let stage = Stage::new();
     let mut twice = in_slow_action(&stage);
     kill(pid(&twice), Signal::SIGINT).unwrap();
-    // Two signals that come together are one.
-    std::thread::sleep(Duration::from_millis(300));
+    // Two signals that come together are one: the second comes when it has answered the first.
+    let mut said = BufReader::new(twice.stderr.take().unwrap()).lines();
+    assert!(said.any(|line| line.unwrap().contains("ctrl-c again")));
     kill(pid(&twice), Signal::SIGINT).unwrap();
     assert_eq!(twice.wait().unwrap().code(), Some(9));
     assert_eq!(held(&stage), Some((HoldCause::Person, "held from line mode (ctrl-c)".to_owned())));
     go(&stage);
+}
+
+#[test]
+fn a_state_directory_that_is_deleted_is_noticed_and_a_rollback_is_possible_after_consent() {
+    let (stage, work) = (Stage::new(), tempfile::tempdir().unwrap());
+    let (runbook, log) = (work.path().join("runbook.toml"), work.path().join("log"));
+    std::fs::write(&runbook, include_str!("support/small.toml")).unwrap();
+    let logged = || std::fs::read_to_string(&log).unwrap_or_default();
+    let env = [("LOG", log.to_str().unwrap()), ("XDG_RUNTIME_DIR", work.path().to_str().unwrap())];
+    let args: [&OsStr; 2] = ["run".as_ref(), runbook.as_ref()];
+    let mut cockpit = Cockpit::start_in(&stage, (120, 36), &args, &env);
+    cockpit.fly_while(|_| !logged().contains("slow"));
+    let engine = stage.engine();
+    std::fs::remove_dir_all(stage.path()).unwrap();
+    let deleted = Instant::now();
+    cockpit.wait_until("THE JOURNAL IS LOST");
+    assert!(deleted.elapsed() < Duration::from_secs(5), "{:?}", deleted.elapsed());
+    assert!(cockpit.screen().contains("deleted"), "{}", cockpit.screen());
+    // What runs is let finish, and nothing follows it.
+    std::fs::write(work.path().join("log.go"), "").unwrap();
+    let until = Instant::now() + PATIENCE;
+    while !logged().contains("slept") {
+        assert!(Instant::now() < until, "{}", logged());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    cockpit.press(b":unrecorded without a journal\r");
+    cockpit.wait_until("NO JOURNAL");
+    assert_eq!(logged(), "one\nslow\nslept\n");
+    cockpit.press(b"R");
+    cockpit.wait_until("y ");
+    cockpit.press(b"y");
+    let until = Instant::now() + PATIENCE;
+    while !logged().ends_with("back\n") {
+        assert!(Instant::now() < until, "{}\n{}", logged(), cockpit.screen());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(logged(), "one\nslow\nslept\nback\n");
+    let recorded = std::fs::read_dir(work.path())
+        .unwrap()
+        .flatten()
+        .any(|entry| entry.file_name().to_string_lossy().contains("without-a-journal"));
+    assert!(recorded, "the rollback is recorded elsewhere");
+    kill(engine, Signal::SIGKILL).unwrap();
 }
 
 #[test]

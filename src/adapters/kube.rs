@@ -28,11 +28,13 @@ mod logs;
 mod mirror;
 mod observe;
 mod patch;
+mod permit;
 mod picture;
 mod pod;
 mod quantity;
 mod rollout;
 mod switch;
+mod timing;
 mod view;
 mod watch;
 
@@ -70,9 +72,10 @@ use pod::{PodRecord, record};
 use view::{DeploymentView, ServiceView, is_newer};
 use watch::Heartbeat;
 
-pub use gateway::{Fence, Timing};
-pub use lease::{KubeLock, LockClaim, LockRefused, LockTiming, mint as mint_lock_id};
+pub use gateway::Fence;
+pub use lease::{KubeLock, LockClaim, LockRefused, mint as mint_lock_id};
 pub use mirror::{CopyAbout, CopyFault, FetchedCopy, JournalCopy, KEPT_RUNS, ReadJournal};
+pub use timing::{LockTiming, Timing};
 
 /// Makes clusters from a kubeconfig.
 ///

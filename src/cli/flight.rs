@@ -177,7 +177,7 @@ impl Flight {
         let header = Header {
             run_id: opened.run_id.0.clone(),
             runbook_sha256: opened.runbook_sha256.clone(),
-            boot_id: crate::adapters::process::unix::boot_id(),
+            boot_id: crate::adapters::process::boot_id(),
         };
         let journal = RunJournal::create(&run_dir, &header)
             .wrap_err_with(|| format!("cannot create {}", run_dir.display()))?;
@@ -550,13 +550,10 @@ fn make_output_dir(run_dir: &Path) -> color_eyre::Result<()> {
         .wrap_err("cannot create the directory for output")
 }
 
-/// `20261122-204613-k3f9`: sorts by time, short enough to type.
+/// `20261122-204631-3f9a`: sorts by time, short enough to type.
 fn run_id(now: Timestamp) -> RunId {
-    let tail = tempfile::Builder::new().rand_bytes(4).prefix("").make(|path| Ok(path.to_owned()));
-    let tail = tail
-        .ok()
-        .and_then(|named| named.path().file_name().map(|name| name.to_string_lossy().to_lowercase()));
-    RunId(format!("{}-{}", now.to_jiff().strftime("%Y%m%d-%H%M%S"), tail.unwrap_or_default()))
+    let tail: String = std::iter::repeat_with(fastrand::alphanumeric).take(4).collect();
+    RunId(format!("{}-{}", now.to_jiff().strftime("%Y%m%d-%H%M%S"), tail.to_ascii_lowercase()))
 }
 
 /// Whether a journal that comes from outside is of this run and this very runbook, and brings nothing else that would be run

@@ -6,7 +6,7 @@ use super::{
     args::StatusArgs,
     autopilot,
     exit::Exit,
-    plain::{data, talk},
+    plain::{data, json_document, talk},
     store::{self, Found},
 };
 use crate::{
@@ -91,7 +91,7 @@ pub fn main(args: &StatusArgs) -> color_eyre::Result<Exit> {
     let now = engine.said.filter(|_| engine.lives()).unwrap_or(own).max(found.run.last_at);
     let exit = exit(&found.run, &engine, now);
     if args.json {
-        data(&serde_json::to_string_pretty(&document(&found, &engine, exit, now))?);
+        data(&json_document(&document(&found, &engine, exit, now)));
     } else {
         for line in lines(&found, &engine, now) {
             data(&line);

@@ -62,6 +62,11 @@ impl Books {
         self.ledger.state()
     }
 
+    /// Finds out whether the journal is still where it is looked for; whether it has just been lost.
+    pub(super) fn verify(&mut self) -> bool {
+        self.ledger.verify()
+    }
+
     /// Nothing can be written before a person has consented to a record elsewhere.
     pub(super) fn is_lost(&self) -> bool {
         self.ledger.is_lost()

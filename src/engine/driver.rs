@@ -169,6 +169,10 @@ impl Engine {
             self.forget_the_gone();
             if beaten_at.elapsed() >= HEARTBEAT {
                 beaten_at = tokio::time::Instant::now();
+                if self.books.verify() {
+                    self.books.show_journal(&mut self.hall);
+                    self.page_lost_journal();
+                }
                 self.beat();
                 if let Some(input) = self.hall.end_if_alone(self.machine.run()) {
                     self.feed(input);

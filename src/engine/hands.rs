@@ -105,7 +105,7 @@ impl Hands {
                     (self.kit.ports.clone(), self.kit.values(run), self.kit.news.clone());
                 tokio::spawn(verify(run.clone(), at, ports, values, news));
             }
-            Effect::Notify { milestone, text } => self.notify(milestone, &text, run),
+            Effect::Notify { milestone, text } => self.tell(Some(milestone), &text, run),
             Effect::Close => {
                 let outcome = run.finished.as_ref().map(|(outcome, ..)| *outcome);
                 return Some(End::Closed(outcome));
@@ -235,11 +235,12 @@ impl Hands {
         self.items.push(task.abort_handle());
     }
 
-    fn notify(&self, milestone: Milestone, text: &str, run: &Run) {
+    /// Tells people.
+    pub(super) fn tell(&self, milestone: Option<Milestone>, text: &str, run: &Run) {
         let Some(template) = run.runbook.notify.slack.clone() else { return };
         let values = self.kit.values(run);
         let webhook = values.expand(&template);
-        send_notice(&self.kit.ports, &values, self.kit.news.clone(), webhook, Some(milestone), text);
+        send_notice(&self.kit.ports, &values, self.kit.news.clone(), webhook, milestone, text);
     }
 }
 

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! A full disk is met with the journal's own reserve: a rollback is journaled as ever. After any other fault nobody knows
-//! what the disk holds, so the journal is not touched again. A person may still want to roll back. That needs a typed
+//! what the disk holds, so the journal is not touched again; a journal that was deleted or moved while it was written is met
+//! the same way, within a second. A person may still want to roll back. That needs a typed
 //! word, and is recorded in a file elsewhere.
 
 use std::{
@@ -83,6 +84,18 @@ impl Ledger {
                 Err(why)
             }
         }
+    }
+
+    /// Finds out whether the journal is still where it is looked for; whether it has just been lost.
+    pub(super) fn verify(&mut self) -> bool {
+        let written = match &self.state {
+            JournalState::Whole | JournalState::Full { .. } => self.journal.verify(),
+            JournalState::Lost { .. } | JournalState::Elsewhere { .. } => Ok(()),
+        };
+        let Err(error) = written else { return false };
+        tracing::error!(%error, "the journal is lost");
+        self.state = JournalState::Lost { why: error.to_string() };
+        true
     }
 
     /// From now on a rollback is recorded elsewhere. The person's word was typed.

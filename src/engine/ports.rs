@@ -233,8 +233,17 @@ pub trait Network: Send + Sync {
     async fn dns(&self, name: &str, expect: &str) -> PortResult<Seen>;
 }
 
+/// Where the output of a command is kept.
+#[derive(Debug, Clone)]
+pub enum Output {
+    /// In a file of this name. Of more output than a disk should hold, the beginning and the end.
+    Disk(PathBuf),
+    /// In this file, which is memory: nobody knows yet what in it is secret. Less is kept than on a disk.
+    Memory(Arc<std::fs::File>),
+}
+
 /// A command to run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ShellCall {
     /// What to run.
     pub program: ShellProgram,
@@ -245,8 +254,8 @@ pub struct ShellCall {
     pub mark: Option<String>,
     /// It is ended after this long.
     pub timeout: Span,
-    /// Where the whole output is kept, secrets masked; nowhere for checks.
-    pub output: Option<PathBuf>,
+    /// Where the output is kept, secrets masked; nowhere for checks.
+    pub output: Option<Output>,
     /// What a rehearsal prints instead.
     pub sample: Vec<String>,
     /// What a rehearsal prints when the scenario lets it fail.
@@ -287,8 +296,7 @@ pub enum ShellNews {
 /// Commands.
 #[async_trait]
 pub trait Shell: Send + Sync {
-    /// Runs a command to its end. News go to `news`, which may be slow: output is never lost on disk, but may be
-    /// dropped here. `Err` means that it could not be started.
+    /// Runs a command to its end. News go to `news`, which may be slow: output that is kept may be dropped here. `Err` means that it could not be started.
     async fn run(
         &self,
         call: ShellCall,
@@ -325,6 +333,14 @@ pub trait Journal: Send {
     /// As [`Self::append`].
     fn append_urgent(&mut self, events: &[Envelope]) -> std::io::Result<()> {
         self.append(events)
+    }
+
+    /// Whether what was written is still where it is looked for. Asked every second.
+    ///
+    /// # Errors
+    /// If it is not; nothing can be written from then on.
+    fn verify(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 
     /// After an error: whether nothing can be written any more. Where not, nothing of what failed was written, and

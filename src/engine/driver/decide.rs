@@ -91,6 +91,19 @@ impl Engine {
         }
     }
 
+    /// A lost journal is paged: from here on nothing is done by itself.
+    pub(super) fn page_lost_journal(&self) {
+        if let JournalState::Lost { why } = self.books.state() {
+            let run = self.machine.run();
+            let id = &run.opened.run_id;
+            self.hands.tell(
+                None,
+                &format!("{id}: THE JOURNAL IS LOST, nothing is done any more: {why}"),
+                run,
+            );
+        }
+    }
+
     /// A fault was met. Where there is no room the run is held, with the space that is kept for such an end.
     fn on_journal_fault(&mut self) {
         if let JournalState::Full { why } = self.books.state().clone()
@@ -112,6 +125,7 @@ impl Engine {
             if let Some(run) = self.books.run() {
                 self.machine.take_back(run, |at| self.hands.watches(at));
             }
+            self.page_lost_journal();
             return Err(why);
         }
         for effect in decision.effects {
