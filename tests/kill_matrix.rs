@@ -222,7 +222,7 @@ fn next(ground: &Ground, run: &Run, now: Timestamp, phase: Phase) -> Vec<Order> 
         _ => match autopilot::next(run, now, true) {
             Move::Send(orders) => orders,
             Move::Wait | Move::Over(_) => Vec::new(),
-            Move::NeedsPerson(what) => panic!("{what}"),
+            Move::NeedsPerson(what) | Move::Leave(what) => panic!("{what}"),
         },
     }
 }

@@ -139,13 +139,16 @@ fn chosen(state: &Path, run: Option<&str>) -> color_eyre::Result<Choice> {
     };
     Ok(match found.run.finished {
         Some((outcome, ..)) if outcome != Outcome::Held => Choice::Over(Box::new(found)),
-        Some(_) => {
-            Choice::None(format!("run {run} is paused and has no engine; go on with: cutover resume {run}"))
+        Some(_) => Choice::None(format!("run {run} has no engine: {}", plain::paused(&found.run))),
+        None => {
+            let since = found.run.last_at.clock();
+            let what = if found.run.needs_an_engine() {
+                plain::paused(&found.run)
+            } else {
+                format!("go on with: cutover resume {run}")
+            };
+            Choice::None(format!("the engine of run {run} is gone since {since} UTC; {what}"))
         }
-        None => Choice::None(format!(
-            "the engine of run {run} is gone since {} UTC, nobody watches it; go on with: cutover resume {run}",
-            found.run.last_at.clock()
-        )),
     })
 }
 

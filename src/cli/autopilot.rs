@@ -1,8 +1,8 @@
 //! What an unattended run does at each prompt. Pure: it looks at the run and says what to send.
 //!
-//! With `--yes` it answers what a person would confirm. It never answers what would turn doubt into success: missing data,
-//! an unknown result, somebody else's change, a failed completion end the run as paused, and a failure after the switch
-//! rolls back.
+//! With `--yes` it answers what a person would confirm. It never answers what would turn doubt into success: at missing data,
+//! an unknown result, somebody else's change, a failed completion or a rollback that has stopped it leaves the run to its
+//! engine, held as it is; a failure after the switch rolls back.
 
 use crate::domain::{
     action::Confirm,
@@ -21,9 +21,6 @@ const ITEM_PATIENCE: Span = Span::from_secs(120);
 const HOLD_PATIENCE: Span = Span::from_secs(120);
 /// A trigger that rolls back by itself has so long before its rollback is ordered instead.
 const TRIGGER_PATIENCE: Span = Span::from_secs(5);
-/// A stopped rollback is tried again so often.
-const ROLLBACK_TRIES: u32 = 3;
-
 /// What to do next.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Move {
@@ -31,7 +28,9 @@ pub enum Move {
     Send(Vec<Command>),
     /// Nothing yet.
     Wait,
-    /// A person is needed for this: pause, and say so.
+    /// Nothing is wanted of anybody at once, and nothing more is done from here, for this reason: leave the run as it is.
+    Leave(String),
+    /// A person is needed for this: leave the run as it is, and say so.
     NeedsPerson(String),
     /// The run has ended.
     Over(Outcome),
@@ -70,7 +69,9 @@ pub fn next(run: &Run, now: Timestamp, yes: bool) -> Move {
         Prompt::Proceed { at, word, .. } => Move::Send(vec![Command::Proceed { at, typed: Some(word) }]),
         Prompt::Checking { place, open } => checking(run, &place, &open),
         Prompt::Failed { step: Some(step) } => failed(run, step.as_str()),
-        Prompt::Failed { step: None } => pause("the completion failed; traffic stays on the new slot"),
+        Prompt::Failed { step: None } => {
+            Move::Leave("the completion failed; traffic stays on the new slot".to_owned())
+        }
         Prompt::Unknown { at } if run.is_looked_at(&at) => Move::Wait,
         Prompt::Unknown { at } => {
             let name = run.action(&at).map_or("an action", |action| action.name.as_str());
@@ -78,16 +79,10 @@ pub fn next(run: &Run, now: Timestamp, yes: bool) -> Move {
         }
         Prompt::Fired { trigger } => fired(run, now, trigger),
         Prompt::Held { cause, reason } => held(run, now, cause, &reason),
-        Prompt::RollbackStopped { cause, reason } if !cause.may_be_retried_unseen() => {
-            Move::NeedsPerson(reason)
-        }
+        // The machine itself has tried for as long as trying could help: what stops a rollback is forbidden, impossible, or
+        // wants somebody to look first. Giving it up is a person's decision.
         Prompt::RollbackStopped { reason, .. } => {
-            let tries = run.rolling_back().map_or(ROLLBACK_TRIES, |rollback| rollback.work.attempt);
-            if tries < ROLLBACK_TRIES {
-                Move::Send(vec![Command::RetryRollback])
-            } else {
-                Move::Send(vec![Command::AbandonRollback { reason }])
-            }
+            Move::NeedsPerson(format!("the rollback has stopped: {reason}"))
         }
         Prompt::Finished { outcome } => Move::Over(outcome),
         Prompt::Acting { .. } | Prompt::Countdown { .. } | Prompt::RollingBack => Move::Wait,
@@ -120,10 +115,6 @@ fn lacks_approval(run: &Run, step: usize, attempt: u32) -> bool {
         .steps
         .get(step)
         .is_some_and(|step| run.approved_by(&step.id, attempt).len() < step.approvals as usize)
-}
-
-fn pause(reason: &str) -> Move {
-    Move::Send(vec![Command::Suspend { reason: reason.to_owned() }])
 }
 
 fn wants_person(prompt: &Prompt) -> bool {
@@ -219,7 +210,7 @@ fn failed(run: &Run, step: &str) -> Move {
     // Beyond the window the new version has proved itself; a failure there is no reason to take it back.
     let window = run.runbook.steps.iter().rposition(|step| step.window.is_some());
     let beyond = run.runbook.step_index(step).zip(window).is_some_and(|(step, window)| step > window);
-    if beyond { pause(&reason) } else { Move::Send(vec![Command::Rollback { reason }]) }
+    if beyond { Move::Leave(reason) } else { Move::Send(vec![Command::Rollback { reason }]) }
 }
 
 fn held(run: &Run, now: Timestamp, cause: HoldCause, reason: &str) -> Move {
@@ -229,7 +220,11 @@ fn held(run: &Run, now: Timestamp, cause: HoldCause, reason: &str) -> Move {
         // Somebody confirms everything again: this very line mode.
         return Move::Send(vec![Command::Continue]);
     }
-    if blind && now.since(since) < HOLD_PATIENCE { Move::Wait } else { pause(&format!("held: {reason}")) }
+    if blind && now.since(since) < HOLD_PATIENCE {
+        Move::Wait
+    } else {
+        Move::Leave(format!("held: {reason}"))
+    }
 }
 
 #[cfg(test)]
@@ -237,12 +232,13 @@ mod tests {
     use super::*;
     use crate::domain::{
         cause::StopCause,
-        event::RunEvent,
+        event::{ActionOutcome, RunEvent},
         fixture::{Flight, runbook},
+        metric::Missing,
     };
 
     #[test]
-    fn a_rollback_from_a_copy_is_tried_again_by_a_person_only() {
+    fn a_rollback_that_has_stopped_is_tried_again_and_given_up_by_a_person_only() {
         let mut flight = Flight::in_window(runbook());
         flight.hanging.insert("scale down".to_owned());
         flight.command(Command::Rollback { reason: "errors".to_owned() });
@@ -251,15 +247,35 @@ mod tests {
             |event: &RunEvent| matches!(event, RunEvent::ActionStarted { name, .. } if name == "scale down");
         let last = flight.events.iter().position(|envelope| begun(&envelope.event)).unwrap();
         flight.resume_copied(last);
-        let Prompt::RollbackStopped { cause: StopCause::Copied, reason } = flight.prompt() else {
-            panic!("{:?}", flight.prompt())
+        let stopped = |flight: &Flight, cause: StopCause| {
+            let Prompt::RollbackStopped { cause: found, reason } = flight.prompt() else {
+                panic!("{:?}", flight.prompt())
+            };
+            assert_eq!(found, cause);
+            let told = Move::NeedsPerson(format!("the rollback has stopped: {reason}"));
+            assert_eq!(next(flight.run(), flight.now, true), told);
         };
-        assert_eq!(next(flight.run(), flight.now, true), Move::NeedsPerson(reason));
-        // One that stopped for a reason of its own is tried again.
+        stopped(&flight, StopCause::Copied);
         let mut flight = Flight::in_window(runbook());
-        flight.outcomes.insert("scale down".to_owned(), crate::domain::event::ActionOutcome::Failed);
+        flight.outcomes.insert("switch back".to_owned(), ActionOutcome::Failed);
         flight.command(Command::Rollback { reason: "errors".to_owned() });
         flight.settle();
-        assert_eq!(next(flight.run(), flight.now, true), Move::Send(vec![Command::RetryRollback]));
+        stopped(&flight, StopCause::Failed);
+    }
+
+    #[test]
+    fn a_hold_that_a_person_must_end_is_left_and_one_for_missing_data_is_waited_for_first() {
+        let mut flight = Flight::in_window(runbook());
+        flight.error_rate = Err(Missing::NoData);
+        flight.fly(Span::from_secs(60));
+        let held = flight.run().held.clone().unwrap();
+        assert_eq!(held.cause, HoldCause::NoData);
+        assert_eq!(next(flight.run(), held.at + Span::from_secs(119), true), Move::Wait);
+        let left = Move::Leave(format!("held: {}", held.reason));
+        assert_eq!(next(flight.run(), held.at + HOLD_PATIENCE, true), left);
+
+        let mut flight = Flight::in_window(runbook());
+        flight.command(Command::Hold { reason: "lunch".to_owned() });
+        assert_eq!(next(flight.run(), flight.now, true), Move::Leave("held: lunch".to_owned()));
     }
 }

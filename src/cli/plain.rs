@@ -1,4 +1,7 @@
 //! Line mode: a run without a screen, one line an event, `--json-lines` for programs.
+//!
+//! Where it can do nothing more it leaves. A run that has begun goes on without it: its engine watches, keeps the triggers
+//! armed and rolls back. One that has changed nothing yet, and a rehearsal, whose world is its engine's own, end with it.
 
 use std::{
     io::Write as _,
@@ -65,7 +68,7 @@ pub async fn follow(mut client: Client, options: PlainOptions) -> Exit {
         role: None,
         now: Timestamp::default(),
         asked: Vec::new(),
-        needs_person: false,
+        leaving: None,
         journal: JournalState::Whole,
         refusals: 0,
     };
@@ -113,7 +116,11 @@ pub async fn follow(mut client: Client, options: PlainOptions) -> Exit {
             }
         }
         match leaves {
-            None => plain.act(&client).await,
+            None => {
+                if let Some(exit) = plain.act(&client).await {
+                    return exit;
+                }
+            }
             Some(_) if holds && plain.run.as_ref().is_some_and(|run| run.held.is_some()) => {
                 return Exit::Paused;
             }
@@ -130,7 +137,8 @@ struct Plain {
     now: Timestamp,
     /// What was asked for lately: other events may come in between, and nothing is asked twice for the same reason.
     asked: Vec<(Command, Instant)>,
-    needs_person: bool,
+    /// Nothing more is done from here: why, and how this process ends.
+    leaving: Option<(String, Exit)>,
     journal: JournalState,
     refusals: u32,
 }
@@ -205,31 +213,30 @@ impl Plain {
         }
     }
 
-    async fn act(&mut self, client: &Client) {
-        let Some(run) = &self.run else { return };
-        if self.needs_person || self.options.watches || self.role != Some(Role::Pilot) {
-            return;
+    /// Does what is next. The exit code, where this process leaves a run that goes on without it.
+    async fn act(&mut self, client: &Client) -> Option<Exit> {
+        let run = self.run.as_ref()?;
+        if self.options.watches || self.role != Some(Role::Pilot) {
+            return None;
         }
-        if let JournalState::Lost { why } = &self.journal {
-            // Consent to a rollback that nothing records is a person's.
-            talk(&format!("the journal can't be written: {why}"));
-            self.needs_person = true;
-            let reason = "the journal is lost".to_owned();
-            return self.send(client, Command::Suspend { reason }).await;
+        if self.leaving.is_none() {
+            self.leaving = self.reason_to_leave(run);
+            if let Some((why, exit)) = &self.leaving {
+                let person = if *exit == Exit::NeedsPerson { "a person is needed: " } else { "" };
+                talk(&format!("{person}{why}"));
+            }
         }
-        let commands = match autopilot::next(run, self.now, self.options.yes) {
-            Move::Wait => return,
-            Move::Over(_) => vec![Command::Close],
-            Move::NeedsPerson(what) => {
-                self.needs_person = true;
-                talk(&format!("a person is needed: {what}"));
-                vec![Command::Suspend { reason: format!("a person is needed: {what}") }]
+        let commands = match &self.leaving {
+            Some((_, exit)) if run.needs_an_engine() => {
+                self.left_to_its_engine(run, "");
+                return Some(*exit);
             }
-            Move::Send(_) if self.refusals > REFUSALS => {
-                self.needs_person = true;
-                vec![Command::Suspend { reason: "the run cannot go on by itself".to_owned() }]
-            }
-            Move::Send(commands) => commands,
+            Some((why, _)) => vec![Command::Suspend { reason: why.clone() }],
+            None => match autopilot::next(run, self.now, self.options.yes) {
+                Move::Over(_) => vec![Command::Close],
+                Move::Send(commands) => commands,
+                Move::Wait | Move::Leave(_) | Move::NeedsPerson(_) => return None,
+            },
         };
         let now = Instant::now();
         self.asked.retain(|(_, when)| now.duration_since(*when) < ASK_AGAIN);
@@ -239,36 +246,102 @@ impl Plain {
                 self.send(client, command).await;
             }
         }
+        None
+    }
+
+    /// Why nothing more can be done from here, where that is so.
+    fn reason_to_leave(&self, run: &Run) -> Option<(String, Exit)> {
+        if let JournalState::Lost { why } = &self.journal {
+            // Consent to a rollback that nothing records is a person's.
+            return Some((format!("the journal can't be written: {why}"), Exit::NeedsPerson));
+        }
+        match autopilot::next(run, self.now, self.options.yes) {
+            Move::NeedsPerson(what) => Some((what, Exit::NeedsPerson)),
+            Move::Leave(why) => Some((why, Exit::Paused)),
+            Move::Send(_) if self.refusals > REFUSALS => {
+                Some(("the run cannot go on by itself".to_owned(), Exit::NeedsPerson))
+            }
+            Move::Send(_) | Move::Wait | Move::Over(_) => None,
+        }
     }
 
     async fn send(&self, client: &Client, command: Command) {
         client.send(&command).await;
     }
 
-    /// Says that the run goes on.
+    /// Says that the run goes on without this process.
     fn detached(&self, more: &str) {
         if self.options.watches {
             return;
         }
-        let more = if more.is_empty() { String::new() } else { format!(" ({more})") };
+        match &self.run {
+            Some(run) if run.finished.is_none() => self.left_to_its_engine(run, more),
+            _ => talk(&format!("come back with: cutover attach {}", self.options.run_id)),
+        }
+    }
+
+    /// Says that the run goes on without this process, who watches it, and how to come back to it.
+    fn left_to_its_engine(&self, run: &Run, more: &str) {
+        let id = &self.options.run_id;
+        let engine = match Lock::holder(&self.options.run_dir, RUN_LOCK) {
+            Ok(Some(holder)) => format!("its engine (process {})", holder.pid),
+            _ => "its engine".to_owned(),
+        };
         talk(&format!(
-            "the run goes on without anybody at the controls; come back with: cutover attach {}{more}",
-            self.options.run_id
+            "run {id} goes on without anybody at the controls: {engine} {}",
+            stays(run, &self.journal)
         ));
+        let more = if more.is_empty() { String::new() } else { format!(" ({more})") };
+        let stopped = run.rolling_back().is_some_and(|rollback| rollback.stopped.is_some());
+        let back = if stopped || !run.can_roll_back() {
+            String::new()
+        } else {
+            format!("; roll back with: cutover rollback {id} --reason WHY")
+        };
+        talk(&format!("come back with: cutover attach {id}{more}{back}"));
     }
 
     fn end(&self, outcome: Option<Outcome>) -> Exit {
         if let Some(run) = self.run.as_ref().filter(|_| outcome == Some(Outcome::Held)) {
-            talk(&format!("the run is paused; go on with: cutover resume {}", run.opened.run_id));
+            talk(&paused(run));
         }
-        match outcome {
-            Some(Outcome::Held) if self.needs_person => Exit::NeedsPerson,
-            Some(outcome) => Exit::of(outcome),
-            None => {
+        match (outcome, &self.leaving) {
+            (Some(Outcome::Held), Some((_, exit))) => *exit,
+            (Some(outcome), _) => Exit::of(outcome),
+            (None, _) => {
                 talk(&gone(&self.options.run_id, &self.options.run_dir));
                 Exit::Internal
             }
         }
+    }
+}
+
+/// What an engine does for a run whose follower has left.
+fn stays(run: &Run, journal: &JournalState) -> &'static str {
+    let armed =
+        run.switched_at.is_some() && run.runbook.triggers.iter().any(|trigger| trigger.watch.is_some());
+    if matches!(journal, JournalState::Lost { .. }) {
+        return "stays, and does nothing before a person lets it go on without a journal";
+    }
+    match run.rolling_back() {
+        Some(rollback) if rollback.stopped.is_some() => {
+            "stays, and the rollback waits for a person, who tries it again (r) or gives it up (x)"
+        }
+        Some(_) => "stays, and brings the rollback to its end",
+        None if armed => "stays and watches it: a trigger that fires rolls back, nothing new starts",
+        None => "stays and watches it: nothing new starts",
+    }
+}
+
+/// What to say of a run that has ended as paused.
+pub fn paused(run: &Run) -> String {
+    let [resume, rollback] = run.ways_on();
+    if run.needs_an_engine() {
+        format!("{}; go on with: {resume}; go back with: {rollback}", run.unwatched())
+    } else if run.opened.rehearsal.is_some() {
+        "the rehearsal has ended, and its world with it".to_owned()
+    } else {
+        format!("the run is paused; go on with: {resume}")
     }
 }
 
@@ -327,6 +400,13 @@ pub fn talk(line: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        domain::{
+            crew::{Member, Person, ScreenId},
+            fixture::{Flight, runbook},
+        },
+        link,
+    };
 
     #[test]
     fn u4_foreign_text_in_json_does_not_command_a_terminal() {
@@ -339,5 +419,64 @@ mod tests {
             assert!(json.contains(r"no\u202ething\u009b2J"), "{json}");
             assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok(), "{json}");
         }
+    }
+
+    /// Line mode at the controls of such a run; gives what it asks of the engine, and how it ends. A suspended run is closed.
+    async fn followed(events: Vec<Envelope>, now: Timestamp, yes: bool) -> (Vec<Command>, Exit) {
+        let dir = tempfile::tempdir().unwrap();
+        let (client, mut server) = link::pair();
+        let mut requests = server.requests().unwrap();
+        server.send(&Update::Backlog { events, now, run_dir: String::new() });
+        let pilot = Member { id: ScreenId(1), person: Person::of_login("ada"), role: Role::Pilot };
+        server.send(&Update::Crew { members: vec![pilot], you: ScreenId(1) });
+        let engine = async move {
+            let mut asked = Vec::new();
+            while let Some(command) = requests.next().await {
+                let suspends = matches!(command, Command::Suspend { .. });
+                asked.push(command);
+                if suspends {
+                    server.send(&Update::Closed { outcome: Some(Outcome::Held) });
+                }
+            }
+            asked
+        };
+        let options = PlainOptions {
+            yes,
+            json_lines: false,
+            samples: false,
+            watches: false,
+            run_id: RunId("run".to_owned()),
+            run_dir: dir.path().to_owned(),
+        };
+        let followed = async { tokio::join!(engine, follow(client, options)) };
+        tokio::time::timeout(Duration::from_secs(20), followed).await.unwrap()
+    }
+
+    fn rehearsed(flight: &Flight) -> Vec<Envelope> {
+        let mut events = flight.events.clone();
+        if let RunEvent::RunOpened(opened) = &mut events[0].event {
+            opened.rehearsal = Some("good".to_owned());
+        }
+        events
+    }
+
+    #[tokio::test]
+    async fn n3_a_run_that_has_begun_keeps_its_engine_and_any_other_ends() {
+        let suspended = |asked: &[Command]| matches!(asked, [Command::Suspend { .. }]);
+        // Nothing was changed yet: it ends, as it does in a rehearsal, where nothing is real.
+        let flight = Flight::open(runbook());
+        let (asked, exit) = followed(flight.events.clone(), flight.now, false).await;
+        assert!(suspended(&asked) && exit == Exit::NeedsPerson, "{asked:?} {exit:?}");
+
+        let mut held = Flight::passed(runbook(), 1);
+        held.command(Command::Hold { reason: "lunch".to_owned() });
+        let (asked, exit) = followed(rehearsed(&held), held.now, true).await;
+        assert!(suspended(&asked) && exit == Exit::Paused, "{asked:?} {exit:?}");
+        assert_eq!(followed(held.events.clone(), held.now, true).await, (Vec::new(), Exit::Paused));
+
+        let mut window = Flight::in_window(runbook());
+        assert_eq!(followed(window.events.clone(), window.now, false).await, (Vec::new(), Exit::NeedsPerson));
+        window.command(Command::Hold { reason: "lunch".to_owned() });
+        assert_eq!(followed(window.events.clone(), window.now, true).await, (Vec::new(), Exit::Paused));
     }
 }

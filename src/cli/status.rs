@@ -103,9 +103,11 @@ pub fn main(args: &StatusArgs) -> color_eyre::Result<Exit> {
 /// The outcome's code where the run is over; 8 where it waits for a person, 9 where it goes on by itself or is paused,
 /// 1 where it should have an engine and has none.
 fn exit(run: &Run, engine: &Engine, now: Timestamp) -> Exit {
+    if is_unwatched(run, engine) {
+        return Exit::Internal;
+    }
     match &run.finished {
         Some((outcome, ..)) => Exit::of(*outcome),
-        None if !engine.lives() => Exit::Internal,
         None if waits(run, now).is_some() => Exit::NeedsPerson,
         None => Exit::Paused,
     }
@@ -128,13 +130,43 @@ fn waits(run: &Run, now: Timestamp) -> Option<String> {
     }
 }
 
+/// Whether a run should have an engine and has none: it has begun and is not over, or nobody has ended it in order.
+fn is_unwatched(run: &Run, engine: &Engine) -> bool {
+    !engine.lives() && (run.needs_an_engine() || run.finished.is_none())
+}
+
 fn state_word(run: &Run, engine: &Engine) -> &'static str {
-    if run.finished.is_none() && !engine.lives() {
+    if is_unwatched(run, engine) {
         return "NOBODY WATCHES";
     }
     match (store::state_word(run), run.rolling_back().is_some()) {
         (_, true) => "rolling-back",
         (word, false) => word,
+    }
+}
+
+/// The state, and where nobody watches what that means.
+fn state_words(run: &Run, engine: &Engine) -> String {
+    if is_unwatched(run, engine) && run.needs_an_engine() {
+        return run.unwatched();
+    }
+    state_word(run, engine).to_owned()
+}
+
+/// What there is to do now.
+fn next(run: &Run, engine: &Engine) -> Vec<String> {
+    let id = &run.opened.run_id;
+    match run.finished.as_ref().map(|(outcome, ..)| *outcome) {
+        None if engine.lives() => vec![format!("cutover attach {id}")],
+        None | Some(Outcome::Held) if run.opened.rehearsal.is_some() => {
+            vec!["cutover rehearse (a rehearsal's world ends with its engine)".to_owned()]
+        }
+        None | Some(Outcome::Held) if run.needs_an_engine() => run.ways_on().into(),
+        None | Some(Outcome::Held) => vec![format!("cutover resume {id}")],
+        Some(Outcome::Succeeded) => vec![format!("cutover tasks {id}")],
+        Some(Outcome::Failed | Outcome::RolledBack | Outcome::RollbackFailed) => {
+            vec![format!("cutover attach {id}")]
+        }
     }
 }
 
@@ -149,7 +181,7 @@ fn lines(found: &Found, engine: &Engine, now: Timestamp) -> Vec<String> {
     let run = &found.run;
     let mut lines = vec![
         format!("{}  {}", run.opened.run_id, run.opened.runbook.document.title),
-        format!("state     {}", state_word(run, engine)),
+        format!("state     {}", state_words(run, engine)),
         format!("engine    {}", engine.words()),
     ];
     let mut say = |name: &str, what: Option<String>| {
@@ -160,18 +192,13 @@ fn lines(found: &Found, engine: &Engine, now: Timestamp) -> Vec<String> {
         None => pilot.to_string(),
     });
     say("pilot", pilot);
-    say("step", step_words(run).filter(|_| run.finished.is_none()));
+    say("step", step_words(run).filter(|_| run.finished.is_none() || run.needs_an_engine()));
     say("traffic", run.live.as_ref().map(|slot| slot.0.clone()));
     say("waits", waits(run, now));
     say("end", run.finished.as_ref().map(|(_, at, detail)| format!("{at}: {detail}")));
-    let alive = engine.lives();
-    let next = match run.finished.as_ref().map(|(outcome, ..)| *outcome) {
-        None if alive => format!("cutover attach {}", run.opened.run_id),
-        None | Some(Outcome::Held) => format!("cutover resume {}", run.opened.run_id),
-        Some(Outcome::Succeeded) => format!("cutover tasks {}", run.opened.run_id),
-        Some(_) => format!("cutover attach {}", run.opened.run_id),
-    };
-    say("next", Some(next));
+    for next in next(run, engine) {
+        say("next", Some(next));
+    }
     say("files", Some(found.dir.display().to_string()));
     lines
 }
@@ -205,6 +232,7 @@ fn document(found: &Found, engine: &Engine, exit: Exit, now: Timestamp) -> serde
         "new_version": run.new_version(),
         "held": run.held.as_ref().map(|held| &held.reason),
         "waits_for": waits(run, now),
+        "next": next(run, engine),
         "outcome": run.finished.as_ref().map(|(outcome, ..)| outcome),
         "last_event_at": run.last_at,
         "directory": found.dir,

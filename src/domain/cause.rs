@@ -71,13 +71,3 @@ pub enum StopCause {
     /// It was taken up from a copy of the journal, which may lack the last seconds.
     Copied,
 }
-
-impl StopCause {
-    /// Whether trying again, unattended, is a sensible answer: not where somebody must look first.
-    pub fn may_be_retried_unseen(self) -> bool {
-        match self {
-            Self::Failed => true,
-            Self::Copied => false,
-        }
-    }
-}

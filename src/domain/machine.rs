@@ -494,9 +494,24 @@ impl Machine {
         if outcome == Outcome::Failed {
             self.cut_short(&reason);
         }
-        self.finish(outcome, &reason);
+        if outcome == Outcome::Held && self.run.needs_an_engine() {
+            self.leave_unwatched(&reason);
+        } else {
+            self.finish(outcome, &reason);
+        }
         self.effect(Effect::Close);
         false
+    }
+
+    /// The last words of an engine that has to end in the middle of a run. From the switch on somebody is paged: what would
+    /// have rolled back is gone with it.
+    fn leave_unwatched(&mut self, reason: &str) {
+        let [resume, rollback] = self.run.ways_on();
+        let words = format!("{}. Go on with: {resume}; go back with: {rollback}", self.run.unwatched());
+        if self.run.switch_begun() || self.run.rolling_back().is_some() {
+            self.notify(Milestone::Paged, format!("{words} ({reason})"));
+        }
+        self.finish(Outcome::Held, &format!("{reason}. {words}"));
     }
 
     fn close(&mut self) {

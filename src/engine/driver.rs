@@ -178,8 +178,10 @@ impl Engine {
                     self.feed(input);
                 }
             }
-            // No screen can ever come: pause rather than fly unseen. A rollback is finished first.
-            if unseen && self.end.is_none() {
+            // No screen can ever come: pause rather than fly unseen. A rollback is finished first, and as long as traffic is on
+            // the new slot its triggers are watched.
+            let watching = self.machine.run().needs_an_engine() && self.machine.run().switch_begun();
+            if unseen && !watching && self.end.is_none() {
                 self.feed(Input::Terminate { reason: "no screen is left".to_owned() });
             }
             if shown_at.elapsed() >= SHOW_TICK {

@@ -21,6 +21,7 @@ use crate::domain::{
     effect::{Effect, Input},
     event::{ActionOutcome, ActionRef, CheckRef, Place},
     id::SlotName,
+    lock::LockState,
     observation::Approach,
     run::Run,
     runbook::{Milestone, Runbook},
@@ -161,7 +162,7 @@ impl Hands {
         let unfenced =
             matches!(action.kind, ActionKind::Sh { .. } | ActionKind::Argv { .. } | ActionKind::Http(_));
         if let Some(Err(why)) = self.kit.lock.as_ref().filter(|_| unfenced).map(|lock| lock.permit()) {
-            let (news, outcome) = (self.kit.news.clone(), ActionOutcome::Failed);
+            let (news, outcome) = (self.kit.news.clone(), self.outcome_of_refusal());
             let detail = format!("not begun: {why}");
             tokio::spawn(async move {
                 let input = Input::ActionFinished { at, outcome, detail, took: Span::ZERO, output: None };
@@ -184,6 +185,14 @@ impl Hands {
             news: self.kit.news.clone(),
         };
         tokio::spawn(performance.run());
+    }
+
+    /// A lock that is only late to be renewed may be certain again in a moment; one that is gone stays gone.
+    fn outcome_of_refusal(&self) -> ActionOutcome {
+        match self.kit.lock.as_ref().map(|lock| lock.state().borrow().clone()) {
+            Some(LockState::Held { .. } | LockState::Uncertain { .. }) => ActionOutcome::Unavailable,
+            Some(LockState::Lost { .. } | LockState::Released) | None => ActionOutcome::Failed,
+        }
     }
 
     fn looker(&self, place: Option<&Place>, run: &Run) -> Looker {

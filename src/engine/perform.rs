@@ -205,9 +205,10 @@ impl Performance {
     }
 
     /// A conflict proves that nothing was written. In a rollback a fresh look says whether the change that was in the way does
-    /// any harm, so it is worth another try.
+    /// any harm, so it is worth another try. Not so a patch of the runbook's own, which meets the same conflict each time.
     fn not_written(&self, fault: PortError) -> Done {
-        let conflict = fault.kind == Fault::Conflict && self.run.rolling_back().is_some();
+        let looks = !matches!(self.action.kind, ActionKind::Patch(_));
+        let conflict = fault.kind == Fault::Conflict && looks && self.run.rolling_back().is_some();
         let done = Done::from(fault);
         if conflict { Done { outcome: ActionOutcome::Unavailable, ..done } } else { done }
     }

@@ -84,7 +84,7 @@ fn from_guards(model: &Model, run: &Run) -> Vec<Alert> {
         } else if let Some(why) = &lock.uncertain {
             alerts.push(urgent(
                 format!("NOTHING CAN BE WRITTEN: the target's lock can't be renewed: {why}"),
-                "It is tried again all the time. A rollback would fail until then.".to_owned(),
+                "It is tried again all the time; a rollback is tried until it can be done.".to_owned(),
             ));
         }
     }

@@ -28,7 +28,10 @@ impl Machine {
     pub(super) fn on_lock(&mut self, state: LockState) {
         let Some(lock) = self.run.lock.clone() else { return };
         match state {
-            LockState::Held { .. } if lock.uncertain.is_some() => self.emit(RunEvent::LockCertain),
+            LockState::Held { .. } if lock.uncertain.is_some() => {
+                self.emit(RunEvent::LockCertain);
+                self.try_at_once();
+            }
             LockState::Uncertain { why, .. } if lock.uncertain.is_none() => {
                 self.emit(RunEvent::LockUncertain { why });
             }

@@ -411,11 +411,16 @@ impl Machine {
 
     // --- a rollback does not give up -----------------------------------------------------------------------------------
 
+    /// Whether an act is the own of a rollback that is under way. One that was certainly not done is tried again, whatever it is:
+    /// nothing of it is repeated.
+    pub(super) fn tries_on(&self, at: &ActionRef) -> bool {
+        let place = matches!(at.place, Place::Rollback { .. } | Place::Undo { .. });
+        place && self.run.rolling_back().is_some_and(|rollback| rollback.stopped.is_none())
+    }
+
     /// Whether an act is one that a rollback tries until it is done: safe to repeat, and its own.
     pub(super) fn perseveres(&self, at: &ActionRef) -> bool {
-        let place = matches!(at.place, Place::Rollback { .. } | Place::Undo { .. });
-        place
-            && self.run.rolling_back().is_some_and(|rollback| rollback.stopped.is_none())
+        self.tries_on(at)
             && self.run.action(at).is_some_and(|action| match action.kind {
                 ActionKind::SetImage { .. } | ActionKind::SwitchTraffic { .. } | ActionKind::Scale { .. } => {
                     true
@@ -450,6 +455,11 @@ impl Machine {
         self.effect(Effect::Wake(pause));
         self.forget_look();
         self.tell_late(why);
+    }
+
+    /// What kept an act from being done has passed: it is tried at once.
+    pub(super) fn try_at_once(&mut self) {
+        self.looks.pause = None;
     }
 
     fn is_paused(&mut self, at: &ActionRef) -> bool {

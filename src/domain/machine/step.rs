@@ -195,7 +195,7 @@ impl Machine {
             self.ask_look();
         }
         match outcome {
-            ActionOutcome::Unavailable if self.perseveres(&at) => self.try_again(at, &why),
+            ActionOutcome::Unavailable if self.tries_on(&at) => self.try_again(at, &why),
             ActionOutcome::Unknown
                 if self.run.action(&at).is_some_and(|action| action.kind.is_kubernetes()) =>
             {

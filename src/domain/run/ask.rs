@@ -5,7 +5,7 @@ use crate::domain::{
     action::{Action, ActionKind, Replicas, SlotRef},
     check::Check,
     crew::Person,
-    event::{ActionRef, ChildProcess, Place},
+    event::{ActionRef, ChildProcess, Outcome, Place},
     id::{MetricId, SlotName, StepId},
     plan::{QUICK, UNDO},
     runbook::{Part, Step, Var, VarSource},
@@ -227,6 +227,39 @@ impl Run {
                     .iter()
                     .any(|action| matches!(action.status, ActionStatus::Running | ActionStatus::Unknown))
             })
+    }
+
+    /// Whether the run must not be left without an engine: it has begun, and is not over. Nothing real depends on a rehearsal,
+    /// whose world ends with its engine.
+    pub fn needs_an_engine(&self) -> bool {
+        let over = match self.finished.as_ref().map(|(outcome, ..)| *outcome) {
+            None | Some(Outcome::Held) => false,
+            Some(Outcome::Succeeded | Outcome::Failed | Outcome::RolledBack | Outcome::RollbackFailed) => {
+                true
+            }
+        };
+        self.started_at.is_some() && !over && self.opened.rehearsal.is_none()
+    }
+
+    /// What it means that a run which needs an engine has none.
+    pub fn unwatched(&self) -> String {
+        let traffic = match (&self.live, &self.opened.new_slot) {
+            (Some(live), _) if self.switched_at.is_some() => {
+                format!(": traffic is on {live}, and no trigger rolls it back")
+            }
+            (_, Some(new)) if self.switch_begun() => {
+                format!(": traffic may be on {new}, and no trigger rolls it back")
+            }
+            (Some(live), _) => format!(": traffic is on {live}"),
+            (None, _) => String::new(),
+        };
+        format!("NOBODY WATCHES{traffic}")
+    }
+
+    /// What to type, where a run which needs an engine has none: to go on, or to go back.
+    pub fn ways_on(&self) -> [String; 2] {
+        let id = &self.opened.run_id;
+        [format!("cutover resume {id}"), format!("cutover rollback {id} --reason WHY")]
     }
 
     /// How long the run has been going: from the first step to the end, or to now.

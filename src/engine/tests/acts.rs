@@ -5,7 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::mpsc;
+use async_trait::async_trait;
+use tokio::sync::{mpsc, watch};
 
 use super::{
     fakes::{Fast, Pages, World, plain_shell, ports},
@@ -15,9 +16,10 @@ use crate::{
     domain::{
         action::ActionKind,
         actor::Actor,
-        effect::Decision,
+        effect::{Decision, Input},
         event::{Outcome, RunEvent},
         fixture::{Flight, action, at_step, trigger},
+        lock::LockState,
         message::Command,
         runbook::{OnNoData, Then},
         time::Span,
@@ -25,9 +27,58 @@ use crate::{
     engine::{
         driver::{Engine, Parts},
         messages::End,
+        ports::{PortResult, TargetLock},
         values::Secrets,
     },
 };
+
+/// An engine that takes a flight over where it is; no screen can come to it.
+fn unseen(
+    dir: &tempfile::TempDir,
+    flight: &Flight,
+    decision: Decision,
+    errors: f64,
+    lock: Option<Arc<dyn TargetLock>>,
+) -> Engine {
+    std::fs::create_dir(dir.path().join("output")).unwrap();
+    let world = World::with_errors(errors);
+    *world.live.lock().unwrap() = flight.run().live.clone().unwrap();
+    *world.ground.lock().unwrap() = flight.ground.clone();
+    Engine::new(Parts {
+        machine: flight.machine.clone(),
+        events: flight.events.clone(),
+        decision: Decision { events: Vec::new(), ..decision },
+        ports: ports(&world, Arc::new(Fast(Instant::now())), plain_shell()),
+        journal: Box::new(Pages::default()),
+        secrets: Arc::new(Secrets::default()),
+        run_dir: dir.path().to_owned(),
+        container: String::new(),
+        lock,
+        copy: None,
+        incoming: mpsc::channel(1).1,
+    })
+}
+
+/// A lock that this test says what is known of.
+struct Lock(watch::Sender<LockState>);
+
+#[async_trait]
+impl TargetLock for Lock {
+    fn permit(&self) -> Result<u64, String> {
+        match &*self.0.borrow() {
+            LockState::Held { fence, .. } => Ok(*fence),
+            other => Err(format!("{other:?}")),
+        }
+    }
+
+    fn state(&self) -> watch::Receiver<LockState> {
+        self.0.subscribe()
+    }
+
+    async fn release(&self) -> PortResult<()> {
+        Ok(())
+    }
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_release_is_rolled_back_by_its_trigger() {
@@ -58,28 +109,42 @@ async fn an_engine_without_screens_pauses_after_the_running_action() {
     let mut slow = small();
     slow.steps[0].run[0].kind = ActionKind::Sh { script: "echo backup-id: b-17; sleep 0.3".to_owned() };
     let dir = tempfile::tempdir().unwrap();
-    std::fs::create_dir(dir.path().join("output")).unwrap();
-    let world = World::with_errors(0.0);
-    let clock = Arc::new(Fast(Instant::now()));
     let mut flight = Flight::opened(slow);
     let started = flight.command(Command::Start { step: Some("migrate".into()), attempt: 1, typed: None });
-    let (asks, incoming) = mpsc::channel(1);
-    drop(asks);
-    let engine = Engine::new(Parts {
-        machine: flight.machine.clone(),
-        events: flight.events.clone(),
-        decision: Decision { events: Vec::new(), ..started },
-        ports: ports(&world, clock, plain_shell()),
-        journal: Box::new(Pages::default()),
-        secrets: Arc::new(Secrets::default()),
-        run_dir: dir.path().to_owned(),
-        container: String::new(),
-        lock: None,
-        copy: None,
-        incoming,
-    });
+    let engine = unseen(&dir, &flight, started, 0.0, None);
     let end = tokio::time::timeout(Duration::from_secs(20), engine.run()).await.unwrap();
     assert_eq!(end, End::Closed(Some(Outcome::Held)));
     let output = std::fs::read_to_string(dir.path().join("output/migrate-1-00.log")).unwrap();
     assert_eq!(output, "backup-id: b-17\n", "it was let finish");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn n3_an_engine_without_screens_watches_the_window_and_rolls_back() {
+    let mut bad = small();
+    bad.triggers[0] = trigger(Then::Rollback, Span::from_secs(30), OnNoData::Hold);
+    let flight = Flight::in_window(bad);
+    let dir = tempfile::tempdir().unwrap();
+    let engine = unseen(&dir, &flight, Decision::default(), 0.2, None);
+    let end = tokio::time::timeout(Duration::from_secs(30), engine.run()).await.unwrap();
+    assert_eq!(end, End::Closed(Some(Outcome::RolledBack)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollbacks_command_waits_for_the_lock_and_runs_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut drains = small();
+    let script = format!("echo drained >> {}", dir.path().join("log").display());
+    drains.rollbacks[0].run.insert(0, action("drain", ActionKind::Sh { script }));
+    let mut flight = Flight::in_window(drains);
+    flight.feed(Input::LockTaken { lock_id: "3f9a-12bc-77de".to_owned(), fence: 7, from: None });
+    let ordered = flight.command(Command::Rollback { reason: "errors".to_owned() });
+    let since = flight.now;
+    let lock = Arc::new(Lock(watch::Sender::new(LockState::Uncertain { since, why: "silence".to_owned() })));
+    let engine = tokio::spawn(unseen(&dir, &flight, ordered, 0.0, Some(lock.clone())).run());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!dir.path().join("log").exists(), "begun while the lock was not certain");
+    lock.0.send_replace(LockState::Held { lock_id: "3f9a-12bc-77de".to_owned(), fence: 7, since });
+    let end = tokio::time::timeout(Duration::from_secs(30), engine).await.unwrap().unwrap();
+    assert_eq!(end, End::Closed(Some(Outcome::RolledBack)));
+    assert_eq!(std::fs::read_to_string(dir.path().join("log")).unwrap(), "drained\n");
 }
