@@ -14,5 +14,11 @@ mod pty;
 #[path = "guard/stand.rs"]
 mod stand;
 
+#[path = "guard/calls.rs"]
+mod calls;
+#[path = "guard/pods.rs"]
+mod pods;
 #[path = "guard/retired.rs"]
 mod retired;
+#[path = "guard/strangers.rs"]
+mod strangers;

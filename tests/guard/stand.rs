@@ -127,3 +127,8 @@ pub(crate) fn eventually(what: &str, is: impl Fn() -> bool) {
         std::thread::sleep(Duration::from_millis(10));
     }
 }
+
+/// Whether a story's rollback has kept its promise.
+pub(crate) fn within(story: &str) -> bool {
+    !story.contains("promised") && !story.contains("rollback_late")
+}
