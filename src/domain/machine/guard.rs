@@ -43,6 +43,8 @@ pub const BLIND_WORD: &str = "blind";
 pub(super) struct Looks {
     /// The newest look.
     seen: Option<Arc<Observation>>,
+    /// When it came.
+    came: Timestamp,
     /// Looks that began before this say nothing: something of ours, or a command's, has changed the target since.
     floor: Timestamp,
     /// When the look was asked for that has not come yet.
@@ -94,11 +96,22 @@ impl Machine {
         self.looks.seen = None;
     }
 
-    /// The newest look, where it counts: fresh, and from after our own last act.
-    fn fresh_look(&self) -> Option<Arc<Observation>> {
+    /// The newest look, where it counts: from after our own last act, and fresh.
+    ///
+    /// Reads may take longer than a look may be old. One that was asked for by what waits for it, and so began after `asked_at`,
+    /// counts from when it came: a newer one would be no younger, and nothing could ever begin.
+    fn fresh_look(&self, asked_at: Timestamp) -> Option<Arc<Observation>> {
         // Where time runs fast, the same half second of life is longer on the run's clock.
         let limit = FRESH.max(Span::from_millis(self.slack.as_millis() / 2));
-        self.looks.seen.clone().filter(|seen| seen.at >= self.looks.floor && self.now.since(seen.at) <= limit)
+        self.looks.seen.clone().filter(|seen| {
+            let asked_for = seen.at >= asked_at && self.now.since(self.looks.came) <= limit;
+            seen.at >= self.looks.floor && (asked_for || self.now.since(seen.at) <= limit)
+        })
+    }
+
+    /// The newest look from after our own last act, where it is fresh or has just come.
+    fn look_since_last_act(&self) -> Option<Arc<Observation>> {
+        self.fresh_look(self.looks.floor)
     }
 
     /// A look has come.
@@ -111,6 +124,7 @@ impl Machine {
                     return;
                 }
                 self.looks.seen = Some(Arc::new(seen));
+                self.looks.came = self.now;
                 self.compare();
             }
             Err(why) => {
@@ -226,7 +240,11 @@ impl Machine {
         if rolls_back && !self.settle_before(&at) {
             return false;
         }
-        let Some(seen) = self.fresh_look() else {
+        // The switch stands on the version of what was looked at: a change in between is noticed by the API server. What takes
+        // pods away does not, for who has the traffic stands in another object: it is looked at anew.
+        let anew = self.run.takes_capacity(&at);
+        let seen = self.fresh_look(since).filter(|seen| !anew || seen.at >= since);
+        let Some(seen) = seen else {
             self.ask_look();
             return self.begin_blind(&at);
         };
@@ -512,7 +530,7 @@ impl Machine {
         let Some(target) = target.filter(|_| moves && procedure.as_str() != UNDO && self.has_target()) else {
             return true;
         };
-        let Some(seen) = self.fresh_look() else {
+        let Some(seen) = self.look_since_last_act() else {
             self.ask_look();
             let blind = self.looks.failing.clone().filter(|(since, _)| self.now.since(*since) >= BLIND_AFTER);
             let Some((_, why)) = blind else { return false };
@@ -584,7 +602,7 @@ impl Machine {
         if self.refuse_fenced_off() {
             return;
         }
-        let Some(seen) = self.fresh_look() else {
+        let Some(seen) = self.look_since_last_act() else {
             self.ask_look();
             return self.refuse("the cluster is looked at first; try again in a moment");
         };
@@ -628,7 +646,7 @@ impl Machine {
 
     /// Why a run that is held for somebody else's change may not simply go on.
     pub(super) fn differs_still(&mut self) -> Option<String> {
-        let Some(seen) = self.fresh_look() else {
+        let Some(seen) = self.look_since_last_act() else {
             self.ask_look();
             return Some("the cluster is looked at first; try again in a moment".to_owned());
         };
