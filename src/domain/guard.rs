@@ -116,6 +116,14 @@ impl Run {
         }
     }
 
+    /// Whether an act takes pods away or replaces them.
+    pub fn takes_capacity(&self, at: &ActionRef) -> bool {
+        match self.action(at).map(|action| self.act(action)) {
+            Some(Act::Scale { .. } | Act::Replace { .. }) => true,
+            Some(Act::Traffic { .. } | Act::PatchService | Act::Command | Act::Free) | None => false,
+        }
+    }
+
     /// Slots that acts before this one in the same procedure have scaled down, with the number of pods that were to stay: a
     /// restore does not begin while the pods that it is to be safe from still end.
     fn emptied_before(&self, at: &ActionRef) -> BTreeMap<SlotName, u32> {

@@ -10,13 +10,15 @@ use super::{
 };
 use crate::domain::{
     action::{Action, ActionKind, HttpRequest, SlotRef},
+    belief::labels,
     check::{Check, CheckKind},
     event::Resolution,
     id::SlotName,
+    observation::Observation,
     run::Run,
     template::Unset,
     time::{Span, Timestamp},
-    workload::{RolloutState, Workload},
+    workload::RolloutState,
 };
 
 /// Log lines read for one look.
@@ -122,42 +124,52 @@ impl Looker {
                 Ok(rollout_seen(&state))
             }
             CheckKind::PodsReady { .. } | CheckKind::TrafficOn { .. } | CheckKind::ScaledTo { .. } => {
-                let workload = self.ports.cluster()?.look().await.map_err(|error| error.message)?;
-                self.look_workload(&check.kind, &workload)
+                let seen = self.ports.cluster()?.observe().await.map_err(|error| error.message)?;
+                self.look_target(&check.kind, &seen)
             }
         }
     }
 
-    fn look_workload(&self, kind: &CheckKind, workload: &Workload) -> Result<Seen, String> {
+    /// The target as it is now, by reads. A status that speaks of an older spec is no answer.
+    fn look_target(&self, kind: &CheckKind, seen: &Observation) -> Result<Seen, String> {
         let find = |slot: &SlotRef| {
             let name = self.slots.get(slot)?;
-            let found = workload.slots.get(&name).filter(|slot| slot.found).cloned();
+            let found = seen.slot(&name).cloned();
             found.map(|slot| (name.clone(), slot)).ok_or_else(|| format!("{name} has no Deployment"))
         };
+        let unobserved = |name: &SlotName| Seen::no(format!("the controller has not seen {name}'s spec yet"));
         match kind {
             CheckKind::PodsReady { slot, at_least } => {
                 let (name, slot) = find(slot)?;
-                let holds = slot.ready >= slot.desired && slot.ready >= *at_least;
-                Ok(Seen {
-                    holds,
-                    evidence: format!("{name} {}/{} ready", slot.ready, slot.desired.max(*at_least)),
-                })
+                if !slot.observed {
+                    return Ok(unobserved(&name));
+                }
+                let (ready, wanted) = (slot.ready(), slot.desired.max(*at_least));
+                Ok(Seen { holds: ready >= wanted, evidence: format!("{name} {ready}/{wanted} ready") })
             }
             CheckKind::ScaledTo { slot, replicas } => {
                 let (name, slot) = find(slot)?;
-                let pods: u32 = slot.counts.values().sum();
-                let holds = slot.desired == *replicas && slot.ready == *replicas && pods == *replicas;
+                if !slot.observed {
+                    return Ok(unobserved(&name));
+                }
+                let (desired, pods, ready) = (slot.desired, slot.pods, slot.ready());
                 Ok(Seen {
-                    holds,
-                    evidence: format!("{name} wants {}, has {pods} pods, {} ready", slot.desired, slot.ready),
+                    holds: [desired, pods, ready] == [*replicas; 3],
+                    evidence: format!("{name} wants {desired}, has {pods} pods, {ready} ready"),
                 })
             }
+            // Selecting is not serving: somebody has to answer.
             CheckKind::TrafficOn { slot } => {
                 let name = self.slots.get(slot)?;
-                let live = workload.live.as_ref().map_or("no slot of ours", |live| live.as_str());
-                Ok(Seen {
-                    holds: workload.live.as_ref() == Some(&name),
-                    evidence: format!("the service selects {live}"),
+                Ok(match (seen.live(), seen.serving(&name)) {
+                    (Some(live), 0) if *live == name => {
+                        Seen::no(format!("the service selects {live}, and none of its pods is ready"))
+                    }
+                    (Some(live), ready) if *live == name => {
+                        Seen::yes(format!("the service selects {live}, {ready} ready"))
+                    }
+                    (Some(live), _) => Seen::no(format!("the service selects {live}")),
+                    (None, _) => Seen::no(nowhere(seen)),
                 })
             }
             _ => Err("not a look at the cluster".to_owned()),
@@ -235,41 +247,80 @@ impl Looker {
     }
 
     /// What became of a Kubernetes action whose result is not known; nothing where the cluster cannot tell.
+    ///
+    /// "Not done" is only said once it cannot be done any more either: a request without an answer may still be on its way, so
+    /// its object is marked first, which makes the API server refuse what carries an older version.
     pub async fn verify(&self, run: &Run, action: &Action) -> (Option<Resolution>, String) {
-        let workload = match self.ports.cluster() {
-            Ok(cluster) => cluster.look().await.map_err(|error| error.message),
-            Err(why) => Err(why),
-        };
-        let workload = match workload {
-            Ok(workload) => workload,
-            Err(why) => return (None, why),
-        };
-        let done = |is: bool| Some(if is { Resolution::Done } else { Resolution::NotDone });
-        let slot = |slot: &SlotRef| self.slots.get(slot).ok().and_then(|name| workload.slots.get(&name));
-        match &action.kind {
-            ActionKind::SwitchTraffic { to } => {
-                let live = workload.live.as_ref();
-                let text =
-                    format!("the service selects {}", live.map_or("no slot of ours", |live| live.as_str()));
-                (done(live.is_some() && live == self.slots.get(to).ok().as_ref()), text)
-            }
-            ActionKind::Scale { slot: which, replicas } => match slot(which) {
-                Some(found) => (
-                    done(found.desired == run.replicas(*replicas)),
-                    format!("{} replicas wanted", found.desired),
-                ),
-                None => (None, "no such Deployment".to_owned()),
-            },
-            ActionKind::SetImage { slot: which, image, .. } => match (slot(which), self.values.expand(image))
-            {
-                (Some(found), Ok(image)) => (done(found.image == image), format!("image is {}", found.image)),
-                _ => (None, "no such Deployment".to_owned()),
-            },
-            // Waiting changes nothing, so it can simply be done again.
-            ActionKind::Rollout { .. } => (Some(Resolution::RunAgain), "waiting changes nothing".to_owned()),
-            _ => (None, "the cluster does not show whether this was done".to_owned()),
+        match self.try_verify(run, action).await {
+            Ok((resolution, evidence)) => (Some(resolution), evidence),
+            Err(why) => (None, why),
         }
     }
+
+    async fn try_verify(&self, run: &Run, action: &Action) -> Result<(Resolution, String), String> {
+        let object = match &action.kind {
+            ActionKind::SwitchTraffic { .. } => None,
+            ActionKind::Scale { slot, .. } | ActionKind::SetImage { slot, .. } => Some(self.slots.get(slot)?),
+            // Waiting changes nothing, so it can simply be done again.
+            ActionKind::Rollout { .. } => {
+                return Ok((Resolution::RunAgain, "waiting changes nothing".to_owned()));
+            }
+            ActionKind::Restart { .. }
+            | ActionKind::Patch(_)
+            | ActionKind::Sh { .. }
+            | ActionKind::Argv { .. }
+            | ActionKind::Http(_)
+            | ActionKind::Notify { .. } => {
+                return Err("the cluster does not show whether this was done".to_owned());
+            }
+        };
+        let cluster = self.ports.cluster()?;
+        let (done, evidence) =
+            self.is_done(run, action, &cluster.observe().await.map_err(|error| error.message)?)?;
+        if done {
+            return Ok((Resolution::Done, evidence));
+        }
+        if let Err(fault) = cluster.settle(object.as_ref()).await {
+            return Err(format!("{evidence}, but the request may still arrive: {}", fault.message));
+        }
+        let (done, evidence) =
+            self.is_done(run, action, &cluster.observe().await.map_err(|error| error.message)?)?;
+        Ok((if done { Resolution::Done } else { Resolution::NotDone }, evidence))
+    }
+
+    /// Whether a look shows what an action was to bring about.
+    fn is_done(&self, run: &Run, action: &Action, seen: &Observation) -> Result<(bool, String), String> {
+        let slot = |slot: &SlotRef| {
+            let name = self.slots.get(slot)?;
+            seen.slot(&name).ok_or_else(|| format!("{name} has no Deployment"))
+        };
+        match &action.kind {
+            ActionKind::SwitchTraffic { to } => {
+                let to = self.slots.get(to)?;
+                let text =
+                    seen.live().map_or_else(|| nowhere(seen), |live| format!("the service selects {live}"));
+                Ok((seen.live() == Some(&to), text))
+            }
+            ActionKind::Scale { slot: which, replicas } => {
+                let found = slot(which)?;
+                Ok((found.desired == run.replicas(*replicas), format!("{} replicas wanted", found.desired)))
+            }
+            ActionKind::SetImage { slot: which, image, .. } => {
+                let (found, image) =
+                    (slot(which)?, self.values.expand(image).map_err(|unset| unset.to_string())?);
+                Ok((found.image == image, format!("image is {}", found.image)))
+            }
+            _ => Err("the cluster does not show whether this was done".to_owned()),
+        }
+    }
+}
+
+/// A Service that leads to no slot.
+fn nowhere(seen: &Observation) -> String {
+    seen.service.as_ref().map_or_else(
+        || "the service does not exist".to_owned(),
+        |service| format!("the service selects {}, which is no slot", labels(&service.selector)),
+    )
 }
 
 /// A rollout's state as a look.

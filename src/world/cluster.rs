@@ -6,7 +6,7 @@
 //! api        one request -> one answer; write: the verbs that change; watching; validate, patch, fields (who set what), selector, table
 //! state      objects (store) and the agenda: what happens when, in simulated time
 //! controllers, rollout, endpoints, kubelet    what a control plane and its nodes do by themselves
-//! seed       the cluster at the beginning
+//! seed       the cluster at the beginning; trouble: what makes a real one awkward
 //! ```
 //!
 //! What happens depends on the [`Scenario`] and on the [`WorldClock`] alone, not on how often anyone looks. Transport matters
@@ -35,6 +35,7 @@ mod store;
 mod table;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod validate;
 mod watching;
 mod write;
@@ -300,7 +301,8 @@ impl Cluster {
         })
     }
 
-    /// Gives a Deployment a `HorizontalPodAutoscaler`, of which only the object is simulated.
+    /// Gives a Deployment a `HorizontalPodAutoscaler`. It keeps the number of replicas there is, within its bounds, until it is
+    /// told otherwise: see [`Cluster::autoscale`].
     pub fn add_autoscaler(&self, deployment: &str, minimum: u32, maximum: u32) {
         self.shared.change(|state| {
             let object = json!({
@@ -310,7 +312,7 @@ impl Cluster {
                     "minReplicas": minimum,
                     "maxReplicas": maximum,
                 },
-                "status": {"currentReplicas": minimum, "desiredReplicas": minimum},
+                "status": {"currentReplicas": 0, "desiredReplicas": 0},
             });
             state.create(Kind::HorizontalPodAutoscaler, object, "kubectl-autoscale", state.now);
         });

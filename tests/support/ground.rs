@@ -42,7 +42,15 @@ impl Ground {
     }
 
     pub(crate) fn of_context(runbook: &str, scenario: Scenario, context: &str) -> Self {
-        let furniture = Furniture { context: context.into(), ..kube::furniture(2) };
+        Self::furnished(runbook, scenario, Furniture { context: context.into(), ..kube::furniture(2) })
+    }
+
+    /// With so many pods in each slot.
+    pub(crate) fn with_replicas(runbook: &str, replicas: u32) -> Self {
+        Self::furnished(runbook, Scenario::Good, kube::furniture(replicas))
+    }
+
+    fn furnished(runbook: &str, scenario: Scenario, furniture: Furniture) -> Self {
         let cluster = WORLD.block_on(kube::world(furniture, scenario, SPEED));
         let stage = Stage::new();
         std::fs::write(stage.path().join("kubeconfig"), cluster.kubeconfig()).unwrap();

@@ -41,8 +41,10 @@ pub const BLIND_WORD: &str = "blind";
 /// What the machine knows of its looks.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Looks {
-    /// The newest look, and when it came.
-    seen: Option<(Arc<Observation>, Timestamp)>,
+    /// The newest look.
+    seen: Option<Arc<Observation>>,
+    /// When it came.
+    came: Timestamp,
     /// Looks that began before this say nothing: something of ours, or a command's, has changed the target since.
     floor: Timestamp,
     /// When the look was asked for that has not come yet.
@@ -97,13 +99,22 @@ impl Machine {
         self.looks.seen = None;
     }
 
-    /// The newest look, where it counts: fresh, and from after our own last act.
-    fn fresh_look(&self) -> Option<Arc<Observation>> {
+    /// The newest look, where it counts: from after our own last act, and fresh.
+    ///
+    /// Reads may take longer than a look may be old. One that was asked for by what waits for it, and so began after `asked_at`,
+    /// counts from when it came: a newer one would be no younger, and nothing could ever begin.
+    fn fresh_look(&self, asked_at: Timestamp) -> Option<Arc<Observation>> {
         // Where time runs fast, the same half second of life is longer on the run's clock.
         let limit = FRESH.max(Span::from_millis(self.slack.as_millis() / 2));
-        // Its age counts from when it came: where every answer takes a second nothing would ever be fresh otherwise.
-        let (seen, came) = self.looks.seen.as_ref()?;
-        (seen.at >= self.looks.floor && self.now.since(*came) <= limit).then(|| Arc::clone(seen))
+        self.looks.seen.clone().filter(|seen| {
+            let asked_for = seen.at >= asked_at && self.now.since(self.looks.came) <= limit;
+            seen.at >= self.looks.floor && (asked_for || self.now.since(seen.at) <= limit)
+        })
+    }
+
+    /// The newest look from after our own last act, where it is fresh or has just come.
+    fn look_since_last_act(&self) -> Option<Arc<Observation>> {
+        self.fresh_look(self.looks.floor)
     }
 
     /// A look has come.
@@ -115,7 +126,8 @@ impl Machine {
                 if seen.at < self.looks.floor {
                     return;
                 }
-                self.looks.seen = Some((Arc::new(seen), self.now));
+                self.looks.seen = Some(Arc::new(seen));
+                self.looks.came = self.now;
                 self.compare();
             }
             Err(why) => {
@@ -146,7 +158,7 @@ impl Machine {
         if idle || self.changes_target() {
             return;
         }
-        let Some((seen, _)) = self.looks.seen.clone() else { return };
+        let Some(seen) = self.looks.seen.clone() else { return };
         let found = self.run.differences(&seen);
         let known: BTreeSet<&String> = self.run.foreign.iter().collect();
         let news: Vec<_> = found.iter().filter(|it| !known.contains(&it.words())).cloned().collect();
@@ -217,7 +229,7 @@ impl Machine {
         };
         if !guarded {
             // Nothing begins before the target was compared with what the run believes since it was last changed.
-            let compared = self.looks.seen.as_ref().is_some_and(|(seen, _)| seen.at >= self.looks.floor);
+            let compared = self.looks.seen.as_ref().is_some_and(|seen| seen.at >= self.looks.floor);
             if !compared {
                 self.ask_look();
                 self.say_unseen(&at);
@@ -232,7 +244,11 @@ impl Machine {
         if rolls_back && !self.settle_before(&at) {
             return false;
         }
-        let Some(seen) = self.fresh_look() else {
+        // The switch stands on the version of what was looked at: a change in between is noticed by the API server. What takes
+        // pods away does not, for who has the traffic stands in another object: it is looked at anew.
+        let anew = self.run.takes_capacity(&at);
+        let seen = self.fresh_look(since).filter(|seen| !anew || seen.at >= since);
+        let Some(seen) = seen else {
             self.ask_look();
             return self.begin_blind(&at);
         };
@@ -528,7 +544,7 @@ impl Machine {
         let Some(target) = target.filter(|_| moves && procedure.as_str() != UNDO && self.has_target()) else {
             return true;
         };
-        let Some(seen) = self.fresh_look() else {
+        let Some(seen) = self.look_since_last_act() else {
             self.ask_look();
             let blind = self.looks.failing.clone().filter(|(since, _)| self.now.since(*since) >= BLIND_AFTER);
             let Some((_, why)) = blind else { return false };
@@ -600,7 +616,7 @@ impl Machine {
         if self.refuse_fenced_off() {
             return;
         }
-        let Some(seen) = self.fresh_look() else {
+        let Some(seen) = self.look_since_last_act() else {
             self.ask_look();
             return self.refuse("the cluster is looked at first; try again in a moment");
         };
@@ -644,7 +660,7 @@ impl Machine {
 
     /// Why a run that is held for somebody else's change may not simply go on.
     pub(super) fn differs_still(&mut self) -> Option<String> {
-        let Some(seen) = self.fresh_look() else {
+        let Some(seen) = self.look_since_last_act() else {
             self.ask_look();
             return Some("the cluster is looked at first; try again in a moment".to_owned());
         };

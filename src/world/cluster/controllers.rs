@@ -103,6 +103,7 @@ impl State {
     /// Every controller looks once.
     pub(super) fn reconcile(&mut self) {
         self.collect_garbage();
+        self.sync_autoscalers();
         let pods = self.pods_by_owner();
         let sets: Vec<Key> = self.store.list(Kind::ReplicaSet, None).map(|(key, _)| key.clone()).collect();
         for key in &sets {

@@ -125,8 +125,7 @@ impl State {
     }
 
     fn schedule(&mut self, mut pod: Value, epoch: u32) {
-        let node = NODES[self.scheduled % NODES.len()];
-        self.scheduled += 1;
+        let Some(node) = self.node_with_room() else { return self.no_room(pod, epoch) };
         put(&mut pod, "/spec/nodeName", node);
         self.set_condition(&mut pod, "PodScheduled", true, None);
         self.write(Kind::Pod, pod.clone(), "kube-scheduler", None);
@@ -134,6 +133,26 @@ impl State {
             format!("Successfully assigned {}/{} to {node}", text(&pod, "/metadata/namespace"), name(&pod));
         self.event(&pod, false, "Scheduled", &message, "default-scheduler");
         self.plan(&pod, (150, 400), PodStep::Accept(epoch));
+    }
+
+    /// No node takes the pod: it stays Pending, and is looked at again.
+    fn no_room(&mut self, mut pod: Value, epoch: u32) {
+        let total = NODES.len();
+        let message = format!(
+            "0/{total} nodes are available: {total} Too many pods. preemption: 0/{total} nodes are available: {total} No \
+             preemption victims found for incoming pod."
+        );
+        self.set_condition(&mut pod, "PodScheduled", false, None);
+        let mut conditions = list(&pod, "/status/conditions").to_vec();
+        for condition in conditions.iter_mut().filter(|condition| text(condition, "/type") == "PodScheduled")
+        {
+            condition["reason"] = json!("Unschedulable");
+            condition["message"] = json!(message);
+        }
+        put(&mut pod, "/status/conditions", conditions);
+        self.write(Kind::Pod, pod.clone(), "kube-scheduler", Some("status"));
+        self.event(&pod, true, "FailedScheduling", &message, "default-scheduler");
+        self.plan(&pod, (2_000, 3_000), PodStep::Schedule(epoch));
     }
 
     fn accept(&mut self, mut pod: Value, epoch: u32) {
@@ -247,12 +266,25 @@ impl State {
         self.plan(&pod, if slow { (44_000, 50_000) } else { (9_500, 11_500) }, PodStep::Ready(epoch));
     }
 
-    fn become_ready(&mut self, mut pod: Value) {
-        for status in container_statuses(&mut pod) {
-            put(status, "/ready", true);
+    fn become_ready(&mut self, pod: Value) {
+        let passes = !self.probes_fail(&pod);
+        self.probe(pod, passes);
+    }
+
+    /// The readiness probe of a pod whose containers run passes or fails. Others are not probed.
+    pub(super) fn probe(&mut self, mut pod: Value, passes: bool) {
+        let runs = text(&pod, "/status/phase") == "Running"
+            && !text(&pod, "/status/containerStatuses/0/state/running/startedAt").is_empty();
+        if !runs {
+            return;
         }
-        self.set_condition(&mut pod, "Ready", true, None);
-        self.set_condition(&mut pod, "ContainersReady", true, None);
+        for status in container_statuses(&mut pod) {
+            put(status, "/ready", passes);
+        }
+        let names = container_names(&pod);
+        let unready = (!passes).then_some(names.as_slice());
+        self.set_condition(&mut pod, "Ready", passes, unready);
+        self.set_condition(&mut pod, "ContainersReady", passes, unready);
         self.write(Kind::Pod, pod, KUBELET, Some("status"));
     }
 

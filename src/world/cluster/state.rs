@@ -77,6 +77,10 @@ pub(super) struct State {
     pub(super) traffic: Vec<Traffic>,
     /// Verbs on resources that are forbidden: `("patch", "services")`.
     pub(super) denied: BTreeSet<(String, String)>,
+    /// Deployments whose pods' readiness probes fail.
+    pub(super) unready: BTreeSet<String>,
+    /// How many pods a node takes, where that is fewer than any story needs.
+    pub(super) room: Option<usize>,
     names: u64,
 }
 
@@ -99,6 +103,8 @@ impl State {
             endpoints_changed: false,
             traffic: Vec::new(),
             denied: BTreeSet::new(),
+            unready: BTreeSet::new(),
+            room: None,
             names: 0,
         };
         state.furnish();
@@ -180,7 +186,7 @@ impl State {
                     wake = true;
                     self.endpoints_changed = true;
                 }
-                Kind::Deployment | Kind::ReplicaSet => wake = true,
+                Kind::Deployment | Kind::ReplicaSet | Kind::HorizontalPodAutoscaler => wake = true,
                 Kind::Service => {
                     wake = true;
                     self.endpoints_changed = true;

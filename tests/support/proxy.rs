@@ -1,0 +1,314 @@
+//! What stands between a client and its API server on a bad day: an HTTP proxy that delays, loses, refuses and stalls on order.
+//!
+//! ```text
+//! client ── plain HTTP ──▶ Proxy ── by `reqwest` ──▶ API server (plain, or TLS: see Proxy::before)
+//!                            │
+//!                            └─ rules, first that fits: method, a part of the path with its query, how often
+//! ```
+//!
+//! A request that was taken is carried out even where its client has given it up meanwhile: that is the point of it.
+
+#![expect(clippy::unwrap_used, reason = "helpers of a test end it where something is not there")]
+#![allow(dead_code, reason = "each test uses its own part")]
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures::StreamExt as _;
+use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
+use hyper::{
+    Request, Response, StatusCode,
+    body::{Bytes, Frame, Incoming},
+    header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING},
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, watch},
+    time::{Instant, sleep, sleep_until},
+};
+
+type Body = BoxBody<Bytes, Infallible>;
+
+/// What happens to a request that a rule fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// It reaches the server after this long.
+    Late(Duration),
+    /// It reaches the server at once; its answer takes this long.
+    LateAnswer(Duration),
+    /// It reaches the server, and the connection ends without an answer.
+    AnswerLost,
+    /// It never reaches the server, and the connection ends without an answer.
+    Cut,
+    /// It never reaches the server; this status is the answer.
+    Answer(u16),
+    /// Its answer begins at once, and every piece of it comes this much later than the server has sent it: a watch that lags.
+    Lag(Duration),
+}
+
+/// Which requests meet it.
+#[derive(Debug, Clone)]
+struct Rule {
+    method: &'static str,
+    /// All of these are in the path with its query.
+    path: Vec<String>,
+    times: u32,
+    trouble: Trouble,
+}
+
+/// A request that was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Taken {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) body: String,
+}
+
+struct Inner {
+    /// The server's base URL, without a slash at its end.
+    server: String,
+    client: reqwest::Client,
+    rules: Mutex<Vec<Rule>>,
+    taken: Mutex<Vec<Taken>>,
+    /// Nothing moves before this moment.
+    stalled: watch::Sender<Instant>,
+    /// Raised to cut all connections.
+    cut: watch::Sender<u64>,
+    /// No connection is taken before this moment.
+    refusing: watch::Sender<Instant>,
+}
+
+/// A running proxy. It ends with the runtime it was started in.
+#[derive(Clone)]
+pub(crate) struct Proxy {
+    address: SocketAddr,
+    inner: Arc<Inner>,
+}
+
+/// The connection is to end without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("lost on purpose")]
+struct Lost;
+
+impl Proxy {
+    /// Before a server on plain HTTP.
+    pub(crate) async fn before_plain(server: &str) -> Self {
+        Self::before(server, reqwest::Client::builder().no_proxy().no_gzip().build().unwrap()).await
+    }
+
+    /// Before a server that is reached by this client: with its root certificate and its identity, where it wants TLS.
+    pub(crate) async fn before(server: &str, client: reqwest::Client) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let now = Instant::now();
+        let inner = Arc::new(Inner {
+            server: server.trim_end_matches('/').to_owned(),
+            client,
+            rules: Mutex::default(),
+            taken: Mutex::default(),
+            stalled: watch::Sender::new(now),
+            cut: watch::Sender::new(0),
+            refusing: watch::Sender::new(now),
+        });
+        tokio::spawn(listen(Arc::clone(&inner), listener, address));
+        Self { address, inner }
+    }
+
+    /// `http://127.0.0.1:PORT`
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// From now on, the next `times` requests with this method (any where empty) that have all of these in their path and query
+    /// meet this. Rules are tried in the order they were made.
+    pub(crate) fn rule(&self, method: &'static str, path: &[&str], times: u32, trouble: Trouble) {
+        let path = path.iter().map(|part| (*part).to_owned()).collect();
+        self.inner.rules.lock().unwrap().push(Rule { method, path, times, trouble });
+    }
+
+    /// Takes all rules back. What met one already still does.
+    pub(crate) fn clear(&self) {
+        self.inner.rules.lock().unwrap().clear();
+    }
+
+    /// Nothing moves for so long, neither requests nor answers nor watches.
+    pub(crate) fn stall(&self, span: Duration) {
+        self.inner.stalled.send_replace(Instant::now() + span);
+    }
+
+    /// All connections end, and none is taken for so long.
+    pub(crate) fn refuse(&self, span: Duration) {
+        self.inner.refusing.send_replace(Instant::now() + span);
+        self.inner.cut.send_modify(|cut| *cut += 1);
+    }
+
+    /// The requests so far with this method that have this in their path and query.
+    pub(crate) fn taken(&self, method: &str, path: &str) -> Vec<Taken> {
+        let taken = self.inner.taken.lock().unwrap();
+        taken.iter().filter(|one| one.method == method && one.path.contains(path)).cloned().collect()
+    }
+}
+
+async fn listen(inner: Arc<Inner>, listener: TcpListener, address: SocketAddr) {
+    let mut listener = Some(listener);
+    let mut refusing = inner.refusing.subscribe();
+    loop {
+        let until = *refusing.borrow_and_update();
+        if Instant::now() < until {
+            // A closed port refuses; an open one whose connections are dropped does not.
+            drop(listener.take());
+            sleep_until(until).await;
+            continue;
+        }
+        let open = match &listener {
+            Some(open) => open,
+            None => match TcpListener::bind(address).await {
+                Ok(open) => listener.insert(open),
+                Err(_) => {
+                    sleep(Duration::from_millis(20)).await;
+                    continue;
+                }
+            },
+        };
+        tokio::select! {
+            accepted = open.accept() => {
+                if let Ok((stream, _)) = accepted {
+                    tokio::spawn(converse(Arc::clone(&inner), stream));
+                }
+            }
+            _ = refusing.changed() => {}
+        }
+    }
+}
+
+async fn converse(inner: Arc<Inner>, stream: TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let mut cut = inner.cut.subscribe();
+    cut.borrow_and_update();
+    let service = service_fn(move |request| respond(Arc::clone(&inner), request));
+    let connection =
+        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        _ = connection => {}
+        _ = cut.changed() => {}
+    }
+}
+
+impl Inner {
+    fn trouble(&self, method: &str, path: &str) -> Option<Trouble> {
+        let mut rules = self.rules.lock().unwrap();
+        let rule = rules.iter_mut().find(|rule| {
+            rule.times > 0
+                && (rule.method.is_empty() || rule.method == method)
+                && rule.path.iter().all(|part| path.contains(part.as_str()))
+        })?;
+        if rule.times != u32::MAX {
+            rule.times -= 1;
+        }
+        Some(rule.trouble)
+    }
+
+    /// Waits until nothing is stalled.
+    async fn moving(&self) {
+        loop {
+            let until = *self.stalled.borrow();
+            if Instant::now() >= until {
+                return;
+            }
+            sleep_until(until).await;
+        }
+    }
+}
+
+async fn respond(inner: Arc<Inner>, request: Request<Incoming>) -> Result<Response<Body>, Lost> {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path_and_query().map_or_else(String::new, ToString::to_string);
+    let method = parts.method.clone();
+    let Ok(body) = body.collect().await else { return Err(Lost) };
+    let body = body.to_bytes();
+    inner.taken.lock().unwrap().push(Taken {
+        method: method.to_string(),
+        path: path.clone(),
+        body: String::from_utf8_lossy(&body).into_owned(),
+    });
+    let trouble = inner.trouble(method.as_str(), &path);
+    match trouble {
+        Some(Trouble::Cut) => return Err(Lost),
+        Some(Trouble::Answer(code)) => return Ok(refusal(code)),
+        _ => {}
+    }
+    let mut headers = parts.headers.clone();
+    for hop in [HOST, CONTENT_LENGTH, TRANSFER_ENCODING] {
+        headers.remove(hop);
+    }
+    let onward = inner.client.request(method, format!("{}{path}", inner.server)).headers(headers).body(body);
+    // A task of its own: a client that hangs up takes nothing back.
+    let carrier = Arc::clone(&inner);
+    let answer = tokio::spawn(async move {
+        carrier.moving().await;
+        if let Some(Trouble::Late(span)) = trouble {
+            sleep(span).await;
+        }
+        let answer = onward.send().await;
+        if let Some(Trouble::LateAnswer(span)) = trouble {
+            sleep(span).await;
+        }
+        carrier.moving().await;
+        answer
+    });
+    let answer = match answer.await {
+        Ok(Ok(answer)) if trouble != Some(Trouble::AnswerLost) => answer,
+        _ => return Err(Lost),
+    };
+    let mut response = Response::builder().status(answer.status());
+    if let Some(headers) = response.headers_mut() {
+        for (name, value) in answer.headers() {
+            if ![CONTENT_LENGTH, TRANSFER_ENCODING].contains(name) {
+                headers.insert(name, value.clone());
+            }
+        }
+    }
+    let lag = match trouble {
+        Some(Trouble::Lag(lag)) => lag,
+        _ => Duration::ZERO,
+    };
+    // Pieces wait behind each other, not the server for them.
+    let (send, pieces) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        let mut stream = answer.bytes_stream();
+        loop {
+            tokio::select! {
+                piece = stream.next() => match piece {
+                    Some(Ok(piece)) => if send.send((Instant::now() + lag, piece)).is_err() { return },
+                    Some(Err(_)) | None => return,
+                },
+                () = send.closed() => return,
+            }
+        }
+    });
+    let body = futures::stream::unfold((inner, pieces), |(inner, mut pieces)| async move {
+        let (due, piece): (Instant, Bytes) = pieces.recv().await?;
+        sleep_until(due).await;
+        inner.moving().await;
+        Some((Ok::<_, Infallible>(Frame::data(piece)), (inner, pieces)))
+    });
+    Ok(response.body(BodyExt::boxed(StreamBody::new(body))).unwrap())
+}
+
+/// An error as an API server gives it.
+fn refusal(code: u16) -> Response<Body> {
+    let status = serde_json::json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": code,
+        "reason": if code == 403 { "Forbidden" } else { "" }, "message": "the proxy says so",
+    });
+    let mut response = Response::new(Full::new(Bytes::from(status.to_string())).boxed());
+    *response.status_mut() = StatusCode::from_u16(code).unwrap();
+    response.headers_mut().insert(CONTENT_TYPE, "application/json".parse().unwrap());
+    response
+}
