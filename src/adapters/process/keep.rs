@@ -190,10 +190,9 @@ mod tests {
 
     #[test]
     fn of_too_much_the_beginning_and_the_end_are_kept_and_the_rest_is_counted() {
-        let lines: String = (100..200).map(|number| format!("{number}\n")).collect();
-        let whole = kept(SMALL, &[&lines]);
-        let by_line: Vec<String> = (100..200).map(|number| format!("{number}\n")).collect();
-        let by_line: Vec<&str> = by_line.iter().map(String::as_str).collect();
+        let lines: Vec<String> = (100..200).map(|number| format!("{number}\n")).collect();
+        let whole = kept(SMALL, &[&lines.concat()]);
+        let by_line: Vec<&str> = lines.iter().map(String::as_str).collect();
         assert_eq!(kept(SMALL, &by_line), whole, "however it comes");
         let (left_out, text) = whole;
         let (head, rest) = text.split_once("\n[cutover: too much output").unwrap();
