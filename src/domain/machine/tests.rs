@@ -2,6 +2,7 @@
 //! machine's run, survive JSON, are numbered without gaps and keep the guarantees of the event module.
 
 mod journal;
+mod nowhere;
 mod random;
 mod rollback;
 mod start;
