@@ -27,7 +27,7 @@ use crate::domain::{
 };
 
 /// Histories of one run of the tests; `CUTOVER_HISTORIES` says otherwise.
-const HISTORIES: u64 = 1_000;
+const HISTORIES: u64 = 400;
 /// Things that happen in one history before strangers rest.
 const HAPPENINGS: usize = 120;
 
@@ -423,6 +423,8 @@ impl World {
                 self.take_effects();
             }
             self.flight.sample("error_rate", "green", Ok(0.0004));
+            self.flight.sample("transactions", "green", Ok(2300.0));
+            self.flight.look_again();
             self.flight.feed(Input::Tick);
             self.take_effects();
             if matches!(self.flight.prompt(), Prompt::Held { cause: HoldCause::Foreign, .. }) {
