@@ -18,6 +18,7 @@ pub mod machine;
 pub mod message;
 pub mod metric;
 pub mod plan;
+pub mod promise;
 pub mod prompt;
 pub mod run;
 pub mod runbook;

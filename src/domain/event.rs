@@ -25,6 +25,7 @@ use super::{
     metric::Missing,
     runbook::{Milestone, Runbook},
     time::{Span, Timestamp},
+    trigger::Waits,
     workload::ClusterIdentity,
 };
 
@@ -529,14 +530,23 @@ pub enum RunEvent {
         /// The first breaching sample's time.
         since: Timestamp,
     },
+    /// A trigger in breach fires later than its `for` says, as things are now.
+    TriggerWaits {
+        /// The trigger's index.
+        trigger: usize,
+        /// The earliest time at which it can fire.
+        until: Timestamp,
+        /// Why.
+        why: Waits,
+    },
     /// A trigger's condition is no longer true.
     TriggerCleared {
         /// The trigger's index.
         trigger: usize,
-        /// The value that cleared it, or nothing where data went missing.
+        /// The value that cleared it; nothing in old journals, where data that went missing did.
         value: Option<f64>,
     },
-    /// A trigger's metric has not been measured for five samples.
+    /// Too many samples of a trigger's metric are missing.
     TriggerBlind {
         /// The trigger's index.
         trigger: usize,
@@ -545,7 +555,7 @@ pub enum RunEvent {
         /// Why.
         why: Missing,
     },
-    /// There is data again.
+    /// Enough is measured again.
     TriggerSees {
         /// The trigger's index.
         trigger: usize,

@@ -74,6 +74,8 @@ pub struct Machine {
     terminating: Option<(String, Timestamp)>,
     /// Watched time of the window when it was last written down.
     window_written: Span,
+    /// Since when a window whose time is full is not measured, and whether somebody was told.
+    unmeasured: Option<(Timestamp, bool)>,
     /// How much later than it was true a fact may arrive without being late: see [`Machine::allow_for`].
     slack: Span,
 }
@@ -161,6 +163,7 @@ impl Machine {
         Self {
             now: now.max(run.last_at),
             window_written: Span::ZERO,
+            unmeasured: None,
             run,
             out: Decision::default(),
             last_tick: None,

@@ -27,6 +27,7 @@ use super::{
     runbook::{Milestone, Runbook, Step, VarSource},
     template::Template,
     time::{Span, Timestamp},
+    trigger::Waits,
 };
 
 /// A run as its events tell it.
@@ -274,6 +275,8 @@ pub enum CheckStatus {
 pub struct TriggerState {
     /// The running breach: since when, and the value then.
     pub breaching: Option<(Timestamp, f64)>,
+    /// Why it fires later than `for` after that, and when at the earliest.
+    pub waits: Option<(Timestamp, Waits)>,
     /// Why it cannot see.
     pub blind: Option<Missing>,
     /// When it fired, and its words.
@@ -555,6 +558,10 @@ impl Run {
                 self.pilot = None;
                 self.away_since = Some(at);
                 self.control_asked = None;
+                // Clocks are armed anew, without credit.
+                for trigger in &mut self.triggers {
+                    trigger.waits = trigger.breaching.map(|(since, _)| (since, Waits::Resumed));
+                }
                 if self.finished.as_ref().is_some_and(|(outcome, ..)| *outcome == Outcome::Held) {
                     self.finished = None;
                 }
@@ -617,6 +624,7 @@ impl Run {
                 self.moved_to = None;
             }
             RunEvent::TriggerBreaching { .. }
+            | RunEvent::TriggerWaits { .. }
             | RunEvent::TriggerCleared { .. }
             | RunEvent::TriggerBlind { .. }
             | RunEvent::TriggerSees { .. }
@@ -825,6 +833,7 @@ impl Run {
 
     fn apply_trigger(&mut self, event: &RunEvent, at: Timestamp) {
         let (RunEvent::TriggerBreaching { trigger, .. }
+        | RunEvent::TriggerWaits { trigger, .. }
         | RunEvent::TriggerCleared { trigger, .. }
         | RunEvent::TriggerBlind { trigger, .. }
         | RunEvent::TriggerSees { trigger }
@@ -836,8 +845,15 @@ impl Run {
         };
         let Some(state) = self.triggers.get_mut(*trigger) else { return };
         match event {
-            RunEvent::TriggerBreaching { since, value, .. } => state.breaching = Some((*since, *value)),
-            RunEvent::TriggerCleared { .. } => state.breaching = None,
+            RunEvent::TriggerBreaching { since, value, .. } => {
+                state.breaching = Some((*since, *value));
+                state.waits = None;
+            }
+            RunEvent::TriggerWaits { until, why, .. } => state.waits = Some((*until, why.clone())),
+            RunEvent::TriggerCleared { .. } => {
+                state.breaching = None;
+                state.waits = None;
+            }
             RunEvent::TriggerBlind { why, .. } => state.blind = Some(why.clone()),
             RunEvent::TriggerSees { .. } => state.blind = None,
             RunEvent::TriggerFired { reason, .. } => state.fired = Some((at, reason.clone())),
@@ -846,6 +862,7 @@ impl Run {
                 state.countdown = None;
                 state.fired = None;
                 state.breaching = None;
+                state.waits = None;
             }
             _ => {}
         }

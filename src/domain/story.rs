@@ -150,6 +150,7 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
                 .unwrap_or_default();
             format!("BREACH: {reason}: {unit}")
         }
+        RunEvent::TriggerWaits { trigger: index, why, .. } => format!("{} waits: {why}", trigger(*index)),
         RunEvent::TriggerCleared { trigger: index, value } => {
             let why = if value.is_some() { "no longer" } else { "no data any more" };
             format!("breach over: {}: {why}", trigger(*index))

@@ -102,6 +102,7 @@ impl Machine {
         let first = self.run.started_at.is_none();
         self.granted = None;
         self.window_written = Span::ZERO;
+        self.unmeasured = None;
         self.forget_watches();
         self.emit(RunEvent::StepStarted { step: step.clone(), attempt, by: by.to_owned() });
         if first {

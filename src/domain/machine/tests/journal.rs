@@ -176,8 +176,13 @@ fn a_breach_or_blindness_from_before_the_crash_is_taken_back_by_good_data() {
         let state = &flight.run().triggers[0];
         assert!(state.breaching.is_some() || state.blind.is_some());
         flight.resume();
+        // A missing sample takes nothing back.
+        flight.error_rate = Err(Missing::NoData);
+        flight.fly(Span::from_secs(10));
+        let state = &flight.run().triggers[0];
+        assert!(state.breaching.is_some() || state.blind.is_some(), "{bad:?}");
         flight.error_rate = Ok(0.0004);
-        flight.fly(Span::from_secs(20));
+        flight.fly(Span::from_secs(60));
         let state = flight.run().triggers[0].clone();
         assert_eq!((state.breaching, state.blind), (None, None), "{bad:?}");
         if flight.run().held.is_some() {
