@@ -274,7 +274,7 @@ mod tests {
         assert_eq!(judge(&metric(Some("< 5%"), Some("> 1%")), &Ok(0.02)), Verdict::Alert);
     }
 
-    /// M1: whatever the bounds are, what is no number is missing: 40 values, none of them ok and none an alert.
+    /// M1: whatever the bounds are, what is no number is missing: 48 values, none of them ok and none an alert.
     #[test]
     fn m1_what_is_no_number_is_missing() {
         let metrics = [
@@ -283,13 +283,15 @@ mod tests {
             metric(None, None),
             metric(None, Some("> 0%")),
         ];
-        let values: [Result<f64, Missing>; 10] = [
+        let values: [Result<f64, Missing>; 12] = [
             Ok(f64::NAN),
             Ok(-f64::NAN),
             Ok(f64::INFINITY),
             Ok(f64::NEG_INFINITY),
             Err(Missing::NoData),
             Err(Missing::NotANumber),
+            Err(Missing::ZeroByZero),
+            Err(Missing::EmptyRatio),
             Err(Missing::Unreachable("refused".into())),
             Err(Missing::BadAnswer("HTML".into())),
             Err(Missing::Stale("5 minutes old".into())),
@@ -297,7 +299,7 @@ mod tests {
         ];
         let verdicts: Vec<Verdict> =
             metrics.iter().flat_map(|metric| values.iter().map(|value| judge(metric, value))).collect();
-        assert_eq!(verdicts, vec![Verdict::Missing; 40]);
+        assert_eq!(verdicts, vec![Verdict::Missing; 48]);
     }
 
     #[test]
