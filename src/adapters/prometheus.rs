@@ -330,7 +330,9 @@ fn ratio(expr: &str) -> Option<Ratio> {
             },
             Expr::Call(call) => match (call.func.name, call.args.args.as_slice()) {
                 ("histogram_quantile", _) => return Some(Ratio::Quantile),
-                ("round" | "clamp" | "clamp_min" | "clamp_max" | "abs" | "ceil" | "floor", [first, ..]) => first,
+                ("round" | "clamp" | "clamp_min" | "clamp_max" | "abs" | "ceil" | "floor", [first, ..]) => {
+                    first
+                }
                 _ => return None,
             },
             _ => return None,

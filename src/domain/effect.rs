@@ -125,6 +125,13 @@ pub enum Input {
         /// What was seen.
         evidence: String,
     },
+    /// A look at a check has seen something that no later look takes back: the pod that printed it may be gone by then.
+    CheckCaught {
+        /// Which.
+        at: CheckRef,
+        /// What was seen.
+        evidence: String,
+    },
     /// A look at a checklist item.
     ItemSeen {
         /// The group's index.

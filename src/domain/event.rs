@@ -417,8 +417,11 @@ pub enum RunEvent {
         evidence: String,
         /// Who, or `auto`.
         by: String,
+        /// Nothing was measured, and the check says that it is skipped then.
+        #[serde(default, skip_serializing_if = "is_false")]
+        skipped: bool,
     },
-    /// A check does not hold: its time is over, or it stopped holding inside a window.
+    /// A check does not hold: its time is over, it stopped holding inside a window, or something was seen that stays.
     CheckFailed {
         /// Which.
         #[serde(flatten)]
@@ -429,6 +432,9 @@ pub enum RunEvent {
         evidence: String,
         /// Who, or `auto`.
         by: String,
+        /// Something was seen that no later look takes back, only a person.
+        #[serde(default, skip_serializing_if = "is_false")]
+        caught: bool,
     },
     /// A step is done and all its checks hold.
     StepPassed {
@@ -714,6 +720,11 @@ pub enum RunEvent {
         /// In words.
         detail: String,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl RunEvent {

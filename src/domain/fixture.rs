@@ -147,7 +147,7 @@ pub(crate) fn runbook() -> Runbook {
     );
     switch.confirm = Confirm::Type;
     let measured = |text: &str, id: &str, condition| {
-        check(text, CheckKind::Metric { metric: id.into(), slot: None, condition })
+        check(text, CheckKind::Metric { metric: id.into(), slot: None, condition, no_traffic: None })
     };
     let mut monitor = step(
         "monitor",

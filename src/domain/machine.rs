@@ -32,6 +32,7 @@ pub const RESUMED: &str = "resumed: look around, then continue";
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use self::checks::Stand;
 use super::{
     effect::{Decision, Effect, Input},
     event::{ActionOutcome, ActionRef, CheckRef, Envelope, Opened, Outcome, Place, Resolution, RunEvent},
@@ -242,7 +243,10 @@ impl Machine {
                 self.on_action_finished(at, outcome, detail, took, output);
             }
             Input::Verified { at, resolution, evidence } => self.on_verified(at, resolution, evidence),
-            Input::CheckSeen { at, holds, evidence } => self.on_check_seen(&at, holds, evidence),
+            Input::CheckSeen { at, holds, evidence } => {
+                self.on_check_seen(&at, if holds { Stand::Holds } else { Stand::Fails }, evidence);
+            }
+            Input::CheckCaught { at, evidence } => self.on_check_seen(&at, Stand::Caught, evidence),
             Input::ItemSeen { group, item, holds, evidence } => {
                 self.on_item_seen(group, item, holds, evidence);
             }

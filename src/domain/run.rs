@@ -256,6 +256,12 @@ pub struct CheckState {
     pub by: String,
     /// When.
     pub at: Timestamp,
+    /// It holds only in so far as there was nothing to measure.
+    pub skipped: bool,
+    /// Something was seen that no later look takes back, only a person.
+    pub caught: bool,
+    /// When a person has taken such a thing back: what was seen before counts no more.
+    pub acknowledged: Option<Timestamp>,
 }
 
 /// Where a check stands.
@@ -597,11 +603,29 @@ impl Run {
             | RunEvent::ActionFinished { .. }
             | RunEvent::ActionLooked { .. }
             | RunEvent::ActionResolved { .. } => self.apply_action(&envelope.event, at),
-            RunEvent::CheckPassed { at: which, evidence, by, .. } => {
-                self.set_check(which, CheckStatus::Holds, evidence, by, at);
+            RunEvent::CheckPassed { at: which, evidence, by, skipped, .. } => {
+                let (evidence, by) = (evidence.clone(), by.clone());
+                let state = CheckState {
+                    status: CheckStatus::Holds,
+                    evidence,
+                    by,
+                    at,
+                    skipped: *skipped,
+                    ..CheckState::default()
+                };
+                self.set_check(which, state);
             }
-            RunEvent::CheckFailed { at: which, evidence, by, .. } => {
-                self.set_check(which, CheckStatus::Fails, evidence, by, at);
+            RunEvent::CheckFailed { at: which, evidence, by, caught, .. } => {
+                let (evidence, by) = (evidence.clone(), by.clone());
+                let state = CheckState {
+                    status: CheckStatus::Fails,
+                    evidence,
+                    by,
+                    at,
+                    caught: *caught,
+                    ..CheckState::default()
+                };
+                self.set_check(which, state);
             }
             RunEvent::CompletionStarted { attempt, .. } => {
                 let runbook = Arc::clone(&self.runbook);
@@ -937,10 +961,23 @@ impl Run {
         }
     }
 
-    fn set_check(&mut self, which: &CheckRef, status: CheckStatus, evidence: &str, by: &str, at: Timestamp) {
+    fn set_check(&mut self, which: &CheckRef, new: CheckState) {
         if let Some(state) = self.work_mut(&which.place).and_then(|work| work.checks.get_mut(which.check)) {
-            *state = CheckState { status, evidence: evidence.to_owned(), by: by.to_owned(), at };
+            let taken_back = (state.caught && new.status == CheckStatus::Holds).then_some(new.at);
+            *state = CheckState { acknowledged: taken_back.or(state.acknowledged), ..new };
         }
+    }
+
+    /// Since when a check looks: since its place began, or since a person took back what it had caught.
+    pub fn looks_since(&self, at: &CheckRef) -> Option<Timestamp> {
+        let work = self.work(&at.place)?;
+        let acknowledged = work.checks.get(at.check).and_then(|check| check.acknowledged);
+        acknowledged.max(work.started_at)
+    }
+
+    /// Whether a check has caught something that only a person can take back.
+    pub fn has_caught(&self, place: &Place, check: usize) -> bool {
+        self.work(place).and_then(|work| work.checks.get(check)).is_some_and(|check| check.caught)
     }
 
     fn step_mut(&mut self, id: &str) -> Option<&mut StepState> {

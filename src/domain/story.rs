@@ -126,8 +126,12 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
         RunEvent::ActionResolved { at, resolution, by } => {
             format!("{}: {} resolved as {resolution:?} by {by}", place(run, &at.place), action_name(run, at))
         }
-        RunEvent::CheckPassed { at, text, evidence, by } => check(run, at, text, evidence, by, "holds"),
-        RunEvent::CheckFailed { at, text, evidence, by } => {
+        // The evidence says that it was skipped, and why.
+        RunEvent::CheckPassed { at, text, evidence, by, skipped: true } => {
+            check(run, at, text, evidence, by, "NOT MEASURED")
+        }
+        RunEvent::CheckPassed { at, text, evidence, by, .. } => check(run, at, text, evidence, by, "holds"),
+        RunEvent::CheckFailed { at, text, evidence, by, .. } => {
             check(run, at, text, evidence, by, "DOES NOT HOLD")
         }
         RunEvent::StepPassed { step, .. } => format!("{} passed", title(step)),

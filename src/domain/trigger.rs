@@ -448,7 +448,7 @@ impl TriggerClock {
     }
 
     fn longest_gap(&self) -> Span {
-        times(self.spacing(), GAP_SPACINGS).max(Span::from_millis(self.watch.hold_for.as_millis() / GAP_PART))
+        longest_gap(self.watch.hold_for, self.spacing())
     }
 
     /// How many samples were due in so much time since a breach began: by the spacing achieved, and never fewer than came.
@@ -456,6 +456,12 @@ impl TriggerClock {
         let by_time = elapsed.as_millis() / self.spacing().as_millis().max(1) + 1;
         u32::try_from(by_time).unwrap_or(u32::MAX).max(breach.came)
     }
+}
+
+/// The longest time between two measured samples through which a `for` clock goes on.
+#[must_use]
+pub fn longest_gap(hold_for: Span, spacing: Span) -> Span {
+    times(spacing, GAP_SPACINGS).max(Span::from_millis(hold_for.as_millis() / GAP_PART))
 }
 
 /// How many more samples must be measured, and nothing be lost, until enough of those due are.

@@ -24,7 +24,7 @@ use super::{
     values::{Secrets, Values},
 };
 use crate::domain::{
-    action::ActionKind,
+    action::{ActionKind, SlotRef},
     check::{Check, CheckKind},
     copy::{CopyHead, CopyState},
     crew::{Member, Person, ScreenId, Wish},
@@ -38,6 +38,7 @@ use crate::domain::{
     runbook::{Milestone, Runbook, VarSource},
     story,
     time::{Span, Timestamp},
+    verdict::{Ruling, rule},
     workload::{Access, Connection, Workload},
 };
 
@@ -926,9 +927,9 @@ impl Engine {
             return;
         };
         let (looker, news) = (self.looker(None), self.news_in.clone());
-        let (runbook, new_slot) = (Arc::clone(&run.runbook), run.opened.new_slot.clone());
+        let runbook = Arc::clone(&run.runbook);
         let task = tokio::spawn(async move {
-            let seen = match look_metric(&check, &runbook, new_slot.as_ref(), &looker).await {
+            let seen = match look_metric(&check, &runbook, &looker).await {
                 Some(seen) => seen,
                 None => looker.look(&check).await,
             };
@@ -1012,23 +1013,20 @@ fn lost(why: &str) -> String {
     )
 }
 
-/// A checklist item on a metric is decided from one measurement.
-async fn look_metric(
-    check: &Check,
-    runbook: &Runbook,
-    new_slot: Option<&SlotName>,
-    looker: &Looker,
-) -> Option<Seen> {
-    let CheckKind::Metric { metric, slot: _, condition } = &check.kind else { return None };
+/// A checklist item on a metric is decided from one measurement, of the slot that it names.
+async fn look_metric(check: &Check, runbook: &Runbook, looker: &Looker) -> Option<Seen> {
+    let CheckKind::Metric { metric, slot, condition, no_traffic } = &check.kind else { return None };
     let declared = runbook.metric(metric.as_str())?;
-    let slot = new_slot.filter(|_| declared.per_slot);
+    let slot = match looker.slots.get(slot.as_ref().unwrap_or(&SlotRef::New)) {
+        _ if !declared.per_slot => None,
+        Ok(slot) => Some(slot),
+        Err(why) => return Some(Seen::no(why)),
+    };
+    let slot = slot.as_ref();
     let sample = looker.ports.metrics.sample(declared, slot, looker.ports.clock.now()).await;
-    Some(match sample.value {
-        Ok(value) => match crate::domain::verdict::condition_holds(*condition, value, None) {
-            Ok(holds) => Seen { holds, evidence: declared.unit.show(value) },
-            Err(why) => Seen::no(format!("cannot tell: {why}")),
-        },
-        Err(missing) => Seen::no(format!("no data: {missing}")),
+    Some(match rule(declared, *condition, *no_traffic, slot, &sample.value, None) {
+        Ruling::Holds(evidence) | Ruling::Skipped(evidence) => Seen::yes(evidence),
+        Ruling::Fails(evidence) | Ruling::Waits(evidence) => Seen::no(evidence),
     })
 }
 

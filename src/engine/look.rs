@@ -70,7 +70,7 @@ impl Slots {
         Self { new: run.slot(&SlotRef::New), previous: run.slot(&SlotRef::Previous) }
     }
 
-    fn get(&self, slot: &SlotRef) -> Result<SlotName, String> {
+    pub(super) fn get(&self, slot: &SlotRef) -> Result<SlotName, String> {
         let found = match slot {
             SlotRef::New => self.new.clone(),
             SlotRef::Previous => self.previous.clone(),

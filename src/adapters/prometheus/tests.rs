@@ -195,7 +195,8 @@ async fn errors_that_never_happened_are_no_gap() {
     const RATE: &str = "(sum(rate(errors[1m])) or vector(0)) / sum(rate(requests[1m]))";
     let look = async |errors: Option<f64>, requests: Option<f64>| {
         let age = |seconds: Option<f64>| {
-            let point = seconds.map(|seconds| json!({ "metric": {}, "value": [AT, (AT - seconds).to_string()] }));
+            let point =
+                seconds.map(|seconds| json!({ "metric": {}, "value": [AT, (AT - seconds).to_string()] }));
             success("vector", &point.into_iter().collect())
         };
         let (errors, requests) = (age(errors), age(requests));
@@ -255,7 +256,11 @@ async fn a_ratio_of_nothing_is_told_apart() {
     let (p95, plain) = ("histogram_quantile(0.9, d_bucket)", "a");
     assert_eq!(look("a / b", vector("NaN"), empty()).await, Err(Missing::ZeroByZero));
     assert_eq!(look(p95, vector("NaN"), empty()).await, Err(Missing::ZeroByZero));
-    assert_eq!(look("a / b", vector("+Inf"), empty()).await, Err(Missing::NotANumber), "something by nothing");
+    assert_eq!(
+        look("a / b", vector("+Inf"), empty()).await,
+        Err(Missing::NotANumber),
+        "something by nothing"
+    );
     assert_eq!(look(plain, vector("NaN"), empty()).await, Err(Missing::NotANumber));
     // Without a series: it depends on what is below the line.
     assert_eq!(look("a / b", empty(), empty()).await, Err(Missing::EmptyRatio));

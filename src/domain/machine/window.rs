@@ -3,10 +3,10 @@
 use super::Machine;
 use crate::domain::{
     action::SlotRef,
-    check::CheckKind,
+    check::{CheckKind, NoTraffic},
     event::{Place, RunEvent},
     id::SlotName,
-    metric::Metric,
+    metric::{Metric, Missing},
     run::StepStatus,
     runbook::Milestone,
     time::Span,
@@ -81,21 +81,27 @@ impl Machine {
     fn unseen(&self, step: usize) -> Option<(&Metric, Option<SlotName>)> {
         let runbook = &self.run.runbook;
         let checked = runbook.steps[step].check.iter().filter_map(|check| match &check.kind {
-            CheckKind::Metric { metric, slot, .. } => Some((metric, slot.as_ref().unwrap_or(&SlotRef::New))),
+            CheckKind::Metric { metric, slot, no_traffic, .. } => {
+                // Whether there is traffic was measured, where that decides the check.
+                let decides = matches!(no_traffic, Some(NoTraffic::Skip | NoTraffic::Fail));
+                Some((metric, slot.as_ref().unwrap_or(&SlotRef::New), decides))
+            }
             _ => None,
         });
         let armed = (runbook.triggers.iter())
-            .filter_map(|trigger| trigger.watch.as_ref().map(|watch| (&watch.metric, &SlotRef::New)));
-        checked.chain(armed).find_map(|(metric, slot)| {
+            .filter_map(|trigger| trigger.watch.as_ref().map(|watch| (&watch.metric, &SlotRef::New, false)));
+        checked.chain(armed).find_map(|(metric, slot, without_traffic)| {
             let declared = runbook.metric(metric.as_str())?;
             let slot = if declared.per_slot { self.run.slot(slot) } else { None };
-            (!self.sees(declared, slot.as_ref())).then_some((declared, slot))
+            (!self.sees(declared, slot.as_ref(), without_traffic)).then_some((declared, slot))
         })
     }
 
-    fn sees(&self, metric: &Metric, slot: Option<&SlotName>) -> bool {
+    fn sees(&self, metric: &Metric, slot: Option<&SlotName>, without_traffic: bool) -> bool {
         self.latest.get(&(metric.id.clone(), slot.cloned())).is_some_and(|sample| {
-            finite(&sample.value).is_some() && self.is_fresh(sample.at, metric.interval)
+            let idle = sample.value.as_ref().is_err_and(Missing::is_no_traffic);
+            let measured = finite(&sample.value).is_some() || (without_traffic && idle);
+            measured && self.is_fresh(sample.at, metric.interval)
         })
     }
 

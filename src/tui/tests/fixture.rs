@@ -77,7 +77,7 @@ fn person(text: &str) -> Check {
 
 fn metric_check(text: &str, metric: &str, op: Op, value: f64) -> Check {
     let condition = Condition::Is(Bound { op, value });
-    check(text, CheckKind::Metric { metric: metric.into(), slot: None, condition })
+    check(text, CheckKind::Metric { metric: metric.into(), slot: None, condition, no_traffic: None })
 }
 
 fn item(text: &str, kind: CheckKind) -> Item {
@@ -265,6 +265,7 @@ fn steps() -> Vec<Step> {
                     metric: "transactions".into(),
                     slot: None,
                     condition: Condition::WithinBaseline(0.2),
+                    no_traffic: None,
                 },
             ),
             metric_check("Payments succeed", "payments", Op::Gt, 0.99),
@@ -812,6 +813,7 @@ impl Told {
                     text: declared.text.clone(),
                     evidence: "as wanted".to_owned(),
                     by: by.to_owned(),
+                    skipped: false,
                 },
             );
         }
@@ -1080,7 +1082,13 @@ impl Told {
             let at = CheckRef { place: at(0).place, attempt: 1, check };
             told.after(
                 1,
-                RunEvent::CheckPassed { at, text, evidence: evidence.to_owned(), by: "auto".to_owned() },
+                RunEvent::CheckPassed {
+                    at,
+                    text,
+                    evidence: evidence.to_owned(),
+                    by: "auto".to_owned(),
+                    skipped: false,
+                },
             );
         }
         told.after(

@@ -268,8 +268,8 @@ fn every_event() -> Vec<RunEvent> {
         },
         RunEvent::ActionLooked { at: at_step("migrate", 1, 0), evidence: text() },
         RunEvent::ActionResolved { at: at_step("migrate", 1, 0), resolution: Resolution::NotDone, by: by() },
-        RunEvent::CheckPassed { at: check(), text: text(), evidence: text(), by: by() },
-        RunEvent::CheckFailed { at: check(), text: text(), evidence: text(), by: by() },
+        RunEvent::CheckPassed { at: check(), text: text(), evidence: text(), by: by(), skipped: true },
+        RunEvent::CheckFailed { at: check(), text: text(), evidence: text(), by: by(), caught: true },
         RunEvent::StepPassed { step: step(), attempt: 1 },
         RunEvent::StepFailed { step: step(), attempt: 1, reason: text() },
         RunEvent::StepSkipped { step: step(), reason: text(), by: by() },
@@ -287,6 +287,11 @@ fn every_event() -> Vec<RunEvent> {
             metric: "m".into(),
             value: 0.014,
             since: START,
+        },
+        RunEvent::TriggerWaits {
+            trigger: 0,
+            until: START,
+            why: crate::domain::trigger::Waits::TooFew { measured: 3, due: 9 },
         },
         RunEvent::TriggerCleared { trigger: 0, value: None },
         RunEvent::TriggerBlind { trigger: 0, metric: "m".into(), why: Missing::Stale(text()) },
@@ -371,8 +376,8 @@ action_spawned: action attempt boot_id phase pid procedure start_time
 action_finished: action attempt detail outcome output phase step took
 action_looked: action attempt evidence phase step
 action_resolved: action attempt by phase resolution step
-check_passed: attempt by check evidence phase step text
-check_failed: attempt by check evidence phase step text
+check_passed: attempt by check evidence phase skipped step text
+check_failed: attempt by caught check evidence phase step text
 step_passed: attempt step
 step_failed: attempt reason step
 step_skipped: by reason step
@@ -385,6 +390,7 @@ traffic_switched: from to
 window_opened: attempt lasts step
 window_advanced: step watched
 trigger_breaching: metric reason since trigger value
+trigger_waits: trigger until why
 trigger_cleared: trigger value
 trigger_blind: metric trigger why
 trigger_sees: trigger
