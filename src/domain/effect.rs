@@ -7,7 +7,7 @@ use super::{
     lock::LockState,
     metric::Sample,
     runbook::Milestone,
-    time::Span,
+    time::{Span, Timestamp},
     workload::{Access, Workload},
 };
 use crate::domain::{event::ActionOutcome, message::Request};
@@ -129,6 +129,8 @@ pub enum Input {
     CheckCaught {
         /// Which.
         at: CheckRef,
+        /// From when on it looked.
+        since: Timestamp,
         /// What was seen.
         evidence: String,
     },

@@ -246,7 +246,12 @@ impl Machine {
             Input::CheckSeen { at, holds, evidence } => {
                 self.on_check_seen(&at, if holds { Stand::Holds } else { Stand::Fails }, evidence);
             }
-            Input::CheckCaught { at, evidence } => self.on_check_seen(&at, Stand::Caught, evidence),
+            Input::CheckCaught { at, since, evidence } => {
+                // One that was on its way while a person took it back says nothing new.
+                if self.run.looks_since(&at).is_none_or(|counts| counts <= since) {
+                    self.on_check_seen(&at, Stand::Caught, evidence);
+                }
+            }
             Input::ItemSeen { group, item, holds, evidence } => {
                 self.on_item_seen(group, item, holds, evidence);
             }

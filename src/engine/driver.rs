@@ -514,8 +514,8 @@ impl Engine {
                 }
                 Err(why) => Err(why),
             };
-            let lines = lines.map(|lines| {
-                lines
+            let lines = lines.map(|read| {
+                read.shown()
                     .into_iter()
                     .map(|line| crate::domain::workload::LogLine { text: secrets.mask(&line.text), ..line })
                     .collect()
@@ -565,6 +565,7 @@ impl Engine {
             Input::ActionFinished { detail: text, .. }
             | Input::Verified { evidence: text, .. }
             | Input::CheckSeen { evidence: text, .. }
+            | Input::CheckCaught { evidence: text, .. }
             | Input::ItemSeen { evidence: text, .. } => *text = secrets.mask(text),
             Input::NoticeDone { text, detail, .. } => {
                 *text = secrets.mask(text);
@@ -902,18 +903,11 @@ impl Engine {
 
     fn start_watch(&mut self, at: CheckRef) {
         let Some(check) = self.machine.run().checks(&at.place).get(at.check).cloned() else { return };
-        let (looker, news) = (self.looker(Some(&at.place)), self.news_in.clone());
-        let key = at.clone();
-        let task = tokio::spawn(async move {
-            loop {
-                let seen = looker.look(&check).await;
-                let input = Input::CheckSeen { at: at.clone(), holds: seen.holds, evidence: seen.evidence };
-                if news.send(News::Input(input)).await.is_err() {
-                    return;
-                }
-                looker.ports.clock.sleep(check.interval).await;
-            }
-        });
+        let (mut looker, key) = (self.looker(Some(&at.place)), at.clone());
+        if let Some(since) = self.machine.run().looks_since(&at) {
+            looker.since = since;
+        }
+        let task = tokio::spawn(looker.watch(at, check, self.news_in.clone(), News::Input));
         if let Some(old) = self.watching.insert(key, task.abort_handle()) {
             old.abort();
         }

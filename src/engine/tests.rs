@@ -20,26 +20,26 @@ use super::{
     driver::{End, Engine, Parts, Screen},
     mask::StreamMasker,
     ports::{
-        Clock, Cluster, Fault, HttpCall, Journal, Metrics, Network, Notifier, PortError, PortResult, Ports,
-        Seen,
+        Clock, Cluster, Fault, HttpCall, Journal, LogMarks, LogsRead, Metrics, Network, Notifier, PortError,
+        PortResult, Ports, Seen,
     },
     values::Secrets,
 };
 use crate::{
     adapters::process::LocalShell,
     domain::{
-        action::{ActionKind, Capture, PatchType},
-        check::CheckKind,
+        action::{ActionKind, Capture, PatchType, SlotRef},
+        check::{CheckKind, Condition},
         crew::{Person, ScreenId, Wish},
         event::{Envelope, Outcome, RunEvent},
-        fixture::{START, action, at_step, opened, runbook, workload},
+        fixture::{START, action, at_step, check, opened, runbook, workload},
         id::SlotName,
         machine::Machine,
         message::{Command, JournalState, Update, WITHOUT_A_JOURNAL},
-        metric::{Metric, Missing, Sample},
+        metric::{Bound, Metric, Missing, Op, Sample},
         prompt::Prompt,
-        run::Run,
-        runbook::{Runbook, Var, VarSource, Window},
+        run::{ItemStatus, Run},
+        runbook::{Item, Runbook, Var, VarSource, Window},
         time::{Span, Timestamp},
         workload::{Access, ClusterIdentity, LogLine, RolloutState, Workload},
     },
@@ -124,8 +124,12 @@ impl Cluster for World {
         _: Option<&str>,
         _: u32,
         _: Option<Timestamp>,
-    ) -> PortResult<Vec<LogLine>> {
-        Ok(vec![LogLine { pod: "p".to_owned(), text: format!("token {CANARY}") }])
+    ) -> PortResult<LogsRead> {
+        let lines = vec![LogLine { pod: "p".to_owned(), text: format!("token {CANARY}") }];
+        Ok(LogsRead { lines, ..LogsRead::default() })
+    }
+    async fn logs_after(&self, _: &SlotName, _: &mut LogMarks) -> PortResult<LogsRead> {
+        Ok(LogsRead::default())
     }
     async fn headroom(&self, _: &SlotName, _: u32) -> PortResult<Seen> {
         Ok(Seen::yes("room"))
@@ -804,4 +808,32 @@ async fn an_engine_without_screens_pauses_after_the_running_action() {
     assert_eq!(end, End::Closed(Some(Outcome::Held)));
     let output = std::fs::read_to_string(dir.path().join("output/migrate-1-00.log")).unwrap();
     assert_eq!(output, "backup-id: b-17\n", "it was let finish");
+}
+
+/// The fake Prometheus measures green and not blue.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checklists_metric_is_measured_on_the_slot_that_it_names() {
+    let mut runbook = small();
+    let item = |name: &str, slot: Option<SlotRef>| {
+        let condition = Condition::Is(Bound { op: Op::Lt, value: 0.1 });
+        let kind = CheckKind::Metric { metric: "error_rate".into(), slot, condition, no_traffic: None };
+        let check = check(name, kind);
+        Item { text: name.to_owned(), check, optional: true, valid_for: Span::from_mins(30) }
+    };
+    let items = [
+        ("of green", None),
+        ("of blue", Some(SlotRef::Previous)),
+        ("of BLUE", Some(SlotRef::Named("blue".into()))),
+    ];
+    runbook.checklist[0].items.extend(items.map(|(name, slot)| item(name, slot)));
+    let flown = fly(runbook, "v2", 0.0004, None).await;
+    let of = |name: &str| {
+        let group = &flown.run.runbook.checklist[0];
+        let index = group.items.iter().position(|item| item.text == name).unwrap();
+        flown.run.items[0][index].clone()
+    };
+    assert_eq!(of("of green").status, ItemStatus::Holds);
+    for blue in ["of blue", "of BLUE"] {
+        assert_eq!(of(blue).status, ItemStatus::Fails, "{:?}", of(blue));
+    }
 }

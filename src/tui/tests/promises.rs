@@ -1,10 +1,11 @@
-//! What the screen promises of a trigger is what would happen now, and it says why that is not what it said before.
+//! What the screen promises of a trigger is what would happen now, and it says why that is not what it said before. And
+//! what a check has caught stays until a person takes it back.
 
-use super::fixture::Told;
+use super::fixture::{Told, sent};
 use crate::{
     domain::{
-        event::RunEvent,
-        message::Update,
+        event::{CheckRef, Place, RunEvent},
+        message::{Command, Update},
         metric::{Missing, Sample},
         time::Span,
         trigger::Waits,
@@ -58,4 +59,38 @@ fn too_few_and_a_gap_say_so() {
     let all: Vec<String> = alerts::all(&told.model).into_iter().map(|alert| alert.headline).collect();
     assert!(all.iter().any(|alert| alert.starts_with("BLIND")), "{all:?}");
     assert!(!breach(&told).is_empty());
+}
+
+#[test]
+fn what_was_caught_is_taken_back_with_words() {
+    let mut told = Told::in_window(60);
+    // The third check is not a person's.
+    let (place, check) = (Place::Step { step: "watch".into() }, 2);
+    let at = CheckRef { place, attempt: 1, check };
+    let (text, evidence) = ("No FATAL in the logs".to_owned(), "green-1: FATAL".to_owned());
+    let by = "auto".to_owned();
+    told.after(0, RunEvent::CheckFailed { at, text, evidence, by, caught: true });
+    let screen = told.screen(120, 36);
+    assert!(screen.contains("takes back, with a reason"), "{screen}");
+    assert_eq!(sent(told.keys(" ")), [], "not with one key");
+    assert_eq!(sent(told.enter()), [], "nor without words");
+    told.keys("a drill");
+    let note = Some("a drill".to_owned());
+    let ticked = Command::TickCheck { step: Some("watch".into()), attempt: 1, check, holds: true, note };
+    assert_eq!(sent(told.enter()), [ticked]);
+}
+
+#[test]
+fn what_was_skipped_does_not_look_like_what_holds() {
+    let mut told = Told::in_window(60);
+    let at = CheckRef { place: Place::Step { step: "watch".into() }, attempt: 1, check: 0 };
+    let (text, evidence) = ("Error rate < 0.1 %".to_owned(), "skipped: no requests on GREEN yet".to_owned());
+    let line = |told: &mut Told| {
+        let screen = told.screen(120, 36);
+        screen.lines().find(|line| line.contains("Error rate < 0.1 %")).unwrap().to_owned()
+    };
+    assert!(line(&mut told).contains("✔ Error rate < 0.1 %"));
+    told.after(0, RunEvent::CheckPassed { at, text, evidence, by: "auto".to_owned(), skipped: true });
+    let shown = line(&mut told);
+    assert!(shown.contains("– Error rate < 0.1 %") && !shown.contains("✔ Error"), "{shown}");
 }

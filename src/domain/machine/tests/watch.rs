@@ -711,7 +711,9 @@ fn with_log_check() -> crate::domain::runbook::Runbook {
 
 fn fatal(flight: &mut Flight) -> CheckRef {
     let at = CheckRef { place: Place::Step { step: "monitor".into() }, attempt: 1, check: 2 };
-    flight.feed(Input::CheckCaught { at: at.clone(), evidence: "green-1: FATAL out of memory".to_owned() });
+    let since = flight.run().looks_since(&at).unwrap();
+    let evidence = "green-1: FATAL out of memory".to_owned();
+    flight.feed(Input::CheckCaught { at: at.clone(), since, evidence });
     at
 }
 
@@ -766,6 +768,9 @@ fn what_was_caught_stays_until_a_person_takes_it_back() {
     let at = CheckRef { place: Place::Step { step: "monitor".into() }, attempt: 1, check: 2 };
     assert_eq!(flight.run().looks_since(&at), Some(acknowledged));
     let mut again = flight.clone();
+    let evidence = "green-1: FATAL out of memory".to_owned();
+    again.feed(Input::CheckCaught { at, since: acknowledged - Span::from_secs(60), evidence });
+    assert!(!red(&again), "that look was on its way");
     fatal(&mut again);
     assert!(red(&again));
     flight.fly(Span::from_mins(15));
@@ -789,7 +794,8 @@ fn what_was_caught_at_the_first_look_of_a_step_is_not_forgotten_at_the_second() 
     flight.failing.insert("pods ready".to_owned());
     flight.start();
     let at = CheckRef { place: Place::Step { step: "deploy".into() }, attempt: 1, check: 0 };
-    flight.feed(Input::CheckCaught { at: at.clone(), evidence: "green-1: FATAL".to_owned() });
+    let since = flight.run().looks_since(&at).unwrap();
+    flight.feed(Input::CheckCaught { at: at.clone(), since, evidence: "green-1: FATAL".to_owned() });
     flight.failing.clear();
     flight.fly(Span::from_secs(30));
     assert_eq!(flight.status("deploy"), StepStatus::Checking);
