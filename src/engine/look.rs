@@ -23,6 +23,8 @@ use crate::domain::{
 
 /// Pods that are named where their logs could not be read.
 const NAMED: usize = 3;
+/// Characters of a log line that are quoted.
+const QUOTED: usize = 400;
 /// Bytes of a checking command's output that are kept for `expect`.
 const SH_OUTPUT: usize = 256 * 1024;
 
@@ -312,14 +314,13 @@ impl LogMemory {
 
     /// What a check makes of the lines that were read anew.
     fn judge(&mut self, read: LogsRead, without: Option<&Regex>, with: Option<&Regex>) -> Seen {
-        let line = |line: &LogLine| format!("{}: {}", line.pod, line.text);
         self.lines += read.lines.len();
         self.pods.extend(read.pods);
         if let Some(pattern) = without.filter(|_| self.caught.is_none()) {
-            self.caught = read.lines.iter().find(|line| pattern.is_match(&line.text)).map(line);
+            self.caught = read.lines.iter().find_map(|line| quote(line, pattern));
         }
         if let Some(pattern) = with.filter(|_| self.found.is_none()) {
-            self.found = read.lines.iter().rev().find(|line| pattern.is_match(&line.text)).map(line);
+            self.found = read.lines.iter().rev().find_map(|line| quote(line, pattern));
         }
         if let Some(caught) = &self.caught {
             return Seen::no(caught.clone());
@@ -339,6 +340,19 @@ impl LogMemory {
             (None, None, None) => Seen::yes(format!("{so_far}, none matches")),
         }
     }
+}
+
+/// A line that matches, with its pod; of a long one the part around the match.
+fn quote(line: &LogLine, pattern: &Regex) -> Option<String> {
+    let found = pattern.find(&line.text)?;
+    let before = line.text.get(..found.start())?.chars().count();
+    if line.text.chars().count() <= QUOTED {
+        return Some(format!("{}: {}", line.pod, line.text));
+    }
+    let skipped = before.saturating_sub(QUOTED / 4);
+    let part: String = line.text.chars().skip(skipped).take(QUOTED).collect();
+    let dots = if skipped > 0 { "… " } else { "" };
+    Some(format!("{}: {dots}{part} …", line.pod))
 }
 
 /// The first of those whose logs were not read, and why.
@@ -453,6 +467,17 @@ mod tests {
         assert_eq!(look(&[]), Seen::no("0 lines of 2 pods read since 11:06:40, none matches `ready`"));
         assert_eq!(look(&[("web-1", "ready")]), Seen::yes("web-1: ready"));
         assert_eq!(look(&[("web-1", "busy")]), Seen::yes("web-1: ready"));
+    }
+
+    #[test]
+    fn a_long_line_is_looked_at_whole_and_quoted_in_part() {
+        let line = LogLine {
+            pod: "web-1".to_owned(),
+            text: format!("{} FATAL {}", "a".repeat(9_000), "b".repeat(9_000)),
+        };
+        let quoted = quote(&line, &regex("FATAL")).unwrap();
+        assert!(quoted.contains("FATAL") && quoted.chars().count() < 420, "{quoted}");
+        assert_eq!(quote(&line, &regex("PANIC")), None);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! log is read on from where the last look ended, and the log of the container before a restart to its end, since that is
 //! where the reason of the restart stands. What could not be read is told as that: "nothing bad seen" is not "nothing bad".
 
+use std::collections::BTreeSet;
+
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod as ApiPod};
 
@@ -30,9 +32,11 @@ const MAX_LINES: u32 = 2000;
 const MAX_BYTES: usize = 4 << 20;
 /// Pods that a check reads.
 const MAX_CHECKED: usize = 200;
-/// Pieces of [`MAX_BYTES`] that a check reads of one log at a look.
-const PIECES: usize = 8;
-/// Characters of one line.
+/// Pieces of [`MAX_BYTES`] that a check reads of one log at a look …
+const PIECES: usize = 2;
+/// … and bytes of all logs together, about: what is left is read at the next look.
+const MAX_LOOK: usize = 32 << 20;
+/// Characters of one line on a screen. A check looks at the whole of it.
 const MAX_LINE: usize = 4096;
 
 /// A line with its place in the merged log.
@@ -103,12 +107,25 @@ impl KubeCluster {
         if left_out > 0 {
             told.unread.push((name.clone(), format!("{left_out} more pods are not read")));
         }
+        let mut waiting: BTreeSet<String> = sources.iter().map(|source| source.pod.clone()).collect();
         let known: &LogMarks = marks;
         let read = stream::iter(sources).map(|source| async move {
             let read = self.read_source(&source, known).await;
             (source, read)
         });
-        let all: Vec<_> = read.buffer_unordered(AT_ONCE).collect().await;
+        let (mut all, mut size) = (Vec::new(), 0);
+        let mut read = read.buffer_unordered(AT_ONCE);
+        while size < MAX_LOOK
+            && let Some((source, of_pod)) = read.next().await
+        {
+            size += of_pod.lines.iter().map(|line| line.line.text.len()).sum::<usize>();
+            waiting.remove(&source.pod);
+            all.push((source, of_pod));
+        }
+        drop(read);
+        for pod in waiting {
+            told.unread.push((pod, "not read yet: the logs before it are long".to_owned()));
+        }
         for (source, read) in all {
             if read.unread.is_empty() {
                 told.pods.push(source.pod.clone());
@@ -175,7 +192,7 @@ impl KubeCluster {
             }
             let body = self.gateway.read_bytes(&call).await?;
             let cut = body.len() >= MAX_BYTES;
-            let mut lines = stamped(&body, &source.pod);
+            let mut lines = stamped(&body, &source.pod, usize::MAX);
             if cut {
                 // The last line may be half of one: it is read again.
                 lines.pop();
@@ -246,7 +263,7 @@ impl KubeCluster {
             call = call.with("sinceTime", since.to_string());
         }
         let body = self.gateway.read_bytes(&call).await?;
-        Ok(stamped(&body, &name))
+        Ok(stamped(&body, &name, MAX_LINE))
     }
 }
 
@@ -365,8 +382,8 @@ fn in_order(mut lines: Vec<Stamped>) -> impl Iterator<Item = LogLine> {
     lines.into_iter().map(|stamped| stamped.line)
 }
 
-/// A pod's lines with their stamps.
-fn stamped(body: &[u8], pod: &str) -> Vec<Stamped> {
+/// A pod's lines with their stamps, each cut to so many characters.
+fn stamped(body: &[u8], pod: &str, most: usize) -> Vec<Stamped> {
     let mut at = jiff::Timestamp::MIN;
     let text = String::from_utf8_lossy(body);
     let lines = text.lines().map(|line| {
@@ -379,7 +396,7 @@ fn stamped(body: &[u8], pod: &str) -> Vec<Stamped> {
             // A line without a stamp belongs to the one before it.
             Err(_) => line,
         };
-        Stamped { at, line: LogLine { pod: pod.to_owned(), text: cut(text) } }
+        Stamped { at, line: LogLine { pod: pod.to_owned(), text: cut(text, most) } }
     });
     lines.collect()
 }
@@ -396,8 +413,8 @@ fn pod_name(pod: &ApiPod) -> String {
 }
 
 /// A line made safe and cut to a length that a screen can bear.
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(MAX_LINE) {
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
         Some((end, _)) => format!("{} …", SafeText::new(text.get(..end).unwrap_or_default())),
         None => SafeText::new(text).into(),
     }

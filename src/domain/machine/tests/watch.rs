@@ -3,22 +3,20 @@
 use proptest::{prelude::*, strategy::ValueTree as _};
 
 use crate::domain::{
-    action::SlotRef,
-    check::{CheckKind, NoTraffic},
     crew::{Person, Role},
     effect::Input,
-    event::{CheckRef, Outcome, Place, RunEvent},
+    event::{Outcome, RunEvent},
     fixture::{Flight, at_step, runbook, trigger},
     machine::{AWAY, RESUMED, watch::BLIND},
     message::Command,
     metric::{Missing, Sample},
     prompt::Prompt,
-    run::{CheckStatus, StepStatus},
+    run::StepStatus,
     runbook::{OnNoData, Then},
     time::Span,
 };
 
-fn refused(flight: &Flight, says: &str) {
+pub(super) fn refused(flight: &Flight, says: &str) {
     let why = flight.refused.clone().unwrap_or_else(|| panic!("not refused, though {says}"));
     assert!(why.contains(says), "{why}");
 }
@@ -33,7 +31,7 @@ fn with_trigger(then: Then, no_data: OnNoData) -> crate::domain::runbook::Runboo
     runbook
 }
 
-fn down() -> Result<f64, Missing> {
+pub(super) fn down() -> Result<f64, Missing> {
     Err(Missing::Unreachable("connection refused".to_owned()))
 }
 
@@ -298,167 +296,6 @@ fn a_breach_over_the_end_keeps_the_window_open() {
     assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
 }
 
-/// The step passed in the same millisecond once.
-#[test]
-fn a_missing_sample_in_overtime_passes_nothing() {
-    let mut flight = Flight::in_window(runbook());
-    flight.tick_checks();
-    flight.fly(Span::from_secs(820));
-    flight.error_rate = Ok(0.2);
-    flight.fly(Span::from_secs(200));
-    let in_overtime = flight.clone();
-    for lost in [10, 20, 40, 300] {
-        let mut flight = in_overtime.clone();
-        flight.error_rate = down();
-        flight.fly(Span::from_secs(lost));
-        assert_eq!(flight.status("monitor"), StepStatus::Checking, "{lost} s lost");
-        assert!(flight.run().triggers[0].breaching.is_some(), "{lost} s lost");
-        flight.error_rate = Ok(0.2);
-        flight.fly(Span::from_secs(400));
-        assert_eq!(flight.outcome(), Some(Outcome::RolledBack), "{lost} s lost");
-    }
-    // Nor does it after a crash.
-    let mut flight = in_overtime;
-    flight.resume();
-    flight.command(Command::Continue);
-    flight.tick_checks();
-    flight.error_rate = down();
-    flight.fly(Span::from_secs(10));
-    assert_eq!(flight.status("monitor"), StepStatus::Checking);
-}
-
-/// The metric of a trigger may be one that no check looks at.
-fn trigger_alone() -> crate::domain::runbook::Runbook {
-    let mut runbook = runbook();
-    runbook.steps[3].check.retain(|check| check.kind.is_person());
-    runbook
-}
-
-#[test]
-fn a_window_in_overtime_with_nothing_measured_stays_open_and_pages() {
-    let pages = |flight: &Flight| {
-        let told = flight.events.iter().filter_map(|envelope| match &envelope.event {
-            RunEvent::NoticeSent { text, .. } if text.contains("WINDOW STAYS OPEN") => Some(text.clone()),
-            _ => None,
-        });
-        told.collect::<Vec<_>>()
-    };
-    // Missing samples, and none at all: a source that never answers again.
-    for silent in [false, true] {
-        let mut flight = Flight::in_window(trigger_alone());
-        flight.fly(Span::from_secs(960));
-        assert_eq!(flight.status("monitor"), StepStatus::Checking, "a person's check is open");
-        if silent {
-            for _ in 0..31 {
-                flight.now = flight.now + Span::from_secs(1);
-                flight.feed(Input::Tick);
-            }
-        } else {
-            flight.error_rate = down();
-            flight.fly(Span::from_secs(10));
-        }
-        flight.tick_checks();
-        assert_eq!(flight.status("monitor"), StepStatus::Checking, "silent: {silent}");
-        for _ in 0..60 {
-            flight.now = flight.now + Span::from_secs(1);
-            flight.feed(Input::Tick);
-            flight.settle();
-        }
-        assert_eq!(flight.status("monitor"), StepStatus::Checking, "silent: {silent}");
-        let told = pages(&flight);
-        assert_eq!(told.len(), 1, "silent: {silent}: {told:?}");
-        assert!(told[0].contains("error_rate"), "{told:?}");
-        flight.error_rate = Ok(0.0004);
-        flight.fly(Span::from_secs(10));
-        assert_eq!(flight.status("monitor"), StepStatus::Passed, "silent: {silent}");
-    }
-}
-
-#[test]
-fn lost_answers_and_slow_ones_do_not_keep_a_trigger_from_firing() {
-    // One in four is lost.
-    let mut flight = Flight::in_window(runbook());
-    for n in 0..34 {
-        flight.error_rate = if n % 4 == 2 { down() } else { Ok(0.2) };
-        flight.fly(Span::from_secs(10));
-    }
-    assert_eq!(flight.count("trigger_fired"), 1);
-    assert_eq!((flight.count("trigger_cleared"), flight.count("trigger_breaching")), (0, 1));
-    // Every third second, though one a second was declared, and an interval of nothing.
-    for interval in [0, 1] {
-        let mut runbook = runbook();
-        runbook.triggers[0] = trigger(Then::Ask, Span::from_secs(20), OnNoData::Hold);
-        runbook.metrics[0].interval = Span::from_secs(interval);
-        let mut flight = Flight::in_window(runbook);
-        for _ in 0..9 {
-            flight.now = flight.now + Span::from_secs(3);
-            flight.sample("error_rate", "green", Ok(0.2));
-            flight.feed(Input::Tick);
-        }
-        assert_eq!(flight.count("trigger_fired"), 1, "every {interval} s");
-    }
-}
-
-#[test]
-fn what_is_promised_says_why_it_changes() {
-    use crate::domain::{promise::Promise, trigger::Waits};
-    let mut flight = Flight::in_window(runbook());
-    flight.error_rate = Ok(0.2);
-    flight.fly(Span::from_secs(20));
-    let run = flight.run();
-    let since = run.triggers[0].breaching.unwrap().0;
-    let left = (since + Span::from_mins(5)).since(flight.now);
-    assert_eq!(run.promise(0, flight.now), Some((Promise::In(left), None)));
-    assert_eq!(run.promise(0, since + Span::from_mins(5)), Some((Promise::NextBreach, None)));
-    assert_eq!(run.promise(1, flight.now), None, "a person's reason");
-    // Nothing measured for a minute.
-    flight.error_rate = down();
-    flight.fly(Span::from_secs(70));
-    let whole = Promise::Anew(Span::from_mins(5));
-    let Some((promise, Some(Waits::Gap { unmeasured }))) = flight.run().promise(0, flight.now) else {
-        panic!("{:?}", flight.run().triggers[0])
-    };
-    assert_eq!((promise, *unmeasured), (whole.clone(), Span::from_secs(60)));
-    // Armed anew, without credit.
-    flight.error_rate = Ok(0.2);
-    flight.fly(Span::from_secs(20));
-    assert!(matches!(flight.run().promise(0, flight.now), Some((Promise::In(_), None))));
-    flight.resume();
-    assert_eq!(flight.run().promise(0, flight.now), Some((whole, Some(&Waits::Resumed))));
-}
-
-#[test]
-fn a_window_waits_for_the_slot_that_its_check_names() {
-    let mut runbook = runbook();
-    let CheckKind::Metric { slot, .. } = &mut runbook.steps[3].check[0].kind else { unreachable!() };
-    *slot = Some(SlotRef::Previous);
-    let mut flight = Flight::in_window(runbook);
-    flight.tick_checks();
-    let watched = |flight: &Flight| flight.run().step("monitor").unwrap().watched;
-    let before = watched(&flight);
-    let fly = |flight: &mut Flight, slots: &[&str]| {
-        for second in 0..1200 {
-            flight.now = flight.now + Span::from_secs(1);
-            if second % 10 == 0 {
-                for slot in slots {
-                    flight.sample("error_rate", slot, Ok(0.0004));
-                    flight.sample("transactions", slot, Ok(2300.0));
-                }
-                flight.look_again();
-            }
-            flight.feed(Input::Tick);
-        }
-    };
-    fly(&mut flight, &["green"]);
-    assert_eq!(flight.status("monitor"), StepStatus::Checking);
-    assert!(
-        watched(&flight).saturating_sub(before) < Span::from_mins(1),
-        "the previous slot was not measured"
-    );
-    fly(&mut flight, &["green", "blue"]);
-    assert_eq!(flight.status("monitor"), StepStatus::Passed);
-}
-
 #[test]
 fn a_check_that_fails_at_the_end_for_longer_than_its_timeout_fails_the_step() {
     let mut flight = Flight::in_window(runbook());
@@ -614,202 +451,4 @@ fn m6_one_rollback() {
         assert_eq!(started, 1);
     }
     assert_eq!(second(&ready, "traffic_switched"), 0);
-}
-
-/// A runbook whose third step checks the error rate of the idle slot, and says what no traffic means.
-fn with_no_traffic(step: usize, meaning: Option<NoTraffic>) -> crate::domain::runbook::Runbook {
-    let mut runbook = runbook();
-    let mut check = runbook.steps[3].check[0].clone();
-    let CheckKind::Metric { no_traffic, .. } = &mut check.kind else { unreachable!() };
-    *no_traffic = meaning;
-    runbook.steps[step].check.retain(|check| check.kind.is_person());
-    runbook.steps[step].check.insert(0, check);
-    runbook
-}
-
-/// Looks of the first check, a minute and a half of them, with this value on the new slot.
-fn idle(flight: &mut Flight, value: &Result<f64, Missing>, seconds: u64) {
-    for second in 0..seconds {
-        flight.now = flight.now + Span::from_secs(1);
-        if second % 5 == 0 {
-            flight.sample("error_rate", "green", value.clone());
-            flight.sample("transactions", "green", Ok(2300.0));
-        }
-        flight.feed(Input::Tick);
-        flight.settle();
-    }
-}
-
-#[test]
-fn a_step_on_a_slot_without_traffic_does_what_its_check_says() {
-    let checking = |meaning| {
-        let mut flight = Flight::passed(with_no_traffic(1, meaning), 1);
-        flight.start();
-        assert_eq!(flight.status("deploy"), StepStatus::Checking);
-        flight
-    };
-    let nothing = Err(Missing::ZeroByZero);
-    // Skipped, and not measured as good.
-    let mut flight = checking(Some(NoTraffic::Skip));
-    idle(&mut flight, &nothing, 6);
-    assert_eq!(flight.status("deploy"), StepStatus::Passed);
-    let state = flight.run().step("deploy").unwrap().work.checks[0].clone();
-    assert!(state.skipped);
-    assert_eq!(state.evidence, "skipped: no requests on GREEN yet");
-    // An outage is no idleness.
-    let mut flight = checking(Some(NoTraffic::Skip));
-    idle(&mut flight, &down(), 70);
-    assert_eq!(flight.status("deploy"), StepStatus::Failed);
-    // Waits for longer than its timeout, then takes what is measured.
-    let mut flight = checking(Some(NoTraffic::Wait));
-    idle(&mut flight, &nothing, 300);
-    assert_eq!(flight.status("deploy"), StepStatus::Checking);
-    idle(&mut flight, &Ok(0.0004), 6);
-    assert_eq!(flight.status("deploy"), StepStatus::Passed);
-    assert!(!flight.run().step("deploy").unwrap().work.checks[0].skipped);
-    // Fails, by its words or as any missing number does.
-    for (meaning, says) in [(Some(NoTraffic::Fail), "should be some"), (None, "0/0")] {
-        let mut flight = checking(meaning);
-        idle(&mut flight, &nothing, 70);
-        assert_eq!(flight.status("deploy"), StepStatus::Failed);
-        let reason = flight.run().step("deploy").unwrap().reason.clone().unwrap();
-        assert!(reason.contains(says), "{reason}");
-    }
-}
-
-#[test]
-fn a_window_without_traffic_does_what_its_check_says() {
-    let nothing = Err(Missing::ZeroByZero);
-    let flown = |meaning, value: &Result<f64, Missing>| {
-        let mut runbook = with_no_traffic(3, meaning);
-        runbook.triggers.clear();
-        let mut flight = Flight::in_window(runbook);
-        flight.tick_checks();
-        idle(&mut flight, value, 1000);
-        flight
-    };
-    let skipped = flown(Some(NoTraffic::Skip), &nothing);
-    assert_eq!(skipped.status("monitor"), StepStatus::Passed);
-    let last = skipped.run().step("monitor").unwrap().work.checks[0].clone();
-    assert!(last.skipped, "{last:?}");
-    assert_eq!(flown(Some(NoTraffic::Wait), &nothing).status("monitor"), StepStatus::Checking);
-    assert_eq!(flown(Some(NoTraffic::Fail), &nothing).status("monitor"), StepStatus::Failed);
-    assert_eq!(flown(None, &nothing).status("monitor"), StepStatus::Checking, "not measured");
-    assert_eq!(flown(Some(NoTraffic::Skip), &down()).status("monitor"), StepStatus::Checking);
-    // Once there is traffic, it is measured.
-    let mut flight = flown(Some(NoTraffic::Wait), &nothing);
-    idle(&mut flight, &Ok(0.0004), 1000);
-    assert_eq!(flight.status("monitor"), StepStatus::Passed);
-}
-
-fn with_log_check() -> crate::domain::runbook::Runbook {
-    let mut runbook = runbook();
-    let without = Some("FATAL".to_owned());
-    runbook.steps[3].check[2].kind = CheckKind::Logs { slot: SlotRef::New, without, with: None };
-    runbook
-}
-
-fn fatal(flight: &mut Flight) -> CheckRef {
-    let at = CheckRef { place: Place::Step { step: "monitor".into() }, attempt: 1, check: 2 };
-    let since = flight.run().looks_since(&at).unwrap();
-    let evidence = "green-1: FATAL out of memory".to_owned();
-    flight.feed(Input::CheckCaught { at: at.clone(), since, evidence });
-    at
-}
-
-fn take_back(flight: &mut Flight, holds: bool, note: Option<&str>) {
-    let (step, note) = (Some("monitor".into()), note.map(str::to_owned));
-    flight.command(Command::TickCheck { step, attempt: 1, check: 2, holds, note });
-}
-
-#[test]
-fn what_was_caught_stays_until_a_person_takes_it_back() {
-    let mut flight = Flight::in_window(with_log_check());
-    flight.tick_checks();
-    flight.fly(Span::from_secs(30));
-    take_back(&mut flight, true, Some("nothing there"));
-    refused(&flight, "not a person's");
-    fatal(&mut flight);
-    let caught = flight.events.iter().rev().find(|e| e.event.name() == "check_failed").unwrap().clone();
-    assert!(
-        matches!(&caught.event, RunEvent::CheckFailed { caught: true, evidence, .. } if evidence.contains("FATAL"))
-    );
-    // Later looks see nothing: the pod has gone.
-    let red = |flight: &Flight| {
-        let state = &flight.run().step("monitor").unwrap().work.checks[2];
-        state.status == CheckStatus::Fails && state.evidence.contains("FATAL")
-    };
-    flight.fly(Span::from_mins(5));
-    assert!(red(&flight));
-    // Nor does another engine forget.
-    let mut resumed = flight.clone();
-    resumed.resume();
-    resumed.command(Command::Continue);
-    resumed.fly(Span::from_mins(5));
-    assert!(red(&resumed));
-    resumed.fly(Span::from_mins(10));
-    assert_eq!(resumed.status("monitor"), StepStatus::Failed);
-    // Unless a person takes it back, the step fails at the window's end.
-    let mut left = flight.clone();
-    left.fly(Span::from_mins(15));
-    assert_eq!(left.status("monitor"), StepStatus::Failed);
-    assert!(left.run().step("monitor").unwrap().reason.clone().unwrap().contains("FATAL"));
-    // It takes words.
-    take_back(&mut flight, true, None);
-    refused(&flight, "say in a note");
-    let acknowledged = flight.now;
-    take_back(&mut flight, true, Some("a test that kills a worker"));
-    flight.settle();
-    assert_eq!(flight.refused, None);
-    let state = flight.run().step("monitor").unwrap().work.checks[2].clone();
-    assert_eq!((state.status, state.by.as_str(), state.caught), (CheckStatus::Holds, "ada", false));
-    assert_eq!(state.evidence, "a test that kills a worker");
-    // What was there before counts no more; what comes after does.
-    let at = CheckRef { place: Place::Step { step: "monitor".into() }, attempt: 1, check: 2 };
-    assert_eq!(flight.run().looks_since(&at), Some(acknowledged));
-    let mut again = flight.clone();
-    let evidence = "green-1: FATAL out of memory".to_owned();
-    again.feed(Input::CheckCaught { at, since: acknowledged - Span::from_secs(60), evidence });
-    assert!(!red(&again), "that look was on its way");
-    fatal(&mut again);
-    assert!(red(&again));
-    flight.fly(Span::from_mins(15));
-    assert_eq!(flight.status("monitor"), StepStatus::Passed);
-}
-
-#[test]
-fn a_person_may_say_that_what_was_caught_is_a_reason_to_stop() {
-    let mut flight = Flight::in_window(with_log_check());
-    fatal(&mut flight);
-    take_back(&mut flight, false, None);
-    assert_eq!(flight.status("monitor"), StepStatus::Failed);
-}
-
-#[test]
-fn what_was_caught_at_the_first_look_of_a_step_is_not_forgotten_at_the_second() {
-    let mut runbook = runbook();
-    runbook.steps[1].check[0].kind =
-        CheckKind::Logs { slot: SlotRef::New, without: Some("FATAL".to_owned()), with: None };
-    let mut flight = Flight::passed(runbook, 1);
-    flight.failing.insert("pods ready".to_owned());
-    flight.start();
-    let at = CheckRef { place: Place::Step { step: "deploy".into() }, attempt: 1, check: 0 };
-    let since = flight.run().looks_since(&at).unwrap();
-    flight.feed(Input::CheckCaught { at: at.clone(), since, evidence: "green-1: FATAL".to_owned() });
-    flight.failing.clear();
-    flight.fly(Span::from_secs(30));
-    assert_eq!(flight.status("deploy"), StepStatus::Checking);
-    let mut left = flight.clone();
-    left.fly(Span::from_secs(40));
-    assert_eq!(left.status("deploy"), StepStatus::Failed);
-    let note = Some("an old worker".to_owned());
-    flight.command(Command::TickCheck {
-        step: Some("deploy".into()),
-        attempt: 1,
-        check: 0,
-        holds: true,
-        note,
-    });
-    flight.settle();
-    assert_eq!(flight.status("deploy"), StepStatus::Passed);
 }
