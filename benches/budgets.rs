@@ -17,10 +17,11 @@ use std::{
 use cutover::{
     adapters::process::{LocalShell, unfiltered},
     domain::{
+        actor::Actor,
         event::{Envelope, RunEvent},
         time::{Span, Timestamp},
     },
-    engine::ports::{Shell as _, ShellCall, ShellNews, ShellProgram},
+    engine::ports::{Output, Shell as _, ShellCall, ShellNews, ShellProgram},
     journal::{self, Header, Writer},
 };
 use tokio::sync::{mpsc, watch};
@@ -41,7 +42,7 @@ fn recover() {
     let header = Header { run_id: "bench".into(), runbook_sha256: String::new(), boot_id: String::new() };
     let mut writer = Writer::create(&dir, &header).expect("a journal");
     for seq in 1..=RECORDS {
-        let event = RunEvent::NoteAdded { text: format!("note {seq}"), by: "bench".into() };
+        let event = RunEvent::NoteAdded { text: format!("note {seq}"), by: Actor::person("bench") };
         writer.append(&Envelope { seq, at: Timestamp(1_795_000_000_000), event }).expect("an append");
     }
     writer.sync().expect("a sync");
@@ -69,6 +70,7 @@ fn cat() -> Duration {
 /// 1 GB of a command's output through the engine's own path, memory bounded; the budget is twice what `cat` takes.
 fn output(direct: Duration) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let dir = tempfile::tempdir().expect("a directory");
     let took = runtime.block_on(async {
         let shell = LocalShell::new(None, Arc::new(unfiltered));
         let (news_in, mut news) = mpsc::channel::<ShellNews>(64);
@@ -78,7 +80,7 @@ fn output(direct: Duration) {
             env: Vec::new(),
             timeout: Span::from_mins(5),
             mark: None,
-            output: None,
+            output: Some(Output::Disk(dir.path().join("output"))),
             sample: Vec::new(),
             sample_failure: Vec::new(),
         };

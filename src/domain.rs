@@ -4,6 +4,9 @@
 //! only crates of plain values (`jiff` for calendar types, `unicode-width` for columns); `docs/decisions/` says why.
 
 pub mod action;
+pub mod actor;
+pub mod belief;
+pub mod cause;
 pub mod check;
 pub mod copy;
 pub mod crew;
@@ -11,12 +14,14 @@ pub mod effect;
 pub mod event;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod guard;
 pub mod id;
 pub mod kubectl;
 pub mod lock;
 pub mod machine;
 pub mod message;
 pub mod metric;
+pub mod observation;
 pub mod plan;
 pub mod promise;
 pub mod prompt;

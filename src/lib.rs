@@ -5,7 +5,7 @@
 //! owns the run; a screen only looks and asks, through serialisable messages ([`domain::message`]).
 //!
 //! ```text
-//! domain    what a runbook and a run are; the state machine; verdicts on metrics      std + serde only
+//! domain    what a runbook and a run are; the state machine; verdicts on metrics      plain values: no clock, no I/O
 //! config    runbook.toml as written -> as meant, every fault located; settings, keymap, theme
 //! engine    driver, effects, supervision of tasks; ports (traits) that face the world
 //! journal   the write-ahead log: write, repair, recover, lock

@@ -320,8 +320,18 @@ fn s1_a_command_that_outlived_its_engine_is_ended_by_the_rollback() {
         "the command outlives its engine"
     );
     let run = stage.runs()[0].file_name().unwrap().to_string_lossy().into_owned();
-    let (code, told, said) = order(&stage, &["rollback", &run, "--reason", "the bastion died"]);
+    let (code, told, said) = order(&stage, &["rollback", "--reason", "the bastion died"]);
     assert_eq!(code, 5, "{told}{said}");
+    assert!(said.contains(&run), "it says which run was meant: {said}");
+    // Nothing is left that could be meant, once the engine has gone.
+    let engine = stage.engine();
+    kill(engine, Signal::SIGKILL).unwrap();
+    while kill(engine, None).is_ok() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let (code, told, said) = order(&stage, &["rollback", "--reason", "once more"]);
+    assert_eq!((code, told.as_str()), (2, ""), "{said}");
+    assert!(said.contains("no unfinished run on this host"), "{said}");
     let until = Instant::now() + PATIENCE;
     while !is_gone(pid) {
         assert!(Instant::now() < until, "the process lives");

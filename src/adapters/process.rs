@@ -8,7 +8,8 @@
 //!
 //! A command is started once and never again by itself. Its standard input is `/dev/null`. Standard output and
 //! standard error are the same pipe, so what it prints stays in the order in which it was printed. The environment is
-//! ours plus what the call adds; values reach the command as variables only, never as a part of the script.
+//! ours plus what the call adds; values reach the command as variables only, never as a part of the script. No signal is
+//! ignored or blocked in it, whatever we were started with.
 //!
 //! What a command leaves behind is ended with it. Processes that leave its group (`setsid`) come back to us because we
 //! are a subreaper, and are found by their descent, their session or a variable that marks all that descends from a
@@ -26,12 +27,17 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::domain::event::ChildProcess;
 use crate::engine::ports::{
-    CancelFlag, Fault, PortError, PortResult, Shell, ShellCall, ShellExit, ShellNews, ShellProgram,
+    CancelFlag, Fault, Output, PortError, PortResult, Shell, ShellCall, ShellExit, ShellNews, ShellProgram,
 };
 
-pub mod unix;
+mod keep;
+mod proc;
+mod pump;
+mod signals;
+mod supervise;
 
-pub use unix::{boot_id, find, is_running, run};
+pub use proc::{boot_id, find, is_running};
+pub use supervise::run;
 
 /// Between asking a command to end and ending it.
 pub const GRACE: Duration = Duration::from_secs(10);
@@ -49,7 +55,7 @@ pub enum Program {
 }
 
 /// A command to run.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Command {
     /// What is run.
     pub program: Program,
@@ -61,8 +67,8 @@ pub struct Command {
     pub timeout: Option<Duration>,
     /// Between SIGTERM and SIGKILL. See [`GRACE`].
     pub grace: Duration,
-    /// A file that the whole filtered output is appended to, made with mode 0600; not kept if none.
-    pub output: Option<PathBuf>,
+    /// Where the filtered output is kept, within bounds: a file is appended to, and made with mode 0600. Not kept if none.
+    pub output: Option<Output>,
     /// What its processes are known by; one of its own if none. See [`find`].
     pub mark: Option<String>,
 }
@@ -121,6 +127,8 @@ pub struct Exit {
     pub duration: Duration,
     /// Bytes it printed, before filtering.
     pub bytes: u64,
+    /// Bytes that are not in the output file because there were too many.
+    pub left_out: u64,
     /// Why the output file is not complete.
     pub output_fault: Option<String>,
 }
@@ -224,7 +232,7 @@ impl Shell for LocalShell {
     }
 
     async fn end(&self, child: &ChildProcess, mark: &str) {
-        unix::end(child, mark, GRACE).await;
+        supervise::end(child, mark, GRACE).await;
     }
 
     async fn run(
@@ -278,6 +286,11 @@ fn detail(exit: &Exit) -> String {
         let pids: Vec<String> = exit.escaped.iter().map(u32::to_string).collect();
         detail.push_str("; it left processes behind, which were ended: ");
         detail.push_str(&pids.join(", "));
+    }
+    if exit.left_out > 0 {
+        detail.push_str("; too much output: ");
+        detail.push_str(&exit.left_out.to_string());
+        detail.push_str(" bytes are not in its file");
     }
     if let Some(fault) = &exit.output_fault {
         detail.push_str("; the output file is not complete: ");

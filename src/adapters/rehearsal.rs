@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use crate::{
     domain::{event::ChildProcess, time::Span},
     engine::ports::{
-        CancelFlag, Clock, Notifier, PortError, PortResult, Shell, ShellCall, ShellExit, ShellNews,
+        CancelFlag, Clock, Notifier, Output, PortError, PortResult, Shell, ShellCall, ShellExit, ShellNews,
         ShellProgram,
     },
 };
@@ -62,7 +62,7 @@ impl Shell for RehearsalShell {
             call.output.as_ref().map(|_| format!("rehearsal, not executed: {}", command.replace('\n', " ")));
         let lines = if fails { &call.sample_failure } else { &call.sample };
         let mut file = match &call.output {
-            Some(path) => {
+            Some(Output::Disk(path)) => {
                 let open = std::fs::OpenOptions::new()
                     .create(true)
                     .write(true)
@@ -73,13 +73,13 @@ impl Shell for RehearsalShell {
                     PortError::failed(format!("cannot write {}: {error}", path.display()))
                 })?)
             }
+            Some(Output::Memory(file)) => Some(file.try_clone().map_err(cannot_write)?),
             None => None,
         };
         for line in remark.iter().chain(lines) {
             let bytes = format!("{line}\n").into_bytes();
             if let Some(file) = &mut file {
-                file.write_all(&bytes)
-                    .map_err(|error| PortError::failed(format!("cannot write the output: {error}")))?;
+                file.write_all(&bytes).map_err(cannot_write)?;
             }
             let _ = news.send(ShellNews::Output(bytes)).await;
             tokio::select! {
@@ -94,6 +94,10 @@ impl Shell for RehearsalShell {
         let detail = format!("exit status {status} (rehearsal, not executed)");
         Ok(ShellExit { ok: !fails, timed_out: false, cancelled: false, detail })
     }
+}
+
+fn cannot_write(error: std::io::Error) -> PortError {
+    PortError::failed(format!("cannot write the output: {error}"))
 }
 
 /// Keeps notices instead of sending them.

@@ -280,7 +280,7 @@ pub struct ApproveArgs {
 /// `cutover rollback`, `cutover abort`
 #[derive(Debug, Clone, Args)]
 pub struct OrderArgs {
-    /// The run; the only one that flies where not given.
+    /// The run; where not given the only active one, and for a rollback the newest unfinished one.
     pub run: Option<String>,
     /// Why; it is journaled.
     #[arg(long, value_name = "REASON")]

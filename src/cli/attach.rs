@@ -11,7 +11,7 @@ use super::{
     args::{ApproveArgs, AttachArgs, DriveArgs, OrderArgs, ResumeArgs, TakeoverArgs},
     engine::Task,
     exit::Exit,
-    launch,
+    flight, launch,
     plain::{self, data, talk},
     screen::{self, Purpose},
     serve,
@@ -230,10 +230,10 @@ pub async fn approve(args: ApproveArgs) -> color_eyre::Result<Exit> {
 pub async fn roll_back(args: OrderArgs) -> color_eyre::Result<Exit> {
     let over = |run: &Run, _: &Run| {
         let last = run.rollbacks.last()?;
-        if let Some(why) = last.stopped.as_ref().filter(|_| last.finished.is_none()) {
+        if let Some(stopped) = last.stopped.as_ref().filter(|_| last.finished.is_none()) {
             talk(&format!(
-                "the rollback has stopped ({why}); a person must decide: cutover attach {}",
-                run.opened.run_id
+                "the rollback has stopped ({}); a person must decide: cutover attach {}",
+                stopped.reason, run.opened.run_id
             ));
             return Some(Exit::RollbackFailed);
         }
@@ -254,6 +254,45 @@ pub async fn abort(args: OrderArgs) -> color_eyre::Result<Exit> {
     order(args, Command::Abort { reason }, false, over).await
 }
 
+/// The run that is meant where none is named and none has an engine: the newest unfinished one. `why` says why there is no
+/// engine to come to.
+fn meant(state: &Path, why: String) -> color_eyre::Result<Result<String, String>> {
+    if !store::live(state, None)?.is_empty() {
+        // Several have one.
+        return Ok(Err(why));
+    }
+    let runs = store::runs(state)?;
+    let Some(at) = runs.iter().position(|found| is_unfinished(&found.run)) else {
+        let last = runs.first().map(|found| &found.run.opened.run_id);
+        let last =
+            last.map(|id| format!("; the last one is {id}, name it if you mean it")).unwrap_or_default();
+        return Ok(Err(format!("no unfinished run on this host{last}")));
+    };
+    let (newer, found) = (runs.get(..at).unwrap_or_default(), runs.get(at));
+    let Some(run) = found.map(|found| &found.run) else { return Ok(Err(why)) };
+    // An old run that was paused and left must not undo what a later one has done.
+    let later = newer.iter().map(|found| &found.run).find(|later| {
+        later.opened.rehearsal.is_none()
+            && later.runbook.target.is_some()
+            && later.runbook.target == run.runbook.target
+    });
+    Ok(match later {
+        Some(later) => Err(format!(
+            "run {} is unfinished, but the later run {} on the same target is over; name the run you mean",
+            run.opened.run_id, later.opened.run_id
+        )),
+        None => Ok(run.opened.run_id.0.clone()),
+    })
+}
+
+fn is_unfinished(run: &Run) -> bool {
+    let paused = match run.finished.as_ref().map(|(outcome, ..)| *outcome) {
+        None | Some(Outcome::Held) => true,
+        Some(Outcome::Succeeded | Outcome::Failed | Outcome::RolledBack | Outcome::RollbackFailed) => false,
+    };
+    paused && flight::resumable(run).is_ok()
+}
+
 /// Comes to the engine of a run; where it is gone and `starts`, another takes the run up. One that is just starting or
 /// ending has its lock and no socket: it is asked again.
 async fn reach(
@@ -263,16 +302,28 @@ async fn reach(
     vars: &[String],
 ) -> color_eyre::Result<Result<Client, Exit>> {
     let until = Instant::now() + BETWEEN_ENGINES;
+    let mut run = run.map(str::to_owned);
     loop {
-        let dir = match chosen(state, run)? {
+        let dir = match chosen(state, run.as_deref())? {
             Choice::Live(_, dir) => dir,
-            Choice::None(why) if !starts || run.is_none() => {
+            Choice::None(why) if !starts => {
                 talk(&why);
                 return Ok(Err(Exit::Usage));
             }
+            Choice::None(why) if run.is_none() => match meant(state, why)? {
+                Ok(found) => {
+                    talk(&format!("run {found} has no engine; starting one"));
+                    run = Some(found);
+                    continue;
+                }
+                Err(why) => {
+                    talk(&why);
+                    return Ok(Err(Exit::Usage));
+                }
+            },
             Choice::None(_) | Choice::Over(_) => {
                 let drive = DriveArgs { vars: vars.to_vec(), ..DriveArgs::unattended(state) };
-                match launch::start(Task::Resume(ResumeArgs::of(run.map(str::to_owned), drive)))? {
+                match launch::start(Task::Resume(ResumeArgs::of(run.clone(), drive)))? {
                     Ok(started) => started.run_dir,
                     Err(exit) => return Ok(Err(exit)),
                 }

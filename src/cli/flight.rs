@@ -25,6 +25,8 @@ use crate::{
     adapters::kube::{JournalCopy, KubeLock},
     config::{self, theme::ColorChoice},
     domain::{
+        actor::Actor,
+        belief::{Pinned, labels},
         effect::{Decision, Input},
         event::{Envelope, Opened, Outcome, Override, RollbackTarget, RunEvent},
         id::{RunId, SlotName},
@@ -34,8 +36,9 @@ use crate::{
         time::Timestamp,
     },
     engine::{
-        driver::{End, Engine, Parts},
-        values::{Secrets, Values, lost_secrets},
+        driver::{Engine, Parts},
+        messages::End,
+        values::{Secrets, Values, check_value, lost_secrets},
     },
     journal::{self, Header, Lock},
 };
@@ -174,7 +177,7 @@ impl Flight {
         let header = Header {
             run_id: opened.run_id.0.clone(),
             runbook_sha256: opened.runbook_sha256.clone(),
-            boot_id: crate::adapters::process::unix::boot_id(),
+            boot_id: crate::adapters::process::boot_id(),
         };
         let journal = RunJournal::create(&run_dir, &header)
             .wrap_err_with(|| format!("cannot create {}", run_dir.display()))?;
@@ -216,7 +219,7 @@ impl Flight {
             let command = Command::DecidePart { part, applies };
             append(
                 &mut decision,
-                machine.handle(now, Input::Operator(Request { by: pilot.clone(), command })),
+                machine.handle(now, Input::Operator(Request { by: Actor::person(pilot.clone()), command })),
             );
         }
         Ok((machine, decision, journal, run_dir, lock))
@@ -452,23 +455,27 @@ impl Flight {
             new_slot: None,
             previous: None,
             new_slot_image: None,
+            pinned: None,
             overrides: Vec::new(),
         };
         let (Some(target), Some(cluster)) = (&runbook.target, &self.world.cluster) else { return Ok(opened) };
         opened.cluster = Some(cluster.identity().await?);
-        let workload = cluster.look().await?;
+        let seen = cluster.observe().await?;
         let slots: Vec<SlotName> = target.slots.keys().cloned().collect();
-        let live = workload.live.clone().ok_or_else(|| {
-            let selector = workload.selector.clone().unwrap_or_default();
+        let service = seen.service.as_ref().ok_or_else(|| {
+            eyre!("there is no service {} in namespace {}", target.service, target.namespace)
+        })?;
+        let live = service.live.clone().ok_or_else(|| {
+            let selector = labels(&service.selector);
             let slots: Vec<_> = slots.iter().map(|slot| slot.0.as_str()).collect();
             eyre!(
-                "service {} selects {selector:?}, which is none of the runbook's slots ({}); point it at one of them first",
+                "service {} selects {selector}, which is none of the runbook's slots ({}); point it at one of them first",
                 target.service,
                 slots.join(", ")
             )
         })?;
         let found = |name: &SlotName| {
-            workload.slots.get(name).filter(|slot| slot.found).ok_or_else(|| {
+            seen.slot(name).ok_or_else(|| {
                 let deployment = target.slots.get(name).map_or("?", |slot| slot.deployment.as_str());
                 eyre!("there is no deployment {deployment} in namespace {}", target.namespace)
             })
@@ -482,6 +489,7 @@ impl Flight {
         opened.previous =
             Some(RollbackTarget { slot: live, image: previous.image.clone(), replicas: previous.desired });
         opened.new_slot = Some(new);
+        opened.pinned = Pinned::of(&seen);
         Ok(opened)
     }
 
@@ -542,13 +550,10 @@ fn make_output_dir(run_dir: &Path) -> color_eyre::Result<()> {
         .wrap_err("cannot create the directory for output")
 }
 
-/// `20261122-2046-3f9a`: sorts by time, short enough to type.
+/// `20261122-204631-3f9a`: sorts by time, short enough to type.
 fn run_id(now: Timestamp) -> RunId {
-    let tail = tempfile::Builder::new().rand_bytes(4).prefix("").make(|path| Ok(path.to_owned()));
-    let tail = tail
-        .ok()
-        .and_then(|named| named.path().file_name().map(|name| name.to_string_lossy().to_lowercase()));
-    RunId(format!("{}-{}", now.to_jiff().strftime("%Y%m%d-%H%M%S"), tail.unwrap_or_default()))
+    let tail: String = std::iter::repeat_with(fastrand::alphanumeric).take(4).collect();
+    RunId(format!("{}-{}", now.to_jiff().strftime("%Y%m%d-%H%M%S"), tail.to_ascii_lowercase()))
 }
 
 /// Whether a journal that comes from outside is of this run and this very runbook, and brings nothing else that would be run
@@ -576,7 +581,7 @@ pub fn is_of(events: &[Envelope], run_id: &RunId, loaded: &Loaded) -> Result<(),
                 let var = runbook.vars.iter().find(|var| var.name == *name);
                 let var = var.ok_or_else(|| format!("it sets ${name}, which the runbook does not have"))?;
                 if let Some(value) = value {
-                    crate::engine::driver::check_value(name, value, var.pattern.as_deref())?;
+                    check_value(name, value, var.pattern.as_deref())?;
                 }
             }
             RunEvent::RollbackStarted { procedure, actions, .. } => {

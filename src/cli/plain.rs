@@ -20,6 +20,7 @@ use crate::{
         message::{Command, JournalState, Update},
         metric::Sample,
         run::Run,
+        safe_text::escaped_json,
         story,
         time::Timestamp,
     },
@@ -193,7 +194,7 @@ impl Plain {
             {
                 line.extend(fields);
             }
-            data(&line.to_string());
+            data(&escaped_json(&line.to_string()));
         } else {
             let slot = sample.slot.as_ref().map(|slot| format!(" {slot}")).unwrap_or_default();
             let value = match &sample.value {
@@ -305,7 +306,12 @@ pub fn json_line(envelope: &Envelope) -> String {
     if matches!(envelope.event, RunEvent::RunOpened(_)) {
         line.shift_remove("runbook");
     }
-    serde_json::Value::Object(line).to_string()
+    escaped_json(&serde_json::Value::Object(line).to_string())
+}
+
+/// A document as JSON for people and programs alike.
+pub fn json_document(document: &serde_json::Value) -> String {
+    escaped_json(&format!("{document:#}"))
 }
 
 /// Data goes to stdout. A reader that has gone away ends nothing: the run matters more.
@@ -316,4 +322,22 @@ pub fn data(line: &str) {
 /// Talk goes to stderr.
 pub fn talk(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "cutover: {line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn u4_foreign_text_in_json_does_not_command_a_terminal() {
+        let text = "no\u{202e}thing\u{9b}2J";
+        let event =
+            RunEvent::NoteAdded { text: text.to_owned(), by: crate::domain::actor::Actor::person("ada") };
+        let envelope = Envelope { seq: 1, at: Timestamp(0), event };
+        let document = serde_json::json!({ "title": text });
+        for json in [json_line(&envelope), json_document(&document)] {
+            assert!(json.contains(r"no\u202ething\u009b2J"), "{json}");
+            assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok(), "{json}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use super::{
     args::StatusArgs,
     autopilot,
     exit::Exit,
-    plain::{data, talk},
+    plain::{data, json_document, talk},
     store::{self, Found},
 };
 use crate::{
@@ -91,7 +91,7 @@ pub fn main(args: &StatusArgs) -> color_eyre::Result<Exit> {
     let now = engine.said.filter(|_| engine.lives()).unwrap_or(own).max(found.run.last_at);
     let exit = exit(&found.run, &engine, now);
     if args.json {
-        data(&serde_json::to_string_pretty(&document(&found, &engine, exit, now))?);
+        data(&json_document(&document(&found, &engine, exit, now)));
     } else {
         for line in lines(&found, &engine, now) {
             data(&line);
@@ -119,11 +119,11 @@ fn waits(run: &Run, now: Timestamp) -> Option<String> {
             None
         }
         Prompt::Checking { open, .. } if open.is_empty() => None,
-        Prompt::Held { reason } => Some(format!("held: {reason}")),
+        Prompt::Held { reason, .. } => Some(format!("held: {reason}")),
         Prompt::Failed { .. } => Some("a step has failed".to_owned()),
         Prompt::Unknown { .. } => Some("an action's result is unknown".to_owned()),
         Prompt::Fired { .. } => Some("a trigger has fired".to_owned()),
-        Prompt::RollbackStopped { reason } => Some(format!("the rollback has stopped: {reason}")),
+        Prompt::RollbackStopped { reason, .. } => Some(format!("the rollback has stopped: {reason}")),
         _ => Some(autopilot::question(run, &prompt)),
     }
 }

@@ -18,12 +18,13 @@ use super::{
     compose,
     exit::Exit,
     flight,
-    plain::{data, talk},
+    plain::{data, json_document, talk},
 };
 use crate::{
     adapters::kube::ReadJournal,
     config::settings::Settings,
     domain::{
+        actor::Actor,
         event::{Envelope, Outcome, RunEvent},
         id::RunId,
         run::Run,
@@ -84,6 +85,7 @@ pub fn open_logs(given: Option<&PathBuf>) -> Option<tracing_appender::non_blocki
 /// A run's journal as the engine's port.
 pub struct RunJournal {
     writer: Writer,
+    dir: PathBuf,
     durable: Arc<AtomicU64>,
 }
 
@@ -93,7 +95,7 @@ impl RunJournal {
     /// # Errors
     /// If the run's directory or file can't be made safely.
     pub fn create(dir: &Path, header: &Header) -> io::Result<Self> {
-        Writer::create(dir, header).map(Self::of)
+        Writer::create(dir, header).map(|writer| Self::of(writer, dir))
     }
 
     /// An old run's, going on where it was.
@@ -101,12 +103,12 @@ impl RunJournal {
     /// # Errors
     /// If the file can't be opened or was changed since it was read.
     pub fn resume(dir: &Path, position: Position) -> io::Result<Self> {
-        Writer::resume(dir, position).map(Self::of)
+        Writer::resume(dir, position).map(|writer| Self::of(writer, dir))
     }
 
-    fn of(writer: Writer) -> Self {
+    fn of(writer: Writer, dir: &Path) -> Self {
         let durable = Arc::new(AtomicU64::new(writer.position().offset));
-        Self { writer, durable }
+        Self { writer, dir: dir.to_owned(), durable }
     }
 
     fn synced(&mut self) -> io::Result<()> {
@@ -132,13 +134,19 @@ impl RunJournal {
 
 impl Journal for RunJournal {
     fn append(&mut self, events: &[Envelope]) -> io::Result<()> {
+        self.verify()?;
         self.writer.append_all(events)?;
         self.synced()
     }
 
     fn append_urgent(&mut self, events: &[Envelope]) -> io::Result<()> {
+        self.verify()?;
         self.writer.append_from_reserve(events)?;
         self.synced()
+    }
+
+    fn verify(&mut self) -> io::Result<()> {
+        self.writer.verify(&self.dir)
     }
 
     fn is_spent(&self) -> bool {
@@ -154,10 +162,11 @@ pub struct Found {
     pub run: Run,
 }
 
-/// Every run's directory under the state directory, newest first: ids begin with the time.
-/// The file in a run's directory which says that it was fetched from the cluster, and not flown here yet.
+/// The file in a run's directory that marks it as a copy fetched from the cluster, which no engine on this host has taken up
+/// yet.
 pub const FETCHED: &str = "fetched";
 
+/// Every run's directory under the state directory, newest first: ids begin with the time.
 fn dirs(state: &Path) -> color_eyre::Result<Vec<(String, PathBuf)>> {
     let dir = state.join("runs");
     let entries = match std::fs::read_dir(&dir) {
@@ -267,7 +276,7 @@ pub async fn list(args: &ListArgs) -> color_eyre::Result<Exit> {
                 })
             })
             .collect();
-        data(&serde_json::to_string_pretty(&serde_json::json!({ "schema_version": 1, "runs": rows }))?);
+        data(&json_document(&serde_json::json!({ "schema_version": 1, "runs": rows })));
         return Ok(Exit::Done);
     }
     if found.is_empty() {
@@ -298,7 +307,7 @@ async fn list_cluster(args: &ListArgs) -> color_eyre::Result<Exit> {
     if args.json {
         let holder = holder.ok().flatten();
         let document = serde_json::json!({ "schema_version": 1, "runs": copies, "lock": holder });
-        data(&serde_json::to_string_pretty(&document)?);
+        data(&json_document(&document));
         return Ok(Exit::Done);
     }
     match holder {
@@ -338,7 +347,7 @@ pub fn tasks(args: &TasksArgs) -> color_eyre::Result<Exit> {
         let task = task.ok_or_else(|| eyre!("no task {number}; there are {}", run.tasks.len()))?;
         let _lock = journal::Lock::acquire(&found.dir, "lock", &holder())?;
         let recovered = journal::recover::<Envelope>(&found.dir)?;
-        let by = user();
+        let by = Actor::person(user());
         let envelope = Envelope {
             seq: run.last_seq + 1,
             at: now.max(run.last_at),
@@ -382,7 +391,7 @@ pub fn host() -> String {
 pub fn holder() -> journal::Holder {
     journal::Holder {
         pid: std::process::id(),
-        boot_id: crate::adapters::process::unix::boot_id(),
+        boot_id: crate::adapters::process::boot_id(),
         since_ms: jiff::Timestamp::now().as_millisecond(),
         who: format!("{}@{}", user(), host()),
     }

@@ -120,7 +120,7 @@ pub enum KeyAction {
     Confirm,
     /// Back, or close. Never leaves the program.
     Back,
-    /// Leave the screen; the run pauses, because its engine lives in the same process.
+    /// Leave the screen. The run lives in a process of its own; without a pilot it starts nothing new.
     Quit,
     /// What every key does.
     Help,

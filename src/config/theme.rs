@@ -1,4 +1,4 @@
-//! How roles look: sixteen colours, a monochrome variant, and glyphs with an ASCII fallback.
+//! How roles look: sixteen colours, a monochrome variant, and whether there is more than ASCII.
 //!
 //! Colour only underlines what words and glyphs already say. Red is kept for what needs a person now. Everything here
 //! is a pure function of given values, so every terminal can be tried in a test.
@@ -123,7 +123,7 @@ pub fn is_dumb(env: &dyn Fn(&str) -> Option<String>) -> bool {
     env("TERM").is_some_and(|term| term == "dumb")
 }
 
-/// Looks for roles, and the glyphs to draw with.
+/// How roles look, and whether only ASCII is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Theme {
     /// Whether colours are used.
@@ -198,136 +198,10 @@ impl Theme {
             Role::BadBand => Style16 { reverse: true, bold: true, ..plain },
         }
     }
-
-    /// The glyphs to draw with. Each is one column wide.
-    pub fn glyphs(self) -> &'static Glyphs {
-        if self.ascii { &ASCII } else { &UNICODE }
-    }
 }
-
-/// Glyphs, each one column wide. A word always stands beside those that tell a state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Glyphs {
-    /// Holds, passed.
-    pub passed: &'static str,
-    /// Failed.
-    pub failed: &'static str,
-    /// Not yet.
-    pub pending: &'static str,
-    /// Under way, or the place to go on.
-    pub running: &'static str,
-    /// Skipped or not needed.
-    pub skipped: &'static str,
-    /// Nobody knows.
-    pub unknown: &'static str,
-    /// Held: waits for a person.
-    pub held: &'static str,
-    /// The selected row's mark.
-    pub cursor: &'static str,
-    /// A pod that is ready.
-    pub ready: &'static str,
-    /// A pod that is not.
-    pub not_ready: &'static str,
-    /// The end of the arrow of traffic, pointing left at a slot.
-    pub traffic_left: &'static str,
-    /// The end of the arrow of traffic, pointing right.
-    pub traffic_right: &'static str,
-    /// The arrow's shaft.
-    pub traffic: &'static str,
-    /// From one to the other: `v1.5.0 → v1.6.0`.
-    pub to: &'static str,
-    /// Between words.
-    pub dot: &'static str,
-    /// Where text was cut.
-    pub ellipsis: &'static str,
-    /// Sparkline levels, lowest first.
-    pub spark: [&'static str; 8],
-    /// A time without data in a sparkline.
-    pub gap: &'static str,
-    /// The filled part of a meter or progress bar.
-    pub full: &'static str,
-    /// Its empty part.
-    pub empty: &'static str,
-    /// A line across, and down.
-    pub horizontal: &'static str,
-    /// A line down.
-    pub vertical: &'static str,
-    /// Corners: top left, top right, bottom left, bottom right.
-    pub corners: [&'static str; 4],
-    /// Joints: down from a line across, up from it, right from a line down, left from it, all four ways.
-    pub joints: [&'static str; 5],
-    /// A heavy line across, for what stands out.
-    pub heavy: &'static str,
-    /// A heavy line down.
-    pub heavy_vertical: &'static str,
-    /// Heavy corners: top left, top right, bottom left, bottom right.
-    pub heavy_corners: [&'static str; 4],
-}
-
-static UNICODE: Glyphs = Glyphs {
-    passed: "✔",
-    failed: "✖",
-    pending: "○",
-    running: "▶",
-    skipped: "–",
-    unknown: "?",
-    held: "‖",
-    cursor: "▸",
-    ready: "●",
-    not_ready: "◌",
-    traffic_left: "◀",
-    traffic_right: "▶",
-    traffic: "━",
-    to: "→",
-    dot: "·",
-    ellipsis: "…",
-    spark: ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
-    gap: "·",
-    full: "█",
-    empty: "░",
-    horizontal: "─",
-    vertical: "│",
-    corners: ["┌", "┐", "└", "┘"],
-    joints: ["┬", "┴", "├", "┤", "┼"],
-    heavy: "━",
-    heavy_vertical: "┃",
-    heavy_corners: ["┏", "┓", "┗", "┛"],
-};
-
-static ASCII: Glyphs = Glyphs {
-    passed: "v",
-    failed: "X",
-    pending: "o",
-    running: ">",
-    skipped: "-",
-    unknown: "?",
-    held: "=",
-    cursor: ">",
-    ready: "*",
-    not_ready: ".",
-    traffic_left: "<",
-    traffic_right: ">",
-    traffic: "=",
-    to: ">",
-    dot: ".",
-    ellipsis: "~",
-    spark: ["_", ".", ",", "-", "=", "+", "*", "#"],
-    gap: " ",
-    full: "#",
-    empty: ".",
-    horizontal: "-",
-    vertical: "|",
-    corners: ["+", "+", "+", "+"],
-    joints: ["+", "+", "+", "+", "+"],
-    heavy: "=",
-    heavy_vertical: "#",
-    heavy_corners: ["#", "#", "#", "#"],
-};
 
 #[cfg(test)]
 mod tests {
-    use unicode_width::UnicodeWidthStr;
-
     use super::*;
 
     fn env<'a>(pairs: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String> + 'a {
@@ -357,17 +231,6 @@ mod tests {
         assert!(ascii(&[("LANG", "en_GB.UTF-8"), ("TERM", "dumb")]));
         assert!(use_ascii(Some(true), &env(&[("LANG", "en_GB.UTF-8")])));
         assert!(!use_ascii(Some(false), &env(&[])));
-    }
-
-    #[test]
-    fn every_glyph_is_one_column_and_the_fallback_is_ascii() {
-        for glyphs in [&UNICODE, &ASCII] {
-            let shown = format!("{glyphs:?}");
-            for text in shown.split('"').skip(1).step_by(2) {
-                assert_eq!(text.width(), 1, "{text}");
-                assert!(glyphs == &UNICODE || text.is_ascii(), "{text}");
-            }
-        }
     }
 
     #[test]

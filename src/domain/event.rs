@@ -14,12 +14,18 @@
 //!
 //! Names and fields are published (`--json-lines`): add, never rename.
 
+mod old;
+mod urgency;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     action::Action,
+    actor::Actor,
+    belief::Pinned,
+    cause::{HoldCause, StopCause},
     crew::{Person, Role},
     id::{MetricId, ProcedureId, RunId, SlotName, StepId},
     metric::Missing,
@@ -29,11 +35,14 @@ use super::{
     workload::ClusterIdentity,
 };
 
+pub use urgency::{Urgency, are_urgent};
+
 /// The version of the event stream's schema, in every line of `--json-lines`.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// An event with its place in the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "old::Written")]
 pub struct Envelope {
     /// Counts from 1 without gaps.
     pub seq: u64,
@@ -114,6 +123,8 @@ pub enum ActionOutcome {
     TimedOut,
     /// A person or a rollback ended it.
     Cancelled,
+    /// Certainly not done, for a reason that may pass: the API server was not reached, or refused for now.
+    Unavailable,
     /// It was started, and what became of it could not be found out.
     Unknown,
 }
@@ -184,8 +195,22 @@ pub struct Opened {
     pub previous: Option<RollbackTarget>,
     /// The image of the new slot when the run opened.
     pub new_slot_image: Option<String>,
+    /// The target as it was seen at the opening; nothing in journals of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<Pinned>,
     /// What was refused and overridden with a reason.
     pub overrides: Vec<Override>,
+}
+
+/// Which slot is which for the rest of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Roles {
+    /// The slot that gets the new version.
+    pub new_slot: SlotName,
+    /// Its image now.
+    pub new_slot_image: Option<String>,
+    /// The slot that a rollback goes back to.
+    pub previous: RollbackTarget,
 }
 
 /// A refusal that somebody overrode.
@@ -302,7 +327,7 @@ pub enum RunEvent {
         /// Whether it applies.
         applies: bool,
         /// Who said so.
-        by: String,
+        by: Actor,
     },
     /// Something that was refused goes on with a reason.
     OverrideGiven(Override),
@@ -315,7 +340,7 @@ pub enum RunEvent {
         /// The item's text.
         text: String,
         /// Who, or `auto`.
-        by: String,
+        by: Actor,
         /// A person's note, or a check's evidence.
         note: Option<String>,
     },
@@ -326,7 +351,7 @@ pub enum RunEvent {
         /// The item's index.
         item: usize,
         /// Who, or `auto`.
-        by: String,
+        by: Actor,
         /// Why.
         note: Option<String>,
     },
@@ -339,12 +364,12 @@ pub enum RunEvent {
         /// Why.
         reason: String,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// The steps are open.
     ChecklistPassed {
         /// Who opened them.
-        by: String,
+        by: Actor,
     },
     /// A step has begun.
     StepStarted {
@@ -353,7 +378,7 @@ pub enum RunEvent {
         /// From 1.
         attempt: u32,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// An action is about to begin. Durable before its effect.
     ActionStarted {
@@ -388,6 +413,25 @@ pub enum RunEvent {
         /// The output's file name inside the run's directory.
         output: Option<String>,
     },
+    /// An act that moves traffic or takes capacity away is due, and a fresh look at the target says: not yet. Told again where
+    /// the reason changes.
+    ActionWaits {
+        /// Which.
+        #[serde(flatten)]
+        at: ActionRef,
+        /// What it waits for.
+        why: String,
+    },
+    /// An act of a rollback, safe to repeat, was not done or is not known to be: it is tried again.
+    ActionRetried {
+        /// Which.
+        #[serde(flatten)]
+        at: ActionRef,
+        /// Which try this will be, from 2.
+        tries: u32,
+        /// Why the one before was not enough.
+        why: String,
+    },
     /// A look at an unknown action could not tell what became of it: a person must say.
     ActionLooked {
         /// Which.
@@ -404,7 +448,10 @@ pub enum RunEvent {
         /// How.
         resolution: Resolution,
         /// Who, or `auto` after looking.
-        by: String,
+        by: Actor,
+        /// What a look found, where one told.
+        #[serde(default)]
+        evidence: Option<String>,
     },
     /// A check holds.
     CheckPassed {
@@ -416,7 +463,7 @@ pub enum RunEvent {
         /// What was seen.
         evidence: String,
         /// Who, or `auto`.
-        by: String,
+        by: Actor,
         /// Nothing was measured, and the check says that it is skipped then.
         #[serde(default, skip_serializing_if = "is_false")]
         skipped: bool,
@@ -431,7 +478,7 @@ pub enum RunEvent {
         /// What was seen.
         evidence: String,
         /// Who, or `auto`.
-        by: String,
+        by: Actor,
         /// Something was seen that no later look takes back, only a person.
         #[serde(default, skip_serializing_if = "is_false")]
         caught: bool,
@@ -459,7 +506,7 @@ pub enum RunEvent {
         /// Why.
         reason: String,
         /// Who, or `auto` where its part does not apply.
-        by: String,
+        by: Actor,
     },
     /// A step is being taken back.
     UndoStarted {
@@ -468,7 +515,7 @@ pub enum RunEvent {
         /// From 1.
         attempt: u32,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// A step is taken back, or that failed.
     UndoFinished {
@@ -486,7 +533,7 @@ pub enum RunEvent {
         /// From 1.
         attempt: u32,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// The completion's attempt has failed; traffic stays where it is.
     CompletionFailed {
@@ -587,7 +634,7 @@ pub enum RunEvent {
         /// Why.
         reason: String,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// A rollback has begun.
     RollbackStarted {
@@ -596,7 +643,7 @@ pub enum RunEvent {
         /// Why.
         reason: String,
         /// Who, or `trigger`.
-        by: String,
+        by: Actor,
         /// What will be done, in order: the procedure's actions without those that are already true, and with those
         /// that are needed first (the previous slot scaled up again).
         actions: Vec<Action>,
@@ -605,12 +652,51 @@ pub enum RunEvent {
         /// The promise.
         within: Option<Span>,
     },
-    /// A rollback action failed; the rollback waits for `retry`.
+    /// A fresh look says that something is needed before an act of the rollback: pods are started first.
+    RollbackPrepared {
+        /// The procedure.
+        procedure: ProcedureId,
+        /// The index of the act that needs it; these stand before it from now on.
+        before: usize,
+        /// What is done first.
+        actions: Vec<Action>,
+    },
+    /// Traffic is back, and something after that was not as it should be. The rollback goes on.
+    RollbackRemarked {
+        /// The procedure.
+        procedure: ProcedureId,
+        /// The action that was not done, by its index, where it is one.
+        action: Option<usize>,
+        /// What is left, in words.
+        remark: String,
+    },
+    /// The promised time is over and traffic is not back. It is tried on until somebody gives up.
+    RollbackLate {
+        /// The procedure.
+        procedure: ProcedureId,
+        /// The promise.
+        within: Span,
+        /// What it waits for.
+        why: String,
+    },
+    /// An act of a rollback begins although the target cannot be read.
+    RollbackBlind {
+        /// The procedure.
+        procedure: ProcedureId,
+        /// Why that is taken to be right.
+        why: String,
+        /// Who says so.
+        by: Actor,
+    },
+    /// A rollback waits for `retry`: an action of it failed, or somebody must look first.
     RollbackStopped {
         /// The procedure.
         procedure: ProcedureId,
-        /// Why.
+        /// Why, in words.
         reason: String,
+        /// Why.
+        #[serde(default)]
+        cause: StopCause,
     },
     /// A stopped rollback goes on with the failed action.
     RollbackRetried {
@@ -619,7 +705,7 @@ pub enum RunEvent {
         /// From 2.
         attempt: u32,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// A rollback has ended.
     RollbackFinished {
@@ -643,17 +729,29 @@ pub enum RunEvent {
         /// The field manager.
         manager: String,
     },
+    /// Somebody takes the target as it is now: what was different is what the run believes from here on.
+    TargetTaken {
+        /// The target now.
+        pinned: Pinned,
+        /// Which slot gets the new version and which one is gone back to, where that was fixed anew.
+        roles: Option<Roles>,
+        /// Who.
+        by: Actor,
+    },
     /// Nothing new starts until somebody continues.
     RunHeld {
-        /// Why.
+        /// Why, in words.
         reason: String,
         /// Who, or `auto`.
-        by: String,
+        by: Actor,
+        /// Why.
+        #[serde(default)]
+        cause: HoldCause,
     },
     /// A held run goes on.
     RunContinued {
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// A notice was sent, or could not be.
     NoticeSent {
@@ -680,7 +778,7 @@ pub enum RunEvent {
         /// Its index.
         task: usize,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// An incident was declared, or its text changed.
     IncidentUpdated {
@@ -695,7 +793,7 @@ pub enum RunEvent {
         /// Whether this was sent to the channel.
         sent: bool,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// An incident step was ticked or unticked.
     IncidentStepTicked {
@@ -704,14 +802,14 @@ pub enum RunEvent {
         /// Ticked.
         done: bool,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// A person's remark.
     NoteAdded {
         /// The text.
         text: String,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// The run has ended, or pauses (`held`).
     RunFinished {

@@ -15,6 +15,7 @@
 mod checklist;
 mod checks;
 mod crew;
+mod guard;
 mod journal;
 mod rollback;
 mod step;
@@ -22,22 +23,18 @@ mod tasks;
 mod watch;
 mod window;
 
-pub use crew::AWAY;
-
-/// Why a rollback waits that was taken up from a copy.
-pub const COPIED: &str =
-    "taken over from a copy, which may lack the last seconds: look around, then try it again";
-/// Why a run is held that another engine has taken up.
-pub const RESUMED: &str = "resumed: look around, then continue";
+pub use guard::BLIND_WORD;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use self::checks::Stand;
 use super::{
+    actor::Actor,
+    cause::{HoldCause, StopCause},
     effect::{Decision, Effect, Input},
     event::{ActionOutcome, ActionRef, CheckRef, Envelope, Opened, Outcome, Place, Resolution, RunEvent},
     id::{MetricId, SlotName},
-    message::{Command, Request},
+    message::{Command, Request, Stage},
     metric::Sample,
     run::{ActionStatus, Run},
     runbook::Milestone,
@@ -77,6 +74,8 @@ pub struct Machine {
     window_written: Span,
     /// Since when a window whose time is full is not measured, and whether somebody was told.
     unmeasured: Option<(Timestamp, bool)>,
+    /// Fresh looks at the target, and what waits for one.
+    looks: guard::Looks,
     /// How much later than it was true a fact may arrive without being late: see [`Machine::allow_for`].
     slack: Span,
 }
@@ -99,6 +98,7 @@ impl Machine {
         let run = Run::open(&first)?;
         let mut machine = Self::around(run, now);
         machine.out.events.push(first);
+        machine.ask_look();
         machine.advance();
         let decision = machine.take();
         Some((machine, decision))
@@ -142,6 +142,7 @@ impl Machine {
             }
         }
         machine.unlooked = true;
+        machine.ask_look();
         if machine.run.rolling_back().is_some() {
             machine.end_orphans(|place| matches!(place, Place::Step { .. } | Place::Completion));
         }
@@ -149,11 +150,13 @@ impl Machine {
         let active =
             machine.run.steps_open && machine.run.finished.is_none() && machine.run.rolling_back().is_none();
         if active && !machine.is_held_for_good() {
-            machine.hold(RESUMED, "auto");
+            machine.hold(HoldCause::Resumed, "resumed: look around, then continue", Actor::Auto);
         }
         let waits = machine.run.rolling_back().is_none_or(|rollback| rollback.stopped.is_some());
         if copied && !waits {
-            machine.stop_rollback(COPIED);
+            let reason =
+                "taken over from a copy, which may lack the last seconds: look around, then try it again";
+            machine.stop_rollback(StopCause::Copied, reason);
         }
         machine.advance();
         let decision = machine.take();
@@ -182,6 +185,7 @@ impl Machine {
             closing: false,
             terminating: None,
             unlooked: false,
+            looks: guard::Looks::default(),
             slack: SLACK,
         }
     }
@@ -258,6 +262,9 @@ impl Machine {
             Input::Sample(sample) => self.on_sample(sample),
             Input::Past(samples) => samples.iter().for_each(|sample| self.remember_for_baseline(sample)),
             Input::Workload(workload) => self.on_workload(*workload),
+            Input::Observed(result) => self.on_observed(*result),
+            Input::Settled { slot, fault } => self.on_settled(slot, fault),
+            Input::Woken => {}
             Input::Access(access) => self.access = Some(access),
             Input::NoticeDone { milestone, text, ok, detail } => {
                 self.emit(RunEvent::NoticeSent { milestone, text, ok, detail });
@@ -296,11 +303,11 @@ impl Machine {
 
     /// Held, and not only until there is data again: that ends by itself.
     fn is_held_for_good(&self) -> bool {
-        self.run.held.as_ref().is_some_and(|held| held.reason != watch::BLIND)
+        self.run.held.as_ref().is_some_and(|held| !held.cause.ends_by_itself())
     }
 
-    fn hold(&mut self, reason: &str, by: &str) {
-        self.emit(RunEvent::RunHeld { reason: reason.to_owned(), by: by.to_owned() });
+    fn hold(&mut self, cause: HoldCause, reason: &str, by: Actor) {
+        self.emit(RunEvent::RunHeld { reason: reason.to_owned(), by, cause });
     }
 
     /// Does whatever follows by itself, step by step, until nothing more does.
@@ -386,13 +393,15 @@ impl Machine {
                     self.refuse("no process of this run has outlived its engine");
                 }
             }
-            Command::Hold { reason } => self.hold(&reason, &by),
+            Command::Hold { reason } => self.hold(HoldCause::Person, &reason, by),
             Command::Continue => self.continue_run(by),
             Command::Rollback { reason } => self.roll_back(&reason, &by),
             Command::RollbackProcedure { procedure, reason, typed } => {
                 self.roll_back_by(&procedure, &reason, &typed, &by);
             }
             Command::GoOnUnrecorded { typed } => self.go_on_unrecorded(&typed, by),
+            Command::TakeTarget => self.take_target(by),
+            Command::GoBlind { typed } => self.go_blind(&typed, by),
             Command::RetryRollback => self.retry_rollback(by),
             Command::AbandonRollback { reason } => self.abandon_rollback(&reason),
             Command::CancelCountdown { trigger, reason } => self.cancel_countdown(trigger, reason, by),
@@ -419,49 +428,30 @@ impl Machine {
 
     /// What drives the steps has no place once the run is over, or while a rollback runs.
     fn out_of_place(&self, command: &Command) -> Option<&'static str> {
-        let drives = matches!(
-            command,
-            Command::SetVar { .. }
-                | Command::DecidePart { .. }
-                | Command::TickItem { .. }
-                | Command::UntickItem { .. }
-                | Command::WaiveItem { .. }
-                | Command::RecheckItem { .. }
-                | Command::OpenSteps { .. }
-                | Command::Start { .. }
-                | Command::Retry { .. }
-                | Command::Undo { .. }
-                | Command::Skip { .. }
-                | Command::Hold { .. }
-                | Command::Continue
-                | Command::CancelCountdown { .. }
-        );
-        let resumes = matches!(
-            command,
-            Command::Proceed { .. }
-                | Command::Resolve { .. }
-                | Command::RetryRollback
-                | Command::AbandonRollback { .. }
-        );
-        if self.run.finished.is_some() && resumes {
-            Some("the run is over, or paused; a paused run is taken up with `cutover resume`")
-        } else if !drives {
-            None
-        } else if self.run.rolling_back().is_some() {
-            Some("a rollback is running; the steps are over")
-        } else if self.run.finished.is_some() {
-            Some("the run is over")
-        } else {
-            None
+        let over = self.run.finished.is_some();
+        match command.stage() {
+            Stage::Waiting if over => {
+                Some("the run is over, or paused; a paused run is taken up with `cutover resume`")
+            }
+            Stage::Steps if self.run.rolling_back().is_some() => {
+                Some("a rollback is running; the steps are over")
+            }
+            Stage::Steps if over => Some("the run is over"),
+            Stage::Steps | Stage::Waiting | Stage::Any => None,
         }
     }
 
-    fn continue_run(&mut self, by: String) {
+    fn continue_run(&mut self, by: Actor) {
         if self.run.held.is_none() {
             return self.refuse("the run is not held");
         }
         if self.refuse_fenced_off() {
             return;
+        }
+        if !self.run.foreign.is_empty()
+            && let Some(why) = self.differs_still()
+        {
+            return self.refuse(why);
         }
         self.emit(RunEvent::RunContinued { by });
     }

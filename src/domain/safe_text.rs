@@ -307,6 +307,24 @@ fn is_hidden(c: char) -> bool {
     ) || u32::from(c) & 0xFFFE == 0xFFFE // the last two of each plane
 }
 
+/// JSON with everything escaped that a terminal would obey or not show. It means the same: such characters stand in its
+/// strings only, line ends between values apart.
+#[must_use]
+pub fn escaped_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_hidden(c) && c != '\n' {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 fn is_safe(text: &str) -> bool {
     // Nearly all that we see is plain ASCII: no decoding, no tables, and no early exit, which lets it be vectorised.
     if text.bytes().fold(0, |odd, byte| odd | u8::from(!matches!(byte, b' '..=b'~'))) == 0 {
@@ -381,6 +399,19 @@ mod tests {
         for code in ranges.into_iter().flatten() {
             let Some(c) = char::from_u32(code) else { continue };
             assert_eq!(safe(&format!("a{c}b")), format!("a<U+{code:04X}>b"));
+        }
+    }
+
+    #[test]
+    fn u4_json_is_escaped_and_means_the_same() {
+        let text = "a\u{202e}b\u{200d}\u{9b}\u{7f}\u{1b}\n\u{e0041}\u{e9}\u{1f680}\\u202e";
+        let value = serde_json::json!({ text: [text, 1, null] });
+        for json in [value.to_string(), format!("{value:#}")] {
+            let escaped = escaped_json(&json);
+            assert!(!escaped.chars().any(|c| is_hidden(c) && c != '\n'), "{escaped:?}");
+            assert!(escaped.contains(r"a\u202eb\u200d\u009b\u007f\u001b\n\udb40\udc41"), "{escaped}");
+            assert!(escaped.contains("\u{e9}\u{1f680}\\\\u202e"), "what is harmless stays: {escaped}");
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&escaped).unwrap(), value);
         }
     }
 
@@ -475,6 +506,14 @@ mod tests {
         #[test]
         fn visible_ascii_is_never_changed(text in "[ -~]{0,64}") {
             prop_assert_eq!(safe(&text), text);
+        }
+
+        #[test]
+        fn escaped_json_means_the_same(text in foreign()) {
+            let value = serde_json::Value::String(text);
+            let escaped = escaped_json(&value.to_string());
+            prop_assert!(!escaped.contains(is_hidden), "{:?}", escaped);
+            prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&escaped).unwrap(), value);
         }
 
         #[test]

@@ -1,6 +1,7 @@
 //! Each event as one plain line, for deploy.log, line mode, the timeline and reports. Nothing in it commands a terminal.
 
 use super::{
+    actor::Actor,
     crew::Role,
     event::{ActionOutcome, ActionRef, CheckRef, Place, RunEvent},
     run::Run,
@@ -111,6 +112,7 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
                 ActionOutcome::TimedOut => "TIMED OUT",
                 ActionOutcome::Cancelled => "cancelled",
                 ActionOutcome::Unknown => "UNKNOWN",
+                ActionOutcome::Unavailable => "NOT DONE",
             };
             format!(
                 "{}: {} {word} after {}: {detail}",
@@ -119,11 +121,18 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
                 took.clock()
             )
         }
+        RunEvent::ActionWaits { at, why } => {
+            format!("{}: {} waits: {why}", place(run, &at.place), action_name(run, at))
+        }
+        RunEvent::ActionRetried { at, tries, why } => {
+            format!("{}: {}: try {tries} follows: {why}", place(run, &at.place), action_name(run, at))
+        }
         RunEvent::ActionLooked { at, evidence } => {
             let place = place(run, &at.place);
             format!("{place}: {}: looked, and could not tell: {evidence}", action_name(run, at))
         }
-        RunEvent::ActionResolved { at, resolution, by } => {
+        RunEvent::ActionResolved { at, resolution, by, evidence } => {
+            let by = by.with_evidence(evidence.as_deref());
             format!("{}: {} resolved as {resolution:?} by {by}", place(run, &at.place), action_name(run, at))
         }
         // The evidence says that it was skipped, and why.
@@ -169,6 +178,15 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
         RunEvent::RollbackStarted { procedure, reason, by, .. } => {
             format!("ROLLBACK ({procedure}) started by {by}: {reason}")
         }
+        RunEvent::RollbackPrepared { actions, .. } => {
+            let first: Vec<_> = actions.iter().map(|action| run.action_text(action)).collect();
+            format!("rollback: first {}", first.join(", "))
+        }
+        RunEvent::RollbackRemarked { remark, .. } => format!("rollback: REMARK: {remark}"),
+        RunEvent::RollbackLate { within, why, .. } => {
+            format!("ROLLBACK NOT DONE within {within}, still trying: {why}")
+        }
+        RunEvent::RollbackBlind { why, by, .. } => format!("ROLLBACK WITHOUT A LOOK ({by}): {why}"),
         RunEvent::RollbackStopped { reason, .. } => format!("ROLLBACK STOPPED: {reason}"),
         RunEvent::RollbackRetried { by, .. } => format!("rollback goes on, says {by}"),
         RunEvent::RollbackFinished { procedure, ok, took, within, detail } => {
@@ -179,7 +197,11 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
         RunEvent::ForeignChange { object, what, manager } => {
             format!("FOREIGN CHANGE of {object} by {manager}: {what}")
         }
-        RunEvent::RunHeld { reason, by } => format!("HELD by {by}: {reason}"),
+        RunEvent::TargetTaken { pinned, by, .. } => {
+            let live = pinned.live.as_ref().map_or("no slot of ours", |live| live.as_str());
+            format!("the target is taken as it is now, says {by}: traffic is on {live}")
+        }
+        RunEvent::RunHeld { reason, by, .. } => format!("HELD by {by}: {reason}"),
         RunEvent::RunContinued { by } => format!("continued by {by}"),
         RunEvent::NoticeSent { text, ok, detail, .. } => {
             let end = if *ok { "sent" } else { "NOT SENT" };
@@ -223,7 +245,7 @@ fn action_name<'a>(run: &'a Run, at: &ActionRef) -> &'a str {
     run.action(at).map_or("?", |action| action.name.as_str())
 }
 
-fn check(run: &Run, at: &CheckRef, text: &str, evidence: &str, by: &str, word: &str) -> String {
+fn check(run: &Run, at: &CheckRef, text: &str, evidence: &str, by: &Actor, word: &str) -> String {
     let seen = if evidence.is_empty() { String::new() } else { format!(": {evidence}") };
     format!("{}: {text} {word}{seen} ({by})", place(run, &at.place))
 }

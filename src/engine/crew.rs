@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use super::driver::Screen;
+use super::messages::UpdateSink;
 use crate::domain::{
     crew::{Member, Person, Role, ScreenId, Wish},
     effect::Input,
@@ -17,42 +17,10 @@ use crate::domain::{
     run::Run,
 };
 
-/// What comes from the sockets.
-pub enum Incoming {
-    /// Somebody has connected.
-    Joined {
-        /// The connection.
-        id: ScreenId,
-        /// Who.
-        who: Person,
-        /// For what.
-        wish: Wish,
-        /// Where updates for it go.
-        screen: Box<dyn Screen>,
-    },
-    /// Somebody asks for something.
-    Asked {
-        /// The connection.
-        id: ScreenId,
-        /// What.
-        command: Command,
-    },
-    /// A connection is gone.
-    Left {
-        /// Which.
-        id: ScreenId,
-    },
-    /// The engine shall end: finish what runs, start nothing, pause.
-    Terminate {
-        /// Why.
-        reason: String,
-    },
-}
-
 /// One screen with its place.
 struct Seat {
     member: Member,
-    screen: Box<dyn Screen>,
+    screen: Box<dyn UpdateSink>,
 }
 
 /// Everybody who is there.
@@ -69,7 +37,7 @@ impl Crew {
         id: ScreenId,
         person: Person,
         wish: Wish,
-        screen: Box<dyn Screen>,
+        screen: Box<dyn UpdateSink>,
     ) -> Option<Input> {
         let free = self.pilot().is_none();
         let was_theirs = run.pilot.as_ref().is_none_or(|pilot| pilot.login == person.login);
@@ -193,31 +161,7 @@ impl Crew {
 /// # Errors
 /// Why not, and what to do instead.
 pub(super) fn permit(role: Role, command: &Command) -> Result<(), &'static str> {
-    let permitted = match role {
-        Role::Pilot => !matches!(command, Command::AskControl),
-        Role::Observer => matches!(
-            command,
-            Command::Logs { .. }
-                | Command::AskControl
-                | Command::TakeControl { .. }
-                | Command::Approve { .. }
-                | Command::Note { .. }
-        ),
-        // A shell of the run's own user: what must be possible when the screen itself is the trouble.
-        Role::Errand => matches!(
-            command,
-            Command::Rollback { .. }
-                | Command::Abort { .. }
-                | Command::Hold { .. }
-                | Command::Suspend { .. }
-                | Command::Close
-                | Command::Approve { .. }
-                | Command::Note { .. }
-                | Command::TaskDone { .. }
-        ),
-        Role::Approver => matches!(command, Command::Approve { .. }),
-        Role::Watcher => false,
-    };
+    let permitted = command.needs().contains(&role);
     match role {
         _ if permitted => Ok(()),
         Role::Pilot => Err("you have the controls"),

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! A full disk is met with the journal's own reserve: a rollback is journaled as ever. After any other fault nobody knows
-//! what the disk holds, so the journal is not touched again. A person may still want to roll back. That needs a typed
+//! what the disk holds, so the journal is not touched again; a journal that was deleted or moved while it was written is met
+//! the same way, within a second. A person may still want to roll back. That needs a typed
 //! word, and is recorded in a file elsewhere.
 
 use std::{
@@ -22,7 +23,7 @@ use std::{
 
 use super::ports::Journal;
 use crate::domain::{
-    event::{Envelope, RunEvent},
+    event::{Envelope, are_urgent},
     id::RunId,
     message::JournalState,
 };
@@ -53,7 +54,7 @@ impl Ledger {
     /// # Errors
     /// Why it can't be written. [`Self::state`] says what that means for the run.
     pub(super) fn write(&mut self, events: &[Envelope], rolling_back: bool) -> Result<(), String> {
-        let urgent = rolling_back || is_urgent(events);
+        let urgent = rolling_back || are_urgent(events);
         let written = match (&self.state, &mut self.elsewhere) {
             (JournalState::Lost { why }, _) => return Err(why.clone()),
             (JournalState::Elsewhere { .. }, Some(record)) if urgent => record.append(events),
@@ -85,6 +86,18 @@ impl Ledger {
         }
     }
 
+    /// Finds out whether the journal is still where it is looked for; whether it has just been lost.
+    pub(super) fn verify(&mut self) -> bool {
+        let written = match &self.state {
+            JournalState::Whole | JournalState::Full { .. } => self.journal.verify(),
+            JournalState::Lost { .. } | JournalState::Elsewhere { .. } => Ok(()),
+        };
+        let Err(error) = written else { return false };
+        tracing::error!(%error, "the journal is lost");
+        self.state = JournalState::Lost { why: error.to_string() };
+        true
+    }
+
     /// From now on a rollback is recorded elsewhere. The person's word was typed.
     ///
     /// # Errors
@@ -98,51 +111,6 @@ impl Ledger {
         self.elsewhere = Some(record);
         Ok(())
     }
-}
-
-/// What must be written even where room is short, because it ends things or saves them, and begins nothing new.
-fn is_urgent(events: &[Envelope]) -> bool {
-    let begins = |event: &RunEvent| {
-        matches!(
-            event,
-            RunEvent::ActionStarted { .. }
-                | RunEvent::StepStarted { .. }
-                | RunEvent::UndoStarted { .. }
-                | RunEvent::CompletionStarted { .. }
-                | RunEvent::ChecklistPassed { .. }
-                | RunEvent::RunContinued { .. }
-        )
-    };
-    let saves = |event: &RunEvent| {
-        matches!(
-            event,
-            RunEvent::ActionFinished { .. }
-                | RunEvent::ActionResolved { .. }
-                | RunEvent::ActionSpawned { .. }
-                | RunEvent::ActionLooked { .. }
-                | RunEvent::VarSet { .. }
-                | RunEvent::NoticeSent { .. }
-                | RunEvent::LockTaken { .. }
-                | RunEvent::LockUncertain { .. }
-                | RunEvent::LockCertain
-                | RunEvent::LockLost { .. }
-                | RunEvent::ChildSeen { .. }
-                | RunEvent::ControlTaken { .. }
-                | RunEvent::ScreenJoined { .. }
-                | RunEvent::ScreenLeft { .. }
-                | RunEvent::TrafficSwitched { .. }
-                | RunEvent::TriggerFired { .. }
-                | RunEvent::CountdownStarted { .. }
-                | RunEvent::CountdownCancelled { .. }
-                | RunEvent::RollbackStarted { .. }
-                | RunEvent::RollbackFinished { .. }
-                | RunEvent::OverrideGiven(_)
-                | RunEvent::RunHeld { .. }
-                | RunEvent::RunFinished { .. }
-        )
-    };
-    let any = |of: fn(&RunEvent) -> bool| events.iter().any(|envelope| of(&envelope.event));
-    !any(begins) && any(saves)
 }
 
 /// The record of a rollback without a journal: events as lines of JSON, each batch synced before it is done.

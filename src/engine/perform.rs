@@ -10,12 +10,12 @@ use futures::FutureExt as _;
 use tokio::sync::mpsc;
 
 use super::{
-    driver::check_value,
-    feed::LineAssembler,
+    hidden,
     look::{Looker, Slots, http_call},
-    mask::Masker,
-    ports::{CancelFlag, Clock, Fault, PortError, Ports, ShellCall, ShellNews, ShellProgram},
-    values::Values,
+    messages::News,
+    output::LineAssembler,
+    ports::{CancelFlag, Clock, Fault, Output, PortError, Ports, ShellCall, ShellNews, ShellProgram},
+    values::{Values, check_value},
 };
 use crate::domain::{
     action::{Action, ActionKind, Capture, HttpRequest, SlotRef},
@@ -23,6 +23,7 @@ use crate::domain::{
     event::{ActionOutcome, ActionRef},
     id::SlotName,
     message::Update,
+    observation::Approach,
     run::Run,
     runbook::Milestone,
     template::Unset,
@@ -39,10 +40,6 @@ const ROLLOUT_POLL: Span = Span::from_secs(2);
 const HTTP_POLL: Span = Span::from_secs(1);
 /// Output is shown this often.
 const SHOW_EVERY: std::time::Duration = std::time::Duration::from_millis(100);
-/// What is kept of output that a secret was to be captured from, and in which nobody knows what is one.
-const NOT_KEPT: &str = "[not kept: a secret was to be captured from it]\n";
-/// Output that a secret was captured from is kept up to this length, masked; bytes.
-const LONGEST_MASKED: u64 = 16 * 1024 * 1024;
 /// Lines sent to screens at once; more are on disk.
 const LINES_AT_ONCE: usize = 500;
 
@@ -54,6 +51,8 @@ pub struct Performance {
     pub action: Action,
     /// The container whose image is set by default.
     pub container: String,
+    /// The look at the target that allowed it, where one was needed.
+    pub approach: Option<Approach>,
     /// The run as it was when the action began.
     pub run: Run,
     /// The world.
@@ -66,16 +65,6 @@ pub struct Performance {
     pub run_dir: PathBuf,
     /// News to the driver.
     pub news: mpsc::Sender<News>,
-}
-
-/// What performing tells the driver.
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "it lives in a channel that is drained at once")]
-pub enum News {
-    /// For the machine.
-    Input(Input),
-    /// For the screens.
-    Show(Update),
 }
 
 /// How it went.
@@ -97,8 +86,11 @@ impl Done {
 
 impl From<PortError> for Done {
     fn from(error: PortError) -> Self {
-        let outcome =
-            if error.kind == Fault::Unknown { ActionOutcome::Unknown } else { ActionOutcome::Failed };
+        let outcome = match error.kind {
+            Fault::Unknown => ActionOutcome::Unknown,
+            Fault::Unavailable => ActionOutcome::Unavailable,
+            Fault::Failed | Fault::Denied | Fault::Conflict | Fault::NotFound => ActionOutcome::Failed,
+        };
         Self { outcome, detail: error.message, output: None }
     }
 }
@@ -173,7 +165,7 @@ impl Performance {
         let unknown =
             |why: &str| Done { outcome: ActionOutcome::Unknown, detail: why.to_owned(), output: None };
         tokio::select! {
-            done = self.write_once() => done.unwrap_or_else(Done::from),
+            done = self.write_once() => done.unwrap_or_else(|fault| self.not_written(fault)),
             () = cancelled(&mut cancel) => unknown("stopped while waiting for the answer; it may have arrived"),
             () = deadline(&*self.ports.clock, self.action.timeout) => {
                 unknown(&format!("no answer within {}; it may have arrived", self.action.timeout))
@@ -212,6 +204,14 @@ impl Performance {
         Done { outcome: ActionOutcome::Cancelled, detail: last, output: None }
     }
 
+    /// A conflict proves that nothing was written. In a rollback a fresh look says whether the change that was in the way does
+    /// any harm, so it is worth another try.
+    fn not_written(&self, fault: PortError) -> Done {
+        let conflict = fault.kind == Fault::Conflict && self.run.rolling_back().is_some();
+        let done = Done::from(fault);
+        if conflict { Done { outcome: ActionOutcome::Unavailable, ..done } } else { done }
+    }
+
     async fn write_once(&self) -> Result<Done, PortError> {
         failpoint::pass("action.send");
         let unset = |unset: Unset| PortError::failed(unset.to_string());
@@ -221,17 +221,20 @@ impl Performance {
             return Ok(if seen.holds { Done::ok(seen.evidence) } else { Done::failed(seen.evidence) });
         }
         let cluster = self.ports.cluster().map_err(PortError::failed)?;
+        let seen = self.approach.as_ref().map(|approach| &approach.seen);
         let answer = match &self.action.kind {
             ActionKind::SetImage { slot, container, image } => {
                 let image = self.values.expand(image).map_err(unset)?;
                 let container = container.as_deref().unwrap_or(&self.container);
-                cluster.set_image(&self.slot(slot)?, container, &image).await?
+                cluster.set_image(&self.slot(slot)?, container, &image, seen).await?
             }
-            ActionKind::SwitchTraffic { to } => cluster.switch_traffic(&self.slot(to)?).await?,
+            ActionKind::SwitchTraffic { to } => {
+                cluster.switch_traffic(&self.slot(to)?, self.approach.as_ref()).await?
+            }
             ActionKind::Scale { slot, replicas } => {
-                cluster.scale(&self.slot(slot)?, self.run.replicas(*replicas)).await?
+                cluster.scale(&self.slot(slot)?, self.run.replicas(*replicas), seen).await?
             }
-            ActionKind::Restart { slot } => cluster.restart(&self.slot(slot)?).await?,
+            ActionKind::Restart { slot } => cluster.restart(&self.slot(slot)?, seen).await?,
             ActionKind::Patch(patch) => {
                 let name = self.values.expand(&patch.name).map_err(unset)?;
                 let body = patch.expand(&|text| self.values.expand(text)).map_err(unset)?;
@@ -312,18 +315,28 @@ impl Performance {
     async fn shell(&self, program: ShellProgram) -> Done {
         let name = output_name(&self.at);
         let path = self.run_dir.join("output").join(&name);
+        let hides = self.run.captures_secret(&self.action);
+        // A rollback goes on where the run's directory was deleted: what it prints is only shown then.
+        let on_disk = path.parent().is_some_and(Path::is_dir);
+        let kept = if hides || !on_disk {
+            match hidden::file() {
+                Ok(file) => Output::Memory(file),
+                Err(error) => return Done::failed(format!("no memory to hide its output in: {error}")),
+            }
+        } else {
+            Output::Disk(path.clone())
+        };
         let call = ShellCall {
             program,
             env: self.values.environment(),
             timeout: self.action.timeout,
-            output: Some(path.clone()),
+            output: Some(kept.clone()),
             mark: Some(mark(&self.run, &self.at)),
             sample: self.action.sample.clone(),
             sample_failure: self.action.sample_failure.clone(),
         };
         let (news_in, news) = mpsc::channel(64);
         failpoint::pass("action.spawn");
-        let hides = self.run.captures_secret(&self.action);
         let (exit, ()) =
             tokio::join!(self.ports.shell.run(call, news_in, self.cancel.clone()), self.follow(news, hides));
         let exit = match exit {
@@ -335,17 +348,26 @@ impl Performance {
         } else if exit.timed_out {
             (ActionOutcome::TimedOut, format!("not done after {}: {}", self.action.timeout, exit.detail))
         } else if exit.ok {
-            match self.capture(&path).await {
+            match self.capture(&kept).await {
                 Ok(()) => (ActionOutcome::Succeeded, exit.detail),
                 Err(why) => (ActionOutcome::Failed, why),
             }
         } else {
             (ActionOutcome::Failed, exit.detail)
         };
-        if hides && let Err(error) = mask_file(&path, &self.values.secrets().masker(), outcome).await {
-            return Done { outcome, detail: format!("{detail}; {error}"), output: None };
+        if hides && let Err(error) = self.keep_masked(kept, path, outcome).await {
+            let detail = format!("{detail}; its output could not be kept: {error}");
+            return Done { outcome, detail, output: None };
         }
-        Done { outcome, detail, output: Some(name) }
+        Done { outcome, detail, output: on_disk.then_some(name) }
+    }
+
+    /// Keeps hidden output without the secret that was captured from it.
+    async fn keep_masked(&self, kept: Output, path: PathBuf, outcome: ActionOutcome) -> std::io::Result<()> {
+        let masker = self.values.secrets().masker();
+        tokio::task::spawn_blocking(move || hidden::write_masked(&kept, &path, &masker, outcome))
+            .await
+            .unwrap_or_else(|error| Err(std::io::Error::other(error)))
     }
 
     /// Shows output as it comes, a few times a second at most.
@@ -405,12 +427,12 @@ impl Performance {
     }
 
     /// Reads variables from the whole output.
-    async fn capture(&self, path: &Path) -> Result<(), String> {
+    async fn capture(&self, kept: &Output) -> Result<(), String> {
         if self.action.capture.is_empty() {
             return Ok(());
         }
-        let (captures, path) = (self.action.capture.clone(), path.to_owned());
-        let found = tokio::task::spawn_blocking(move || read_captures(&captures, &path))
+        let (captures, kept) = (self.action.capture.clone(), kept.clone());
+        let found = tokio::task::spawn_blocking(move || read_captures(&captures, &kept))
             .await
             .map_err(|error| format!("reading the output failed: {error}"))??;
         let mut accepted = Vec::new();
@@ -432,24 +454,6 @@ impl Performance {
         }
         Ok(())
     }
-}
-
-/// Takes the secret that was captured out of the file it was captured from. Where none was found nobody knows what in it is
-/// one: none of it is kept.
-async fn mask_file(path: &Path, masker: &Masker, outcome: ActionOutcome) -> Result<(), String> {
-    let path = path.to_owned();
-    let length = tokio::fs::metadata(&path).await.map_or(0, |meta| meta.len());
-    let text = match outcome {
-        ActionOutcome::Succeeded if length <= LONGEST_MASKED => tokio::fs::read(&path)
-            .await
-            .map(|bytes| masker.mask(&String::from_utf8_lossy(&bytes)).into_owned()),
-        _ => Ok(NOT_KEPT.to_owned()),
-    };
-    let written = match text {
-        Ok(text) => tokio::fs::write(&path, text).await,
-        Err(error) => Err(error),
-    };
-    written.map_err(|error| format!("the output could not be masked ({error}): remove {}", path.display()))
 }
 
 /// Sends a notice, without secrets, and tells how that went; nobody waits for it.
@@ -482,7 +486,7 @@ pub fn forget_unmasked(run: &Run, run_dir: &Path) {
     for at in run.unknown_captures() {
         let path = run_dir.join("output").join(output_name(&at));
         if path.exists()
-            && let Err(error) = std::fs::write(&path, NOT_KEPT)
+            && let Err(error) = std::fs::write(&path, hidden::NOT_KEPT)
         {
             tracing::error!(%error, path = %path.display(), "output that may have a secret in it is still there");
         }
@@ -494,11 +498,10 @@ fn reads(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "OPTIONS")
 }
 
-/// The last match of each pattern in a file, line by line.
-fn read_captures(captures: &[Capture], path: &Path) -> Result<Vec<(String, String)>, String> {
-    let file =
-        std::fs::File::open(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    let mut reader = std::io::BufReader::new(file);
+/// The last match of each pattern in what was kept of an output, line by line.
+fn read_captures(captures: &[Capture], kept: &Output) -> Result<Vec<(String, String)>, String> {
+    let cannot_read = |error: std::io::Error| format!("cannot read the output: {error}");
+    let mut reader = std::io::BufReader::new(hidden::open(kept).map_err(cannot_read)?);
     let patterns = captures
         .iter()
         .map(|capture| {
@@ -513,7 +516,7 @@ fn read_captures(captures: &[Capture], path: &Path) -> Result<Vec<(String, Strin
         line.clear();
         // A line longer than 64 KiB is read in pieces: no value is that long, and memory stays bounded.
         let read = std::io::Read::take(&mut reader, 65_536).read_until(b'\n', &mut line);
-        if read.map_err(|error| format!("cannot read {}: {error}", path.display()))? == 0 {
+        if read.map_err(cannot_read)? == 0 {
             break;
         }
         // Colours are no part of a value.

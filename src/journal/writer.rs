@@ -1,6 +1,11 @@
 //! Appending to a journal.
 
-use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::{FileExt, MetadataExt as _},
+    path::Path,
+};
 
 use nix::{
     errno::Errno,
@@ -107,6 +112,27 @@ impl Writer {
             return Err(io::Error::other("the journal has become shorter since it was read"));
         }
         Self::at(file, position)
+    }
+
+    /// Whether the file that is written is the one that whoever reads `dir` finds. Where the directory was deleted, moved or
+    /// exchanged, writes still succeed, and nobody will ever see them.
+    ///
+    /// # Errors
+    /// If it is not; the writer is spent then.
+    pub fn verify(&mut self, dir: &Path) -> io::Result<()> {
+        self.refuse_if_spent()?;
+        let ours = self.disk.metadata()?;
+        let path = dir.join(FILE);
+        let why = match path.symlink_metadata() {
+            Ok(found) if (found.dev(), found.ino()) == (ours.dev(), ours.ino()) => return Ok(()),
+            Ok(_) => "was exchanged for another file while the run was using it",
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => {
+                "was deleted or moved while the run was using it"
+            }
+            // A disk that does not answer is found out by writing to it.
+            Err(_) => return Ok(()),
+        };
+        Err(self.spend(io::Error::other(format!("{} {why}", path.display()))))
     }
 }
 

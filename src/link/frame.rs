@@ -1,4 +1,7 @@
 //! One message as bytes: a version byte, a 32-bit big-endian length, JSON.
+//!
+//! Read by hand and not by `tokio_util`'s `LengthDelimitedCodec`: that one makes room for the whole frame as soon as its
+//! length is announced, so five bytes from whoever connects would cost 64 MiB, and it knows no version byte.
 
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::io::{AsyncRead, AsyncReadExt as _};

@@ -22,19 +22,16 @@ pub struct Client {
 /// The engine's end of one screen.
 #[derive(Debug)]
 pub struct Server {
-    requests: Option<mpsc::Receiver<Vec<u8>>>,
+    /// What the screen asks. Nobody here answers; while this is kept the screen does not take its engine for gone.
+    _requests: mpsc::Receiver<Vec<u8>>,
     updates: mpsc::Sender<Vec<u8>>,
 }
-
-/// The engine's end for reading.
-#[derive(Debug)]
-pub struct Requests(mpsc::Receiver<Vec<u8>>);
 
 /// A connected pair.
 pub fn pair() -> (Client, Server) {
     let (requests_in, requests) = mpsc::channel(REQUESTS);
     let (updates, updates_out) = mpsc::channel(UPDATES);
-    (Client { requests: requests_in, updates: updates_out }, Server { requests: Some(requests), updates })
+    (Client { requests: requests_in, updates: updates_out }, Server { _requests: requests, updates })
 }
 
 impl Client {
@@ -77,11 +74,6 @@ impl Client {
 }
 
 impl Server {
-    /// The reading end; given out once.
-    pub fn requests(&mut self) -> Option<Requests> {
-        self.requests.take().map(Requests)
-    }
-
     /// Sends an update. Telemetry is dropped while the screen is behind. `false` where the screen is gone, or so far
     /// behind that even an event does not fit: it is dropped then, never waited for, and can come back to a backlog.
     pub fn send(&self, update: &Update) -> bool {
@@ -94,19 +86,6 @@ impl Server {
             Err(error) => {
                 tracing::error!(%error, "an update could not be encoded");
                 true
-            }
-        }
-    }
-}
-
-impl Requests {
-    /// The next request, or none where the screen is gone.
-    pub async fn next(&mut self) -> Option<Command> {
-        loop {
-            let bytes = self.0.recv().await?;
-            match frame::decode(&bytes) {
-                Ok(request) => return Some(request),
-                Err(error) => tracing::error!(%error, "a request could not be decoded"),
             }
         }
     }

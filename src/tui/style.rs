@@ -9,7 +9,7 @@ use ratatui::{
 };
 
 use crate::{
-    config::theme::{Glyphs, Role, Theme},
+    config::theme::{Role, Theme},
     domain::{runbook::Environment, safe_text::Style16},
 };
 
@@ -137,53 +137,28 @@ pub fn style16(look: Style16) -> Style {
         .fold(style, |style, (_, modifier)| style.add_modifier(modifier))
 }
 
-/// The ASCII stand-in for a symbol: the theme's for its own glyphs, a question mark for what others wrote.
+/// The ASCII stand-in for a symbol: one that looks like it for those we draw, a question mark for what others wrote.
 fn plain(symbol: &str) -> &'static str {
-    let ascii = Theme { color: false, ascii: true }.glyphs();
-    let fancy = Theme { color: false, ascii: false }.glyphs();
-    let own = all(fancy).into_iter().zip(all(ascii)).find(|(fancy, _)| *fancy == symbol);
-    match (own, symbol.chars().next().unwrap_or(' ')) {
-        (Some((_, ascii)), _) => ascii,
-        (None, '▓') => ascii.full,
-        (None, '↶' | '↑') => "^",
-        (None, '↓') => "v",
-        (None, '←' | '≤') => "<",
-        (None, '—') => "-",
-        (None, '≥') => ">",
-        (None, '⢀'..='⣿' | '⠁'..='⡿') => "*",
-        (None, '\u{2800}') => " ",
+    match symbol.chars().next().unwrap_or(' ') {
+        '✔' | '↓' => "v",
+        '✖' => "X",
+        '○' => "o",
+        '●' | '▇' | '⠁'..='⣿' => "*",
+        '◌' | '·' | '░' | '▂' => ".",
+        '▶' | '▸' | '→' | '≥' => ">",
+        '◀' | '←' | '≤' => "<",
+        '↶' | '↑' => "^",
+        '–' | '—' | '─' | '▄' => "-",
+        '‖' | '━' | '▅' => "=",
+        '│' => "|",
+        '┌' | '┐' | '└' | '┘' | '┬' | '┴' | '├' | '┤' | '┼' | '▆' => "+",
+        '█' | '▓' | '┃' | '┏' | '┓' | '┗' | '┛' => "#",
+        '…' => "~",
+        '▁' => "_",
+        '▃' => ",",
+        '\u{2800}' => " ",
         _ => "?",
     }
-}
-
-fn all(glyphs: &'static Glyphs) -> Vec<&'static str> {
-    let g = glyphs;
-    let single = [
-        g.passed,
-        g.failed,
-        g.pending,
-        g.running,
-        g.skipped,
-        g.unknown,
-        g.held,
-        g.cursor,
-        g.ready,
-        g.not_ready,
-        g.traffic_left,
-        g.traffic_right,
-        g.traffic,
-        g.to,
-        g.dot,
-        g.ellipsis,
-        g.gap,
-        g.full,
-        g.empty,
-        g.horizontal,
-        g.vertical,
-        g.heavy,
-        g.heavy_vertical,
-    ];
-    single.into_iter().chain(g.spark).chain(g.corners).chain(g.joints).chain(g.heavy_corners).collect()
 }
 
 #[cfg(test)]

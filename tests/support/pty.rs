@@ -237,9 +237,9 @@ impl Cockpit {
     /// As [`Self::fly_until`], as long as this is so.
     pub(crate) fn fly_while(&mut self, goes_on: impl Fn(&str) -> bool) {
         let until = Instant::now() + PATIENCE;
+        // What a key was pressed on, and how long that may still be shown: the key may have changed nothing that is seen.
+        let mut pressed = (String::new(), Instant::now());
         loop {
-            // Time for what the last key did to be shown.
-            std::thread::sleep(Duration::from_millis(300));
             let screen = self.screen();
             if !goes_on(&screen) {
                 return;
@@ -247,6 +247,11 @@ impl Cockpit {
             assert!(Instant::now() < until, "it does not come to it on\n{screen}");
             let lines: Vec<_> = screen.lines().collect();
             let next = lines.iter().rev().nth(1).map_or("", |line| line.trim_start());
+            if next == pressed.0 && Instant::now() < pressed.1 {
+                std::thread::sleep(Duration::from_millis(20));
+                continue;
+            }
+            pressed = (next.to_owned(), Instant::now() + Duration::from_secs(1));
             if next.starts_with("SPACE") {
                 self.press(b" ");
             } else if next.starts_with("y ") {
@@ -257,7 +262,6 @@ impl Cockpit {
                     && let Some(word) = after.split_whitespace().next()
                 {
                     self.press(word.as_bytes());
-                    std::thread::sleep(Duration::from_millis(100));
                 }
                 self.press(b"\r");
             }

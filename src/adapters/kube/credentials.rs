@@ -33,7 +33,7 @@ use crate::{
     engine::ports::{Fault, PortError, PortResult},
 };
 
-use super::{fault::cause, gateway::Timing};
+use super::{fault::cause, timing::Timing};
 
 /// The context's name where the program runs in a pod and there is no kubeconfig.
 const IN_CLUSTER: &str = "in-cluster";

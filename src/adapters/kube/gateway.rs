@@ -10,7 +10,6 @@
 //! logging in again elsewhere; a write refused for it is not sent again, for whoever asked decides that.
 
 use std::{
-    hash::{BuildHasher, RandomState},
     sync::{Arc, RwLock},
     time::Duration,
 };
@@ -25,16 +24,14 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::{
-    domain::time::Span,
-    engine::ports::{Fault, PortError, PortResult},
-};
+use crate::engine::ports::{Fault, PortError, PortResult};
 
 use super::{
     call::Call,
     credentials::{Session, Source, open},
     fault::{Failure, cause},
-    lease::{Allowed, Permit},
+    permit::{Allowed, Permit},
+    timing::Timing,
 };
 
 /// Who we are in `managedFields`.
@@ -48,46 +45,6 @@ const MAX_ANSWER: usize = 32 << 20;
 
 /// Objects on one page of a list.
 const PAGE: &str = "500";
-
-/// How long things may take.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Timing {
-    /// A read, its repetitions included.
-    pub read: Duration,
-    /// A write.
-    pub write: Duration,
-    /// What the look after an unclear write has at least, even where the write's own deadline is over.
-    pub look: Duration,
-    /// Making a client: credential plugins run then.
-    pub login: Duration,
-    /// The API server ends each watch after this long, whole seconds; we begin the next one at once.
-    pub watch: Duration,
-    /// A connection that says nothing for so long is dead. Must be longer than `watch`.
-    pub silence: Duration,
-    /// Service and Deployments are read this often while a watch runs: it keeps connections warm and finds out that the
-    /// server has gone. On the run's clock.
-    pub heartbeat: Span,
-    /// The least time between two pictures of a watch.
-    pub picture: Duration,
-    /// The longest pause before a failed watch begins again.
-    pub backoff: Duration,
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self {
-            read: Duration::from_secs(10),
-            write: Duration::from_secs(10),
-            look: Duration::from_millis(800),
-            login: Duration::from_secs(30),
-            watch: Duration::from_secs(30),
-            silence: Duration::from_secs(45),
-            heartbeat: Span::from_secs(10),
-            picture: Duration::from_millis(250),
-            backoff: Duration::from_secs(5),
-        }
-    }
-}
 
 /// Asked right before each write; an error keeps the write from being sent. The target's lock is asked besides.
 pub type Fence = Arc<dyn Fn() -> PortResult<()> + Send + Sync>;
@@ -145,7 +102,12 @@ impl Gateway {
     /// Where the lock is lost, or it is not certain that it is still held.
     pub(super) fn allowed(&self) -> PortResult<Option<Allowed>> {
         let lock = self.lock.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        lock.map(|lock| lock.check()).transpose().map_err(|why| PortError::new(Fault::Denied, why))
+        lock.map(|lock| {
+            // A lock that is only late to be renewed may be certain again in a moment; one that is gone stays gone.
+            let kind = if lock.has_ended() { Fault::Denied } else { Fault::Unavailable };
+            lock.check().map_err(|why| PortError::new(kind, why))
+        })
+        .transpose()
     }
 
     /// The session in use.
@@ -351,8 +313,8 @@ fn full_jitter(tries: u32) -> Duration {
     random_below(Duration::from_millis(100) * 2_u32.saturating_pow(tries - 1).min(16))
 }
 
-/// A random span below a bound. The hasher's keys are random, which is random enough for spreading out.
+/// A random span below a bound, for spreading out.
 pub(super) fn random_below(bound: Duration) -> Duration {
     let millis = u64::try_from(bound.as_millis()).unwrap_or(u64::MAX).max(1);
-    Duration::from_millis(RandomState::new().hash_one(0_u8) % millis)
+    Duration::from_millis(fastrand::u64(..millis))
 }

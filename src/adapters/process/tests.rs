@@ -82,6 +82,44 @@ async fn s4_every_signal_is_exact() {
     assert_eq!(Status::Code(3).to_string(), "exit status 3");
 }
 
+/// Runs here, and in [`s4_signals_that_we_ignore_are_not_handed_on`] under a program that ignores some.
+#[tokio::test]
+async fn s4_a_command_begins_with_clean_signals() {
+    use nix::sys::signal::{SigSet, Signal};
+    let mut blocked = SigSet::empty();
+    blocked.add(Signal::SIGUSR2);
+    blocked.add(Signal::SIGINT);
+    blocked.thread_block().unwrap();
+    // By builtins: a shell blocks signals while it starts a program.
+    let ran = sh("while read -r line; do echo \"$line\"; done </proc/$$/status").await;
+    let mask = |name: &str| {
+        let line = ran.output.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        u64::from_str_radix(line.trim(), 16).unwrap()
+    };
+    // glibc's posix_spawn ignores the two signals that glibc keeps for itself.
+    let kept_by_libc = 0b11 << 31;
+    assert_eq!((mask("SigBlk:"), mask("SigIgn:") & !kept_by_libc), (0, 0), "{}", ran.output);
+}
+
+#[test]
+fn s4_signals_that_we_ignore_are_not_handed_on() {
+    // As nohup, and a shell without job control for what it runs in the background, would start us.
+    for ignored in ["HUP", "INT QUIT", "HUP INT QUIT TERM TSTP TTIN TTOU USR1 ALRM CHLD"] {
+        let script = format!("trap '' {ignored}; exec \"$0\" --test-threads 1 --exact \"$@\"");
+        let output = std::process::Command::new("/bin/sh")
+            .args(["-c", &script])
+            .arg(std::env::current_exe().unwrap())
+            .args(
+                ["a_command_begins_with_clean_signals", "every_signal_is_exact"]
+                    .map(|test| format!("{}::s4_{test}", module_path!().split_once("::").unwrap().1)),
+            )
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("2 passed"), "ignoring {ignored}: {said}");
+    }
+}
+
 #[tokio::test]
 async fn both_streams_come_in_order() {
     let ran = sh("for i in 1 2 3; do echo out $i; echo err $i >&2; done").await;
@@ -360,7 +398,7 @@ async fn the_output_is_kept_filtered_and_for_us_alone() {
         None => pass(b"END"),
     });
     let mut command = script("echo one; echo two >&2");
-    command.output = Some(path.clone());
+    command.output = Some(Output::Disk(path.clone()));
     let shown = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&shown);
     let exit =
@@ -384,7 +422,7 @@ async fn an_output_file_of_others_is_refused() {
     // A link, a file that others may read, and what is no file.
     for path in [link, target.clone(), "/dev/full".into()] {
         let mut command = script(&format!("touch {}", marker.display()));
-        command.output = Some(path);
+        command.output = Some(Output::Disk(path));
         assert!(matches!(ran(command, never()).await, Err(SpawnError::Output { .. })));
     }
     assert!(!marker.exists());
@@ -473,7 +511,7 @@ async fn l5_what_a_dead_engine_left_is_found_by_its_mark_and_ended_with_all_that
     let found = find(&mark).unwrap();
     let ending = tokio::spawn({
         let (found, mark) = (found.clone(), mark.clone());
-        async move { unix::end(&found, &mark, Duration::from_secs(3)).await }
+        async move { supervise::end(&found, &mark, Duration::from_secs(3)).await }
     });
     tokio::task::spawn_blocking(move || leader.wait()).await.unwrap().unwrap();
     let shell = LocalShell::new(None, Arc::new(unfiltered));

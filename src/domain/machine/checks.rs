@@ -3,6 +3,7 @@
 use super::Machine;
 use crate::domain::{
     action::SlotRef,
+    actor::Actor,
     check::CheckKind,
     effect::Effect,
     event::{CheckRef, Place, RunEvent},
@@ -99,9 +100,13 @@ impl Machine {
         }
         // A person's part of a rollback is a reminder: it never holds the rollback up.
         let rollback = matches!(place, Place::Rollback { .. });
+        let remarked = rollback && self.traffic_is_back();
         let all_hold = self.run.work(place).is_some_and(|work| {
             self.run.checks(place).iter().zip(&work.checks).all(|(check, state)| {
-                state.status == CheckStatus::Holds || check.optional || (rollback && check.kind.is_person())
+                state.status == CheckStatus::Holds
+                    || check.optional
+                    || (rollback && check.kind.is_person())
+                    || (remarked && state.status == CheckStatus::Fails)
             })
         });
         if in_window { self.settle_window(place, all_hold) } else { all_hold && self.pass(place) }
@@ -186,6 +191,8 @@ impl Machine {
             .filter(|(at, _)| at.place == *place)
             .map(|(at, watched)| (at.clone(), watched.clone()))
             .collect();
+        // Traffic is back, so a failed check is a remark and is not failed a second time.
+        let remarked = matches!(place, Place::Rollback { .. }) && self.traffic_is_back();
         for (at, watched) in looked {
             let Some((check, state)) = self
                 .run
@@ -198,7 +205,6 @@ impl Machine {
             let (text, timeout, state, optional) =
                 (check.text.clone(), check.timeout, state.clone(), check.optional);
             let status = state.status;
-            let by = || "auto".to_owned();
             match &watched.seen {
                 // Only a person takes back what was caught.
                 Some((stand @ (Stand::Holds | Stand::Skipped), evidence)) if !state.caught => {
@@ -207,32 +213,31 @@ impl Machine {
                         continue;
                     }
                     let evidence = evidence.clone();
-                    self.emit(RunEvent::CheckPassed { at: at.clone(), text, evidence, by: by(), skipped });
+                    let by = Actor::Auto;
+                    self.emit(RunEvent::CheckPassed { at: at.clone(), text, evidence, by, skipped });
                     if !in_window {
                         self.stop_watch(&at);
                     }
                 }
                 Some((Stand::Caught, evidence)) if !state.caught => {
-                    let evidence = evidence.clone();
-                    self.emit(RunEvent::CheckFailed {
-                        at: at.clone(),
-                        text,
-                        evidence,
-                        by: by(),
-                        caught: true,
-                    });
+                    let (evidence, by) = (evidence.clone(), Actor::Auto);
+                    let reason = format!("{text}: {evidence}");
+                    self.emit(RunEvent::CheckFailed { at: at.clone(), text, evidence, by, caught: true });
+                    if !optional && self.remark(place, None, &reason) {
+                        return Some(true);
+                    }
                 }
                 Some((Stand::Fails, evidence)) if in_window && status == CheckStatus::Holds => {
                     self.emit(RunEvent::CheckFailed {
                         at: at.clone(),
                         text,
                         evidence: evidence.clone(),
-                        by: by(),
+                        by: Actor::Auto,
                         caught: false,
                     });
                 }
                 Some((Stand::Fails | Stand::Caught, _)) | None
-                    if !in_window && (status == CheckStatus::Open || state.caught) =>
+                    if !in_window && (status == CheckStatus::Open || (state.caught && !remarked)) =>
                 {
                     let late = self.now.since(watched.since) >= timeout && watched.looks >= LOOKS;
                     // A metric nobody measures is not looked at; it fails by time alone.
@@ -242,11 +247,11 @@ impl Machine {
                         let evidence =
                             watched.seen.map_or_else(|| "no data".to_owned(), |(_, evidence)| evidence);
                         let reason = format!("{text}: {evidence}");
-                        let caught = state.caught;
-                        self.emit(RunEvent::CheckFailed { at: at.clone(), text, evidence, by: by(), caught });
+                        let (caught, by) = (state.caught, Actor::Auto);
+                        self.emit(RunEvent::CheckFailed { at: at.clone(), text, evidence, by, caught });
                         self.stop_watch(&at);
                         if !optional {
-                            return Some(self.fail(place, &reason));
+                            return Some(self.remark(place, None, &reason) || self.fail(place, &reason));
                         }
                     }
                 }

@@ -2,6 +2,8 @@
 
 use super::Machine;
 use crate::domain::{
+    actor::Actor,
+    cause::HoldCause,
     effect::Decision,
     event::{CheckRef, Override, RunEvent},
     message::{WITHOUT_A_JOURNAL, is_consent},
@@ -15,6 +17,7 @@ impl Machine {
         self.run = run;
         self.out = Decision::default();
         self.granted = None;
+        self.look_is_lost();
         self.cancelled.clear();
         self.item_looking.clear();
         self.keep_watches(watching);
@@ -30,25 +33,27 @@ impl Machine {
     pub(super) fn on_journal_full(&mut self, why: &str) {
         let active = self.run.steps_open && self.run.finished.is_none() && self.run.rolling_back().is_none();
         if active && self.run.held.is_none() {
-            self.hold(&format!("the journal has no room ({why}): free the disk, then continue"), "auto");
+            let reason = format!("the journal has no room ({why}): free the disk, then continue");
+            self.hold(HoldCause::JournalFull, &reason, Actor::Auto);
         }
     }
 
     /// A person takes it on: a rollback without a journal. Nothing but a rollback: the run is held.
-    pub(super) fn go_on_unrecorded(&mut self, typed: &str, by: String) {
+    pub(super) fn go_on_unrecorded(&mut self, typed: &str, by: Actor) {
         if !is_consent(typed) {
             return self
                 .refuse(format!("type `{WITHOUT_A_JOURNAL}` to roll back although nothing is journaled"));
         }
+        self.look_is_lost();
         let what = "the journal can't be written: only a rollback is done, and recorded elsewhere".to_owned();
         self.emit(RunEvent::OverrideGiven(Override {
             what,
             reason: typed.trim().to_owned(),
-            by: by.clone(),
+            by: by.to_string(),
         }));
         let active = self.run.steps_open && self.run.finished.is_none() && self.run.rolling_back().is_none();
         if active && self.run.held.is_none() {
-            self.hold("the journal is lost: only a rollback is done", &by);
+            self.hold(HoldCause::JournalLost, "the journal is lost: only a rollback is done", by);
         }
     }
 }

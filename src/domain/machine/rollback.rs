@@ -2,17 +2,17 @@
 
 use super::{Machine, typed_matches};
 use crate::domain::{
+    actor::Actor,
+    cause::StopCause,
     event::{ActionRef, Outcome, Place, RunEvent},
     id::ProcedureId,
     plan::{QUICK, RollbackPlan, UNDO},
-    run::ActionStatus,
     runbook::Milestone,
-    time::Span,
 };
 
 impl Machine {
     /// `R`, or a trigger.
-    pub(super) fn roll_back(&mut self, reason: &str, by: &str) {
+    pub(super) fn roll_back(&mut self, reason: &str, by: &Actor) {
         if self.refuse_fenced_off() {
             return;
         }
@@ -30,7 +30,7 @@ impl Machine {
     }
 
     /// A procedure of its own, with a typed word: the database.
-    pub(super) fn roll_back_by(&mut self, procedure: &ProcedureId, reason: &str, typed: &str, by: &str) {
+    pub(super) fn roll_back_by(&mut self, procedure: &ProcedureId, reason: &str, typed: &str, by: &Actor) {
         if self.refuse_fenced_off() {
             return;
         }
@@ -54,7 +54,7 @@ impl Machine {
         self.begin_rollback(plan, reason, by);
     }
 
-    fn begin_rollback(&mut self, plan: RollbackPlan, reason: &str, by: &str) {
+    fn begin_rollback(&mut self, plan: RollbackPlan, reason: &str, by: &Actor) {
         let Some(procedure) = plan.procedure else {
             return self.refuse(
                 "the runbook has no [rollback.quick]: switch back by hand with the kubectl line shown",
@@ -62,10 +62,11 @@ impl Machine {
         };
         self.ending = None;
         if let Some(at) = self.running_action() {
-            // An undo under way is a part of undoing everything: it goes on. A switch is one request that may be on its way
-            // already: nobody can call it back, so its answer is waited for.
+            // An undo under way is a part of undoing everything: it goes on. A write to the target is one request that may be on
+            // its way already: nobody can call it back, so its answer is waited for.
+            // Every other write to the target likewise: what became of it is a fact for this rollback.
             let undoing = procedure.as_str() == UNDO && matches!(at.place, Place::Undo { .. });
-            if !undoing && self.run.switches_to(&at).is_none() {
+            if !undoing && self.run.writes_to(&at).is_none() {
                 self.cancel_action(at);
             }
         }
@@ -77,7 +78,7 @@ impl Machine {
         self.emit(RunEvent::RollbackStarted {
             procedure,
             reason: reason.to_owned(),
-            by: by.to_owned(),
+            by: by.clone(),
             actions: plan.actions,
             undo: plan.undo,
             within: plan.within,
@@ -115,13 +116,11 @@ impl Machine {
         if procedure.as_str() == UNDO {
             return self.advance_undo();
         }
-        // Traffic goes back at once: a step's action that is still ending is not waited for. But a switch is: were it to
-        // arrive after ours, it would undo the rollback.
-        let switching = self.running_action().is_some_and(|at| {
-            !matches!(at.place, Place::Rollback { .. }) && self.run.switches_to(&at).is_some()
-        });
+        // Traffic goes back at once: a step's command that is still ending is not waited for. But a write of ours to the
+        // target is: were it to arrive after ours, it would undo the rollback.
+        let writing = self.open_write().is_some_and(|at| !matches!(at.place, Place::Rollback { .. }));
         // Any other procedure may well work on what a step's command works on.
-        let waits = switching || (procedure.as_str() != QUICK && self.is_something_left());
+        let waits = writing || (procedure.as_str() != QUICK && self.is_something_left());
         !waits && self.advance_work(&Place::Rollback { procedure })
     }
 
@@ -157,14 +156,14 @@ impl Machine {
         true
     }
 
-    pub(super) fn stop_rollback(&mut self, reason: &str) {
+    pub(super) fn stop_rollback(&mut self, cause: StopCause, reason: &str) {
         let Some(rollback) = self.run.rolling_back() else { return };
         let procedure = rollback.procedure.clone();
-        self.emit(RunEvent::RollbackStopped { procedure, reason: reason.to_owned() });
+        self.emit(RunEvent::RollbackStopped { procedure, reason: reason.to_owned(), cause });
         self.notify(Milestone::Paged, format!("ROLLBACK STOPPED, a person must act: {reason}"));
     }
 
-    pub(super) fn retry_rollback(&mut self, by: String) {
+    pub(super) fn retry_rollback(&mut self, by: Actor) {
         if self.refuse_fenced_off() {
             return;
         }
@@ -176,8 +175,10 @@ impl Machine {
     }
 
     pub(super) fn abandon_rollback(&mut self, reason: &str) {
-        let stopped = self.run.rolling_back().is_some_and(|rollback| rollback.stopped.is_some());
-        if !stopped && self.run.rollback_gate().is_none() {
+        // While it waits for pods, for the cluster or for its next try it may be given up too; not while something runs.
+        let waits =
+            self.run.rolling_back().is_some_and(|rollback| rollback.stopped.is_some() || !self.is_acting());
+        if !waits {
             return self.refuse("no rollback is waiting");
         }
         if reason.trim().is_empty() {
@@ -188,6 +189,10 @@ impl Machine {
             self.emit(RunEvent::UndoFinished { step, attempt, ok: false, detail });
         }
         self.end_rollback(false, reason);
+    }
+
+    fn is_acting(&self) -> bool {
+        self.running_action().is_some()
     }
 
     pub(super) fn rollback_done(&mut self) {
@@ -211,6 +216,10 @@ impl Machine {
         let Some(rollback) = self.run.rollbacks.last() else { return false };
         let Some((ok, detail, took)) = rollback.finished.clone() else { return false };
         let late = rollback.within.filter(|within| took > *within);
+        let detail = match rollback.remarks.as_slice() {
+            [] => detail,
+            remarks => format!("{detail}; with remarks: {}", remarks.join("; ")),
+        };
         let summary = match (ok, late) {
             (true, None) => format!("{detail} (took {})", took.clock()),
             (true, Some(within)) => format!("{detail} (took {}, promised {within})", took.clock()),
@@ -218,25 +227,5 @@ impl Machine {
         };
         self.finish(if ok { Outcome::RolledBack } else { Outcome::RollbackFailed }, &summary);
         true
-    }
-}
-
-impl crate::domain::run::Run {
-    /// What a person types to start a procedure of its own: the backup's id where one was taken, else the procedure's name.
-    pub fn rollback_word(&self, procedure: &str) -> String {
-        let wants_backup = procedure != QUICK && procedure != UNDO;
-        self.value("BACKUP_ID").filter(|_| wants_backup).unwrap_or_else(|| procedure.to_owned())
-    }
-
-    /// How long ago the backup's id was captured: when the action that gave it ended.
-    pub fn backup_age(&self, now: crate::domain::time::Timestamp) -> Option<Span> {
-        self.value("BACKUP_ID")?;
-        self.runbook.steps.iter().zip(&self.steps).find_map(|(step, state)| {
-            let index =
-                step.run.iter().position(|action| action.capture.iter().any(|c| c.var == "BACKUP_ID"))?;
-            let action =
-                state.work.actions.get(index).filter(|action| action.status == ActionStatus::Done)?;
-            Some(now.since(action.started_at? + action.took?))
-        })
     }
 }

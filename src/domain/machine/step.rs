@@ -3,6 +3,8 @@
 use super::{Machine, resolved, typed_matches};
 use crate::domain::{
     action::{ActionKind, Confirm},
+    actor::Actor,
+    cause::StopCause,
     effect::Effect,
     event::{ActionOutcome, ActionRef, CheckRef, Outcome, Place, Resolution, RunEvent},
     id::StepId,
@@ -33,7 +35,7 @@ impl Machine {
                 self.emit(RunEvent::StepSkipped {
                     step: step.id.clone(),
                     reason: format!("`{part}` does not apply"),
-                    by: "auto".to_owned(),
+                    by: Actor::Auto,
                 });
                 true
             }
@@ -53,13 +55,13 @@ impl Machine {
             return false;
         }
         match step {
-            Some(step) => self.begin_step(step, "auto"),
-            None => self.begin_completion("auto"),
+            Some(step) => self.begin_step(step, &Actor::Auto),
+            None => self.begin_completion(&Actor::Auto),
         }
         true
     }
 
-    pub(super) fn start(&mut self, step: Option<StepId>, attempt: u32, typed: Option<&str>, by: &str) {
+    pub(super) fn start(&mut self, step: Option<StepId>, attempt: u32, typed: Option<&str>, by: &Actor) {
         if self.refuse_while_held() {
             return;
         }
@@ -96,7 +98,7 @@ impl Machine {
         true
     }
 
-    fn begin_step(&mut self, step: &StepId, by: &str) {
+    fn begin_step(&mut self, step: &StepId, by: &Actor) {
         let Some(state) = self.run.step(step.as_str()) else { return };
         let attempt = state.work.attempt + 1;
         let first = self.run.started_at.is_none();
@@ -104,7 +106,7 @@ impl Machine {
         self.window_written = Span::ZERO;
         self.unmeasured = None;
         self.forget_watches();
-        self.emit(RunEvent::StepStarted { step: step.clone(), attempt, by: by.to_owned() });
+        self.emit(RunEvent::StepStarted { step: step.clone(), attempt, by: by.clone() });
         if first {
             let module = &self.run.runbook.document.module;
             let version = self.run.new_version().unwrap_or_default();
@@ -113,11 +115,11 @@ impl Machine {
         }
     }
 
-    fn begin_completion(&mut self, by: &str) {
+    fn begin_completion(&mut self, by: &Actor) {
         let attempt = self.run.completion.as_ref().map_or(0, |work| work.attempt) + 1;
         self.granted = None;
         self.forget_watches();
-        self.emit(RunEvent::CompletionStarted { attempt, by: by.to_owned() });
+        self.emit(RunEvent::CompletionStarted { attempt, by: by.clone() });
     }
 
     pub(super) fn proceed(&mut self, at: ActionRef, typed: Option<&str>) {
@@ -155,7 +157,7 @@ impl Machine {
         if let Some((index, state)) = failed {
             let name = self.run.actions(place).get(index).map_or("", |action| action.name.as_str());
             let reason = format!("{name}: {}", state.detail);
-            return self.fail(place, &reason);
+            return self.remark(place, Some(index), &reason) || self.fail(place, &reason);
         }
         if let Some(action) = work.next() {
             let at = at(action);
@@ -165,23 +167,9 @@ impl Machine {
             if held || gated {
                 return false;
             }
-            self.begin_action(at);
-            return true;
+            return self.begin_action(at);
         }
         self.advance_checks(place)
-    }
-
-    fn begin_action(&mut self, at: ActionRef) {
-        let Some(action) = self.run.action(&at).cloned() else { return };
-        let to = self.run.switches_to(&at);
-        if to.is_some() && to == self.run.opened.new_slot && to != self.run.live {
-            self.record_baseline();
-        }
-        let does = self.run.action_command(&action).unwrap_or_else(|| self.run.action_text(&action));
-        self.granted = None;
-        let name = self.run.show(&action.name.as_str().into());
-        self.emit(RunEvent::ActionStarted { at: at.clone(), name, does });
-        self.effect(Effect::StartAction(at));
     }
 
     pub(super) fn on_action_finished(
@@ -200,8 +188,15 @@ impl Machine {
             return;
         }
         self.cancelled.remove(&at);
+        let why = detail.clone();
         self.emit(RunEvent::ActionFinished { at: at.clone(), outcome, detail, took, output });
+        // What was seen before it is not the present any more.
+        if self.run.action(&at).is_some_and(|action| action.kind.touches_target()) {
+            self.forget_look();
+            self.ask_look();
+        }
         match outcome {
+            ActionOutcome::Unavailable if self.perseveres(&at) => self.try_again(at, &why),
             ActionOutcome::Unknown
                 if self.run.action(&at).is_some_and(|action| action.kind.is_kubernetes()) =>
             {
@@ -242,12 +237,13 @@ impl Machine {
             work.attempt == at.attempt
                 && work.actions.get(at.action).is_some_and(|action| action.status == ActionStatus::Unknown)
         });
-        if !unknown {
+        if !unknown || self.verified_in_rollback(at.clone(), resolution, &evidence) {
             return;
         }
         if let Some(resolution) = resolution {
-            let by = format!("auto, by looking: {evidence}");
-            self.emit(RunEvent::ActionResolved { at, resolution, by });
+            let (by, evidence) = (Actor::Auto, Some(evidence));
+            self.forget_look();
+            self.emit(RunEvent::ActionResolved { at, resolution, by, evidence });
         } else {
             self.emit(RunEvent::ActionLooked { at: at.clone(), evidence: evidence.clone() });
             let name = self.run.action(&at).map(|action| action.name.clone()).unwrap_or_default();
@@ -258,7 +254,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn resolve(&mut self, at: ActionRef, resolution: Resolution, by: String) {
+    pub(super) fn resolve(&mut self, at: ActionRef, resolution: Resolution, by: Actor) {
         match self.run.prompt(self.now) {
             Prompt::Unknown { at: due } if due == at => {
                 if let Some(child) = self.run.outlives(&at) {
@@ -267,7 +263,8 @@ impl Machine {
                         child.pid
                     ));
                 }
-                self.emit(RunEvent::ActionResolved { at: at.clone(), resolution, by });
+                self.forget_look();
+                self.emit(RunEvent::ActionResolved { at: at.clone(), resolution, by, evidence: None });
                 // Run again is a person's decision about this very action: it needs no second one.
                 if resolution == Resolution::RunAgain {
                     self.granted = Some(at);
@@ -292,10 +289,10 @@ impl Machine {
                 let detail = format!("undo failed: {reason}");
                 self.emit(RunEvent::UndoFinished { step: step.clone(), attempt, ok: false, detail });
                 if self.run.rolling_back().is_some() {
-                    self.stop_rollback(reason);
+                    self.stop_rollback(StopCause::Failed, reason);
                 }
             }
-            Place::Rollback { .. } => self.stop_rollback(reason),
+            Place::Rollback { .. } => self.stop_rollback(StopCause::Failed, reason),
             Place::Completion => {
                 self.emit(RunEvent::CompletionFailed { attempt, reason: reason.to_owned() });
                 self.notify(
@@ -309,6 +306,9 @@ impl Machine {
 
     /// Every check of the place holds.
     pub(super) fn pass(&mut self, place: &Place) -> bool {
+        if !self.end_is_proved(place) {
+            return false;
+        }
         self.stop_watches();
         let attempt = self.run.work(place).map_or(1, |work| work.attempt);
         match place {
@@ -330,7 +330,7 @@ impl Machine {
         check: usize,
         holds: bool,
         note: Option<String>,
-        by: String,
+        by: Actor,
     ) {
         let place = match (step, self.run.rollbacks.last()) {
             (Some(step), _) => Place::Step { step },
@@ -389,7 +389,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn retry(&mut self, step: Option<StepId>, attempt: u32, by: &str) {
+    pub(super) fn retry(&mut self, step: Option<StepId>, attempt: u32, by: &Actor) {
         if self.refuse_while_held() {
             return;
         }
@@ -411,7 +411,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn undo(&mut self, step: StepId, typed: Option<&str>, by: &str) {
+    pub(super) fn undo(&mut self, step: StepId, typed: Option<&str>, by: &Actor) {
         if self.refuse_while_held() {
             return;
         }
@@ -444,14 +444,14 @@ impl Machine {
         self.begin_undo(&step, by);
     }
 
-    pub(super) fn begin_undo(&mut self, step: &StepId, by: &str) {
+    pub(super) fn begin_undo(&mut self, step: &StepId, by: &Actor) {
         let attempt =
             self.run.step(step.as_str()).and_then(|state| state.undo.as_ref()).map_or(0, |undo| undo.attempt)
                 + 1;
-        self.emit(RunEvent::UndoStarted { step: step.clone(), attempt, by: by.to_owned() });
+        self.emit(RunEvent::UndoStarted { step: step.clone(), attempt, by: by.clone() });
     }
 
-    pub(super) fn skip(&mut self, step: StepId, reason: String, by: String) {
+    pub(super) fn skip(&mut self, step: StepId, reason: String, by: Actor) {
         if reason.trim().is_empty() {
             return self.refuse("say why this step is left out");
         }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Machine;
 use crate::domain::{
+    actor::Actor,
+    cause::HoldCause,
     event::RunEvent,
     metric::Sample,
     run::Run,
@@ -11,15 +13,11 @@ use crate::domain::{
     time::{Span, Timestamp},
     trigger::{Cause, TriggerChange, TriggerClock},
     verdict::finite,
-    workload::{ChangedBy, Workload},
+    workload::Workload,
 };
 
 /// The baseline is the mean of at most this much time before the switch.
 const BASELINE: Span = Span::from_mins(5);
-/// Why a run is held while a trigger cannot see.
-pub(super) const BLIND: &str = "no data: the run cannot tell health from harm";
-/// Our own field manager.
-const FIELD_MANAGER: &str = "cutover";
 
 impl Machine {
     pub(super) fn on_sample(&mut self, sample: Sample) {
@@ -138,14 +136,15 @@ impl Machine {
                 self.emit(RunEvent::TriggerBlind { trigger, metric, why: why.clone() });
                 self.notify(Milestone::Paged, format!("NO DATA for `{}`: {why}", declared.reason));
                 if watch.no_data == OnNoData::Hold && self.run.held.is_none() && self.run.finished.is_none() {
-                    self.hold(BLIND, "auto");
+                    let reason = "no data: the run cannot tell health from harm";
+                    self.hold(HoldCause::NoData, reason, Actor::Auto);
                 }
             }
             TriggerChange::Sees => {
                 self.emit(RunEvent::TriggerSees { trigger });
                 let all_see = self.run.triggers.iter().all(|state| state.blind.is_none());
-                if all_see && self.run.held.as_ref().is_some_and(|held| held.reason == BLIND) {
-                    self.emit(RunEvent::RunContinued { by: "auto".to_owned() });
+                if all_see && self.run.held.as_ref().is_some_and(|held| held.cause.ends_by_itself()) {
+                    self.emit(RunEvent::RunContinued { by: Actor::Auto });
                 }
             }
             TriggerChange::Fired(cause) => self.trigger_fired(trigger, &declared.reason, watch.then, &cause),
@@ -179,7 +178,7 @@ impl Machine {
 
     /// A trigger's rollback. Where it cannot begin a person must know at once: nothing goes on as if all were well.
     fn roll_back_by_itself(&mut self, trigger: usize, reason: &str) {
-        self.roll_back(reason, "trigger");
+        self.roll_back(reason, &Actor::Trigger);
         if self.run.rolling_back().is_some() {
             return;
         }
@@ -190,14 +189,14 @@ impl Machine {
                 self.emit(RunEvent::CountdownCancelled {
                     trigger: index,
                     reason: why.clone(),
-                    by: "auto".to_owned(),
+                    by: Actor::Auto,
                 });
             }
         }
         if let Some(clock) = self.clocks.get_mut(&trigger) {
             clock.reset();
         }
-        self.hold(&reason, "auto");
+        self.hold(HoldCause::RollbackNotBegun, &reason, Actor::Auto);
         self.notify(Milestone::Paged, format!("ROLLBACK NOT STARTED, a person must act: {reason}"));
     }
 
@@ -247,7 +246,7 @@ impl Machine {
         true
     }
 
-    pub(super) fn cancel_countdown(&mut self, trigger: usize, reason: String, by: String) {
+    pub(super) fn cancel_countdown(&mut self, trigger: usize, reason: String, by: Actor) {
         if reason.trim().is_empty() {
             return self.refuse("say why the countdown is cancelled");
         }
@@ -262,66 +261,8 @@ impl Machine {
     }
 
     pub(super) fn on_workload(&mut self, workload: Workload) {
-        self.note_foreign_changes(&workload);
+        self.suspect(&workload);
         self.workload = Some(workload);
-    }
-
-    /// Somebody else's change of selector, image or replicas holds the run.
-    fn note_foreign_changes(&mut self, new: &Workload) {
-        let over = self.run.finished.is_some() || self.run.started_at.is_none();
-        let Some(old) = self.workload.as_ref().filter(|_| !over) else { return };
-        let mut found = Vec::new();
-        // A picture that is a little behind shows what was before our own change: only who changed it last tells news.
-        let foreign = |old: Option<&ChangedBy>, new: Option<&ChangedBy>| {
-            new.filter(|by| Some(*by) != old && !is_own(&by.manager)).map(|by| by.manager.clone())
-        };
-        if old.selector.is_some()
-            && new.selector != old.selector
-            && new.live != self.run.live
-            && let Some(manager) = foreign(old.service_changed.as_ref(), new.service_changed.as_ref())
-        {
-            let to = new.live.as_ref().map_or_else(|| "no slot of ours".to_owned(), |slot| slot.0.clone());
-            let service =
-                self.run.runbook.target.as_ref().map(|target| target.service.clone()).unwrap_or_default();
-            found.push((format!("service/{service}"), format!("the selector points at {to}"), manager));
-        }
-        for (name, slot) in &new.slots {
-            let Some(before) = old.slots.get(name).filter(|before| before.found && slot.found) else {
-                continue;
-            };
-            let Some(manager) = foreign(before.changed.as_ref(), slot.changed.as_ref()) else { continue };
-            if before.image != slot.image {
-                found.push((
-                    format!("deployment/{}", slot.deployment),
-                    format!("image {}", slot.image),
-                    manager.clone(),
-                ));
-            }
-            if before.desired != slot.desired {
-                found.push((
-                    format!("deployment/{}", slot.deployment),
-                    format!("{} replicas", slot.desired),
-                    manager,
-                ));
-            }
-        }
-        // A command of the runbook may change the cluster through kubectl: that is no stranger.
-        if found.is_empty() || self.runs_command() {
-            return;
-        }
-        for (object, what, manager) in found {
-            self.emit(RunEvent::ForeignChange {
-                object: object.clone(),
-                what: what.clone(),
-                manager: manager.clone(),
-            });
-            // A hold for missing data ends by itself; this one must not.
-            let held = self.is_held_for_good();
-            if !held && self.run.rolling_back().is_none() {
-                self.hold(&format!("{object} was changed by {manager}: {what}"), "auto");
-                self.notify(Milestone::Paged, format!("FOREIGN CHANGE: {object} by {manager}: {what}"));
-            }
-        }
     }
 }
 
@@ -329,11 +270,4 @@ impl Machine {
 /// same to whoever reads it later.
 fn written(value: f64) -> f64 {
     format!("{value:.11e}").parse().unwrap_or(value)
-}
-
-/// Controllers act for whoever changed the spec; only people and other tools are strangers.
-fn is_own(manager: &str) -> bool {
-    manager == FIELD_MANAGER
-        || manager.starts_with("kube-controller-manager")
-        || manager == "horizontal-pod-autoscaler"
 }

@@ -6,7 +6,6 @@ use crate::domain::{
     event::ActionRef,
     id::{MetricId, SlotName, StepId},
     metric::{Metric, Missing, Sample, Verdict},
-    runbook::Runbook,
     safe_text::StyledLine,
     series::Series,
     time::{Span, Timestamp},
@@ -71,7 +70,7 @@ pub struct Reading {
 
 impl Telemetry {
     /// Takes samples in.
-    pub fn sampled(&mut self, runbook: &Runbook, samples: Vec<Sample>, backfill: bool) {
+    pub fn sampled(&mut self, samples: Vec<Sample>, backfill: bool) {
         let mut past: BTreeMap<SeriesKey, Vec<(Timestamp, Option<f64>)>> = BTreeMap::new();
         for sample in samples {
             let key = (sample.metric.clone(), sample.slot.clone());
@@ -80,21 +79,18 @@ impl Telemetry {
                 past.entry(key).or_default().push((sample.at, value));
                 continue;
             }
-            self.series(runbook, &key).push(sample.at, value);
+            self.series(&key).push(sample.at, value);
             if self.latest.get(&key).is_none_or(|known| known.at <= sample.at) {
                 self.latest.insert(key, sample);
             }
         }
         for (key, points) in past {
-            self.series(runbook, &key).backfill(points);
+            self.series(&key).backfill(points);
         }
     }
 
-    fn series(&mut self, runbook: &Runbook, key: &SeriesKey) -> &mut Series {
-        self.series.entry(key.clone()).or_insert_with(|| {
-            let every = runbook.metric(key.0.as_str()).map_or(Span::from_secs(5), |metric| metric.interval);
-            Series::new(Span::from_mins(60), every)
-        })
+    fn series(&mut self, key: &SeriesKey) -> &mut Series {
+        self.series.entry(key.clone()).or_insert_with(|| Series::new(Span::from_mins(60)))
     }
 
     /// What the newest sample of a metric means at this time.

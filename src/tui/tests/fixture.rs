@@ -7,23 +7,19 @@ use ratatui::{buffer::Buffer, layout::Rect};
 use crate::{
     config::keymap::{Key, KeyCode},
     domain::{
-        action::{Action, ActionKind, Capture, Confirm, Replicas, SlotRef},
-        check::{Check, CheckKind, Condition},
+        actor::Actor,
+        check::CheckKind,
         event::{
             ActionOutcome, ActionRef, CheckRef, Envelope, Opened, Outcome, Place, RollbackTarget, RunEvent,
         },
+        fixture::payment,
         id::{MetricId, SlotName, StepId},
         message::{Command, Update},
-        metric::{Bound, Metric, Missing, Op, Query, Sample, Unit},
+        metric::{Missing, Sample},
         plan::{QUICK, UNDO},
         run::Run,
-        runbook::{
-            Automation, ClusterFact, Completion, Contact, Deployment, Document, Environment, Group, Incident,
-            Item, Level, Link, Milestone, Notify, OnNoData, Part, Procedure, Runbook, Slot, Status, Step,
-            Strategy, Target, Task, Then, Trigger, TriggerWatch, Var, VarSource, Window,
-        },
+        runbook::Runbook,
         safe_text::{SafeText, Style16, StyledLine},
-        template::Template,
         time::{Span, Timestamp},
         workload::{
             Access, ClusterIdentity, Connection, LogLine, Pod, RolloutState, SlotWorkload, WarningEvent,
@@ -43,492 +39,6 @@ use crate::{
 /// 14:00:00 UTC on a Friday.
 pub(super) const START: Timestamp = Timestamp(1_795_183_200_000);
 
-fn action(name: &str, kind: ActionKind) -> Action {
-    Action {
-        name: name.to_owned(),
-        kind,
-        timeout: Span::from_mins(10),
-        capture: Vec::new(),
-        sample: Vec::new(),
-        sample_failure: Vec::new(),
-        confirm: Confirm::None,
-        irreversible: None,
-    }
-}
-
-fn sh(name: &str, script: &str) -> Action {
-    action(name, ActionKind::Sh { script: script.to_owned() })
-}
-
-fn check(text: &str, kind: CheckKind) -> Check {
-    Check {
-        text: text.to_owned(),
-        kind,
-        timeout: Span::from_mins(2),
-        interval: Span::from_secs(5),
-        optional: false,
-        sample: Vec::new(),
-    }
-}
-
-fn person(text: &str) -> Check {
-    check(text, CheckKind::Person)
-}
-
-fn metric_check(text: &str, metric: &str, op: Op, value: f64) -> Check {
-    let condition = Condition::Is(Bound { op, value });
-    check(text, CheckKind::Metric { metric: metric.into(), slot: None, condition, no_traffic: None })
-}
-
-fn item(text: &str, kind: CheckKind) -> Item {
-    Item { text: text.to_owned(), check: check(text, kind), optional: false, valid_for: Span::from_mins(30) }
-}
-
-fn group(title: &str, items: Vec<Item>) -> Group {
-    Group { title: title.to_owned(), items }
-}
-
-fn step(id: &str, title: &str, time: (u64, u64), run: Vec<Action>, check: Vec<Check>) -> Step {
-    Step {
-        id: id.into(),
-        title: title.to_owned(),
-        time: Some((Span::from_mins(time.0), Span::from_mins(time.1))),
-        critical: None,
-        when: None,
-        confirm: Confirm::None,
-        approvals: 0,
-        run,
-        check,
-        undo: Vec::new(),
-        no_undo: None,
-        window: None,
-        on_failure: Vec::new(),
-        notes: Vec::new(),
-    }
-}
-
-fn metric(
-    id: &str,
-    title: &str,
-    unit: Unit,
-    per_slot: bool,
-    bounds: (Op, f64, Op, f64),
-    what: &str,
-) -> Metric {
-    Metric {
-        id: id.into(),
-        title: title.to_owned(),
-        query: Query::Promql { source: "prometheus".to_owned(), expr: id.to_owned() },
-        per_slot,
-        unit,
-        normal: Some(Bound { op: bounds.0, value: bounds.1 }),
-        alert: Some(Bound { op: bounds.2, value: bounds.3 }),
-        action: Some(what.to_owned()),
-        interval: Span::from_secs(5),
-    }
-}
-
-fn slot_of(name: &str) -> (SlotName, Slot) {
-    let selector = BTreeMap::from([("version".to_owned(), name.to_owned())]);
-    (name.into(), Slot { deployment: format!("backend-{name}"), selector })
-}
-
-fn checklist() -> Vec<Group> {
-    let mut headroom =
-        item("Room for the second colour", CheckKind::Headroom { slot: SlotRef::New, replicas: 3 });
-    headroom.check.kind = CheckKind::Headroom { slot: SlotRef::New, replicas: 3 };
-    let tls = CheckKind::Tls { host: "api.payment-system.com".into(), port: 443, days: 30 };
-    let dns =
-        CheckKind::Dns { name: "api.payment-system.com".into(), expect: "lb.payment-system.com".into() };
-    let mut cdn = item("CDN invalidation plan is ready", CheckKind::Person);
-    cdn.optional = true;
-    vec![
-        group(
-            "Code and tests",
-            ["All tests pass in CI", "Two people have reviewed the code", "No critical bugs in staging"]
-                .map(|text| item(text, CheckKind::Person))
-                .to_vec(),
-        ),
-        group(
-            "Database",
-            ["Migrations tested in staging", "Backup of production taken", "No breaking schema changes"]
-                .map(|text| item(text, CheckKind::Person))
-                .to_vec(),
-        ),
-        group(
-            "Infrastructure",
-            vec![
-                headroom,
-                item("Certificates valid for 30 days", tls),
-                item("DNS points to the balancer", dns),
-                cdn,
-            ],
-        ),
-        group(
-            "Communication",
-            ["In the team's calendar", "Incident team on standby"]
-                .map(|text| item(text, CheckKind::Person))
-                .to_vec(),
-        ),
-    ]
-}
-
-#[expect(clippy::too_many_lines, reason = "seven steps, told as a runbook tells them")]
-fn steps() -> Vec<Step> {
-    let mut backup = sh("Back up the database", "npm run db:backup -- --env production");
-    backup.capture = vec![Capture { var: "BACKUP_ID".to_owned(), pattern: r"backup-id: (\S+)".to_owned() }];
-    let mut migrate = step(
-        "migrate",
-        "Database migration",
-        (2, 5),
-        vec![
-            backup,
-            sh("Apply migrations", "npm run prisma:migrate:deploy -- --schema=./prisma/schema.prisma"),
-        ],
-        vec![
-            check(
-                "No pending migrations",
-                CheckKind::Sh { script: "npm run prisma:migrate:status".to_owned(), expect: None },
-            ),
-            person("No migration errors in the logs"),
-        ],
-    );
-    migrate.critical = Some(
-        "Migrations run before the application, so that both versions work on the new schema.".to_owned(),
-    );
-    migrate.when = Some("migrations".to_owned());
-    migrate.undo = vec![sh("Restore the backup", "npm run db:restore -- --backup-id=\"$BACKUP_ID\"")];
-    migrate.undo[0].confirm = Confirm::Type;
-    migrate.on_failure = vec!["Do not go on.".to_owned(), "Look at the migration's log first.".to_owned()];
-    let mut deploy = step(
-        "deploy",
-        "Deploy to GREEN",
-        (3, 5),
-        vec![
-            sh("Build and push the image", "docker build -t registry.example.com/app:$DEPLOY_VERSION ."),
-            action(
-                "Set the image",
-                ActionKind::SetImage {
-                    slot: SlotRef::New,
-                    container: None,
-                    image: "registry.example.com/payment-system-backend:$DEPLOY_VERSION".into(),
-                },
-            ),
-            action("Wait for the rollout", ActionKind::Rollout { slot: SlotRef::New }),
-        ],
-        vec![check("Pods running and ready", CheckKind::PodsReady { slot: SlotRef::New, at_least: 3 })],
-    );
-    deploy.undo = vec![action(
-        "Set the image back",
-        ActionKind::SetImage {
-            slot: SlotRef::New,
-            container: None,
-            image: "registry.example.com/payment-system-backend:v1.5.0".into(),
-        },
-    )];
-    let mut health = step(
-        "health",
-        "Health checks",
-        (2, 3),
-        vec![sh("Smoke tests", "npm run test:smoke")],
-        vec![
-            person("Smoke tests cover payments"),
-            metric_check("Error rate of GREEN", "error_rate", Op::Lt, 0.001),
-        ],
-    );
-    health.on_failure =
-        vec!["Do not go on: mend GREEN first, users are on BLUE.".to_owned(), "Tell the team.".to_owned()];
-    let mut switch = step(
-        "switch",
-        "Switch traffic",
-        (1, 1),
-        vec![action("Switch traffic", ActionKind::SwitchTraffic { to: SlotRef::New })],
-        vec![
-            check("The service selects GREEN", CheckKind::TrafficOn { slot: SlotRef::New }),
-            check("/version answers v1.6.0", CheckKind::TrafficOn { slot: SlotRef::New }),
-            person("The logs of GREEN show requests"),
-        ],
-    );
-    switch.critical = Some("From here on users meet the new version.".to_owned());
-    switch.confirm = Confirm::Type;
-    let mut watch = step(
-        "watch",
-        "Watch for 15 minutes",
-        (10, 15),
-        vec![],
-        vec![
-            metric_check("Error rate < 0.1 %", "error_rate", Op::Lt, 0.001),
-            metric_check("p95 latency < 200 ms", "latency", Op::Lt, 0.2),
-            check(
-                "Transactions as before",
-                CheckKind::Metric {
-                    metric: "transactions".into(),
-                    slot: None,
-                    condition: Condition::WithinBaseline(0.2),
-                    no_traffic: None,
-                },
-            ),
-            metric_check("Payments succeed", "payments", Op::Gt, 0.99),
-            person("No new critical errors in Sentry"),
-            person("No customer complaints"),
-        ],
-    );
-    watch.window = Some(Window { lasts: Span::from_mins(15) });
-    watch.on_failure = vec!["Roll back at once.".to_owned()];
-    let retire = step(
-        "retire",
-        "Retire BLUE",
-        (1, 1),
-        vec![action(
-            "Scale BLUE down",
-            ActionKind::Scale { slot: SlotRef::Previous, replicas: Replicas::Count(0) },
-        )],
-        vec![check("BLUE is at 0", CheckKind::ScaledTo { slot: SlotRef::Previous, replicas: 0 })],
-    );
-    vec![
-        step(
-            "prepare",
-            "Prepare",
-            (1, 5),
-            vec![action(
-                "Tell the team",
-                ActionKind::Notify { text: "DEPLOYMENT: starting $DEPLOY_VERSION".into() },
-            )],
-            vec![person("The team knows")],
-        ),
-        migrate,
-        deploy,
-        health,
-        switch,
-        watch,
-        retire,
-    ]
-}
-
-fn metrics() -> Vec<Metric> {
-    use Op::{Gt, Lt};
-    vec![
-        metric(
-            "error_rate",
-            "Error rate",
-            Unit::Percent,
-            true,
-            (Lt, 0.001, Gt, 0.01),
-            "Investigate, or roll back",
-        ),
-        metric("latency", "p95 latency", Unit::S, true, (Lt, 0.2, Gt, 0.5), "Look for what is slow"),
-        metric(
-            "transactions",
-            "Transactions",
-            Unit::PerMinute,
-            false,
-            (Gt, 1000.0, Lt, 100.0),
-            "Look at the gateway",
-        ),
-        metric(
-            "payments",
-            "Payments ok",
-            Unit::Percent,
-            true,
-            (Gt, 0.99, Lt, 0.98),
-            "CRITICAL: investigate at once",
-        ),
-        metric("db_conns", "DB connections", Unit::Count, false, (Lt, 50.0, Gt, 80.0), "Enlarge the pool"),
-        metric("cpu", "CPU", Unit::Percent, true, (Lt, 0.7, Gt, 0.85), "Scale the pods"),
-        metric("memory", "Memory", Unit::Percent, true, (Lt, 0.8, Gt, 0.9), "Look for a leak"),
-    ]
-}
-
-fn rollbacks() -> Vec<Procedure> {
-    vec![
-        Procedure {
-            id: QUICK.into(),
-            title: "Quick rollback".to_owned(),
-            within: Some(Span::from_mins(5)),
-            only: None,
-            run: vec![
-                action("Switch back", ActionKind::SwitchTraffic { to: SlotRef::Previous }),
-                action(
-                    "Tell the team",
-                    ActionKind::Notify { text: "ROLLBACK: back on $PREVIOUS_VERSION".into() },
-                ),
-                action(
-                    "Scale GREEN down",
-                    ActionKind::Scale { slot: SlotRef::New, replicas: Replicas::Count(0) },
-                ),
-            ],
-            check: vec![
-                check("Traffic is back on BLUE", CheckKind::TrafficOn { slot: SlotRef::Previous }),
-                metric_check("Error rate is normal", "error_rate", Op::Lt, 0.001),
-            ],
-        },
-        Procedure {
-            id: "database".into(),
-            title: "Database rollback".to_owned(),
-            within: None,
-            only: Some("the database's changes cause critical problems".to_owned()),
-            run: vec![
-                action("Stop GREEN", ActionKind::Scale { slot: SlotRef::New, replicas: Replicas::Count(0) }),
-                sh("Restore the backup", "npm run db:restore -- --backup-id=\"$BACKUP_ID\""),
-                action(
-                    "Start BLUE",
-                    ActionKind::Scale { slot: SlotRef::Previous, replicas: Replicas::Before },
-                ),
-                action("Traffic to BLUE", ActionKind::SwitchTraffic { to: SlotRef::Previous }),
-            ],
-            check: vec![person("Everything works")],
-        },
-    ]
-}
-
-fn triggers() -> Vec<Trigger> {
-    let watch = TriggerWatch {
-        metric: "error_rate".into(),
-        when: Bound { op: Op::Gt, value: 0.01 },
-        hold_for: Span::from_mins(5),
-        then: Then::Countdown(Span::from_secs(30)),
-        no_data: OnNoData::Hold,
-    };
-    let reason = |text: &str| Trigger { reason: text.to_owned(), watch: None };
-    vec![
-        Trigger { reason: "error rate > 1 % for 5m".to_owned(), watch: Some(watch) },
-        reason("Critical functionality broken (payments failing)"),
-        reason("Database corruption"),
-        reason("Security vulnerability"),
-    ]
-}
-
-fn incident() -> Incident {
-    let level = |level: &str, title: &str, example: &str, respond: &str, escalate: &str| Level {
-        level: level.to_owned(),
-        title: title.to_owned(),
-        example: example.to_owned(),
-        respond: respond.to_owned(),
-        escalate: escalate.to_owned(),
-    };
-    Incident {
-        channel: Some("#incidents".to_owned()),
-        commander: Some("whoever started the deployment".to_owned()),
-        levels: vec![
-            level("P0", "Critical", "payments down", "immediately", "page the on-call engineer"),
-            level("P1", "Major", "degraded performance", "within 15 min", "tell the team lead"),
-            level("P2", "Minor", "isolated errors", "within 1 h", "open a ticket"),
-            level("P3", "Low", "cosmetic", "within a day", "backlog"),
-        ],
-        steps: ["Assess: dashboards, error rates, logs", "Communicate: tell #incidents", "Mitigate: roll back, or a hotfix", "Resolve: mend the cause", "Document: write the report"]
-            .map(str::to_owned)
-            .to_vec(),
-        template: "INCIDENT: {title}\nSeverity: {severity}\nStarted: {started}\nImpact: {impact}\nActions taken: {actions}\nStatus: {status}".to_owned(),
-    }
-}
-
-#[expect(clippy::too_many_lines, reason = "one document")]
-pub(super) fn runbook() -> Runbook {
-    let contact = |role: &str, slack: &str| Contact {
-        role: role.to_owned(),
-        name: None,
-        slack: Some(slack.to_owned()),
-        phone: Some("+1-555-0100".to_owned()),
-    };
-    let link = |name: &str, url: &str| Link { name: name.to_owned(), url: url.to_owned() };
-    let task = |hours: u64, text: &str| Task { due: Span::from_mins(hours * 60), text: text.to_owned() };
-    Runbook {
-        document: Document {
-            module: "payment-system-backend".to_owned(),
-            title: "Payment system backend".to_owned(),
-            status: Status::Approved,
-            version: "1.0.0".to_owned(),
-            last_updated: "2026-11-20".to_owned(),
-            author: "@devops".to_owned(),
-            keywords: Vec::new(),
-            related: BTreeMap::from([("testing_strategy".to_owned(), "./07-TESTING-STRATEGY.md".to_owned())]),
-        },
-        deployment: Deployment {
-            environment: Environment::Production,
-            strategy: Strategy::BlueGreen,
-            automation: Automation::SemiAutomated,
-            frequency: Some("weekly".to_owned()),
-            window: None,
-            expected: Some(Span::from_mins(15)),
-            rollback_within: Some(Span::from_mins(5)),
-            zero_downtime: true,
-            success_factors: Vec::new(),
-        },
-        target: Some(Target {
-            context: Some("prod-eu-1".to_owned()),
-            cluster_uid: None,
-            namespace: "production".to_owned(),
-            service: "backend-service".to_owned(),
-            slots: BTreeMap::from([slot_of("blue"), slot_of("green")]),
-            container: "backend".to_owned(),
-        }),
-        vars: vec![
-            Var {
-                name: "DEPLOY_VERSION".to_owned(),
-                source: VarSource::Ask {
-                    question: "Version to deploy".to_owned(),
-                    default: Some("v1.6.0".to_owned()),
-                },
-                pattern: Some(r"v\d+\.\d+\.\d+".to_owned()),
-                secret: false,
-                sample: None,
-            },
-            Var {
-                name: "PREVIOUS_VERSION".to_owned(),
-                source: VarSource::Cluster(ClusterFact::LiveImageTag),
-                pattern: None,
-                secret: false,
-                sample: None,
-            },
-            Var {
-                name: "BACKUP_ID".to_owned(),
-                source: VarSource::Captured,
-                pattern: None,
-                secret: false,
-                sample: None,
-            },
-        ],
-        parts: vec![Part {
-            name: "migrations".to_owned(),
-            question: "Does this version bring database migrations?".to_owned(),
-            default: true,
-        }],
-        sources: BTreeMap::new(),
-        metrics: metrics(),
-        checklist: checklist(),
-        steps: steps(),
-        completion: Completion {
-            run: vec![sh("Tag the release", "git tag -a $DEPLOY_VERSION")],
-            check: vec![person("The tag is pushed")],
-        },
-        rollbacks: rollbacks(),
-        triggers: triggers(),
-        tasks: vec![
-            task(1, "Look at the dashboards for anomalies"),
-            task(1, "Look for tickets from users"),
-            task(24, "Hold the review meeting"),
-            task(24, "Delete backend-blue's Deployment"),
-            task(168, "Compare performance with v1.5.0"),
-        ],
-        incident: Some(incident()),
-        contacts: vec![
-            contact("On-call engineer", "@oncall"),
-            contact("DevOps lead", "@devops-lead"),
-            contact("Database administrator", "@dba"),
-        ],
-        links: vec![
-            link("Grafana", "https://grafana.payment-system.com/d/production"),
-            link("Sentry", "https://sentry.io/payment-system/"),
-        ],
-        notify: Notify {
-            slack: Some(Template::from("$SLACK")),
-            channel: Some("#deployments".to_owned()),
-            on: vec![Milestone::Started],
-        },
-        changes: Vec::new(),
-    }
-}
-
 /// A story told to a model.
 pub(super) struct Told {
     pub(super) model: Model,
@@ -538,7 +48,7 @@ pub(super) struct Told {
 impl Told {
     /// A run that has just been opened in production.
     pub(super) fn opened() -> Self {
-        Self::opened_with(runbook(), None)
+        Self::opened_with(payment(), None)
     }
 
     pub(super) fn opened_with(runbook: Runbook, rehearsal: Option<&str>) -> Self {
@@ -562,6 +72,7 @@ impl Told {
             new_slot: Some("green".into()),
             previous: Some(RollbackTarget { slot: "blue".into(), image: image.clone(), replicas: 3 }),
             new_slot_image: Some(image.clone()),
+            pinned: None,
             overrides: Vec::new(),
         };
         let envelope = Envelope { seq: 1, at: START, event: RunEvent::RunOpened(opened) };
@@ -749,7 +260,11 @@ impl Told {
         );
         self.after(
             2,
-            RunEvent::PartDecided { part: "migrations".to_owned(), applies: true, by: "alice".to_owned() },
+            RunEvent::PartDecided {
+                part: "migrations".to_owned(),
+                applies: true,
+                by: Actor::person("alice"),
+            },
         );
     }
 
@@ -763,17 +278,17 @@ impl Told {
             }
             let declared = &self.run().runbook.checklist[group].items[item];
             let (by, note) = match &declared.check.kind {
-                CheckKind::Person => ("alice", None),
-                CheckKind::Tls { .. } => ("auto", Some("expires 2027-02-11, 81 days left".to_owned())),
-                _ => ("auto", Some("as wanted".to_owned())),
+                CheckKind::Person => (Actor::person("alice"), None),
+                CheckKind::Tls { .. } => (Actor::Auto, Some("expires 2027-02-11, 81 days left".to_owned())),
+                _ => (Actor::Auto, Some("as wanted".to_owned())),
             };
             let text = declared.text.clone();
-            self.after(1, RunEvent::ItemTicked { group, item, text, by: by.to_owned(), note });
+            self.after(1, RunEvent::ItemTicked { group, item, text, by, note });
         }
     }
 
     pub(super) fn started(&mut self, step: &str, attempt: u32) {
-        self.after(2, RunEvent::StepStarted { step: step.into(), attempt, by: "alice".to_owned() });
+        self.after(2, RunEvent::StepStarted { step: step.into(), attempt, by: Actor::person("alice") });
     }
 
     pub(super) fn at(step: &str, attempt: u32, action: usize) -> ActionRef {
@@ -805,14 +320,14 @@ impl Told {
         }
         for (check, declared) in declared.check.iter().enumerate() {
             let at = CheckRef { place: Place::Step { step: step.into() }, attempt: 1, check };
-            let by = if declared.kind.is_person() { "alice" } else { "auto" };
+            let by = if declared.kind.is_person() { Actor::person("alice") } else { Actor::Auto };
             self.after(
                 0,
                 RunEvent::CheckPassed {
                     at,
                     text: declared.text.clone(),
                     evidence: "as wanted".to_owned(),
-                    by: by.to_owned(),
+                    by,
                     skipped: false,
                 },
             );
@@ -854,7 +369,7 @@ impl Told {
     pub(super) fn at_first_step() -> Self {
         let mut told = Self::in_checklist();
         told.ticked(0);
-        told.after(4, RunEvent::ChecklistPassed { by: "alice".to_owned() });
+        told.after(4, RunEvent::ChecklistPassed { by: Actor::person("alice") });
         told.healthy("blue");
         told
     }
@@ -1051,7 +566,7 @@ impl Told {
             RunEvent::RollbackStarted {
                 procedure: plan.procedure.unwrap(),
                 reason: "error rate 1.4 % > 1 % for 5:00".to_owned(),
-                by: "trigger".to_owned(),
+                by: Actor::Trigger,
                 actions: plan.actions,
                 undo: plan.undo,
                 within: plan.within,
@@ -1080,16 +595,8 @@ impl Told {
         for (check, evidence) in [(0, "backend-service selects blue"), (1, "0.04 %")] {
             let text = told.run().checks(&at(0).place)[check].text.clone();
             let at = CheckRef { place: at(0).place, attempt: 1, check };
-            told.after(
-                1,
-                RunEvent::CheckPassed {
-                    at,
-                    text,
-                    evidence: evidence.to_owned(),
-                    by: "auto".to_owned(),
-                    skipped: false,
-                },
-            );
+            let evidence = evidence.to_owned();
+            told.after(1, RunEvent::CheckPassed { at, text, evidence, by: Actor::Auto, skipped: false });
         }
         told.after(
             0,
@@ -1127,13 +634,16 @@ impl Told {
             RunEvent::RollbackStarted {
                 procedure: UNDO.into(),
                 reason: "operator's decision".to_owned(),
-                by: "alice".to_owned(),
+                by: Actor::person("alice"),
                 actions: Vec::new(),
                 undo: plan.undo,
                 within: plan.within,
             },
         );
-        told.after(0, RunEvent::UndoStarted { step: "deploy".into(), attempt: 1, by: "alice".to_owned() });
+        told.after(
+            0,
+            RunEvent::UndoStarted { step: "deploy".into(), attempt: 1, by: Actor::person("alice") },
+        );
         let at = ActionRef { place: Place::Undo { step: "deploy".into() }, attempt: 1, action: 0 };
         told.acts(at);
         told.wait(2);
@@ -1145,11 +655,11 @@ impl Told {
         let mut told = Self::in_window(890);
         told.after(10, RunEvent::StepPassed { step: "watch".into(), attempt: 1 });
         told.passes("retire", 4);
-        told.after(1, RunEvent::CompletionStarted { attempt: 1, by: "alice".to_owned() });
+        told.after(1, RunEvent::CompletionStarted { attempt: 1, by: Actor::person("alice") });
         let at = ActionRef { place: Place::Completion, attempt: 1, action: 0 };
         told.acts(at.clone());
         told.acted(at, ActionOutcome::Succeeded, 3, "");
-        for (task, declared) in runbook().tasks.into_iter().enumerate() {
+        for (task, declared) in payment().tasks.into_iter().enumerate() {
             let due_at = told.model.now + declared.due;
             told.after(0, RunEvent::TaskCreated { task, text: declared.text, due_at });
         }

@@ -4,6 +4,7 @@
 use super::fixture::{Told, sent};
 use crate::{
     domain::{
+        actor::Actor,
         event::{CheckRef, Place, RunEvent},
         message::{Command, Update},
         metric::{Missing, Sample},
@@ -68,7 +69,7 @@ fn what_was_caught_is_taken_back_with_words() {
     let (place, check) = (Place::Step { step: "watch".into() }, 2);
     let at = CheckRef { place, attempt: 1, check };
     let (text, evidence) = ("No FATAL in the logs".to_owned(), "green-1: FATAL".to_owned());
-    let by = "auto".to_owned();
+    let by = Actor::Auto;
     told.after(0, RunEvent::CheckFailed { at, text, evidence, by, caught: true });
     let screen = told.screen(120, 36);
     assert!(screen.contains("takes back, with a reason"), "{screen}");
@@ -90,7 +91,7 @@ fn what_was_skipped_does_not_look_like_what_holds() {
         screen.lines().find(|line| line.contains("Error rate < 0.1 %")).unwrap().to_owned()
     };
     assert!(line(&mut told).contains("✔ Error rate < 0.1 %"));
-    told.after(0, RunEvent::CheckPassed { at, text, evidence, by: "auto".to_owned(), skipped: true });
+    told.after(0, RunEvent::CheckPassed { at, text, evidence, by: Actor::Auto, skipped: true });
     let shown = line(&mut told);
     assert!(shown.contains("– Error rate < 0.1 %") && !shown.contains("✔ Error"), "{shown}");
 }

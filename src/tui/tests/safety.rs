@@ -3,13 +3,15 @@
 use ratatui::{Terminal, backend::CrosstermBackend, style::Color};
 
 use super::{
-    fixture::{Told, runbook, text_of},
+    fixture::{Told, text_of},
     screens::states,
 };
 use crate::{
     config::theme::Theme,
     domain::{
+        actor::Actor,
         event::{ActionOutcome, RunEvent},
+        fixture::payment,
         message::Update,
         workload::{Connection, LogLine},
     },
@@ -132,7 +134,7 @@ fn u4_u5_foreign_text_neither_commands_nor_hides() {
 
 /// A run whose every text has `text` in it.
 fn hostile_states(text: &str) -> Vec<Told> {
-    let mut runbook = runbook();
+    let mut runbook = payment();
     runbook.document.module.push_str(text);
     for group in &mut runbook.checklist {
         group.title.push_str(text);
@@ -160,16 +162,16 @@ fn hostile_states(text: &str) -> Vec<Told> {
         );
         told.after(
             1,
-            RunEvent::PartDecided { part: "migrations".to_owned(), applies: true, by: text.to_owned() },
+            RunEvent::PartDecided { part: "migrations".to_owned(), applies: true, by: Actor::person(text) },
         );
-        told.after(1, RunEvent::NoteAdded { text: text.to_owned(), by: text.to_owned() });
+        told.after(1, RunEvent::NoteAdded { text: text.to_owned(), by: Actor::person(text) });
         told.after(
             1,
             RunEvent::ItemTicked {
                 group: 0,
                 item: 0,
                 text: text.to_owned(),
-                by: text.to_owned(),
+                by: Actor::person(text),
                 note: Some(text.to_owned()),
             },
         );
@@ -190,7 +192,7 @@ fn hostile_states(text: &str) -> Vec<Told> {
         told
     };
     let mut failed = told("");
-    failed.after(1, RunEvent::ChecklistPassed { by: text.to_owned() });
+    failed.after(1, RunEvent::ChecklistPassed { by: Actor::person(text) });
     failed.started("prepare", 1);
     failed.acts(Told::at("prepare", 1, 0));
     failed.prints(Told::at("prepare", 1, 0), &[(Some(1), text)]);

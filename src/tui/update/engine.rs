@@ -47,9 +47,8 @@ pub(super) fn apply(model: &mut Model, update: Update, effects: &mut Vec<Effect>
             refresh_logs(model, effects);
         }
         Update::Samples { samples, backfill } => {
-            if let Some(run) = &model.run {
-                let runbook = std::sync::Arc::clone(&run.runbook);
-                model.telemetry.sampled(&runbook, samples, backfill);
+            if model.run.is_some() {
+                model.telemetry.sampled(samples, backfill);
             }
         }
         Update::Workload { workload } => model.telemetry.workload = Some(*workload),

@@ -3,6 +3,7 @@
 use crate::{
     domain::{
         action::{Action, SlotRef},
+        actor::Actor,
         check::{Check, CheckKind, Condition, NoTraffic},
         event::Place,
         id::StepId,
@@ -23,6 +24,7 @@ pub(super) fn action(model: &Model, run: &Run, action: &Action, state: &ActionSt
         ActionStatus::Failed => ("✖", look.alert(), look.alert()),
         ActionStatus::Cancelled => ("–", look.warn(), look.text()),
         ActionStatus::Unknown => ("?", look.alert(), look.alert()),
+        ActionStatus::PassedOver => ("!", look.warn(), look.text()),
     };
     let words = run.action_text(action);
     let left = Row::of(" ", look.text()).put(sign, style).put(" ", look.text()).put(words, text);
@@ -35,6 +37,11 @@ pub(super) fn action(model: &Model, run: &Run, action: &Action, state: &ActionSt
         (ActionStatus::Failed, Some(took), _) => Row::of(format!("failed {} ", took.clock()), look.alert()),
         (ActionStatus::Unknown, ..) => Row::of("UNKNOWN ", look.alert()),
         (ActionStatus::Cancelled, ..) => Row::of("cancelled ", look.warn()),
+        (ActionStatus::PassedOver, ..) => Row::of("not done ", look.warn()),
+        (ActionStatus::Pending, ..) if state.tries > 1 => {
+            Row::of(format!("try {} follows ", state.tries), look.warn())
+        }
+        (ActionStatus::Pending, ..) if state.waits.is_some() => Row::of("waits ", look.warn()),
         (_, Some(took), _) => Row::of(format!("{} ", took.clock()), look.dim()),
         _ => Row::new(),
     };
@@ -84,7 +91,7 @@ impl Checks<'_> {
         let right = match (person, state.status) {
             _ if self.strict && self.measured(check).is_some() => self.measured(check).unwrap_or_default(),
             (true, CheckStatus::Open) => Row::of("(you)", look.key()),
-            (true, _) => Row::of(&state.by, look.dim())
+            (true, _) => Row::of(state.by.as_ref().map_or("", Actor::as_str), look.dim())
                 .put(if evidence.is_empty() { "" } else { ": " }, look.dim())
                 .put(evidence, look.dim()),
             (false, _) if evidence.is_empty() => Row::of(word, style),

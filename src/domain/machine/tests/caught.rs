@@ -2,13 +2,15 @@
 
 use crate::domain::{
     action::SlotRef,
+    actor::Actor,
     check::{CheckKind, NoTraffic},
     effect::Input,
-    event::{CheckRef, Place, RunEvent},
+    event::{CheckRef, Outcome, Place, RunEvent},
     fixture::{Flight, runbook},
     machine::tests::watch::{down, refused},
     message::Command,
     metric::Missing,
+    plan::QUICK,
     run::{CheckStatus, StepStatus},
     time::Span,
 };
@@ -159,7 +161,10 @@ fn what_was_caught_stays_until_a_person_takes_it_back() {
     flight.settle();
     assert_eq!(flight.refused, None);
     let state = flight.run().step("monitor").unwrap().work.checks[2].clone();
-    assert_eq!((state.status, state.by.as_str(), state.caught), (CheckStatus::Holds, "ada", false));
+    assert_eq!(
+        (state.status, state.by, state.caught),
+        (CheckStatus::Holds, Some(Actor::person("ada")), false)
+    );
     assert_eq!(state.evidence, "a test that kills a worker");
     // What was there before counts no more; what comes after does.
     let at = CheckRef { place: Place::Step { step: "monitor".into() }, attempt: 1, check: 2 };
@@ -209,4 +214,31 @@ fn what_was_caught_at_the_first_look_of_a_step_is_not_forgotten_at_the_second() 
     });
     flight.settle();
     assert_eq!(flight.status("deploy"), StepStatus::Passed);
+}
+
+#[test]
+fn what_is_caught_after_traffic_is_back_is_a_remark_once() {
+    let mut runbook = runbook();
+    let mut open = runbook.rollbacks[0].check[0].clone();
+    "still open".clone_into(&mut open.text);
+    runbook.rollbacks[0].check.push(open);
+    let mut flight = Flight::in_window(runbook);
+    flight.failing.extend(["traffic is back".to_owned(), "still open".to_owned()]);
+    flight.command(Command::Rollback { reason: "errors".to_owned() });
+    flight.settle();
+    let at = CheckRef { place: Place::Rollback { procedure: QUICK.into() }, attempt: 1, check: 0 };
+    let since = flight.run().looks_since(&at).unwrap();
+    let caught = Input::CheckCaught { at, since, evidence: "blue-1: FATAL".to_owned() };
+    flight.feed(caught.clone());
+    let remarks = |flight: &Flight| flight.run().rollbacks[0].remarks.clone();
+    assert_eq!(remarks(&flight), ["traffic is back: blue-1: FATAL"]);
+    assert_eq!(flight.outcome(), None, "another check is still open");
+    for _ in 0..70 {
+        flight.fly(Span::from_secs(1));
+        flight.feed(caught.clone());
+    }
+    assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
+    let remarks = remarks(&flight);
+    assert_eq!(remarks.len(), 2, "{remarks:?}");
+    assert!(remarks[1].starts_with("still open"), "{remarks:?}");
 }

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::domain::{
+    actor::Actor,
+    belief::Pinned,
+    cause::{HoldCause, StopCause},
     effect::{Effect, Input},
     event::{
         ActionOutcome, CheckRef, ChildProcess, Envelope, Outcome, Override, Place, Resolution, RunEvent,
     },
-    fixture::{Flight, START, at_quick, at_step, opened, runbook},
+    fixture::{Flight, START, at_quick, at_step, opened, runbook, sh},
     message::Command,
     metric::Missing,
     prompt::Prompt,
@@ -80,9 +83,7 @@ fn j1_a_crash_after_any_event_loses_nothing_and_runs_nothing_twice() {
         // Flown to its end, as a person would.
         for _ in 0..200 {
             match flight.prompt() {
-                Prompt::Unknown { at } => {
-                    flight.command(Command::Resolve { at, resolution: Resolution::Done });
-                }
+                Prompt::Unknown { at } => flight.was_done(at),
                 Prompt::Ask { name, .. } => {
                     flight.command(Command::SetVar { name, value: "v2".to_owned() });
                 }
@@ -131,7 +132,7 @@ fn a_crash_after_any_event_of_a_rollback_still_rolls_back_once() {
         flight.resume_torn(cut);
         flight.settle();
         while let Prompt::Unknown { at } = flight.prompt() {
-            flight.command(Command::Resolve { at, resolution: Resolution::Done });
+            flight.was_done(at);
             flight.settle();
         }
         assert_eq!(flight.outcome(), Some(Outcome::RolledBack), "{cut}: {:?}", flight.prompt());
@@ -236,16 +237,16 @@ fn a_paused_run_goes_on_and_a_checklist_is_not_held() {
 fn every_event() -> Vec<RunEvent> {
     let text = || "text".to_owned();
     let step = || crate::domain::id::StepId::from("migrate");
-    let by = text;
+    let by = || Actor::person("text");
     let check = || CheckRef { place: Place::Step { step: step() }, attempt: 1, check: 0 };
-    let given = || Override { what: text(), reason: text(), by: by() };
+    let given = || Override { what: text(), reason: text(), by: text() };
     let quick = || crate::domain::id::ProcedureId::from("quick");
     let mut run_opened = opened(runbook());
     run_opened.overrides.push(given());
     let switch = runbook().rollbacks[0].run[0].clone();
     vec![
         RunEvent::RunOpened(run_opened),
-        RunEvent::RunResumed { by: by(), host: text() },
+        RunEvent::RunResumed { by: text(), host: text() },
         RunEvent::VarSet { name: text(), value: None, source: text() },
         RunEvent::PartDecided { part: text(), applies: true, by: by() },
         RunEvent::OverrideGiven(given()),
@@ -266,8 +267,15 @@ fn every_event() -> Vec<RunEvent> {
             took: Span::from_secs(1),
             output: None,
         },
+        RunEvent::ActionWaits { at: at_step("migrate", 1, 0), why: text() },
+        RunEvent::ActionRetried { at: at_quick(1, 0), tries: 2, why: text() },
         RunEvent::ActionLooked { at: at_step("migrate", 1, 0), evidence: text() },
-        RunEvent::ActionResolved { at: at_step("migrate", 1, 0), resolution: Resolution::NotDone, by: by() },
+        RunEvent::ActionResolved {
+            at: at_step("migrate", 1, 0),
+            resolution: Resolution::NotDone,
+            by: by(),
+            evidence: None,
+        },
         RunEvent::CheckPassed { at: check(), text: text(), evidence: text(), by: by(), skipped: true },
         RunEvent::CheckFailed { at: check(), text: text(), evidence: text(), by: by(), caught: true },
         RunEvent::StepPassed { step: step(), attempt: 1 },
@@ -307,7 +315,11 @@ fn every_event() -> Vec<RunEvent> {
             undo: vec![step()],
             within: Some(Span::from_mins(5)),
         },
-        RunEvent::RollbackStopped { procedure: quick(), reason: text() },
+        RunEvent::RollbackPrepared { procedure: quick(), before: 0, actions: vec![sh("wake")] },
+        RunEvent::RollbackRemarked { procedure: quick(), action: Some(1), remark: text() },
+        RunEvent::RollbackLate { procedure: quick(), within: Span::from_mins(5), why: text() },
+        RunEvent::RollbackBlind { procedure: quick(), why: text(), by: by() },
+        RunEvent::RollbackStopped { procedure: quick(), reason: text(), cause: StopCause::Copied },
         RunEvent::RollbackRetried { procedure: quick(), attempt: 2, by: by() },
         RunEvent::RollbackFinished {
             procedure: quick(),
@@ -317,7 +329,8 @@ fn every_event() -> Vec<RunEvent> {
             within: None,
         },
         RunEvent::ForeignChange { object: text(), what: text(), manager: text() },
-        RunEvent::RunHeld { reason: text(), by: by() },
+        RunEvent::TargetTaken { pinned: Pinned::default(), roles: None, by: by() },
+        RunEvent::RunHeld { reason: text(), by: by(), cause: HoldCause::Away },
         RunEvent::RunContinued { by: by() },
         RunEvent::NoticeSent {
             milestone: Some(Milestone::RolledBack),
@@ -361,7 +374,7 @@ fn every_event_survives_json_and_its_names_are_published() {
     }
     // Whoever reads `--json-lines` relies on these: add, never rename.
     let expected = "\
-run_opened: cluster cutover_version host new_slot new_slot_image overrides pilot previous rehearsal run_id runbook runbook_path runbook_sha256
+run_opened: cluster cutover_version host new_slot new_slot_image overrides pilot pinned previous rehearsal run_id runbook runbook_path runbook_sha256
 run_resumed: by host
 var_set: name source value
 part_decided: applies by part
@@ -374,8 +387,10 @@ step_started: attempt by step
 action_started: action attempt does name phase step
 action_spawned: action attempt boot_id phase pid procedure start_time
 action_finished: action attempt detail outcome output phase step took
+action_waits: action attempt phase step why
+action_retried: action attempt phase procedure tries why
 action_looked: action attempt evidence phase step
-action_resolved: action attempt by phase resolution step
+action_resolved: action attempt by evidence phase resolution step
 check_passed: attempt by check evidence phase skipped step text
 check_failed: attempt by caught check evidence phase step text
 step_passed: attempt step
@@ -398,11 +413,16 @@ trigger_fired: reason trigger
 countdown_started: ends_at trigger
 countdown_cancelled: by reason trigger
 rollback_started: actions by procedure reason undo within
-rollback_stopped: procedure reason
+rollback_prepared: actions before procedure
+rollback_remarked: action procedure remark
+rollback_late: procedure why within
+rollback_blind: by procedure why
+rollback_stopped: cause procedure reason
 rollback_retried: attempt by procedure
 rollback_finished: detail ok procedure took within
 foreign_change: manager object what
-run_held: by reason
+target_taken: by pinned roles
+run_held: by cause reason
 run_continued: by
 notice_sent: detail milestone ok text
 task_created: due_at task text
@@ -431,7 +451,7 @@ fn every_event_has_its_line_and_none_commands_the_terminal() {
         assert_eq!(line.is_none(), silent, "{:?}", envelope.event);
         assert!(!line.unwrap_or_default().contains(char::is_control));
     }
-    let note = RunEvent::NoteAdded { text: "\u{1b}]0;x\u{7}\u{202e}".to_owned(), by: "eve".to_owned() };
+    let note = RunEvent::NoteAdded { text: "\u{1b}]0;x\u{7}\u{202e}".to_owned(), by: Actor::person("eve") };
     let line = crate::domain::story::line(&run, &note).unwrap();
     assert!(!line.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{line:?}");
 }

@@ -3,18 +3,28 @@
 use crate::domain::{
     action::{ActionKind, Replicas, SlotRef},
     effect::{Effect, Input},
-    event::{ActionOutcome, ActionRef, ChildProcess, Outcome, Place, Resolution, RunEvent},
+    event::{ActionOutcome, ActionRef, ChildProcess, Outcome, Place, RunEvent},
     fixture::{Flight, action, at_quick, at_step, runbook, workload},
     message::Command,
+    observation::Autoscaler,
     plan::Light,
     prompt::Prompt,
     run::StepStatus,
     time::Span,
 };
 
+/// What no runbook declares and a rollback does where the pods that it goes back to do not run.
+const WAKE: &str = "Start the pods of the slot that traffic goes back to";
+
 fn refused(flight: &Flight, says: &str) {
     let why = flight.refused.clone().unwrap_or_else(|| panic!("not refused, though {says}"));
     assert!(why.contains(says), "{why}");
+}
+
+fn begins(effects: &[Effect], wanted: &ActionRef) -> bool {
+    effects.iter().any(
+        |effect| matches!(effect, Effect::StartAction(at) | Effect::StartGuarded { at, .. } if at == wanted),
+    )
 }
 
 fn r(reason: &str) -> Command {
@@ -130,8 +140,9 @@ fn an_undo_under_way_becomes_a_part_of_the_rollback_and_is_not_killed() {
     flight.settle();
     flight.command(r("all of it"));
     assert!(!flight.queue.iter().any(|effect| matches!(effect, Effect::CancelAction(_))));
-    let Some(Effect::StartAction(at)) =
-        flight.effects.iter().rev().find(|e| matches!(e, Effect::StartAction(_))).cloned()
+    let Some(Effect::StartAction(at) | Effect::StartGuarded { at, .. }) = (flight.effects.iter().rev())
+        .find(|e| matches!(e, Effect::StartAction(_) | Effect::StartGuarded { .. }))
+        .cloned()
     else {
         panic!()
     };
@@ -152,7 +163,7 @@ fn traffic_goes_back_at_once_beside_a_command_that_is_still_ending() {
     let cancelled = at_step("switch", 1, 1);
     let effects: Vec<_> = flight.queue.drain(..).collect();
     assert!(effects.contains(&Effect::CancelAction(cancelled.clone())));
-    assert!(effects.contains(&Effect::StartAction(at_quick(1, 0))), "not waited for");
+    assert!(begins(&effects, &at_quick(1, 0)), "not waited for");
     flight.finish(at_quick(1, 0), ActionOutcome::Succeeded);
     flight.settle();
     assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
@@ -181,6 +192,14 @@ fn a_switch_on_its_way_is_waited_for_or_it_would_undo_the_rollback() {
         assert_eq!(flight.acted().last().unwrap(), "switch", "{outcome:?}");
         flight.finish(at_step("switch", 1, 0), outcome);
         flight.settle();
+        if outcome == ActionOutcome::Unknown {
+            assert_eq!(flight.acted().last().unwrap(), "switch", "what became of it is looked up first");
+            let at = at_step("switch", 1, 0);
+            let evidence = "no answer".to_owned();
+            flight.feed(Input::Verified { at, resolution: None, evidence });
+            flight.settle();
+            assert!(flight.effects.contains(&Effect::Settle(None)), "it must not arrive after ours");
+        }
         assert_eq!(flight.acted()[5..], ["switch back", "scale down"], "{outcome:?}");
         assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
         assert_eq!(flight.run().live, Some("blue".into()));
@@ -201,10 +220,7 @@ fn what_is_true_already_is_left_out_and_a_sleeping_slot_is_woken_first() {
     flight.picture(picture);
     flight.command(r("errors"));
     flight.settle();
-    assert_eq!(
-        flight.acted()[5..],
-        ["Scale the previous slot up again", "Wait until its pods are ready", "switch back"]
-    );
+    assert_eq!(flight.acted()[5..], [WAKE, "switch back"]);
 }
 
 #[test]
@@ -228,15 +244,7 @@ fn what_a_procedure_takes_down_itself_it_starts_again_before_traffic_goes_there(
     flight.picture(workload("green"));
     flight.command(database("b-17"));
     flight.settle();
-    assert_eq!(
-        flight.acted()[7..],
-        [
-            "restore database",
-            "Scale the previous slot up again",
-            "Wait until its pods are ready",
-            "switch to previous"
-        ]
-    );
+    assert_eq!(flight.acted()[7..], ["restore database", WAKE, "switch to previous"]);
 }
 
 #[test]
@@ -342,7 +350,7 @@ fn an_undo_that_another_engine_takes_up_ends_what_the_first_had_left() {
 #[test]
 fn a_failed_rollback_action_stops_pages_and_is_tried_again() {
     let mut flight = Flight::in_window(runbook());
-    flight.outcomes.insert("scale down".to_owned(), ActionOutcome::Failed);
+    flight.outcomes.insert("switch back".to_owned(), ActionOutcome::Failed);
     flight.command(r("errors"));
     flight.settle();
     assert!(matches!(flight.prompt(), Prompt::RollbackStopped { .. }));
@@ -352,35 +360,179 @@ fn a_failed_rollback_action_stops_pages_and_is_tried_again() {
         .any(|effect| matches!(effect, Effect::Notify { text, .. } if text.starts_with("ROLLBACK STOPPED")));
     assert!(paged);
     flight.fly(Span::from_mins(5));
-    assert_eq!(flight.acted()[5..], ["switch back", "scale down"], "never again by itself");
+    assert_eq!(flight.acted()[5..], ["switch back"], "what is forbidden is not asked for again");
     flight.outcomes.clear();
     flight.command(Command::RetryRollback);
     flight.settle();
-    assert_eq!(flight.acted()[5..], ["switch back", "scale down", "scale down"], "on with what failed");
+    assert_eq!(flight.acted()[5..], ["switch back", "switch back", "scale down"], "on with what failed");
     assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
     flight.command(Command::RetryRollback);
     refused(&flight, "the run is over");
 }
 
 #[test]
-fn a_check_that_never_holds_stops_the_rollback() {
+fn what_goes_wrong_after_traffic_is_back_is_a_remark() {
     let mut flight = Flight::in_window(runbook());
+    flight.outcomes.insert("scale down".to_owned(), ActionOutcome::Failed);
     flight.failing.insert("traffic is back".to_owned());
     flight.command(r("errors"));
     flight.fly(Span::from_secs(70));
-    let Prompt::RollbackStopped { reason } = flight.prompt() else { panic!("{:?}", flight.prompt()) };
-    assert!(reason.contains("traffic is back"), "{reason}");
-    flight.failing.clear();
-    flight.command(Command::RetryRollback);
-    flight.fly(Span::from_secs(10));
     assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
     assert_eq!(flight.acted()[5..], ["switch back", "scale down"]);
+    let remarks = &flight.run().rollbacks[0].remarks;
+    assert!(remarks[0].contains("scale down") && remarks[1].contains("traffic is back"), "{remarks:?}");
+    let (.., detail) = flight.run().finished.clone().unwrap();
+    assert!(detail.contains("with remarks"), "{detail}");
+}
+
+#[test]
+fn an_act_that_could_not_be_done_is_tried_until_it_is_done() {
+    let mut flight = Flight::in_window(runbook());
+    flight.outcomes.insert("switch back".to_owned(), ActionOutcome::Unavailable);
+    flight.command(r("errors"));
+    flight.fly(Span::from_mins(7));
+    let tries = flight.count("action_retried");
+    assert!(tries > 10, "{tries}");
+    assert_eq!(flight.count("rollback_late"), 1, "told once");
+    let late = |effect: &Effect| matches!(effect, Effect::Notify { text, .. } if text.starts_with("ROLLBACK NOT DONE"));
+    assert!(flight.effects.iter().any(late), "paged");
+    assert_eq!(flight.outcome(), None);
+    flight.outcomes.clear();
+    flight.fly(Span::from_secs(11));
+    assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
+    assert_eq!(flight.run().live, Some("blue".into()));
+}
+
+#[test]
+fn a_rollback_that_is_still_trying_can_be_given_up() {
+    let mut flight = Flight::in_window(runbook());
+    flight.outcomes.insert("switch back".to_owned(), ActionOutcome::Unavailable);
+    flight.command(r("errors"));
+    flight.fly(Span::from_secs(20));
+    flight.command(Command::AbandonRollback { reason: "by hand".to_owned() });
+    assert_eq!(flight.outcome(), Some(Outcome::RollbackFailed), "{:?}", flight.refused);
+}
+
+#[test]
+fn traffic_never_goes_to_a_slot_without_ready_pods() {
+    let mut flight = Flight::in_window(runbook());
+    flight.ground.slot("blue").ready = 0;
+    flight.command(r("errors"));
+    flight.fly(Span::from_mins(4));
+    assert_eq!(flight.acted()[5..], [] as [&str; 0], "none is ready, and they are not asleep");
+    assert_eq!(flight.ground.selector["version"], "green");
+    // With one of three it waits for a third of the promised time; that is long over.
+    flight.ground.slot("blue").ready = 1;
+    flight.fly(Span::from_secs(3));
+    assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
+    assert!(flight.run().rollbacks[0].remarks[0].contains("1 of 3"));
+}
+
+#[test]
+fn the_pods_of_a_retired_slot_are_started_first_whatever_the_last_picture_says() {
+    let mut flight = Flight::in_window(runbook());
+    flight.picture(workload("green"));
+    // Somebody has scaled it down a moment ago, and no picture has come since.
+    let blue = flight.ground.slot("blue");
+    (blue.desired, blue.ready, blue.follows) = (0, 0, false);
+    flight.now = flight.now + Span::from_secs(1);
+    flight.command(r("errors"));
+    flight.fly(Span::from_secs(5));
+    assert_eq!(flight.acted()[5..], [WAKE]);
+    assert_eq!(flight.count("rollback_prepared"), 1);
+    flight.ground.slot("blue").ready = 3;
+    flight.fly(Span::from_secs(5));
+    assert_eq!(flight.acted()[5..], [WAKE, "switch back", "scale down"]);
+    assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
+}
+
+#[test]
+fn an_autoscalers_number_is_taken_as_it_is() {
+    let mut flight = Flight::in_window(runbook());
+    let blue = flight.ground.slot("blue");
+    (blue.desired, blue.ready) = (2, 2);
+    blue.autoscaler = Some(Autoscaler { name: "blue".to_owned(), min: 1, max: 5 });
+    flight.command(r("errors"));
+    flight.fly(Span::from_secs(5));
+    assert_eq!(flight.acted()[5..], ["switch back", "scale down"]);
+    assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
+}
+
+#[test]
+fn a_slot_that_runs_something_else_is_no_way_back() {
+    let mut flight = Flight::in_window(runbook());
+    "app:v9".clone_into(&mut flight.ground.slot("blue").image);
+    flight.command(r("errors"));
+    flight.fly(Span::from_secs(5));
+    let Prompt::RollbackStopped { reason, .. } = flight.prompt() else { panic!("{:?}", flight.prompt()) };
+    assert!(reason.contains("v9 now, v1 then"), "{reason}");
+    assert_eq!(flight.ground.selector["version"], "green");
+}
+
+#[test]
+fn a_label_of_somebodys_does_not_keep_a_rollback_from_ready_pods() {
+    let mut flight = Flight::in_window(runbook());
+    flight.ground.silent = false;
+    flight.ground.selector.insert("tier".to_owned(), "nope".to_owned());
+    flight.command(r("errors"));
+    let goes = |effect: &Effect| match effect {
+        Effect::StartGuarded { at, approach } if *at == at_quick(1, 0) => approach.selector.clone(),
+        _ => None,
+    };
+    let wanted = flight.effects.iter().find_map(goes).expect("the switch goes with a selector of its own");
+    assert_eq!(wanted, crate::domain::fixture::ground::selector("blue"));
+}
+
+#[test]
+fn a_rollback_that_cannot_look_says_so_and_goes_on_blind_only_with_good_reason() {
+    // Somebody has seen blue ready a moment ago, and nothing of ours has touched it since.
+    let mut flight = Flight::in_window(runbook());
+    let mut picture = workload("green");
+    "app:v2".clone_into(&mut picture.slots.get_mut("green").unwrap().image);
+    picture.as_of = flight.now;
+    flight.picture(picture.clone());
+    flight.ground.unreadable = Some("no route to host".to_owned());
+    flight.command(r("errors"));
+    flight.fly(Span::from_secs(8));
+    assert_eq!(flight.acted()[5..], [] as [&str; 0], "first it waits for a look");
+    flight.fly(Span::from_secs(5));
+    assert_eq!(flight.acted()[5], "switch back");
+    assert_eq!(flight.count("rollback_blind"), 1);
+
+    // What was seen is old: a person decides, with a word.
+    let mut flight = Flight::in_window(runbook());
+    flight.picture(picture);
+    flight.fly(Span::from_secs(40));
+    flight.ground.unreadable = Some("no route to host".to_owned());
+    flight.command(r("errors"));
+    flight.fly(Span::from_secs(60));
+    assert_eq!(flight.acted()[5..], [] as [&str; 0]);
+    flight.command(Command::GoBlind { typed: "yes".to_owned() });
+    refused(&flight, "type `:blind blind`");
+    flight.command(Command::GoBlind { typed: "blind".to_owned() });
+    flight.fly(Span::from_secs(2));
+    assert_eq!(flight.acted()[5], "switch back");
+}
+
+#[test]
+fn a_restore_does_not_begin_while_pods_that_were_taken_away_still_end() {
+    let mut book = runbook();
+    let scale = |name: &str, slot: SlotRef, replicas| action(name, ActionKind::Scale { slot, replicas });
+    book.rollbacks[1].run.insert(0, scale("new away", SlotRef::New, Replicas::Count(0)));
+    let mut flight = Flight::in_window(book);
+    flight.ground.slot("green").others = 2;
+    flight.command(database("b-17"));
+    flight.fly(Span::from_secs(30));
+    assert_eq!(flight.acted()[5..], ["new away"]);
+    flight.ground.slot("green").others = 0;
+    flight.fly(Span::from_secs(3));
+    assert_eq!(flight.acted()[6], "restore database");
 }
 
 #[test]
 fn a_rollback_given_up_has_failed_and_can_be_begun_again_as_what_it_was() {
     let mut flight = Flight::in_window(runbook());
-    flight.outcomes.insert("scale down".to_owned(), ActionOutcome::Failed);
+    flight.outcomes.insert("switch back".to_owned(), ActionOutcome::Failed);
     flight.command(Command::AbandonRollback { reason: "x".to_owned() });
     refused(&flight, "no rollback is waiting");
     flight.command(r("errors"));
@@ -434,7 +586,7 @@ fn the_database_has_its_own_word_and_is_never_chained() {
 }
 
 #[test]
-fn an_unknown_rollback_action_waits_for_a_word() {
+fn an_unknown_act_of_a_rollback_is_looked_up_and_tried_again() {
     let mut flight = Flight::in_window(runbook());
     flight.outcomes.insert("switch back".to_owned(), ActionOutcome::Unknown);
     flight.command(r("errors"));
@@ -444,9 +596,10 @@ fn an_unknown_rollback_action_waits_for_a_word() {
     assert!(flight.effects.contains(&Effect::Verify(at.clone())));
     flight.command(Command::Suspend { reason: "x".to_owned() });
     refused(&flight, "a rollback is running");
-    flight.feed(Input::Verified { at: at.clone(), resolution: None, evidence: "no answer".to_owned() });
-    flight.command(Command::Resolve { at, resolution: Resolution::Done });
-    flight.settle();
+    flight.outcomes.clear();
+    flight.feed(Input::Verified { at, resolution: None, evidence: "no answer".to_owned() });
+    assert_eq!(flight.count("action_retried"), 1);
+    flight.fly(Span::from_secs(6));
     assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
     assert_eq!(flight.run().live, Some("blue".into()));
 }
@@ -454,7 +607,7 @@ fn an_unknown_rollback_action_waits_for_a_word() {
 #[test]
 fn a_rollback_that_waits_for_a_person_can_be_paused_and_taken_up() {
     let mut flight = Flight::in_window(runbook());
-    flight.outcomes.insert("scale down".to_owned(), ActionOutcome::Failed);
+    flight.outcomes.insert("switch back".to_owned(), ActionOutcome::Failed);
     flight.command(r("errors"));
     flight.settle();
     let pause = flight.feed(Input::Terminate { reason: "host goes down".to_owned() });

@@ -2,6 +2,7 @@
 
 use crate::domain::{
     action::{ActionKind, Confirm, Replicas, SlotRef},
+    cause::HoldCause,
     effect::{Effect, Input},
     event::{ActionOutcome, Outcome, Place, Resolution, RunEvent},
     fixture::{Flight, action, at_step, look, runbook, workload},
@@ -313,7 +314,7 @@ fn a_held_run_starts_nothing_but_goes_on_looking() {
     flight.finish(at_step("migrate", 1, 0), ActionOutcome::Succeeded);
     flight.settle();
     assert_eq!(flight.acted(), ["backup"], "no new action");
-    assert_eq!(flight.prompt(), Prompt::Held { reason: "lunch".to_owned() });
+    assert_eq!(flight.prompt(), Prompt::Held { cause: HoldCause::Person, reason: "lunch".to_owned() });
     flight.command(Command::Continue);
     flight.settle();
     assert_eq!(flight.acted(), ["backup", "apply"]);
@@ -523,22 +524,30 @@ fn late_news_of_an_action_that_is_over_change_nothing() {
 #[test]
 fn somebody_elses_change_holds_the_run_and_a_stale_picture_does_not() {
     let mut flight = Flight::passed(runbook(), 2);
-    flight.picture(workload("blue"));
-    let mut stranger = workload("blue");
+    let picture = |live: &str| {
+        let mut picture = workload(live);
+        "app:v2".clone_into(&mut picture.slots.get_mut("green").unwrap().image);
+        picture
+    };
+    flight.picture(picture("blue"));
+    let mut stranger = picture("blue");
     stranger.slots.get_mut("green").unwrap().image = "app:v9".to_owned();
     stranger.slots.get_mut("green").unwrap().changed =
         Some(crate::domain::workload::ChangedBy { manager: "kubectl-edit".to_owned(), at: Some(flight.now) });
     flight.picture(stranger);
     assert_eq!(flight.count("foreign_change"), 1);
-    let Prompt::Held { reason } = flight.prompt() else { panic!("{:?}", flight.prompt()) };
+    let Prompt::Held { cause: HoldCause::Foreign, reason } = flight.prompt() else {
+        panic!("{:?}", flight.prompt())
+    };
     assert!(reason.contains("kubectl-edit") && reason.contains("app:v9"), "{reason}");
     // Our own switch, told by a picture that is still of before: nobody changed anything.
     let mut flight = Flight::passed(runbook(), 2);
-    flight.picture(workload("blue"));
+    flight.old_picture(picture("blue"));
     flight.start();
-    flight.picture(workload("blue"));
-    flight.picture(workload("green"));
-    flight.picture(workload("blue"));
+    for (seconds, live) in ["blue", "green", "blue"].iter().enumerate() {
+        flight.now = flight.now + Span::from_secs(seconds as u64 + 2);
+        flight.old_picture(picture(live));
+    }
     assert_eq!(flight.count("foreign_change"), 0);
     assert_eq!(flight.run().held, None);
 }

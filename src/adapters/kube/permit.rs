@@ -18,19 +18,19 @@ use crate::{
     engine::ports::Clock,
 };
 
-use super::LockTiming;
+use super::timing::LockTiming;
 
 /// A write may leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::adapters::kube) struct Allowed {
+pub(super) struct Allowed {
     /// The fence that it carries.
-    pub(in crate::adapters::kube) fence: u64,
+    pub(super) fence: u64,
     /// How long until somebody else may take the lock over: no write may still be under way then.
-    pub(in crate::adapters::kube) left: Duration,
+    pub(super) left: Duration,
 }
 
 /// One holding of the lock.
-pub(in crate::adapters::kube) struct Permit {
+pub(super) struct Permit {
     clock: Arc<dyn Clock>,
     timing: LockTiming,
     /// For people: `service/backend-service`.
@@ -73,7 +73,7 @@ impl Permit {
     }
 
     /// Whether a write may leave now; if not, why, for people.
-    pub(in crate::adapters::kube) fn check(&self) -> Result<Allowed, String> {
+    pub(super) fn check(&self) -> Result<Allowed, String> {
         let mut term = self.term();
         let now = self.clock.now();
         self.publish(&mut term, now);
@@ -157,7 +157,7 @@ impl Permit {
     }
 
     /// Whether it is over.
-    pub(in crate::adapters::kube) fn has_ended(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         self.term().end.is_some()
     }
 
