@@ -7,7 +7,7 @@ use cutover::domain::event::RunEvent;
 use super::{
     helm::Helm,
     proxy::Trouble,
-    stand::{Stand, within},
+    stand::{GREEN, Stand, eventually, within},
 };
 
 /// The rollback's PATCH of the Service.
@@ -93,7 +93,7 @@ fn a_rollback_that_is_forbidden_stops_at_once_and_says_what_to_run() {
     assert!(begun.elapsed() < Duration::from_secs(5), "{story}");
     assert!(helm.has(|event| matches!(event, RunEvent::RollbackStopped { .. })), "{story}");
     assert_eq!(stand.live(), "green", "{story}");
-    assert_eq!(stand.serving(super::stand::GREEN), 2, "{story}");
+    assert_eq!(stand.serving(GREEN), 2, "{story}");
 }
 
 #[test]
@@ -108,5 +108,48 @@ fn a_rollback_looks_however_slow_the_api_is() {
         Trouble::LateAnswer(Duration::from_millis(900)),
     );
     helm.roll_back();
+    rolls_back(&stand, helm);
+}
+
+/// No read of the target is answered.
+fn blind(stand: &Stand) {
+    stand.proxy.rule("GET", &["/namespaces/production/"], u32::MAX, Trouble::Answer(503));
+}
+
+#[test]
+fn a_rollback_that_cannot_look_goes_to_pods_that_were_ready_a_moment_ago_and_says_so() {
+    let stand = Stand::new();
+    let mut helm = stand.switched();
+    helm.wait(Duration::from_secs(1));
+    blind(&stand);
+    let begun = Instant::now();
+    helm.roll_back();
+    helm.wait_until("the switch", |helm| helm.began("back"));
+    let story = helm.story();
+    assert!(begun.elapsed() >= Duration::from_secs(9), "it tries to look first\n{story}");
+    assert!(helm.has(|event| matches!(event, RunEvent::RollbackBlind { .. })), "{story}");
+    eventually("the service is switched", || stand.live() == "blue");
+    stand.proxy.clear();
+    rolls_back(&stand, helm);
+}
+
+#[test]
+fn a_rollback_that_cannot_look_does_not_go_to_a_slot_that_this_run_has_emptied() {
+    let stand = Stand::new();
+    let mut helm = stand.retired();
+    blind(&stand);
+    helm.roll_back();
+    helm.wait(Duration::from_secs(14));
+    assert_eq!(
+        (stand.live().as_str(), stand.serving(GREEN)),
+        ("green", 2),
+        "{}\n{}",
+        stand.told(),
+        helm.story()
+    );
+    let offers =
+        |event: &RunEvent| matches!(event, RunEvent::ActionWaits { why, .. } if why.contains(":blind"));
+    assert!(helm.has(offers), "{}", helm.story());
+    stand.proxy.clear();
     rolls_back(&stand, helm);
 }

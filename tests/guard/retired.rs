@@ -1,11 +1,13 @@
 //! Rolling back after, or while, the previous slot is taken away.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use cutover::domain::event::{ActionRef, Place, RunEvent};
 
 use super::{
     helm::Helm,
     proxy::Trouble,
-    stand::{BLUE, Stand},
+    stand::{BLUE, GREEN, Stand, eventually},
 };
 
 /// The retire step's PATCH.
@@ -71,7 +73,7 @@ fn a_retirement_that_arrives_after_its_deadline_takes_no_pods_from_a_rollback() 
     let mut helm = stand.switched();
     stand.proxy.rule("PATCH", &RETIRE, 1, Trouble::Late(Duration::from_secs(15)));
     helm.fly_until("the scale-down", |helm| helm.began("retire"));
-    let sent = std::time::Instant::now();
+    let sent = Instant::now();
     helm.roll_back();
     helm.wait_until("end", Helm::is_over);
     stand.assert_back(&helm, 2);
@@ -93,4 +95,56 @@ fn an_engine_that_takes_a_retired_run_up_on_a_slow_cluster_starts_the_pods_first
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(5), "{said}");
     assert_eq!((stand.live().as_str(), stand.serving(BLUE)), ("blue", 2), "{}\n{said}", stand.told());
+}
+
+#[test]
+fn an_engine_killed_while_its_retirement_is_under_way_leaves_a_rollback_its_pods() {
+    let stand = Stand::new();
+    let mut helm = stand.switched();
+    stand.proxy.rule("PATCH", &RETIRE, 1, Trouble::Late(Duration::from_secs(6)));
+    helm.fly_until("the scale-down", |helm| helm.began("retire"));
+    let sent = Instant::now();
+    eventually("the scale-down is sent", || {
+        stand.proxy.taken("PATCH", RETIRE[0]).iter().any(|one| one.body.contains("replicas"))
+    });
+    helm.kill();
+    let mut helm = Helm::resume(&stand.ground);
+    helm.wait_until("the run", |helm| helm.run.is_some());
+    helm.roll_back();
+    helm.wait_until("end", Helm::is_over);
+    stand.assert_back(&helm, 2);
+    helm.wait(Duration::from_millis(6_500).saturating_sub(sent.elapsed()));
+    rolls_back(&stand, helm);
+}
+
+#[test]
+fn an_engine_killed_between_two_acts_of_a_rollback_is_taken_up_to_its_end() {
+    let stand = Stand::new();
+    let mut helm = stand.retired();
+    // The pods are started; the switch never comes to it.
+    stand.ground.cluster.limit_pods(Some(0));
+    helm.roll_back();
+    let woken = |helm: &Helm| {
+        helm.has(|event| {
+            matches!(
+                event,
+                RunEvent::ActionFinished { at: ActionRef { place: Place::Rollback { .. }, .. }, .. }
+            )
+        })
+    };
+    helm.wait_until("the pods' start", woken);
+    helm.kill();
+    stand.lag(Duration::from_secs(8));
+    let mut helm = Helm::resume(&stand.ground);
+    helm.wait_until("the run", |helm| helm.run.is_some());
+    helm.wait(Duration::from_secs(2));
+    assert_eq!(
+        (stand.live().as_str(), stand.serving(GREEN)),
+        ("green", 2),
+        "{}\n{}",
+        stand.told(),
+        helm.story()
+    );
+    stand.ground.cluster.limit_pods(None);
+    rolls_back(&stand, helm);
 }
