@@ -57,8 +57,7 @@ fn a_rollback_goes_on_after_connections_were_refused() {
     assert!(within(&story), "{story}");
 }
 
-#[test]
-fn a_rollback_goes_on_after_its_switch_was_silent_for_20_seconds() {
+fn its_switch_is_silent() {
     let stand = Stand::new();
     let mut helm = stand.switched();
     stand.proxy.rule("PATCH", &SERVICE, 1, Trouble::Late(Duration::from_secs(20)));
@@ -71,8 +70,7 @@ fn a_rollback_goes_on_after_its_switch_was_silent_for_20_seconds() {
     rolls_back(&stand, helm);
 }
 
-#[test]
-fn a_rollback_goes_on_after_the_whole_api_was_silent_for_20_seconds() {
+fn the_whole_api_is_silent() {
     let stand = Stand::new();
     let helm = stand.switched();
     stand.proxy.stall(Duration::from_secs(20));
@@ -116,8 +114,7 @@ fn blind(stand: &Stand) {
     stand.proxy.rule("GET", &["/namespaces/production/"], u32::MAX, Trouble::Answer(503));
 }
 
-#[test]
-fn a_rollback_that_cannot_look_goes_to_pods_that_were_ready_a_moment_ago_and_says_so() {
+fn blind_to_pods_that_were_ready() {
     let stand = Stand::new();
     let mut helm = stand.switched();
     helm.wait(Duration::from_secs(1));
@@ -133,8 +130,7 @@ fn a_rollback_that_cannot_look_goes_to_pods_that_were_ready_a_moment_ago_and_say
     rolls_back(&stand, helm);
 }
 
-#[test]
-fn a_rollback_that_cannot_look_does_not_go_to_a_slot_that_this_run_has_emptied() {
+fn blind_to_a_slot_that_was_emptied() {
     let stand = Stand::new();
     let mut helm = stand.retired();
     blind(&stand);
@@ -152,4 +148,22 @@ fn a_rollback_that_cannot_look_does_not_go_to_a_slot_that_this_run_has_emptied()
     assert!(helm.has(offers), "{}", helm.story());
     stand.proxy.clear();
     rolls_back(&stand, helm);
+}
+
+// Most of these is waiting: they wait side by side.
+
+#[test]
+fn a_rollback_goes_on_after_20_seconds_of_silence() {
+    std::thread::scope(|scope| {
+        scope.spawn(its_switch_is_silent);
+        scope.spawn(the_whole_api_is_silent);
+    });
+}
+
+#[test]
+fn a_rollback_that_cannot_look_goes_only_where_pods_were_ready_a_moment_ago() {
+    std::thread::scope(|scope| {
+        scope.spawn(blind_to_pods_that_were_ready);
+        scope.spawn(blind_to_a_slot_that_was_emptied);
+    });
 }

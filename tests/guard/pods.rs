@@ -128,16 +128,9 @@ fn a_rollback_to_a_retired_slot_takes_what_its_autoscaler_gives() {
     assert_eq!(helm.close(), 5, "{story}");
 }
 
-/// The deploy step without its wait for the rollout.
-fn unawaited() -> String {
-    let text = RUNBOOK.replace("  { name = \"rollout\", rollout = { slot = \"idle\" } },\n", "");
-    assert_ne!(text, RUNBOOK);
-    text
-}
-
 #[test]
 fn pods_ready_does_not_take_the_old_pods_for_the_new_one_that_is_pending() {
-    let text = unawaited().replace(
+    let text = RUNBOOK.replace(
         "at_least = 1 }, interval = \"500ms\"",
         "at_least = 1 }, interval = \"500ms\", timeout = \"4s\"",
     );
@@ -154,7 +147,7 @@ fn pods_ready_does_not_take_the_old_pods_for_the_new_one_that_is_pending() {
 #[test]
 fn pods_ready_does_not_take_the_pods_before_a_restart_for_those_after_it() {
     let image = "{ name = \"image\", set_image = { slot = \"idle\", image = \"registry.example.com/payment-system-backend:v1.6.0\" } }";
-    let text = unawaited().replace(image, "{ name = \"restart\", restart = \"idle\" }").replace(
+    let text = RUNBOOK.replace(image, "{ name = \"restart\", restart = \"idle\" }").replace(
         "at_least = 1 }, interval = \"500ms\"",
         "at_least = 1 }, interval = \"500ms\", timeout = \"4s\"",
     );
@@ -170,7 +163,7 @@ fn pods_ready_does_not_take_the_pods_before_a_restart_for_those_after_it() {
 #[test]
 fn a_switch_that_no_check_guards_waits_for_its_pods() {
     let check = "check = [{ text = \"Pods\", pods_ready = { slot = \"new\", at_least = 1 }, interval = \"500ms\" }]\n";
-    let text = unawaited().replace(check, "");
+    let text = RUNBOOK.replace(check, "");
     let stand = Stand::with(&text);
     stand.ground.cluster.limit_pods(Some(0));
     let mut helm = Helm::open(&stand.ground);

@@ -57,8 +57,7 @@ fn a_rollback_after_the_retirement_starts_the_pods_first_while_the_watch_is_behi
     rolls_back(&stand, helm);
 }
 
-#[test]
-fn a_rollback_waits_for_the_answer_to_the_retirement_that_is_under_way() {
+fn late_by_3_seconds() {
     let stand = Stand::new();
     let mut helm = stand.switched();
     stand.proxy.rule("PATCH", &RETIRE, 1, Trouble::Late(Duration::from_secs(3)));
@@ -67,8 +66,7 @@ fn a_rollback_waits_for_the_answer_to_the_retirement_that_is_under_way() {
     rolls_back(&stand, helm);
 }
 
-#[test]
-fn a_retirement_that_arrives_after_its_deadline_takes_no_pods_from_a_rollback() {
+fn late_by_15_seconds() {
     let stand = Stand::new();
     let mut helm = stand.switched();
     stand.proxy.rule("PATCH", &RETIRE, 1, Trouble::Late(Duration::from_secs(15)));
@@ -81,8 +79,7 @@ fn a_retirement_that_arrives_after_its_deadline_takes_no_pods_from_a_rollback() 
     rolls_back(&stand, helm);
 }
 
-#[test]
-fn an_engine_that_takes_a_retired_run_up_on_a_slow_cluster_starts_the_pods_first() {
+fn killed_after_it() {
     let stand = Stand::new();
     let helm = stand.retired();
     helm.kill();
@@ -97,8 +94,7 @@ fn an_engine_that_takes_a_retired_run_up_on_a_slow_cluster_starts_the_pods_first
     assert_eq!((stand.live().as_str(), stand.serving(BLUE)), ("blue", 2), "{}\n{said}", stand.told());
 }
 
-#[test]
-fn an_engine_killed_while_its_retirement_is_under_way_leaves_a_rollback_its_pods() {
+fn killed_while_it_is_under_way() {
     let stand = Stand::new();
     let mut helm = stand.switched();
     stand.proxy.rule("PATCH", &RETIRE, 1, Trouble::Late(Duration::from_secs(6)));
@@ -117,8 +113,7 @@ fn an_engine_killed_while_its_retirement_is_under_way_leaves_a_rollback_its_pods
     rolls_back(&stand, helm);
 }
 
-#[test]
-fn an_engine_killed_between_two_acts_of_a_rollback_is_taken_up_to_its_end() {
+fn killed_in_its_rollback() {
     let stand = Stand::new();
     let mut helm = stand.retired();
     // The pods are started; the switch never comes to it.
@@ -147,4 +142,23 @@ fn an_engine_killed_between_two_acts_of_a_rollback_is_taken_up_to_its_end() {
     );
     stand.ground.cluster.limit_pods(None);
     rolls_back(&stand, helm);
+}
+
+// Most of these is waiting: they wait side by side.
+
+#[test]
+fn a_retirement_that_is_answered_late_or_arrives_after_its_deadline_takes_no_pods_from_a_rollback() {
+    std::thread::scope(|scope| {
+        scope.spawn(late_by_3_seconds);
+        scope.spawn(late_by_15_seconds);
+    });
+}
+
+#[test]
+fn an_engine_killed_around_the_retirement_leaves_a_rollback_that_starts_the_pods_first() {
+    std::thread::scope(|scope| {
+        scope.spawn(killed_after_it);
+        scope.spawn(killed_while_it_is_under_way);
+        scope.spawn(killed_in_its_rollback);
+    });
 }

@@ -26,7 +26,7 @@ fn assert_holds(helm: &mut Helm) {
     helm.wait_until("refusal", |helm| helm.refused.len() > refused || !helm.is_held());
     assert!(helm.is_held(), "{}", helm.story());
     // Nothing begins, whatever is confirmed.
-    for _ in 0..10 {
+    for _ in 0..5 {
         helm.confirm();
         helm.wait(Duration::from_millis(150));
     }
