@@ -63,7 +63,7 @@ pub struct SlotSeen {
     pub image: String,
     /// Who last changed its template or replicas.
     pub changed: Option<ChangedBy>,
-    /// Pods that are ready, run the template's image and are not on their way out: how many carry which labels.
+    /// Pods that are ready, run the template and are not on their way out: how many carry which labels.
     pub ready: Vec<(BTreeMap<String, String>, u32)>,
     /// All pods, also those on their way out.
     pub pods: u32,

@@ -362,7 +362,7 @@ impl Machine {
         let seen = picture.slots.get(slot)?;
         let right = *slot == target.slot
             && age <= LAST_PICTURE
-            && picture.as_of >= self.looks.floor
+            && self.run.last_touched(slot).is_none_or(|at| picture.as_of >= at)
             && matches!(picture.connection, Connection::Connected | Connection::Lost(_))
             && seen.found
             && seen.image == target.image
@@ -750,6 +750,16 @@ impl Run {
             | ActionKind::Http(_)
             | ActionKind::Notify { .. } => None,
         }
+    }
+
+    /// When an act of ours, or a command that may do anything, last ended that may have changed a slot's pods. Moving the traffic
+    /// does not.
+    fn last_touched(&self, slot: &SlotName) -> Option<Timestamp> {
+        let touched = self.all_actions().filter(|(at, _)| {
+            let touches = self.action(at).is_some_and(|action| action.kind.touches_target());
+            touches && self.writes_to(at).is_none_or(|object| object.as_ref() == Some(slot))
+        });
+        touched.filter_map(|(_, state)| Some(state.started_at? + state.took?)).max()
     }
 
     /// Whether an act of this run has changed a slot or moved traffic.
