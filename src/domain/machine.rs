@@ -264,7 +264,7 @@ impl Machine {
             Input::Workload(workload) => self.on_workload(*workload),
             Input::Observed(result) => self.on_observed(*result),
             Input::Settled { slot, fault } => self.on_settled(slot, fault),
-            Input::Woken => {}
+            Input::Woken => self.on_woken(),
             Input::Access(access) => self.access = Some(access),
             Input::NoticeDone { milestone, text, ok, detail } => {
                 self.emit(RunEvent::NoticeSent { milestone, text, ok, detail });
@@ -273,6 +273,7 @@ impl Machine {
             Input::Terminate { reason } => self.terminate(reason),
         }
         self.advance();
+        self.keep_looking();
         self.take()
     }
 
@@ -401,6 +402,7 @@ impl Machine {
             }
             Command::GoOnUnrecorded { typed } => self.go_on_unrecorded(&typed, by),
             Command::TakeTarget => self.take_target(by),
+            Command::KeepLooking => self.keep_looking_for(),
             Command::GoBlind { typed } => self.go_blind(&typed, by),
             Command::RetryRollback => self.retry_rollback(by),
             Command::AbandonRollback { reason } => self.abandon_rollback(&reason),

@@ -163,6 +163,9 @@ pub enum Command {
     },
     /// Take the target as it is now, after somebody else has changed it: the run believes what is seen from here on.
     TakeTarget,
+    /// Keep a fresh look at the target at hand for the next two seconds: somebody is about to order an act, and it shall not
+    /// have to wait for one.
+    KeepLooking,
     /// Let the act of a rollback that waits for a look at the cluster begin without one.
     GoBlind {
         /// What was typed: [`crate::domain::machine::BLIND_WORD`].
@@ -305,7 +308,9 @@ impl Command {
             | Self::Close => &[Role::Pilot, Role::Errand],
             Self::Note { .. } => &[Role::Pilot, Role::Observer, Role::Errand],
             Self::Approve { .. } => &[Role::Pilot, Role::Observer, Role::Errand, Role::Approver],
-            Self::TakeControl { .. } | Self::Logs { .. } => &[Role::Pilot, Role::Observer],
+            Self::TakeControl { .. } | Self::Logs { .. } | Self::KeepLooking => {
+                &[Role::Pilot, Role::Observer]
+            }
             Self::AskControl => &[Role::Observer],
         }
     }
@@ -350,6 +355,7 @@ impl Command {
             | Self::KeepControl
             | Self::TakeControl { .. }
             | Self::Approve { .. }
+            | Self::KeepLooking
             | Self::Logs { .. } => Stage::Any,
         }
     }

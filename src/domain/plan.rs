@@ -173,6 +173,9 @@ impl Run {
                 stays
             });
         }
+        if id == QUICK {
+            self.traffic_first(&mut actions);
+        }
         self.wake_previous(&mut actions, workload);
         let not_undone = if id == QUICK { self.irreversible() } else { Vec::new() };
         RollbackPlan {
@@ -184,6 +187,24 @@ impl Run {
             not_undone,
             within: procedure.and_then(|found| found.within).or(self.runbook.deployment.rollback_within),
         }
+    }
+
+    /// Nothing that can fail stands before the switch back but what starts the pods that it leads to.
+    fn traffic_first(&self, actions: &mut Vec<Action>) {
+        let previous = self.slot(&SlotRef::Previous);
+        let leads_back = |action: &Action| matches!(&action.kind, ActionKind::SwitchTraffic { to, .. } if self.slot(to) == previous);
+        let Some(switch) = actions.iter().position(leads_back) else { return };
+        let starts = |action: &Action| match &action.kind {
+            ActionKind::Scale { slot, replicas } => {
+                self.slot(slot) == previous && self.replicas(*replicas) > 0
+            }
+            ActionKind::Rollout { slot } => self.slot(slot) == previous,
+            _ => false,
+        };
+        let after = actions.split_off(switch + 1);
+        let switch = actions.pop();
+        let (needed, rest): (Vec<_>, Vec<_>) = std::mem::take(actions).into_iter().partition(starts);
+        actions.extend(needed.into_iter().chain(switch).chain(rest).chain(after));
     }
 
     /// A switch is never left out: one of ours may still be on its way. A slot at its replicas needs no scaling.

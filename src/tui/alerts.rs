@@ -7,6 +7,7 @@ use super::{
 use crate::{
     config::keymap::{Context, KeyAction},
     domain::{
+        cause::HoldCause,
         copy::CopyState,
         event::Outcome,
         message::{JournalState, WITHOUT_A_JOURNAL},
@@ -151,6 +152,25 @@ fn from_journal(model: &Model) -> Option<Alert> {
 fn from_prompt(model: &Model, run: &Run, prompt: &Prompt) -> Option<Alert> {
     let key = |action| model.key_in(Context::Steps, action);
     Some(match prompt {
+        Prompt::RollingBack => {
+            let (at, why) = run.waiting_act()?;
+            let late = run.rolling_back().is_some_and(|rollback| rollback.late);
+            let what = run.action(&at).map_or("the rollback", |action| action.name.as_str());
+            let headline = if late { "ROLLBACK LATE, still trying" } else { "ROLLBACK WAITS" };
+            let tries =
+                run.work(&at.place).and_then(|work| work.actions.get(at.action)).map_or(0, |it| it.tries);
+            let tries = if tries > 1 { format!(" Try {tries} follows.") } else { String::new() };
+            urgent(
+                format!("{headline}: {what}: {why}"),
+                format!("It goes on by itself.{tries} {} gives it up.", key(KeyAction::CancelCountdown)),
+            )
+        }
+        Prompt::Acting { at } => {
+            let (_, why) = run.waiting_act().filter(|(waiting, _)| waiting == at)?;
+            let what = run.action(&at).map_or("", |action| action.name.as_str());
+            let follows = "It begins by itself as soon as that is so.".to_owned();
+            Alert { urgent: false, ..urgent(format!("{what} waits: {why}"), follows) }
+        }
         Prompt::RollbackStopped { reason, .. } => urgent(
             format!("ROLLBACK STOPPED: {reason}"),
             format!(
@@ -229,7 +249,13 @@ fn from_prompt(model: &Model, run: &Run, prompt: &Prompt) -> Option<Alert> {
                 urgent: cause.is_fault(),
                 ..urgent(
                     format!("HELD{who} for {}: {reason}", since.clock()),
-                    "Nothing new starts. ENTER goes on.".to_owned(),
+                    match cause {
+                        HoldCause::Foreign => {
+                            "Put it back, then ENTER; or :accept takes it as it is now. Triggers stay armed."
+                                .to_owned()
+                        }
+                        _ => "Nothing new starts. ENTER goes on.".to_owned(),
+                    },
                 )
             }
         }

@@ -106,6 +106,8 @@ pub struct Model {
     pub shown: Option<Prompt>,
     /// When a key was last pressed, by the engine's time.
     pub last_key: Timestamp,
+    /// When the engine was last asked to keep a look at the target at hand, by the engine's time.
+    pub kept_looking: Timestamp,
     /// When ctrl-c was pressed once.
     pub interrupted: Option<Timestamp>,
     /// When the journal last had the window's watched time.
@@ -223,6 +225,7 @@ impl Model {
             toast: None,
             shown: None,
             last_key: Timestamp::default(),
+            kept_looking: Timestamp::default(),
             interrupted: None,
             window_advanced: None,
             size: (80, 24),

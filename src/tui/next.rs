@@ -18,6 +18,7 @@ use crate::{
     config::keymap::{Context, KeyAction},
     domain::{
         action::Confirm,
+        cause::HoldCause,
         crew::{Person, Role},
         event::Outcome,
         message::{JournalState, WITHOUT_A_JOURNAL},
@@ -141,7 +142,10 @@ fn run_line(model: &Model) -> Row {
         }
         Prompt::Acting { at } => {
             let what = story::action_name(run, &at);
-            waits(look, format!("Nothing to press: {what} …"))
+            match run.waiting_act().filter(|(waiting, _)| *waiting == at) {
+                Some((_, why)) => waits(look, format!("Nothing to press: {what} waits: {why}")),
+                None => waits(look, format!("Nothing to press: {what} …")),
+            }
         }
         Prompt::Checking { .. } => checking_line(model, run),
         Prompt::Failed { .. } => {
@@ -177,6 +181,8 @@ fn run_line(model: &Model) -> Row {
             model.key(KeyAction::CancelCountdown),
             "go on, with a reason",
         )),
+        Prompt::Held { cause: HoldCause::Foreign, .. } => does(look, enter, "goes on once that is put back")
+            .join(does(look, ":", "accept  takes it as it is now")),
         Prompt::Held { .. } => does(look, enter, "goes on with the run (asks first)"),
         Prompt::RollingBack => {
             let what = run.rolling_back().map_or("rollback", |rollback| rollback.procedure.as_str());
@@ -185,6 +191,11 @@ fn run_line(model: &Model) -> Row {
                     let text = run.checks(&place).get(check).map_or("", |check| &check.text);
                     does(look, model.key(KeyAction::Tick), format!("confirms: {text}"))
                 }
+                None if run.waiting_act().is_some() => does(
+                    look,
+                    model.key(KeyAction::CancelCountdown),
+                    "gives the rollback up, with a reason; it is tried until it is done",
+                ),
                 None => {
                     waits(look, format!("Nothing to press: the rollback ({what}) runs to its end by itself."))
                 }

@@ -31,6 +31,8 @@ use crate::{
 
 /// How long a second ctrl-c counts as one.
 const INTERRUPT: Span = Span::from_secs(5);
+/// While a dialog is open that orders an act the engine hears of that so often.
+const KEEP_LOOKING: Span = Span::from_secs(1);
 /// How long something said once stays.
 const TOAST: Span = Span::from_secs(12);
 
@@ -46,7 +48,23 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Copied(Err(why)) => model.refuse(format!("not copied: {why}")),
     }
     settle(model, before.as_ref(), &mut effects);
+    keep_looking(model, &mut effects);
     effects
+}
+
+/// While a dialog is open that orders an act the engine keeps a fresh look at the target at hand: the act does not wait for
+/// one then.
+fn keep_looking(model: &mut Model, effects: &mut Vec<Effect>) {
+    let orders = match model.layers.last() {
+        Some(Layer::Rollback(_)) => true,
+        Some(Layer::Form(form)) => form.purpose.orders_act(),
+        Some(Layer::Command(_) | Layer::Search(_) | Layer::Page(_)) | None => false,
+    };
+    if !orders || model.looks_only() || model.now.since(model.kept_looking) < KEEP_LOOKING {
+        return;
+    }
+    model.kept_looking = model.now;
+    effects.push(Effect::Send(Command::KeepLooking));
 }
 
 fn on_input(model: &mut Model, input: Input, effects: &mut Vec<Effect>) {

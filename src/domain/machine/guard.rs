@@ -25,6 +25,10 @@ use crate::domain::{
 
 /// Nobody asks for looks that only suspicion wants more often than this.
 const LOOK_AGAIN: Span = Span::from_secs(1);
+/// So long a look is kept at hand after a dialog was last known to be open.
+const KEEP_LOOKING: Span = Span::from_secs(2);
+/// The time between two of these looks: less than a look is fresh for.
+const LOOK_APART: Span = Span::from_millis(300);
 /// A look that was asked for and has not come for so long is asked for again: it may have been lost with its task.
 const LOOK_LOST: Span = Span::from_secs(30);
 /// A rollback that could not look for so long says so, and offers to go on blind.
@@ -61,6 +65,10 @@ pub(super) struct Looks {
     settled: BTreeSet<Option<SlotName>>,
     /// … that are being settled.
     settling: BTreeSet<Option<SlotName>>,
+    /// Until when a fresh look is kept at hand, because somebody is about to order an act.
+    keep_until: Timestamp,
+    /// Whether the machine has asked to be woken for the next of these looks.
+    waking: bool,
     /// A person lets the act that is due begin without a look.
     blind: Option<Actor>,
 }
@@ -117,6 +125,30 @@ impl Machine {
         self.fresh_look(self.looks.floor)
     }
 
+    /// Somebody has a dialog open that orders an act.
+    pub(super) fn keep_looking_for(&mut self) {
+        self.looks.keep_until = self.now + KEEP_LOOKING.saturating_add(self.slack);
+    }
+
+    pub(super) fn on_woken(&mut self) {
+        self.looks.waking = false;
+    }
+
+    /// While a dialog is open or a countdown runs the next act may come at any moment: a look that is fresh then saves it a
+    /// round trip.
+    pub(super) fn keep_looking(&mut self) {
+        let counts = self.run.triggers.iter().any(|trigger| trigger.countdown.is_some());
+        let wanted = counts || self.looks.keep_until > self.now;
+        if !wanted || !self.has_target() || self.looks.waking {
+            return;
+        }
+        // Where time runs fast, so many real milliseconds are longer on the run's clock.
+        let pause = LOOK_APART.max(Span::from_millis(self.slack.as_millis() * 3 / 10));
+        self.looks.waking = true;
+        self.effect(Effect::Wake(pause));
+        self.ask_look();
+    }
+
     /// A look has come.
     pub(super) fn on_observed(&mut self, result: Result<Observation, String>) {
         self.looks.asked = None;
@@ -140,16 +172,22 @@ impl Machine {
 
     /// Whether something of ours, or a command of the runbook, may be changing the target right now.
     fn changes_target(&self) -> bool {
-        self.runs_command() || self.open_write().is_some()
+        self.runs_command() || self.unanswered().next().is_some()
     }
 
-    /// A write of ours to the cluster, outside of `but`, whose answer is still out.
-    pub(super) fn open_write(&self) -> Option<ActionRef> {
-        self.run.open_writes().into_iter().find(|at| {
-            let status =
-                self.run.work(&at.place).and_then(|work| work.actions.get(at.action)).map(|it| it.status);
+    /// Writes of ours to the target whose answer is still out.
+    fn unanswered(&self) -> impl Iterator<Item = ActionRef> {
+        self.run.open_writes().into_iter().filter(|at| {
+            let work = self.run.work(&at.place);
+            let status = work.and_then(|work| work.actions.get(at.action)).map(|it| it.status);
             status == Some(ActionStatus::Running) || self.run.is_looked_at(at)
         })
+    }
+
+    /// Whether an act of the steps may be moving traffic right now.
+    pub(super) fn is_switching(&self) -> bool {
+        self.unanswered()
+            .any(|at| !matches!(at.place, Place::Rollback { .. }) && self.run.switches_to(&at).is_some())
     }
 
     /// Compares what was seen with what the run believes. Every difference is somebody else's, and holds the run.
@@ -736,7 +774,6 @@ impl Run {
     }
 
     /// The object that an act writes to, where it is one of the target's: a slot's Deployment, or the Service (`None`).
-    #[expect(clippy::option_option, reason = "no object, the Service, or a slot")]
     pub fn writes_to(&self, at: &ActionRef) -> Option<Option<SlotName>> {
         match &self.action(at)?.kind {
             ActionKind::SwitchTraffic { .. } => Some(None),

@@ -116,11 +116,12 @@ impl Machine {
         if procedure.as_str() == UNDO {
             return self.advance_undo();
         }
-        // Traffic goes back at once: a step's command that is still ending is not waited for. But a write of ours to the
-        // target is: were it to arrive after ours, it would undo the rollback.
-        let writing = self.open_write().is_some_and(|at| !matches!(at.place, Place::Rollback { .. }));
+        // Traffic goes back at once: a step's command that is still ending is not waited for, and a write of ours to a slot is
+        // ruled out before the switch, not waited for. But one that moves traffic is: were its answer to come after ours,
+        // nobody would know where traffic is.
+        let switching = self.is_switching();
         // Any other procedure may well work on what a step's command works on.
-        let waits = writing || (procedure.as_str() != QUICK && self.is_something_left());
+        let waits = switching || (procedure.as_str() != QUICK && self.is_something_left());
         !waits && self.advance_work(&Place::Rollback { procedure })
     }
 
@@ -149,15 +150,14 @@ impl Machine {
         let Some(rollback) = self.run.rolling_back() else { return false };
         let (by, steps) = (rollback.by.clone(), rollback.undo.clone());
         let next = steps.into_iter().find(|id| self.run.step(id.as_str()).is_some_and(|state| !state.undone));
-        match next {
-            Some(step) => self.begin_undo(&step, &by),
-            None => {
-                if !self.end_is_proved(&Place::Rollback { procedure: UNDO.into() }) {
-                    return false;
-                }
-                self.rollback_done();
-            }
+        if let Some(step) = next {
+            self.begin_undo(&step, &by);
+            return true;
         }
+        if !self.end_is_proved(&Place::Rollback { procedure: UNDO.into() }) {
+            return false;
+        }
+        self.rollback_done();
         true
     }
 

@@ -71,6 +71,21 @@ impl Run {
         })
     }
 
+    /// The act that is due and does not begin yet: what it waits for, or why it is tried again.
+    pub fn waiting_act(&self) -> Option<(ActionRef, &str)> {
+        let place = match self.rolling_back() {
+            Some(_) if self.undoing().is_some() => self.current_place()?,
+            Some(rollback) => Place::Rollback { procedure: rollback.procedure.clone() },
+            None => self.current_place()?,
+        };
+        let work = self.work(&place).filter(|work| work.running().is_none())?;
+        let action = work.next()?;
+        let state = work.actions.get(action)?;
+        let tried = (state.tries > 1).then_some(state.detail.as_str());
+        let why = state.waits.as_deref().or(tried)?;
+        Some((ActionRef { place, attempt: work.attempt, action }, why))
+    }
+
     /// Why nothing may be written to the target any more, where somebody else has its lock.
     pub fn fenced_off(&self) -> Option<&str> {
         self.lock.as_ref().and_then(|lock| lock.lost.as_deref())

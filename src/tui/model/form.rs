@@ -135,6 +135,32 @@ pub enum Purpose {
     Quit,
 }
 
+impl Purpose {
+    /// Whether answering orders something that may act on the target at once.
+    pub fn orders_act(&self) -> bool {
+        match self {
+            Self::Start { .. } | Self::Proceed { .. } | Self::Undo { .. } => true,
+            Self::Ask { .. }
+            | Self::Decide { .. }
+            | Self::Override { .. }
+            | Self::TickItem { .. }
+            | Self::Waive { .. }
+            | Self::TickCheck { .. }
+            | Self::Skip { .. }
+            | Self::Hold
+            | Self::Continue
+            | Self::CancelCountdown { .. }
+            | Self::Resolve { .. }
+            | Self::Abandon
+            | Self::Abort
+            | Self::Note
+            | Self::SendIncident
+            | Self::Incident(_)
+            | Self::Quit => false,
+        }
+    }
+}
+
 /// An incident's text while it is edited.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct IncidentDraft {
@@ -237,7 +263,7 @@ impl Form {
                     && run.rolling_back().is_none()
             }
             Purpose::Resolve { at } => matches!(prompt, Prompt::Unknown { at: due } if due == at),
-            Purpose::Abandon => matches!(prompt, Prompt::RollbackStopped { .. }),
+            Purpose::Abandon => matches!(prompt, Prompt::RollbackStopped { .. } | Prompt::RollingBack),
             Purpose::Abort => run.finished.is_none(),
             Purpose::Note | Purpose::SendIncident | Purpose::Incident(_) | Purpose::Quit => true,
         }

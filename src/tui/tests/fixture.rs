@@ -723,6 +723,8 @@ pub(super) fn sent(effects: Vec<Effect>) -> Vec<Command> {
     effects
         .into_iter()
         .filter_map(|effect| match effect {
+            // An open dialog keeps a look at hand: no wish of anybody's.
+            Effect::Send(Command::KeepLooking) => None,
             Effect::Send(command) => Some(command),
             _ => None,
         })

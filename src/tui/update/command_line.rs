@@ -30,6 +30,8 @@ pub const COMMANDS: &[Entry] = &[
     ("override", "REASON", "open the steps although items are open"),
     ("skip", "REASON", "leave the step that is due out"),
     ("rollback", "[PROCEDURE]", "show what a rollback would do now"),
+    ("accept", "", "take the target as it is after somebody else's change, and go on"),
+    ("blind", "blind", "let a rollback go on that cannot look at the cluster"),
     ("unrecorded", "WORDS", "where the journal is lost: let a rollback go on without it"),
     ("abort", "REASON", "end the run here, before traffic was switched"),
     ("set", "NAME=VALUE", "give an asked variable another value, before the steps are open"),

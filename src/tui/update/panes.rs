@@ -429,6 +429,9 @@ fn cancel(model: &mut Model) {
             form::open(model, Form::typing(Purpose::CancelCountdown { trigger }, ""));
         }
         Some(Prompt::RollbackStopped { .. }) => form::open(model, Form::typing(Purpose::Abandon, "")),
+        Some(Prompt::RollingBack) if model.run.as_ref().is_some_and(|run| run.waiting_act().is_some()) => {
+            form::open(model, Form::typing(Purpose::Abandon, ""));
+        }
         _ => model.say("nothing is counting down"),
     }
 }

@@ -459,6 +459,35 @@ fn an_autoscalers_number_is_taken_as_it_is() {
 }
 
 #[test]
+fn nothing_that_can_fail_stands_before_the_switch_back() {
+    let mut book = runbook();
+    book.rollbacks[0].run.insert(0, crate::domain::fixture::sh("drain"));
+    let mut flight = Flight::in_window(book);
+    flight.outcomes.insert("drain".to_owned(), ActionOutcome::Failed);
+    flight.command(r("errors"));
+    flight.fly(Span::from_secs(3));
+    assert_eq!(flight.acted()[5..], ["switch back", "drain", "scale down"]);
+    assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
+}
+
+#[test]
+fn a_look_is_at_hand_while_a_dialog_is_open() {
+    let mut flight = Flight::in_window(runbook());
+    flight.ground.silent = true;
+    flight.now = flight.now + Span::from_secs(5);
+    let looks = |flight: &Flight| flight.queue.iter().filter(|effect| **effect == Effect::Observe).count();
+    let before = looks(&flight);
+    flight.command(Command::KeepLooking);
+    assert_eq!(looks(&flight), before + 1);
+    let seen = flight.ground.look(flight.now);
+    flight.feed(Input::Observed(Box::new(Ok(seen))));
+    // The order finds the look fresh: its first act begins in the same breath.
+    flight.now = flight.now + Span::from_millis(200);
+    let decision = flight.command(r("errors"));
+    assert!(begins(&decision.effects, &at_quick(1, 0)));
+}
+
+#[test]
 fn a_slot_that_runs_something_else_is_no_way_back() {
     let mut flight = Flight::in_window(runbook());
     "app:v9".clone_into(&mut flight.ground.slot("blue").image);
