@@ -142,7 +142,6 @@ struct Loader<'f, 's> {
     slots: Option<Vec<String>>,
     metric_names: Vec<MetricName>,
     source_names: Vec<(String, bool)>,
-    part_names: Vec<String>,
 }
 
 impl<'f, 's> Loader<'f, 's> {
@@ -167,7 +166,7 @@ impl<'f, 's> Loader<'f, 's> {
             .into_iter()
             .map(|entry| (entry.key.clone(), entry.node.get("scrape").is_some()))
             .collect();
-        Self { faults, ledger: Ledger::default(), slots, metric_names, source_names, part_names: Vec::new() }
+        Self { faults, ledger: Ledger::default(), slots, metric_names, source_names }
     }
 
     fn runbook(mut self, root: &Node) -> Runbook {

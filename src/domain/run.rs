@@ -1132,7 +1132,8 @@ impl Run {
         self.runbook.parts.iter().filter(|part| !self.parts.contains_key(&part.name))
     }
 
-    /// Whether a step's part applies.
+    /// Whether a step's part applies. A part that the runbook does not declare can't come out of a file; were there one, no
+    /// question would stand for it, and its step does not run.
     pub fn applies(&self, step: &Step) -> bool {
         step.when.as_ref().is_none_or(|part| {
             self.parts.get(part).copied().unwrap_or_else(|| {
@@ -1140,7 +1141,7 @@ impl Run {
                     .parts
                     .iter()
                     .find(|declared| declared.name == *part)
-                    .is_none_or(|part| part.default)
+                    .is_some_and(|part| part.default)
             })
         })
     }

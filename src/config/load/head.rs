@@ -6,6 +6,7 @@ use super::{Loader, entries, flag, items, key_span, optional_text, span, text, t
 use crate::{
     config::{
         conform::clock_time,
+        diagnose::nearest,
         raw::{Entry, Node, Value},
         shape::FACTS,
         vars::{Moment, Sink, check_value, name_help},
@@ -80,7 +81,7 @@ impl Loader<'_, '_> {
             if jiff::tz::TimeZone::get(name).is_err() {
                 let known: Vec<String> =
                     jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();
-                let help = crate::config::diagnose::nearest(name, known.iter().map(String::as_str))
+                let help = nearest(name, known.iter().map(String::as_str))
                     .map_or_else(
                         || "an IANA name such as `UTC` or `Europe/Berlin`".to_owned(),
                         |near| format!("did you mean `{near}`?"),
@@ -251,10 +252,27 @@ impl Loader<'_, '_> {
         Var { name: entry.key.clone(), source, pattern, secret, sample: optional_text(node, "sample") }
     }
 
+    /// The parts, and every `when` that names none of them: a step whose part nobody declared would be asked about by no
+    /// question, so a slip in the name would run what was answered with no.
     pub(super) fn parts(&mut self, root: &Node) -> Vec<Part> {
+        let declared: Vec<String> = items(root, "part").iter().map(|part| text(part, "name")).collect();
+        let known = || declared.iter().map(String::as_str);
+        let mut meant: Vec<&str> = Vec::new();
+        for when in items(root, "step").iter().filter_map(|step| step.get("when")) {
+            let Some(name) = when.text() else { continue };
+            if known().any(|part| part == name) {
+                meant.push(name);
+                continue;
+            }
+            let near = nearest(name, known());
+            meant.extend(near);
+            let help = near.map_or_else(
+                || format!("declare it: [[part]] with `name = \"{name}\"` and `question`"),
+                |near| format!("did you mean `{near}`?"),
+            );
+            self.faults.error(when.span.clone(), format!("unknown part `{name}`")).help(help);
+        }
         let mut parts: Vec<Part> = Vec::new();
-        let used: Vec<String> =
-            items(root, "step").iter().filter_map(|step| optional_text(step, "when")).collect();
         for node in items(root, "part") {
             let name = text(node, "name");
             if parts.iter().any(|part| part.name == name) {
@@ -263,25 +281,13 @@ impl Loader<'_, '_> {
                     .help("give each its own name");
                 continue;
             }
-            if !used.contains(&name) && node.get("name").is_some() {
-                let help = crate::config::diagnose::nearest(&name, used.iter().map(String::as_str))
-                    .map_or_else(
-                        || format!("give the steps that belong to it `when = \"{name}\"`"),
-                        |near| format!("did you mean `{near}`?"),
-                    );
+            if !meant.contains(&name.as_str()) && node.get("name").is_some() {
                 self.faults
                     .warning(key_span(node, "name"), format!("no step belongs to the part `{name}`"))
-                    .help(help);
+                    .help(format!("give the steps that belong to it `when = \"{name}\"`"));
             }
             parts.push(Part { name, question: text(node, "question"), default: flag(node, "default", true) });
         }
-        for name in used {
-            if !parts.iter().any(|part| part.name == name) {
-                let question = format!("Does `{name}` apply to this deployment?");
-                parts.push(Part { name, question, default: true });
-            }
-        }
-        self.part_names = parts.iter().map(|part| part.name.clone()).collect();
         parts
     }
 }

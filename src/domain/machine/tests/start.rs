@@ -157,6 +157,15 @@ fn an_optional_part_that_does_not_apply_is_skipped_with_its_reason() {
 }
 
 #[test]
+fn a_step_of_a_part_that_nobody_declared_does_not_run() {
+    let mut book = runbook();
+    book.steps[0].when = Some("migration".to_owned());
+    let flight = Flight::opened(book);
+    assert_eq!(flight.status("migrate"), crate::domain::run::StepStatus::Skipped);
+    assert!(flight.acted().is_empty());
+}
+
+#[test]
 fn a_stale_press_starts_nothing() {
     let mut flight = Flight::opened(runbook());
     let start = |step: &str, attempt| Command::Start { step: Some(step.into()), attempt, typed: None };
