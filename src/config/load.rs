@@ -21,7 +21,7 @@ use crate::domain::{
     id::SlotName,
     metric::Unit,
     runbook::{Runbook, SourceKind},
-    template::Template,
+    template::{MAX_EXPANDED, Template},
     time::Span,
 };
 
@@ -203,6 +203,22 @@ impl<'f, 's> Loader<'f, 's> {
     fn template(&mut self, node: &Node, sink: Sink, moment: Moment) -> Template {
         let text = node.text().unwrap_or_default();
         self.ledger.template(node, text, sink, moment, self.faults.source());
+        let length = self.ledger.length(text);
+        if length > MAX_EXPANDED {
+            let what = match sink {
+                Sink::Value(_) => "this value",
+                _ => "this text",
+            };
+            self.faults
+                .error(
+                    node.span.clone(),
+                    format!(
+                        "{what} is longer than {} KiB once its variables are filled in",
+                        MAX_EXPANDED / 1024
+                    ),
+                )
+                .help("a value that uses others several times grows fast; keep large texts in files");
+        }
         Template::from(text)
     }
 

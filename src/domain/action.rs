@@ -248,7 +248,7 @@ mod tests {
     fn expanded(
         patch_type: PatchType,
         patch: serde_json::Value,
-    ) -> Result<serde_json::Value, super::super::template::Unset> {
+    ) -> Result<serde_json::Value, super::super::template::Unexpanded> {
         let hostile = r#"v1", "x": {"y": 1} $B \"#;
         let action = PatchAction { kind: "configmap".into(), name: "flags".into(), patch_type, patch };
         action.expand(&|text| text.expand(|name| (name == "A").then(|| hostile.to_owned())))
@@ -266,6 +266,6 @@ mod tests {
             Ok(json!([{"op": "add", "path": "/$A", "value": {"v": hostile}}]))
         );
         let unset = expanded(PatchType::Strategic, json!({"a": "$NOPE"})).unwrap_err();
-        assert_eq!(unset.0, "NOPE");
+        assert_eq!(unset, crate::domain::template::Unexpanded::Unset("NOPE".to_owned()));
     }
 }

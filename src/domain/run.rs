@@ -12,7 +12,10 @@
 //! A new attempt keeps the actions that succeeded before: a backup is not taken twice, and not overwritten by one of a
 //! half-migrated database. Undoing a step makes it pending again, all of it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     action::{Action, ActionKind, Replicas, SlotRef},
@@ -1022,16 +1025,39 @@ impl Run {
         if let Some(value) = self.vars.get(name) {
             return value.clone();
         }
-        let index = self.runbook.vars.iter().position(|var| var.name == name)?;
-        match &self.runbook.vars[index].source {
-            VarSource::Fixed { value } => value
-                .expand(|inner| {
-                    let earlier = self.runbook.vars[..index].iter().any(|var| var.name == inner);
-                    if earlier { self.value(inner) } else { None }
-                })
-                .ok(),
-            _ => None,
+        let vars = &self.runbook.vars;
+        let upto = &vars[..=vars.iter().position(|var| var.name == name)?];
+        let mut needed = BTreeSet::from([name]);
+        for var in upto.iter().rev().filter(|var| !self.vars.contains_key(&var.name)) {
+            if let VarSource::Fixed { value } = &var.source
+                && needed.contains(var.name.as_str())
+            {
+                needed.extend(value.names());
+            }
         }
+        self.values_of(upto.iter().filter(|var| needed.contains(var.name.as_str()))).remove(name)
+    }
+
+    /// Every variable's value that may be shown.
+    pub fn values(&self) -> BTreeMap<String, String> {
+        let known = self.vars.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?)));
+        let mut values = self.values_of(self.runbook.vars.iter());
+        values.extend(known);
+        values
+    }
+
+    /// The values of some variables in their order of writing: each is made of those before it, once.
+    fn values_of<'a>(&self, vars: impl Iterator<Item = &'a super::runbook::Var>) -> BTreeMap<String, String> {
+        let mut values: BTreeMap<String, String> = BTreeMap::new();
+        for var in vars {
+            let value = match (self.vars.get(&var.name), &var.source) {
+                (Some(value), _) => value.clone(),
+                (None, VarSource::Fixed { value }) => value.expand(|name| values.get(name).cloned()).ok(),
+                (None, _) => None,
+            };
+            values.extend(value.map(|value| (var.name.clone(), value)));
+        }
+        values
     }
 
     /// A template as it can be shown: known values in, secrets and unknown ones as `$NAME`.

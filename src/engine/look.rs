@@ -14,7 +14,7 @@ use crate::domain::{
     event::Resolution,
     id::SlotName,
     run::Run,
-    template::Unset,
+    template::Unexpanded,
     time::{Span, Timestamp},
     workload::{RolloutState, Workload},
 };
@@ -27,10 +27,12 @@ const SH_OUTPUT: usize = 256 * 1024;
 /// A request with its variables filled in.
 ///
 /// # Errors
-/// The first name that has no value.
-pub fn http_call(request: &HttpRequest, values: &Values, timeout: Span) -> Result<HttpCall, Unset> {
+/// The first name that has no value, or that a text would be too long.
+pub fn http_call(request: &HttpRequest, values: &Values, timeout: Span) -> Result<HttpCall, Unexpanded> {
     let expand_all = |map: &std::collections::BTreeMap<String, crate::domain::template::Template>| {
-        map.iter().map(|(key, value)| Ok((key.clone(), values.expand(value)?))).collect::<Result<_, Unset>>()
+        map.iter()
+            .map(|(key, value)| Ok((key.clone(), values.expand(value)?)))
+            .collect::<Result<_, Unexpanded>>()
     };
     Ok(HttpCall {
         method: request.method.clone(),
@@ -88,7 +90,7 @@ impl Looker {
     }
 
     async fn try_look(&self, check: &Check) -> Result<Seen, String> {
-        let unset = |unset: Unset| unset.to_string();
+        let unset = |unset: Unexpanded| unset.to_string();
         let network = &self.ports.network;
         match &check.kind {
             CheckKind::Person => Err("a person decides".to_owned()),

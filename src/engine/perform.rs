@@ -25,7 +25,7 @@ use crate::domain::{
     message::Update,
     run::Run,
     runbook::Milestone,
-    template::Unset,
+    template::Unexpanded,
     time::Span,
     workload::RolloutState,
 };
@@ -214,7 +214,7 @@ impl Performance {
 
     async fn write_once(&self) -> Result<Done, PortError> {
         failpoint::pass("action.send");
-        let unset = |unset: Unset| PortError::failed(unset.to_string());
+        let unset = |unset: Unexpanded| PortError::failed(unset.to_string());
         if let ActionKind::Http(request) = &self.action.kind {
             let call = http_call(request, &self.values, self.action.timeout).map_err(unset)?;
             let seen = self.ports.network.http(call).await?;
@@ -457,7 +457,7 @@ pub fn send_notice(
     ports: &Ports,
     values: &Values,
     news: mpsc::Sender<News>,
-    webhook: Result<String, Unset>,
+    webhook: Result<String, Unexpanded>,
     milestone: Option<Milestone>,
     text: &str,
 ) {

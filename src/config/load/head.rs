@@ -17,9 +17,13 @@ use crate::{
             Automation, ClusterFact, DeployWindow, Deployment, Document, Environment, Part, Slot, Status,
             Strategy, Target, Var, VarSource,
         },
-        template::is_name,
+        template::{MAX_EXPANDED, is_name},
     },
 };
+
+/// The longest that all values together may be, in bytes. Linux gives arguments and environment of a command a quarter of
+/// its stack, 2 MiB by default; the other half is for what the host puts there.
+const MAX_VALUES: usize = 1024 * 1024;
 
 impl Loader<'_, '_> {
     pub(super) fn document(root: &Node) -> Document {
@@ -81,11 +85,10 @@ impl Loader<'_, '_> {
             if jiff::tz::TimeZone::get(name).is_err() {
                 let known: Vec<String> =
                     jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();
-                let help = nearest(name, known.iter().map(String::as_str))
-                    .map_or_else(
-                        || "an IANA name such as `UTC` or `Europe/Berlin`".to_owned(),
-                        |near| format!("did you mean `{near}`?"),
-                    );
+                let help = nearest(name, known.iter().map(String::as_str)).map_or_else(
+                    || "an IANA name such as `UTC` or `Europe/Berlin`".to_owned(),
+                    |near| format!("did you mean `{near}`?"),
+                );
                 // A host without time zone data knows UTC only, and must not call the others unknown.
                 if !known.is_empty() {
                     self.faults.error(zone.span.clone(), format!("unknown time zone `{name}`")).help(help);
@@ -185,7 +188,17 @@ impl Loader<'_, '_> {
                 captured,
             );
         }
-        declared.iter().enumerate().map(|(index, entry)| self.var(index, entry)).collect()
+        let vars = declared.iter().enumerate().map(|(index, entry)| self.var(index, entry)).collect();
+        let all: usize = self.ledger.all_lengths();
+        if let Some(first) = declared.first().filter(|_| all > MAX_VALUES) {
+            self.faults
+                .error(
+                    first.key_span.clone(),
+                    format!("all values together are longer than {} KiB", MAX_VALUES / 1024),
+                )
+                .help("every command gets all of them in its environment, and could not be started");
+        }
+        vars
     }
 
     fn var(&mut self, index: usize, entry: &Entry) -> Var {
@@ -200,7 +213,11 @@ impl Loader<'_, '_> {
             }
             VarSource::Env { name, default }
         } else if let Some(value) = node.get("value") {
-            VarSource::Fixed { value: self.template(value, Sink::Value(index), Moment::Opening) }
+            let template = self.template(value, Sink::Value(index), Moment::Opening);
+            // One that is too long was told; what is made of it is not told again.
+            let length = Some(self.ledger.length(template.as_str())).filter(|length| *length <= MAX_EXPANDED);
+            self.ledger.measure(&entry.key, length.unwrap_or(1));
+            VarSource::Fixed { value: template }
         } else if let Some(fact) = node.get("from").and_then(Node::text) {
             let of_cluster = FACTS.contains(&fact) && !matches!(fact, "opened-at" | "pilot");
             if of_cluster && self.slots.is_none() {
