@@ -21,7 +21,7 @@ use crate::{
         metric::Sample,
         run::Run,
         story,
-        time::Timestamp,
+        time::{Span, Timestamp},
     },
     journal::{Lock, lock::RUN_LOCK},
     link::Client,
@@ -63,6 +63,7 @@ pub async fn follow(mut client: Client, options: PlainOptions) -> Exit {
         run: None,
         role: None,
         now: Timestamp::default(),
+        came: None,
         asked: Vec::new(),
         needs_person: false,
         journal: JournalState::Whole,
@@ -127,6 +128,8 @@ struct Plain {
     /// What this connection may do, once the engine has said so.
     role: Option<Role>,
     now: Timestamp,
+    /// When it came, in the run's time and really.
+    came: Option<(Timestamp, Instant)>,
     /// What was asked for lately: other events may come in between, and nothing is asked twice for the same reason.
     asked: Vec<(Command, Instant)>,
     needs_person: bool,
@@ -139,6 +142,7 @@ impl Plain {
         match update {
             Update::Backlog { events, now, run_dir } => {
                 self.now = now;
+                self.came = Some((now, Instant::now()));
                 talk(&format!("the run's files are in {run_dir}"));
                 for envelope in &events {
                     self.event(envelope);
@@ -204,6 +208,14 @@ impl Plain {
         }
     }
 
+    /// What one real second is in the run's time: a rehearsal runs faster than life, and does not say how fast.
+    fn second(&self) -> Span {
+        let Some((at, real)) = self.came else { return Span::from_secs(1) };
+        let real = u64::try_from(real.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let passed = self.now.since(at).as_millis().saturating_mul(1000);
+        Span::from_millis(passed.checked_div(real).unwrap_or(0)).max(Span::from_secs(1))
+    }
+
     async fn act(&mut self, client: &Client) {
         let Some(run) = &self.run else { return };
         if self.needs_person || self.options.watches || self.role != Some(Role::Pilot) {
@@ -216,7 +228,7 @@ impl Plain {
             let reason = "the journal is lost".to_owned();
             return self.send(client, Command::Suspend { reason }).await;
         }
-        let commands = match autopilot::next(run, self.now, self.options.yes) {
+        let commands = match autopilot::next(run, self.now, self.second(), self.options.yes) {
             Move::Wait => return,
             Move::Over(_) => vec![Command::Close],
             Move::NeedsPerson(what) => {

@@ -183,7 +183,7 @@ impl Machine {
     }
 
     /// Where time runs faster than life, the same real delay is a longer one in the run's time: `slack` is what one real
-    /// second is worth. It widens what counts as fresh, never what a trigger takes as evidence.
+    /// second is worth. It widens what counts as fresh and the deadlines of checks, never what a trigger takes as evidence.
     pub fn allow_for(&mut self, slack: Span) {
         self.slack = slack.max(SLACK);
     }

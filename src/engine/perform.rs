@@ -26,13 +26,11 @@ use crate::domain::{
     run::Run,
     runbook::Milestone,
     template::Unexpanded,
-    time::Span,
+    time::{LEAST_REAL, Span},
     workload::RolloutState,
 };
 use crate::failpoint;
 
-/// An action's deadline is never shorter than this in real time, however fast a rehearsal runs.
-const LEAST_REAL: std::time::Duration = std::time::Duration::from_secs(5);
 /// Time between looks at a rollout.
 const ROLLOUT_POLL: Span = Span::from_secs(2);
 /// Time between two requests that wait for an answer.
@@ -105,7 +103,7 @@ impl From<PortError> for Done {
 
 /// Waits until `span` has passed on the run's clock, and at least [`LEAST_REAL`] in real time.
 async fn deadline(clock: &dyn Clock, span: Span) {
-    tokio::join!(clock.sleep(span), tokio::time::sleep(LEAST_REAL.min(span.to_std())));
+    tokio::join!(clock.sleep(span), tokio::time::sleep(LEAST_REAL.min(span).to_std()));
 }
 
 /// Waits until the flag says stop.

@@ -171,8 +171,8 @@ impl Machine {
             else {
                 continue;
             };
-            let (text, timeout, status, optional) =
-                (check.text.clone(), check.timeout, state.status, check.optional);
+            let timeout = check.timeout.as_deadline(self.slack);
+            let (text, status, optional) = (check.text.clone(), state.status, check.optional);
             let by = || "auto".to_owned();
             match &watched.seen {
                 Some((true, evidence)) if status != CheckStatus::Holds => {
@@ -229,7 +229,8 @@ impl Machine {
             let check = self.run.checks(place).get(at.check).filter(|check| !check.optional)?;
             let failing = watched.failing_since?;
             let evidence = watched.seen.as_ref().map_or("", |(_, evidence)| evidence.as_str());
-            (self.now.since(failing) >= check.timeout).then(|| format!("{}: {evidence}", check.text))
+            (self.now.since(failing) >= check.timeout.as_deadline(self.slack))
+                .then(|| format!("{}: {evidence}", check.text))
         })
     }
 }
