@@ -13,7 +13,7 @@ use super::{
     conform,
     diagnose::{Diagnostic, Faults, suggest},
     raw::{self, Entry, MAX_BYTES, Node},
-    shape,
+    shape::{self, Shape},
     vars::{self, Ledger, Moment, Sink},
 };
 use crate::domain::{
@@ -159,7 +159,7 @@ impl<'f, 's> Loader<'f, 's> {
             .map(|entry| MetricName {
                 name: entry.key.clone(),
                 unit: entry.node.get("unit").and_then(Node::text).and_then(metrics::unit),
-                per_slot: entry.node.get("per_slot").and_then(Node::bool).unwrap_or(false),
+                per_slot: flag(&shape::METRIC, &entry.node, "per_slot"),
             })
             .collect();
         let source_names = names("sources")
@@ -273,8 +273,28 @@ fn optional_text(node: &Node, key: &str) -> Option<String> {
     node.get(key).and_then(Node::text).map(str::to_owned)
 }
 
-fn flag(node: &Node, key: &str, default: bool) -> bool {
-    node.get(key).and_then(Node::bool).unwrap_or(default)
+/// A key's text, or its default.
+fn word(shape: &'static Shape, node: &Node, key: &str) -> String {
+    optional_text(node, key).unwrap_or_else(|| default(shape, node, key).to_owned())
+}
+
+/// What holds for a key that is not given.
+fn default(shape: &'static Shape, node: &Node, key: &str) -> &'static str {
+    shape.default(key, |other| node.get(other).is_some())
+}
+
+fn flag(shape: &'static Shape, node: &Node, key: &str) -> bool {
+    node.get(key).and_then(Node::bool).unwrap_or_else(|| default(shape, node, key) == "true")
+}
+
+/// A key's number, or its default.
+fn number_or(shape: &'static Shape, node: &Node, key: &str) -> u32 {
+    number(node, key).or_else(|| default(shape, node, key).parse().ok()).unwrap_or_default()
+}
+
+/// A key's duration, or its default.
+fn span_or(shape: &'static Shape, node: &Node, key: &str) -> Span {
+    span(node, key).or_else(|| default(shape, node, key).parse().ok()).unwrap_or_default()
 }
 
 fn span(node: &Node, key: &str) -> Option<Span> {

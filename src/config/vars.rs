@@ -97,9 +97,29 @@ pub(crate) struct Ledger {
     lengths: BTreeMap<String, usize>,
     uses: Vec<Use>,
     captures: Vec<(String, Range<usize>, Moment)>,
+    /// A name that has a value just where is being read.
+    known: Option<&'static str>,
 }
 
 impl Ledger {
+    /// From here on a name has a value that no variable gives, until [`Ledger::forget`]. A variable of that name would mean
+    /// two things.
+    pub(crate) fn know(&mut self, name: &'static str, faults: &mut Faults<'_>) {
+        self.known = Some(name);
+        if let Some(index) = self.index.get(name) {
+            faults
+                .error(
+                    self.declared[*index].span.clone(),
+                    format!("`{name}` is the name of the slot that one would go back to, in `ready`"),
+                )
+                .help("call this variable otherwise");
+        }
+    }
+
+    pub(crate) fn forget(&mut self) {
+        self.known = None;
+    }
+
     pub(crate) fn declare(&mut self, name: &str, span: Range<usize>, secret: bool, captured: bool) {
         self.index.entry(name.to_owned()).or_insert(self.declared.len());
         self.declared.push(Declared { name: name.to_owned(), span, secret, captured });
@@ -109,7 +129,7 @@ impl Ledger {
     pub(crate) fn template(&mut self, node: &Node, text: &str, sink: Sink, moment: Moment, source: &str) {
         let template = Template::from(text);
         let whole = matches!(template.pieces().as_slice(), [Piece::Var(_)]);
-        for name in template.names() {
+        for name in template.names().filter(|name| Some(*name) != self.known) {
             let span = find(source, &node.span, name);
             self.uses.push(Use { name: name.to_owned(), span, sink, moment, whole });
         }
@@ -118,7 +138,7 @@ impl Ledger {
     /// Notes the uses in a shell script. Names that a script sets itself, guards with a default, or writes in small
     /// letters are its own affair, unless a variable of that name is declared.
     pub(crate) fn script(&mut self, node: &Node, script: &str, moment: Moment, source: &str) {
-        for name in script_names(script) {
+        for name in script_names(script).into_iter().filter(|name| Some(name.as_str()) != self.known) {
             if self.index.contains_key(&name) || !(is_shell_own(&name) || sets(script, &name)) {
                 let span = find(source, &node.span, &name);
                 self.uses.push(Use { name, span, sink: Sink::Script, moment, whole: false });

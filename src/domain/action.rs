@@ -55,6 +55,9 @@ pub struct Action {
     /// Why a rollback cannot take this back, where that is so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub irreversible: Option<String>,
+    /// What is lost when this runs, where something is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_loss: Option<String>,
 }
 
 /// A variable taken from an action's output.
@@ -98,6 +101,9 @@ pub enum ActionKind {
     SwitchTraffic {
         /// The slot that gets the traffic.
         to: SlotRef,
+        /// How many of its pods must be ready; where not given, as many as the slot has that has the traffic.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ready: Option<u32>,
     },
     /// Set a slot's replicas.
     Scale {

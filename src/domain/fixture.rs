@@ -38,6 +38,7 @@ pub(crate) fn action(name: &str, kind: ActionKind) -> Action {
         sample_failure: Vec::new(),
         confirm: Confirm::None,
         irreversible: None,
+        data_loss: None,
     }
 }
 
@@ -142,7 +143,7 @@ pub(crate) fn runbook() -> Runbook {
     deploy.undo = vec![image("image back", "app:v1"), sh("tidy up")];
     let mut switch = step(
         "switch",
-        vec![action("switch", ActionKind::SwitchTraffic { to: new.clone() })],
+        vec![action("switch", ActionKind::SwitchTraffic { to: new.clone(), ready: None })],
         vec![check("traffic on new", CheckKind::TrafficOn { slot: new.clone() })],
     );
     switch.confirm = Confirm::Type;
@@ -225,12 +226,13 @@ pub(crate) fn runbook() -> Runbook {
         completion: Completion { run: vec![sh("log")], check: vec![look("logged")] },
         rollbacks: vec![
             Procedure {
+                ready: Vec::new(),
                 id: "quick".into(),
                 title: "Quick".to_owned(),
                 within: None,
                 only: None,
                 run: vec![
-                    action("switch back", ActionKind::SwitchTraffic { to: previous.clone() }),
+                    action("switch back", ActionKind::SwitchTraffic { to: previous.clone(), ready: None }),
                     action(
                         "scale down",
                         ActionKind::Scale { slot: new.clone(), replicas: Replicas::Count(0) },
@@ -242,13 +244,14 @@ pub(crate) fn runbook() -> Runbook {
                 ],
             },
             Procedure {
+                ready: Vec::new(),
                 id: "database".into(),
                 title: "Database".to_owned(),
                 within: None,
                 only: Some("critical problems".to_owned()),
                 run: vec![
                     sh("restore database"),
-                    action("switch to previous", ActionKind::SwitchTraffic { to: previous }),
+                    action("switch to previous", ActionKind::SwitchTraffic { to: previous, ready: None }),
                 ],
                 check: Vec::new(),
             },

@@ -16,6 +16,9 @@ pub const UNDO: &str = "undo";
 /// The name of the procedure that `R` fires after the switch.
 pub const QUICK: &str = "quick";
 
+/// In the checks that prove the way back, the name of the slot that one would go back to.
+pub const WAY_BACK_SLOT: &str = "SLOT";
+
 /// What a rollback would do now, in order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RollbackPlan {
@@ -82,6 +85,7 @@ fn wake() -> [Action; 2] {
         sample_failure: Vec::new(),
         confirm: Confirm::None,
         irreversible: None,
+        data_loss: None,
     };
     let up = ActionKind::Scale { slot: SlotRef::Previous, replicas: Replicas::Before };
     [
@@ -212,7 +216,7 @@ impl Run {
     fn wake_previous(&self, actions: &mut Vec<Action>, workload: Option<&Workload>) {
         let Some(target) = &self.opened.previous else { return };
         let switch = actions.iter().position(|action| {
-            matches!(&action.kind, ActionKind::SwitchTraffic { to } if self.slot(to).as_ref() == Some(&target.slot))
+            matches!(&action.kind, ActionKind::SwitchTraffic { to, .. } if self.slot(to).as_ref() == Some(&target.slot))
         });
         let Some(switch) = switch else { return };
         let scaled = actions[..switch].iter().rev().filter_map(|action| self.scales(action));
@@ -264,7 +268,7 @@ impl Run {
             |slot: &SlotRef| self.slot(slot).map_or_else(|| "?".to_owned(), |name| name.0.to_uppercase());
         let service = self.runbook.target.as_ref().map_or("the service", |target| target.service.as_str());
         match &action.kind {
-            ActionKind::SwitchTraffic { to } => format!("point {service} at {}", colour(to)),
+            ActionKind::SwitchTraffic { to, .. } => format!("point {service} at {}", colour(to)),
             ActionKind::SetImage { slot, image, .. } => {
                 format!("set {} to {}", colour(slot), tag_of(&self.show(image)))
             }

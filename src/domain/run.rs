@@ -983,7 +983,7 @@ impl Run {
     /// The slot that an action gives the traffic to, where it does that.
     pub fn switches_to(&self, at: &ActionRef) -> Option<SlotName> {
         match &self.action(at)?.kind {
-            ActionKind::SwitchTraffic { to } => self.slot(to),
+            ActionKind::SwitchTraffic { to, .. } => self.slot(to),
             _ => None,
         }
     }
@@ -1180,7 +1180,7 @@ impl Run {
     /// What a person types to confirm a step: the colour that gets traffic, else the step's id.
     pub fn word_for(&self, step: &Step) -> String {
         let switches = step.run.iter().find_map(|action| match &action.kind {
-            ActionKind::SwitchTraffic { to } => self.slot(to),
+            ActionKind::SwitchTraffic { to, .. } => self.slot(to),
             _ => None,
         });
         switches.map_or_else(|| step.id.0.clone(), |slot| slot.0)

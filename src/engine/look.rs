@@ -249,7 +249,7 @@ impl Looker {
         let done = |is: bool| Some(if is { Resolution::Done } else { Resolution::NotDone });
         let slot = |slot: &SlotRef| self.slots.get(slot).ok().and_then(|name| workload.slots.get(&name));
         match &action.kind {
-            ActionKind::SwitchTraffic { to } => {
+            ActionKind::SwitchTraffic { to, .. } => {
                 let live = workload.live.as_ref();
                 let text =
                     format!("the service selects {}", live.map_or("no slot of ours", |live| live.as_str()));

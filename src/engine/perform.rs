@@ -225,7 +225,7 @@ impl Performance {
                 let container = container.as_deref().unwrap_or(&self.container);
                 cluster.set_image(&self.slot(slot)?, container, &image).await?
             }
-            ActionKind::SwitchTraffic { to } => cluster.switch_traffic(&self.slot(to)?).await?,
+            ActionKind::SwitchTraffic { to, .. } => cluster.switch_traffic(&self.slot(to)?).await?,
             ActionKind::Scale { slot, replicas } => {
                 cluster.scale(&self.slot(slot)?, self.run.replicas(*replicas)).await?
             }

@@ -299,7 +299,7 @@ fn finished_line(model: &Model, run: &Run, outcome: Outcome) -> Row {
 pub fn start_words(run: &Run, step: &crate::domain::runbook::Step) -> String {
     use crate::domain::action::ActionKind;
     let switch = step.run.iter().find_map(|action| match &action.kind {
-        ActionKind::SwitchTraffic { to } => run.slot(to),
+        ActionKind::SwitchTraffic { to, .. } => run.slot(to),
         _ => None,
     });
     if let Some(slot) = switch {

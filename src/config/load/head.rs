@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{Loader, entries, flag, items, key_span, optional_text, span, text, texts};
+use super::{Loader, entries, flag, items, key_span, optional_text, span, text, texts, word};
 use crate::{
     config::{
         conform::clock_time,
         diagnose::nearest,
         raw::{Entry, Node, Value},
-        shape::FACTS,
+        shape::{DEPLOYMENT, FACTS, PART, VAR},
         vars::{Moment, Sink, check_value, name_help},
     },
     domain::{
@@ -59,7 +59,7 @@ impl Loader<'_, '_> {
                 _ => Environment::Production,
             },
             strategy: strategy(&text(node, "strategy")),
-            automation: match text(node, "automation").as_str() {
+            automation: match word(&DEPLOYMENT, node, "automation").as_str() {
                 "manual" => Automation::Manual,
                 "full" => Automation::Full,
                 _ => Automation::SemiAutomated,
@@ -68,7 +68,7 @@ impl Loader<'_, '_> {
             window: node.get("window").map(|window| self.deploy_window(window)),
             expected: span(node, "expected"),
             rollback_within: span(node, "rollback_within"),
-            zero_downtime: flag(node, "zero_downtime", false),
+            zero_downtime: flag(&DEPLOYMENT, node, "zero_downtime"),
             success_factors: texts(node, "success_factors"),
         }
     }
@@ -184,7 +184,7 @@ impl Loader<'_, '_> {
             self.ledger.declare(
                 &entry.key,
                 entry.key_span.clone(),
-                flag(&entry.node, "secret", false),
+                flag(&VAR, &entry.node, "secret"),
                 captured,
             );
         }
@@ -253,7 +253,7 @@ impl Loader<'_, '_> {
                     });
             }
         }
-        let secret = flag(node, "secret", false);
+        let secret = flag(&VAR, node, "secret");
         if secret && (node.get("value").is_some() || node.get("default").is_some()) {
             let key = if node.get("value").is_some() { "value" } else { "default" };
             // A value made of other secrets is no secret in the file.
@@ -303,7 +303,11 @@ impl Loader<'_, '_> {
                     .warning(key_span(node, "name"), format!("no step belongs to the part `{name}`"))
                     .help(format!("give the steps that belong to it `when = \"{name}\"`"));
             }
-            parts.push(Part { name, question: text(node, "question"), default: flag(node, "default", true) });
+            parts.push(Part {
+                name,
+                question: text(node, "question"),
+                default: flag(&PART, node, "default"),
+            });
         }
         parts
     }

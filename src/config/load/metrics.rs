@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use promql_parser::parser::{self, Expr, value::ValueType};
 use url::Url;
 
-use super::{Loader, SourceKind, entries, flag, key_span, optional_text, span};
+use super::{Loader, SourceKind, entries, flag, key_span, optional_text, span_or};
 use crate::{
     config::{
         diagnose::{list, suggest},
         raw::Node,
+        shape::{METRIC, SOURCE},
         vars::{Moment, Sink},
     },
     domain::{
@@ -17,7 +18,6 @@ use crate::{
         metric::{Bound, Metric, Op, Query, ScrapeCalc, Unit},
         runbook::Source,
         template::{Piece, Template},
-        time::Span,
         verdict::parse_bound,
     },
 };
@@ -58,7 +58,7 @@ impl Loader<'_, '_> {
                 bearer_token,
                 basic_auth,
                 ca_file: optional_text(node, "ca_file"),
-                timeout: span(node, "timeout").unwrap_or(Span::from_secs(5)),
+                timeout: span_or(&SOURCE, node, "timeout"),
             };
             sources.insert(entry.key.clone(), source);
         }
@@ -120,7 +120,7 @@ impl Loader<'_, '_> {
             .iter()
             .map(|entry| {
                 let node = &entry.node;
-                let per_slot = flag(node, "per_slot", false);
+                let per_slot = flag(&METRIC, node, "per_slot");
                 if per_slot && self.slots.is_none() {
                     self.faults
                         .error(key_span(node, "per_slot"), "there are no slots without [target]")
@@ -145,7 +145,7 @@ impl Loader<'_, '_> {
                     normal,
                     alert,
                     action: optional_text(node, "action"),
-                    interval: span(node, "interval").unwrap_or(Span::from_secs(5)),
+                    interval: span_or(&METRIC, node, "interval"),
                 }
             })
             .collect()

@@ -53,6 +53,7 @@ fn action(name: &str, kind: ActionKind) -> Action {
         sample_failure: Vec::new(),
         confirm: Confirm::None,
         irreversible: None,
+        data_loss: None,
     }
 }
 
@@ -242,7 +243,7 @@ fn steps() -> Vec<Step> {
         "switch",
         "Switch traffic",
         (1, 1),
-        vec![action("Switch traffic", ActionKind::SwitchTraffic { to: SlotRef::New })],
+        vec![action("Switch traffic", ActionKind::SwitchTraffic { to: SlotRef::New, ready: None })],
         vec![
             check("The service selects GREEN", CheckKind::TrafficOn { slot: SlotRef::New }),
             check("/version answers v1.6.0", CheckKind::TrafficOn { slot: SlotRef::New }),
@@ -341,12 +342,13 @@ fn metrics() -> Vec<Metric> {
 fn rollbacks() -> Vec<Procedure> {
     vec![
         Procedure {
+            ready: Vec::new(),
             id: QUICK.into(),
             title: "Quick rollback".to_owned(),
             within: Some(Span::from_mins(5)),
             only: None,
             run: vec![
-                action("Switch back", ActionKind::SwitchTraffic { to: SlotRef::Previous }),
+                action("Switch back", ActionKind::SwitchTraffic { to: SlotRef::Previous, ready: None }),
                 action(
                     "Tell the team",
                     ActionKind::Notify { text: "ROLLBACK: back on $PREVIOUS_VERSION".into() },
@@ -362,6 +364,7 @@ fn rollbacks() -> Vec<Procedure> {
             ],
         },
         Procedure {
+            ready: Vec::new(),
             id: "database".into(),
             title: "Database rollback".to_owned(),
             within: None,
@@ -373,7 +376,7 @@ fn rollbacks() -> Vec<Procedure> {
                     "Start BLUE",
                     ActionKind::Scale { slot: SlotRef::Previous, replicas: Replicas::Before },
                 ),
-                action("Traffic to BLUE", ActionKind::SwitchTraffic { to: SlotRef::Previous }),
+                action("Traffic to BLUE", ActionKind::SwitchTraffic { to: SlotRef::Previous, ready: None }),
             ],
             check: vec![person("Everything works")],
         },

@@ -166,7 +166,7 @@ fn not_undone_in_short(model: &Model, plan: &RollbackPlan, width: usize) -> Opti
 
 /// What traffic would meet where an action sends it: `(v1.5.0, 3/3 ready)`.
 fn facts(model: &Model, run: &Run, action: &Action) -> Option<String> {
-    let ActionKind::SwitchTraffic { to } = &action.kind else { return None };
+    let ActionKind::SwitchTraffic { to, .. } = &action.kind else { return None };
     let slot = model.telemetry.workload.as_ref()?.slots.get(&run.slot(to)?)?;
     Some(format!(" ({}, {}/{} ready)", tag_of(&slot.image), slot.ready, slot.desired))
 }
