@@ -17,6 +17,7 @@ use std::{
 use cutover::{
     adapters::process::{LocalShell, unfiltered},
     domain::{
+        actor::Actor,
         event::{Envelope, RunEvent},
         time::{Span, Timestamp},
     },
@@ -41,7 +42,7 @@ fn recover() {
     let header = Header { run_id: "bench".into(), runbook_sha256: String::new(), boot_id: String::new() };
     let mut writer = Writer::create(&dir, &header).expect("a journal");
     for seq in 1..=RECORDS {
-        let event = RunEvent::NoteAdded { text: format!("note {seq}"), by: "bench".into() };
+        let event = RunEvent::NoteAdded { text: format!("note {seq}"), by: Actor::person("bench") };
         writer.append(&Envelope { seq, at: Timestamp(1_795_000_000_000), event }).expect("an append");
     }
     writer.sync().expect("a sync");

@@ -4,6 +4,8 @@
 //! only crates of plain values (`jiff` for calendar types, `unicode-width` for columns); `docs/decisions/` says why.
 
 pub mod action;
+pub mod actor;
+pub mod cause;
 pub mod check;
 pub mod copy;
 pub mod crew;

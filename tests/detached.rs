@@ -12,9 +12,10 @@ use std::{
 
 use cutover::{
     domain::{
+        actor::Actor,
+        cause::HoldCause,
         crew::Role,
         event::{Outcome, RunEvent},
-        machine::AWAY,
     },
     world::scenario::Scenario,
 };
@@ -88,7 +89,7 @@ fn u1_with_nobody_there_the_trigger_fires_and_the_rollback_is_done() {
     driver.kill().unwrap();
     driver.wait().unwrap();
     let run = stage.runs()[0].file_name().unwrap().to_string_lossy().into_owned();
-    stage.wait_for_event("hold", |event| matches!(event, RunEvent::RunHeld { reason, .. } if reason == AWAY));
+    stage.wait_for_event("hold", |event| matches!(event, RunEvent::RunHeld { cause: HoldCause::Away, .. }));
     assert!(alive(engine));
     stage.wait_for_event("end", |event| {
         matches!(event, RunEvent::RunFinished { outcome: Outcome::RolledBack, .. })
@@ -97,7 +98,7 @@ fn u1_with_nobody_there_the_trigger_fires_and_the_rollback_is_done() {
     let at = |is: &dyn Fn(&RunEvent) -> bool| events.iter().position(|envelope| is(&envelope.event)).unwrap();
     let left = at(&|event| matches!(event, RunEvent::ScreenLeft { role: Role::Pilot, .. }));
     let fired = at(&|event| matches!(event, RunEvent::TriggerFired { .. }));
-    let begun = at(&|event| matches!(event, RunEvent::RollbackStarted { by, .. } if by == "trigger"));
+    let begun = at(&|event| matches!(event, RunEvent::RollbackStarted { by, .. } if *by == Actor::Trigger));
     assert!(left < fired && fired < begun, "{left} {fired} {begun}");
 
     // Whoever comes next is told the story, from the engine or from the journal alone.
@@ -210,7 +211,7 @@ fn orders_from_a_plain_shell_work_while_a_screen_is_there_and_while_none_is() {
         "slow's end",
         |event| matches!(event, RunEvent::ActionFinished { at, .. } if at.action == 1),
     );
-    stage.wait_for_event("hold", |event| matches!(event, RunEvent::RunHeld { reason, .. } if reason == AWAY));
+    stage.wait_for_event("hold", |event| matches!(event, RunEvent::RunHeld { cause: HoldCause::Away, .. }));
     assert_eq!(log(&stage), ["one", "slow", "slept"], "nothing new starts");
     let (code, told, said) = stage.run(&["rollback", "--reason", "it looks odd"]);
     assert_eq!(code, 5, "{told}{said}");
@@ -338,7 +339,7 @@ fn killed_in_a_rollout_and_in_a_rollback_a_run_is_taken_up_in_the_cockpit() {
 fn ctrl_c_in_line_mode_leaves_and_a_second_one_holds() {
     let held = |stage: &Stage| {
         let mut held = stage.events().into_iter().filter_map(|envelope| match envelope.event {
-            RunEvent::RunHeld { reason, .. } => Some(reason),
+            RunEvent::RunHeld { cause, reason, .. } => Some((cause, reason)),
             _ => None,
         });
         held.next()
@@ -348,7 +349,7 @@ fn ctrl_c_in_line_mode_leaves_and_a_second_one_holds() {
     kill(pid(&once), Signal::SIGINT).unwrap();
     assert_eq!(once.wait().unwrap().code(), Some(9));
     stage.wait_for_event("hold", |event| matches!(event, RunEvent::RunHeld { .. }));
-    assert_eq!(held(&stage).as_deref(), Some(AWAY));
+    assert_eq!(held(&stage).map(|(cause, _)| cause), Some(HoldCause::Away));
     go(&stage);
 
     let stage = Stage::new();
@@ -358,7 +359,7 @@ fn ctrl_c_in_line_mode_leaves_and_a_second_one_holds() {
     std::thread::sleep(Duration::from_millis(300));
     kill(pid(&twice), Signal::SIGINT).unwrap();
     assert_eq!(twice.wait().unwrap().code(), Some(9));
-    assert_eq!(held(&stage).as_deref(), Some("held from line mode (ctrl-c)"));
+    assert_eq!(held(&stage), Some((HoldCause::Person, "held from line mode (ctrl-c)".to_owned())));
     go(&stage);
 }
 

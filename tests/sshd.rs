@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cutover::domain::{crew::Role, event::RunEvent, machine::AWAY};
+use cutover::domain::{cause::HoldCause, crew::Role, event::RunEvent};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -140,7 +140,7 @@ fn u1_a_connection_that_is_cut_in_a_step_leaves_the_run_watched() {
     sshd.cut();
     assert_eq!(far.ended().code(), Some(255), "ssh says that its connection is gone");
     stage.wait_for_event("leaving", |event| matches!(event, RunEvent::ScreenLeft { role: Role::Pilot, .. }));
-    stage.wait_for_event("hold", |event| matches!(event, RunEvent::RunHeld { reason, .. } if reason == AWAY));
+    stage.wait_for_event("hold", |event| matches!(event, RunEvent::RunHeld { cause: HoldCause::Away, .. }));
     assert_eq!(stage.engine(), engine, "the same engine, alive");
 
     let mut near = Cockpit::start_in(&stage, (80, 24), &[OsStr::new("attach")], &[]);

@@ -230,10 +230,10 @@ pub async fn approve(args: ApproveArgs) -> color_eyre::Result<Exit> {
 pub async fn roll_back(args: OrderArgs) -> color_eyre::Result<Exit> {
     let over = |run: &Run, _: &Run| {
         let last = run.rollbacks.last()?;
-        if let Some(why) = last.stopped.as_ref().filter(|_| last.finished.is_none()) {
+        if let Some(stopped) = last.stopped.as_ref().filter(|_| last.finished.is_none()) {
             talk(&format!(
-                "the rollback has stopped ({why}); a person must decide: cutover attach {}",
-                run.opened.run_id
+                "the rollback has stopped ({}); a person must decide: cutover attach {}",
+                stopped.reason, run.opened.run_id
             ));
             return Some(Exit::RollbackFailed);
         }

@@ -6,8 +6,8 @@
 
 use crate::domain::{
     action::Confirm,
+    cause::HoldCause,
     event::{Outcome, Place},
-    machine::{AWAY, COPIED},
     message::Command,
     prompt::Prompt,
     run::{CheckStatus, ItemStatus, Run},
@@ -78,9 +78,11 @@ pub fn next(run: &Run, now: Timestamp, second: Span, yes: bool) -> Move {
             Move::NeedsPerson(format!("nobody knows whether `{name}` was done"))
         }
         Prompt::Fired { trigger } => fired(run, now, second, trigger),
-        Prompt::Held { reason } => held(run, now, second, &reason),
-        Prompt::RollbackStopped { reason } if reason == COPIED => Move::NeedsPerson(reason),
-        Prompt::RollbackStopped { reason } => {
+        Prompt::Held { cause, reason } => held(run, now, second, cause, &reason),
+        Prompt::RollbackStopped { cause, reason } if !cause.may_be_retried_unseen() => {
+            Move::NeedsPerson(reason)
+        }
+        Prompt::RollbackStopped { reason, .. } => {
             let tries = run.rolling_back().map_or(ROLLBACK_TRIES, |rollback| rollback.work.attempt);
             if tries < ROLLBACK_TRIES {
                 Move::Send(vec![Command::RetryRollback])
@@ -222,10 +224,10 @@ fn failed(run: &Run, step: &str) -> Move {
     if beyond { pause(&reason) } else { Move::Send(vec![Command::Rollback { reason }]) }
 }
 
-fn held(run: &Run, now: Timestamp, second: Span, reason: &str) -> Move {
+fn held(run: &Run, now: Timestamp, second: Span, cause: HoldCause, reason: &str) -> Move {
     let blind = run.triggers.iter().any(|trigger| trigger.blind.is_some());
     let since = run.held.as_ref().map_or(now, |held| held.at);
-    if reason == AWAY {
+    if cause == HoldCause::Away {
         // Somebody confirms everything again: this very line mode.
         return Move::Send(vec![Command::Continue]);
     }
@@ -240,6 +242,7 @@ fn held(run: &Run, now: Timestamp, second: Span, reason: &str) -> Move {
 mod tests {
     use super::*;
     use crate::domain::{
+        cause::StopCause,
         event::RunEvent,
         fixture::{Flight, runbook},
     };
@@ -254,10 +257,10 @@ mod tests {
             |event: &RunEvent| matches!(event, RunEvent::ActionStarted { name, .. } if name == "scale down");
         let last = flight.events.iter().position(|envelope| begun(&envelope.event)).unwrap();
         flight.resume_copied(last);
-        assert_eq!(
-            next(flight.run(), flight.now, Span::from_secs(1), true),
-            Move::NeedsPerson(COPIED.to_owned())
-        );
+        let Prompt::RollbackStopped { cause: StopCause::Copied, reason } = flight.prompt() else {
+            panic!("{:?}", flight.prompt())
+        };
+        assert_eq!(next(flight.run(), flight.now, Span::from_secs(1), true), Move::NeedsPerson(reason));
         // One that stopped for a reason of its own is tried again.
         let mut flight = Flight::in_window(runbook());
         flight.outcomes.insert("scale down".to_owned(), crate::domain::event::ActionOutcome::Failed);

@@ -25,6 +25,7 @@ use crate::{
     adapters::kube::{JournalCopy, KubeLock},
     config::{self, theme::ColorChoice},
     domain::{
+        actor::Actor,
         effect::{Decision, Input},
         event::{Envelope, Opened, Outcome, Override, RollbackTarget, RunEvent},
         id::{RunId, SlotName},
@@ -216,7 +217,7 @@ impl Flight {
             let command = Command::DecidePart { part, applies };
             append(
                 &mut decision,
-                machine.handle(now, Input::Operator(Request { by: pilot.clone(), command })),
+                machine.handle(now, Input::Operator(Request { by: Actor::person(pilot.clone()), command })),
             );
         }
         Ok((machine, decision, journal, run_dir, lock))

@@ -119,11 +119,11 @@ fn waits(run: &Run, now: Timestamp) -> Option<String> {
             None
         }
         Prompt::Checking { open, .. } if open.is_empty() => None,
-        Prompt::Held { reason } => Some(format!("held: {reason}")),
+        Prompt::Held { reason, .. } => Some(format!("held: {reason}")),
         Prompt::Failed { .. } => Some("a step has failed".to_owned()),
         Prompt::Unknown { .. } => Some("an action's result is unknown".to_owned()),
         Prompt::Fired { .. } => Some("a trigger has fired".to_owned()),
-        Prompt::RollbackStopped { reason } => Some(format!("the rollback has stopped: {reason}")),
+        Prompt::RollbackStopped { reason, .. } => Some(format!("the rollback has stopped: {reason}")),
         _ => Some(autopilot::question(run, &prompt)),
     }
 }

@@ -24,6 +24,7 @@ use crate::{
     adapters::kube::ReadJournal,
     config::settings::Settings,
     domain::{
+        actor::Actor,
         event::{Envelope, Outcome, RunEvent},
         id::RunId,
         run::Run,
@@ -338,7 +339,7 @@ pub fn tasks(args: &TasksArgs) -> color_eyre::Result<Exit> {
         let task = task.ok_or_else(|| eyre!("no task {number}; there are {}", run.tasks.len()))?;
         let _lock = journal::Lock::acquire(&found.dir, "lock", &holder())?;
         let recovered = journal::recover::<Envelope>(&found.dir)?;
-        let by = user();
+        let by = Actor::person(user());
         let envelope = Envelope {
             seq: run.last_seq + 1,
             at: now.max(run.last_at),

@@ -167,6 +167,40 @@ pub enum Input {
     },
 }
 
+impl Input {
+    /// Whether it tells what has happened, whether or not anybody could write it down: it must not be forgotten. What is no
+    /// result comes again by itself, or is asked for again.
+    pub fn is_result(&self) -> bool {
+        match self {
+            Self::VarSet { .. }
+            | Self::ActionSpawned { .. }
+            | Self::ActionFinished { .. }
+            | Self::Verified { .. }
+            | Self::NoticeDone { .. }
+            | Self::LockTaken { .. }
+            | Self::Lock(_)
+            | Self::ChildSeen { .. }
+            | Self::Control { .. }
+            | Self::ScreenJoined { .. }
+            | Self::ScreenLeft { .. } => true,
+            Self::Tick
+            | Self::Operator(_)
+            | Self::ControlAsked { .. }
+            | Self::Overridden(_)
+            | Self::ControlKept
+            | Self::Approval { .. }
+            | Self::CheckSeen { .. }
+            | Self::ItemSeen { .. }
+            | Self::Sample(_)
+            | Self::Past(_)
+            | Self::Workload(_)
+            | Self::Access(_)
+            | Self::JournalFull { .. }
+            | Self::Terminate { .. } => false,
+        }
+    }
+}
+
 /// What the machine wants done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {

@@ -14,12 +14,17 @@
 //!
 //! Names and fields are published (`--json-lines`): add, never rename.
 
+mod old;
+mod urgency;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     action::Action,
+    actor::Actor,
+    cause::{HoldCause, StopCause},
     crew::{Person, Role},
     id::{MetricId, ProcedureId, RunId, SlotName, StepId},
     metric::Missing,
@@ -28,11 +33,14 @@ use super::{
     workload::ClusterIdentity,
 };
 
+pub use urgency::{Urgency, are_urgent};
+
 /// The version of the event stream's schema, in every line of `--json-lines`.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// An event with its place in the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "old::Written")]
 pub struct Envelope {
     /// Counts from 1 without gaps.
     pub seq: u64,
@@ -301,7 +309,7 @@ pub enum RunEvent {
         /// Whether it applies.
         applies: bool,
         /// Who said so.
-        by: String,
+        by: Actor,
     },
     /// Something that was refused goes on with a reason.
     OverrideGiven(Override),
@@ -314,7 +322,7 @@ pub enum RunEvent {
         /// The item's text.
         text: String,
         /// Who, or `auto`.
-        by: String,
+        by: Actor,
         /// A person's note, or a check's evidence.
         note: Option<String>,
     },
@@ -325,7 +333,7 @@ pub enum RunEvent {
         /// The item's index.
         item: usize,
         /// Who, or `auto`.
-        by: String,
+        by: Actor,
         /// Why.
         note: Option<String>,
     },
@@ -338,12 +346,12 @@ pub enum RunEvent {
         /// Why.
         reason: String,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// The steps are open.
     ChecklistPassed {
         /// Who opened them.
-        by: String,
+        by: Actor,
     },
     /// A step has begun.
     StepStarted {
@@ -352,7 +360,7 @@ pub enum RunEvent {
         /// From 1.
         attempt: u32,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// An action is about to begin. Durable before its effect.
     ActionStarted {
@@ -403,7 +411,10 @@ pub enum RunEvent {
         /// How.
         resolution: Resolution,
         /// Who, or `auto` after looking.
-        by: String,
+        by: Actor,
+        /// What a look found, where one told.
+        #[serde(default)]
+        evidence: Option<String>,
     },
     /// A check holds.
     CheckPassed {
@@ -415,7 +426,7 @@ pub enum RunEvent {
         /// What was seen.
         evidence: String,
         /// Who, or `auto`.
-        by: String,
+        by: Actor,
     },
     /// A check does not hold: its time is over, or it stopped holding inside a window.
     CheckFailed {
@@ -427,7 +438,7 @@ pub enum RunEvent {
         /// What was seen.
         evidence: String,
         /// Who, or `auto`.
-        by: String,
+        by: Actor,
     },
     /// A step is done and all its checks hold.
     StepPassed {
@@ -452,7 +463,7 @@ pub enum RunEvent {
         /// Why.
         reason: String,
         /// Who, or `auto` where its part does not apply.
-        by: String,
+        by: Actor,
     },
     /// A step is being taken back.
     UndoStarted {
@@ -461,7 +472,7 @@ pub enum RunEvent {
         /// From 1.
         attempt: u32,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// A step is taken back, or that failed.
     UndoFinished {
@@ -479,7 +490,7 @@ pub enum RunEvent {
         /// From 1.
         attempt: u32,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// The completion's attempt has failed; traffic stays where it is.
     CompletionFailed {
@@ -571,7 +582,7 @@ pub enum RunEvent {
         /// Why.
         reason: String,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// A rollback has begun.
     RollbackStarted {
@@ -580,7 +591,7 @@ pub enum RunEvent {
         /// Why.
         reason: String,
         /// Who, or `trigger`.
-        by: String,
+        by: Actor,
         /// What will be done, in order: the procedure's actions without those that are already true, and with those
         /// that are needed first (the previous slot scaled up again).
         actions: Vec<Action>,
@@ -589,12 +600,15 @@ pub enum RunEvent {
         /// The promise.
         within: Option<Span>,
     },
-    /// A rollback action failed; the rollback waits for `retry`.
+    /// A rollback waits for `retry`: an action of it failed, or somebody must look first.
     RollbackStopped {
         /// The procedure.
         procedure: ProcedureId,
-        /// Why.
+        /// Why, in words.
         reason: String,
+        /// Why.
+        #[serde(default)]
+        cause: StopCause,
     },
     /// A stopped rollback goes on with the failed action.
     RollbackRetried {
@@ -603,7 +617,7 @@ pub enum RunEvent {
         /// From 2.
         attempt: u32,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// A rollback has ended.
     RollbackFinished {
@@ -629,15 +643,18 @@ pub enum RunEvent {
     },
     /// Nothing new starts until somebody continues.
     RunHeld {
-        /// Why.
+        /// Why, in words.
         reason: String,
         /// Who, or `auto`.
-        by: String,
+        by: Actor,
+        /// Why.
+        #[serde(default)]
+        cause: HoldCause,
     },
     /// A held run goes on.
     RunContinued {
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// A notice was sent, or could not be.
     NoticeSent {
@@ -664,7 +681,7 @@ pub enum RunEvent {
         /// Its index.
         task: usize,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// An incident was declared, or its text changed.
     IncidentUpdated {
@@ -679,7 +696,7 @@ pub enum RunEvent {
         /// Whether this was sent to the channel.
         sent: bool,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// An incident step was ticked or unticked.
     IncidentStepTicked {
@@ -688,14 +705,14 @@ pub enum RunEvent {
         /// Ticked.
         done: bool,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// A person's remark.
     NoteAdded {
         /// The text.
         text: String,
         /// Who.
-        by: String,
+        by: Actor,
     },
     /// The run has ended, or pauses (`held`).
     RunFinished {

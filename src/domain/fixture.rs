@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
     action::{Action, ActionKind, Capture, Confirm, Replicas, SlotRef},
+    actor::Actor,
     check::{Check, CheckKind, Condition},
     effect::{Decision, Effect, Input},
     event::{
@@ -471,7 +472,7 @@ impl Flight {
     }
 
     pub(crate) fn command(&mut self, command: Command) -> Decision {
-        self.feed(Input::Operator(Request { by: "ada".to_owned(), command }))
+        self.feed(Input::Operator(Request { by: Actor::person("ada"), command }))
     }
 
     /// Another engine takes the run up, from its journal.

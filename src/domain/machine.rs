@@ -22,21 +22,15 @@ mod tasks;
 mod watch;
 mod window;
 
-pub use crew::AWAY;
-
-/// Why a rollback waits that was taken up from a copy.
-pub const COPIED: &str =
-    "taken over from a copy, which may lack the last seconds: look around, then try it again";
-/// Why a run is held that another engine has taken up.
-pub const RESUMED: &str = "resumed: look around, then continue";
-
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
+    actor::Actor,
+    cause::{HoldCause, StopCause},
     effect::{Decision, Effect, Input},
     event::{ActionOutcome, ActionRef, CheckRef, Envelope, Opened, Outcome, Place, Resolution, RunEvent},
     id::{MetricId, SlotName},
-    message::{Command, Request},
+    message::{Command, Request, Stage},
     metric::Sample,
     run::{ActionStatus, Run},
     runbook::Milestone,
@@ -146,11 +140,13 @@ impl Machine {
         let active =
             machine.run.steps_open && machine.run.finished.is_none() && machine.run.rolling_back().is_none();
         if active && !machine.is_held_for_good() {
-            machine.hold(RESUMED, "auto");
+            machine.hold(HoldCause::Resumed, "resumed: look around, then continue", Actor::Auto);
         }
         let waits = machine.run.rolling_back().is_none_or(|rollback| rollback.stopped.is_some());
         if copied && !waits {
-            machine.stop_rollback(COPIED);
+            let reason =
+                "taken over from a copy, which may lack the last seconds: look around, then try it again";
+            machine.stop_rollback(StopCause::Copied, reason);
         }
         machine.advance();
         let decision = machine.take();
@@ -284,11 +280,11 @@ impl Machine {
 
     /// Held, and not only until there is data again: that ends by itself.
     fn is_held_for_good(&self) -> bool {
-        self.run.held.as_ref().is_some_and(|held| held.reason != watch::BLIND)
+        self.run.held.as_ref().is_some_and(|held| !held.cause.ends_by_itself())
     }
 
-    fn hold(&mut self, reason: &str, by: &str) {
-        self.emit(RunEvent::RunHeld { reason: reason.to_owned(), by: by.to_owned() });
+    fn hold(&mut self, cause: HoldCause, reason: &str, by: Actor) {
+        self.emit(RunEvent::RunHeld { reason: reason.to_owned(), by, cause });
     }
 
     /// Does whatever follows by itself, step by step, until nothing more does.
@@ -374,7 +370,7 @@ impl Machine {
                     self.refuse("no process of this run has outlived its engine");
                 }
             }
-            Command::Hold { reason } => self.hold(&reason, &by),
+            Command::Hold { reason } => self.hold(HoldCause::Person, &reason, by),
             Command::Continue => self.continue_run(by),
             Command::Rollback { reason } => self.roll_back(&reason, &by),
             Command::RollbackProcedure { procedure, reason, typed } => {
@@ -407,44 +403,20 @@ impl Machine {
 
     /// What drives the steps has no place once the run is over, or while a rollback runs.
     fn out_of_place(&self, command: &Command) -> Option<&'static str> {
-        let drives = matches!(
-            command,
-            Command::SetVar { .. }
-                | Command::DecidePart { .. }
-                | Command::TickItem { .. }
-                | Command::UntickItem { .. }
-                | Command::WaiveItem { .. }
-                | Command::RecheckItem { .. }
-                | Command::OpenSteps { .. }
-                | Command::Start { .. }
-                | Command::Retry { .. }
-                | Command::Undo { .. }
-                | Command::Skip { .. }
-                | Command::Hold { .. }
-                | Command::Continue
-                | Command::CancelCountdown { .. }
-        );
-        let resumes = matches!(
-            command,
-            Command::Proceed { .. }
-                | Command::Resolve { .. }
-                | Command::RetryRollback
-                | Command::AbandonRollback { .. }
-        );
-        if self.run.finished.is_some() && resumes {
-            Some("the run is over, or paused; a paused run is taken up with `cutover resume`")
-        } else if !drives {
-            None
-        } else if self.run.rolling_back().is_some() {
-            Some("a rollback is running; the steps are over")
-        } else if self.run.finished.is_some() {
-            Some("the run is over")
-        } else {
-            None
+        let over = self.run.finished.is_some();
+        match command.stage() {
+            Stage::Waiting if over => {
+                Some("the run is over, or paused; a paused run is taken up with `cutover resume`")
+            }
+            Stage::Steps if self.run.rolling_back().is_some() => {
+                Some("a rollback is running; the steps are over")
+            }
+            Stage::Steps if over => Some("the run is over"),
+            Stage::Steps | Stage::Waiting | Stage::Any => None,
         }
     }
 
-    fn continue_run(&mut self, by: String) {
+    fn continue_run(&mut self, by: Actor) {
         if self.run.held.is_none() {
             return self.refuse("the run is not held");
         }

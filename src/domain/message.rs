@@ -6,8 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    actor::Actor,
     copy::CopyState,
-    crew::{Member, ScreenId},
+    crew::{Member, Role, ScreenId},
     event::{ActionRef, Envelope, Outcome, Resolution},
     id::{ProcedureId, SlotName, StepId},
     metric::Sample,
@@ -20,7 +21,7 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {
     /// Who wishes it.
-    pub by: String,
+    pub by: Actor,
     /// What.
     pub command: Command,
 }
@@ -244,6 +245,103 @@ pub enum Command {
         /// One pod only.
         pod: Option<String>,
     },
+}
+
+/// When in a run's life a command has its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// It drives the checklist or the steps: not once the run is over, and not while a rollback runs.
+    Steps,
+    /// It lets something go on that waits for a person, in the steps or in a rollback: not once the run is over.
+    Waiting,
+    /// At any time; where it makes no sense it is refused by what it asks for.
+    Any,
+}
+
+impl Command {
+    /// The roles that may ask for it.
+    pub fn needs(&self) -> &'static [Role] {
+        match self {
+            Self::SetVar { .. }
+            | Self::DecidePart { .. }
+            | Self::TickItem { .. }
+            | Self::UntickItem { .. }
+            | Self::WaiveItem { .. }
+            | Self::RecheckItem { .. }
+            | Self::OpenSteps { .. }
+            | Self::Start { .. }
+            | Self::Proceed { .. }
+            | Self::TickCheck { .. }
+            | Self::Retry { .. }
+            | Self::Undo { .. }
+            | Self::Skip { .. }
+            | Self::Resolve { .. }
+            | Self::EndChildren
+            | Self::Continue
+            | Self::RollbackProcedure { .. }
+            | Self::RetryRollback
+            | Self::GoOnUnrecorded { .. }
+            | Self::AbandonRollback { .. }
+            | Self::CancelCountdown { .. }
+            | Self::Incident { .. }
+            | Self::TickIncidentStep { .. }
+            | Self::HandOver
+            | Self::KeepControl => &[Role::Pilot],
+            // A shell of the run's own user: what must be possible when the screen itself is the trouble.
+            Self::Hold { .. }
+            | Self::Rollback { .. }
+            | Self::Abort { .. }
+            | Self::Suspend { .. }
+            | Self::TaskDone { .. }
+            | Self::Close => &[Role::Pilot, Role::Errand],
+            Self::Note { .. } => &[Role::Pilot, Role::Observer, Role::Errand],
+            Self::Approve { .. } => &[Role::Pilot, Role::Observer, Role::Errand, Role::Approver],
+            Self::TakeControl { .. } | Self::Logs { .. } => &[Role::Pilot, Role::Observer],
+            Self::AskControl => &[Role::Observer],
+        }
+    }
+
+    /// When it has its place.
+    pub fn stage(&self) -> Stage {
+        match self {
+            Self::SetVar { .. }
+            | Self::DecidePart { .. }
+            | Self::TickItem { .. }
+            | Self::UntickItem { .. }
+            | Self::WaiveItem { .. }
+            | Self::RecheckItem { .. }
+            | Self::OpenSteps { .. }
+            | Self::Start { .. }
+            | Self::Retry { .. }
+            | Self::Undo { .. }
+            | Self::Skip { .. }
+            | Self::Hold { .. }
+            | Self::Continue
+            | Self::CancelCountdown { .. } => Stage::Steps,
+            Self::Proceed { .. }
+            | Self::Resolve { .. }
+            | Self::RetryRollback
+            | Self::AbandonRollback { .. } => Stage::Waiting,
+            Self::TickCheck { .. }
+            | Self::EndChildren
+            | Self::Rollback { .. }
+            | Self::RollbackProcedure { .. }
+            | Self::GoOnUnrecorded { .. }
+            | Self::Abort { .. }
+            | Self::Suspend { .. }
+            | Self::TaskDone { .. }
+            | Self::Close
+            | Self::Incident { .. }
+            | Self::TickIncidentStep { .. }
+            | Self::Note { .. }
+            | Self::AskControl
+            | Self::HandOver
+            | Self::KeepControl
+            | Self::TakeControl { .. }
+            | Self::Approve { .. }
+            | Self::Logs { .. } => Stage::Any,
+        }
+    }
 }
 
 /// The word that consents to a rollback which the journal cannot record.

@@ -2,9 +2,10 @@
 
 use super::{
     action::Confirm,
+    cause::{HoldCause, StopCause},
     event::{ActionRef, Outcome, Place},
     id::StepId,
-    run::{ActionStatus, CheckStatus, Run, StepStatus, Work},
+    run::{ActionStatus, CheckStatus, Run, StepStatus, Stopped, Work},
     runbook::Automation,
     time::Timestamp,
 };
@@ -96,6 +97,8 @@ pub enum Prompt {
     /// Held until somebody continues.
     Held {
         /// Why.
+        cause: HoldCause,
+        /// Why, in words.
         reason: String,
     },
     /// A rollback runs.
@@ -103,6 +106,8 @@ pub enum Prompt {
     /// A rollback waits for retry.
     RollbackStopped {
         /// Why.
+        cause: StopCause,
+        /// Why, in words.
         reason: String,
     },
     /// The run has ended.
@@ -120,7 +125,9 @@ impl Run {
                 return Prompt::Unknown { at };
             }
             return match &rollback.stopped {
-                Some(reason) => Prompt::RollbackStopped { reason: reason.clone() },
+                Some(Stopped { cause, reason }) => {
+                    Prompt::RollbackStopped { cause: *cause, reason: reason.clone() }
+                }
                 None => self.rollback_gate().unwrap_or(Prompt::RollingBack),
             };
         }
@@ -141,7 +148,7 @@ impl Run {
             return Prompt::Fired { trigger };
         }
         if let Some(held) = &self.held {
-            return Prompt::Held { reason: held.reason.clone() };
+            return Prompt::Held { cause: held.cause, reason: held.reason.clone() };
         }
         if !self.steps_open {
             return self.checklist_prompt(now);

@@ -1,6 +1,7 @@
 //! Each event as one plain line, for deploy.log, line mode, the timeline and reports. Nothing in it commands a terminal.
 
 use super::{
+    actor::Actor,
     crew::Role,
     event::{ActionOutcome, ActionRef, CheckRef, Place, RunEvent},
     run::Run,
@@ -123,7 +124,8 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
             let place = place(run, &at.place);
             format!("{place}: {}: looked, and could not tell: {evidence}", action_name(run, at))
         }
-        RunEvent::ActionResolved { at, resolution, by } => {
+        RunEvent::ActionResolved { at, resolution, by, evidence } => {
+            let by = by.with_evidence(evidence.as_deref());
             format!("{}: {} resolved as {resolution:?} by {by}", place(run, &at.place), action_name(run, at))
         }
         RunEvent::CheckPassed { at, text, evidence, by } => check(run, at, text, evidence, by, "holds"),
@@ -174,7 +176,7 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
         RunEvent::ForeignChange { object, what, manager } => {
             format!("FOREIGN CHANGE of {object} by {manager}: {what}")
         }
-        RunEvent::RunHeld { reason, by } => format!("HELD by {by}: {reason}"),
+        RunEvent::RunHeld { reason, by, .. } => format!("HELD by {by}: {reason}"),
         RunEvent::RunContinued { by } => format!("continued by {by}"),
         RunEvent::NoticeSent { text, ok, detail, .. } => {
             let end = if *ok { "sent" } else { "NOT SENT" };
@@ -218,7 +220,7 @@ fn action_name<'a>(run: &'a Run, at: &ActionRef) -> &'a str {
     run.action(at).map_or("?", |action| action.name.as_str())
 }
 
-fn check(run: &Run, at: &CheckRef, text: &str, evidence: &str, by: &str, word: &str) -> String {
+fn check(run: &Run, at: &CheckRef, text: &str, evidence: &str, by: &Actor, word: &str) -> String {
     let seen = if evidence.is_empty() { String::new() } else { format!(": {evidence}") };
     format!("{}: {text} {word}{seen} ({by})", place(run, &at.place))
 }

@@ -193,31 +193,7 @@ impl Crew {
 /// # Errors
 /// Why not, and what to do instead.
 pub(super) fn permit(role: Role, command: &Command) -> Result<(), &'static str> {
-    let permitted = match role {
-        Role::Pilot => !matches!(command, Command::AskControl),
-        Role::Observer => matches!(
-            command,
-            Command::Logs { .. }
-                | Command::AskControl
-                | Command::TakeControl { .. }
-                | Command::Approve { .. }
-                | Command::Note { .. }
-        ),
-        // A shell of the run's own user: what must be possible when the screen itself is the trouble.
-        Role::Errand => matches!(
-            command,
-            Command::Rollback { .. }
-                | Command::Abort { .. }
-                | Command::Hold { .. }
-                | Command::Suspend { .. }
-                | Command::Close
-                | Command::Approve { .. }
-                | Command::Note { .. }
-                | Command::TaskDone { .. }
-        ),
-        Role::Approver => matches!(command, Command::Approve { .. }),
-        Role::Watcher => false,
-    };
+    let permitted = command.needs().contains(&role);
     match role {
         _ if permitted => Ok(()),
         Role::Pilot => Err("you have the controls"),

@@ -25,6 +25,7 @@ use super::{
 };
 use crate::domain::{
     action::ActionKind,
+    actor::Actor,
     check::{Check, CheckKind},
     copy::{CopyHead, CopyState},
     crew::{Member, Person, ScreenId, Wish},
@@ -273,7 +274,7 @@ impl Engine {
         }
         let alone = self.alone_since.get_or_insert_with(tokio::time::Instant::now).elapsed();
         let run = self.machine.run();
-        let by = "auto".to_owned();
+        let by = Actor::Auto;
         if run.finished.is_some() && alone >= LINGER {
             self.feed(Input::Operator(Request { by, command: Command::Close }));
         } else if run.opened.rehearsal.is_some() && self.crew.is_empty() && alone >= REHEARSE_ALONE {
@@ -411,7 +412,7 @@ impl Engine {
                 self.crew.take(run, id, &reason)
             }
             Command::Approve { ref step } => Ok(Input::Approval { step: step.clone(), by: person.clone() }),
-            command => return self.operate(person.to_string(), command),
+            command => return self.operate(Actor::person(person.to_string()), command),
         };
         match told {
             Ok(input) => {
@@ -438,7 +439,7 @@ impl Engine {
         }
     }
 
-    fn operate(&mut self, by: String, command: Command) {
+    fn operate(&mut self, by: Actor, command: Command) {
         let command = match command {
             Command::Logs { slot, pod } => return self.fetch_logs(slot, pod),
             Command::SetVar { name, value } => match self.accept_var(&name, value) {
@@ -990,20 +991,7 @@ impl Engine {
 
 /// What has happened, whether or not anybody could write it down: it must not be forgotten.
 fn is_result(input: &Input) -> bool {
-    matches!(
-        input,
-        Input::VarSet { .. }
-            | Input::ActionSpawned { .. }
-            | Input::ActionFinished { .. }
-            | Input::Verified { .. }
-            | Input::NoticeDone { .. }
-            | Input::LockTaken { .. }
-            | Input::Lock(_)
-            | Input::ChildSeen { .. }
-            | Input::Control { .. }
-            | Input::ScreenJoined { .. }
-            | Input::ScreenLeft { .. }
-    )
+    input.is_result()
 }
 
 fn lost(why: &str) -> String {

@@ -22,7 +22,7 @@ use std::{
 
 use super::ports::Journal;
 use crate::domain::{
-    event::{Envelope, RunEvent},
+    event::{Envelope, are_urgent},
     id::RunId,
     message::JournalState,
 };
@@ -53,7 +53,7 @@ impl Ledger {
     /// # Errors
     /// Why it can't be written. [`Self::state`] says what that means for the run.
     pub(super) fn write(&mut self, events: &[Envelope], rolling_back: bool) -> Result<(), String> {
-        let urgent = rolling_back || is_urgent(events);
+        let urgent = rolling_back || are_urgent(events);
         let written = match (&self.state, &mut self.elsewhere) {
             (JournalState::Lost { why }, _) => return Err(why.clone()),
             (JournalState::Elsewhere { .. }, Some(record)) if urgent => record.append(events),
@@ -98,51 +98,6 @@ impl Ledger {
         self.elsewhere = Some(record);
         Ok(())
     }
-}
-
-/// What must be written even where room is short, because it ends things or saves them, and begins nothing new.
-fn is_urgent(events: &[Envelope]) -> bool {
-    let begins = |event: &RunEvent| {
-        matches!(
-            event,
-            RunEvent::ActionStarted { .. }
-                | RunEvent::StepStarted { .. }
-                | RunEvent::UndoStarted { .. }
-                | RunEvent::CompletionStarted { .. }
-                | RunEvent::ChecklistPassed { .. }
-                | RunEvent::RunContinued { .. }
-        )
-    };
-    let saves = |event: &RunEvent| {
-        matches!(
-            event,
-            RunEvent::ActionFinished { .. }
-                | RunEvent::ActionResolved { .. }
-                | RunEvent::ActionSpawned { .. }
-                | RunEvent::ActionLooked { .. }
-                | RunEvent::VarSet { .. }
-                | RunEvent::NoticeSent { .. }
-                | RunEvent::LockTaken { .. }
-                | RunEvent::LockUncertain { .. }
-                | RunEvent::LockCertain
-                | RunEvent::LockLost { .. }
-                | RunEvent::ChildSeen { .. }
-                | RunEvent::ControlTaken { .. }
-                | RunEvent::ScreenJoined { .. }
-                | RunEvent::ScreenLeft { .. }
-                | RunEvent::TrafficSwitched { .. }
-                | RunEvent::TriggerFired { .. }
-                | RunEvent::CountdownStarted { .. }
-                | RunEvent::CountdownCancelled { .. }
-                | RunEvent::RollbackStarted { .. }
-                | RunEvent::RollbackFinished { .. }
-                | RunEvent::OverrideGiven(_)
-                | RunEvent::RunHeld { .. }
-                | RunEvent::RunFinished { .. }
-        )
-    };
-    let any = |of: fn(&RunEvent) -> bool| events.iter().any(|envelope| of(&envelope.event));
-    !any(begins) && any(saves)
 }
 
 /// The record of a rollback without a journal: events as lines of JSON, each batch synced before it is done.

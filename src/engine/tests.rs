@@ -744,7 +744,7 @@ async fn a_bad_release_is_rolled_back_by_its_trigger() {
     bad.rollbacks[0].check.remove(1);
     let flown = fly(bad, "v2", 0.2, None).await;
     assert_eq!(flown.end, End::Closed(Some(Outcome::RolledBack)));
-    assert_eq!(flown.run.rollbacks[0].by, "trigger");
+    assert_eq!(flown.run.rollbacks[0].by, crate::domain::actor::Actor::Trigger);
     assert_eq!(flown.run.live, Some("blue".into()));
 }
 

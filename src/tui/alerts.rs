@@ -9,7 +9,6 @@ use crate::{
     domain::{
         copy::CopyState,
         event::Outcome,
-        machine::{AWAY, RESUMED},
         message::{JournalState, WITHOUT_A_JOURNAL},
         metric::Verdict,
         plan::Light,
@@ -150,7 +149,7 @@ fn from_journal(model: &Model) -> Option<Alert> {
 fn from_prompt(model: &Model, run: &Run, prompt: &Prompt) -> Option<Alert> {
     let key = |action| model.key_in(Context::Steps, action);
     Some(match prompt {
-        Prompt::RollbackStopped { reason } => urgent(
+        Prompt::RollbackStopped { reason, .. } => urgent(
             format!("ROLLBACK STOPPED: {reason}"),
             format!(
                 "{} tries the failed action again; {} gives it up, with a reason.",
@@ -219,16 +218,13 @@ fn from_prompt(model: &Model, run: &Run, prompt: &Prompt) -> Option<Alert> {
             };
             urgent(format!("FAILED: {what}: {why}"), format!("{traffic} Nothing goes on until you decide."))
         }
-        Prompt::Held { reason } => {
-            let (by, since) = run
-                .held
-                .as_ref()
-                .map_or(("", Span::ZERO), |held| (held.by.as_str(), model.now.since(held.at)));
-            let who = if by == "auto" { String::new() } else { format!(" by {by}") };
-            // What somebody chose, or what every pause ends with, is no fault.
-            let chosen = by != "auto" || reason == AWAY || reason == RESUMED;
+        Prompt::Held { cause, reason } => {
+            let held = run.held.as_ref();
+            let since = held.map_or(Span::ZERO, |held| model.now.since(held.at));
+            let person = held.map(|held| &held.by).filter(|by| by.is_person());
+            let who = person.map(|by| format!(" by {by}")).unwrap_or_default();
             Alert {
-                urgent: !chosen,
+                urgent: cause.is_fault(),
                 ..urgent(
                     format!("HELD{who} for {}: {reason}", since.clock()),
                     "Nothing new starts. ENTER goes on.".to_owned(),

@@ -2,6 +2,7 @@
 
 use super::Machine;
 use crate::domain::{
+    actor::Actor,
     effect::Effect,
     event::{Override, RunEvent},
     run::ItemStatus,
@@ -27,7 +28,7 @@ impl Machine {
         self.recheck_failing_items();
     }
 
-    pub(super) fn decide_part(&mut self, part: String, applies: bool, by: String) {
+    pub(super) fn decide_part(&mut self, part: String, applies: bool, by: Actor) {
         if self.run.steps_open {
             return self.refuse("optional parts are fixed once the steps are open");
         }
@@ -49,7 +50,7 @@ impl Machine {
         !self.run.steps_open
     }
 
-    pub(super) fn tick_item(&mut self, group: usize, item: usize, note: Option<String>, by: String) {
+    pub(super) fn tick_item(&mut self, group: usize, item: usize, note: Option<String>, by: Actor) {
         if !self.checklist_open() {
             return;
         }
@@ -63,14 +64,14 @@ impl Machine {
         }
     }
 
-    pub(super) fn untick_item(&mut self, group: usize, item: usize, by: String) {
+    pub(super) fn untick_item(&mut self, group: usize, item: usize, by: Actor) {
         if self.checklist_open() && self.is_person_item(group, item).is_some() {
             self.emit(RunEvent::ItemUnticked { group, item, by, note: None });
             self.item_due.remove(&(group, item));
         }
     }
 
-    pub(super) fn waive_item(&mut self, group: usize, item: usize, reason: String, by: String) {
+    pub(super) fn waive_item(&mut self, group: usize, item: usize, reason: String, by: Actor) {
         if !self.checklist_open() {
             return;
         }
@@ -132,7 +133,7 @@ impl Machine {
         if self.run.steps_open || self.run.finished.is_some() || state.status == ItemStatus::Waived {
             return;
         }
-        let by = "auto".to_owned();
+        let by = Actor::Auto;
         if holds {
             self.emit(RunEvent::ItemTicked { group, item, text, by, note: Some(evidence) });
         } else if state.status != ItemStatus::Fails || state.note.as_deref() != Some(evidence.as_str()) {
@@ -140,7 +141,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn open_steps(&mut self, override_reason: Option<String>, by: String) {
+    pub(super) fn open_steps(&mut self, override_reason: Option<String>, by: Actor) {
         if !self.checklist_open() || self.refuse_while_held() {
             return;
         }
@@ -163,7 +164,7 @@ impl Machine {
             let texts: Vec<_> =
                 open.iter().map(|(g, i)| self.run.runbook.checklist[*g].items[*i].text.clone()).collect();
             let what = format!("open checklist items: {}", texts.join("; "));
-            self.emit(RunEvent::OverrideGiven(Override { what, reason, by: by.clone() }));
+            self.emit(RunEvent::OverrideGiven(Override { what, reason, by: by.to_string() }));
         }
         self.emit(RunEvent::ChecklistPassed { by });
     }

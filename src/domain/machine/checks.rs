@@ -3,6 +3,7 @@
 use super::Machine;
 use crate::domain::{
     action::SlotRef,
+    actor::Actor,
     check::CheckKind,
     effect::Effect,
     event::{CheckRef, Place, RunEvent},
@@ -173,14 +174,13 @@ impl Machine {
             };
             let timeout = check.timeout.as_deadline(self.slack);
             let (text, status, optional) = (check.text.clone(), state.status, check.optional);
-            let by = || "auto".to_owned();
             match &watched.seen {
                 Some((true, evidence)) if status != CheckStatus::Holds => {
                     self.emit(RunEvent::CheckPassed {
                         at: at.clone(),
                         text,
                         evidence: evidence.clone(),
-                        by: by(),
+                        by: Actor::Auto,
                     });
                     if !in_window {
                         self.stop_watch(&at);
@@ -191,7 +191,7 @@ impl Machine {
                         at: at.clone(),
                         text,
                         evidence: evidence.clone(),
-                        by: by(),
+                        by: Actor::Auto,
                     });
                 }
                 Some((false, _)) | None if !in_window && status == CheckStatus::Open => {
@@ -203,7 +203,7 @@ impl Machine {
                         let evidence =
                             watched.seen.map_or_else(|| "no data".to_owned(), |(_, evidence)| evidence);
                         let reason = format!("{text}: {evidence}");
-                        self.emit(RunEvent::CheckFailed { at: at.clone(), text, evidence, by: by() });
+                        self.emit(RunEvent::CheckFailed { at: at.clone(), text, evidence, by: Actor::Auto });
                         self.stop_watch(&at);
                         if !optional {
                             return Some(self.fail(place, &reason));

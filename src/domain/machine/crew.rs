@@ -2,6 +2,8 @@
 
 use super::Machine;
 use crate::domain::{
+    actor::Actor,
+    cause::HoldCause,
     crew::{Person, Role},
     effect::Effect,
     event::{ActionRef, Place, RunEvent},
@@ -12,9 +14,6 @@ use crate::domain::{
     runbook::Milestone,
 };
 
-/// Why a run is held that nobody drives. It is continued by whoever comes back.
-pub const AWAY: &str = "nobody was at the controls";
-
 impl Machine {
     /// Without a pilot nothing new starts: what runs is finished, the watch goes on, triggers roll back.
     pub(super) fn screen_left(&mut self, who: Person, role: Role) {
@@ -22,7 +21,7 @@ impl Machine {
         let run = &self.run;
         let under_way = run.steps_open && run.finished.is_none() && run.rolling_back().is_none();
         if role == Role::Pilot && under_way && !self.is_held_for_good() {
-            self.hold(AWAY, "auto");
+            self.hold(HoldCause::Away, "nobody was at the controls", Actor::Auto);
         }
     }
 
@@ -40,7 +39,8 @@ impl Machine {
                 };
                 self.emit(RunEvent::LockLost { why: why.clone() });
                 if self.run.finished.is_none() {
-                    self.hold("fenced off: somebody else has the target's lock", "auto");
+                    let reason = "fenced off: somebody else has the target's lock";
+                    self.hold(HoldCause::Fenced, reason, Actor::Auto);
                     self.notify(Milestone::Paged, format!("FENCED OFF: {why}"));
                 }
             }

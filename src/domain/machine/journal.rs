@@ -2,6 +2,8 @@
 
 use super::Machine;
 use crate::domain::{
+    actor::Actor,
+    cause::HoldCause,
     effect::Decision,
     event::{CheckRef, Override, RunEvent},
     message::{WITHOUT_A_JOURNAL, is_consent},
@@ -30,12 +32,13 @@ impl Machine {
     pub(super) fn on_journal_full(&mut self, why: &str) {
         let active = self.run.steps_open && self.run.finished.is_none() && self.run.rolling_back().is_none();
         if active && self.run.held.is_none() {
-            self.hold(&format!("the journal has no room ({why}): free the disk, then continue"), "auto");
+            let reason = format!("the journal has no room ({why}): free the disk, then continue");
+            self.hold(HoldCause::JournalFull, &reason, Actor::Auto);
         }
     }
 
     /// A person takes it on: a rollback without a journal. Nothing but a rollback: the run is held.
-    pub(super) fn go_on_unrecorded(&mut self, typed: &str, by: String) {
+    pub(super) fn go_on_unrecorded(&mut self, typed: &str, by: Actor) {
         if !is_consent(typed) {
             return self
                 .refuse(format!("type `{WITHOUT_A_JOURNAL}` to roll back although nothing is journaled"));
@@ -44,11 +47,11 @@ impl Machine {
         self.emit(RunEvent::OverrideGiven(Override {
             what,
             reason: typed.trim().to_owned(),
-            by: by.clone(),
+            by: by.to_string(),
         }));
         let active = self.run.steps_open && self.run.finished.is_none() && self.run.rolling_back().is_none();
         if active && self.run.held.is_none() {
-            self.hold("the journal is lost: only a rollback is done", &by);
+            self.hold(HoldCause::JournalLost, "the journal is lost: only a rollback is done", by);
         }
     }
 }

@@ -2,17 +2,17 @@
 
 use super::{Machine, typed_matches};
 use crate::domain::{
+    actor::Actor,
+    cause::StopCause,
     event::{ActionRef, Outcome, Place, RunEvent},
     id::ProcedureId,
     plan::{QUICK, RollbackPlan, UNDO},
-    run::ActionStatus,
     runbook::Milestone,
-    time::Span,
 };
 
 impl Machine {
     /// `R`, or a trigger.
-    pub(super) fn roll_back(&mut self, reason: &str, by: &str) {
+    pub(super) fn roll_back(&mut self, reason: &str, by: &Actor) {
         if self.refuse_fenced_off() {
             return;
         }
@@ -30,7 +30,7 @@ impl Machine {
     }
 
     /// A procedure of its own, with a typed word: the database.
-    pub(super) fn roll_back_by(&mut self, procedure: &ProcedureId, reason: &str, typed: &str, by: &str) {
+    pub(super) fn roll_back_by(&mut self, procedure: &ProcedureId, reason: &str, typed: &str, by: &Actor) {
         if self.refuse_fenced_off() {
             return;
         }
@@ -54,7 +54,7 @@ impl Machine {
         self.begin_rollback(plan, reason, by);
     }
 
-    fn begin_rollback(&mut self, plan: RollbackPlan, reason: &str, by: &str) {
+    fn begin_rollback(&mut self, plan: RollbackPlan, reason: &str, by: &Actor) {
         let Some(procedure) = plan.procedure else {
             return self.refuse(
                 "the runbook has no [rollback.quick]: switch back by hand with the kubectl line shown",
@@ -77,7 +77,7 @@ impl Machine {
         self.emit(RunEvent::RollbackStarted {
             procedure,
             reason: reason.to_owned(),
-            by: by.to_owned(),
+            by: by.clone(),
             actions: plan.actions,
             undo: plan.undo,
             within: plan.within,
@@ -157,14 +157,14 @@ impl Machine {
         true
     }
 
-    pub(super) fn stop_rollback(&mut self, reason: &str) {
+    pub(super) fn stop_rollback(&mut self, cause: StopCause, reason: &str) {
         let Some(rollback) = self.run.rolling_back() else { return };
         let procedure = rollback.procedure.clone();
-        self.emit(RunEvent::RollbackStopped { procedure, reason: reason.to_owned() });
+        self.emit(RunEvent::RollbackStopped { procedure, reason: reason.to_owned(), cause });
         self.notify(Milestone::Paged, format!("ROLLBACK STOPPED, a person must act: {reason}"));
     }
 
-    pub(super) fn retry_rollback(&mut self, by: String) {
+    pub(super) fn retry_rollback(&mut self, by: Actor) {
         if self.refuse_fenced_off() {
             return;
         }
@@ -218,25 +218,5 @@ impl Machine {
         };
         self.finish(if ok { Outcome::RolledBack } else { Outcome::RollbackFailed }, &summary);
         true
-    }
-}
-
-impl crate::domain::run::Run {
-    /// What a person types to start a procedure of its own: the backup's id where one was taken, else the procedure's name.
-    pub fn rollback_word(&self, procedure: &str) -> String {
-        let wants_backup = procedure != QUICK && procedure != UNDO;
-        self.value("BACKUP_ID").filter(|_| wants_backup).unwrap_or_else(|| procedure.to_owned())
-    }
-
-    /// How long ago the backup's id was captured: when the action that gave it ended.
-    pub fn backup_age(&self, now: crate::domain::time::Timestamp) -> Option<Span> {
-        self.value("BACKUP_ID")?;
-        self.runbook.steps.iter().zip(&self.steps).find_map(|(step, state)| {
-            let index =
-                step.run.iter().position(|action| action.capture.iter().any(|c| c.var == "BACKUP_ID"))?;
-            let action =
-                state.work.actions.get(index).filter(|action| action.status == ActionStatus::Done)?;
-            Some(now.since(action.started_at? + action.took?))
-        })
     }
 }

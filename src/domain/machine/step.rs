@@ -3,6 +3,8 @@
 use super::{Machine, resolved, typed_matches};
 use crate::domain::{
     action::{ActionKind, Confirm},
+    actor::Actor,
+    cause::StopCause,
     effect::Effect,
     event::{ActionOutcome, ActionRef, CheckRef, Outcome, Place, Resolution, RunEvent},
     id::StepId,
@@ -33,7 +35,7 @@ impl Machine {
                 self.emit(RunEvent::StepSkipped {
                     step: step.id.clone(),
                     reason: format!("`{part}` does not apply"),
-                    by: "auto".to_owned(),
+                    by: Actor::Auto,
                 });
                 true
             }
@@ -53,13 +55,13 @@ impl Machine {
             return false;
         }
         match step {
-            Some(step) => self.begin_step(step, "auto"),
-            None => self.begin_completion("auto"),
+            Some(step) => self.begin_step(step, &Actor::Auto),
+            None => self.begin_completion(&Actor::Auto),
         }
         true
     }
 
-    pub(super) fn start(&mut self, step: Option<StepId>, attempt: u32, typed: Option<&str>, by: &str) {
+    pub(super) fn start(&mut self, step: Option<StepId>, attempt: u32, typed: Option<&str>, by: &Actor) {
         if self.refuse_while_held() {
             return;
         }
@@ -96,14 +98,14 @@ impl Machine {
         true
     }
 
-    fn begin_step(&mut self, step: &StepId, by: &str) {
+    fn begin_step(&mut self, step: &StepId, by: &Actor) {
         let Some(state) = self.run.step(step.as_str()) else { return };
         let attempt = state.work.attempt + 1;
         let first = self.run.started_at.is_none();
         self.granted = None;
         self.window_written = Span::ZERO;
         self.forget_watches();
-        self.emit(RunEvent::StepStarted { step: step.clone(), attempt, by: by.to_owned() });
+        self.emit(RunEvent::StepStarted { step: step.clone(), attempt, by: by.clone() });
         if first {
             let module = &self.run.runbook.document.module;
             let version = self.run.new_version().unwrap_or_default();
@@ -112,11 +114,11 @@ impl Machine {
         }
     }
 
-    fn begin_completion(&mut self, by: &str) {
+    fn begin_completion(&mut self, by: &Actor) {
         let attempt = self.run.completion.as_ref().map_or(0, |work| work.attempt) + 1;
         self.granted = None;
         self.forget_watches();
-        self.emit(RunEvent::CompletionStarted { attempt, by: by.to_owned() });
+        self.emit(RunEvent::CompletionStarted { attempt, by: by.clone() });
     }
 
     pub(super) fn proceed(&mut self, at: ActionRef, typed: Option<&str>) {
@@ -245,8 +247,8 @@ impl Machine {
             return;
         }
         if let Some(resolution) = resolution {
-            let by = format!("auto, by looking: {evidence}");
-            self.emit(RunEvent::ActionResolved { at, resolution, by });
+            let (by, evidence) = (Actor::Auto, Some(evidence));
+            self.emit(RunEvent::ActionResolved { at, resolution, by, evidence });
         } else {
             self.emit(RunEvent::ActionLooked { at: at.clone(), evidence: evidence.clone() });
             let name = self.run.action(&at).map(|action| action.name.clone()).unwrap_or_default();
@@ -257,7 +259,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn resolve(&mut self, at: ActionRef, resolution: Resolution, by: String) {
+    pub(super) fn resolve(&mut self, at: ActionRef, resolution: Resolution, by: Actor) {
         match self.run.prompt(self.now) {
             Prompt::Unknown { at: due } if due == at => {
                 if let Some(child) = self.run.outlives(&at) {
@@ -266,7 +268,7 @@ impl Machine {
                         child.pid
                     ));
                 }
-                self.emit(RunEvent::ActionResolved { at: at.clone(), resolution, by });
+                self.emit(RunEvent::ActionResolved { at: at.clone(), resolution, by, evidence: None });
                 // Run again is a person's decision about this very action: it needs no second one.
                 if resolution == Resolution::RunAgain {
                     self.granted = Some(at);
@@ -291,10 +293,10 @@ impl Machine {
                 let detail = format!("undo failed: {reason}");
                 self.emit(RunEvent::UndoFinished { step: step.clone(), attempt, ok: false, detail });
                 if self.run.rolling_back().is_some() {
-                    self.stop_rollback(reason);
+                    self.stop_rollback(StopCause::Failed, reason);
                 }
             }
-            Place::Rollback { .. } => self.stop_rollback(reason),
+            Place::Rollback { .. } => self.stop_rollback(StopCause::Failed, reason),
             Place::Completion => {
                 self.emit(RunEvent::CompletionFailed { attempt, reason: reason.to_owned() });
                 self.notify(
@@ -329,7 +331,7 @@ impl Machine {
         check: usize,
         holds: bool,
         note: Option<String>,
-        by: String,
+        by: Actor,
     ) {
         let place = match (step, self.run.rollbacks.last()) {
             (Some(step), _) => Place::Step { step },
@@ -380,7 +382,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn retry(&mut self, step: Option<StepId>, attempt: u32, by: &str) {
+    pub(super) fn retry(&mut self, step: Option<StepId>, attempt: u32, by: &Actor) {
         if self.refuse_while_held() {
             return;
         }
@@ -402,7 +404,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn undo(&mut self, step: StepId, typed: Option<&str>, by: &str) {
+    pub(super) fn undo(&mut self, step: StepId, typed: Option<&str>, by: &Actor) {
         if self.refuse_while_held() {
             return;
         }
@@ -435,14 +437,14 @@ impl Machine {
         self.begin_undo(&step, by);
     }
 
-    pub(super) fn begin_undo(&mut self, step: &StepId, by: &str) {
+    pub(super) fn begin_undo(&mut self, step: &StepId, by: &Actor) {
         let attempt =
             self.run.step(step.as_str()).and_then(|state| state.undo.as_ref()).map_or(0, |undo| undo.attempt)
                 + 1;
-        self.emit(RunEvent::UndoStarted { step: step.clone(), attempt, by: by.to_owned() });
+        self.emit(RunEvent::UndoStarted { step: step.clone(), attempt, by: by.clone() });
     }
 
-    pub(super) fn skip(&mut self, step: StepId, reason: String, by: String) {
+    pub(super) fn skip(&mut self, step: StepId, reason: String, by: Actor) {
         if reason.trim().is_empty() {
             return self.refuse("say why this step is left out");
         }

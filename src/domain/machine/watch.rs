@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Machine;
 use crate::domain::{
+    actor::Actor,
+    cause::HoldCause,
     event::RunEvent,
     metric::Sample,
     run::Run,
@@ -16,8 +18,6 @@ use crate::domain::{
 
 /// The baseline is the mean of at most this much time before the switch.
 const BASELINE: Span = Span::from_mins(5);
-/// Why a run is held while a trigger cannot see.
-pub(super) const BLIND: &str = "no data: the run cannot tell health from harm";
 /// Our own field manager.
 const FIELD_MANAGER: &str = "cutover";
 
@@ -145,14 +145,15 @@ impl Machine {
                 self.emit(RunEvent::TriggerBlind { trigger, metric, why: why.clone() });
                 self.notify(Milestone::Paged, format!("NO DATA for `{}`: {why}", declared.reason));
                 if watch.no_data == OnNoData::Hold && self.run.held.is_none() && self.run.finished.is_none() {
-                    self.hold(BLIND, "auto");
+                    let reason = "no data: the run cannot tell health from harm";
+                    self.hold(HoldCause::NoData, reason, Actor::Auto);
                 }
             }
             TriggerChange::Sees => {
                 self.emit(RunEvent::TriggerSees { trigger });
                 let all_see = self.run.triggers.iter().all(|state| state.blind.is_none());
-                if all_see && self.run.held.as_ref().is_some_and(|held| held.reason == BLIND) {
-                    self.emit(RunEvent::RunContinued { by: "auto".to_owned() });
+                if all_see && self.run.held.as_ref().is_some_and(|held| held.cause.ends_by_itself()) {
+                    self.emit(RunEvent::RunContinued { by: Actor::Auto });
                 }
             }
             TriggerChange::Fired(cause) => self.trigger_fired(trigger, &declared.reason, watch.then, &cause),
@@ -186,7 +187,7 @@ impl Machine {
 
     /// A trigger's rollback. Where it cannot begin a person must know at once: nothing goes on as if all were well.
     fn roll_back_by_itself(&mut self, trigger: usize, reason: &str) {
-        self.roll_back(reason, "trigger");
+        self.roll_back(reason, &Actor::Trigger);
         if self.run.rolling_back().is_some() {
             return;
         }
@@ -197,14 +198,14 @@ impl Machine {
                 self.emit(RunEvent::CountdownCancelled {
                     trigger: index,
                     reason: why.clone(),
-                    by: "auto".to_owned(),
+                    by: Actor::Auto,
                 });
             }
         }
         if let Some(clock) = self.clocks.get_mut(&trigger) {
             clock.reset();
         }
-        self.hold(&reason, "auto");
+        self.hold(HoldCause::RollbackNotBegun, &reason, Actor::Auto);
         self.notify(Milestone::Paged, format!("ROLLBACK NOT STARTED, a person must act: {reason}"));
     }
 
@@ -254,7 +255,7 @@ impl Machine {
         true
     }
 
-    pub(super) fn cancel_countdown(&mut self, trigger: usize, reason: String, by: String) {
+    pub(super) fn cancel_countdown(&mut self, trigger: usize, reason: String, by: Actor) {
         if reason.trim().is_empty() {
             return self.refuse("say why the countdown is cancelled");
         }
@@ -325,7 +326,8 @@ impl Machine {
             // A hold for missing data ends by itself; this one must not.
             let held = self.is_held_for_good();
             if !held && self.run.rolling_back().is_none() {
-                self.hold(&format!("{object} was changed by {manager}: {what}"), "auto");
+                let reason = format!("{object} was changed by {manager}: {what}");
+                self.hold(HoldCause::Foreign, &reason, Actor::Auto);
                 self.notify(Milestone::Paged, format!("FOREIGN CHANGE: {object} by {manager}: {what}"));
             }
         }

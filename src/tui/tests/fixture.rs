@@ -8,6 +8,7 @@ use crate::{
     config::keymap::{Key, KeyCode},
     domain::{
         action::{Action, ActionKind, Capture, Confirm, Replicas, SlotRef},
+        actor::Actor,
         check::{Check, CheckKind, Condition},
         event::{
             ActionOutcome, ActionRef, CheckRef, Envelope, Opened, Outcome, Place, RollbackTarget, RunEvent,
@@ -751,7 +752,11 @@ impl Told {
         );
         self.after(
             2,
-            RunEvent::PartDecided { part: "migrations".to_owned(), applies: true, by: "alice".to_owned() },
+            RunEvent::PartDecided {
+                part: "migrations".to_owned(),
+                applies: true,
+                by: Actor::person("alice"),
+            },
         );
     }
 
@@ -765,17 +770,17 @@ impl Told {
             }
             let declared = &self.run().runbook.checklist[group].items[item];
             let (by, note) = match &declared.check.kind {
-                CheckKind::Person => ("alice", None),
-                CheckKind::Tls { .. } => ("auto", Some("expires 2027-02-11, 81 days left".to_owned())),
-                _ => ("auto", Some("as wanted".to_owned())),
+                CheckKind::Person => (Actor::person("alice"), None),
+                CheckKind::Tls { .. } => (Actor::Auto, Some("expires 2027-02-11, 81 days left".to_owned())),
+                _ => (Actor::Auto, Some("as wanted".to_owned())),
             };
             let text = declared.text.clone();
-            self.after(1, RunEvent::ItemTicked { group, item, text, by: by.to_owned(), note });
+            self.after(1, RunEvent::ItemTicked { group, item, text, by, note });
         }
     }
 
     pub(super) fn started(&mut self, step: &str, attempt: u32) {
-        self.after(2, RunEvent::StepStarted { step: step.into(), attempt, by: "alice".to_owned() });
+        self.after(2, RunEvent::StepStarted { step: step.into(), attempt, by: Actor::person("alice") });
     }
 
     pub(super) fn at(step: &str, attempt: u32, action: usize) -> ActionRef {
@@ -807,14 +812,14 @@ impl Told {
         }
         for (check, declared) in declared.check.iter().enumerate() {
             let at = CheckRef { place: Place::Step { step: step.into() }, attempt: 1, check };
-            let by = if declared.kind.is_person() { "alice" } else { "auto" };
+            let by = if declared.kind.is_person() { Actor::person("alice") } else { Actor::Auto };
             self.after(
                 0,
                 RunEvent::CheckPassed {
                     at,
                     text: declared.text.clone(),
                     evidence: "as wanted".to_owned(),
-                    by: by.to_owned(),
+                    by,
                 },
             );
         }
@@ -855,7 +860,7 @@ impl Told {
     pub(super) fn at_first_step() -> Self {
         let mut told = Self::in_checklist();
         told.ticked(0);
-        told.after(4, RunEvent::ChecklistPassed { by: "alice".to_owned() });
+        told.after(4, RunEvent::ChecklistPassed { by: Actor::person("alice") });
         told.healthy("blue");
         told
     }
@@ -1052,7 +1057,7 @@ impl Told {
             RunEvent::RollbackStarted {
                 procedure: plan.procedure.unwrap(),
                 reason: "error rate 1.4 % > 1 % for 5:00".to_owned(),
-                by: "trigger".to_owned(),
+                by: Actor::Trigger,
                 actions: plan.actions,
                 undo: plan.undo,
                 within: plan.within,
@@ -1081,10 +1086,7 @@ impl Told {
         for (check, evidence) in [(0, "backend-service selects blue"), (1, "0.04 %")] {
             let text = told.run().checks(&at(0).place)[check].text.clone();
             let at = CheckRef { place: at(0).place, attempt: 1, check };
-            told.after(
-                1,
-                RunEvent::CheckPassed { at, text, evidence: evidence.to_owned(), by: "auto".to_owned() },
-            );
+            told.after(1, RunEvent::CheckPassed { at, text, evidence: evidence.to_owned(), by: Actor::Auto });
         }
         told.after(
             0,
@@ -1122,13 +1124,16 @@ impl Told {
             RunEvent::RollbackStarted {
                 procedure: UNDO.into(),
                 reason: "operator's decision".to_owned(),
-                by: "alice".to_owned(),
+                by: Actor::person("alice"),
                 actions: Vec::new(),
                 undo: plan.undo,
                 within: plan.within,
             },
         );
-        told.after(0, RunEvent::UndoStarted { step: "deploy".into(), attempt: 1, by: "alice".to_owned() });
+        told.after(
+            0,
+            RunEvent::UndoStarted { step: "deploy".into(), attempt: 1, by: Actor::person("alice") },
+        );
         let at = ActionRef { place: Place::Undo { step: "deploy".into() }, attempt: 1, action: 0 };
         told.acts(at);
         told.wait(2);
@@ -1140,7 +1145,7 @@ impl Told {
         let mut told = Self::in_window(890);
         told.after(10, RunEvent::StepPassed { step: "watch".into(), attempt: 1 });
         told.passes("retire", 4);
-        told.after(1, RunEvent::CompletionStarted { attempt: 1, by: "alice".to_owned() });
+        told.after(1, RunEvent::CompletionStarted { attempt: 1, by: Actor::person("alice") });
         let at = ActionRef { place: Place::Completion, attempt: 1, action: 0 };
         told.acts(at.clone());
         told.acted(at, ActionOutcome::Succeeded, 3, "");

@@ -7,6 +7,8 @@ use super::{
 use crate::{
     config::keymap::{Key, KeyCode},
     domain::{
+        actor::Actor,
+        cause::HoldCause,
         event::{ActionOutcome, Resolution, RunEvent},
         id::StepId,
         message::{Command, JournalState, Update},
@@ -427,7 +429,7 @@ fn an_incident_is_declared_then_sent() {
             impact: impact.clone(),
             status: status.clone(),
             sent: false,
-            by: "alice".to_owned(),
+            by: Actor::person("alice"),
         },
     );
     told.keys("s");
@@ -452,7 +454,8 @@ fn logs_are_asked_for_and_searched() {
 #[test]
 fn a_person_is_called_once_when_one_is_needed() {
     let mut told = Told::in_window(100);
-    let event = RunEvent::RunHeld { reason: "support".to_owned(), by: "auto".to_owned() };
+    let event =
+        RunEvent::RunHeld { reason: "support".to_owned(), by: Actor::Auto, cause: HoldCause::Foreign };
     let calls =
         |effects: Vec<Effect>| effects.into_iter().filter(|effect| matches!(effect, Effect::Call(_))).count();
     assert_eq!(calls(told.after(30, event)), 1);

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     config::theme::Theme,
     domain::{
+        actor::Actor,
         event::{ActionOutcome, RunEvent},
         message::Update,
         workload::{Connection, LogLine},
@@ -160,16 +161,16 @@ fn hostile_states(text: &str) -> Vec<Told> {
         );
         told.after(
             1,
-            RunEvent::PartDecided { part: "migrations".to_owned(), applies: true, by: text.to_owned() },
+            RunEvent::PartDecided { part: "migrations".to_owned(), applies: true, by: Actor::person(text) },
         );
-        told.after(1, RunEvent::NoteAdded { text: text.to_owned(), by: text.to_owned() });
+        told.after(1, RunEvent::NoteAdded { text: text.to_owned(), by: Actor::person(text) });
         told.after(
             1,
             RunEvent::ItemTicked {
                 group: 0,
                 item: 0,
                 text: text.to_owned(),
-                by: text.to_owned(),
+                by: Actor::person(text),
                 note: Some(text.to_owned()),
             },
         );
@@ -190,7 +191,7 @@ fn hostile_states(text: &str) -> Vec<Told> {
         told
     };
     let mut failed = told("");
-    failed.after(1, RunEvent::ChecklistPassed { by: text.to_owned() });
+    failed.after(1, RunEvent::ChecklistPassed { by: Actor::person(text) });
     failed.started("prepare", 1);
     failed.acts(Told::at("prepare", 1, 0));
     failed.prints(Told::at("prepare", 1, 0), &[(Some(1), text)]);

@@ -1,7 +1,7 @@
 //! Every state at the sizes that people have, as text. What the terminal would get is checked in `safety`.
 
 use super::fixture::Told;
-use crate::domain::event::RunEvent;
+use crate::domain::{actor::Actor, cause::HoldCause, event::RunEvent};
 
 /// Every state that a person meets, by name.
 pub(super) fn states() -> Vec<(&'static str, Told)> {
@@ -19,7 +19,11 @@ pub(super) fn states() -> Vec<(&'static str, Told)> {
     let mut held = Told::in_window(200);
     held.after(
         1,
-        RunEvent::RunHeld { reason: "support reports slow logins".to_owned(), by: "bob".to_owned() },
+        RunEvent::RunHeld {
+            reason: "support reports slow logins".to_owned(),
+            by: Actor::person("bob"),
+            cause: HoldCause::Person,
+        },
     );
     held.wait(12);
     let mut incident = Told::in_breach();
@@ -31,7 +35,7 @@ pub(super) fn states() -> Vec<(&'static str, Told)> {
             impact: "one payment in seventy is refused".to_owned(),
             status: "Investigating".to_owned(),
             sent: false,
-            by: "alice".to_owned(),
+            by: Actor::person("alice"),
         },
     );
     incident.keys("i");

@@ -6,6 +6,7 @@ use super::body::rows_around;
 use crate::{
     config::keymap::KeyAction,
     domain::{
+        actor::Actor,
         check::CheckKind,
         run::{ItemState, ItemStatus, Run},
         runbook::{Group, Item},
@@ -64,9 +65,10 @@ fn item_row(
     let look = model.look;
     let person = item.check.kind.is_person();
     let (status, too_old) = model.item_status(g, i);
+    let by = state.by.as_ref().map_or("", Actor::as_str);
     let (sign, style, word) = match (status, too_old) {
         (_, true) => ("◌", look.warn(), "too old".to_owned()),
-        (ItemStatus::Holds, _) => ("✔", look.ok(), state.by.clone()),
+        (ItemStatus::Holds, _) => ("✔", look.ok(), by.to_owned()),
         (ItemStatus::Waived, _) => ("–", look.dim(), "not needed".to_owned()),
         (ItemStatus::Fails, _) => ("✖", look.alert(), "FAILS".to_owned()),
         (ItemStatus::Open, _) if person => ("○", look.strong(), "you".to_owned()),
@@ -100,6 +102,7 @@ pub(super) fn draw_item(model: &Model, run: &Run, area: Rect, buffer: &mut Buffe
     say(&item.text, look.strong());
     say("", look.text());
     let (status, too_old) = model.item_status(g, i);
+    let by = state.by.as_ref().map_or("", Actor::as_str);
     let ago = format!("{} ago", model.now.since(state.at).short());
     match status {
         ItemStatus::Open if item.check.kind.is_person() => {
@@ -109,12 +112,12 @@ pub(super) fn draw_item(model: &Model, run: &Run, area: Rect, buffer: &mut Buffe
         ItemStatus::Holds if too_old => {
             say(&format!("◌ held {ago}: too old, must be looked at again"), look.warn());
         }
-        ItemStatus::Holds if state.by == "auto" => {
+        ItemStatus::Holds if state.by == Some(Actor::Auto) => {
             say(&format!("✔ holds, checked by itself {ago}"), look.ok());
         }
-        ItemStatus::Holds => say(&format!("✔ holds, says {}, {ago}", state.by), look.ok()),
+        ItemStatus::Holds => say(&format!("✔ holds, says {by}, {ago}"), look.ok()),
         ItemStatus::Fails => say(&format!("✖ does not hold, checked {ago}"), look.alert()),
-        ItemStatus::Waived => say(&format!("– not needed, says {}, {ago}", state.by), look.text()),
+        ItemStatus::Waived => say(&format!("– not needed, says {by}, {ago}"), look.text()),
     }
     if let Some(note) = state.note.as_deref().filter(|note| !note.is_empty()) {
         say(note, if status == ItemStatus::Fails { look.alert() } else { look.text() });

@@ -3,6 +3,7 @@
 use crate::{
     domain::{
         action::{Action, SlotRef},
+        actor::Actor,
         check::{Check, CheckKind, Condition},
         event::Place,
         id::StepId,
@@ -81,7 +82,7 @@ impl Checks<'_> {
         let right = match (person, state.status) {
             _ if self.strict && self.measured(check).is_some() => self.measured(check).unwrap_or_default(),
             (true, CheckStatus::Open) => Row::of("(you)", look.key()),
-            (true, _) => Row::of(&state.by, look.dim())
+            (true, _) => Row::of(state.by.as_ref().map_or("", Actor::as_str), look.dim())
                 .put(if evidence.is_empty() { "" } else { ": " }, look.dim())
                 .put(evidence, look.dim()),
             (false, _) if evidence.is_empty() => Row::of(word, style),

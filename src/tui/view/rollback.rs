@@ -122,8 +122,9 @@ pub(super) fn draw_output(model: &Model, run: &Run, area: Rect, buffer: &mut Buf
     }
     let width = usize::from(area.width).saturating_sub(2);
     let words = match run.rollbacks.last().and_then(|rollback| rollback.stopped.as_ref()) {
-        Some(why) => format!(
-            "It stopped: {why}. The command of the failed action stands beside it, for a person to take over by hand."
+        Some(stopped) => format!(
+            "It stopped: {}. The command of the failed action stands beside it, for a person to take over by hand.",
+            stopped.reason
         ),
         None => {
             "Nothing is printed by what runs now. Each action is checked before the next begins.".to_owned()

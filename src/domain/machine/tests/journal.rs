@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::domain::{
+    actor::Actor,
+    cause::{HoldCause, StopCause},
     effect::{Effect, Input},
     event::{
         ActionOutcome, CheckRef, ChildProcess, Envelope, Outcome, Override, Place, Resolution, RunEvent,
@@ -231,16 +233,16 @@ fn a_paused_run_goes_on_and_a_checklist_is_not_held() {
 fn every_event() -> Vec<RunEvent> {
     let text = || "text".to_owned();
     let step = || crate::domain::id::StepId::from("migrate");
-    let by = text;
+    let by = || Actor::person("text");
     let check = || CheckRef { place: Place::Step { step: step() }, attempt: 1, check: 0 };
-    let given = || Override { what: text(), reason: text(), by: by() };
+    let given = || Override { what: text(), reason: text(), by: text() };
     let quick = || crate::domain::id::ProcedureId::from("quick");
     let mut run_opened = opened(runbook());
     run_opened.overrides.push(given());
     let switch = runbook().rollbacks[0].run[0].clone();
     vec![
         RunEvent::RunOpened(run_opened),
-        RunEvent::RunResumed { by: by(), host: text() },
+        RunEvent::RunResumed { by: text(), host: text() },
         RunEvent::VarSet { name: text(), value: None, source: text() },
         RunEvent::PartDecided { part: text(), applies: true, by: by() },
         RunEvent::OverrideGiven(given()),
@@ -262,7 +264,12 @@ fn every_event() -> Vec<RunEvent> {
             output: None,
         },
         RunEvent::ActionLooked { at: at_step("migrate", 1, 0), evidence: text() },
-        RunEvent::ActionResolved { at: at_step("migrate", 1, 0), resolution: Resolution::NotDone, by: by() },
+        RunEvent::ActionResolved {
+            at: at_step("migrate", 1, 0),
+            resolution: Resolution::NotDone,
+            by: by(),
+            evidence: None,
+        },
         RunEvent::CheckPassed { at: check(), text: text(), evidence: text(), by: by() },
         RunEvent::CheckFailed { at: check(), text: text(), evidence: text(), by: by() },
         RunEvent::StepPassed { step: step(), attempt: 1 },
@@ -297,7 +304,7 @@ fn every_event() -> Vec<RunEvent> {
             undo: vec![step()],
             within: Some(Span::from_mins(5)),
         },
-        RunEvent::RollbackStopped { procedure: quick(), reason: text() },
+        RunEvent::RollbackStopped { procedure: quick(), reason: text(), cause: StopCause::Copied },
         RunEvent::RollbackRetried { procedure: quick(), attempt: 2, by: by() },
         RunEvent::RollbackFinished {
             procedure: quick(),
@@ -307,7 +314,7 @@ fn every_event() -> Vec<RunEvent> {
             within: None,
         },
         RunEvent::ForeignChange { object: text(), what: text(), manager: text() },
-        RunEvent::RunHeld { reason: text(), by: by() },
+        RunEvent::RunHeld { reason: text(), by: by(), cause: HoldCause::Away },
         RunEvent::RunContinued { by: by() },
         RunEvent::NoticeSent {
             milestone: Some(Milestone::RolledBack),
@@ -365,7 +372,7 @@ action_started: action attempt does name phase step
 action_spawned: action attempt boot_id phase pid procedure start_time
 action_finished: action attempt detail outcome output phase step took
 action_looked: action attempt evidence phase step
-action_resolved: action attempt by phase resolution step
+action_resolved: action attempt by evidence phase resolution step
 check_passed: attempt by check evidence phase step text
 check_failed: attempt by check evidence phase step text
 step_passed: attempt step
@@ -387,11 +394,11 @@ trigger_fired: reason trigger
 countdown_started: ends_at trigger
 countdown_cancelled: by reason trigger
 rollback_started: actions by procedure reason undo within
-rollback_stopped: procedure reason
+rollback_stopped: cause procedure reason
 rollback_retried: attempt by procedure
 rollback_finished: detail ok procedure took within
 foreign_change: manager object what
-run_held: by reason
+run_held: by cause reason
 run_continued: by
 notice_sent: detail milestone ok text
 task_created: due_at task text
@@ -420,7 +427,7 @@ fn every_event_has_its_line_and_none_commands_the_terminal() {
         assert_eq!(line.is_none(), silent, "{:?}", envelope.event);
         assert!(!line.unwrap_or_default().contains(char::is_control));
     }
-    let note = RunEvent::NoteAdded { text: "\u{1b}]0;x\u{7}\u{202e}".to_owned(), by: "eve".to_owned() };
+    let note = RunEvent::NoteAdded { text: "\u{1b}]0;x\u{7}\u{202e}".to_owned(), by: Actor::person("eve") };
     let line = crate::domain::story::line(&run, &note).unwrap();
     assert!(!line.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{line:?}");
 }

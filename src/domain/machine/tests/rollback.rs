@@ -2,6 +2,7 @@
 
 use crate::domain::{
     action::{ActionKind, Replicas, SlotRef},
+    cause::StopCause,
     effect::{Effect, Input},
     event::{ActionOutcome, ActionRef, ChildProcess, Outcome, Place, Resolution, RunEvent},
     fixture::{Flight, action, at_quick, at_step, runbook, workload},
@@ -368,7 +369,9 @@ fn a_check_that_never_holds_stops_the_rollback() {
     flight.failing.insert("traffic is back".to_owned());
     flight.command(r("errors"));
     flight.fly(Span::from_secs(70));
-    let Prompt::RollbackStopped { reason } = flight.prompt() else { panic!("{:?}", flight.prompt()) };
+    let Prompt::RollbackStopped { cause: StopCause::Failed, reason } = flight.prompt() else {
+        panic!("{:?}", flight.prompt())
+    };
     assert!(reason.contains("traffic is back"), "{reason}");
     flight.failing.clear();
     flight.command(Command::RetryRollback);

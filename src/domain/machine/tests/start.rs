@@ -1,10 +1,11 @@
 //! Questions, checklist, opening.
 
 use crate::domain::{
+    actor::Actor,
+    cause::HoldCause,
     crew::{Person, Role},
     effect::{Effect, Input},
     fixture::{Flight, runbook},
-    machine::AWAY,
     message::Command,
     prompt::Prompt,
     run::ItemStatus,
@@ -45,7 +46,7 @@ fn questions_come_first_and_the_steps_open_when_everything_needed_holds() {
     flight.command(tick(7));
     refused(&flight, "no such");
     flight.command(tick(0));
-    assert_eq!(flight.run().items[0][0].by, "ada");
+    assert_eq!(flight.run().items[0][0].by, Some(Actor::person("ada")));
     assert_eq!(flight.run().items[0][0].note.as_deref(), Some("seen by me"));
     assert_eq!(flight.prompt(), Prompt::OpenSteps);
     flight.command(Command::UntickItem { group: 0, item: 0 });
@@ -97,7 +98,7 @@ fn evidence_goes_stale_and_is_looked_at_again_before_it_does() {
     let mut flight = Flight::open(runbook());
     flight.settle();
     assert_eq!(flight.run().items[0][1].status, ItemStatus::Holds);
-    assert_eq!(flight.run().items[0][1].by, "auto");
+    assert_eq!(flight.run().items[0][1].by, Some(Actor::Auto));
     flight.now = flight.now + Span::from_mins(31);
     assert!(flight.run().open_items(flight.now).contains(&(0, 1)), "31 minutes old");
     flight.feed(Input::Tick);
@@ -245,7 +246,7 @@ fn without_a_pilot_nothing_new_starts_and_the_rollback_still_does() {
     flight.feed(Input::ScreenLeft { who: Person::of_login("bob"), role: Role::Watcher });
     assert_eq!(flight.run().held, None);
     flight.feed(Input::ScreenLeft { who: alice(), role: Role::Pilot });
-    assert_eq!(flight.run().held.as_ref().map(|held| held.reason.as_str()), Some(AWAY));
+    assert_eq!(flight.run().held.as_ref().map(|held| held.cause), Some(HoldCause::Away));
     assert!(flight.run().away_since.is_some());
     flight.command(Command::Start { step: Some("migrate".into()), attempt: 1, typed: None });
     refused(&flight, "held");

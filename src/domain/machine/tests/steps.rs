@@ -2,6 +2,7 @@
 
 use crate::domain::{
     action::{ActionKind, Confirm, Replicas, SlotRef},
+    cause::HoldCause,
     effect::{Effect, Input},
     event::{ActionOutcome, Outcome, Place, Resolution, RunEvent},
     fixture::{Flight, action, at_step, look, runbook, workload},
@@ -313,7 +314,7 @@ fn a_held_run_starts_nothing_but_goes_on_looking() {
     flight.finish(at_step("migrate", 1, 0), ActionOutcome::Succeeded);
     flight.settle();
     assert_eq!(flight.acted(), ["backup"], "no new action");
-    assert_eq!(flight.prompt(), Prompt::Held { reason: "lunch".to_owned() });
+    assert_eq!(flight.prompt(), Prompt::Held { cause: HoldCause::Person, reason: "lunch".to_owned() });
     flight.command(Command::Continue);
     flight.settle();
     assert_eq!(flight.acted(), ["backup", "apply"]);
@@ -530,7 +531,9 @@ fn somebody_elses_change_holds_the_run_and_a_stale_picture_does_not() {
         Some(crate::domain::workload::ChangedBy { manager: "kubectl-edit".to_owned(), at: Some(flight.now) });
     flight.picture(stranger);
     assert_eq!(flight.count("foreign_change"), 1);
-    let Prompt::Held { reason } = flight.prompt() else { panic!("{:?}", flight.prompt()) };
+    let Prompt::Held { cause: HoldCause::Foreign, reason } = flight.prompt() else {
+        panic!("{:?}", flight.prompt())
+    };
     assert!(reason.contains("kubectl-edit") && reason.contains("app:v9"), "{reason}");
     // Our own switch, told by a picture that is still of before: nobody changed anything.
     let mut flight = Flight::passed(runbook(), 2);

@@ -3,11 +3,12 @@
 use proptest::{prelude::*, strategy::ValueTree as _};
 
 use crate::domain::{
+    actor::Actor,
+    cause::HoldCause,
     crew::{Person, Role},
     effect::Input,
     event::{Outcome, RunEvent},
     fixture::{Flight, at_step, runbook, trigger},
-    machine::{AWAY, RESUMED, watch::BLIND},
     message::Command,
     metric::{Missing, Sample},
     prompt::Prompt,
@@ -173,13 +174,13 @@ fn a_persons_hold_outlives_the_blindness() {
 
 #[test]
 fn when_data_comes_back_nothing_goes_on_that_waits_for_somebody() {
-    let held = |flight: &Flight| flight.run().held.as_ref().map(|held| held.reason.clone());
+    let held = |flight: &Flight| flight.run().held.as_ref().map(|held| held.cause);
     let blind = || {
         let mut flight = Flight::in_window(runbook());
         flight.feed(Input::ScreenJoined { who: Person::of_login("ada"), role: Role::Pilot });
         flight.error_rate = down();
         flight.fly(Span::from_mins(2));
-        assert_eq!(held(&flight).as_deref(), Some(BLIND));
+        assert_eq!(held(&flight), Some(HoldCause::NoData));
         flight
     };
     // The pilot leaves a run that is held for missing data.
@@ -187,13 +188,13 @@ fn when_data_comes_back_nothing_goes_on_that_waits_for_somebody() {
     flight.feed(Input::ScreenLeft { who: Person::of_login("ada"), role: Role::Pilot });
     flight.error_rate = Ok(0.0004);
     flight.fly(Span::from_mins(1));
-    assert_eq!(held(&flight).as_deref(), Some(AWAY));
+    assert_eq!(held(&flight), Some(HoldCause::Away));
     // The engine dies meanwhile.
     let mut flight = blind();
     flight.resume();
     flight.error_rate = Ok(0.0004);
     flight.fly(Span::from_mins(1));
-    assert_eq!(held(&flight).as_deref(), Some(RESUMED));
+    assert_eq!(held(&flight), Some(HoldCause::Resumed));
 }
 
 #[test]
@@ -221,7 +222,7 @@ fn a_breach_fires_at_exactly_its_time_counts_down_and_rolls_back() {
     let started = flight.events.iter().find(|e| e.event.name() == "rollback_started").unwrap();
     assert_eq!(started.at, ends_at);
     let RunEvent::RollbackStarted { procedure, reason, by, .. } = &started.event else { unreachable!() };
-    assert_eq!((procedure.as_str(), by.as_str()), ("quick", "trigger"));
+    assert_eq!((procedure.as_str(), by), ("quick", &Actor::Trigger));
     assert!(
         reason.contains("error rate > 1 %") && reason.contains("20 %") && reason.contains("5:00"),
         "{reason}"
@@ -422,7 +423,7 @@ fn m6_one_rollback() {
     };
     let press = || {
         let command = Command::Rollback { reason: "I see it too".to_owned() };
-        Input::Operator(crate::domain::message::Request { by: "ada".to_owned(), command })
+        Input::Operator(crate::domain::message::Request { by: Actor::person("ada"), command })
     };
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let order = Just(vec![0, 1, 2, 3, 4]).prop_shuffle();

@@ -1,0 +1,377 @@
+//! What can be asked of a run: nothing here changes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{ActionState, ActionStatus, ItemStatus, RollbackState, Run, StepState, Work};
+use crate::domain::{
+    action::{Action, ActionKind, Replicas, SlotRef},
+    check::Check,
+    crew::Person,
+    event::{ActionRef, ChildProcess, Place},
+    id::{MetricId, SlotName, StepId},
+    plan::{QUICK, UNDO},
+    runbook::{Part, Step, Var, VarSource},
+    template::Template,
+    time::{Span, Timestamp},
+};
+
+impl Run {
+    /// Unknown actions whose process may have outlived its engine.
+    pub fn orphans(&self) -> Vec<(ActionRef, ChildProcess)> {
+        self.unknown_actions().filter_map(|(at, state)| Some((at, state.child.clone()?))).collect()
+    }
+
+    /// The process that an action's dead engine has left, where it is known to run still.
+    pub fn outlives(&self, at: &ActionRef) -> Option<&ChildProcess> {
+        let state = self.work(&at.place)?.actions.get(at.action)?;
+        state.child.as_ref().filter(|_| state.status == ActionStatus::Unknown && state.lives == Some(true))
+    }
+
+    /// Unknown commands of which nobody wrote down whether a process runs them.
+    pub fn unrecorded_commands(&self) -> Vec<ActionRef> {
+        let is_command = |at: &ActionRef| {
+            let kind = self.action(at).map(|action| &action.kind);
+            matches!(kind, Some(ActionKind::Sh { .. } | ActionKind::Argv { .. }))
+        };
+        self.unknown_actions()
+            .filter_map(|(at, state)| state.child.is_none().then_some(at))
+            .filter(is_command)
+            .collect()
+    }
+
+    /// Unknown actions that were to capture a secret.
+    pub fn unknown_captures(&self) -> Vec<ActionRef> {
+        let captures = |at: &ActionRef| self.action(at).is_some_and(|action| self.captures_secret(action));
+        self.unknown_actions().map(|(at, _)| at).filter(captures).collect()
+    }
+
+    /// Whether what an action prints has a secret in it that nobody knows before.
+    pub fn captures_secret(&self, action: &Action) -> bool {
+        let secret = |name: &String| self.runbook.vars.iter().any(|var| var.secret && var.name == *name);
+        action.capture.iter().any(|capture| secret(&capture.var))
+    }
+
+    fn unknown_actions(&self) -> impl Iterator<Item = (ActionRef, &ActionState)> {
+        let mut places: Vec<Place> =
+            self.runbook.steps.iter().map(|step| Place::Step { step: step.id.clone() }).collect();
+        places.extend(self.runbook.steps.iter().map(|step| Place::Undo { step: step.id.clone() }));
+        places.push(Place::Completion);
+        places.extend(
+            self.rollbacks.last().map(|rollback| Place::Rollback { procedure: rollback.procedure.clone() }),
+        );
+        let works = places.into_iter().filter_map(|place| Some((self.work(&place)?, place)));
+        works.flat_map(|(work, place)| {
+            let unknown = work.actions.iter().enumerate();
+            unknown.filter(|(_, state)| state.status == ActionStatus::Unknown).map(move |(action, state)| {
+                (ActionRef { place: place.clone(), attempt: work.attempt, action }, state)
+            })
+        })
+    }
+
+    /// Why nothing may be written to the target any more, where somebody else has its lock.
+    pub fn fenced_off(&self) -> Option<&str> {
+        self.lock.as_ref().and_then(|lock| lock.lost.as_deref())
+    }
+
+    /// Whoever has the controls, while their screen is there.
+    pub fn present_pilot(&self) -> Option<&Person> {
+        self.pilot.as_ref().filter(|_| self.away_since.is_none())
+    }
+
+    /// The people who agreed that this step begins now, without whoever would start it.
+    pub fn approved_by(&self, step: &StepId, attempt: u32) -> Vec<&Person> {
+        let pilot = self.pilot.as_ref().map(|pilot| pilot.login.as_str());
+        let given = self.approvals.get(&(step.clone(), attempt));
+        given.into_iter().flatten().filter(|person| Some(person.login.as_str()) != pilot).collect()
+    }
+
+    /// The work at a place, where it has begun or stands in the runbook.
+    pub fn work(&self, place: &Place) -> Option<&Work> {
+        match place {
+            Place::Step { step } => self.step(step.as_str()).map(|state| &state.work),
+            Place::Undo { step } => self.step(step.as_str()).and_then(|state| state.undo.as_ref()),
+            Place::Rollback { .. } => self.rollbacks.last().map(|state| &state.work),
+            Place::Completion => self.completion.as_ref(),
+        }
+    }
+
+    /// The actions declared at a place.
+    pub fn actions(&self, place: &Place) -> &[Action] {
+        match place {
+            Place::Step { step } => self.declared(step.as_str()).map_or(&[], |step| &step.run),
+            Place::Undo { step } => self.declared(step.as_str()).map_or(&[], |step| &step.undo),
+            Place::Rollback { .. } => self.rollbacks.last().map_or(&[], |state| &state.actions),
+            Place::Completion => &self.runbook.completion.run,
+        }
+    }
+
+    /// The checks declared at a place.
+    pub fn checks(&self, place: &Place) -> &[Check] {
+        match place {
+            Place::Step { step } => self.declared(step.as_str()).map_or(&[], |step| &step.check),
+            Place::Undo { .. } => &[],
+            Place::Rollback { procedure } => {
+                self.runbook.procedure(procedure.as_str()).map_or(&[], |found| &found.check)
+            }
+            Place::Completion => &self.runbook.completion.check,
+        }
+    }
+
+    /// The declared action that a reference names.
+    pub fn action(&self, at: &ActionRef) -> Option<&Action> {
+        self.actions(&at.place).get(at.action)
+    }
+
+    /// The slot that an action gives the traffic to, where it does that.
+    pub fn switches_to(&self, at: &ActionRef) -> Option<SlotName> {
+        match &self.action(at)?.kind {
+            ActionKind::SwitchTraffic { to, .. } => self.slot(to),
+            _ => None,
+        }
+    }
+
+    /// A step's state.
+    pub fn step(&self, id: &str) -> Option<&StepState> {
+        self.runbook.step_index(id).and_then(|index| self.steps.get(index))
+    }
+
+    /// A step as declared.
+    pub fn declared(&self, id: &str) -> Option<&Step> {
+        self.runbook.step_index(id).and_then(|index| self.runbook.steps.get(index))
+    }
+
+    /// The index of the step that is due: the first that is neither passed nor skipped.
+    pub fn current(&self) -> Option<usize> {
+        self.steps.iter().position(|state| !state.status.is_over())
+    }
+
+    /// A slot's colour.
+    pub fn slot(&self, slot: &SlotRef) -> Option<SlotName> {
+        match slot {
+            SlotRef::New => self.opened.new_slot.clone(),
+            SlotRef::Previous => self.opened.previous.as_ref().map(|target| target.slot.clone()),
+            SlotRef::Named(name) => Some(name.clone()),
+        }
+    }
+
+    /// A number of replicas.
+    pub fn replicas(&self, replicas: Replicas) -> u32 {
+        match replicas {
+            Replicas::Count(count) => count,
+            Replicas::Before => self.opened.previous.as_ref().map_or(1, |target| target.replicas),
+        }
+    }
+
+    /// A variable's value, where it has one that may be shown. Fixed values may use variables written before them.
+    pub fn value(&self, name: &str) -> Option<String> {
+        if let Some(value) = self.vars.get(name) {
+            return value.clone();
+        }
+        let vars = &self.runbook.vars;
+        let upto = &vars[..=vars.iter().position(|var| var.name == name)?];
+        let mut needed = BTreeSet::from([name]);
+        for var in upto.iter().rev().filter(|var| !self.vars.contains_key(&var.name)) {
+            if let VarSource::Fixed { value } = &var.source
+                && needed.contains(var.name.as_str())
+            {
+                needed.extend(value.names());
+            }
+        }
+        self.values_of(upto.iter().filter(|var| needed.contains(var.name.as_str()))).remove(name)
+    }
+
+    /// Every variable's value that may be shown.
+    pub fn values(&self) -> BTreeMap<String, String> {
+        let known = self.vars.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?)));
+        let mut values = self.values_of(self.runbook.vars.iter());
+        values.extend(known);
+        values
+    }
+
+    /// The values of some variables in their order of writing: each is made of those before it, once.
+    fn values_of<'a>(&self, vars: impl Iterator<Item = &'a Var>) -> BTreeMap<String, String> {
+        let mut values: BTreeMap<String, String> = BTreeMap::new();
+        for var in vars {
+            let value = match (self.vars.get(&var.name), &var.source) {
+                (Some(value), _) => value.clone(),
+                (None, VarSource::Fixed { value }) => value.expand(|name| values.get(name).cloned()).ok(),
+                (None, _) => None,
+            };
+            values.extend(value.map(|value| (var.name.clone(), value)));
+        }
+        values
+    }
+
+    /// A template as it can be shown: known values in, secrets and unknown ones as `$NAME`.
+    pub fn show(&self, template: &Template) -> String {
+        template.show(|name| self.value(name))
+    }
+
+    /// The version that goes out: the variable that the first `set_image` uses, else the image itself.
+    pub fn new_version(&self) -> Option<String> {
+        if let Some(value) = self.value("DEPLOY_VERSION") {
+            return Some(value);
+        }
+        self.runbook.steps.iter().flat_map(|step| &step.run).find_map(|action| match &action.kind {
+            ActionKind::SetImage { image, .. } => {
+                Some(tag_of(&image.expand(|name| self.value(name)).ok()?).to_owned())
+            }
+            _ => None,
+        })
+    }
+
+    /// The version that had traffic when the run opened.
+    pub fn previous_version(&self) -> Option<String> {
+        self.opened.previous.as_ref().map(|target| tag_of(&target.image).to_owned())
+    }
+
+    /// The rollback under way.
+    pub fn rolling_back(&self) -> Option<&RollbackState> {
+        self.rollbacks.last().filter(|state| state.finished.is_none())
+    }
+
+    /// Whether the new slot has traffic, or may have: a switch was begun and not taken back.
+    pub fn switch_begun(&self) -> bool {
+        let moving = self.moved_to.is_some() && self.moved_to == self.opened.new_slot;
+        if self.switched_at.is_some() || moving {
+            return true;
+        }
+        let reverted = self.rollbacks.iter().any(|state| {
+            state.procedure.as_str() != "undo" && state.finished.as_ref().is_some_and(|(ok, ..)| *ok)
+        });
+        !reverted
+            && self.runbook.switch_step().and_then(|index| self.steps.get(index)).is_some_and(|state| {
+                state
+                    .work
+                    .actions
+                    .iter()
+                    .any(|action| matches!(action.status, ActionStatus::Running | ActionStatus::Unknown))
+            })
+    }
+
+    /// How long the run has been going: from the first step to the end, or to now.
+    pub fn elapsed(&self, now: Timestamp) -> Span {
+        let Some(started) = self.started_at else { return Span::ZERO };
+        self.finished.as_ref().map_or(now, |(_, at, _)| *at).since(started)
+    }
+
+    /// Items that hold or are waived, of all that are not optional; then of the optional ones.
+    pub fn checklist_progress(&self) -> (usize, usize) {
+        let mut done = 0;
+        let mut all = 0;
+        for (group, states) in self.runbook.checklist.iter().zip(&self.items) {
+            for state in states.iter().take(group.items.len()) {
+                all += 1;
+                done += usize::from(matches!(state.status, ItemStatus::Holds | ItemStatus::Waived));
+            }
+        }
+        (done, all)
+    }
+
+    /// Items that keep the steps closed at this time: not optional, and open, failing or stale.
+    pub fn open_items(&self, now: Timestamp) -> Vec<(usize, usize)> {
+        let mut open = Vec::new();
+        for (g, (group, states)) in self.runbook.checklist.iter().zip(&self.items).enumerate() {
+            for (i, (item, state)) in group.items.iter().zip(states).enumerate() {
+                let fresh = item.check.kind.is_person() || now.since(state.at) <= item.valid_for;
+                let holds = match state.status {
+                    ItemStatus::Holds => fresh,
+                    ItemStatus::Waived => true,
+                    ItemStatus::Open | ItemStatus::Fails => false,
+                };
+                if !holds && !item.optional {
+                    open.push((g, i));
+                }
+            }
+        }
+        open
+    }
+
+    /// Asked variables without a value.
+    pub fn unasked(&self) -> impl Iterator<Item = &Var> {
+        self.runbook
+            .vars
+            .iter()
+            .filter(|var| matches!(var.source, VarSource::Ask { .. }) && !self.vars.contains_key(&var.name))
+    }
+
+    /// Optional parts that nobody has decided.
+    pub fn undecided(&self) -> impl Iterator<Item = &Part> {
+        self.runbook.parts.iter().filter(|part| !self.parts.contains_key(&part.name))
+    }
+
+    /// Whether a step's part applies. A part that the runbook does not declare can't come out of a file; were there one, no
+    /// question would stand for it, and its step does not run.
+    pub fn applies(&self, step: &Step) -> bool {
+        step.when.as_ref().is_none_or(|part| {
+            self.parts.get(part).copied().unwrap_or_else(|| {
+                self.runbook
+                    .parts
+                    .iter()
+                    .find(|declared| declared.name == *part)
+                    .is_some_and(|part| part.default)
+            })
+        })
+    }
+
+    /// The key under which a metric's baseline is kept.
+    pub fn baseline_key(metric: &MetricId, slot: Option<&SlotName>) -> String {
+        slot.map_or_else(|| metric.0.clone(), |slot| format!("{metric}/{slot}"))
+    }
+
+    /// What a person types to confirm a step: the colour that gets traffic, else the step's id.
+    pub fn word_for(&self, step: &Step) -> String {
+        let switches = step.run.iter().find_map(|action| match &action.kind {
+            ActionKind::SwitchTraffic { to, .. } => self.slot(to),
+            _ => None,
+        });
+        switches.map_or_else(|| step.id.0.clone(), |slot| slot.0)
+    }
+
+    /// What a person types to start a procedure of its own: the backup's id where one was taken, else the procedure's name.
+    pub fn rollback_word(&self, procedure: &str) -> String {
+        let wants_backup = procedure != QUICK && procedure != UNDO;
+        self.value("BACKUP_ID").filter(|_| wants_backup).unwrap_or_else(|| procedure.to_owned())
+    }
+
+    /// How long ago the backup's id was captured: when the action that gave it ended.
+    pub fn backup_age(&self, now: Timestamp) -> Option<Span> {
+        self.value("BACKUP_ID")?;
+        self.runbook.steps.iter().zip(&self.steps).find_map(|(step, state)| {
+            let index =
+                step.run.iter().position(|action| action.capture.iter().any(|c| c.var == "BACKUP_ID"))?;
+            let action =
+                state.work.actions.get(index).filter(|action| action.status == ActionStatus::Done)?;
+            Some(now.since(action.started_at? + action.took?))
+        })
+    }
+}
+
+impl Work {
+    /// Whether every action is done.
+    pub fn acted(&self) -> bool {
+        self.actions.iter().all(|action| action.status == ActionStatus::Done)
+    }
+
+    /// The index of the action that runs.
+    pub fn running(&self) -> Option<usize> {
+        self.actions.iter().position(|action| action.status == ActionStatus::Running)
+    }
+
+    /// The index of the next action that has not begun.
+    pub fn next(&self) -> Option<usize> {
+        self.actions.iter().position(|action| action.status == ActionStatus::Pending)
+    }
+
+    /// How long it took, or has taken.
+    pub fn took(&self, now: Timestamp) -> Span {
+        self.started_at.map_or(Span::ZERO, |from| self.finished_at.unwrap_or(now).since(from))
+    }
+}
+
+/// The tag of an image, or the whole where it has none: `registry:5000/app:v1` is `v1`.
+pub fn tag_of(image: &str) -> &str {
+    let name = image.rsplit('/').next().unwrap_or(image);
+    name.split_once('@')
+        .map_or_else(|| name.split_once(':').map_or(image, |(_, tag)| tag), |(_, digest)| digest)
+}

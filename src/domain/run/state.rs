@@ -1,0 +1,371 @@
+//! What a run consists of: the types, without how they come about.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::domain::{
+    action::Action,
+    actor::Actor,
+    cause::{HoldCause, StopCause},
+    crew::Person,
+    event::{ChildProcess, Opened, Outcome, Override},
+    id::{ProcedureId, SlotName, StepId},
+    metric::Missing,
+    runbook::{Milestone, Runbook},
+    time::{Span, Timestamp},
+};
+
+/// A run as its events tell it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// What was fixed at the opening.
+    pub opened: Opened,
+    /// The runbook that is flown.
+    pub runbook: Arc<Runbook>,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// The last event's number.
+    pub last_seq: u64,
+    /// The last event's time.
+    pub last_at: Timestamp,
+    /// Variables that have a value; a secret's is not kept here.
+    pub vars: BTreeMap<String, Option<String>>,
+    /// Optional parts that were decided.
+    pub parts: BTreeMap<String, bool>,
+    /// What was refused and goes on with a reason.
+    pub overrides: Vec<Override>,
+    /// The checklist's items, by group.
+    pub items: Vec<Vec<ItemState>>,
+    /// Whether the steps are open.
+    pub steps_open: bool,
+    /// When the first step began.
+    pub started_at: Option<Timestamp>,
+    /// The steps.
+    pub steps: Vec<StepState>,
+    /// The completion, once it has begun.
+    pub completion: Option<Work>,
+    /// The slot that has traffic, as far as our own events tell.
+    pub live: Option<SlotName>,
+    /// When traffic moved to the new slot, while it is there.
+    pub switched_at: Option<Timestamp>,
+    /// Where an action is known to have moved traffic, until `traffic_switched` tells so. A journal that ends between the
+    /// two must not make anybody believe that traffic is where it was.
+    pub moved_to: Option<SlotName>,
+    /// Means before the switch by `metric` or `metric/slot`.
+    pub baseline: BTreeMap<String, f64>,
+    /// The triggers.
+    pub triggers: Vec<TriggerState>,
+    /// Rollbacks in order of starting; only the last can be active.
+    pub rollbacks: Vec<RollbackState>,
+    /// The target's lock, once it was taken.
+    pub lock: Option<LockHeld>,
+    /// Who has the controls, or had them last.
+    pub pilot: Option<Person>,
+    /// Since when nobody has had the controls; none before the first screen, and while somebody has them.
+    pub away_since: Option<Timestamp>,
+    /// Who asks for the controls.
+    pub control_asked: Option<Person>,
+    /// Who agreed that a step's attempt begins.
+    pub approvals: BTreeMap<(StepId, u32), Vec<Person>>,
+    /// Why nothing new starts.
+    pub held: Option<Held>,
+    /// Tasks left for after the deployment.
+    pub tasks: Vec<TaskState>,
+    /// The incident, once declared.
+    pub incident: Option<IncidentState>,
+    /// Ticks of the incident steps.
+    pub incident_steps: Vec<bool>,
+    /// Changes by others.
+    pub foreign: Vec<String>,
+    /// Notices sent or failed.
+    pub notices: Vec<Notice>,
+    /// How the run ended, when and in words.
+    pub finished: Option<(Outcome, Timestamp, String)>,
+}
+
+/// A checklist item's state.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ItemState {
+    /// Where it stands.
+    pub status: ItemStatus,
+    /// Who said so; nobody yet where it is open.
+    pub by: Option<Actor>,
+    /// A note or a check's evidence.
+    pub note: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Where a checklist item stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ItemStatus {
+    /// Nobody has looked.
+    #[default]
+    Open,
+    /// It holds.
+    Holds,
+    /// Its check does not hold.
+    Fails,
+    /// Not needed this time.
+    Waived,
+}
+
+/// A step's state.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StepState {
+    /// Where it stands.
+    pub status: StepStatus,
+    /// Its current or last attempt.
+    pub work: Work,
+    /// Its undo, once begun.
+    pub undo: Option<Work>,
+    /// Whether its last attempt was undone.
+    pub undone: bool,
+    /// Why it failed, was skipped or undone.
+    pub reason: Option<String>,
+    /// Watched time of its window.
+    pub watched: Span,
+    /// When its window opened.
+    pub window_opened: Option<Timestamp>,
+}
+
+/// Where a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StepStatus {
+    /// Not begun.
+    #[default]
+    Pending,
+    /// Its actions run.
+    Running,
+    /// Its actions are done, its checks are watched.
+    Checking,
+    /// Done.
+    Passed,
+    /// Its attempt has failed.
+    Failed,
+    /// An action's result is unknown.
+    Unknown,
+    /// Left out.
+    Skipped,
+}
+
+impl StepStatus {
+    /// Whether the run may go on to the next step.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Passed | Self::Skipped)
+    }
+
+    /// Whether it is under way.
+    pub fn is_active(self) -> bool {
+        matches!(self, Self::Running | Self::Checking | Self::Unknown)
+    }
+
+    /// The word beside the glyph.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Checking => "checking",
+            Self::Passed => "passed",
+            Self::Failed => "FAILED",
+            Self::Unknown => "UNKNOWN",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// Actions and checks in one place: a step, its undo, a rollback, the completion.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Work {
+    /// From 1; 0 before the first.
+    pub attempt: u32,
+    /// When the attempt began.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// The actions.
+    pub actions: Vec<ActionState>,
+    /// The checks.
+    pub checks: Vec<CheckState>,
+}
+
+/// An action's state.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ActionState {
+    /// Where it stands.
+    pub status: ActionStatus,
+    /// What it does, resolved.
+    pub does: String,
+    /// How it ended, in words.
+    pub detail: String,
+    /// When it began.
+    pub started_at: Option<Timestamp>,
+    /// How long it took.
+    pub took: Option<Span>,
+    /// Its output's file name in the run's directory.
+    pub output: Option<String>,
+    /// Its process, while it may live.
+    pub child: Option<ChildProcess>,
+    /// Whether a look at what became of it could not tell: a person must say.
+    pub looked: bool,
+    /// Whether that process outlived its engine and still runs, once somebody has looked.
+    pub lives: Option<bool>,
+}
+
+/// Where an action stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ActionStatus {
+    /// Not begun.
+    #[default]
+    Pending,
+    /// Begun.
+    Running,
+    /// Succeeded, or resolved as done.
+    Done,
+    /// Failed, timed out or resolved as not done.
+    Failed,
+    /// Ended by somebody.
+    Cancelled,
+    /// Begun, result not recorded.
+    Unknown,
+}
+
+/// A check's state.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CheckState {
+    /// Where it stands.
+    pub status: CheckStatus,
+    /// What was seen.
+    pub evidence: String,
+    /// Who; nobody yet where it is open.
+    pub by: Option<Actor>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Where a check stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CheckStatus {
+    /// Not decided.
+    #[default]
+    Open,
+    /// Holds.
+    Holds,
+    /// Does not.
+    Fails,
+}
+
+/// A trigger's state, as events tell it; the meter's fill follows from `since` and the time.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TriggerState {
+    /// The running breach: since when, and the value then.
+    pub breaching: Option<(Timestamp, f64)>,
+    /// Why it cannot see.
+    pub blind: Option<Missing>,
+    /// When it fired, and its words.
+    pub fired: Option<(Timestamp, String)>,
+    /// When the rollback begins by itself.
+    pub countdown: Option<Timestamp>,
+}
+
+/// A rollback's state.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RollbackState {
+    /// Which procedure: `quick`, `database`, or `undo`.
+    pub procedure: ProcedureId,
+    /// Why.
+    pub reason: String,
+    /// Who.
+    pub by: Actor,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// What it does, in order.
+    pub actions: Vec<Action>,
+    /// The steps that are undone, in order.
+    pub undo: Vec<StepId>,
+    /// The procedure's actions and checks.
+    pub work: Work,
+    /// Why it waits for `retry`.
+    pub stopped: Option<Stopped>,
+    /// The promise.
+    pub within: Option<Span>,
+    /// Whether it went well, in words, how long it took.
+    pub finished: Option<(bool, String, Span)>,
+}
+
+/// Why a rollback waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stopped {
+    /// Why.
+    pub cause: StopCause,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// The target's lock as the run has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockHeld {
+    /// The id of the holding.
+    pub lock_id: String,
+    /// Its fence.
+    pub fence: u64,
+    /// Why nothing can be written now, where that is so.
+    pub uncertain: Option<String>,
+    /// Why it is not ours any more.
+    pub lost: Option<String>,
+}
+
+/// Why a run is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Why.
+    pub cause: HoldCause,
+    /// Why, in words.
+    pub reason: String,
+    /// Who, or `auto`.
+    pub by: Actor,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+/// A task's state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskState {
+    /// What to do.
+    pub text: String,
+    /// When it is due.
+    pub due_at: Timestamp,
+    /// Who did it and when.
+    pub done: Option<(Actor, Timestamp)>,
+}
+
+/// The incident's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IncidentState {
+    /// `P0` …
+    pub severity: String,
+    /// Brief description.
+    pub title: String,
+    /// What users see.
+    pub impact: String,
+    /// Investigating, Mitigating, Resolved.
+    pub status: String,
+    /// When it was declared.
+    pub started_at: Timestamp,
+    /// Each status with its time.
+    pub history: Vec<(Timestamp, String)>,
+}
+
+/// A notice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// About what.
+    pub milestone: Option<Milestone>,
+    /// The text.
+    pub text: String,
+    /// Whether it arrived.
+    pub ok: bool,
+    /// The answer.
+    pub detail: String,
+    /// When.
+    pub at: Timestamp,
+}
