@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod actor;
+pub mod belief;
 pub mod cause;
 pub mod check;
 pub mod copy;
@@ -13,12 +14,14 @@ pub mod effect;
 pub mod event;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod guard;
 pub mod id;
 pub mod kubectl;
 pub mod lock;
 pub mod machine;
 pub mod message;
 pub mod metric;
+pub mod observation;
 pub mod plan;
 pub mod prompt;
 pub mod run;

@@ -1,20 +1,32 @@
 //! The engine owns a run: it feeds the machine, journals what the machine decides, then does it, and feeds results back.
 //!
 //! ```text
-//!   screens ─Incoming──▶ driver ──Input──▶ Machine ──Decision──▶ journal (sync) ──▶ perform ──▶ ports
-//!      ▲                   ▲                                                          │
-//!      └──Update───────────┴───────────────Input: results, samples, pictures ─────────┘
+//!   screens ─Incoming──▶ requests ─┐
+//!   feeds ────────────────────News─┼──▶ driver ──Input──▶ Machine ──Decision──▶ books ──▶ hands ──▶ perform ──▶ ports
+//!   results of what runs ─────News─┘                                              │
+//!                                                          screens ◀── hall ◀─────┘
 //! ```
+//!
+//! `books` writes the journal, synced, before `hall` shows anything and before `hands` does anything. [`driver`] is the
+//! loop around them.
 
-pub mod crew;
 pub mod driver;
-pub mod feed;
 pub mod ledger;
 pub mod look;
 pub mod mask;
+pub mod messages;
+pub mod output;
 pub mod perform;
 pub mod ports;
 pub mod values;
+
+mod books;
+mod crew;
+mod feeds;
+mod hall;
+mod hands;
+mod kit;
+mod requests;
 
 #[cfg(test)]
 mod tests;

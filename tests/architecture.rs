@@ -483,7 +483,7 @@ fn planted_violations_are_caught() {
         ("journal/writer.rs", "use crate::engine::driver::Engine;"),
         ("adapters/kube.rs", "use crate::{domain::time::Span, engine::{mask::Masker, ports::Clock}};"),
         ("adapters/kube.rs", "fn f() { crate::world::start(); }"),
-        ("link/local.rs", "use crate::engine::driver::Screen;"),
+        ("link/local.rs", "use crate::engine::messages::UpdateSink;"),
         ("tui/view.rs", "use crate::engine::ports::Clock;"),
         ("tui/view.rs", "use kube::Client;"),
         ("world/cluster.rs", "use crate::{adapters::kube::KubeConnector, domain::time::Span};"),

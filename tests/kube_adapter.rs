@@ -166,20 +166,20 @@ async fn a_look_finds_slots_pods_and_who_is_live() {
 #[tokio::test]
 async fn a_deployment_flies_from_new_image_to_switch_and_back() {
     let stand = Stand::new(Scenario::Good).await;
-    let said = stand.kube.set_image(&slot("green"), "backend", NEW).await.unwrap();
+    let said = stand.kube.set_image(&slot("green"), "backend", NEW, None).await.unwrap();
     assert!(
         said.starts_with(&format!("deployment/backend-green: image of backend set to {NEW} (generation ")),
         "{said}"
     );
     let seen = until_complete(&stand.kube, "green").await;
     assert!(seen.iter().any(|state| matches!(state, RolloutState::Progressing(_))), "{seen:?}");
-    let again = stand.kube.set_image(&slot("green"), "backend", NEW).await.unwrap();
+    let again = stand.kube.set_image(&slot("green"), "backend", NEW, None).await.unwrap();
     assert!(again.ends_with("already"), "{again}");
 
     stand.kube.look().await.unwrap();
     let gets = stand.world.count("GET", "/");
     let patches = stand.patches();
-    let said = stand.kube.switch_traffic(&slot("green")).await.unwrap();
+    let said = stand.kube.switch_traffic(&slot("green"), None).await.unwrap();
     assert!(said.starts_with("service/backend-service points at green: selects"), "{said}");
     assert_eq!(stand.selected(), "green");
     assert_eq!(
@@ -187,7 +187,7 @@ async fn a_deployment_flies_from_new_image_to_switch_and_back() {
         (0, 1),
         "one request and no other"
     );
-    stand.kube.switch_traffic(&slot("blue")).await.unwrap();
+    stand.kube.switch_traffic(&slot("blue"), None).await.unwrap();
     assert_eq!(stand.selected(), "blue");
     assert_eq!((stand.world.count("GET", "/") - gets, stand.patches() - patches), (0, 2));
 
@@ -202,15 +202,15 @@ async fn a_deployment_flies_from_new_image_to_switch_and_back() {
 async fn replicas_restarts_and_patches_are_written() {
     let stand = Stand::new(Scenario::Good).await;
     assert_eq!(
-        stand.kube.scale(&slot("green"), 5).await.unwrap().split(" (").next().unwrap(),
+        stand.kube.scale(&slot("green"), 5, None).await.unwrap().split(" (").next().unwrap(),
         "deployment/backend-green: replicas set from 3 to 5"
     );
     until_complete(&stand.kube, "green").await;
     assert_eq!(stand.world.pods("backend-green").len(), 5);
-    assert!(stand.kube.scale(&slot("green"), 5).await.unwrap().ends_with("already"));
+    assert!(stand.kube.scale(&slot("green"), 5, None).await.unwrap().ends_with("already"));
 
     let before = stand.world.pods("backend-green");
-    stand.kube.restart(&slot("green")).await.unwrap();
+    stand.kube.restart(&slot("green"), None).await.unwrap();
     until_complete(&stand.kube, "green").await;
     assert!(stand.world.pods("backend-green").iter().all(|pod| !before.contains(pod)));
 
@@ -291,7 +291,7 @@ async fn access_is_asked_for_by_object() {
 #[tokio::test]
 async fn an_image_that_cannot_be_pulled_is_told_while_it_progresses() {
     let stand = Stand::new(Scenario::ImagePullError).await;
-    stand.kube.set_image(&slot("green"), "backend", NEW).await.unwrap();
+    stand.kube.set_image(&slot("green"), "backend", NEW, None).await.unwrap();
     for _ in 0..500 {
         if let RolloutState::Progressing(words) = stand.kube.rollout(&slot("green")).await.unwrap()
             && (words.contains("ImagePullBackOff") || words.contains("ErrImagePull"))
@@ -334,10 +334,10 @@ async fn k1_at_most_one_write_for_an_intent() {
         let annotation = json!({ "metadata": { "annotations": { "a": "b" } } });
         let (green, service) = (slot("green"), "backend-service");
         let calls: [(&str, PortResult<String>, usize); 5] = [
-            ("switch", kube.switch_traffic(&green).await, stand.patches()),
-            ("set_image", kube.set_image(&green, "backend", NEW).await, stand.patches()),
-            ("scale", kube.scale(&green, 7).await, stand.patches()),
-            ("restart", kube.restart(&green).await, stand.patches()),
+            ("switch", kube.switch_traffic(&green, None).await, stand.patches()),
+            ("set_image", kube.set_image(&green, "backend", NEW, None).await, stand.patches()),
+            ("scale", kube.scale(&green, 7, None).await, stand.patches()),
+            ("restart", kube.restart(&green, None).await, stand.patches()),
             ("patch", kube.patch("service", service, PatchType::Merge, &annotation).await, stand.patches()),
         ];
         for (done, (what, result, patches)) in calls.into_iter().enumerate() {
@@ -369,7 +369,7 @@ async fn k1_a_lost_write_whose_version_has_gone_can_never_arrive() {
     let other = connect(&stand.world.kubeconfig(), timing(), None).await.unwrap();
     let annotation = json!({ "metadata": { "annotations": { "harmless": "yes" } } });
     let green = slot("green");
-    let (switched, ()) = tokio::join!(stand.kube.switch_traffic(&green), async {
+    let (switched, ()) = tokio::join!(stand.kube.switch_traffic(&green, None), async {
         while stand.world.count("PATCH", SERVICE) == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -396,7 +396,7 @@ async fn k1_reads_are_tried_three_times() {
 async fn a_fence_keeps_writes_from_leaving() {
     let fence: Fence = Arc::new(|| Err(PortError::failed("the lease is lost")));
     let stand = Stand::with(Scenario::Good, timing(), Some(fence)).await;
-    let fault = stand.kube.switch_traffic(&slot("green")).await.unwrap_err();
+    let fault = stand.kube.switch_traffic(&slot("green"), None).await.unwrap_err();
     assert_eq!(fault, PortError::failed("the lease is lost"));
     assert_eq!(stand.patches(), 0);
 }
@@ -427,7 +427,7 @@ async fn k2_a_racing_editor_is_never_overwritten() {
             }
             assert!(stand.world.foreign_edit("kubectl-edit", &edit));
         };
-        let (result, ()) = tokio::join!(stand.kube.switch_traffic(&to), editor);
+        let (result, ()) = tokio::join!(stand.kube.switch_traffic(&to, None), editor);
         match result {
             Ok(_) => switched += 1,
             Err(fault) => {
@@ -457,7 +457,7 @@ async fn k2_a_harmless_change_does_not_stop_a_rollback() {
         other.patch("service", "backend-service", PatchType::Merge, &annotation).await.unwrap();
         let to = if round % 2 == 0 { "green" } else { "blue" };
         let before = stand.patches();
-        stand.kube.switch_traffic(&slot(to)).await.unwrap();
+        stand.kube.switch_traffic(&slot(to), None).await.unwrap();
         assert_eq!(stand.selected(), to);
         assert_eq!(
             stand.patches() - before,
@@ -475,7 +475,7 @@ async fn k2_a_second_conflict_ends_it() {
     let stand = Stand::new(Scenario::Good).await;
     stand.kube.look().await.unwrap();
     stand.fault("PATCH", SERVICE, ALWAYS, answer(409, false));
-    let fault = stand.kube.switch_traffic(&slot("green")).await.unwrap_err();
+    let fault = stand.kube.switch_traffic(&slot("green"), None).await.unwrap_err();
     assert_eq!((fault.kind, stand.patches()), (Fault::Conflict, 2));
 }
 
@@ -487,7 +487,7 @@ async fn k2_a_deployment_changed_by_somebody_else_is_a_conflict() {
     stand.fault("GET", "/deployments/backend-green", 1, Misbehaviour::Late(Duration::from_millis(200)));
     let edit = ForeignEdit::Replicas { deployment: "backend-green".to_owned(), replicas: 9 };
     let green = slot("green");
-    let (result, ()) = tokio::join!(stand.kube.set_image(&green, "backend", NEW), async {
+    let (result, ()) = tokio::join!(stand.kube.set_image(&green, "backend", NEW, None), async {
         while stand.world.count("GET", "/deployments/backend-green") == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -632,7 +632,7 @@ async fn k4_a_status_of_the_spec_before_is_not_done() {
     let stand = Stand::new(Scenario::Good).await;
     assert_eq!(stand.kube.rollout(&slot("green")).await.unwrap(), RolloutState::Complete);
     stand.world.freeze(true);
-    stand.kube.set_image(&slot("green"), "backend", NEW).await.unwrap();
+    stand.kube.set_image(&slot("green"), "backend", NEW, None).await.unwrap();
     for _ in 0..20 {
         assert_eq!(stand.kube.rollout(&slot("green")).await.unwrap(), RolloutState::Unobserved);
     }
@@ -676,10 +676,10 @@ async fn k5_a_hanging_server_never_holds_a_call() {
         "look" => |kube: Kube, _: SlotName, _: Json| Box::pin(async move { kube.look().await.map(drop) });
         "access" => |kube: Kube, _: SlotName, _: Json| Box::pin(async move { kube.access().await.map(drop) });
         "rollout" => |kube: Kube, green: SlotName, _: Json| Box::pin(async move { kube.rollout(&green).await.map(drop) });
-        "set_image" => |kube: Kube, green: SlotName, _: Json| Box::pin(async move { kube.set_image(&green, "backend", NEW).await.map(drop) });
-        "switch" => |kube: Kube, green: SlotName, _: Json| Box::pin(async move { kube.switch_traffic(&green).await.map(drop) });
-        "scale" => |kube: Kube, green: SlotName, _: Json| Box::pin(async move { kube.scale(&green, 1).await.map(drop) });
-        "restart" => |kube: Kube, green: SlotName, _: Json| Box::pin(async move { kube.restart(&green).await.map(drop) });
+        "set_image" => |kube: Kube, green: SlotName, _: Json| Box::pin(async move { kube.set_image(&green, "backend", NEW, None).await.map(drop) });
+        "switch" => |kube: Kube, green: SlotName, _: Json| Box::pin(async move { kube.switch_traffic(&green, None).await.map(drop) });
+        "scale" => |kube: Kube, green: SlotName, _: Json| Box::pin(async move { kube.scale(&green, 1, None).await.map(drop) });
+        "restart" => |kube: Kube, green: SlotName, _: Json| Box::pin(async move { kube.restart(&green, None).await.map(drop) });
         "patch" => |kube: Kube, _: SlotName, patch: Json| Box::pin(async move { kube.patch("service", "x", PatchType::Merge, &patch).await.map(drop) });
         "logs" => |kube: Kube, green: SlotName, _: Json| Box::pin(async move { kube.logs(&green, None, 5, None).await.map(drop) });
         "headroom" => |kube: Kube, green: SlotName, _: Json| Box::pin(async move { kube.headroom(&green, 1).await.map(drop) });
@@ -699,7 +699,7 @@ async fn k5_a_hanging_server_never_holds_a_call() {
 #[tokio::test]
 async fn an_unknown_container_is_told_before_anything_is_written() {
     let stand = Stand::new(Scenario::Good).await;
-    let fault = stand.kube.set_image(&slot("green"), "frontend", NEW).await.unwrap_err();
+    let fault = stand.kube.set_image(&slot("green"), "frontend", NEW, None).await.unwrap_err();
     assert_eq!(fault.message, "deployment/backend-green has no container `frontend`; it has `backend`");
     assert_eq!(stand.patches(), 0);
 }
@@ -708,14 +708,14 @@ async fn an_unknown_container_is_told_before_anything_is_written() {
 async fn an_autoscaler_keeps_its_replicas() {
     let stand = Stand::new(Scenario::Good).await;
     stand.world.add_autoscaler("backend-green", 2, 8);
-    let fault = stand.kube.scale(&slot("green"), 5).await.unwrap_err();
+    let fault = stand.kube.scale(&slot("green"), 5, None).await.unwrap_err();
     assert!(fault.message.starts_with("horizontalpodautoscaler/backend-green owns the replicas"), "{fault}");
     assert_eq!(stand.patches(), 0);
     // It rests while there are none, so scaling to nothing and back is ours.
-    stand.kube.scale(&slot("green"), 0).await.unwrap();
-    stand.kube.scale(&slot("green"), 3).await.unwrap();
+    stand.kube.scale(&slot("green"), 0, None).await.unwrap();
+    stand.kube.scale(&slot("green"), 3, None).await.unwrap();
     stand.world.deny("list", "horizontalpodautoscalers");
-    stand.kube.scale(&slot("green"), 4).await.unwrap();
+    stand.kube.scale(&slot("green"), 4, None).await.unwrap();
 }
 
 #[tokio::test]
@@ -723,7 +723,7 @@ async fn faults_say_what_happened_and_what_to_do() {
     let stand = Stand::new(Scenario::Good).await;
     stand.kube.look().await.unwrap();
     stand.world.deny("patch", "services");
-    let fault = stand.kube.switch_traffic(&slot("green")).await.unwrap_err();
+    let fault = stand.kube.switch_traffic(&slot("green"), None).await.unwrap_err();
     assert_eq!(fault.kind, Fault::Denied);
     assert!(
         fault.message.contains("ask for the verb `patch` on `services` in namespace production"),

@@ -174,7 +174,7 @@ async fn a_lock_is_made_renewed_and_given_back() {
     lock.release().await.unwrap();
     assert!(lease(&world)["spec"].get("holderIdentity").is_none());
     assert!(lock.permit().unwrap_err().contains("given back"));
-    let fault = alice.kube.switch_traffic(&"green".into()).await.unwrap_err();
+    let fault = alice.kube.switch_traffic(&"green".into(), None).await.unwrap_err();
     assert_eq!((fault.kind, writes(&world)), (Fault::Denied, 0), "{fault}");
 
     let bob = host(&world, patient()).await;
@@ -253,7 +253,7 @@ async fn without_permission_the_verb_and_the_resource_are_named() {
         assert_eq!((verb.as_str(), resource.as_str()), (told, "leases.coordination.k8s.io"));
         assert!(refused.to_string().contains("in namespace production"), "{refused}");
         // Going on without a lock is somebody's decision; then nothing is fenced and nothing is marked.
-        alice.kube.switch_traffic(&"green".into()).await.unwrap();
+        alice.kube.switch_traffic(&"green".into(), None).await.unwrap();
         assert_eq!(fence_on(&world, "services", "backend-service"), None);
     }
 }
@@ -399,7 +399,7 @@ async fn l3_renewals_that_vanish_stop_writes_at_the_deadline_and_may_come_back()
     let mut flip = ["green", "blue"].into_iter().cycle();
     let refused = loop {
         let begun = alice.clock.now();
-        match alice.kube.switch_traffic(&flip.next().unwrap().into()).await {
+        match alice.kube.switch_traffic(&flip.next().unwrap().into(), None).await {
             Ok(_) => last_success = begun,
             Err(refused) => break refused,
         }
@@ -415,10 +415,10 @@ async fn l3_renewals_that_vanish_stop_writes_at_the_deadline_and_may_come_back()
     let state = until(&lock, "uncertain", |state| matches!(state, LockState::Uncertain { .. })).await;
     for to in ["green", "blue"] {
         let patch = json!({ "metadata": { "annotations": { "a": to } } });
-        alice.kube.switch_traffic(&to.into()).await.unwrap_err();
-        alice.kube.set_image(&to.into(), "backend", NEW).await.unwrap_err();
-        alice.kube.scale(&to.into(), 7).await.unwrap_err();
-        alice.kube.restart(&to.into()).await.unwrap_err();
+        alice.kube.switch_traffic(&to.into(), None).await.unwrap_err();
+        alice.kube.set_image(&to.into(), "backend", NEW, None).await.unwrap_err();
+        alice.kube.scale(&to.into(), 7, None).await.unwrap_err();
+        alice.kube.restart(&to.into(), None).await.unwrap_err();
         alice.kube.patch("service", "backend-service", PatchType::Merge, &patch).await.unwrap_err();
     }
     assert_eq!(writes(&world), before, "writes past the deadline");
@@ -433,7 +433,7 @@ async fn l3_renewals_that_vanish_stop_writes_at_the_deadline_and_may_come_back()
     until(&lock, "held again", LockState::is_held).await;
     // On a busy host it may be late once more.
     for tries in 0.. {
-        match alice.kube.switch_traffic(&"green".into()).await {
+        match alice.kube.switch_traffic(&"green".into(), None).await {
             Ok(_) => break,
             Err(fault) => assert!(tries < 100 && fault.kind == Fault::Denied, "{fault}"),
         }
@@ -454,8 +454,8 @@ async fn l3_after_a_standstill_of_a_minute_nothing_is_written() {
     let why = lock.permit().unwrap_err();
     assert!(why.contains("was last renewed 60.") && why.contains("stood still"), "{why}");
     for to in ["green", "blue"] {
-        stopped.kube.switch_traffic(&to.into()).await.unwrap_err();
-        stopped.kube.scale(&to.into(), 7).await.unwrap_err();
+        stopped.kube.switch_traffic(&to.into(), None).await.unwrap_err();
+        stopped.kube.scale(&to.into(), 7, None).await.unwrap_err();
     }
     assert_eq!(writes(&world), before);
     assert!(matches!(*lock.state().borrow(), LockState::Uncertain { .. }));
@@ -470,7 +470,7 @@ async fn l3_a_write_never_outlives_the_term() {
     alice.kube.look().await.unwrap();
     alice.clock.jump(Span::from_millis(9_000));
     world.inject(cluster::Fault::next("PATCH", SERVICE, Misbehaviour::Reset { applied: true }));
-    alice.kube.switch_traffic(&"green".into()).await.unwrap();
+    alice.kube.switch_traffic(&"green".into(), None).await.unwrap();
     let sent = world.recorded().into_iter().find(|request| request.method == "PATCH").unwrap();
     assert!(sent.query.contains("timeout=5s"), "{}: six seconds are left of the term", sent.query);
 }
@@ -507,7 +507,7 @@ async fn a_lease_that_is_gone_replaced_or_anothers_is_lost_for_good() {
         let LockState::Lost { why, by } = state else { unreachable!() };
         assert!(why.contains(told), "{what}: {why}");
         assert_eq!(by.is_some(), matches!(what, "anew" | "taken"), "{what}");
-        let fault = alice.kube.switch_traffic(&"green".into()).await.unwrap_err();
+        let fault = alice.kube.switch_traffic(&"green".into(), None).await.unwrap_err();
         assert!(fault.kind == Fault::Denied && fault.message.contains("is lost"), "{fault}");
         if what == "taken" {
             assert!(fault.message.contains("bob@elsewhere"), "{fault}");
@@ -544,8 +544,8 @@ async fn each_change_carries_the_fence() {
     let world = world().await;
     let alice = host(&world, idle()).await;
     let lock = alice.kube.acquire(&claim("alice")).await.unwrap();
-    alice.kube.switch_traffic(&"green".into()).await.unwrap();
-    alice.kube.set_image(&"green".into(), "backend", NEW).await.unwrap();
+    alice.kube.switch_traffic(&"green".into(), None).await.unwrap();
+    alice.kube.set_image(&"green".into(), "backend", NEW, None).await.unwrap();
     assert_eq!(fence_on(&world, "services", "backend-service"), Some(lock.fence()));
     assert_eq!(fence_on(&world, "deployments", "backend-green"), Some(lock.fence()));
     assert_eq!(fence_on(&world, "deployments", "backend-blue"), None, "nothing else is touched");
@@ -557,7 +557,7 @@ async fn taken_over() -> (Arc<cluster::Cluster>, Host, Arc<KubeLock>, Host, Arc<
     let world = world().await;
     let alice = host(&world, idle()).await;
     let old = alice.kube.acquire(&claim("alice")).await.unwrap();
-    alice.kube.switch_traffic(&"green".into()).await.unwrap();
+    alice.kube.switch_traffic(&"green".into(), None).await.unwrap();
     let bob = host(&world, patient()).await;
     let new = bob.take_over("bob", old.lock_id()).await.unwrap();
     assert!(new.unmarked().is_empty(), "{:?}", new.unmarked());
@@ -582,7 +582,7 @@ async fn the_old_holder_is_fenced_off_where_its_view_is_stale() {
     assert!(old.permit().is_ok());
     let before = world.object("services", "backend-service").unwrap();
     for to in ["blue", "green"] {
-        let fault = alice.kube.switch_traffic(&to.into()).await.unwrap_err();
+        let fault = alice.kube.switch_traffic(&to.into(), None).await.unwrap_err();
         assert_eq!(fault.kind, Fault::Denied, "{fault}");
         assert!(
             fault.message.contains("fenced off: bob@bastion on bob-host")
@@ -596,15 +596,15 @@ async fn the_old_holder_is_fenced_off_where_its_view_is_stale() {
 #[tokio::test]
 async fn the_old_holder_is_fenced_off_where_its_view_is_fresh() {
     let (world, alice, _old, bob, _new) = taken_over().await;
-    bob.kube.switch_traffic(&"blue".into()).await.unwrap();
+    bob.kube.switch_traffic(&"blue".into(), None).await.unwrap();
     alice.kube.look().await.unwrap();
     let before = writes(&world);
     for to in ["blue", "green"] {
         for result in [
-            alice.kube.switch_traffic(&to.into()).await,
-            alice.kube.set_image(&to.into(), "backend", NEW).await,
-            alice.kube.scale(&to.into(), 9).await,
-            alice.kube.restart(&to.into()).await,
+            alice.kube.switch_traffic(&to.into(), None).await,
+            alice.kube.set_image(&to.into(), "backend", NEW, None).await,
+            alice.kube.scale(&to.into(), 9, None).await,
+            alice.kube.restart(&to.into(), None).await,
         ] {
             let fault = result.unwrap_err();
             assert!(
@@ -644,13 +644,13 @@ async fn fences_go_on_after_somebody_deleted_the_lease() {
     let world = world().await;
     let alice = host(&world, idle()).await;
     let old = alice.kube.acquire(&claim("alice")).await.unwrap();
-    alice.kube.switch_traffic(&"green".into()).await.unwrap();
+    alice.kube.switch_traffic(&"green".into(), None).await.unwrap();
     assert!(world.delete("leases", "cutover-backend-service"));
     let bob = host(&world, patient()).await;
     let new = bob.kube.acquire(&claim("bob")).await.unwrap();
     assert!(new.fence() > old.fence(), "{} after {}", new.fence(), old.fence());
-    bob.kube.switch_traffic(&"blue".into()).await.unwrap();
-    let fault = alice.kube.switch_traffic(&"green".into()).await.unwrap_err();
+    bob.kube.switch_traffic(&"blue".into(), None).await.unwrap();
+    let fault = alice.kube.switch_traffic(&"green".into(), None).await.unwrap_err();
     assert!(fault.message.contains("fenced off"), "{fault}");
 }
 
@@ -661,6 +661,6 @@ async fn a_foreign_edit_is_still_a_conflict_under_the_lock() {
     let _lock = alice.kube.acquire(&claim("alice")).await.unwrap();
     alice.kube.look().await.unwrap();
     assert!(world.foreign_edit("kubectl-patch", &ForeignEdit::Selector(labels("red"))));
-    let fault = alice.kube.switch_traffic(&"green".into()).await.unwrap_err();
+    let fault = alice.kube.switch_traffic(&"green".into(), None).await.unwrap_err();
     assert_eq!(fault.kind, Fault::Conflict, "{fault}");
 }

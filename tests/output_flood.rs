@@ -9,7 +9,7 @@ use std::{
 
 use cutover::{
     adapters::process::{Command, Program, Status, run},
-    engine::{feed::LineAssembler, mask},
+    engine::{mask, output::LineAssembler},
 };
 use secrecy::SecretString;
 

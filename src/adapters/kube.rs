@@ -26,6 +26,7 @@ mod headroom;
 mod lease;
 mod logs;
 mod mirror;
+mod observe;
 mod patch;
 mod picture;
 mod pod;
@@ -52,6 +53,7 @@ use crate::{
     domain::{
         action::PatchType,
         id::SlotName,
+        observation::{Approach, Observation},
         runbook::{Slot, Target},
         safe_text::SafeText,
         time::Timestamp,
@@ -152,6 +154,8 @@ impl KubeConnector {
             lock_clock: self.lock_clock.clone().unwrap_or_else(|| Arc::new(SystemClock::new())),
             lock_timing: self.lock_timing.clone(),
             service: Mutex::new(None),
+            observed: Mutex::new(None),
+            pod_selectors: Mutex::new(BTreeMap::new()),
             uids: Mutex::new(BTreeMap::new()),
             lease_seen: Mutex::new(None),
         }))
@@ -168,6 +172,10 @@ pub struct KubeCluster {
     lock_timing: LockTiming,
     /// The Service as last seen by anybody: what a switch believes.
     service: Mutex<Option<ServiceView>>,
+    /// The Service as the last fresh look saw it: what a switch that follows that look believes.
+    observed: Mutex<Option<ServiceView>>,
+    /// By which labels each Deployment's pods are found, as last seen. They never change for one Deployment.
+    pod_selectors: Mutex<BTreeMap<SlotName, String>>,
     /// The uid of each Deployment that was written to.
     uids: Mutex<BTreeMap<SlotName, String>>,
     /// The target's lock as last seen, and since when it has looked so.
@@ -294,28 +302,42 @@ impl Cluster for KubeCluster {
         Ok(picture.workload(&self.target, Connection::Connected, self.clock.now()))
     }
 
+    async fn observe(&self) -> PortResult<Observation> {
+        self.observe_target().await
+    }
+
     fn watch(self: Arc<Self>) -> mpsc::Receiver<Workload> {
         watch::watch(self)
     }
 
-    async fn set_image(&self, slot: &SlotName, container: &str, image: &str) -> PortResult<String> {
-        self.put_image(slot, container, image).await
+    async fn set_image(
+        &self,
+        slot: &SlotName,
+        container: &str,
+        image: &str,
+        seen: Option<&Observation>,
+    ) -> PortResult<String> {
+        self.put_image(slot, container, image, seen).await
     }
 
     async fn rollout(&self, slot: &SlotName) -> PortResult<RolloutState> {
         self.rollout_of(slot).await
     }
 
-    async fn switch_traffic(&self, to: &SlotName) -> PortResult<String> {
-        self.point_service_at(to).await
+    async fn switch_traffic(&self, to: &SlotName, seen: Option<&Approach>) -> PortResult<String> {
+        self.point_service_at(to, seen).await
     }
 
-    async fn scale(&self, slot: &SlotName, replicas: u32) -> PortResult<String> {
-        self.put_replicas(slot, replicas).await
+    async fn scale(&self, slot: &SlotName, replicas: u32, seen: Option<&Observation>) -> PortResult<String> {
+        self.put_replicas(slot, replicas, seen).await
     }
 
-    async fn restart(&self, slot: &SlotName) -> PortResult<String> {
-        self.restart_pods(slot).await
+    async fn restart(&self, slot: &SlotName, seen: Option<&Observation>) -> PortResult<String> {
+        self.restart_pods(slot, seen).await
+    }
+
+    async fn settle(&self, slot: Option<&SlotName>) -> PortResult<()> {
+        self.settle_writes(slot).await
     }
 
     async fn patch(

@@ -22,8 +22,8 @@ use crate::{
         time::{Span, Timestamp},
     },
     engine::{
-        driver::Screen,
         mask::StreamMasker,
+        messages::UpdateSink,
         ports::{Clock, Cluster, Network, Notifier, Ports, Shell},
         values::{Secrets, Values},
     },
@@ -37,7 +37,7 @@ use crate::{
     },
 };
 
-impl Screen for link::Server {
+impl UpdateSink for link::Server {
     fn send(&self, update: &Update) -> bool {
         Self::send(self, update)
     }

@@ -26,6 +26,7 @@ use crate::{
     config::{self, theme::ColorChoice},
     domain::{
         actor::Actor,
+        belief::{Pinned, labels},
         effect::{Decision, Input},
         event::{Envelope, Opened, Outcome, Override, RollbackTarget, RunEvent},
         id::{RunId, SlotName},
@@ -35,8 +36,9 @@ use crate::{
         time::Timestamp,
     },
     engine::{
-        driver::{End, Engine, Parts},
-        values::{Secrets, Values, lost_secrets},
+        driver::{Engine, Parts},
+        messages::End,
+        values::{Secrets, Values, check_value, lost_secrets},
     },
     journal::{self, Header, Lock},
 };
@@ -453,23 +455,27 @@ impl Flight {
             new_slot: None,
             previous: None,
             new_slot_image: None,
+            pinned: None,
             overrides: Vec::new(),
         };
         let (Some(target), Some(cluster)) = (&runbook.target, &self.world.cluster) else { return Ok(opened) };
         opened.cluster = Some(cluster.identity().await?);
-        let workload = cluster.look().await?;
+        let seen = cluster.observe().await?;
         let slots: Vec<SlotName> = target.slots.keys().cloned().collect();
-        let live = workload.live.clone().ok_or_else(|| {
-            let selector = workload.selector.clone().unwrap_or_default();
+        let service = seen.service.as_ref().ok_or_else(|| {
+            eyre!("there is no service {} in namespace {}", target.service, target.namespace)
+        })?;
+        let live = service.live.clone().ok_or_else(|| {
+            let selector = labels(&service.selector);
             let slots: Vec<_> = slots.iter().map(|slot| slot.0.as_str()).collect();
             eyre!(
-                "service {} selects {selector:?}, which is none of the runbook's slots ({}); point it at one of them first",
+                "service {} selects {selector}, which is none of the runbook's slots ({}); point it at one of them first",
                 target.service,
                 slots.join(", ")
             )
         })?;
         let found = |name: &SlotName| {
-            workload.slots.get(name).filter(|slot| slot.found).ok_or_else(|| {
+            seen.slot(name).ok_or_else(|| {
                 let deployment = target.slots.get(name).map_or("?", |slot| slot.deployment.as_str());
                 eyre!("there is no deployment {deployment} in namespace {}", target.namespace)
             })
@@ -483,6 +489,7 @@ impl Flight {
         opened.previous =
             Some(RollbackTarget { slot: live, image: previous.image.clone(), replicas: previous.desired });
         opened.new_slot = Some(new);
+        opened.pinned = Pinned::of(&seen);
         Ok(opened)
     }
 
@@ -577,7 +584,7 @@ pub fn is_of(events: &[Envelope], run_id: &RunId, loaded: &Loaded) -> Result<(),
                 let var = runbook.vars.iter().find(|var| var.name == *name);
                 let var = var.ok_or_else(|| format!("it sets ${name}, which the runbook does not have"))?;
                 if let Some(value) = value {
-                    crate::engine::driver::check_value(name, value, var.pattern.as_deref())?;
+                    check_value(name, value, var.pattern.as_deref())?;
                 }
             }
             RunEvent::RollbackStarted { procedure, actions, .. } => {

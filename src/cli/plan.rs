@@ -64,6 +64,7 @@ pub fn main(args: &PlanArgs) -> color_eyre::Result<Exit> {
             replicas: 3,
         }),
         new_slot_image: None,
+        pinned: None,
         overrides: Vec::new(),
         runbook: Box::new(runbook),
     };

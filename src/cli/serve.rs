@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::{
     domain::message::Update,
-    engine::{crew::Incoming, driver::Screen},
+    engine::messages::{Incoming, UpdateSink},
     link::{
         self,
         server::{Arrival, Counter, Door, Listener, Outlet, listen},
@@ -25,7 +25,7 @@ use crate::{
 /// Where sockets for other users are: a place that every user of the host finds.
 const SHARED: &str = "/tmp";
 
-impl Screen for Outlet {
+impl UpdateSink for Outlet {
     fn send(&self, update: &Update) -> bool {
         Self::send(self, update)
     }

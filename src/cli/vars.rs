@@ -9,7 +9,7 @@ use crate::{
         runbook::{ClusterFact, Runbook, Var, VarSource},
         time::Timestamp,
     },
-    engine::{driver::check_value, values::Secrets},
+    engine::values::{Secrets, check_value},
 };
 
 /// What the command line gave.

@@ -231,6 +231,21 @@ impl ActionKind {
         !matches!(self, Self::Rollout { .. } | Self::Notify { .. })
     }
 
+    /// Whether it may change what the run believes of the target: a write of ours, or a command, which may do anything.
+    pub fn touches_target(&self) -> bool {
+        match self {
+            Self::SetImage { .. }
+            | Self::SwitchTraffic { .. }
+            | Self::Scale { .. }
+            | Self::Restart { .. }
+            | Self::Patch(_)
+            | Self::Sh { .. }
+            | Self::Argv { .. }
+            | Self::Http(_) => true,
+            Self::Rollout { .. } | Self::Notify { .. } => false,
+        }
+    }
+
     /// Whether a person can find out by looking what became of it.
     pub fn is_kubernetes(&self) -> bool {
         matches!(

@@ -3,9 +3,10 @@
 use super::{
     crew::{Person, Role},
     event::{ActionRef, CheckRef, ChildProcess, Envelope, Override, Resolution},
-    id::StepId,
+    id::{SlotName, StepId},
     lock::LockState,
     metric::Sample,
+    observation::{Approach, Observation},
     runbook::Milestone,
     time::Span,
     workload::{Access, Workload},
@@ -142,6 +143,17 @@ pub enum Input {
     Past(Vec<Sample>),
     /// The cluster has changed.
     Workload(Box<Workload>),
+    /// A fresh look at the target that was asked for, or why it could not be had.
+    Observed(Box<Result<Observation, String>>),
+    /// No older write of ours can reach this object any more: a slot's Deployment, or the Service. Or why that is not certain.
+    Settled {
+        /// The slot; the Service where none is given.
+        slot: Option<SlotName>,
+        /// Why not.
+        fault: Option<String>,
+    },
+    /// It is time to go on with something that waited.
+    Woken,
     /// What we may do.
     Access(Access),
     /// A notice was sent, or could not be.
@@ -182,6 +194,7 @@ impl Input {
             | Self::ChildSeen { .. }
             | Self::Control { .. }
             | Self::ScreenJoined { .. }
+            | Self::Settled { .. }
             | Self::ScreenLeft { .. } => true,
             Self::Tick
             | Self::Operator(_)
@@ -194,6 +207,8 @@ impl Input {
             | Self::Sample(_)
             | Self::Past(_)
             | Self::Workload(_)
+            | Self::Observed(_)
+            | Self::Woken
             | Self::Access(_)
             | Self::JournalFull { .. }
             | Self::Terminate { .. } => false,
@@ -206,6 +221,19 @@ impl Input {
 pub enum Effect {
     /// Begin an action. Its `action_started` is durable by then.
     StartAction(ActionRef),
+    /// The same for an act that a fresh look has allowed.
+    StartGuarded {
+        /// Which.
+        at: ActionRef,
+        /// The look, which goes into the write.
+        approach: Box<Approach>,
+    },
+    /// Look at the target afresh, once. The answer is an [`Input::Observed`].
+    Observe,
+    /// Make sure that no write of ours that was not answered can still reach an object: a slot's Deployment, or the Service.
+    Settle(Option<SlotName>),
+    /// Come back after this long.
+    Wake(Span),
     /// End a running action early.
     CancelAction(ActionRef),
     /// End the process of an unknown action that outlived its engine.

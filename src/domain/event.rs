@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     action::Action,
     actor::Actor,
+    belief::Pinned,
     cause::{HoldCause, StopCause},
     crew::{Person, Role},
     id::{MetricId, ProcedureId, RunId, SlotName, StepId},
@@ -121,6 +122,8 @@ pub enum ActionOutcome {
     TimedOut,
     /// A person or a rollback ended it.
     Cancelled,
+    /// Certainly not done, for a reason that may pass: the API server was not reached, or refused for now.
+    Unavailable,
     /// It was started, and what became of it could not be found out.
     Unknown,
 }
@@ -191,8 +194,22 @@ pub struct Opened {
     pub previous: Option<RollbackTarget>,
     /// The image of the new slot when the run opened.
     pub new_slot_image: Option<String>,
+    /// The target as it was seen at the opening; nothing in journals of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<Pinned>,
     /// What was refused and overridden with a reason.
     pub overrides: Vec<Override>,
+}
+
+/// Which slot is which for the rest of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Roles {
+    /// The slot that gets the new version.
+    pub new_slot: SlotName,
+    /// Its image now.
+    pub new_slot_image: Option<String>,
+    /// The slot that a rollback goes back to.
+    pub previous: RollbackTarget,
 }
 
 /// A refusal that somebody overrode.
@@ -394,6 +411,25 @@ pub enum RunEvent {
         took: Span,
         /// The output's file name inside the run's directory.
         output: Option<String>,
+    },
+    /// An act that moves traffic or takes capacity away is due, and a fresh look at the target says: not yet. Told again where
+    /// the reason changes.
+    ActionWaits {
+        /// Which.
+        #[serde(flatten)]
+        at: ActionRef,
+        /// What it waits for.
+        why: String,
+    },
+    /// An act of a rollback, safe to repeat, was not done or is not known to be: it is tried again.
+    ActionRetried {
+        /// Which.
+        #[serde(flatten)]
+        at: ActionRef,
+        /// Which try this will be, from 2.
+        tries: u32,
+        /// Why the one before was not enough.
+        why: String,
     },
     /// A look at an unknown action could not tell what became of it: a person must say.
     ActionLooked {
@@ -600,6 +636,42 @@ pub enum RunEvent {
         /// The promise.
         within: Option<Span>,
     },
+    /// A fresh look says that something is needed before an act of the rollback: pods are started first.
+    RollbackPrepared {
+        /// The procedure.
+        procedure: ProcedureId,
+        /// The index of the act that needs it; these stand before it from now on.
+        before: usize,
+        /// What is done first.
+        actions: Vec<Action>,
+    },
+    /// Traffic is back, and something after that was not as it should be. The rollback goes on.
+    RollbackRemarked {
+        /// The procedure.
+        procedure: ProcedureId,
+        /// The action that was not done, by its index, where it is one.
+        action: Option<usize>,
+        /// What is left, in words.
+        remark: String,
+    },
+    /// The promised time is over and traffic is not back. It is tried on until somebody gives up.
+    RollbackLate {
+        /// The procedure.
+        procedure: ProcedureId,
+        /// The promise.
+        within: Span,
+        /// What it waits for.
+        why: String,
+    },
+    /// An act of a rollback begins although the target cannot be read.
+    RollbackBlind {
+        /// The procedure.
+        procedure: ProcedureId,
+        /// Why that is taken to be right.
+        why: String,
+        /// Who says so.
+        by: Actor,
+    },
     /// A rollback waits for `retry`: an action of it failed, or somebody must look first.
     RollbackStopped {
         /// The procedure.
@@ -640,6 +712,15 @@ pub enum RunEvent {
         what: String,
         /// The field manager.
         manager: String,
+    },
+    /// Somebody takes the target as it is now: what was different is what the run believes from here on.
+    TargetTaken {
+        /// The target now.
+        pinned: Pinned,
+        /// Which slot gets the new version and which one is gone back to, where that was fixed anew.
+        roles: Option<Roles>,
+        /// Who.
+        by: Actor,
     },
     /// Nothing new starts until somebody continues.
     RunHeld {

@@ -1,10 +1,15 @@
 //! A small runbook for tests, with one of everything, and a flight that answers the machine as a world would.
 
+pub(crate) mod ground;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use ground::Ground;
 
 use super::{
     action::{Action, ActionKind, Capture, Confirm, Replicas, SlotRef},
     actor::Actor,
+    belief::Pinned,
     check::{Check, CheckKind, Condition},
     effect::{Decision, Effect, Input},
     event::{
@@ -304,6 +309,7 @@ pub(crate) fn opened(runbook: Runbook) -> Opened {
         new_slot: Some("green".into()),
         previous: Some(RollbackTarget { slot: "blue".into(), image: "app:v1".to_owned(), replicas: 3 }),
         new_slot_image: Some("app:v0".to_owned()),
+        pinned: Pinned::of(&Ground::new().look(START)),
         overrides: Vec::new(),
     }
 }
@@ -357,6 +363,8 @@ pub(crate) struct Flight {
     pub(crate) queue: VecDeque<Effect>,
     /// The last refusal.
     pub(crate) refused: Option<String>,
+    /// The target, as it is.
+    pub(crate) ground: Ground,
     /// Actions by name that end so; the others succeed.
     pub(crate) outcomes: BTreeMap<String, ActionOutcome>,
     /// Actions by name that never end by themselves.
@@ -374,7 +382,7 @@ pub(crate) struct Flight {
 
 impl Flight {
     pub(crate) fn open(runbook: Runbook) -> Self {
-        let (machine, decision) = Machine::open(opened(runbook), START).unwrap();
+        let (machine, mut decision) = Machine::open(opened(runbook), START).unwrap();
         let mirror = Run::open(&decision.events[0]).unwrap();
         let mut flight = Self {
             machine,
@@ -383,6 +391,7 @@ impl Flight {
             effects: Vec::new(),
             queue: VecDeque::new(),
             refused: None,
+            ground: Ground::new(),
             outcomes: BTreeMap::new(),
             hanging: BTreeSet::new(),
             failing: BTreeSet::new(),
@@ -392,7 +401,8 @@ impl Flight {
             rollbacks_open: 0,
             over: false,
         };
-        flight.take(decision);
+        flight.take(decision.clone());
+        flight.answer_looks(&mut decision);
         flight
     }
 
@@ -466,9 +476,29 @@ impl Flight {
 
     /// Feeds one input and checks what comes of it.
     pub(crate) fn feed(&mut self, input: Input) -> Decision {
-        let decision = self.machine.handle(self.now, input);
+        let mut decision = self.machine.handle(self.now, input);
         self.take(decision.clone());
+        self.answer_looks(&mut decision);
         decision
+    }
+
+    /// A look takes no time here, so that what follows from it is seen in the same breath.
+    fn answer_looks(&mut self, decision: &mut Decision) {
+        while !self.ground.silent
+            && let Some(index) = self.queue.iter().position(|effect| *effect == Effect::Observe)
+        {
+            self.queue.remove(index);
+            let seen = match &self.ground.unreadable {
+                Some(why) => Err(why.clone()),
+                None => Ok(self.ground.look(self.now)),
+            };
+            let refused = self.refused.take();
+            let more = self.machine.handle(self.now, Input::Observed(Box::new(seen)));
+            self.take(more.clone());
+            decision.events.extend(more.events);
+            decision.effects.extend(more.effects);
+            self.refused = refused.or(more.refused);
+        }
     }
 
     pub(crate) fn command(&mut self, command: Command) -> Decision {
@@ -488,10 +518,11 @@ impl Flight {
 
     fn take_up(&mut self, copied: bool) {
         let run = Run::fold(&self.events).unwrap();
-        let (machine, decision) = Machine::resume(run, "bob", "bastion", copied, self.now);
+        let (machine, mut decision) = Machine::resume(run, "bob", "bastion", copied, self.now);
         self.machine = machine;
         self.queue.clear();
-        self.take(decision);
+        self.take(decision.clone());
+        self.answer_looks(&mut decision);
     }
 
     /// … that was cut off after so many events.
@@ -517,7 +548,7 @@ impl Flight {
             self.obey(envelope);
         }
         for effect in &decision.effects {
-            if let Effect::StartAction(at) = effect {
+            if let Effect::StartAction(at) | Effect::StartGuarded { at, .. } = effect {
                 let told = |envelope: &Envelope| matches!(&envelope.event, RunEvent::ActionStarted { at: begun, .. } if begun == at);
                 assert!(decision.events.iter().any(told), "{at:?} was begun without its intent");
             }
@@ -525,7 +556,8 @@ impl Flight {
         self.refused.clone_from(&decision.refused);
         self.events.extend(decision.events);
         self.queue.extend(decision.effects.iter().cloned());
-        self.effects.extend(decision.effects);
+        // Looks come and go; what is wanted done is what tests are about.
+        self.effects.extend(decision.effects.into_iter().filter(|effect| *effect != Effect::Observe));
         assert_eq!(&self.mirror, self.machine.run(), "the events do not fold to the machine's run");
     }
 
@@ -571,7 +603,8 @@ impl Flight {
                 assert_eq!(work.attempt, at.attempt, "{json}");
                 assert!(self.begun.insert(at.clone()), "run twice: {json}");
             }
-            RunEvent::ActionResolved { at, resolution: Resolution::RunAgain, .. } => {
+            RunEvent::ActionRetried { at, .. }
+            | RunEvent::ActionResolved { at, resolution: Resolution::RunAgain, .. } => {
                 self.begun.remove(at);
             }
             RunEvent::RollbackStarted { .. } => {
@@ -595,7 +628,9 @@ impl Flight {
     pub(crate) fn settle(&mut self) {
         while let Some(effect) = self.queue.pop_front() {
             match effect {
-                Effect::StartAction(at) => self.perform(at),
+                Effect::StartAction(at) | Effect::StartGuarded { at, .. } => self.perform(at),
+                Effect::Settle(slot) => drop(self.feed(Input::Settled { slot, fault: None })),
+                Effect::Observe | Effect::Wake(_) => {}
                 Effect::EndChild(at) => {
                     let pid = self.run().orphans().first().map_or(0, |(_, child)| child.pid);
                     self.feed(Input::ChildSeen { at, pid, alive: false });
@@ -634,6 +669,11 @@ impl Flight {
     }
 
     pub(crate) fn finish(&mut self, at: ActionRef, outcome: ActionOutcome) {
+        if outcome == ActionOutcome::Succeeded
+            && let Some(action) = self.run().action(&at).cloned()
+        {
+            self.ground.apply(&action.kind, self.machine.run());
+        }
         let detail = format!("{outcome:?}");
         self.feed(Input::ActionFinished { at, outcome, detail, took: Span::from_secs(2), output: None });
     }
@@ -736,6 +776,7 @@ impl Flight {
 
     /// A cluster's picture comes in.
     pub(crate) fn picture(&mut self, workload: Workload) {
+        self.ground.take(&workload);
         self.feed(Input::Workload(Box::new(workload)));
     }
 }

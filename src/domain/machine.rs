@@ -15,12 +15,15 @@
 mod checklist;
 mod checks;
 mod crew;
+mod guard;
 mod journal;
 mod rollback;
 mod step;
 mod tasks;
 mod watch;
 mod window;
+
+pub use guard::BLIND_WORD;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -68,6 +71,8 @@ pub struct Machine {
     terminating: Option<(String, Timestamp)>,
     /// Watched time of the window when it was last written down.
     window_written: Span,
+    /// Fresh looks at the target, and what waits for one.
+    looks: guard::Looks,
     /// How much later than it was true a fact may arrive without being late: see [`Machine::allow_for`].
     slack: Span,
 }
@@ -90,6 +95,7 @@ impl Machine {
         let run = Run::open(&first)?;
         let mut machine = Self::around(run, now);
         machine.out.events.push(first);
+        machine.ask_look();
         machine.advance();
         let decision = machine.take();
         Some((machine, decision))
@@ -133,6 +139,7 @@ impl Machine {
             }
         }
         machine.unlooked = true;
+        machine.ask_look();
         if machine.run.rolling_back().is_some() {
             machine.end_orphans(|place| matches!(place, Place::Step { .. } | Place::Completion));
         }
@@ -174,6 +181,7 @@ impl Machine {
             closing: false,
             terminating: None,
             unlooked: false,
+            looks: guard::Looks::default(),
             slack: SLACK,
         }
     }
@@ -242,6 +250,9 @@ impl Machine {
             Input::Sample(sample) => self.on_sample(sample),
             Input::Past(samples) => samples.iter().for_each(|sample| self.remember_for_baseline(sample)),
             Input::Workload(workload) => self.on_workload(*workload),
+            Input::Observed(result) => self.on_observed(*result),
+            Input::Settled { slot, fault } => self.on_settled(slot, fault),
+            Input::Woken => {}
             Input::Access(access) => self.access = Some(access),
             Input::NoticeDone { milestone, text, ok, detail } => {
                 self.emit(RunEvent::NoticeSent { milestone, text, ok, detail });
@@ -377,6 +388,8 @@ impl Machine {
                 self.roll_back_by(&procedure, &reason, &typed, &by);
             }
             Command::GoOnUnrecorded { typed } => self.go_on_unrecorded(&typed, by),
+            Command::TakeTarget => self.take_target(by),
+            Command::GoBlind { typed } => self.go_blind(&typed, by),
             Command::RetryRollback => self.retry_rollback(by),
             Command::AbandonRollback { reason } => self.abandon_rollback(&reason),
             Command::CancelCountdown { trigger, reason } => self.cancel_countdown(trigger, reason, by),
@@ -422,6 +435,11 @@ impl Machine {
         }
         if self.refuse_fenced_off() {
             return;
+        }
+        if !self.run.foreign.is_empty()
+            && let Some(why) = self.differs_still()
+        {
+            return self.refuse(why);
         }
         self.emit(RunEvent::RunContinued { by });
     }

@@ -161,6 +161,13 @@ pub enum Command {
         /// What was typed: the word shown.
         typed: String,
     },
+    /// Take the target as it is now, after somebody else has changed it: the run believes what is seen from here on.
+    TakeTarget,
+    /// Let the act of a rollback that waits for a look at the cluster begin without one.
+    GoBlind {
+        /// What was typed: [`crate::domain::machine::BLIND_WORD`].
+        typed: String,
+    },
     /// Go on with a stopped rollback at the failed action.
     RetryRollback,
     /// Where the journal is lost: let a rollback go on without it, recorded elsewhere.
@@ -281,6 +288,8 @@ impl Command {
             | Self::RollbackProcedure { .. }
             | Self::RetryRollback
             | Self::GoOnUnrecorded { .. }
+            | Self::GoBlind { .. }
+            | Self::TakeTarget
             | Self::AbandonRollback { .. }
             | Self::CancelCountdown { .. }
             | Self::Incident { .. }
@@ -317,10 +326,12 @@ impl Command {
             | Self::Skip { .. }
             | Self::Hold { .. }
             | Self::Continue
+            | Self::TakeTarget
             | Self::CancelCountdown { .. } => Stage::Steps,
             Self::Proceed { .. }
             | Self::Resolve { .. }
             | Self::RetryRollback
+            | Self::GoBlind { .. }
             | Self::AbandonRollback { .. } => Stage::Waiting,
             Self::TickCheck { .. }
             | Self::EndChildren

@@ -74,29 +74,25 @@ pub enum Light {
     NotReady,
 }
 
-/// What a plan puts before a switch to a slot that was scaled down.
-fn wake() -> [Action; 2] {
-    let action = |name: &str, kind| Action {
-        name: name.to_owned(),
-        kind,
-        timeout: Span::from_mins(10),
+/// Whether an action is one that no runbook declares and a plan may hold all the same: pods that are started before traffic
+/// goes to them.
+pub fn is_wake(action: &Action) -> bool {
+    let ActionKind::Scale { slot, replicas } = &action.kind else { return false };
+    *action == wake(slot.clone(), *replicas)
+}
+
+fn wake(slot: SlotRef, replicas: Replicas) -> Action {
+    Action {
+        name: "Start the pods of the slot that traffic goes back to".to_owned(),
+        kind: ActionKind::Scale { slot, replicas },
+        timeout: Span::from_mins(1),
         capture: Vec::new(),
         sample: Vec::new(),
         sample_failure: Vec::new(),
         confirm: Confirm::None,
         irreversible: None,
         data_loss: None,
-    };
-    let up = ActionKind::Scale { slot: SlotRef::Previous, replicas: Replicas::Before };
-    [
-        action("Scale the previous slot up again", up),
-        action("Wait until its pods are ready", ActionKind::Rollout { slot: SlotRef::Previous }),
-    ]
-}
-
-/// Whether an action is one that no runbook declares and a plan may hold all the same.
-pub fn is_wake(action: &Action) -> bool {
-    wake().contains(action)
+    }
 }
 
 impl Run {
@@ -212,6 +208,14 @@ impl Run {
         }
     }
 
+    /// What is put before a switch to a slot that was scaled down.
+    pub(super) fn wake(&self, slot: &SlotName) -> Action {
+        if self.slot(&SlotRef::Previous).as_ref() == Some(slot) {
+            return wake(SlotRef::Previous, Replicas::Before);
+        }
+        wake(SlotRef::Named(slot.clone()), Replicas::Count(1))
+    }
+
     /// Where the previous slot was scaled down, traffic must not go to it before it is up again.
     fn wake_previous(&self, actions: &mut Vec<Action>, workload: Option<&Workload>) {
         let Some(target) = &self.opened.previous else { return };
@@ -227,9 +231,7 @@ impl Run {
         if scaled.or(seen).is_none_or(|replicas| replicas >= target.replicas) {
             return;
         }
-        for (offset, action) in wake().into_iter().enumerate() {
-            actions.insert(switch + offset, action);
-        }
+        actions.insert(switch, self.wake(&target.slot));
     }
 
     /// What the quick rollback leaves as it is: steps with an own undo that is not part of it, and what is flagged.

@@ -191,6 +191,20 @@ pub struct Target {
     pub container: String,
 }
 
+impl Target {
+    /// A Service's selector after a switch to a slot: the slot's labels set, labels that only other slots use removed, all
+    /// others as they are.
+    pub fn selector_on(&self, selector: &BTreeMap<String, String>, slot: &Slot) -> BTreeMap<String, String> {
+        let mut pointed = selector.clone();
+        pointed.retain(|key, _| {
+            slot.selector.contains_key(key)
+                || !self.slots.values().any(|other| other.selector.contains_key(key))
+        });
+        pointed.extend(slot.selector.clone());
+        pointed
+    }
+}
+
 /// One slot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slot {

@@ -112,6 +112,7 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
                 ActionOutcome::TimedOut => "TIMED OUT",
                 ActionOutcome::Cancelled => "cancelled",
                 ActionOutcome::Unknown => "UNKNOWN",
+                ActionOutcome::Unavailable => "NOT DONE",
             };
             format!(
                 "{}: {} {word} after {}: {detail}",
@@ -119,6 +120,12 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
                 action_name(run, at),
                 took.clock()
             )
+        }
+        RunEvent::ActionWaits { at, why } => {
+            format!("{}: {} waits: {why}", place(run, &at.place), action_name(run, at))
+        }
+        RunEvent::ActionRetried { at, tries, why } => {
+            format!("{}: {}: try {tries} follows: {why}", place(run, &at.place), action_name(run, at))
         }
         RunEvent::ActionLooked { at, evidence } => {
             let place = place(run, &at.place);
@@ -166,6 +173,15 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
         RunEvent::RollbackStarted { procedure, reason, by, .. } => {
             format!("ROLLBACK ({procedure}) started by {by}: {reason}")
         }
+        RunEvent::RollbackPrepared { actions, .. } => {
+            let first: Vec<_> = actions.iter().map(|action| run.action_text(action)).collect();
+            format!("rollback: first {}", first.join(", "))
+        }
+        RunEvent::RollbackRemarked { remark, .. } => format!("rollback: REMARK: {remark}"),
+        RunEvent::RollbackLate { within, why, .. } => {
+            format!("ROLLBACK NOT DONE within {within}, still trying: {why}")
+        }
+        RunEvent::RollbackBlind { why, by, .. } => format!("ROLLBACK WITHOUT A LOOK ({by}): {why}"),
         RunEvent::RollbackStopped { reason, .. } => format!("ROLLBACK STOPPED: {reason}"),
         RunEvent::RollbackRetried { by, .. } => format!("rollback goes on, says {by}"),
         RunEvent::RollbackFinished { procedure, ok, took, within, detail } => {
@@ -175,6 +191,10 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
         }
         RunEvent::ForeignChange { object, what, manager } => {
             format!("FOREIGN CHANGE of {object} by {manager}: {what}")
+        }
+        RunEvent::TargetTaken { pinned, by, .. } => {
+            let live = pinned.live.as_ref().map_or("no slot of ours", |live| live.as_str());
+            format!("the target is taken as it is now, says {by}: traffic is on {live}")
         }
         RunEvent::RunHeld { reason, by, .. } => format!("HELD by {by}: {reason}"),
         RunEvent::RunContinued { by } => format!("continued by {by}"),

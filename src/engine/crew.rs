@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use super::driver::Screen;
+use super::messages::UpdateSink;
 use crate::domain::{
     crew::{Member, Person, Role, ScreenId, Wish},
     effect::Input,
@@ -17,42 +17,10 @@ use crate::domain::{
     run::Run,
 };
 
-/// What comes from the sockets.
-pub enum Incoming {
-    /// Somebody has connected.
-    Joined {
-        /// The connection.
-        id: ScreenId,
-        /// Who.
-        who: Person,
-        /// For what.
-        wish: Wish,
-        /// Where updates for it go.
-        screen: Box<dyn Screen>,
-    },
-    /// Somebody asks for something.
-    Asked {
-        /// The connection.
-        id: ScreenId,
-        /// What.
-        command: Command,
-    },
-    /// A connection is gone.
-    Left {
-        /// Which.
-        id: ScreenId,
-    },
-    /// The engine shall end: finish what runs, start nothing, pause.
-    Terminate {
-        /// Why.
-        reason: String,
-    },
-}
-
 /// One screen with its place.
 struct Seat {
     member: Member,
-    screen: Box<dyn Screen>,
+    screen: Box<dyn UpdateSink>,
 }
 
 /// Everybody who is there.
@@ -69,7 +37,7 @@ impl Crew {
         id: ScreenId,
         person: Person,
         wish: Wish,
-        screen: Box<dyn Screen>,
+        screen: Box<dyn UpdateSink>,
     ) -> Option<Input> {
         let free = self.pilot().is_none();
         let was_theirs = run.pilot.as_ref().is_none_or(|pilot| pilot.login == person.login);

@@ -10,12 +10,12 @@ use futures::FutureExt as _;
 use tokio::sync::mpsc;
 
 use super::{
-    driver::check_value,
-    feed::LineAssembler,
     look::{Looker, Slots, http_call},
     mask::Masker,
+    messages::News,
+    output::LineAssembler,
     ports::{CancelFlag, Clock, Fault, PortError, Ports, ShellCall, ShellNews, ShellProgram},
-    values::Values,
+    values::{Values, check_value},
 };
 use crate::domain::{
     action::{Action, ActionKind, Capture, HttpRequest, SlotRef},
@@ -23,6 +23,7 @@ use crate::domain::{
     event::{ActionOutcome, ActionRef},
     id::SlotName,
     message::Update,
+    observation::Approach,
     run::Run,
     runbook::Milestone,
     template::Unexpanded,
@@ -52,6 +53,8 @@ pub struct Performance {
     pub action: Action,
     /// The container whose image is set by default.
     pub container: String,
+    /// The look at the target that allowed it, where one was needed.
+    pub approach: Option<Approach>,
     /// The run as it was when the action began.
     pub run: Run,
     /// The world.
@@ -64,16 +67,6 @@ pub struct Performance {
     pub run_dir: PathBuf,
     /// News to the driver.
     pub news: mpsc::Sender<News>,
-}
-
-/// What performing tells the driver.
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "it lives in a channel that is drained at once")]
-pub enum News {
-    /// For the machine.
-    Input(Input),
-    /// For the screens.
-    Show(Update),
 }
 
 /// How it went.
@@ -95,8 +88,11 @@ impl Done {
 
 impl From<PortError> for Done {
     fn from(error: PortError) -> Self {
-        let outcome =
-            if error.kind == Fault::Unknown { ActionOutcome::Unknown } else { ActionOutcome::Failed };
+        let outcome = match error.kind {
+            Fault::Unknown => ActionOutcome::Unknown,
+            Fault::Unavailable => ActionOutcome::Unavailable,
+            Fault::Failed | Fault::Denied | Fault::Conflict | Fault::NotFound => ActionOutcome::Failed,
+        };
         Self { outcome, detail: error.message, output: None }
     }
 }
@@ -171,7 +167,7 @@ impl Performance {
         let unknown =
             |why: &str| Done { outcome: ActionOutcome::Unknown, detail: why.to_owned(), output: None };
         tokio::select! {
-            done = self.write_once() => done.unwrap_or_else(Done::from),
+            done = self.write_once() => done.unwrap_or_else(|fault| self.not_written(fault)),
             () = cancelled(&mut cancel) => unknown("stopped while waiting for the answer; it may have arrived"),
             () = deadline(&*self.ports.clock, self.action.timeout) => {
                 unknown(&format!("no answer within {}; it may have arrived", self.action.timeout))
@@ -210,6 +206,14 @@ impl Performance {
         Done { outcome: ActionOutcome::Cancelled, detail: last, output: None }
     }
 
+    /// A conflict proves that nothing was written. In a rollback a fresh look says whether the change that was in the way does
+    /// any harm, so it is worth another try.
+    fn not_written(&self, fault: PortError) -> Done {
+        let conflict = fault.kind == Fault::Conflict && self.run.rolling_back().is_some();
+        let done = Done::from(fault);
+        if conflict { Done { outcome: ActionOutcome::Unavailable, ..done } } else { done }
+    }
+
     async fn write_once(&self) -> Result<Done, PortError> {
         failpoint::pass("action.send");
         let unset = |unset: Unexpanded| PortError::failed(unset.to_string());
@@ -219,17 +223,20 @@ impl Performance {
             return Ok(if seen.holds { Done::ok(seen.evidence) } else { Done::failed(seen.evidence) });
         }
         let cluster = self.ports.cluster().map_err(PortError::failed)?;
+        let seen = self.approach.as_ref().map(|approach| &approach.seen);
         let answer = match &self.action.kind {
             ActionKind::SetImage { slot, container, image } => {
                 let image = self.values.expand(image).map_err(unset)?;
                 let container = container.as_deref().unwrap_or(&self.container);
-                cluster.set_image(&self.slot(slot)?, container, &image).await?
+                cluster.set_image(&self.slot(slot)?, container, &image, seen).await?
             }
-            ActionKind::SwitchTraffic { to, .. } => cluster.switch_traffic(&self.slot(to)?).await?,
+            ActionKind::SwitchTraffic { to, .. } => {
+                cluster.switch_traffic(&self.slot(to)?, self.approach.as_ref()).await?
+            }
             ActionKind::Scale { slot, replicas } => {
-                cluster.scale(&self.slot(slot)?, self.run.replicas(*replicas)).await?
+                cluster.scale(&self.slot(slot)?, self.run.replicas(*replicas), seen).await?
             }
-            ActionKind::Restart { slot } => cluster.restart(&self.slot(slot)?).await?,
+            ActionKind::Restart { slot } => cluster.restart(&self.slot(slot)?, seen).await?,
             ActionKind::Patch(patch) => {
                 let name = self.values.expand(&patch.name).map_err(unset)?;
                 let body = patch.expand(&|text| self.values.expand(text)).map_err(unset)?;

@@ -14,6 +14,7 @@ use crate::domain::{
     id::SlotName,
     lock::LockState,
     metric::{Metric, Sample},
+    observation::{Approach, Observation},
     time::{Span, Timestamp},
     workload::{Access, ClusterIdentity, LogLine, RolloutState, Workload},
 };
@@ -30,8 +31,10 @@ pub struct PortError {
 /// The kinds of fault the engine tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It was certainly not done.
+    /// It was certainly not done, and asking again will not change that.
     Failed,
+    /// It was certainly not done, for a reason that may pass: not reached, overloaded, the login or the lock not certain now.
+    Unavailable,
     /// It may have been done: the request left, and no answer came.
     Unknown,
     /// Not allowed, or not logged in any more.
@@ -46,6 +49,11 @@ impl PortError {
     /// A fault after which nothing has changed.
     pub fn failed(message: impl Into<String>) -> Self {
         Self { kind: Fault::Failed, message: message.into() }
+    }
+
+    /// A fault after which nothing has changed, and which may pass.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self { kind: Fault::Unavailable, message: message.into() }
     }
 
     /// A fault of a given kind.
@@ -93,19 +101,33 @@ pub trait Cluster: Send + Sync {
     async fn access(&self) -> PortResult<Access>;
     /// The state of everything now, by fresh reads.
     async fn look(&self) -> PortResult<Workload>;
+    /// A fresh look at what decides about an act: Service, Deployments, pods and autoscalers, side by side, in one round trip.
+    async fn observe(&self) -> PortResult<Observation>;
     /// Watches until the receiver is dropped; sends a new picture whenever something changed, at most four a second.
     /// Connection faults are told in [`Workload::connection`] and mended by watching again.
     fn watch(self: Arc<Self>) -> mpsc::Receiver<Workload>;
     /// Sets a container's image. The container must exist: checked before anything is written.
-    async fn set_image(&self, slot: &SlotName, container: &str, image: &str) -> PortResult<String>;
+    ///
+    /// `seen` is the look that allowed it: where the Deployment's spec has changed since, nothing is written, and it is a
+    /// [`Fault::Conflict`]. So for all writes that take one.
+    async fn set_image(
+        &self,
+        slot: &SlotName,
+        container: &str,
+        image: &str,
+        seen: Option<&Observation>,
+    ) -> PortResult<String>;
     /// One look at a slot's rollout, by kubectl's rules.
     async fn rollout(&self, slot: &SlotName) -> PortResult<RolloutState>;
     /// Points the Service at a slot: one request, on a warm connection, with the fence in it. The answer is the API server's.
-    async fn switch_traffic(&self, to: &SlotName) -> PortResult<String>;
+    async fn switch_traffic(&self, to: &SlotName, seen: Option<&Approach>) -> PortResult<String>;
     /// Sets a slot's replicas.
-    async fn scale(&self, slot: &SlotName, replicas: u32) -> PortResult<String>;
+    async fn scale(&self, slot: &SlotName, replicas: u32, seen: Option<&Observation>) -> PortResult<String>;
     /// Restarts a slot's pods (the annotation that kubectl sets).
-    async fn restart(&self, slot: &SlotName) -> PortResult<String>;
+    async fn restart(&self, slot: &SlotName, seen: Option<&Observation>) -> PortResult<String>;
+    /// Makes sure that no write of ours to a slot's Deployment (to the Service, where no slot is given), sent before now and
+    /// not answered, can still arrive: its metadata is written, so that what carries an older `resourceVersion` is refused.
+    async fn settle(&self, slot: Option<&SlotName>) -> PortResult<()>;
     /// Patches an object of the namespace.
     async fn patch(
         &self,

@@ -1,10 +1,8 @@
 //! The values of variables, secrets among them, as actions and checks need them.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
+use parking_lot::RwLock;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::mask::{MaskError, Masker};
@@ -33,18 +31,18 @@ impl Secrets {
     /// # Errors
     /// If the value is too short to be masked.
     pub fn add(&self, name: &str, value: String) -> Result<(), MaskError> {
-        let mut values = self.values.write().unwrap_or_else(PoisonError::into_inner);
+        let mut values = self.values.write();
         let mut next = values.clone();
         next.insert(name.to_owned(), SecretString::from(value));
         let masker = Masker::new(next.iter().map(|(name, value)| (name.as_str(), value)))?;
         *values = next;
-        *self.masker.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(masker);
+        *self.masker.write() = Arc::new(masker);
         Ok(())
     }
 
     /// What masks all of them.
     pub fn masker(&self) -> Arc<Masker> {
-        Arc::clone(&self.masker.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.masker.read())
     }
 
     /// A text without secrets.
@@ -53,12 +51,12 @@ impl Secrets {
     }
 
     fn get(&self, name: &str) -> Option<String> {
-        let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
+        let values = self.values.read();
         values.get(name).map(|value| value.expose_secret().to_owned())
     }
 
     fn all(&self) -> Vec<(String, String)> {
-        let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
+        let values = self.values.read();
         values.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned())).collect()
     }
 }
@@ -142,6 +140,24 @@ impl Values {
     /// The secrets' masker as it is now.
     pub fn secrets(&self) -> &Arc<Secrets> {
         &self.secrets
+    }
+}
+
+/// Whether a value may be a variable's.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn check_value(name: &str, value: &str, pattern: Option<&str>) -> Result<(), String> {
+    if value.contains(char::is_control) {
+        return Err(format!("${name} must be one line without control characters"));
+    }
+    let Some(pattern) = pattern else { return Ok(()) };
+    let whole = regex::Regex::new(&format!("^(?:{pattern})$"))
+        .map_err(|error| format!("bad pattern of ${name}: {error}"))?;
+    if whole.is_match(value) {
+        Ok(())
+    } else {
+        Err(format!("${name} must match `{pattern}`; `{value}` does not"))
     }
 }
 

@@ -15,13 +15,16 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::{
-    domain::{action::PatchType, id::SlotName, safe_text::SafeText, workload::RolloutState},
+    domain::{
+        action::PatchType, id::SlotName, observation::Observation, safe_text::SafeText,
+        workload::RolloutState,
+    },
     engine::ports::{Fault, PortError, PortResult},
 };
 
 use super::{
     KubeCluster,
-    call::{AUTOSCALERS, Call, DEPLOYMENTS},
+    call::{AUTOSCALERS, Call, DEPLOYMENTS, SERVICES},
     fence::fence_of,
     rollout::{self, desired},
     view::{DeploymentView, by, changed},
@@ -49,8 +52,9 @@ impl KubeCluster {
         slot: &SlotName,
         container: &str,
         image: &str,
+        seen: Option<&Observation>,
     ) -> PortResult<String> {
-        let before = self.read_deployment(slot).await?;
+        let before = self.read_as_seen(slot, seen).await?;
         let names = container_names(&before);
         let Some((list, _)) = names.iter().find(|(_, name)| name == container) else {
             let known: Vec<String> = names.iter().map(|(_, name)| format!("`{name}`")).collect();
@@ -77,10 +81,15 @@ impl KubeCluster {
         self.change(slot, before, &Change { patch, holds: &holds, done }).await
     }
 
-    pub(super) async fn put_replicas(&self, slot: &SlotName, replicas: u32) -> PortResult<String> {
+    pub(super) async fn put_replicas(
+        &self,
+        slot: &SlotName,
+        replicas: u32,
+        seen: Option<&Observation>,
+    ) -> PortResult<String> {
         let wanted = i32::try_from(replicas)
             .map_err(|_| PortError::failed(format!("{replicas} replicas are more than Kubernetes knows")))?;
-        let before = self.read_deployment(slot).await?;
+        let before = self.read_as_seen(slot, seen).await?;
         let now = desired(&before);
         if now == wanted {
             self.remember(slot, &before);
@@ -95,8 +104,12 @@ impl KubeCluster {
         self.change(slot, before, &Change { patch, holds: &holds, done }).await
     }
 
-    pub(super) async fn restart_pods(&self, slot: &SlotName) -> PortResult<String> {
-        let before = self.read_deployment(slot).await?;
+    pub(super) async fn restart_pods(
+        &self,
+        slot: &SlotName,
+        seen: Option<&Observation>,
+    ) -> PortResult<String> {
+        let before = self.read_as_seen(slot, seen).await?;
         if before.spec.paused == Some(true) {
             return Err(PortError::failed(format!(
                 "deployment/{} is paused, so a restart would not begin; continue it with `kubectl rollout resume`",
@@ -138,6 +151,33 @@ impl KubeCluster {
             self.each_pod(&view, |pod| pods.push(pod)).await?;
         }
         Ok(rollout::state(&deployment, &pods))
+    }
+
+    /// The Deployment now, if its spec is still the one that was looked at.
+    async fn read_as_seen(&self, slot: &SlotName, seen: Option<&Observation>) -> PortResult<Deployment> {
+        let now = self.read_deployment(slot).await?;
+        let Some(seen) = seen.and_then(|seen| seen.slot(slot)) else { return Ok(now) };
+        let same = now.metadata.uid.as_deref() == Some(seen.uid.as_str())
+            && now.metadata.generation == Some(seen.generation);
+        if same {
+            return Ok(now);
+        }
+        Err(PortError::new(
+            Fault::Conflict,
+            format!(
+                "deployment/{} was changed by {} right after it was looked at, so nothing was written",
+                name_of(&now.metadata),
+                by(changed(&now).as_ref())
+            ),
+        ))
+    }
+
+    /// Marks the Deployment, or the Service, so that a write of ours that is still on its way finds another version and is refused.
+    pub(super) async fn settle_writes(&self, slot: Option<&SlotName>) -> PortResult<()> {
+        match slot {
+            Some(slot) => self.touch(&DEPLOYMENTS, &self.slot(slot)?.deployment).await,
+            None => self.touch(&SERVICES, &self.target.service).await,
+        }
     }
 
     async fn change(&self, slot: &SlotName, mut seen: Deployment, change: &Change<'_>) -> PortResult<String> {

@@ -110,11 +110,11 @@ impl Failure {
         let server = &session.server;
         match self {
             Self::Fenced(fault) => fault.clone(),
-            Self::NotSent(why) => PortError::failed(format!(
+            Self::NotSent(why) => PortError::unavailable(format!(
                 "cannot {words}: the API server {server} cannot be reached ({why}); check the network, the VPN and the proxy"
             )),
             Self::NoCredentials(why) => PortError::new(
-                Fault::Denied,
+                Fault::Unavailable,
                 format!(
                     "cannot {words}: no credentials for user `{}` ({why}); {}",
                     session.login.user(),
@@ -127,7 +127,7 @@ impl Failure {
                     "no answer to `{words}` from {server} ({why}); it may have been done: look before trying again"
                 ),
             ),
-            Self::Lost(why) => PortError::failed(format!(
+            Self::Lost(why) => PortError::unavailable(format!(
                 "cannot {words}: no answer from the API server {server} ({why}); check the network, the VPN and the proxy"
             )),
             Self::Unreadable(why) if call.writes => PortError::new(
@@ -157,7 +157,7 @@ fn answered(
     let says = if message.is_empty() { String::new() } else { format!(": {message}") };
     match code {
         401 => PortError::new(
-            Fault::Denied,
+            Fault::Unavailable,
             format!(
                 "cannot {words}: the API server no longer accepts the credentials of user `{}`; {}",
                 session.login.user(),
@@ -197,7 +197,7 @@ fn answered(
         422 => PortError::failed(format!("cannot {words}: the API server refuses the value{says}")),
         429 => {
             let wait = retry_after.map(|wait| format!(" in {} s", wait.as_secs())).unwrap_or_default();
-            PortError::failed(format!(
+            PortError::unavailable(format!(
                 "cannot {words}: the API server is overloaded and refused it; try again{wait}{says}"
             ))
         }
@@ -210,7 +210,8 @@ fn answered(
         _ => {
             let reason =
                 if reason.is_empty() { String::new() } else { format!(" {}", SafeText::new(reason)) };
-            PortError::failed(format!("cannot {words}: the API server answered {code}{reason}{says}"))
+            let kind = if code >= 500 { Fault::Unavailable } else { Fault::Failed };
+            PortError::new(kind, format!("cannot {words}: the API server answered {code}{reason}{says}"))
         }
     }
 }

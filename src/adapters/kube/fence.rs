@@ -26,6 +26,9 @@ use super::{
 /// The annotation with the fence.
 pub(super) const FENCE: &str = "cutover.dev/fence";
 
+/// The annotation whose only use is to change: see [`KubeCluster::touch`].
+const SETTLED: &str = "cutover.dev/settled";
+
 /// Tries to mark one object: a Deployment's version moves several times a second while it rolls out.
 const MARKS: u32 = 6;
 
@@ -102,7 +105,17 @@ impl KubeCluster {
         futures::future::join_all(marks).await.into_iter().flatten().collect()
     }
 
+    /// Writes a mark of its own into one object: its version moves, so a write that carries an older one is refused from now on.
+    pub(super) async fn touch(&self, resource: &Resource, name: &str) -> PortResult<()> {
+        let stamp = format!("{:016x}", fastrand::u64(..));
+        self.write_mark(resource, name, Some(&stamp)).await
+    }
+
     async fn mark(&self, resource: &Resource, name: &str) -> PortResult<()> {
+        self.write_mark(resource, name, None).await
+    }
+
+    async fn write_mark(&self, resource: &Resource, name: &str, stamp: Option<&str>) -> PortResult<()> {
         let namespace = self.target.namespace.as_str();
         let object = format!("{}/{name}", resource.word);
         let mut tries = 0;
@@ -112,7 +125,10 @@ impl KubeCluster {
                 self.gateway.find(&Call::get(resource, Some(namespace), name)).await?;
             let Some(Marked { metadata }) = found else { return Ok(()) };
             let identity = (metadata.uid.as_deref(), metadata.resource_version.as_deref());
-            let patch = self.fenced_metadata(&object, identity, fence_of(&metadata)).await?;
+            let mut patch = self.fenced_metadata(&object, identity, fence_of(&metadata)).await?;
+            if let Some(stamp) = stamp {
+                patch["annotations"][SETTLED] = json!(stamp);
+            }
             let patch = json!({ "metadata": patch });
             let call = Call::patch(resource, Some(namespace), name, PatchType::Merge, &patch);
             match self.gateway.write(call).await {

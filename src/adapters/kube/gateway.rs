@@ -145,7 +145,12 @@ impl Gateway {
     /// Where the lock is lost, or it is not certain that it is still held.
     pub(super) fn allowed(&self) -> PortResult<Option<Allowed>> {
         let lock = self.lock.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        lock.map(|lock| lock.check()).transpose().map_err(|why| PortError::new(Fault::Denied, why))
+        lock.map(|lock| {
+            // A lock that is only late to be renewed may be certain again in a moment; one that is gone stays gone.
+            let kind = if lock.has_ended() { Fault::Denied } else { Fault::Unavailable };
+            lock.check().map_err(|why| PortError::new(kind, why))
+        })
+        .transpose()
     }
 
     /// The session in use.

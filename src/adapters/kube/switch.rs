@@ -1,7 +1,7 @@
 //! Moving the traffic: the Service's selector, with the fence that loses nobody's update.
 //!
-//! The common way is one request on a warm connection: the patch carries the uid and the `resourceVersion` that the watch
-//! saw last, so that the API server applies it to exactly what we believe or answers 409.
+//! The common way is one request on a warm connection: the patch carries the uid and the `resourceVersion` of the fresh look
+//! that allowed the switch, so that the API server applies it to exactly what was looked at or answers 409.
 //!
 //! ```text
 //! patch(version seen) ── 2xx ────────────────────────────────────────────── done
@@ -26,11 +26,18 @@
 //! would then be applied, so the answer is "unknown" even though a look shows the old selector. Where the version has
 //! moved, the fence in the request keeps it from ever being applied late.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use crate::{
-    domain::{action::PatchType, id::SlotName, runbook::Slot},
+    domain::{
+        action::PatchType,
+        id::SlotName,
+        observation::Approach,
+        runbook::{Slot, Target},
+    },
     engine::ports::{Fault, PortError, PortResult},
     failpoint,
 };
@@ -39,17 +46,56 @@ use super::{
     KubeCluster,
     call::{Call, SERVICES},
     fault::Failure,
-    view::{ServiceView, by, labels, pointed_at},
+    locked,
+    view::{ServiceView, by, labels},
 };
 
+/// Where a switch leads.
+struct Goal<'a> {
+    described: &'a Slot,
+    /// The whole selector that is wanted, where it is not only the slot's labels that matter.
+    exact: Option<BTreeMap<String, String>>,
+}
+
+impl Goal<'_> {
+    /// What the Service shall select that selects this now.
+    fn wanted(&self, target: &Target, now: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        self.exact.clone().unwrap_or_else(|| target.selector_on(now, self.described))
+    }
+}
+
 impl KubeCluster {
-    pub(super) async fn point_service_at(&self, to: &SlotName) -> PortResult<String> {
-        let slot = self.slot(to)?;
+    /// The Service as the look saw it that allowed the switch.
+    fn service_approached(&self, approach: &Approach) -> PortResult<ServiceView> {
+        let observed = locked(&self.observed).clone();
+        let version = approach.seen.service.as_ref().map(|service| &service.version);
+        observed.filter(|view| Some(&view.version) == version).ok_or_else(|| {
+            PortError::new(
+                Fault::Conflict,
+                format!(
+                    "service/{} was looked at again meanwhile, so nothing was written",
+                    self.target.service
+                ),
+            )
+        })
+    }
+
+    pub(super) async fn point_service_at(
+        &self,
+        to: &SlotName,
+        approach: Option<&Approach>,
+    ) -> PortResult<String> {
+        let described = self.slot(to)?;
         let begun = Instant::now();
-        let believed = match self.service_seen() {
-            Some(view) => view,
-            None => self.read_service().await?,
+        let believed = match approach {
+            Some(approach) => self.service_approached(approach)?,
+            None => match self.service_seen() {
+                Some(view) => view,
+                None => self.read_service().await?,
+            },
         };
+        let exact = approach.and_then(|approach| approach.selector.clone());
+        let slot = &Goal { described, exact };
         let first = match self.patch_selector(&believed, slot).await {
             Ok(done) => return Ok(self.switched(to, &done)),
             Err(failed) => failed,
@@ -69,13 +115,13 @@ impl KubeCluster {
     async fn after_conflict(
         &self,
         to: &SlotName,
-        slot: &Slot,
+        slot: &Goal<'_>,
         believed: &ServiceView,
         begun: Instant,
     ) -> PortResult<String> {
         let now = self.read_service().await?;
         self.not_fenced_off(&format!("service/{}", self.target.service), now.fence).await?;
-        let wanted = pointed_at(&self.target, &now.selector, slot);
+        let wanted = slot.wanted(&self.target, &now.selector);
         if now.uid == believed.uid && now.selector == wanted {
             return Ok(self.already(to, &now));
         }
@@ -99,7 +145,7 @@ impl KubeCluster {
     async fn after_unclear(
         &self,
         to: &SlotName,
-        slot: &Slot,
+        slot: &Goal<'_>,
         fenced: &ServiceView,
         (failure, begun): (&Failure, Instant),
     ) -> PortResult<String> {
@@ -116,7 +162,7 @@ impl KubeCluster {
                 ));
             }
         };
-        if now.uid == fenced.uid && now.selector == pointed_at(&self.target, &now.selector, slot) {
+        if now.uid == fenced.uid && now.selector == slot.wanted(&self.target, &now.selector) {
             return Ok(format!("service/{service} points at {to} (no answer came, confirmed by reading it)"));
         }
         if now.uid == fenced.uid && now.version == fenced.version {
@@ -135,10 +181,18 @@ impl KubeCluster {
         Err(self.moved(&now, fenced))
     }
 
-    async fn patch_selector(&self, seen: &ServiceView, slot: &Slot) -> Result<ServiceView, (Call, Failure)> {
-        let wanted = pointed_at(&self.target, &seen.selector, slot);
-        let mut selector: Map<String, Value> =
-            slot.selector.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+    async fn patch_selector(
+        &self,
+        seen: &ServiceView,
+        slot: &Goal<'_>,
+    ) -> Result<ServiceView, (Call, Failure)> {
+        let wanted = slot.wanted(&self.target, &seen.selector);
+        let mut selector: Map<String, Value> = (wanted.iter())
+            .filter(|&(key, value)| {
+                seen.selector.get(key) != Some(value) || slot.described.selector.contains_key(key)
+            })
+            .map(|(key, value)| (key.clone(), json!(value)))
+            .collect();
         for key in seen.selector.keys().filter(|key| !wanted.contains_key(*key)) {
             selector.insert(key.clone(), Value::Null);
         }

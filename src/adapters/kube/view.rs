@@ -8,12 +8,7 @@ use k8s_openapi::{
 };
 use serde_json::Value;
 
-use crate::domain::{
-    id::SlotName,
-    runbook::{Slot, Target},
-    safe_text::SafeText,
-    workload::ChangedBy,
-};
+use crate::domain::{id::SlotName, runbook::Target, safe_text::SafeText, workload::ChangedBy};
 
 use super::{fence::fence_of, pod::at};
 
@@ -113,24 +108,9 @@ fn newest(fields: Option<&[ManagedFieldsEntry]>, path: &[&str]) -> Option<Change
 ///
 /// Nothing where no slot is, or where two have the same labels and nobody could tell which is meant.
 pub(super) fn live(target: &Target, selector: &BTreeMap<String, String>) -> Option<SlotName> {
-    let mut pointed = target.slots.iter().filter(|(_, slot)| pointed_at(target, selector, slot) == *selector);
+    let mut pointed = target.slots.iter().filter(|(_, slot)| target.selector_on(selector, slot) == *selector);
     let first = pointed.next()?;
     pointed.next().is_none().then(|| first.0.clone())
-}
-
-/// A selector after a switch to a slot: its labels set, labels that only other slots use removed, all others as they are.
-pub(super) fn pointed_at(
-    target: &Target,
-    selector: &BTreeMap<String, String>,
-    slot: &Slot,
-) -> BTreeMap<String, String> {
-    let mut pointed = selector.clone();
-    pointed.retain(|key, _| {
-        slot.selector.contains_key(key)
-            || !target.slots.values().any(|other| other.selector.contains_key(key))
-    });
-    pointed.extend(slot.selector.clone());
-    pointed
 }
 
 /// A label selector as a query writes it.
@@ -180,6 +160,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::runbook::Slot;
 
     fn labels_of(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
@@ -210,8 +191,8 @@ mod tests {
             target(&[("blue", &[("version", "blue"), ("track", "old")]), ("green", &[("version", "green")])]);
         let blue = labels_of(&[("app", "backend"), ("version", "blue"), ("track", "old")]);
         let green = labels_of(&[("app", "backend"), ("version", "green")]);
-        assert_eq!(pointed_at(&target, &blue, &target.slots["green"]), green);
-        assert_eq!(pointed_at(&target, &green, &target.slots["blue"]), blue);
+        assert_eq!(target.selector_on(&blue, &target.slots["green"]), green);
+        assert_eq!(target.selector_on(&green, &target.slots["blue"]), blue);
         assert_eq!(live(&target, &blue), Some("blue".into()));
         assert_eq!(live(&target, &green), Some("green".into()));
         assert_eq!(live(&target, &labels_of(&[("app", "backend"), ("version", "red")])), None);

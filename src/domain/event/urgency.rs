@@ -43,6 +43,11 @@ impl RunEvent {
             | Self::CountdownCancelled { .. }
             | Self::RollbackStarted { .. }
             | Self::RollbackFinished { .. }
+            | Self::RollbackPrepared { .. }
+            | Self::RollbackRemarked { .. }
+            | Self::RollbackBlind { .. }
+            | Self::ActionRetried { .. }
+            | Self::TargetTaken { .. }
             | Self::OverrideGiven(_)
             | Self::RunHeld { .. }
             | Self::RunFinished { .. } => Urgency::Saves,
@@ -71,6 +76,8 @@ impl RunEvent {
             | Self::TriggerSees { .. }
             | Self::RollbackStopped { .. }
             | Self::RollbackRetried { .. }
+            | Self::RollbackLate { .. }
+            | Self::ActionWaits { .. }
             | Self::ForeignChange { .. }
             | Self::TaskCreated { .. }
             | Self::TaskDone { .. }

@@ -76,9 +76,13 @@ impl Machine {
         }
         // A person's part of a rollback is a reminder: it never holds the rollback up.
         let rollback = matches!(place, Place::Rollback { .. });
+        let remarked = rollback && self.traffic_is_back();
         let all_hold = self.run.work(place).is_some_and(|work| {
             self.run.checks(place).iter().zip(&work.checks).all(|(check, state)| {
-                state.status == CheckStatus::Holds || check.optional || (rollback && check.kind.is_person())
+                state.status == CheckStatus::Holds
+                    || check.optional
+                    || (rollback && check.kind.is_person())
+                    || (remarked && state.status == CheckStatus::Fails)
             })
         });
         if in_window { self.settle_window(place, all_hold) } else { all_hold && self.pass(place) }
@@ -206,7 +210,7 @@ impl Machine {
                         self.emit(RunEvent::CheckFailed { at: at.clone(), text, evidence, by: Actor::Auto });
                         self.stop_watch(&at);
                         if !optional {
-                            return Some(self.fail(place, &reason));
+                            return Some(self.remark(place, None, &reason) || self.fail(place, &reason));
                         }
                     }
                 }

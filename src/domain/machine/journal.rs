@@ -17,6 +17,7 @@ impl Machine {
         self.run = run;
         self.out = Decision::default();
         self.granted = None;
+        self.look_is_lost();
         self.cancelled.clear();
         self.item_looking.clear();
         self.keep_watches(watching);
@@ -43,6 +44,7 @@ impl Machine {
             return self
                 .refuse(format!("type `{WITHOUT_A_JOURNAL}` to roll back although nothing is journaled"));
         }
+        self.look_is_lost();
         let what = "the journal can't be written: only a rollback is done, and recorded elsewhere".to_owned();
         self.emit(RunEvent::OverrideGiven(Override {
             what,

@@ -62,10 +62,11 @@ impl Machine {
         };
         self.ending = None;
         if let Some(at) = self.running_action() {
-            // An undo under way is a part of undoing everything: it goes on. A switch is one request that may be on its way
-            // already: nobody can call it back, so its answer is waited for.
+            // An undo under way is a part of undoing everything: it goes on. A write to the target is one request that may be on
+            // its way already: nobody can call it back, so its answer is waited for.
+            // Every other write to the target likewise: what became of it is a fact for this rollback.
             let undoing = procedure.as_str() == UNDO && matches!(at.place, Place::Undo { .. });
-            if !undoing && self.run.switches_to(&at).is_none() {
+            if !undoing && self.run.writes_to(&at).is_none() {
                 self.cancel_action(at);
             }
         }
@@ -115,13 +116,11 @@ impl Machine {
         if procedure.as_str() == UNDO {
             return self.advance_undo();
         }
-        // Traffic goes back at once: a step's action that is still ending is not waited for. But a switch is: were it to
-        // arrive after ours, it would undo the rollback.
-        let switching = self.running_action().is_some_and(|at| {
-            !matches!(at.place, Place::Rollback { .. }) && self.run.switches_to(&at).is_some()
-        });
+        // Traffic goes back at once: a step's command that is still ending is not waited for. But a write of ours to the
+        // target is: were it to arrive after ours, it would undo the rollback.
+        let writing = self.open_write().is_some_and(|at| !matches!(at.place, Place::Rollback { .. }));
         // Any other procedure may well work on what a step's command works on.
-        let waits = switching || (procedure.as_str() != QUICK && self.is_something_left());
+        let waits = writing || (procedure.as_str() != QUICK && self.is_something_left());
         !waits && self.advance_work(&Place::Rollback { procedure })
     }
 
@@ -176,8 +175,10 @@ impl Machine {
     }
 
     pub(super) fn abandon_rollback(&mut self, reason: &str) {
-        let stopped = self.run.rolling_back().is_some_and(|rollback| rollback.stopped.is_some());
-        if !stopped && self.run.rollback_gate().is_none() {
+        // While it waits for pods, for the cluster or for its next try it may be given up too; not while something runs.
+        let waits =
+            self.run.rolling_back().is_some_and(|rollback| rollback.stopped.is_some() || !self.is_acting());
+        if !waits {
             return self.refuse("no rollback is waiting");
         }
         if reason.trim().is_empty() {
@@ -188,6 +189,10 @@ impl Machine {
             self.emit(RunEvent::UndoFinished { step, attempt, ok: false, detail });
         }
         self.end_rollback(false, reason);
+    }
+
+    fn is_acting(&self) -> bool {
+        self.running_action().is_some()
     }
 
     pub(super) fn rollback_done(&mut self) {
@@ -211,6 +216,10 @@ impl Machine {
         let Some(rollback) = self.run.rollbacks.last() else { return false };
         let Some((ok, detail, took)) = rollback.finished.clone() else { return false };
         let late = rollback.within.filter(|within| took > *within);
+        let detail = match rollback.remarks.as_slice() {
+            [] => detail,
+            remarks => format!("{detail}; with remarks: {}", remarks.join("; ")),
+        };
         let summary = match (ok, late) {
             (true, None) => format!("{detail} (took {})", took.clock()),
             (true, Some(within)) => format!("{detail} (took {}, promised {within})", took.clock()),

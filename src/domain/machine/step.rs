@@ -156,7 +156,7 @@ impl Machine {
         if let Some((index, state)) = failed {
             let name = self.run.actions(place).get(index).map_or("", |action| action.name.as_str());
             let reason = format!("{name}: {}", state.detail);
-            return self.fail(place, &reason);
+            return self.remark(place, Some(index), &reason) || self.fail(place, &reason);
         }
         if let Some(action) = work.next() {
             let at = at(action);
@@ -166,23 +166,9 @@ impl Machine {
             if held || gated {
                 return false;
             }
-            self.begin_action(at);
-            return true;
+            return self.begin_action(at);
         }
         self.advance_checks(place)
-    }
-
-    fn begin_action(&mut self, at: ActionRef) {
-        let Some(action) = self.run.action(&at).cloned() else { return };
-        let to = self.run.switches_to(&at);
-        if to.is_some() && to == self.run.opened.new_slot && to != self.run.live {
-            self.record_baseline();
-        }
-        let does = self.run.action_command(&action).unwrap_or_else(|| self.run.action_text(&action));
-        self.granted = None;
-        let name = self.run.show(&action.name.as_str().into());
-        self.emit(RunEvent::ActionStarted { at: at.clone(), name, does });
-        self.effect(Effect::StartAction(at));
     }
 
     pub(super) fn on_action_finished(
@@ -201,8 +187,15 @@ impl Machine {
             return;
         }
         self.cancelled.remove(&at);
+        let why = detail.clone();
         self.emit(RunEvent::ActionFinished { at: at.clone(), outcome, detail, took, output });
+        // What was seen before it is not the present any more.
+        if self.run.action(&at).is_some_and(|action| action.kind.touches_target()) {
+            self.forget_look();
+            self.ask_look();
+        }
         match outcome {
+            ActionOutcome::Unavailable if self.perseveres(&at) => self.try_again(at, &why),
             ActionOutcome::Unknown
                 if self.run.action(&at).is_some_and(|action| action.kind.is_kubernetes()) =>
             {
@@ -243,7 +236,7 @@ impl Machine {
             work.attempt == at.attempt
                 && work.actions.get(at.action).is_some_and(|action| action.status == ActionStatus::Unknown)
         });
-        if !unknown {
+        if !unknown || self.verified_in_rollback(at.clone(), resolution, &evidence) {
             return;
         }
         if let Some(resolution) = resolution {
@@ -310,6 +303,9 @@ impl Machine {
 
     /// Every check of the place holds.
     pub(super) fn pass(&mut self, place: &Place) -> bool {
+        if !self.end_is_proved(place) {
+            return false;
+        }
         self.stop_watches();
         let attempt = self.run.work(place).map_or(1, |work| work.attempt);
         match place {

@@ -13,13 +13,11 @@ use crate::domain::{
     time::{Span, Timestamp},
     trigger::{Cause, TriggerChange, TriggerClock},
     verdict::finite,
-    workload::{ChangedBy, Workload},
+    workload::Workload,
 };
 
 /// The baseline is the mean of at most this much time before the switch.
 const BASELINE: Span = Span::from_mins(5);
-/// Our own field manager.
-const FIELD_MANAGER: &str = "cutover";
 
 impl Machine {
     pub(super) fn on_sample(&mut self, sample: Sample) {
@@ -270,67 +268,8 @@ impl Machine {
     }
 
     pub(super) fn on_workload(&mut self, workload: Workload) {
-        self.note_foreign_changes(&workload);
+        self.suspect(&workload);
         self.workload = Some(workload);
-    }
-
-    /// Somebody else's change of selector, image or replicas holds the run.
-    fn note_foreign_changes(&mut self, new: &Workload) {
-        let over = self.run.finished.is_some() || self.run.started_at.is_none();
-        let Some(old) = self.workload.as_ref().filter(|_| !over) else { return };
-        let mut found = Vec::new();
-        // A picture that is a little behind shows what was before our own change: only who changed it last tells news.
-        let foreign = |old: Option<&ChangedBy>, new: Option<&ChangedBy>| {
-            new.filter(|by| Some(*by) != old && !is_own(&by.manager)).map(|by| by.manager.clone())
-        };
-        if old.selector.is_some()
-            && new.selector != old.selector
-            && new.live != self.run.live
-            && let Some(manager) = foreign(old.service_changed.as_ref(), new.service_changed.as_ref())
-        {
-            let to = new.live.as_ref().map_or_else(|| "no slot of ours".to_owned(), |slot| slot.0.clone());
-            let service =
-                self.run.runbook.target.as_ref().map(|target| target.service.clone()).unwrap_or_default();
-            found.push((format!("service/{service}"), format!("the selector points at {to}"), manager));
-        }
-        for (name, slot) in &new.slots {
-            let Some(before) = old.slots.get(name).filter(|before| before.found && slot.found) else {
-                continue;
-            };
-            let Some(manager) = foreign(before.changed.as_ref(), slot.changed.as_ref()) else { continue };
-            if before.image != slot.image {
-                found.push((
-                    format!("deployment/{}", slot.deployment),
-                    format!("image {}", slot.image),
-                    manager.clone(),
-                ));
-            }
-            if before.desired != slot.desired {
-                found.push((
-                    format!("deployment/{}", slot.deployment),
-                    format!("{} replicas", slot.desired),
-                    manager,
-                ));
-            }
-        }
-        // A command of the runbook may change the cluster through kubectl: that is no stranger.
-        if found.is_empty() || self.runs_command() {
-            return;
-        }
-        for (object, what, manager) in found {
-            self.emit(RunEvent::ForeignChange {
-                object: object.clone(),
-                what: what.clone(),
-                manager: manager.clone(),
-            });
-            // A hold for missing data ends by itself; this one must not.
-            let held = self.is_held_for_good();
-            if !held && self.run.rolling_back().is_none() {
-                let reason = format!("{object} was changed by {manager}: {what}");
-                self.hold(HoldCause::Foreign, &reason, Actor::Auto);
-                self.notify(Milestone::Paged, format!("FOREIGN CHANGE: {object} by {manager}: {what}"));
-            }
-        }
     }
 }
 
@@ -338,11 +277,4 @@ impl Machine {
 /// same to whoever reads it later.
 fn written(value: f64) -> f64 {
     format!("{value:.11e}").parse().unwrap_or(value)
-}
-
-/// Controllers act for whoever changed the spec; only people and other tools are strangers.
-fn is_own(manager: &str) -> bool {
-    manager == FIELD_MANAGER
-        || manager.starts_with("kube-controller-manager")
-        || manager == "horizontal-pod-autoscaler"
 }

@@ -52,6 +52,11 @@ impl Run {
     }
 
     fn unknown_actions(&self) -> impl Iterator<Item = (ActionRef, &ActionState)> {
+        self.all_actions().filter(|(_, state)| state.status == ActionStatus::Unknown)
+    }
+
+    /// Every action of the run, wherever it stands: steps, undos, the completion, the last rollback.
+    pub(in crate::domain) fn all_actions(&self) -> impl Iterator<Item = (ActionRef, &ActionState)> {
         let mut places: Vec<Place> =
             self.runbook.steps.iter().map(|step| Place::Step { step: step.id.clone() }).collect();
         places.extend(self.runbook.steps.iter().map(|step| Place::Undo { step: step.id.clone() }));
@@ -61,8 +66,8 @@ impl Run {
         );
         let works = places.into_iter().filter_map(|place| Some((self.work(&place)?, place)));
         works.flat_map(|(work, place)| {
-            let unknown = work.actions.iter().enumerate();
-            unknown.filter(|(_, state)| state.status == ActionStatus::Unknown).map(move |(action, state)| {
+            let all = work.actions.iter().enumerate();
+            all.map(move |(action, state)| {
                 (ActionRef { place: place.clone(), attempt: work.attempt, action }, state)
             })
         })
@@ -350,7 +355,8 @@ impl Run {
 impl Work {
     /// Whether every action is done.
     pub fn acted(&self) -> bool {
-        self.actions.iter().all(|action| action.status == ActionStatus::Done)
+        (self.actions.iter())
+            .all(|action| matches!(action.status, ActionStatus::Done | ActionStatus::PassedOver))
     }
 
     /// The index of the action that runs.

@@ -9,9 +9,10 @@ use super::{
 use crate::domain::{
     action::Action,
     actor::Actor,
+    belief::Pinned,
     check::Check,
     crew::{Person, Role},
-    event::{ActionOutcome, CheckRef, Envelope, Outcome, Place, Resolution, RunEvent},
+    event::{ActionOutcome, CheckRef, Envelope, Outcome, Place, Resolution, Roles, RunEvent},
     time::{Span, Timestamp},
 };
 
@@ -40,6 +41,7 @@ impl Run {
             live: opened.previous.as_ref().map(|target| target.slot.clone()),
             switched_at: None,
             moved_to: None,
+            pinned: opened.pinned.clone(),
             baseline: BTreeMap::new(),
             triggers: vec![TriggerState::default(); runbook.triggers.len()],
             rollbacks: Vec::new(),
@@ -80,7 +82,7 @@ impl Run {
         self.last_seq = envelope.seq;
         self.last_at = at;
         match &envelope.event {
-            RunEvent::RunOpened(_) | RunEvent::NoteAdded { .. } => {}
+            RunEvent::RunOpened(_) | RunEvent::NoteAdded { .. } | RunEvent::RollbackBlind { .. } => {}
             RunEvent::ScreenJoined { who, role: Role::Pilot } => self.seat(who),
             RunEvent::ControlTaken { by, .. } => self.seat(by),
             RunEvent::ScreenLeft { role: Role::Pilot, .. } => self.away_since = Some(at),
@@ -148,6 +150,8 @@ impl Run {
             RunEvent::ActionStarted { .. }
             | RunEvent::ActionSpawned { .. }
             | RunEvent::ActionFinished { .. }
+            | RunEvent::ActionWaits { .. }
+            | RunEvent::ActionRetried { .. }
             | RunEvent::ActionLooked { .. }
             | RunEvent::ActionResolved { .. } => self.apply_action(&envelope.event, at),
             RunEvent::CheckPassed { at: which, evidence, by, .. } => {
@@ -184,12 +188,16 @@ impl Run {
             | RunEvent::CountdownStarted { .. }
             | RunEvent::CountdownCancelled { .. } => self.apply_trigger(&envelope.event, at),
             RunEvent::RollbackStarted { .. }
+            | RunEvent::RollbackPrepared { .. }
+            | RunEvent::RollbackRemarked { .. }
+            | RunEvent::RollbackLate { .. }
             | RunEvent::RollbackStopped { .. }
             | RunEvent::RollbackRetried { .. }
             | RunEvent::RollbackFinished { .. } => self.apply_rollback(&envelope.event, at),
             RunEvent::ForeignChange { object, what, manager } => {
                 self.foreign.push(format!("{object}: {what} (by {manager})"));
             }
+            RunEvent::TargetTaken { pinned, roles, .. } => self.take_target(pinned, roles.as_ref(), at),
             RunEvent::RunHeld { reason, by, cause } => {
                 self.held = Some(Held { cause: *cause, reason: reason.clone(), by: by.clone(), at });
             }
@@ -233,6 +241,21 @@ impl Run {
             }
             RunEvent::RunFinished { outcome, detail } => self.finished = Some((*outcome, at, detail.clone())),
         }
+    }
+
+    /// The target is taken as it is: what the run believes is what was seen.
+    fn take_target(&mut self, pinned: &Pinned, roles: Option<&Roles>, at: Timestamp) {
+        if let Some(roles) = roles {
+            self.opened.new_slot = Some(roles.new_slot.clone());
+            self.opened.new_slot_image.clone_from(&roles.new_slot_image);
+            self.opened.previous = Some(roles.previous.clone());
+        }
+        if let Some(live) = pinned.live.as_ref().filter(|live| Some(*live) != self.live.as_ref()) {
+            self.switched_at = (self.opened.new_slot.as_ref() == Some(live)).then_some(at);
+            self.live = Some(live.clone());
+        }
+        self.pinned = Some(pinned.clone());
+        self.foreign.clear();
     }
 
     fn apply_step(&mut self, event: &RunEvent, at: Timestamp) {
@@ -316,6 +339,8 @@ impl Run {
         let (RunEvent::ActionStarted { at, .. }
         | RunEvent::ActionSpawned { at, .. }
         | RunEvent::ActionFinished { at, .. }
+        | RunEvent::ActionWaits { at, .. }
+        | RunEvent::ActionRetried { at, .. }
         | RunEvent::ActionLooked { at, .. }
         | RunEvent::ActionResolved { at, .. }) = event
         else {
@@ -331,10 +356,15 @@ impl Run {
                     status: ActionStatus::Running,
                     does: does.clone(),
                     started_at: Some(now),
+                    tries: action.tries,
                     ..ActionState::default()
                 };
             }
             RunEvent::ActionSpawned { child, .. } => action.child = Some(child.clone()),
+            RunEvent::ActionWaits { why, .. } => action.waits = Some(why.clone()),
+            RunEvent::ActionRetried { tries, why, .. } => {
+                *action = ActionState { detail: why.clone(), tries: *tries, ..ActionState::default() };
+            }
             RunEvent::ActionLooked { evidence, .. } => {
                 action.looked = true;
                 action.detail = format!("looked, and could not tell: {evidence}");
@@ -342,7 +372,9 @@ impl Run {
             RunEvent::ActionFinished { outcome, detail, took, output, .. } => {
                 action.status = match outcome {
                     ActionOutcome::Succeeded => ActionStatus::Done,
-                    ActionOutcome::Failed | ActionOutcome::TimedOut => ActionStatus::Failed,
+                    ActionOutcome::Failed | ActionOutcome::TimedOut | ActionOutcome::Unavailable => {
+                        ActionStatus::Failed
+                    }
                     ActionOutcome::Cancelled => ActionStatus::Cancelled,
                     ActionOutcome::Unknown => ActionStatus::Unknown,
                 };
@@ -373,6 +405,10 @@ impl Run {
         let (unknown, done) = (action.status == ActionStatus::Unknown, action.status == ActionStatus::Done);
         if done && switches_to.is_some() && switches_to != self.live {
             self.moved_to = switches_to;
+        }
+        let ends = matches!(event, RunEvent::ActionFinished { .. } | RunEvent::ActionResolved { .. });
+        if done && ends {
+            self.believe_done(at);
         }
         if let Place::Step { step } = &at.place
             && let Some(state) = self.step_mut(step.as_str())
@@ -433,10 +469,34 @@ impl Run {
                     actions: actions.clone(),
                     undo: undo.clone(),
                     work,
+                    remarks: Vec::new(),
+                    late: false,
                     stopped: None,
                     within: *within,
                     finished: None,
                 });
+            }
+            RunEvent::RollbackPrepared { before, actions, .. } => {
+                if let Some(state) = self.rollbacks.last_mut().filter(|state| *before <= state.actions.len())
+                {
+                    let idle = vec![ActionState::default(); actions.len()];
+                    state.actions.splice(before..before, actions.iter().cloned());
+                    state.work.actions.splice(before..before, idle);
+                }
+            }
+            RunEvent::RollbackRemarked { action, remark, .. } => {
+                if let Some(state) = self.rollbacks.last_mut() {
+                    state.remarks.push(remark.clone());
+                    let action = action.and_then(|index| state.work.actions.get_mut(index));
+                    if let Some(action) = action.filter(|action| action.status != ActionStatus::Done) {
+                        action.status = ActionStatus::PassedOver;
+                    }
+                }
+            }
+            RunEvent::RollbackLate { .. } => {
+                if let Some(state) = self.rollbacks.last_mut() {
+                    state.late = true;
+                }
             }
             RunEvent::RollbackStopped { reason, cause, .. } => {
                 if let Some(state) = self.rollbacks.last_mut() {

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::domain::{
     action::Action,
     actor::Actor,
+    belief::Pinned,
     cause::{HoldCause, StopCause},
     crew::Person,
     event::{ChildProcess, Opened, Outcome, Override},
@@ -50,6 +51,8 @@ pub struct Run {
     /// Where an action is known to have moved traffic, until `traffic_switched` tells so. A journal that ends between the
     /// two must not make anybody believe that traffic is where it was.
     pub moved_to: Option<SlotName>,
+    /// The target as the run believes it to be: as pinned, changed by our own acts.
+    pub pinned: Option<Pinned>,
     /// Means before the switch by `metric` or `metric/slot`.
     pub baseline: BTreeMap<String, f64>,
     /// The triggers.
@@ -207,6 +210,10 @@ pub struct ActionState {
     pub child: Option<ChildProcess>,
     /// Whether a look at what became of it could not tell: a person must say.
     pub looked: bool,
+    /// What it waits for before it begins, by the last fresh look.
+    pub waits: Option<String>,
+    /// How often it was tried before, in a rollback.
+    pub tries: u32,
     /// Whether that process outlived its engine and still runs, once somebody has looked.
     pub lives: Option<bool>,
 }
@@ -227,6 +234,8 @@ pub enum ActionStatus {
     Cancelled,
     /// Begun, result not recorded.
     Unknown,
+    /// Not done; the rollback went on all the same, since traffic is back.
+    PassedOver,
 }
 
 /// A check's state.
@@ -284,6 +293,10 @@ pub struct RollbackState {
     pub undo: Vec<StepId>,
     /// The procedure's actions and checks.
     pub work: Work,
+    /// What was not as it should be after traffic was back.
+    pub remarks: Vec<String>,
+    /// Whether the promised time was over before traffic was back.
+    pub late: bool,
     /// Why it waits for `retry`.
     pub stopped: Option<Stopped>,
     /// The promise.

@@ -6,7 +6,7 @@ use crate::domain::fixture::{Flight, runbook};
 /// A screen that takes whatever it is shown.
 struct Patient;
 
-impl Screen for Patient {
+impl UpdateSink for Patient {
     fn send(&self, _: &Update) -> bool {
         true
     }

@@ -565,6 +565,7 @@ impl Told {
             new_slot: Some("green".into()),
             previous: Some(RollbackTarget { slot: "blue".into(), image: image.clone(), replicas: 3 }),
             new_slot_image: Some(image.clone()),
+            pinned: None,
             overrides: Vec::new(),
         };
         let envelope = Envelope { seq: 1, at: START, event: RunEvent::RunOpened(opened) };

@@ -113,6 +113,8 @@ fn run(model: &mut Model, line: &str, effects: &mut Vec<Effect>) {
         "unrecorded" if model.journal == JournalState::Whole => {
             model.refuse("the journal is written; roll back as ever");
         }
+        "accept" => send(model, Command::TakeTarget, effects),
+        "blind" => send(model, Command::GoBlind { typed: rest.to_owned() }, effects),
         "unrecorded" => send(model, Command::GoOnUnrecorded { typed: rest.to_owned() }, effects),
         "abort" => written(model, Purpose::Abort, rest, effects),
         "rollback" if rest.is_empty() => form::open_rollback(model),

@@ -23,6 +23,7 @@ pub(super) fn action(model: &Model, run: &Run, action: &Action, state: &ActionSt
         ActionStatus::Failed => ("✖", look.alert(), look.alert()),
         ActionStatus::Cancelled => ("–", look.warn(), look.text()),
         ActionStatus::Unknown => ("?", look.alert(), look.alert()),
+        ActionStatus::PassedOver => ("!", look.warn(), look.text()),
     };
     let words = run.action_text(action);
     let left = Row::of(" ", look.text()).put(sign, style).put(" ", look.text()).put(words, text);
@@ -35,6 +36,11 @@ pub(super) fn action(model: &Model, run: &Run, action: &Action, state: &ActionSt
         (ActionStatus::Failed, Some(took), _) => Row::of(format!("failed {} ", took.clock()), look.alert()),
         (ActionStatus::Unknown, ..) => Row::of("UNKNOWN ", look.alert()),
         (ActionStatus::Cancelled, ..) => Row::of("cancelled ", look.warn()),
+        (ActionStatus::PassedOver, ..) => Row::of("not done ", look.warn()),
+        (ActionStatus::Pending, ..) if state.tries > 1 => {
+            Row::of(format!("try {} follows ", state.tries), look.warn())
+        }
+        (ActionStatus::Pending, ..) if state.waits.is_some() => Row::of("waits ", look.warn()),
         (_, Some(took), _) => Row::of(format!("{} ", took.clock()), look.dim()),
         _ => Row::new(),
     };

@@ -49,7 +49,7 @@ fn happening() -> impl Strategy<Value = Happening> {
 
 fn answer(flight: &mut Flight, effect: Effect, how: u8) {
     match effect {
-        Effect::StartAction(at) | Effect::CancelAction(at) => {
+        Effect::StartAction(at) | Effect::StartGuarded { at, .. } | Effect::CancelAction(at) => {
             let outcome = match how % 8 {
                 0 => ActionOutcome::Failed,
                 1 => ActionOutcome::Unknown,
@@ -80,6 +80,12 @@ fn answer(flight: &mut Flight, effect: Effect, how: u8) {
             let (milestone, ok, detail) = (Some(milestone), how.is_multiple_of(2), String::new());
             flight.feed(Input::NoticeDone { milestone, text, ok, detail });
         }
+        Effect::Settle(slot) => {
+            let fault = how.is_multiple_of(4).then(|| "no answer".to_owned());
+            flight.feed(Input::Settled { slot, fault });
+        }
+        // Looks are answered by the flight itself.
+        Effect::Observe | Effect::Wake(_) => {}
         Effect::EndChild(_) | Effect::StopWatch(_) | Effect::Close => {}
     }
 }
@@ -210,9 +216,12 @@ fn happen(flight: &mut Flight, happening: &Happening) {
         Happening::Echo(which, how) => {
             let effect = flight.effects.iter().rev().nth(usize::from(which % 16)).cloned();
             // An action's end is told once; whatever else may come late and twice.
-            if let Some(effect) =
-                effect.filter(|effect| !matches!(effect, Effect::StartAction(_) | Effect::CancelAction(_)))
-            {
+            if let Some(effect) = effect.filter(|effect| {
+                !matches!(
+                    effect,
+                    Effect::StartAction(_) | Effect::StartGuarded { .. } | Effect::CancelAction(_)
+                )
+            }) {
                 answer(flight, effect, how);
             }
         }

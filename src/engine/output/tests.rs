@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use secrecy::SecretString;
 
-use super::*;
+use super::{line::SPANS_PER_LINE, *};
 
 fn assembled(bytes: &[u8]) -> Vec<OutputLine> {
     let mut lines = LineAssembler::default();

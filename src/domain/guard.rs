@@ -1,0 +1,319 @@
+//! The guard: whether an act that moves traffic or takes capacity away may begin, by a look at the target that is fresh.
+//!
+//! ```text
+//!   act is due ──▶ look (at most 0.5 s old) ──▶ judge ──▶ go          the act begins, and carries the versions seen
+//!                       ▲                         ├─────▶ prepare     pods are started first, then it is due again
+//!                       └──────── wait ◀──────────┤
+//!                                                 ├─────▶ hold        somebody else has changed the target
+//!                                                 ├─────▶ spare       it is done already, or not ours to do
+//!                                                 └─────▶ refuse      waiting will not help
+//! ```
+//!
+//! Pure, and the only place where this is decided: steps, undo, every rollback, by key, by trigger or from a shell.
+
+use std::collections::BTreeMap;
+
+use super::{
+    action::{Action, ActionKind, SlotRef},
+    belief::labels,
+    event::{ActionRef, Place},
+    id::SlotName,
+    observation::{Observation, SlotSeen},
+    plan::{QUICK, UNDO},
+    run::{Run, tag_of},
+    time::Span,
+};
+
+/// A look that is older than this decides nothing any more.
+pub const FRESH: Span = Span::from_millis(500);
+/// A rollback's switch waits this part of the promised time for all of the pods; then it takes what there is.
+const PATIENCE_PART: u64 = 3;
+/// The promise where the runbook makes none.
+pub const DEFAULT_WITHIN: Span = Span::from_mins(5);
+
+/// What the guard says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// It may begin.
+    Go {
+        /// For a switch: the whole selector that is wanted, where a label of somebody's has to go.
+        selector: Option<BTreeMap<String, String>>,
+        /// What is worth knowing afterwards: it went with less than all.
+        remark: Option<String>,
+    },
+    /// Not yet.
+    Wait(String),
+    /// These first.
+    Prepare(Vec<Action>),
+    /// Nothing is to be done: why.
+    Spare(String),
+    /// The run holds: the target is not as the run believes.
+    Hold(String),
+    /// It will not become possible by waiting.
+    Refuse(String),
+}
+
+impl Verdict {
+    fn go() -> Self {
+        Self::Go { selector: None, remark: None }
+    }
+}
+
+/// How an act concerns the target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Act {
+    /// It gives a slot the traffic.
+    Traffic { to: SlotName, demand: Option<u32> },
+    /// It sets a slot's replicas.
+    Scale { slot: SlotName, replicas: u32 },
+    /// It replaces a slot's pods.
+    Replace { slot: SlotName },
+    /// It changes the Service in a way of its own.
+    PatchService,
+    /// It is a command or a request, which sees what acts before it have left.
+    Command,
+    /// It does not concern the target.
+    Free,
+}
+
+impl Run {
+    fn act(&self, action: &Action) -> Act {
+        let Some(target) = &self.runbook.target else { return Act::Free };
+        let on = |slot: &SlotRef, act: fn(SlotName) -> Act| self.slot(slot).map_or(Act::Free, act);
+        match &action.kind {
+            ActionKind::SwitchTraffic { to, ready } => {
+                self.slot(to).map_or(Act::Free, |to| Act::Traffic { to, demand: *ready })
+            }
+            ActionKind::Scale { slot, replicas } => {
+                let replicas = self.replicas(*replicas);
+                self.slot(slot).map_or(Act::Free, |slot| Act::Scale { slot, replicas })
+            }
+            ActionKind::SetImage { slot, .. } | ActionKind::Restart { slot } => {
+                on(slot, |slot| Act::Replace { slot })
+            }
+            ActionKind::Patch(patch) => {
+                let name = self.show(&patch.name);
+                let kind = patch.kind.to_ascii_lowercase();
+                let is = |word: &str| kind == word || kind.strip_suffix('s') == Some(word);
+                if is("service") && name == target.service {
+                    return Act::PatchService;
+                }
+                let slot = target.slots.iter().find(|(_, slot)| is("deployment") && slot.deployment == name);
+                slot.map_or(Act::Free, |(slot, _)| Act::Replace { slot: slot.clone() })
+            }
+            ActionKind::Sh { .. } | ActionKind::Argv { .. } | ActionKind::Http(_) => Act::Command,
+            ActionKind::Rollout { .. } | ActionKind::Notify { .. } => Act::Free,
+        }
+    }
+
+    /// Whether an act is looked at before it begins.
+    pub fn is_guarded(&self, at: &ActionRef) -> bool {
+        let Some(action) = self.action(at) else { return false };
+        match self.act(action) {
+            Act::Traffic { .. } | Act::Scale { .. } | Act::Replace { .. } | Act::PatchService => true,
+            Act::Command => !self.emptied_before(at).is_empty(),
+            Act::Free => false,
+        }
+    }
+
+    /// Slots that acts before this one in the same procedure have scaled down, with the number of pods that were to stay: a
+    /// restore does not begin while the pods that it is to be safe from still end.
+    fn emptied_before(&self, at: &ActionRef) -> BTreeMap<SlotName, u32> {
+        let mut emptied = BTreeMap::new();
+        if !matches!(&at.place, Place::Rollback { procedure } if procedure.as_str() != QUICK) {
+            return emptied;
+        }
+        for action in self.actions(&at.place).iter().take(at.action) {
+            if let Act::Scale { slot, replicas } = self.act(action) {
+                emptied.insert(slot, replicas);
+            }
+        }
+        emptied.retain(|_, replicas| *replicas == 0);
+        emptied
+    }
+
+    /// What a fresh look says of an act that is due. `waited` is how long it has been due; in a rollback, how long that has
+    /// been going on.
+    pub fn judge(&self, at: &ActionRef, seen: &Observation, waited: Span) -> Verdict {
+        let Some(action) = self.action(at) else { return Verdict::go() };
+        let act = self.act(action);
+        let rolls_back = self.rolling_back().is_some();
+        if !rolls_back && act != Act::Command {
+            let strange = self.differences(seen);
+            if let Some(first) = strange.first() {
+                return Verdict::Hold(first.words());
+            }
+        }
+        let takes_all =
+            matches!(&at.place, Place::Rollback { procedure } if !matches!(procedure.as_str(), QUICK | UNDO));
+        match act {
+            Act::Traffic { to, demand } if rolls_back => self.judge_return(&to, demand, seen, waited),
+            Act::Traffic { to, demand } => self.judge_switch(&to, demand, seen),
+            Act::Scale { slot, replicas } => self.judge_scale(&slot, replicas, seen, takes_all),
+            Act::Replace { slot } => judge_replace(&slot, seen, takes_all),
+            Act::PatchService => match &seen.service {
+                Some(_) => Verdict::go(),
+                None => Verdict::Refuse("the Service does not exist".to_owned()),
+            },
+            Act::Command => self.judge_command(at, seen),
+            Act::Free => Verdict::go(),
+        }
+    }
+
+    /// Traffic to a slot in the course of the deployment: it has as many ready pods as are asked for, else as many as serve
+    /// now.
+    fn judge_switch(&self, to: &SlotName, demand: Option<u32>, seen: &Observation) -> Verdict {
+        let Some(slot) = seen.slot(to) else { return Verdict::Refuse(format!("{to} has no Deployment")) };
+        if seen.service.is_none() {
+            return Verdict::Refuse("the Service does not exist".to_owned());
+        }
+        if !slot.observed {
+            return Verdict::Wait(format!("the controller has not seen {to}'s newest template yet"));
+        }
+        let serving = seen.live().filter(|live| *live != to).map_or(0, |live| seen.serving(live));
+        let needed = demand.unwrap_or(serving).max(1);
+        let would = self.would_serve(to, slot, seen);
+        if would >= needed {
+            return Verdict::go();
+        }
+        Verdict::Wait(format!("{}; {needed} wanted", self.short_of_pods(to, slot, would)))
+    }
+
+    /// Traffic back to a slot in a rollback: as many as had it before, waited for; then with what there is; never with none.
+    fn judge_return(&self, to: &SlotName, demand: Option<u32>, seen: &Observation, waited: Span) -> Verdict {
+        let Some(slot) = seen.slot(to) else { return Verdict::Refuse(format!("{to} has no Deployment")) };
+        if seen.service.is_none() {
+            return Verdict::Refuse("the Service does not exist".to_owned());
+        }
+        let target = self.opened.previous.as_ref().filter(|target| target.slot == *to);
+        if let Some(target) = target.filter(|target| target.image != slot.image) {
+            let who = slot.changed.as_ref().map_or("somebody", |by| by.manager.as_str());
+            return Verdict::Refuse(format!(
+                "{to} does not run what had the traffic before: {} now, {} then (changed by {who}); \
+                 put the image back or decide by hand",
+                tag_of(&slot.image),
+                tag_of(&target.image)
+            ));
+        }
+        if !slot.observed {
+            return Verdict::Wait(format!("the controller has not seen {to}'s newest template yet"));
+        }
+        let before = target.map_or(1, |target| target.replicas).max(1);
+        let needed = match &slot.autoscaler {
+            // It gives what it gives; what is there is waited for.
+            Some(_) => demand.unwrap_or(before).min(slot.desired.max(1)),
+            None => demand.unwrap_or(before),
+        };
+        let (as_is, as_was) = (self.would_serve(to, slot, seen), self.would_serve_as_pinned(to, slot));
+        // A label that somebody has put into the selector must not keep users from the pods that are ready.
+        let selector = if as_is < as_was { self.selector_towards(to) } else { None };
+        let would = as_is.max(as_was);
+        if would >= needed {
+            return Verdict::Go { selector, remark: None };
+        }
+        let asleep = slot.desired < needed && (slot.autoscaler.is_none() || slot.desired == 0);
+        if asleep {
+            return Verdict::Prepare(vec![self.wake(to)]);
+        }
+        let within = self.rolling_back().and_then(|rollback| rollback.within).unwrap_or(DEFAULT_WITHIN);
+        let patience = Span::from_millis(within.as_millis() / PATIENCE_PART);
+        if would > 0 && waited >= patience {
+            let remark =
+                format!("traffic went back to {would} of {needed} pods of {to}: the others were not ready");
+            return Verdict::Go { selector, remark: Some(remark) };
+        }
+        Verdict::Wait(format!("{}; {needed} wanted", self.short_of_pods(to, slot, would)))
+    }
+
+    /// Fewer pods for a slot: never for the one that has the traffic, and not while nothing serves the traffic.
+    fn judge_scale(&self, slot: &SlotName, replicas: u32, seen: &Observation, takes_all: bool) -> Verdict {
+        let Some(found) = seen.slot(slot) else {
+            return Verdict::Refuse(format!("{slot} has no Deployment"));
+        };
+        if replicas >= found.desired {
+            let owner =
+                found.autoscaler.as_ref().filter(|_| self.rolling_back().is_some() && found.desired > 0);
+            return owner.map_or_else(Verdict::go, |owner| {
+                Verdict::Spare(format!(
+                    "horizontalpodautoscaler/{} has {slot} at {} replicas",
+                    owner.name, found.desired
+                ))
+            });
+        }
+        if takes_all {
+            return Verdict::go();
+        }
+        if let Some(refusal) = keeps_its_pods(slot, seen) {
+            return refusal;
+        }
+        let Some(live) = seen.live() else {
+            return Verdict::Wait("the Service points at no slot of ours".to_owned());
+        };
+        if seen.serving(live) == 0 {
+            return Verdict::Wait(format!(
+                "{live} has the traffic and no ready pod: {slot}'s pods are the last ones"
+            ));
+        }
+        Verdict::go()
+    }
+
+    /// A command of a procedure that has taken pods away before: they are gone first.
+    fn judge_command(&self, at: &ActionRef, seen: &Observation) -> Verdict {
+        for (name, _) in self.emptied_before(at) {
+            let pods = seen.slots.get(&name).map_or(0, |slot| slot.pods);
+            if pods > 0 {
+                let verb = if pods == 1 { "pod of" } else { "pods of" };
+                return Verdict::Wait(format!("{pods} {verb} {name} still to end"));
+            }
+        }
+        Verdict::go()
+    }
+
+    fn would_serve(&self, to: &SlotName, slot: &SlotSeen, seen: &Observation) -> u32 {
+        let described = self.runbook.target.as_ref().and_then(|t| Some((t, t.slots.get(to)?)));
+        let Some(((target, described), service)) = described.zip(seen.service.as_ref()) else { return 0 };
+        slot.selected_by(&target.selector_on(&service.selector, described))
+    }
+
+    fn would_serve_as_pinned(&self, to: &SlotName, slot: &SlotSeen) -> u32 {
+        self.selector_towards(to).map_or(0, |selector| slot.selected_by(&selector))
+    }
+
+    fn short_of_pods(&self, to: &SlotName, slot: &SlotSeen, would: u32) -> String {
+        let ready = slot.ready();
+        if would < ready {
+            let selector = self.runbook.target.as_ref().and_then(|target| target.slots.get(to));
+            let own = selector.map(|slot| labels(&slot.selector)).unwrap_or_default();
+            return format!(
+                "{to} has {ready} ready pods, but the Service would reach {would}: it selects by more than {own}"
+            );
+        }
+        format!("{to} has {would} of {} pods ready", slot.desired)
+    }
+}
+
+fn judge_replace(slot: &SlotName, seen: &Observation, takes_all: bool) -> Verdict {
+    if !seen.slots.get(slot).is_some_and(|slot| slot.found) {
+        return Verdict::Refuse(format!("{slot} has no Deployment"));
+    }
+    if takes_all {
+        return Verdict::go();
+    }
+    keeps_its_pods(slot, seen).unwrap_or_else(Verdict::go)
+}
+
+/// A slot that the Service points at, or whose pods it selects all the same, is left alone.
+fn keeps_its_pods(slot: &SlotName, seen: &Observation) -> Option<Verdict> {
+    if seen.service.is_none() {
+        return Some(Verdict::Refuse(
+            "the Service does not exist, so nobody knows who serves the users".to_owned(),
+        ));
+    }
+    let serving = seen.serving(slot);
+    if seen.live() != Some(slot) && serving == 0 {
+        return None;
+    }
+    let who = seen.service.as_ref().and_then(|service| service.changed.as_ref());
+    let who = who.map(|by| format!(", set by {}", by.manager)).unwrap_or_default();
+    Some(Verdict::Refuse(format!("{slot} has the traffic{who}; its pods stay as they are")))
+}

@@ -1,0 +1,36 @@
+//! What every part of the engine works with. It is shared, and never changes while the engine runs.
+
+use std::{path::PathBuf, sync::Arc};
+
+use tokio::sync::mpsc;
+
+use super::{
+    messages::News,
+    ports::{JournalCopier, Ports, TargetLock},
+    values::{Secrets, Values},
+};
+use crate::domain::run::Run;
+
+/// What every part of the engine works with.
+pub(super) struct Kit {
+    /// The world.
+    pub(super) ports: Ports,
+    /// Secrets known so far.
+    pub(super) secrets: Arc<Secrets>,
+    /// Where the run keeps its files.
+    pub(super) run_dir: PathBuf,
+    /// The target's lock, where there is one.
+    pub(super) lock: Option<Arc<dyn TargetLock>>,
+    /// The journal's copy, where there is one.
+    pub(super) copy: Option<Arc<dyn JournalCopier>>,
+    /// Where news for the driver go. A task that runs has its own clone; the engine itself has this one only, so their
+    /// count tells whether any task is left.
+    pub(super) news: mpsc::Sender<News>,
+}
+
+impl Kit {
+    /// The variables' values as they are now.
+    pub(super) fn values(&self, run: &Run) -> Values {
+        Values::of(run, &self.secrets)
+    }
+}
