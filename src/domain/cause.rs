@@ -70,6 +70,8 @@ pub enum StopCause {
     Failed,
     /// It was taken up from a copy of the journal, which may lack the last seconds.
     Copied,
+    /// A person has stopped it: undoing, before the switch.
+    Person,
 }
 
 impl StopCause {
@@ -77,7 +79,7 @@ impl StopCause {
     pub fn may_be_retried_unseen(self) -> bool {
         match self {
             Self::Failed => true,
-            Self::Copied => false,
+            Self::Copied | Self::Person => false,
         }
     }
 }

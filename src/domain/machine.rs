@@ -63,6 +63,8 @@ pub struct Machine {
     cancelled: BTreeSet<ActionRef>,
     /// Why the run ends once nothing runs any more, and how.
     ending: Option<(Outcome, String)>,
+    /// Why a rollback is given up once what runs of it has ended.
+    giving_up: Option<String>,
     /// A screen asked to close; what was told to stop is still ending.
     closing: bool,
     /// Another engine's run was taken up, and it was not looked yet for what that has left running.
@@ -178,6 +180,7 @@ impl Machine {
             granted: None,
             cancelled: BTreeSet::new(),
             ending: None,
+            giving_up: None,
             closing: false,
             terminating: None,
             unlooked: false,
@@ -381,6 +384,7 @@ impl Machine {
                     self.refuse("no process of this run has outlived its engine");
                 }
             }
+            Command::Hold { reason } if self.run.is_undoing_steps() => self.hold_undoing(&reason, &by),
             Command::Hold { reason } => self.hold(HoldCause::Person, &reason, by),
             Command::Continue => self.continue_run(by),
             Command::Rollback { reason } => self.roll_back(&reason, &by),
@@ -421,6 +425,7 @@ impl Machine {
             Stage::Waiting if over => {
                 Some("the run is over, or paused; a paused run is taken up with `cutover resume`")
             }
+            Stage::Steps if self.run.is_undoing_steps() && matches!(command, Command::Hold { .. }) => None,
             Stage::Steps if self.run.rolling_back().is_some() => {
                 Some("a rollback is running; the steps are over")
             }

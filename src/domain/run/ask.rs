@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ActionState, ActionStatus, ItemStatus, RollbackState, Run, StepState, Work};
+use super::{ActionState, ActionStatus, ItemStatus, RollbackState, Run, StepState, StepStatus, Work};
 use crate::domain::{
     action::{Action, ActionKind, Replicas, SlotRef},
     check::Check,
@@ -14,6 +14,14 @@ use crate::domain::{
     template::Template,
     time::{Span, Timestamp},
 };
+
+impl StepState {
+    /// Whether the step has begun to change things.
+    pub fn touched(&self) -> bool {
+        self.status != StepStatus::Pending && self.status != StepStatus::Skipped
+            || self.work.actions.iter().any(|action| action.status != ActionStatus::Pending)
+    }
+}
 
 impl Run {
     /// Unknown actions whose process may have outlived its engine.
@@ -341,10 +349,14 @@ impl Run {
 
     /// How long ago the backup's id was captured: when the action that gave it ended.
     pub fn backup_age(&self, now: Timestamp) -> Option<Span> {
-        self.value("BACKUP_ID")?;
+        self.captured_age("BACKUP_ID", now)
+    }
+
+    /// How long ago a variable was captured in a step.
+    pub fn captured_age(&self, name: &str, now: Timestamp) -> Option<Span> {
+        self.value(name)?;
         self.runbook.steps.iter().zip(&self.steps).find_map(|(step, state)| {
-            let index =
-                step.run.iter().position(|action| action.capture.iter().any(|c| c.var == "BACKUP_ID"))?;
+            let index = step.run.iter().position(|action| action.capture.iter().any(|c| c.var == name))?;
             let action =
                 state.work.actions.get(index).filter(|action| action.status == ActionStatus::Done)?;
             Some(now.since(action.started_at? + action.took?))

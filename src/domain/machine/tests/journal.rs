@@ -149,7 +149,7 @@ fn a_crash_between_a_switch_and_its_telling_keeps_the_quick_rollback() {
     let told = flight.names().iter().position(|name| name == "traffic_switched").unwrap();
     flight.resume_torn(told);
     assert_eq!(flight.run().live, Some("green".into()), "told by the resume");
-    assert_eq!(flight.run().rollback_plan(None).procedure, Some("quick".into()));
+    assert_eq!(flight.run().rollback_plan(None, flight.now).procedure, Some("quick".into()));
     assert_eq!(flight.count("traffic_switched"), 1);
 }
 
