@@ -111,6 +111,7 @@ fn restoring() -> Runbook {
     let restore = &mut book.steps[0].undo[0];
     restore.data_loss = Some("what was written since".to_owned());
     restore.kind = ActionKind::Sh { script: "restore $BACKUP_ID".to_owned() };
+    book.rollbacks[1].run[0].data_loss = Some("what was written since".to_owned());
     book
 }
 
@@ -120,10 +121,10 @@ fn what_loses_data_is_never_a_part_of_the_key() {
     flight.outcomes.insert("image".to_owned(), ActionOutcome::Failed);
     flight.start();
     flight.settle();
-    let plan = flight.run().rollback_plan(None, flight.now);
+    let plan = flight.run().rollback_plan(None, flight.now + Span::from_mins(12));
     assert_eq!(plan.undo, ["deploy".into()]);
     let words =
-        "MIGRATE: the backup b-17, 1 min old, can be restored with u or D; lost is what was written since";
+        "MIGRATE: the backup b-17, 12 min old, can be restored with u or D; lost is what was written since";
     assert_eq!(plan.not_undone, [words]);
     flight.command(r("ImagePullBackOff"));
     flight.settle();
