@@ -914,6 +914,14 @@ impl Told {
         let mut told = Self::at_first_step();
         told.passes("prepare", 21);
         told.passes("migrate", 168);
+        told.after(
+            0,
+            RunEvent::VarSet {
+                name: "BACKUP_ID".to_owned(),
+                value: Some("2026-11-20-1400".to_owned()),
+                source: "captured".to_owned(),
+            },
+        );
         told.passes("deploy", 212);
         told.green_runs("v1.6.0");
         told.started("health", 1);

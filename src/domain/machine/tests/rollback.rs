@@ -121,7 +121,7 @@ fn what_loses_data_is_never_a_part_of_the_key() {
     flight.outcomes.insert("image".to_owned(), ActionOutcome::Failed);
     flight.start();
     flight.settle();
-    let plan = flight.run().rollback_plan(None, flight.now + Span::from_mins(12));
+    let plan = flight.run().rollback_plan(None, flight.now + Span::from_mins(13));
     assert_eq!(plan.undo, ["deploy".into()]);
     let words =
         "MIGRATE: the backup b-17, 12 min old, can be restored with u or D; lost is what was written since";
