@@ -137,6 +137,15 @@ pub enum Input {
         /// What was seen.
         evidence: String,
     },
+    /// A look at one of the checks that prove the way back.
+    ReadySeen {
+        /// The check's index in the quick rollback's `ready`.
+        check: usize,
+        /// Whether it passes.
+        holds: bool,
+        /// What was seen.
+        evidence: String,
+    },
     /// A measurement.
     Sample(Sample),
     /// What was measured before the engine looked: evidence for the baseline, never for a trigger or of the present.
@@ -204,6 +213,7 @@ impl Input {
             | Self::Approval { .. }
             | Self::CheckSeen { .. }
             | Self::ItemSeen { .. }
+            | Self::ReadySeen { .. }
             | Self::Sample(_)
             | Self::Past(_)
             | Self::Workload(_)

@@ -21,6 +21,7 @@ mod rollback;
 mod step;
 mod tasks;
 mod watch;
+mod way_back;
 mod window;
 
 pub use guard::BLIND_WORD;
@@ -65,6 +66,10 @@ pub struct Machine {
     ending: Option<(Outcome, String)>,
     /// Why a rollback is given up once what runs of it has ended.
     giving_up: Option<String>,
+    /// What proves the way back, as it was last seen.
+    ready: BTreeMap<usize, way_back::ReadyLook>,
+    /// When this machine began to watch.
+    began: Timestamp,
     /// A screen asked to close; what was told to stop is still ending.
     closing: bool,
     /// Another engine's run was taken up, and it was not looked yet for what that has left running.
@@ -165,6 +170,7 @@ impl Machine {
     fn around(run: Run, now: Timestamp) -> Self {
         Self {
             now: now.max(run.last_at),
+            began: now.max(run.last_at),
             window_written: Span::ZERO,
             run,
             out: Decision::default(),
@@ -181,6 +187,7 @@ impl Machine {
             cancelled: BTreeSet::new(),
             ending: None,
             giving_up: None,
+            ready: BTreeMap::new(),
             closing: false,
             terminating: None,
             unlooked: false,
@@ -250,6 +257,7 @@ impl Machine {
             Input::ItemSeen { group, item, holds, evidence } => {
                 self.on_item_seen(group, item, holds, evidence);
             }
+            Input::ReadySeen { check, holds, evidence } => self.on_ready_seen(check, holds, evidence),
             Input::Sample(sample) => self.on_sample(sample),
             Input::Past(samples) => samples.iter().for_each(|sample| self.remember_for_baseline(sample)),
             Input::Workload(workload) => self.on_workload(*workload),
@@ -342,6 +350,7 @@ impl Machine {
         if let Some(last) = self.last_tick.filter(|_| self.overslept()) {
             self.postpone_countdowns(last);
         }
+        self.judge_way_back();
         self.last_tick = Some(self.now);
         if self.ending.is_some()
             && self.terminating.as_ref().is_some_and(|(_, until)| self.now >= *until)

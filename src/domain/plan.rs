@@ -390,6 +390,8 @@ impl Run {
         let mut against = Vec::new();
         let mut slow = Vec::new();
         let mut facts = Vec::new();
+        self.judge_proof(workload, &mut facts, &mut slow, &mut against);
+        against.extend(plan.lacks.iter().cloned());
         if self.goes_quick() {
             self.judge_previous(workload, now, &mut facts, &mut slow, &mut against);
             if plan.procedure.is_none() {
@@ -418,6 +420,28 @@ impl Run {
         against.extend(slow);
         let detail = if against.is_empty() { facts.join(", ") } else { against.join(", ") };
         Readiness { light, word: word.to_owned(), detail, against }
+    }
+
+    /// What the checks of the quick rollback's `ready` say. A slot without pods can prove nothing: that it is started first is
+    /// told anyway.
+    fn judge_proof(
+        &self,
+        workload: Option<&Workload>,
+        facts: &mut Vec<String>,
+        slow: &mut Vec<String>,
+        against: &mut Vec<String>,
+    ) {
+        let proofs = self.runbook.procedure(QUICK).map_or(&[][..], |quick| &quick.ready);
+        let Some(target) = self.opened.previous.as_ref().filter(|_| !proofs.is_empty()) else { return };
+        let asleep = workload
+            .and_then(|workload| workload.slots.get(&target.slot))
+            .is_some_and(|slot| slot.found && slot.desired == 0 && target.replicas > 0);
+        match &self.way_back {
+            Some(seen) if seen.ready => facts.push("proved".to_owned()),
+            _ if asleep => slow.push(format!("cannot be proved while {} has no pods", target.slot)),
+            Some(seen) => against.push(seen.why.clone()),
+            None => against.push("not proved yet".to_owned()),
+        }
     }
 
     fn judge_previous(

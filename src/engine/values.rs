@@ -110,6 +110,13 @@ impl Values {
         values
     }
 
+    /// With a value that no variable has: only for what is looked at just now.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.plain.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     /// A template with every value in it, secrets too. The result must reach no sink.
     ///
     /// # Errors

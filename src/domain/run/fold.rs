@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     ActionState, ActionStatus, CheckState, CheckStatus, Held, IncidentState, ItemState, ItemStatus, LockHeld,
-    Notice, RollbackState, Run, StepState, StepStatus, Stopped, TaskState, TriggerState, Work,
+    Notice, RollbackState, Run, StepState, StepStatus, Stopped, TaskState, TriggerState, WayBackSeen, Work,
 };
 use crate::domain::{
     action::Action,
@@ -40,6 +40,7 @@ impl Run {
             completion: None,
             live: opened.previous.as_ref().map(|target| target.slot.clone()),
             switched_at: None,
+            way_back: None,
             moved_to: None,
             pinned: opened.pinned.clone(),
             baseline: BTreeMap::new(),
@@ -117,9 +118,15 @@ impl Run {
                 self.pilot = None;
                 self.away_since = Some(at);
                 self.control_asked = None;
+                // Nobody has looked since.
+                self.way_back = None;
                 if self.finished.as_ref().is_some_and(|(outcome, ..)| *outcome == Outcome::Held) {
                     self.finished = None;
                 }
+            }
+            RunEvent::WayBackChanged { ready, failing, why } => {
+                self.way_back =
+                    Some(WayBackSeen { ready: *ready, failing: failing.clone(), why: why.clone() });
             }
             RunEvent::VarSet { name, value, .. } => {
                 self.vars.insert(name.clone(), value.clone());

@@ -280,6 +280,7 @@ fn every_event() -> Vec<RunEvent> {
         RunEvent::CompletionStarted { attempt: 1, by: by() },
         RunEvent::CompletionFailed { attempt: 1, reason: text() },
         RunEvent::BaselineRecorded { values: BTreeMap::from([(text(), 0.1)]) },
+        RunEvent::WayBackChanged { ready: false, failing: vec![text()], why: text() },
         RunEvent::TrafficSwitched { from: "blue".into(), to: "green".into() },
         RunEvent::WindowOpened { step: step(), attempt: 1, lasts: Span::from_mins(15) },
         RunEvent::WindowAdvanced { step: step(), watched: Span::from_mins(1) },
@@ -383,6 +384,7 @@ undo_finished: attempt detail ok step
 completion_started: attempt by
 completion_failed: attempt reason
 baseline_recorded: values
+way_back_changed: failing ready why
 traffic_switched: from to
 window_opened: attempt lasts step
 window_advanced: step watched

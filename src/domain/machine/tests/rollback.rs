@@ -5,7 +5,7 @@ use crate::domain::{
     cause::StopCause,
     effect::{Effect, Input},
     event::{ActionOutcome, ActionRef, ChildProcess, Outcome, Place, Resolution, RunEvent},
-    fixture::{Flight, action, at_quick, at_step, runbook, workload},
+    fixture::{Flight, action, at_quick, at_step, look, runbook, workload},
     message::Command,
     plan::Light,
     prompt::Prompt,
@@ -691,4 +691,76 @@ fn readiness_says_what_speaks_against_it() {
         flight.run().readiness(Some(&workload("green")), Some(&denied), flight.now).light,
         Light::NotReady
     );
+}
+
+/// A flight whose quick rollback is proved by two checks.
+fn proving() -> Runbook {
+    let mut book = runbook();
+    book.rollbacks[0].ready = vec![look("reaches its database"), look("image is there")];
+    book
+}
+
+fn seen(check: usize, holds: bool) -> Input {
+    Input::ReadySeen { check, holds, evidence: if holds { "200" } else { "503" }.to_owned() }
+}
+
+#[test]
+fn the_way_back_is_open_while_every_proof_of_it_is_fresh_and_good() {
+    let mut flight = Flight::in_window(proving());
+    let access = crate::domain::workload::Access { patch_service: Some(true), ..Default::default() };
+    let light = |flight: &Flight, picture: &crate::domain::workload::Workload| {
+        let readiness = flight.run().readiness(Some(picture), Some(&access), flight.now);
+        (readiness.light, readiness.detail)
+    };
+    let up = workload("green");
+    let told = |flight: &Flight| flight.count("way_back_changed");
+    // The flight to here took longer than a look may be old, and nobody has looked.
+    assert!(
+        light(&flight, &up).1.contains("reaches its database: not seen for"),
+        "{:?}",
+        light(&flight, &up)
+    );
+    flight.feed(seen(0, true));
+    assert_eq!(light(&flight, &up).0, Light::NotReady, "the other one was not seen");
+    flight.feed(seen(1, true));
+    assert_eq!(light(&flight, &up).0, Light::Ready);
+    // Looks that say the same are no news, whatever they saw.
+    let before = told(&flight);
+    for _ in 0..6 {
+        flight.now = flight.now + Span::from_secs(10);
+        flight.feed(seen(0, true));
+        flight.feed(seen(1, true));
+        flight.feed(Input::Tick);
+    }
+    assert_eq!(told(&flight), before);
+    // One fails: red at once, with its words.
+    flight.feed(seen(0, false));
+    assert_eq!(light(&flight, &up), (Light::NotReady, "reaches its database: 503".to_owned()));
+    assert_eq!(told(&flight), before + 1);
+    flight.feed(seen(0, false));
+    assert_eq!(told(&flight), before + 1);
+    flight.feed(seen(0, true));
+    assert_eq!(light(&flight, &up).0, Light::Ready);
+    // Nobody looks any more: after 30 s nothing is proved.
+    flight.now = flight.now + Span::from_secs(31);
+    flight.feed(Input::Tick);
+    assert!(light(&flight, &up).1.contains("not seen for"), "{:?}", light(&flight, &up));
+    // A slot that sleeps can prove nothing; that it is started first takes time, and is no failure.
+    let mut asleep = workload("green");
+    let blue = asleep.slots.get_mut("blue").unwrap();
+    (blue.desired, blue.ready) = (0, 0);
+    assert_eq!(light(&flight, &asleep).0, Light::Slow);
+}
+
+#[test]
+fn another_engine_proves_the_way_back_anew() {
+    let mut flight = Flight::in_window(proving());
+    flight.feed(seen(0, true));
+    flight.feed(seen(1, true));
+    assert!(flight.run().way_back.as_ref().is_some_and(|way_back| way_back.ready));
+    flight.resume();
+    assert_eq!(flight.run().way_back, None);
+    let light = flight.run().readiness(Some(&workload("green")), None, flight.now);
+    assert_eq!(light.light, Light::NotReady);
+    assert!(light.detail.contains("not proved yet"), "{}", light.detail);
 }
