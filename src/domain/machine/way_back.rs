@@ -1,7 +1,12 @@
 //! The way back is proved, not believed: what the checks of `[rollback.quick] ready` say, as it changes.
 
 use super::Machine;
-use crate::domain::{event::RunEvent, plan::QUICK, run::Run, time::Span, time::Timestamp};
+use crate::domain::{
+    event::{Outcome, RunEvent},
+    plan::QUICK,
+    run::Run,
+    time::{Span, Timestamp},
+};
 
 /// A look at the way back is good for this long.
 const GOOD_FOR: Span = Span::from_secs(30);
@@ -25,7 +30,7 @@ impl Machine {
     pub(super) fn judge_way_back(&mut self) {
         let runbook = std::sync::Arc::clone(&self.run.runbook);
         let Some(quick) = runbook.procedure(QUICK).filter(|quick| !quick.ready.is_empty()) else { return };
-        if !self.run.proves_way_back() {
+        if !self.run.proves_way_back() || self.previous_sleeps() {
             return;
         }
         let limit = GOOD_FOR.as_deadline(self.slack);
@@ -52,6 +57,16 @@ impl Machine {
         if !same && !(ready && waiting) {
             self.emit(RunEvent::WayBackChanged { ready, failing, why: why.join("; ") });
         }
+    }
+
+    /// Whether the slot that one would go back to was scaled down: it can prove nothing, and that is no news.
+    fn previous_sleeps(&self) -> bool {
+        let slots = self.workload.as_ref().map(|workload| &workload.slots);
+        let previous = self.run.opened.previous.as_ref().map(|target| &target.slot);
+        slots
+            .zip(previous)
+            .and_then(|(slots, previous)| slots.get(previous))
+            .is_some_and(|slot| slot.desired == 0)
     }
 }
 

@@ -83,3 +83,25 @@ async fn an_engine_without_screens_pauses_after_the_running_action() {
     let output = std::fs::read_to_string(dir.path().join("output/migrate-1-00.log")).unwrap();
     assert_eq!(output, "backup-id: b-17\n", "it was let finish");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_way_back_is_looked_at_against_the_slot_one_would_go_back_to() {
+    let mut proving = small();
+    let proof = |script: &str| {
+        let kind = crate::domain::check::CheckKind::Sh { script: script.to_owned(), expect: None };
+        crate::domain::fixture::check("the old version runs", kind)
+    };
+    proving.rollbacks[0].ready = vec![proof(r#"test "$SLOT" = blue && test ! -e closed"#)];
+    // A migration that the old version can't live with.
+    proving.steps[0].run[1].kind = ActionKind::Sh { script: "sleep 1; touch closed; sleep 1".to_owned() };
+    let flown = fly(proving, "v2", 0.0004, None).await;
+    let changes: Vec<_> = flown
+        .journal
+        .iter()
+        .filter_map(|envelope| match &envelope.event {
+            RunEvent::WayBackChanged { ready, failing, .. } => Some((*ready, failing.len())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(changes, [(true, 0), (false, 1)], "told when it changes, and only then");
+}
