@@ -74,10 +74,7 @@ impl Run {
     /// Whether it matters just now if one could go back: not during a rollback, nor after one that went well, nor where a run
     /// has ended otherwise than well.
     pub fn proves_way_back(&self) -> bool {
-        let over = self
-            .finished
-            .as_ref()
-            .is_some_and(|(outcome, ..)| *outcome != crate::domain::event::Outcome::Succeeded);
+        let over = self.finished.as_ref().is_some_and(|(outcome, ..)| *outcome != Outcome::Succeeded);
         self.opened.previous.is_some() && self.rolling_back().is_none() && !over
     }
 }
