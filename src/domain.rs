@@ -21,6 +21,7 @@ pub mod lock;
 pub mod machine;
 pub mod message;
 pub mod metric;
+pub mod needs;
 pub mod observation;
 pub mod plan;
 pub mod promise;

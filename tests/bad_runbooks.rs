@@ -120,6 +120,47 @@ fn a_flood_of_faults_is_cut_short() {
     assert!(shown.lines().count() < 1_500 && shown.contains(" more"), "{}", shown.lines().count());
 }
 
+/// Front matter, a deployment and a step around some text.
+fn around(text: &str) -> String {
+    format!(
+        "[runbook]\nmodule = \"m\"\ntitle = \"t\"\nstatus = \"draft\"\nversion = \"1\"\nlast_updated = 2026-11-20\n\
+         author = \"a\"\n[deployment]\nenvironment = \"staging\"\nstrategy = \"rolling\"\n\
+         [[step]]\nid = \"look\"\ntitle = \"Look\"\ncheck = [{{ text = \"ok\" }}]\n{text}"
+    )
+}
+
+/// Each of these took seconds to minutes, or all the stack there is.
+#[test]
+fn what_grows_when_it_is_read_is_read_at_once_or_refused() {
+    let begun = std::time::Instant::now();
+    let chain: String = (1..3_000).map(|n| format!("V{n} = {{ value = \"$V{}\" }}\n", n - 1)).collect();
+    let chained = load_str("chain.toml", &around(&format!("[vars]\nV0 = {{ value = \"x\" }}\n{chain}")));
+    assert_eq!(chained.errors(), 0, "{}", chained.render(false));
+    let unknown: String = (0..3_000).map(|n| format!("W{n} = {{ value = \"$X{n}\" }}\n")).collect();
+    assert_eq!(load_str("unknown.toml", &around(&format!("[vars]\n{unknown}"))).errors(), 3_000);
+    let captured: String = (0..3_000).map(|n| format!("C{n} = {{ captured = true }}\n")).collect();
+    let captures: String = (0..3_000).map(|n| format!("C{n} = '(x)',\n")).collect();
+    let step = format!(
+        "[[step]]\nid = \"c\"\ntitle = \"C\"\nno_undo = \"none\"\nrun = [{{ sh = \"true\", capture = {{\n{captures}}} }}]\n"
+    );
+    let captured = load_str("captured.toml", &around(&format!("{step}[vars]\n{captured}")));
+    assert_eq!(captured.errors(), 0, "{}", captured.render(false));
+    for query in [
+        format!("{}up", "-".repeat(60_000)),
+        format!("{}up", "- ".repeat(30_000)),
+        format!("{}up{}", "(".repeat(60_000), ")".repeat(60_000)),
+        format!("up{}", " + up".repeat(20_000)),
+        format!("up{}", "[1m:]".repeat(20_000)),
+    ] {
+        let metric = format!(
+            "[sources.prometheus]\nurl = \"http://p:9090\"\n[metrics.m]\nunit = \"count\"\nquery = \"{query}\"\n"
+        );
+        refused(&load_str("query.toml", &around(&metric)), "query");
+    }
+    // Some hundredths of a second each where it is right, minutes where it is not.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
+}
+
 /// Whatever is cut off or flipped in our own runbook, it is read to the end and something is said or it loads.
 #[test]
 fn no_damage_to_a_runbook_stops_the_reader() {

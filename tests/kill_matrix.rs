@@ -219,7 +219,7 @@ fn next(ground: &Ground, run: &Run, now: Timestamp, phase: Phase) -> Vec<Order> 
             };
             vec![Order::Retry { step, attempt }]
         }
-        _ => match autopilot::next(run, now, true) {
+        _ => match autopilot::next(run, now, cutover::domain::time::Span::from_secs(1), true) {
             Move::Send(orders) => orders,
             Move::Wait | Move::Over(_) => Vec::new(),
             Move::NeedsPerson(what) | Move::Leave(what) => panic!("{what}"),

@@ -56,6 +56,66 @@ fn every_key_of_the_format_is_documented_and_no_other() {
     }
 }
 
+/// The column "default" of each table's rows, by key, in the order of [`documented`].
+fn documented_defaults() -> Vec<std::collections::BTreeMap<String, String>> {
+    let reference = reference();
+    let mut tables = Vec::new();
+    let mut rows: Option<std::collections::BTreeMap<String, String>> = None;
+    for line in reference.lines() {
+        if line.starts_with("| key |") {
+            rows = Some(std::collections::BTreeMap::new());
+        } else if !line.starts_with('|') {
+            tables.extend(rows.take());
+        } else if let Some(rows) = &mut rows
+            && let [key, _, default, ..] = line.trim_matches('|').split(" | ").collect::<Vec<_>>()[..]
+            && let Some(key) = key.trim().strip_prefix('`')
+        {
+            rows.insert(key.trim_end_matches('`').to_owned(), default.trim().to_owned());
+        }
+    }
+    tables
+}
+
+#[test]
+fn every_default_stands_in_the_reference_as_it_is() {
+    let schema: serde_json::Value =
+        serde_json::from_str(&file("assets/runbook.schema.json")).expect("the schema is JSON");
+    let mut seen = 0;
+    for (id, table) in schema["definitions"].as_object().expect("the schema has definitions") {
+        if id == "look" {
+            continue;
+        }
+        let properties = table["properties"].as_object().expect("a table has keys");
+        let rows = documented_defaults()
+            .into_iter()
+            .find(|rows| {
+                rows.len() == properties.len() && rows.keys().all(|key| properties.contains_key(key))
+            })
+            .unwrap_or_else(|| panic!("no table of the reference has the keys of {id}"));
+        for (key, property) in properties {
+            let described = property["description"].as_str().unwrap_or_default();
+            let default = match &property["default"] {
+                serde_json::Value::Null => {
+                    described.split_once(" Default ").map(|(_, cases)| cases.trim_end_matches('.').to_owned())
+                }
+                serde_json::Value::String(text) => Some(format!("`{text}`")),
+                other => Some(format!("`{other}`")),
+            };
+            let shown = &rows[key];
+            match default {
+                Some(default) => {
+                    seen += 1;
+                    assert_eq!(*shown, default, "{id}.{key}");
+                }
+                None => {
+                    assert!(!shown.starts_with('`'), "{id}.{key} has no default, and the page says {shown}")
+                }
+            }
+        }
+    }
+    assert!(seen >= 25, "{seen}");
+}
+
 #[test]
 fn the_examples_are_a_runbook_without_a_fault() {
     let mut runbook = String::new();

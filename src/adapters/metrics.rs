@@ -30,7 +30,7 @@ use crate::{
         id::SlotName,
         metric::{Metric, Missing, Query, Sample},
         runbook::{Source, SourceKind},
-        template::{Template, Unset},
+        template::{Template, Unexpanded},
         time::{Span, Timestamp},
     },
     engine::ports::Metrics,
@@ -163,7 +163,7 @@ impl MetricsAdapter {
     /// The first source that cannot be asked, whatever happens: no value for a variable, no URL, no certificate.
     pub fn new(
         sources: &BTreeMap<String, Source>,
-        expand: impl Fn(&Template) -> Result<String, Unset>,
+        expand: impl Fn(&Template) -> Result<String, Unexpanded>,
         options: &HttpOptions,
     ) -> Result<Self, BadSource> {
         Self::of(sources, &expand, options, false)
@@ -176,7 +176,7 @@ impl MetricsAdapter {
     /// As [`new`](Self::new), but for values that are missing.
     pub fn taken_up(
         sources: &BTreeMap<String, Source>,
-        expand: impl Fn(&Template) -> Result<String, Unset>,
+        expand: impl Fn(&Template) -> Result<String, Unexpanded>,
         options: &HttpOptions,
     ) -> Result<Self, BadSource> {
         Self::of(sources, &expand, options, true)
@@ -184,7 +184,7 @@ impl MetricsAdapter {
 
     fn of(
         sources: &BTreeMap<String, Source>,
-        expand: &impl Fn(&Template) -> Result<String, Unset>,
+        expand: &impl Fn(&Template) -> Result<String, Unexpanded>,
         options: &HttpOptions,
         lacks: bool,
     ) -> Result<Self, BadSource> {
@@ -288,7 +288,7 @@ fn templates(source: &Source) -> impl Iterator<Item = &Template> {
 
 fn connect(
     source: &Source,
-    expand: &impl Fn(&Template) -> Result<String, Unset>,
+    expand: &impl Fn(&Template) -> Result<String, Unexpanded>,
     options: &HttpOptions,
 ) -> Result<Kind, String> {
     let expanded = |template: &Template| expand(template).map_err(|unset| unset.to_string());

@@ -36,8 +36,9 @@ pub enum Move {
     Over(Outcome),
 }
 
-/// The next move of an unattended run. `yes` allows it to confirm.
-pub fn next(run: &Run, now: Timestamp, yes: bool) -> Move {
+/// The next move of an unattended run. `yes` allows it to confirm. `second` is what one real second is in the run's time: no
+/// patience is shorter in real time than a deadline (see [`Span::as_deadline`]).
+pub fn next(run: &Run, now: Timestamp, second: Span, yes: bool) -> Move {
     let prompt = run.prompt(now);
     if !yes && wants_person(&prompt) {
         return Move::NeedsPerson(format!("{} (--yes confirms without asking)", question(run, &prompt)));
@@ -50,7 +51,7 @@ pub fn next(run: &Run, now: Timestamp, yes: bool) -> Move {
         Prompt::Decide { part, default, .. } => {
             Move::Send(vec![Command::DecidePart { part, applies: default }])
         }
-        Prompt::Checklist { open } => checklist(run, now, &open),
+        Prompt::Checklist { open } => checklist(run, now, second, &open),
         Prompt::OpenSteps => Move::Send(vec![Command::OpenSteps { override_reason: None }]),
         Prompt::Start { step, .. } if starts_by_itself(run, Some(step)) => Move::Wait,
         Prompt::Complete if starts_by_itself(run, None) => Move::Wait,
@@ -77,8 +78,8 @@ pub fn next(run: &Run, now: Timestamp, yes: bool) -> Move {
             let name = run.action(&at).map_or("an action", |action| action.name.as_str());
             Move::NeedsPerson(format!("nobody knows whether `{name}` was done"))
         }
-        Prompt::Fired { trigger } => fired(run, now, trigger),
-        Prompt::Held { cause, reason } => held(run, now, cause, &reason),
+        Prompt::Fired { trigger } => fired(run, now, second, trigger),
+        Prompt::Held { cause, reason } => held(run, now, second, cause, &reason),
         // The machine itself has tried for as long as trying could help: what stops a rollback is forbidden, impossible, or
         // wants somebody to look first. Giving it up is a person's decision.
         Prompt::RollbackStopped { reason, .. } => {
@@ -90,11 +91,11 @@ pub fn next(run: &Run, now: Timestamp, yes: bool) -> Move {
 }
 
 /// A trigger that asks nobody rolls back by itself, after its countdown: the news of which is on its way.
-fn fired(run: &Run, now: Timestamp, trigger: usize) -> Move {
+fn fired(run: &Run, now: Timestamp, second: Span, trigger: usize) -> Move {
     let watch = run.runbook.triggers.get(trigger).and_then(|declared| declared.watch.as_ref());
     let asks = watch.is_none_or(|watch| watch.then == Then::Ask);
     match run.triggers.get(trigger).and_then(|state| state.fired.clone()) {
-        Some((at, _)) if !asks && now.since(at) < TRIGGER_PATIENCE => Move::Wait,
+        Some((at, _)) if !asks && now.since(at) < TRIGGER_PATIENCE.as_deadline(second) => Move::Wait,
         Some((_, reason)) => Move::Send(vec![Command::Rollback { reason }]),
         None => Move::Wait,
     }
@@ -149,8 +150,9 @@ pub(super) fn question(run: &Run, prompt: &Prompt) -> String {
     }
 }
 
-fn checklist(run: &Run, now: Timestamp, open: &[(usize, usize)]) -> Move {
+fn checklist(run: &Run, now: Timestamp, second: Span, open: &[(usize, usize)]) -> Move {
     let mut ticks = Vec::new();
+    let patience = ITEM_PATIENCE.as_deadline(second);
     for &(group, item) in open {
         let Some(declared) = run.runbook.checklist.get(group).and_then(|found| found.items.get(item)) else {
             continue;
@@ -158,7 +160,7 @@ fn checklist(run: &Run, now: Timestamp, open: &[(usize, usize)]) -> Move {
         let state = &run.items[group][item];
         if declared.check.kind.is_person() {
             ticks.push(Command::TickItem { group, item, note: Some("confirmed by --yes".to_owned()) });
-        } else if state.status == ItemStatus::Fails && now.since(run.opened_at) > ITEM_PATIENCE {
+        } else if state.status == ItemStatus::Fails && now.since(run.opened_at) > patience {
             let why = state.note.clone().unwrap_or_default();
             return Move::Send(vec![Command::Abort {
                 reason: format!("checklist: {}: {why}", declared.text),
@@ -213,14 +215,14 @@ fn failed(run: &Run, step: &str) -> Move {
     if beyond { Move::Leave(reason) } else { Move::Send(vec![Command::Rollback { reason }]) }
 }
 
-fn held(run: &Run, now: Timestamp, cause: HoldCause, reason: &str) -> Move {
+fn held(run: &Run, now: Timestamp, second: Span, cause: HoldCause, reason: &str) -> Move {
     let blind = run.triggers.iter().any(|trigger| trigger.blind.is_some());
     let since = run.held.as_ref().map_or(now, |held| held.at);
     if cause == HoldCause::Away {
         // Somebody confirms everything again: this very line mode.
         return Move::Send(vec![Command::Continue]);
     }
-    if blind && now.since(since) < HOLD_PATIENCE {
+    if blind && now.since(since) < HOLD_PATIENCE.as_deadline(second) {
         Move::Wait
     } else {
         Move::Leave(format!("held: {reason}"))
@@ -236,6 +238,8 @@ mod tests {
         fixture::{Flight, runbook},
         metric::Missing,
     };
+
+    const SECOND: Span = Span::from_secs(1);
 
     #[test]
     fn a_rollback_that_has_stopped_is_tried_again_and_given_up_by_a_person_only() {
@@ -253,7 +257,7 @@ mod tests {
             };
             assert_eq!(found, cause);
             let told = Move::NeedsPerson(format!("the rollback has stopped: {reason}"));
-            assert_eq!(next(flight.run(), flight.now, true), told);
+            assert_eq!(next(flight.run(), flight.now, SECOND, true), told);
         };
         stopped(&flight, StopCause::Copied);
         let mut flight = Flight::in_window(runbook());
@@ -270,12 +274,39 @@ mod tests {
         flight.fly(Span::from_secs(60));
         let held = flight.run().held.clone().unwrap();
         assert_eq!(held.cause, HoldCause::NoData);
-        assert_eq!(next(flight.run(), held.at + Span::from_secs(119), true), Move::Wait);
+        assert_eq!(next(flight.run(), held.at + Span::from_secs(119), SECOND, true), Move::Wait);
         let left = Move::Leave(format!("held: {}", held.reason));
-        assert_eq!(next(flight.run(), held.at + HOLD_PATIENCE, true), left);
+        assert_eq!(next(flight.run(), held.at + HOLD_PATIENCE, SECOND, true), left);
 
         let mut flight = Flight::in_window(runbook());
         flight.command(Command::Hold { reason: "lunch".to_owned() });
-        assert_eq!(next(flight.run(), flight.now, true), Move::Leave("held: lunch".to_owned()));
+        assert_eq!(next(flight.run(), flight.now, SECOND, true), Move::Leave("held: lunch".to_owned()));
+    }
+
+    #[test]
+    fn an_item_has_its_real_seconds_however_fast_the_rehearsal() {
+        let mut flight = Flight::open(runbook());
+        flight.failing.insert("CI has passed".to_owned());
+        flight.settle();
+        for (name, value) in [("DEPLOY_VERSION", "v2")] {
+            flight.command(Command::SetVar { name: name.to_owned(), value: value.to_owned() });
+        }
+        flight.command(Command::DecidePart { part: "migrations".to_owned(), applies: true });
+        flight.command(Command::TickItem { group: 0, item: 0, note: None });
+        flight.settle();
+        let after = |seconds, second| {
+            next(
+                flight.run(),
+                flight.run().opened_at + Span::from_secs(seconds),
+                Span::from_secs(second),
+                true,
+            )
+        };
+        assert_eq!(after(100, 1), Move::Wait);
+        assert!(
+            matches!(after(121, 1), Move::Send(commands) if matches!(commands[..], [Command::Abort { .. }]))
+        );
+        assert_eq!(after(1_900, 400), Move::Wait, "less than five real seconds");
+        assert!(matches!(after(2_001, 400), Move::Send(_)));
     }
 }

@@ -25,7 +25,7 @@ use crate::{
         run::Run,
         safe_text::escaped_json,
         story,
-        time::Timestamp,
+        time::{Span, Timestamp},
     },
     journal::{Lock, lock::RUN_LOCK},
     link::Client,
@@ -67,6 +67,7 @@ pub async fn follow(mut client: Client, options: PlainOptions) -> Exit {
         run: None,
         role: None,
         now: Timestamp::default(),
+        came: None,
         asked: Vec::new(),
         leaving: None,
         journal: JournalState::Whole,
@@ -135,6 +136,8 @@ struct Plain {
     /// What this connection may do, once the engine has said so.
     role: Option<Role>,
     now: Timestamp,
+    /// When it came, in the run's time and really.
+    came: Option<(Timestamp, Instant)>,
     /// What was asked for lately: other events may come in between, and nothing is asked twice for the same reason.
     asked: Vec<(Command, Instant)>,
     /// Nothing more is done from here: why, and how this process ends.
@@ -148,6 +151,7 @@ impl Plain {
         match update {
             Update::Backlog { events, now, run_dir } => {
                 self.now = now;
+                self.came = Some((now, Instant::now()));
                 talk(&format!("the run's files are in {run_dir}"));
                 for envelope in &events {
                     self.event(envelope);
@@ -213,6 +217,14 @@ impl Plain {
         }
     }
 
+    /// What one real second is in the run's time: a rehearsal runs faster than life, and does not say how fast.
+    fn second(&self) -> Span {
+        let Some((at, real)) = self.came else { return Span::from_secs(1) };
+        let real = u64::try_from(real.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let passed = self.now.since(at).as_millis().saturating_mul(1000);
+        Span::from_millis(passed.checked_div(real).unwrap_or(0)).max(Span::from_secs(1))
+    }
+
     /// Does what is next. The exit code, where this process leaves a run that goes on without it.
     async fn act(&mut self, client: &Client) -> Option<Exit> {
         let run = self.run.as_ref()?;
@@ -232,7 +244,7 @@ impl Plain {
                 return Some(*exit);
             }
             Some((why, _)) => vec![Command::Suspend { reason: why.clone() }],
-            None => match autopilot::next(run, self.now, self.options.yes) {
+            None => match autopilot::next(run, self.now, self.second(), self.options.yes) {
                 Move::Over(_) => vec![Command::Close],
                 Move::Send(commands) => commands,
                 Move::Wait | Move::Leave(_) | Move::NeedsPerson(_) => return None,
@@ -255,7 +267,7 @@ impl Plain {
             // Consent to a rollback that nothing records is a person's.
             return Some((format!("the journal can't be written: {why}"), Exit::NeedsPerson));
         }
-        match autopilot::next(run, self.now, self.options.yes) {
+        match autopilot::next(run, self.now, self.second(), self.options.yes) {
             Move::NeedsPerson(what) => Some((what, Exit::NeedsPerson)),
             Move::Leave(why) => Some((why, Exit::Paused)),
             Move::Send(_) if self.refusals > REFUSALS => {

@@ -14,7 +14,7 @@ use super::{
     conform,
     diagnose::{Diagnostic, Faults, suggest},
     raw::{self, Entry, MAX_BYTES, Node},
-    shape,
+    shape::{self, Shape},
     vars::{self, Ledger, Moment, Sink},
 };
 use crate::domain::{
@@ -22,7 +22,7 @@ use crate::domain::{
     id::SlotName,
     metric::Unit,
     runbook::{Runbook, SourceKind},
-    template::Template,
+    template::{MAX_EXPANDED, Template},
     time::Span,
 };
 
@@ -143,7 +143,6 @@ struct Loader<'f, 's> {
     slots: Option<Vec<String>>,
     metric_names: Vec<MetricName>,
     source_names: Vec<(String, bool)>,
-    part_names: Vec<String>,
 }
 
 impl<'f, 's> Loader<'f, 's> {
@@ -161,14 +160,14 @@ impl<'f, 's> Loader<'f, 's> {
             .map(|entry| MetricName {
                 name: entry.key.clone(),
                 unit: entry.node.get("unit").and_then(Node::text).and_then(metrics::unit),
-                per_slot: entry.node.get("per_slot").and_then(Node::bool).unwrap_or(false),
+                per_slot: flag(&shape::METRIC, &entry.node, "per_slot"),
             })
             .collect();
         let source_names = names("sources")
             .into_iter()
             .map(|entry| (entry.key.clone(), entry.node.get("scrape").is_some()))
             .collect();
-        Self { faults, ledger: Ledger::default(), slots, metric_names, source_names, part_names: Vec::new() }
+        Self { faults, ledger: Ledger::default(), slots, metric_names, source_names }
     }
 
     fn runbook(mut self, root: &Node) -> Runbook {
@@ -206,6 +205,22 @@ impl<'f, 's> Loader<'f, 's> {
     fn template(&mut self, node: &Node, sink: Sink, moment: Moment) -> Template {
         let text = node.text().unwrap_or_default();
         self.ledger.template(node, text, sink, moment, self.faults.source());
+        let length = self.ledger.length(text);
+        if length > MAX_EXPANDED {
+            let what = match sink {
+                Sink::Value(_) => "this value",
+                _ => "this text",
+            };
+            self.faults
+                .error(
+                    node.span.clone(),
+                    format!(
+                        "{what} is longer than {} KiB once its variables are filled in",
+                        MAX_EXPANDED / 1024
+                    ),
+                )
+                .help("a value that uses others several times grows fast; keep large texts in files");
+        }
         Template::from(text)
     }
 
@@ -260,8 +275,28 @@ fn optional_text(node: &Node, key: &str) -> Option<String> {
     node.get(key).and_then(Node::text).map(str::to_owned)
 }
 
-fn flag(node: &Node, key: &str, default: bool) -> bool {
-    node.get(key).and_then(Node::bool).unwrap_or(default)
+/// A key's text, or its default.
+fn word(shape: &'static Shape, node: &Node, key: &str) -> String {
+    optional_text(node, key).unwrap_or_else(|| default(shape, node, key).to_owned())
+}
+
+/// What holds for a key that is not given.
+fn default(shape: &'static Shape, node: &Node, key: &str) -> &'static str {
+    shape.default(key, |other| node.get(other).is_some())
+}
+
+fn flag(shape: &'static Shape, node: &Node, key: &str) -> bool {
+    node.get(key).and_then(Node::bool).unwrap_or_else(|| default(shape, node, key) == "true")
+}
+
+/// A key's number, or its default.
+fn number_or(shape: &'static Shape, node: &Node, key: &str) -> u32 {
+    number(node, key).or_else(|| default(shape, node, key).parse().ok()).unwrap_or_default()
+}
+
+/// A key's duration, or its default.
+fn span_or(shape: &'static Shape, node: &Node, key: &str) -> Span {
+    span(node, key).or_else(|| default(shape, node, key).parse().ok()).unwrap_or_default()
 }
 
 fn span(node: &Node, key: &str) -> Option<Span> {

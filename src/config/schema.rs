@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::shape::{Key, Kind, RUNBOOK, Shape};
+use super::shape::{Default, Key, Kind, RUNBOOK, Shape};
 
 /// The schema as pretty-printed JSON with a line end, as it stands in `assets/runbook.schema.json`.
 pub fn json_schema() -> String {
@@ -84,8 +84,34 @@ fn property(key: &Key) -> Value {
         // Beside `$ref`, draft-07 ignores everything else.
         value = json!({ "allOf": [value] });
     }
-    value["description"] = json!(key.about);
+    let about = match key.default {
+        Default::With(cases) => format!("{} {}", key.about, by_case(cases)),
+        Default::None | Default::Is(_) => key.about.to_owned(),
+    };
+    value["description"] = json!(about);
+    if let Default::Is(default) = key.default {
+        value["default"] = match key.kind {
+            Kind::Bool => json!(default == "true"),
+            Kind::Integer(..) => json!(default.parse::<i64>().unwrap_or_default()),
+            _ => json!(default),
+        };
+    }
     value
+}
+
+/// A default that depends on other keys, in words.
+fn by_case(cases: &[(&[&str], &str)]) -> String {
+    let cases: Vec<String> = cases
+        .iter()
+        .map(|(keys, value)| match keys {
+            [] => format!("`{value}` otherwise"),
+            keys => format!(
+                "`{value}` with {}",
+                keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
+            ),
+        })
+        .collect();
+    format!("Default {}.", cases.join("; "))
 }
 
 fn kind(of: &Kind) -> Value {
@@ -166,6 +192,27 @@ mod tests {
             }
             for key in shape.all_keys() {
                 assert!(key.about.ends_with('.'), "{}: {}", key.name, key.about);
+                assert!(!key.about.contains("efault "), "{}: a default stands beside its key", key.name);
+                let defaults: Vec<&str> = match key.default {
+                    Default::None => Vec::new(),
+                    Default::Is(value) => vec![value],
+                    Default::With(cases) => {
+                        assert!(cases.iter().flat_map(|(keys, _)| *keys).all(|name| names.contains(name)));
+                        cases.iter().map(|(_, value)| *value).collect()
+                    }
+                };
+                for value in defaults {
+                    let fits = match key.kind {
+                        Kind::Bool => matches!(value, "true" | "false"),
+                        Kind::Integer(low, high) => {
+                            value.parse().is_ok_and(|n: i64| (low..=high).contains(&n))
+                        }
+                        Kind::Duration => value.parse::<crate::domain::time::Span>().is_ok(),
+                        Kind::Word(words) => words.contains(&value),
+                        _ => false,
+                    };
+                    assert!(fits, "{}: {value}", key.name);
+                }
                 assert!(key.with.iter().all(|name| names.contains(name)), "{}", key.name);
             }
         }

@@ -3,7 +3,10 @@
 //! While a runbook is loaded, every use goes into a [`Ledger`] with its place in time and what becomes of the text. When
 //! all is read, the ledger is balanced: unknown names, values that come too late, secrets that would be shown.
 
-use std::ops::Range;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use regex::Regex;
 
@@ -81,16 +84,44 @@ struct Use {
     whole: bool,
 }
 
+/// For so many unknown names the nearest known one is looked for: a file with more has another fault than slips.
+const MAX_GUESSES: usize = 100;
+
 /// Every declaration, use and capture of a runbook's variables.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     declared: Vec<Declared>,
+    /// Where in `declared` a name is.
+    index: BTreeMap<String, usize>,
+    /// How long each value is at least, in bytes.
+    lengths: BTreeMap<String, usize>,
     uses: Vec<Use>,
     captures: Vec<(String, Range<usize>, Moment)>,
+    /// A name that has a value just where is being read.
+    known: Option<&'static str>,
 }
 
 impl Ledger {
+    /// From here on a name has a value that no variable gives, until [`Ledger::forget`]. A variable of that name would mean
+    /// two things.
+    pub(crate) fn know(&mut self, name: &'static str, faults: &mut Faults<'_>) {
+        self.known = Some(name);
+        if let Some(index) = self.index.get(name) {
+            faults
+                .error(
+                    self.declared[*index].span.clone(),
+                    format!("`{name}` is the name of the slot that one would go back to, in `ready`"),
+                )
+                .help("call this variable otherwise");
+        }
+    }
+
+    pub(crate) fn forget(&mut self) {
+        self.known = None;
+    }
+
     pub(crate) fn declare(&mut self, name: &str, span: Range<usize>, secret: bool, captured: bool) {
+        self.index.entry(name.to_owned()).or_insert(self.declared.len());
         self.declared.push(Declared { name: name.to_owned(), span, secret, captured });
     }
 
@@ -98,7 +129,7 @@ impl Ledger {
     pub(crate) fn template(&mut self, node: &Node, text: &str, sink: Sink, moment: Moment, source: &str) {
         let template = Template::from(text);
         let whole = matches!(template.pieces().as_slice(), [Piece::Var(_)]);
-        for name in template.names() {
+        for name in template.names().filter(|name| Some(*name) != self.known) {
             let span = find(source, &node.span, name);
             self.uses.push(Use { name: name.to_owned(), span, sink, moment, whole });
         }
@@ -107,13 +138,31 @@ impl Ledger {
     /// Notes the uses in a shell script. Names that a script sets itself, guards with a default, or writes in small
     /// letters are its own affair, unless a variable of that name is declared.
     pub(crate) fn script(&mut self, node: &Node, script: &str, moment: Moment, source: &str) {
-        for name in script_names(script) {
-            let declared = self.declared.iter().any(|var| var.name == name);
-            if declared || !(is_shell_own(&name) || sets(script, &name)) {
+        for name in script_names(script).into_iter().filter(|name| Some(name.as_str()) != self.known) {
+            if self.index.contains_key(&name) || !(is_shell_own(&name) || sets(script, &name)) {
                 let span = find(source, &node.span, &name);
                 self.uses.push(Use { name, span, sink: Sink::Script, moment, whole: false });
             }
         }
+    }
+
+    /// How long a text is at least once its variables are filled in. What is not known before a run counts one byte.
+    pub(crate) fn length(&self, text: &str) -> usize {
+        let of = |piece: Piece<'_>| match piece {
+            Piece::Text(text) => text.len(),
+            Piece::Var(name) => self.lengths.get(name).copied().unwrap_or(1),
+        };
+        Template::from(text).pieces().into_iter().map(of).fold(0, usize::saturating_add)
+    }
+
+    /// Notes how long a variable's value is at least; what is made of it is measured by that.
+    pub(crate) fn measure(&mut self, name: &str, length: usize) {
+        self.lengths.insert(name.to_owned(), length);
+    }
+
+    /// How long all values are together, at least.
+    pub(crate) fn all_lengths(&self) -> usize {
+        self.lengths.values().copied().fold(0, usize::saturating_add)
     }
 
     /// Notes that an action's output gives a variable its value.
@@ -123,20 +172,31 @@ impl Ledger {
 
     /// Reports what does not add up.
     pub(crate) fn balance(&self, faults: &mut Faults<'_>) {
-        let find = |name: &str| self.declared.iter().position(|var| var.name == name);
+        let mut captured: BTreeMap<&str, Vec<Moment>> = BTreeMap::new();
+        for (name, _, moment) in &self.captures {
+            captured.entry(name).or_default().push(*moment);
+        }
+        // Names in use, and those that an unknown one is most like: that is a slip, and told where it is.
+        let mut used: BTreeSet<&str> = BTreeSet::new();
+        let mut guesses = 0;
         for using in &self.uses {
-            match find(&using.name) {
-                None => self.unknown(using, faults),
-                Some(index) => {
-                    self.in_time(index, using, faults);
-                    if self.declared[index].secret {
-                        self.may_see_secret(using, faults);
-                    }
+            if let Some(index) = self.index.get(&using.name) {
+                used.insert(&using.name);
+                self.in_time(*index, using, captured.get(using.name.as_str()), faults);
+                if self.declared[*index].secret {
+                    self.may_see_secret(using, faults);
                 }
+            } else {
+                guesses += 1;
+                let near = (guesses <= MAX_GUESSES)
+                    .then(|| nearest(&using.name, self.declared.iter().map(|var| var.name.as_str())))
+                    .flatten();
+                used.extend(near);
+                Self::unknown(using, near, faults);
             }
         }
         for (name, span, _) in &self.captures {
-            match find(name) {
+            match self.index.get(name) {
                 None => {
                     faults
                         .error(span.clone(), format!("captures into `{name}`, which is not declared"))
@@ -144,7 +204,7 @@ impl Ledger {
                             format!("declare it under [vars]: `{name} = {{ captured = true }}`")
                         }));
                 }
-                Some(index) if !self.declared[index].captured => {
+                Some(index) if !self.declared[*index].captured => {
                     faults
                         .error(
                             span.clone(),
@@ -158,12 +218,12 @@ impl Ledger {
             }
         }
         for var in &self.declared {
-            if var.captured && !self.captures.iter().any(|(name, ..)| *name == var.name) {
+            if var.captured && !captured.contains_key(var.name.as_str()) {
                 faults.error(var.span.clone(), format!("no action captures `{}`", var.name)).help(format!(
                     "give the action that prints it `capture = {{ {} = 'id: (\\S+)' }}`",
                     var.name
                 ));
-            } else if is_name(&var.name) && !self.uses.iter().any(|using| self.means(using, &var.name)) {
+            } else if is_name(&var.name) && !used.contains(var.name.as_str()) {
                 faults
                     .warning(var.span.clone(), format!("`{}` is never used", var.name))
                     .help("take it out, or use it");
@@ -171,22 +231,14 @@ impl Ledger {
         }
     }
 
-    /// Whether a use is of this variable, or of an unknown name that is most like it.
-    fn means(&self, using: &Use, name: &str) -> bool {
-        let known = || self.declared.iter().map(|var| var.name.as_str());
-        using.name == name
-            || (!known().any(|other| other == using.name) && nearest(&using.name, known()) == Some(name))
-    }
-
     fn captured_names(&self) -> Vec<&str> {
         self.declared.iter().filter(|var| var.captured).map(|var| var.name.as_str()).collect()
     }
 
-    fn unknown(&self, using: &Use, faults: &mut Faults<'_>) {
-        let names: Vec<&str> = self.declared.iter().map(|var| var.name.as_str()).collect();
+    fn unknown(using: &Use, near: Option<&str>, faults: &mut Faults<'_>) {
         let name = &using.name;
-        let help = match (suggestion(name, names), using.sink) {
-            (Some(help), _) => help,
+        let help = match (near, using.sink) {
+            (Some(near), _) => format!("did you mean `{near}`?"),
             (None, Sink::Script) => format!(
                 "declare it under [vars], say `{name} = {{ env = \"{name}\" }}`; if the script can do without it, write `${{{name}:-}}`"
             ),
@@ -196,7 +248,7 @@ impl Ledger {
     }
 
     /// A value that comes from an earlier line or an earlier action must be there by then.
-    fn in_time(&self, index: usize, using: &Use, faults: &mut Faults<'_>) {
+    fn in_time(&self, index: usize, using: &Use, captures: Option<&Vec<Moment>>, faults: &mut Faults<'_>) {
         let var = &self.declared[index];
         if let Sink::Value(of) = using.sink {
             if index >= of {
@@ -216,14 +268,8 @@ impl Ledger {
             }
             return;
         }
-        let captures: Vec<Moment> = self
-            .captures
-            .iter()
-            .filter(|(name, ..)| *name == var.name)
-            .map(|(_, _, moment)| *moment)
-            .collect();
-        let late =
-            !captures.is_empty() && captures.iter().all(|moment| moment.order() >= using.moment.order());
+        let late = captures
+            .is_some_and(|captures| captures.iter().all(|moment| moment.order() >= using.moment.order()));
         if var.captured && late {
             faults
                 .warning(

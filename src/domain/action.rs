@@ -55,6 +55,9 @@ pub struct Action {
     /// Why a rollback cannot take this back, where that is so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub irreversible: Option<String>,
+    /// What is lost when this runs, where something is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_loss: Option<String>,
 }
 
 /// A variable taken from an action's output.
@@ -98,6 +101,9 @@ pub enum ActionKind {
     SwitchTraffic {
         /// The slot that gets the traffic.
         to: SlotRef,
+        /// How many of its pods must be ready; where not given, as many as the slot has that has the traffic.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ready: Option<u32>,
     },
     /// Set a slot's replicas.
     Scale {
@@ -263,7 +269,7 @@ mod tests {
     fn expanded(
         patch_type: PatchType,
         patch: serde_json::Value,
-    ) -> Result<serde_json::Value, super::super::template::Unset> {
+    ) -> Result<serde_json::Value, super::super::template::Unexpanded> {
         let hostile = r#"v1", "x": {"y": 1} $B \"#;
         let action = PatchAction { kind: "configmap".into(), name: "flags".into(), patch_type, patch };
         action.expand(&|text| text.expand(|name| (name == "A").then(|| hostile.to_owned())))
@@ -281,6 +287,6 @@ mod tests {
             Ok(json!([{"op": "add", "path": "/$A", "value": {"v": hostile}}]))
         );
         let unset = expanded(PatchType::Strategic, json!({"a": "$NOPE"})).unwrap_err();
-        assert_eq!(unset.0, "NOPE");
+        assert_eq!(unset, crate::domain::template::Unexpanded::Unset("NOPE".to_owned()));
     }
 }

@@ -70,4 +70,6 @@ pub enum StopCause {
     Failed,
     /// It was taken up from a copy of the journal, which may lack the last seconds.
     Copied,
+    /// A person has stopped it: undoing, before the switch.
+    Person,
 }

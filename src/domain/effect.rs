@@ -146,6 +146,15 @@ pub enum Input {
         /// What was seen.
         evidence: String,
     },
+    /// A look at one of the checks that prove the way back.
+    ReadySeen {
+        /// The check's index in the quick rollback's `ready`.
+        check: usize,
+        /// Whether it passes.
+        holds: bool,
+        /// What was seen.
+        evidence: String,
+    },
     /// A measurement.
     Sample(Sample),
     /// What was measured before the engine looked: evidence for the baseline, never for a trigger or of the present.
@@ -214,6 +223,7 @@ impl Input {
             | Self::CheckSeen { .. }
             | Self::CheckCaught { .. }
             | Self::ItemSeen { .. }
+            | Self::ReadySeen { .. }
             | Self::Sample(_)
             | Self::Past(_)
             | Self::Workload(_)

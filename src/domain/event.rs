@@ -547,6 +547,15 @@ pub enum RunEvent {
         /// Mean of the samples since the run opened, at most the last five minutes.
         values: BTreeMap<String, f64>,
     },
+    /// What proves the way back passes now, or does not any more.
+    WayBackChanged {
+        /// Whether all of it passes.
+        ready: bool,
+        /// The checks that do not, by their text.
+        failing: Vec<String>,
+        /// What was seen of them.
+        why: String,
+    },
     /// The Service points at another slot.
     TrafficSwitched {
         /// From this slot.

@@ -81,8 +81,8 @@ impl Run {
         let Some(target) = &self.runbook.target else { return Act::Free };
         let on = |slot: &SlotRef, act: fn(SlotName) -> Act| self.slot(slot).map_or(Act::Free, act);
         match &action.kind {
-            ActionKind::SwitchTraffic { to } => {
-                self.slot(to).map_or(Act::Free, |to| Act::Traffic { to, demand: None })
+            ActionKind::SwitchTraffic { to, ready } => {
+                self.slot(to).map_or(Act::Free, |to| Act::Traffic { to, demand: *ready })
             }
             ActionKind::Scale { slot, replicas } => {
                 let replicas = self.replicas(*replicas);

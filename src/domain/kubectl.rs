@@ -53,7 +53,7 @@ pub fn kubectl_line(
             };
             format!("kubectl scale deployment {} --replicas={replicas} {tail}", quote(&deployment(slot)?))
         }
-        ActionKind::SwitchTraffic { to } => {
+        ActionKind::SwitchTraffic { to, .. } => {
             let (name, to) = slot(to)?;
             let patch = selector_patch(&name, to, target);
             format!(
@@ -211,7 +211,7 @@ mod tests {
             "kubectl rollout status deployment/backend-green --namespace=production"
         );
         assert_eq!(
-            shown(ActionKind::SwitchTraffic { to: SlotRef::New }),
+            shown(ActionKind::SwitchTraffic { to: SlotRef::New, ready: None }),
             r#"kubectl patch service backend-service --namespace=production -p '{"spec":{"selector":{"version":"green"}}}'"#
         );
         assert_eq!(
@@ -273,7 +273,7 @@ mod tests {
         target.context = Some("prod eu".into());
         target.slots.get_mut("blue").unwrap().selector.insert("tier".into(), "old".into());
         assert_eq!(
-            line(&ActionKind::SwitchTraffic { to: SlotRef::New }, &target).unwrap(),
+            line(&ActionKind::SwitchTraffic { to: SlotRef::New, ready: None }, &target).unwrap(),
             r#"kubectl patch service backend-service --namespace=production '--context=prod eu' -p '{"spec":{"selector":{"tier":null,"version":"green"}}}'"#
         );
     }

@@ -21,6 +21,7 @@ mod rollback;
 mod step;
 mod tasks;
 mod watch;
+mod way_back;
 mod window;
 
 pub use guard::BLIND_WORD;
@@ -64,6 +65,12 @@ pub struct Machine {
     cancelled: BTreeSet<ActionRef>,
     /// Why the run ends once nothing runs any more, and how.
     ending: Option<(Outcome, String)>,
+    /// Why a rollback is given up once what runs of it has ended.
+    giving_up: Option<String>,
+    /// What proves the way back, as it was last seen.
+    ready: BTreeMap<usize, way_back::ReadyLook>,
+    /// When this machine began to watch.
+    began: Timestamp,
     /// A screen asked to close; what was told to stop is still ending.
     closing: bool,
     /// Another engine's run was taken up, and it was not looked yet for what that has left running.
@@ -166,6 +173,7 @@ impl Machine {
     fn around(run: Run, now: Timestamp) -> Self {
         Self {
             now: now.max(run.last_at),
+            began: now.max(run.last_at),
             window_written: Span::ZERO,
             unmeasured: None,
             run,
@@ -182,6 +190,8 @@ impl Machine {
             granted: None,
             cancelled: BTreeSet::new(),
             ending: None,
+            giving_up: None,
+            ready: BTreeMap::new(),
             closing: false,
             terminating: None,
             unlooked: false,
@@ -191,7 +201,7 @@ impl Machine {
     }
 
     /// Where time runs faster than life, the same real delay is a longer one in the run's time: `slack` is what one real
-    /// second is worth. It widens what counts as fresh, never what a trigger takes as evidence.
+    /// second is worth. It widens what counts as fresh and the deadlines of checks, never what a trigger takes as evidence.
     pub fn allow_for(&mut self, slack: Span) {
         self.slack = slack.max(SLACK);
     }
@@ -259,6 +269,7 @@ impl Machine {
             Input::ItemSeen { group, item, holds, evidence } => {
                 self.on_item_seen(group, item, holds, evidence);
             }
+            Input::ReadySeen { check, holds, evidence } => self.on_ready_seen(check, holds, evidence),
             Input::Sample(sample) => self.on_sample(sample),
             Input::Past(samples) => samples.iter().for_each(|sample| self.remember_for_baseline(sample)),
             Input::Workload(workload) => self.on_workload(*workload),
@@ -352,6 +363,7 @@ impl Machine {
         if let Some(last) = self.last_tick.filter(|_| self.overslept()) {
             self.postpone_countdowns(last);
         }
+        self.judge_way_back();
         self.last_tick = Some(self.now);
         if self.ending.is_some()
             && self.terminating.as_ref().is_some_and(|(_, until)| self.now >= *until)
@@ -394,6 +406,7 @@ impl Machine {
                     self.refuse("no process of this run has outlived its engine");
                 }
             }
+            Command::Hold { reason } if self.run.is_undoing_steps() => self.hold_undoing(&reason, &by),
             Command::Hold { reason } => self.hold(HoldCause::Person, &reason, by),
             Command::Continue => self.continue_run(by),
             Command::Rollback { reason } => self.roll_back(&reason, &by),
@@ -435,6 +448,7 @@ impl Machine {
             Stage::Waiting if over => {
                 Some("the run is over, or paused; a paused run is taken up with `cutover resume`")
             }
+            Stage::Steps if self.run.is_undoing_steps() && matches!(command, Command::Hold { .. }) => None,
             Stage::Steps if self.run.rolling_back().is_some() => {
                 Some("a rollback is running; the steps are over")
             }

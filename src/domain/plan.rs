@@ -6,7 +6,8 @@ use super::{
     action::{Action, ActionKind, Confirm, Replicas, SlotRef},
     id::{ProcedureId, SlotName, StepId},
     kubectl::kubectl_line,
-    run::{ActionStatus, Run, StepStatus, tag_of},
+    run::{Run, tag_of},
+    runbook::Step,
     time::{Span, Timestamp},
     workload::{Access, Connection, Workload},
 };
@@ -15,6 +16,9 @@ use super::{
 pub const UNDO: &str = "undo";
 /// The name of the procedure that `R` fires after the switch.
 pub const QUICK: &str = "quick";
+
+/// In the checks that prove the way back, the name of the slot that one would go back to.
+pub const WAY_BACK_SLOT: &str = "SLOT";
 
 /// What a rollback would do now, in order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +33,9 @@ pub struct RollbackPlan {
     pub items: Vec<PlanItem>,
     /// What stays as it is, and why.
     pub not_undone: Vec<String>,
+    /// Why it can't begin: what its acts need and is not there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lacks: Vec<String>,
     /// About how long it takes.
     pub estimate: Span,
     /// The promise.
@@ -88,13 +95,14 @@ fn wake(slot: SlotRef, replicas: Replicas) -> Action {
         sample_failure: Vec::new(),
         confirm: Confirm::None,
         irreversible: None,
+        data_loss: None,
     }
 }
 
 impl Run {
     /// What `R` would do now.
-    pub fn rollback_plan(&self, workload: Option<&Workload>) -> RollbackPlan {
-        if self.goes_quick() { self.procedure_plan(QUICK, workload) } else { self.undo_plan() }
+    pub fn rollback_plan(&self, workload: Option<&Workload>, now: Timestamp) -> RollbackPlan {
+        if self.goes_quick() { self.procedure_plan(QUICK, workload) } else { self.undo_plan(now) }
     }
 
     /// Whether a rollback, by key or by trigger, makes sense now. After one that went well there is nothing left to take
@@ -116,21 +124,25 @@ impl Run {
         self.switch_begun() || given_up
     }
 
-    /// Steps that `R` undoes before the switch, last first: those that did something and have an `undo`.
+    /// Steps that `R` undoes before the switch, last first: those that did something and have an `undo` that loses nothing
+    /// and has what it needs.
     fn undoable(&self) -> Vec<StepId> {
         let mut steps: Vec<_> = self
             .runbook
             .steps
             .iter()
             .zip(&self.steps)
-            .filter(|(step, state)| !step.undo.is_empty() && !state.undone && touched(state))
+            .filter(|(step, state)| {
+                let clean = self.undo_loses(step).is_none() && self.undo_lacks(step).is_none();
+                !step.undo.is_empty() && clean && !state.undone && state.touched()
+            })
             .map(|(step, _)| step.id.clone())
             .collect();
         steps.reverse();
         steps
     }
 
-    fn undo_plan(&self) -> RollbackPlan {
+    fn undo_plan(&self, now: Timestamp) -> RollbackPlan {
         let undo = self.undoable();
         let actions = undo.iter().filter_map(|id| self.declared(id.as_str())).flat_map(|step| &step.undo);
         let items = actions.map(|action| self.plan_item(action)).collect::<Vec<_>>();
@@ -139,11 +151,14 @@ impl Run {
             .steps
             .iter()
             .zip(&self.steps)
-            .filter(|(step, state)| step.undo.is_empty() && touched(state))
+            .filter(|(_, state)| !state.undone && state.touched())
             .filter_map(|(step, _)| {
                 let changes = step.run.iter().any(|action| action.kind.mutates());
-                let why = step.no_undo.as_deref().unwrap_or("it has no undo");
-                changes.then(|| format!("{}: {why}", step.title))
+                let why = self.why_not_undone(step, now).or_else(|| {
+                    let none = step.no_undo.as_deref().unwrap_or("it has no undo");
+                    (step.undo.is_empty() && changes).then(|| none.to_owned())
+                });
+                why.map(|why| format!("{}: {why}", step.title))
             })
             .collect();
         RollbackPlan {
@@ -154,8 +169,36 @@ impl Run {
             undo,
             items,
             not_undone,
+            lacks: Vec::new(),
             within: self.runbook.deployment.rollback_within,
         }
+    }
+
+    /// Why `R` leaves a step as it is that has an undo.
+    pub fn why_not_undone(&self, step: &Step, now: Timestamp) -> Option<String> {
+        if step.undo.is_empty() {
+            return None;
+        }
+        if let Some(lacks) = self.undo_lacks(step) {
+            return Some(lacks);
+        }
+        let lost = self.undo_loses(step)?;
+        let procedure = self.runbook.rollbacks.iter().any(|procedure| {
+            procedure.id.as_str() != QUICK && procedure.run.iter().any(|action| action.loses().is_some())
+        });
+        let keys = if procedure { "u or D" } else { "u" };
+        Some(match self.restores(step) {
+            Some((name, value)) => {
+                let age = self.captured_age(&name, now);
+                let age = age.map(|age| match age.as_secs() {
+                    seconds @ 0..60 => format!(", {seconds} s old,"),
+                    seconds => format!(", {} min old,", seconds / 60),
+                });
+                let age = age.unwrap_or_default();
+                format!("the backup {value}{age} can be restored with {keys}; lost is {lost}")
+            }
+            None => format!("it can be undone with {keys}; lost is {lost}"),
+        })
     }
 
     /// What a procedure would do now: without what is already true, and with what is needed first.
@@ -178,6 +221,7 @@ impl Run {
         }
         self.wake_previous(&mut actions, workload);
         let not_undone = if id == QUICK { self.irreversible() } else { Vec::new() };
+        let lacks = procedure.and_then(|procedure| self.procedure_lacks(procedure)).into_iter().collect();
         RollbackPlan {
             procedure: procedure.map(|found| found.id.clone()),
             items: actions.iter().map(|action| self.plan_item(action)).collect(),
@@ -185,6 +229,7 @@ impl Run {
             actions,
             undo: Vec::new(),
             not_undone,
+            lacks,
             within: procedure.and_then(|found| found.within).or(self.runbook.deployment.rollback_within),
         }
     }
@@ -237,7 +282,7 @@ impl Run {
     fn wake_previous(&self, actions: &mut Vec<Action>, workload: Option<&Workload>) {
         let Some(target) = &self.opened.previous else { return };
         let switch = actions.iter().position(|action| {
-            matches!(&action.kind, ActionKind::SwitchTraffic { to } if self.slot(to).as_ref() == Some(&target.slot))
+            matches!(&action.kind, ActionKind::SwitchTraffic { to, .. } if self.slot(to).as_ref() == Some(&target.slot))
         });
         let Some(switch) = switch else { return };
         let scaled = actions[..switch].iter().rev().filter_map(|action| self.scales(action));
@@ -255,7 +300,7 @@ impl Run {
     fn irreversible(&self) -> Vec<String> {
         let mut left = Vec::new();
         for (step, state) in self.runbook.steps.iter().zip(&self.steps) {
-            if !touched(state) {
+            if !state.touched() {
                 continue;
             }
             for action in &step.run {
@@ -287,7 +332,7 @@ impl Run {
             |slot: &SlotRef| self.slot(slot).map_or_else(|| "?".to_owned(), |name| name.0.to_uppercase());
         let service = self.runbook.target.as_ref().map_or("the service", |target| target.service.as_str());
         match &action.kind {
-            ActionKind::SwitchTraffic { to } => format!("point {service} at {}", colour(to)),
+            ActionKind::SwitchTraffic { to, .. } => format!("point {service} at {}", colour(to)),
             ActionKind::SetImage { slot, image, .. } => {
                 format!("set {} to {}", colour(slot), tag_of(&self.show(image)))
             }
@@ -362,10 +407,12 @@ impl Run {
                 _ => off("nothing to roll back yet", String::new()),
             };
         }
-        let plan = self.rollback_plan(workload);
+        let plan = self.rollback_plan(workload, now);
         let mut against = Vec::new();
         let mut slow = Vec::new();
         let mut facts = Vec::new();
+        self.judge_proof(workload, &mut facts, &mut slow, &mut against);
+        against.extend(plan.lacks.iter().cloned());
         if self.goes_quick() {
             self.judge_previous(workload, now, &mut facts, &mut slow, &mut against);
             if plan.procedure.is_none() {
@@ -394,6 +441,28 @@ impl Run {
         against.extend(slow);
         let detail = if against.is_empty() { facts.join(", ") } else { against.join(", ") };
         Readiness { light, word: word.to_owned(), detail, against }
+    }
+
+    /// What the checks of the quick rollback's `ready` say. A slot without pods can prove nothing: that it is started first is
+    /// told anyway.
+    fn judge_proof(
+        &self,
+        workload: Option<&Workload>,
+        facts: &mut Vec<String>,
+        slow: &mut Vec<String>,
+        against: &mut Vec<String>,
+    ) {
+        let proofs = self.runbook.procedure(QUICK).map_or(&[][..], |quick| &quick.ready);
+        let Some(target) = self.opened.previous.as_ref().filter(|_| !proofs.is_empty()) else { return };
+        let asleep = workload
+            .and_then(|workload| workload.slots.get(&target.slot))
+            .is_some_and(|slot| slot.found && slot.desired == 0 && target.replicas > 0);
+        match &self.way_back {
+            Some(seen) if seen.ready => facts.push("proved".to_owned()),
+            _ if asleep => slow.push(format!("cannot be proved while {} has no pods", target.slot)),
+            Some(seen) => against.push(seen.why.clone()),
+            None => against.push("not proved yet".to_owned()),
+        }
     }
 
     fn judge_previous(
@@ -450,12 +519,6 @@ impl Run {
             _ => None,
         }
     }
-}
-
-/// Whether a step has begun to change things.
-fn touched(state: &super::run::StepState) -> bool {
-    state.status != StepStatus::Pending && state.status != StepStatus::Skipped
-        || state.work.actions.iter().any(|action| action.status != ActionStatus::Pending)
 }
 
 /// About how long an action takes that was not seen yet.

@@ -22,5 +22,5 @@ mod state;
 pub use ask::tag_of;
 pub use state::{
     ActionState, ActionStatus, CheckState, CheckStatus, Held, IncidentState, ItemState, ItemStatus, LockHeld,
-    Notice, RollbackState, Run, StepState, StepStatus, Stopped, TaskState, TriggerState, Work,
+    Notice, RollbackState, Run, StepState, StepStatus, Stopped, TaskState, TriggerState, WayBackSeen, Work,
 };

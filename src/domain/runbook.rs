@@ -412,6 +412,9 @@ pub struct Procedure {
     pub run: Vec<Action>,
     /// What must hold then.
     pub check: Vec<Check>,
+    /// What proves that one can go back by it; `$SLOT` is the slot that one would go back to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ready: Vec<Check>,
 }
 
 /// What fires a rollback.
@@ -583,7 +586,7 @@ impl Runbook {
     pub fn switch_step(&self) -> Option<usize> {
         self.steps.iter().position(|step| {
             step.run.iter().any(
-                |action| matches!(&action.kind, ActionKind::SwitchTraffic { to } if *to != SlotRef::Previous),
+                |action| matches!(&action.kind, ActionKind::SwitchTraffic { to, .. } if *to != SlotRef::Previous),
             )
         })
     }

@@ -187,6 +187,10 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
             format!("ROLLBACK NOT DONE within {within}, still trying: {why}")
         }
         RunEvent::RollbackBlind { why, by, .. } => format!("ROLLBACK WITHOUT A LOOK ({by}): {why}"),
+        RunEvent::WayBackChanged { ready: true, .. } => {
+            "the way back is open: all its checks pass".to_owned()
+        }
+        RunEvent::WayBackChanged { why, .. } => format!("THE WAY BACK IS NOT READY: {why}"),
         RunEvent::RollbackStopped { reason, .. } => format!("ROLLBACK STOPPED: {reason}"),
         RunEvent::RollbackRetried { by, .. } => format!("rollback goes on, says {by}"),
         RunEvent::RollbackFinished { procedure, ok, took, within, detail } => {

@@ -10,17 +10,32 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Template(pub String);
 
-/// A name that has no value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unset(pub String);
+/// The longest text that a template expands to, in bytes. No argument, URL, image or notice is that long, and Linux takes
+/// 128 KiB at most as one argument or environment variable. Without a bound eleven variables of ten references each to the
+/// one before are longer than all memory.
+pub const MAX_EXPANDED: usize = 64 * 1024;
 
-impl fmt::Display for Unset {
+/// Why a template can't be expanded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unexpanded {
+    /// This name has no value.
+    Unset(String),
+    /// It would be longer than [`MAX_EXPANDED`].
+    TooLong,
+}
+
+impl fmt::Display for Unexpanded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "variable ${} has no value", self.0)
+        match self {
+            Self::Unset(name) => write!(f, "variable ${name} has no value"),
+            Self::TooLong => {
+                write!(f, "with its variables filled in it is longer than {} KiB", MAX_EXPANDED / 1024)
+            }
+        }
     }
 }
 
-impl std::error::Error for Unset {}
+impl std::error::Error for Unexpanded {}
 
 /// A piece of a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,13 +91,22 @@ impl Template {
     /// The text with every variable replaced.
     ///
     /// # Errors
-    /// The first name that `value` does not know.
-    pub fn expand(&self, value: impl Fn(&str) -> Option<String>) -> Result<String, Unset> {
-        let mut out = String::with_capacity(self.0.len());
+    /// The first name that `value` does not know, or that the text would be longer than [`MAX_EXPANDED`].
+    pub fn expand(&self, value: impl Fn(&str) -> Option<String>) -> Result<String, Unexpanded> {
+        let mut out = String::with_capacity(self.0.len().min(MAX_EXPANDED));
+        let mut push = |text: &str| {
+            if out.len() + text.len() > MAX_EXPANDED {
+                return Err(Unexpanded::TooLong);
+            }
+            out.push_str(text);
+            Ok(())
+        };
         for piece in self.pieces() {
             match piece {
-                Piece::Text(text) => out.push_str(text),
-                Piece::Var(name) => out.push_str(&value(name).ok_or_else(|| Unset(name.to_owned()))?),
+                Piece::Text(text) => push(text)?,
+                Piece::Var(name) => {
+                    push(&value(name).ok_or_else(|| Unexpanded::Unset(name.to_owned()))?)?;
+                }
             }
         }
         Ok(out)
@@ -127,7 +151,17 @@ mod tests {
         assert_eq!(expand("app:${V}x"), Ok("app:v1.6.0x".into()));
         assert_eq!(expand("$EVIL"), Ok("$V $(id) ${V}".into()));
         assert_eq!(expand("5 $ and $$V and $1"), Ok("5 $ and $V and $1".into()));
-        assert_eq!(expand("$NOPE"), Err(Unset("NOPE".into())));
+        assert_eq!(expand("$NOPE"), Err(Unexpanded::Unset("NOPE".into())));
         assert_eq!(Template::from("a $NOPE $V").show(value), "a $NOPE v1.6.0");
+    }
+
+    #[test]
+    fn no_text_grows_beyond_what_anything_takes() {
+        let long = |_: &str| Some("x".repeat(1_000));
+        assert_eq!(Template("$A".repeat(65)).expand(long).unwrap().len(), 65_000);
+        assert_eq!(Template("$A".repeat(66)).expand(long), Err(Unexpanded::TooLong));
+        assert_eq!(Template("x".repeat(MAX_EXPANDED + 1)).expand(long), Err(Unexpanded::TooLong));
+        // What can't be filled in is shown as it is written.
+        assert_eq!(Template("$A".repeat(66)).show(long), "$A".repeat(66));
     }
 }

@@ -72,9 +72,21 @@ impl<'de> Deserialize<'de> for Timestamp {
 #[serde(transparent)]
 pub struct Span(u64);
 
+/// What a deadline is worth in real time, however fast a rehearsal runs: what measures, answers and schedules takes its time
+/// in real time. One that is shorter than this stays as it is.
+pub const LEAST_REAL: Span = Span::from_secs(5);
+
 impl Span {
     /// No time at all.
     pub const ZERO: Self = Self(0);
+
+    /// This span as a deadline in the run's time, where one real second is `second` of it: at least [`LEAST_REAL`] in real
+    /// time, or what it says where that is shorter. At normal speed it is what it says.
+    #[must_use]
+    pub fn as_deadline(self, second: Self) -> Self {
+        let least = self.0.min(LEAST_REAL.0).saturating_mul(second.0) / 1000;
+        Self(self.0.max(least))
+    }
 
     /// A span of milliseconds.
     pub const fn from_millis(ms: u64) -> Self {
@@ -233,5 +245,15 @@ mod tests {
         let json = serde_json::to_string(&at).unwrap();
         assert!(json.ends_with("Z\""), "{json}");
         assert_eq!(serde_json::from_str::<Timestamp>(&json).unwrap(), at);
+    }
+
+    #[test]
+    fn a_deadline_keeps_its_real_seconds_at_any_speed() {
+        let real = |span: &str, second| span.parse::<Span>().unwrap().as_deadline(Span::from_millis(second));
+        assert_eq!(real("60s", 1_000), Span::from_secs(60));
+        assert_eq!(real("60s", 10_000), Span::from_secs(60), "six real seconds");
+        assert_eq!(real("60s", 400_000), Span::from_secs(2_000), "five");
+        assert_eq!(real("2s", 400_000), Span::from_secs(800), "two, as it says");
+        assert_eq!(real("2s", 500), Span::from_secs(2));
     }
 }

@@ -20,6 +20,7 @@ use super::{
     ports::{Journal, JournalCopier, Ports, TargetLock},
     requests::Requests,
     values::Secrets,
+    way_back::WayBack,
 };
 use crate::{
     domain::{
@@ -82,6 +83,7 @@ pub struct Engine {
     hands: Hands,
     feeds: Feeds,
     requests: Requests,
+    way_back: WayBack,
     incoming: mpsc::Receiver<Incoming>,
     news: mpsc::Receiver<News>,
     /// Somebody wants to leave a run whose journal is lost.
@@ -116,6 +118,7 @@ impl Engine {
             hands: Hands::new(Arc::clone(&kit), parts.container),
             feeds: Feeds::new(Arc::clone(&kit)),
             requests: Requests::new(Arc::clone(&kit)),
+            way_back: WayBack::new(Arc::clone(&kit)),
             kit,
             incoming: parts.incoming,
             news,
@@ -166,6 +169,7 @@ impl Engine {
             failpoint::pass("engine.tick");
             self.feed_late();
             self.feed(Input::Tick);
+            self.way_back.look(self.machine.run());
             self.forget_the_gone();
             if beaten_at.elapsed() >= HEARTBEAT {
                 beaten_at = tokio::time::Instant::now();
@@ -192,6 +196,7 @@ impl Engine {
             }
         }
         self.feeds.stop();
+        self.way_back.stop();
         self.hands.let_go().await;
         // Where the journal is lost nothing may follow what it could not take.
         if !matches!(self.end, Some(End::JournalLost(_))) {

@@ -18,7 +18,7 @@ use crate::domain::{
     id::SlotName,
     observation::Observation,
     run::Run,
-    template::Unset,
+    template::Unexpanded,
     time::{Span, Timestamp},
     workload::{LogLine, RolloutState},
 };
@@ -33,10 +33,12 @@ const SH_OUTPUT: usize = 256 * 1024;
 /// A request with its variables filled in.
 ///
 /// # Errors
-/// The first name that has no value.
-pub fn http_call(request: &HttpRequest, values: &Values, timeout: Span) -> Result<HttpCall, Unset> {
+/// The first name that has no value, or that a text would be too long.
+pub fn http_call(request: &HttpRequest, values: &Values, timeout: Span) -> Result<HttpCall, Unexpanded> {
     let expand_all = |map: &std::collections::BTreeMap<String, crate::domain::template::Template>| {
-        map.iter().map(|(key, value)| Ok((key.clone(), values.expand(value)?))).collect::<Result<_, Unset>>()
+        map.iter()
+            .map(|(key, value)| Ok((key.clone(), values.expand(value)?)))
+            .collect::<Result<_, Unexpanded>>()
     };
     Ok(HttpCall {
         method: request.method.clone(),
@@ -122,7 +124,7 @@ impl Looker {
     }
 
     async fn try_look(&self, check: &Check, memory: &mut LogMemory) -> Result<Seen, String> {
-        let unset = |unset: Unset| unset.to_string();
+        let unset = |unset: Unexpanded| unset.to_string();
         let network = &self.ports.network;
         match &check.kind {
             CheckKind::Person => Err("a person decides".to_owned()),
@@ -319,7 +321,7 @@ impl Looker {
             seen.slot(&name).ok_or_else(|| format!("{name} has no Deployment"))
         };
         match &action.kind {
-            ActionKind::SwitchTraffic { to } => {
+            ActionKind::SwitchTraffic { to, .. } => {
                 let to = self.slots.get(to)?;
                 let text =
                     seen.live().map_or_else(|| nowhere(seen), |live| format!("the service selects {live}"));

@@ -26,14 +26,12 @@ use crate::domain::{
     observation::Approach,
     run::Run,
     runbook::Milestone,
-    template::Unset,
-    time::Span,
+    template::Unexpanded,
+    time::{LEAST_REAL, Span},
     workload::RolloutState,
 };
 use crate::failpoint;
 
-/// An action's deadline is never shorter than this in real time, however fast a rehearsal runs.
-const LEAST_REAL: std::time::Duration = std::time::Duration::from_secs(5);
 /// Time between looks at a rollout.
 const ROLLOUT_POLL: Span = Span::from_secs(2);
 /// Time between two requests that wait for an answer.
@@ -97,7 +95,7 @@ impl From<PortError> for Done {
 
 /// Waits until `span` has passed on the run's clock, and at least [`LEAST_REAL`] in real time.
 async fn deadline(clock: &dyn Clock, span: Span) {
-    tokio::join!(clock.sleep(span), tokio::time::sleep(LEAST_REAL.min(span.to_std())));
+    tokio::join!(clock.sleep(span), tokio::time::sleep(LEAST_REAL.min(span).to_std()));
 }
 
 /// Waits until the flag says stop.
@@ -215,7 +213,7 @@ impl Performance {
 
     async fn write_once(&self) -> Result<Done, PortError> {
         failpoint::pass("action.send");
-        let unset = |unset: Unset| PortError::failed(unset.to_string());
+        let unset = |unset: Unexpanded| PortError::failed(unset.to_string());
         if let ActionKind::Http(request) = &self.action.kind {
             let call = http_call(request, &self.values, self.action.timeout).map_err(unset)?;
             let seen = self.ports.network.http(call).await?;
@@ -229,7 +227,7 @@ impl Performance {
                 let container = container.as_deref().unwrap_or(&self.container);
                 cluster.set_image(&self.slot(slot)?, container, &image, seen).await?
             }
-            ActionKind::SwitchTraffic { to } => {
+            ActionKind::SwitchTraffic { to, .. } => {
                 cluster.switch_traffic(&self.slot(to)?, self.approach.as_ref()).await?
             }
             ActionKind::Scale { slot, replicas } => {
@@ -462,7 +460,7 @@ pub fn send_notice(
     ports: &Ports,
     values: &Values,
     news: mpsc::Sender<News>,
-    webhook: Result<String, Unset>,
+    webhook: Result<String, Unexpanded>,
     milestone: Option<Milestone>,
     text: &str,
 ) {

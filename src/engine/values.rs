@@ -9,7 +9,7 @@ use super::mask::{MaskError, Masker};
 use crate::domain::{
     run::Run,
     runbook::VarSource,
-    template::{Template, Unset},
+    template::{Template, Unexpanded},
 };
 
 /// Secrets by variable name, and what masks them. Shared by everything that runs for one run.
@@ -90,10 +90,9 @@ pub struct Values {
 impl Values {
     /// The values a run has now.
     pub fn of(run: &Run, secrets: &Arc<Secrets>) -> Self {
-        let names = run.runbook.vars.iter().map(|var| var.name.clone()).chain(run.vars.keys().cloned());
-        let plain = names.filter_map(|name| run.value(&name).map(|value| (name, value))).collect();
         let lost = lost_secrets(run, secrets);
-        let mut values = Self { plain, secret: BTreeMap::new(), secrets: Arc::clone(secrets), lost };
+        let mut values =
+            Self { plain: run.values(), secret: BTreeMap::new(), secrets: Arc::clone(secrets), lost };
         // A fixed value that uses a secret is one itself: known here, shown nowhere.
         for var in &run.runbook.vars {
             if let VarSource::Fixed { value } = &var.source
@@ -101,7 +100,9 @@ impl Values {
             {
                 match values.expand(value) {
                     Ok(value) => drop(values.secret.insert(var.name.clone(), SecretString::from(value))),
-                    Err(unset) if values.lost.contains(&unset.0) => values.lost.push(var.name.clone()),
+                    Err(Unexpanded::Unset(name)) if values.lost.contains(&name) => {
+                        values.lost.push(var.name.clone())
+                    }
                     Err(_) => {}
                 }
             }
@@ -109,11 +110,18 @@ impl Values {
         values
     }
 
+    /// With a value that no variable has: only for what is looked at just now.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.plain.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     /// A template with every value in it, secrets too. The result must reach no sink.
     ///
     /// # Errors
-    /// The first name that has no value.
-    pub fn expand(&self, template: &Template) -> Result<String, Unset> {
+    /// The first name that has no value, or that the text would be too long.
+    pub fn expand(&self, template: &Template) -> Result<String, Unexpanded> {
         let derived = |name: &str| self.secret.get(name).map(|value| value.expose_secret().to_owned());
         template.expand(|name| {
             self.plain.get(name).cloned().or_else(|| self.secrets.get(name)).or_else(|| derived(name))

@@ -138,7 +138,12 @@ fn run_line(model: &Model) -> Row {
         Prompt::Complete => does(look, enter, "completes the deployment: log, notices, tasks for later"),
         Prompt::Proceed { at, confirm, word } => {
             let what = story::action_name(run, &at);
-            does(look, enter, format!("{what}{}", confirm_words(confirm, &word)))
+            let row = does(look, enter, format!("{what}{}", confirm_words(confirm, &word)));
+            if run.may_be_given_up() {
+                row.join(does(look, model.key(KeyAction::CancelCountdown), "give the rollback up"))
+            } else {
+                row
+            }
         }
         Prompt::Acting { at } => {
             let what = story::action_name(run, &at);
@@ -190,6 +195,13 @@ fn run_line(model: &Model) -> Row {
                 Some((place, _, check)) => {
                     let text = run.checks(&place).get(check).map_or("", |check| &check.text);
                     does(look, model.key(KeyAction::Tick), format!("confirms: {text}"))
+                }
+                None if run.is_undoing_steps() => {
+                    does(look, model.key(KeyAction::Hold), "stops after the action that runs").join(does(
+                        look,
+                        model.key(KeyAction::CancelCountdown),
+                        "gives the rollback up, with a reason",
+                    ))
                 }
                 None if run.waiting_act().is_some() => does(
                     look,
@@ -257,7 +269,7 @@ fn checking_line(model: &Model, run: &Run) -> Row {
     let look = model.look;
     // In a breach the way back comes before everything else.
     if model.phase() == Phase::Window && run.triggers.iter().any(|state| state.breaching.is_some()) {
-        let plan = run.rollback_plan(model.telemetry.workload.as_ref());
+        let plan = run.rollback_plan(model.telemetry.workload.as_ref(), model.now);
         let items: Vec<&str> = plan.items.iter().map(|item| item.text.as_str()).collect();
         let key = model.key(KeyAction::Rollback);
         // The key with a blank before and two behind it, and two at the end.
@@ -318,7 +330,7 @@ fn finished_line(model: &Model, run: &Run, outcome: Outcome) -> Row {
 pub fn start_words(run: &Run, step: &crate::domain::runbook::Step) -> String {
     use crate::domain::action::ActionKind;
     let switch = step.run.iter().find_map(|action| match &action.kind {
-        ActionKind::SwitchTraffic { to } => run.slot(to),
+        ActionKind::SwitchTraffic { to, .. } => run.slot(to),
         _ => None,
     });
     if let Some(slot) = switch {

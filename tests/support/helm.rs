@@ -22,7 +22,7 @@ use cutover::{
         message::{Command as Order, Update},
         prompt::Prompt,
         run::Run,
-        time::Timestamp,
+        time::{Span, Timestamp},
     },
     link::{self, Client},
 };
@@ -168,7 +168,7 @@ impl Helm {
     /// Confirms what is asked now.
     pub(crate) fn confirm(&mut self) {
         let Some(run) = &self.run else { return };
-        let Move::Send(orders) = autopilot::next(run, self.now, true) else { return };
+        let Move::Send(orders) = autopilot::next(run, self.now, Span::from_secs(1), true) else { return };
         self.given.retain(|(_, when)| when.elapsed() < AGAIN);
         for order in orders {
             let confirms = matches!(

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{Loader, entries, flag, items, key_span, number, optional_text, span, text, texts};
+use super::{
+    Loader, default, entries, flag, items, key_span, number, number_or, optional_text, span, span_or, text,
+    texts, word,
+};
 use crate::{
     config::{
         raw::{Node, Value},
-        shape::{ACTION_KINDS, CHECK_KINDS},
+        shape::{ACTION, ACTION_KINDS, CHECK, CHECK_KINDS, HTTP, PATCH, PODS_READY, Shape, TLS},
         vars::{Moment, Sink},
     },
     domain::{
@@ -43,22 +46,16 @@ impl Loader<'_, '_> {
     fn action(&mut self, node: &Node, moment: Moment) -> Option<Action> {
         let kind_key = ACTION_KINDS.iter().copied().find(|kind| node.get(kind).is_some())?;
         let kind = self.action_kind(kind_key, node.get(kind_key)?, moment);
-        let default_timeout = match &kind {
-            ActionKind::Sh { .. } | ActionKind::Argv { .. } | ActionKind::Rollout { .. } => {
-                Span::from_mins(10)
-            }
-            ActionKind::Http(_) | ActionKind::Notify { .. } => Span::from_secs(10),
-            _ => Span::from_secs(30),
-        };
         let sample = texts(node, "sample");
         Some(Action {
             name: optional_text(node, "name").unwrap_or_else(|| action_name(&kind)),
-            timeout: self.above_zero(node, "timeout").unwrap_or(default_timeout),
+            timeout: self.above_zero_or(&ACTION, node, "timeout"),
             capture: self.captures(node, &sample, moment),
             sample,
             sample_failure: texts(node, "sample_failure"),
-            confirm: confirm(node),
+            confirm: confirm(&ACTION, node),
             irreversible: optional_text(node, "irreversible"),
+            data_loss: optional_text(node, "data_loss"),
             kind,
         })
     }
@@ -72,6 +69,11 @@ impl Loader<'_, '_> {
                 .help("write how long: \"30s\", \"5m\"");
         }
         Some(read)
+    }
+
+    /// The same, or what holds where it is not given.
+    pub(super) fn above_zero_or(&mut self, shape: &'static Shape, node: &Node, key: &str) -> Span {
+        self.above_zero(node, key).unwrap_or_else(|| span_or(shape, node, key))
     }
 
     fn action_kind(&mut self, key: &str, value: &Node, moment: Moment) -> ActionKind {
@@ -99,7 +101,9 @@ impl Loader<'_, '_> {
             }
             "rollout" => ActionKind::Rollout { slot: self.slot_short(value) },
             "restart" => ActionKind::Restart { slot: self.slot_short(value) },
-            "switch_traffic" => ActionKind::SwitchTraffic { to: self.slot_at(value, "to") },
+            "switch_traffic" => {
+                ActionKind::SwitchTraffic { to: self.slot_at(value, "to"), ready: number(value, "ready") }
+            }
             "scale" => ActionKind::Scale {
                 slot: self.slot_at(value, "slot"),
                 replicas: number(value, "replicas").map_or(Replicas::Before, Replicas::Count),
@@ -107,9 +111,7 @@ impl Loader<'_, '_> {
             "patch" => self.patch(value, moment),
             "http" => {
                 // As curl has it: something to send is posted, else it only asks, which verifies between two actions.
-                let method = if value.get("body").is_some() { "POST" } else { "GET" };
-                let request = self.http(value, method, moment);
-                ActionKind::Http(request)
+                ActionKind::Http(self.http(value, default(&HTTP, value, "method"), moment))
             }
             _ => {
                 self.not_empty(value, "a text");
@@ -163,7 +165,7 @@ impl Loader<'_, '_> {
 
     fn patch(&mut self, node: &Node, moment: Moment) -> ActionKind {
         let patch = node.get("patch").map_or(serde_json::Value::Null, |patch| self.json(patch, moment));
-        let patch_type = match text(node, "type").as_str() {
+        let patch_type = match word(&PATCH, node, "type").as_str() {
             "merge" => PatchType::Merge,
             "json" => PatchType::Json,
             _ => PatchType::Strategic,
@@ -271,9 +273,9 @@ impl Loader<'_, '_> {
         }
         Check {
             text: optional_text(node, "text").unwrap_or_else(|| self.check_text(&kind)),
-            timeout: self.above_zero(node, "timeout").unwrap_or(Span::from_secs(60)),
-            interval: self.above_zero(node, "interval").unwrap_or(Span::from_secs(2)),
-            optional: flag(node, "optional", false),
+            timeout: self.above_zero_or(&CHECK, node, "timeout"),
+            interval: self.above_zero_or(&CHECK, node, "interval"),
+            optional: flag(&CHECK, node, "optional"),
             sample: texts(node, "sample"),
             kind,
         }
@@ -285,7 +287,7 @@ impl Loader<'_, '_> {
         };
         match key {
             "http" => {
-                let request = self.http(value, "GET", moment);
+                let request = self.http(value, HTTP.default("method", |_| false), moment);
                 if !READS.contains(&request.method.as_str()) {
                     self.faults
                         .error(
@@ -298,8 +300,8 @@ impl Loader<'_, '_> {
             }
             "tls" => CheckKind::Tls {
                 host: self.template_at(value, "host", Sink::Shown, moment),
-                port: number(value, "port").and_then(|port| u16::try_from(port).ok()).unwrap_or(443),
-                days: number(value, "days").unwrap_or(30),
+                port: u16::try_from(number_or(&TLS, value, "port")).unwrap_or_default(),
+                days: number_or(&TLS, value, "days"),
             },
             "dns" => CheckKind::Dns {
                 name: self.template_at(value, "name", Sink::Shown, moment),
@@ -309,7 +311,7 @@ impl Loader<'_, '_> {
             "rollout" => CheckKind::Rollout { slot: self.slot_short(value) },
             "pods_ready" => CheckKind::PodsReady {
                 slot: self.slot_short(value),
-                at_least: number(value, "at_least").unwrap_or(1),
+                at_least: number_or(&PODS_READY, value, "at_least"),
             },
             "traffic_on" => CheckKind::TrafficOn { slot: self.slot_short(value) },
             "scaled_to" => CheckKind::ScaledTo {
@@ -425,8 +427,8 @@ impl Loader<'_, '_> {
     }
 }
 
-pub(super) fn confirm(node: &Node) -> Confirm {
-    match text(node, "confirm").as_str() {
+pub(super) fn confirm(shape: &'static Shape, node: &Node) -> Confirm {
+    match word(shape, node, "confirm").as_str() {
         "twice" => Confirm::Twice,
         "type" => Confirm::Type,
         _ => Confirm::None,
@@ -450,7 +452,7 @@ fn action_name(kind: &ActionKind) -> String {
             format!("Set the image of {} to {}", slot_word(slot), image.as_str())
         }
         ActionKind::Rollout { slot } => format!("Wait for the rollout of {}", slot_word(slot)),
-        ActionKind::SwitchTraffic { to } => format!("Switch traffic to {}", slot_word(to)),
+        ActionKind::SwitchTraffic { to, .. } => format!("Switch traffic to {}", slot_word(to)),
         ActionKind::Scale { slot, replicas: Replicas::Count(count) } => {
             format!("Scale {} to {count}", slot_word(slot))
         }

@@ -23,7 +23,7 @@ impl Cover {
         let mut cover = Self::default();
         for action in quick.map_or(&[][..], |quick| &quick.run) {
             match &action.kind {
-                ActionKind::SwitchTraffic { to: SlotRef::Previous | SlotRef::Named(_) } => {
+                ActionKind::SwitchTraffic { to: SlotRef::Previous | SlotRef::Named(_), .. } => {
                     cover.switches_back = true;
                 }
                 ActionKind::Scale {
@@ -143,6 +143,15 @@ impl Loader<'_, '_> {
         }
         if let Some(quick) = quick {
             let switches_back = Cover::of(Some(quick)).switches_back;
+            if runbook.switch_step().is_some() && switches_back && quick.ready.is_empty() {
+                let span = names
+                    .iter()
+                    .find(|entry| entry.key == "quick")
+                    .map_or(0..0, |entry| entry.key_span.clone());
+                self.faults
+                    .warning(span, "nothing proves that the quick rollback would work")
+                    .help("add checks that are looked at for the whole run: `ready = [{ http = { url = \"https://$SLOT.example.com/health/db\" } }]`");
+            }
             if runbook.switch_step().is_some() && !switches_back {
                 let span = names
                     .iter()
@@ -184,7 +193,7 @@ impl Loader<'_, '_> {
         }
         let procedures = entries(root, "rollback").iter().map(|entry| &entry.node);
         for node in procedures.chain(root.get("completion")) {
-            lists.extend(["run", "check"].iter().filter_map(|key| node.get(key)));
+            lists.extend(["run", "check", "ready"].iter().filter_map(|key| node.get(key)));
         }
         let checklist: Vec<&Node> = items(root, "checklist")
             .iter()

@@ -1,18 +1,24 @@
 //! The course of a run: checklist, steps, completion, rollbacks, triggers and tasks.
 
 use super::{
-    Loader, action::confirm, entries, flag, items, key_span, number, optional_text, span, text, texts,
+    Loader, action::confirm, entries, flag, items, key_span, number_or, optional_text, span, span_or, text,
+    texts, word,
 };
 use crate::{
-    config::{conform::duration_range, raw::Node, vars::Moment},
+    config::{
+        conform::duration_range,
+        raw::{Entry, Node},
+        shape::{CHECK, ITEM, STEP, TRIGGER},
+        vars::Moment,
+    },
     domain::{
         check::{Check, CheckKind},
         id::{MetricId, ProcedureId, StepId},
         metric::{Bound, Op},
+        plan::{QUICK, WAY_BACK_SLOT},
         runbook::{
             Completion, Group, Item, OnNoData, Procedure, Step, Task, Then, Trigger, TriggerWatch, Window,
         },
-        time::Span,
     },
 };
 
@@ -50,8 +56,8 @@ impl Loader<'_, '_> {
                 }
                 Check {
                     text: words.clone(),
-                    timeout: self.above_zero(look, "timeout").unwrap_or(Span::from_secs(60)),
-                    interval: self.above_zero(look, "interval").unwrap_or(Span::from_secs(2)),
+                    timeout: self.above_zero_or(&CHECK, look, "timeout"),
+                    interval: self.above_zero_or(&CHECK, look, "interval"),
                     optional: false,
                     sample: texts(look, "sample"),
                     kind,
@@ -60,8 +66,8 @@ impl Loader<'_, '_> {
             None => Check {
                 text: words.clone(),
                 kind: CheckKind::Person,
-                timeout: Span::from_secs(60),
-                interval: Span::from_secs(2),
+                timeout: span_or(&CHECK, node, "timeout"),
+                interval: span_or(&CHECK, node, "interval"),
                 optional: false,
                 sample: Vec::new(),
             },
@@ -69,8 +75,8 @@ impl Loader<'_, '_> {
         Item {
             text: words,
             check,
-            optional: flag(node, "optional", false),
-            valid_for: self.above_zero(node, "valid_for").unwrap_or(Span::from_mins(30)),
+            optional: flag(&ITEM, node, "optional"),
+            valid_for: self.above_zero_or(&ITEM, node, "valid_for"),
         }
     }
 
@@ -116,7 +122,7 @@ impl Loader<'_, '_> {
         let undo = self.actions(node, "undo", |_| Moment::Undo(index));
         let window = node
             .get("window")
-            .map(|window| Window { lasts: self.above_zero(window, "lasts").unwrap_or(Span::from_mins(15)) });
+            .map(|window| Window { lasts: self.above_zero(window, "lasts").unwrap_or_default() });
         if run.is_empty() && check.is_empty() && node.get("run").is_none() && node.get("check").is_none() {
             self.faults
                 .error(key_span(node, "id"), "a step that does nothing and checks nothing")
@@ -142,8 +148,8 @@ impl Loader<'_, '_> {
             time: optional_text(node, "time").and_then(|time| duration_range(&time).ok()),
             critical: optional_text(node, "critical"),
             when: optional_text(node, "when"),
-            confirm: confirm(node),
-            approvals: number(node, "approvals").unwrap_or(0),
+            confirm: confirm(&STEP, node),
+            approvals: number_or(&STEP, node, "approvals"),
             run,
             check,
             undo,
@@ -178,9 +184,34 @@ impl Loader<'_, '_> {
                     only: optional_text(node, "only"),
                     run,
                     check: self.checks(node, "check", Moment::After(usize::MAX)),
+                    ready: self.ready(entry),
                 }
             })
             .collect()
+    }
+
+    /// The checks that prove the way back. `$SLOT` is known in them and nowhere else.
+    fn ready(&mut self, entry: &Entry) -> Vec<Check> {
+        let Some(ready) = entry.node.entry("ready") else { return Vec::new() };
+        if entry.key != QUICK {
+            self.faults.error(ready.key_span.clone(), "only the quick rollback is proved all the time").help(
+                "move it to [rollback.quick], or make it `check`, which is looked at after the rollback",
+            );
+        }
+        self.ledger.know(WAY_BACK_SLOT, self.faults);
+        let checks = self.checks(&entry.node, "ready", Moment::Opening);
+        self.ledger.forget();
+        for (node, check) in ready.node.items().iter().zip(&checks) {
+            let by_whom = match check.kind {
+                CheckKind::Person if node.get("text").is_some() => "a person can't look every 10 s",
+                CheckKind::Metric { .. } => "a metric says nothing of a slot without traffic",
+                _ => continue,
+            };
+            self.faults
+                .error(node.span.clone(), by_whom)
+                .help("use `http`, `sh`, `pods_ready` or another kind that is looked at");
+        }
+        checks
     }
 
     pub(super) fn triggers(&mut self, root: &Node) -> Vec<Trigger> {
@@ -219,9 +250,9 @@ impl Loader<'_, '_> {
                 .help("add the breach, `when = \"> 1%\"`, and how long it must last, `for = \"5m\"`");
             None
         };
-        let hold_for = self.above_zero(node, "for").unwrap_or(Span::from_mins(5));
-        let countdown = self.above_zero(node, "countdown").unwrap_or(Span::from_secs(30));
-        let then = match text(node, "then").as_str() {
+        let hold_for = self.above_zero_or(&TRIGGER, node, "for");
+        let countdown = self.above_zero_or(&TRIGGER, node, "countdown");
+        let then = match word(&TRIGGER, node, "then").as_str() {
             "ask" => Then::Ask,
             "rollback" => Then::Rollback,
             _ => Then::Countdown(countdown),
@@ -230,7 +261,7 @@ impl Loader<'_, '_> {
             self.faults
                 .error(
                     key_span(node, "countdown"),
-                    format!("a countdown, but `then` is \"{}\"", text(node, "then")),
+                    format!("a countdown, but `then` is \"{}\"", word(&TRIGGER, node, "then")),
                 )
                 .help("leave one of them out");
         }
@@ -251,7 +282,7 @@ impl Loader<'_, '_> {
                 when: when.unwrap_or(Bound { op: Op::Lt, value: 0.0 }),
                 hold_for,
                 then,
-                no_data: if text(node, "no_data") == "rollback" {
+                no_data: if word(&TRIGGER, node, "no_data") == "rollback" {
                     OnNoData::Rollback
                 } else {
                     OnNoData::Hold

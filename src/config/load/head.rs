@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{Loader, entries, flag, items, key_span, optional_text, span, text, texts};
+use super::{Loader, entries, flag, items, key_span, optional_text, span, text, texts, word};
 use crate::{
     config::{
         conform::clock_time,
+        diagnose::nearest,
         raw::{Entry, Node, Value},
-        shape::FACTS,
+        shape::{DEPLOYMENT, FACTS, PART, VAR},
         vars::{Moment, Sink, check_value, name_help},
     },
     domain::{
@@ -16,9 +17,13 @@ use crate::{
             Automation, ClusterFact, DeployWindow, Deployment, Document, Environment, Part, Slot, Status,
             Strategy, Target, Var, VarSource,
         },
-        template::is_name,
+        template::{MAX_EXPANDED, is_name},
     },
 };
+
+/// The longest that all values together may be, in bytes. Linux gives arguments and environment of a command a quarter of
+/// its stack, 2 MiB by default; the other half is for what the host puts there.
+const MAX_VALUES: usize = 1024 * 1024;
 
 impl Loader<'_, '_> {
     pub(super) fn document(root: &Node) -> Document {
@@ -54,7 +59,7 @@ impl Loader<'_, '_> {
                 _ => Environment::Production,
             },
             strategy: strategy(&text(node, "strategy")),
-            automation: match text(node, "automation").as_str() {
+            automation: match word(&DEPLOYMENT, node, "automation").as_str() {
                 "manual" => Automation::Manual,
                 "full" => Automation::Full,
                 _ => Automation::SemiAutomated,
@@ -63,7 +68,7 @@ impl Loader<'_, '_> {
             window: node.get("window").map(|window| self.deploy_window(window)),
             expected: span(node, "expected"),
             rollback_within: span(node, "rollback_within"),
-            zero_downtime: flag(node, "zero_downtime", false),
+            zero_downtime: flag(&DEPLOYMENT, node, "zero_downtime"),
             success_factors: texts(node, "success_factors"),
         }
     }
@@ -80,11 +85,10 @@ impl Loader<'_, '_> {
             if jiff::tz::TimeZone::get(name).is_err() {
                 let known: Vec<String> =
                     jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();
-                let help = crate::config::diagnose::nearest(name, known.iter().map(String::as_str))
-                    .map_or_else(
-                        || "an IANA name such as `UTC` or `Europe/Berlin`".to_owned(),
-                        |near| format!("did you mean `{near}`?"),
-                    );
+                let help = nearest(name, known.iter().map(String::as_str)).map_or_else(
+                    || "an IANA name such as `UTC` or `Europe/Berlin`".to_owned(),
+                    |near| format!("did you mean `{near}`?"),
+                );
                 // A host without time zone data knows UTC only, and must not call the others unknown.
                 if !known.is_empty() {
                     self.faults.error(zone.span.clone(), format!("unknown time zone `{name}`")).help(help);
@@ -180,11 +184,21 @@ impl Loader<'_, '_> {
             self.ledger.declare(
                 &entry.key,
                 entry.key_span.clone(),
-                flag(&entry.node, "secret", false),
+                flag(&VAR, &entry.node, "secret"),
                 captured,
             );
         }
-        declared.iter().enumerate().map(|(index, entry)| self.var(index, entry)).collect()
+        let vars = declared.iter().enumerate().map(|(index, entry)| self.var(index, entry)).collect();
+        let all: usize = self.ledger.all_lengths();
+        if let Some(first) = declared.first().filter(|_| all > MAX_VALUES) {
+            self.faults
+                .error(
+                    first.key_span.clone(),
+                    format!("all values together are longer than {} KiB", MAX_VALUES / 1024),
+                )
+                .help("every command gets all of them in its environment, and could not be started");
+        }
+        vars
     }
 
     fn var(&mut self, index: usize, entry: &Entry) -> Var {
@@ -199,7 +213,11 @@ impl Loader<'_, '_> {
             }
             VarSource::Env { name, default }
         } else if let Some(value) = node.get("value") {
-            VarSource::Fixed { value: self.template(value, Sink::Value(index), Moment::Opening) }
+            let template = self.template(value, Sink::Value(index), Moment::Opening);
+            // One that is too long was told; what is made of it is not told again.
+            let length = Some(self.ledger.length(template.as_str())).filter(|length| *length <= MAX_EXPANDED);
+            self.ledger.measure(&entry.key, length.unwrap_or(1));
+            VarSource::Fixed { value: template }
         } else if let Some(fact) = node.get("from").and_then(Node::text) {
             let of_cluster = FACTS.contains(&fact) && !matches!(fact, "opened-at" | "pilot");
             if of_cluster && self.slots.is_none() {
@@ -235,7 +253,7 @@ impl Loader<'_, '_> {
                     });
             }
         }
-        let secret = flag(node, "secret", false);
+        let secret = flag(&VAR, node, "secret");
         if secret && (node.get("value").is_some() || node.get("default").is_some()) {
             let key = if node.get("value").is_some() { "value" } else { "default" };
             // A value made of other secrets is no secret in the file.
@@ -251,10 +269,27 @@ impl Loader<'_, '_> {
         Var { name: entry.key.clone(), source, pattern, secret, sample: optional_text(node, "sample") }
     }
 
+    /// The parts, and every `when` that names none of them: a step whose part nobody declared would be asked about by no
+    /// question, so a slip in the name would run what was answered with no.
     pub(super) fn parts(&mut self, root: &Node) -> Vec<Part> {
+        let declared: Vec<String> = items(root, "part").iter().map(|part| text(part, "name")).collect();
+        let known = || declared.iter().map(String::as_str);
+        let mut meant: Vec<&str> = Vec::new();
+        for when in items(root, "step").iter().filter_map(|step| step.get("when")) {
+            let Some(name) = when.text() else { continue };
+            if known().any(|part| part == name) {
+                meant.push(name);
+                continue;
+            }
+            let near = nearest(name, known());
+            meant.extend(near);
+            let help = near.map_or_else(
+                || format!("declare it: [[part]] with `name = \"{name}\"` and `question`"),
+                |near| format!("did you mean `{near}`?"),
+            );
+            self.faults.error(when.span.clone(), format!("unknown part `{name}`")).help(help);
+        }
         let mut parts: Vec<Part> = Vec::new();
-        let used: Vec<String> =
-            items(root, "step").iter().filter_map(|step| optional_text(step, "when")).collect();
         for node in items(root, "part") {
             let name = text(node, "name");
             if parts.iter().any(|part| part.name == name) {
@@ -263,25 +298,17 @@ impl Loader<'_, '_> {
                     .help("give each its own name");
                 continue;
             }
-            if !used.contains(&name) && node.get("name").is_some() {
-                let help = crate::config::diagnose::nearest(&name, used.iter().map(String::as_str))
-                    .map_or_else(
-                        || format!("give the steps that belong to it `when = \"{name}\"`"),
-                        |near| format!("did you mean `{near}`?"),
-                    );
+            if !meant.contains(&name.as_str()) && node.get("name").is_some() {
                 self.faults
                     .warning(key_span(node, "name"), format!("no step belongs to the part `{name}`"))
-                    .help(help);
+                    .help(format!("give the steps that belong to it `when = \"{name}\"`"));
             }
-            parts.push(Part { name, question: text(node, "question"), default: flag(node, "default", true) });
+            parts.push(Part {
+                name,
+                question: text(node, "question"),
+                default: flag(&PART, node, "default"),
+            });
         }
-        for name in used {
-            if !parts.iter().any(|part| part.name == name) {
-                let question = format!("Does `{name}` apply to this deployment?");
-                parts.push(Part { name, question, default: true });
-            }
-        }
-        self.part_names = parts.iter().map(|part| part.name.clone()).collect();
         parts
     }
 }

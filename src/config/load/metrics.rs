@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use promql_parser::parser::{self, Expr, value::ValueType};
 use url::Url;
 
-use super::{Loader, SourceKind, entries, flag, key_span, optional_text, span};
+use super::{Loader, SourceKind, entries, flag, key_span, optional_text, span_or};
 use crate::{
     config::{
         diagnose::{list, suggest},
         raw::Node,
+        shape::{METRIC, SOURCE},
         vars::{Moment, Sink},
     },
     domain::{
@@ -17,7 +18,6 @@ use crate::{
         metric::{Bound, Metric, Op, Query, ScrapeCalc, Unit},
         runbook::Source,
         template::{Piece, Template},
-        time::Span,
         verdict::parse_bound,
     },
 };
@@ -58,7 +58,7 @@ impl Loader<'_, '_> {
                 bearer_token,
                 basic_auth,
                 ca_file: optional_text(node, "ca_file"),
-                timeout: span(node, "timeout").unwrap_or(Span::from_secs(5)),
+                timeout: span_or(&SOURCE, node, "timeout"),
             };
             sources.insert(entry.key.clone(), source);
         }
@@ -120,7 +120,7 @@ impl Loader<'_, '_> {
             .iter()
             .map(|entry| {
                 let node = &entry.node;
-                let per_slot = flag(node, "per_slot", false);
+                let per_slot = flag(&METRIC, node, "per_slot");
                 if per_slot && self.slots.is_none() {
                     self.faults
                         .error(key_span(node, "per_slot"), "there are no slots without [target]")
@@ -145,7 +145,7 @@ impl Loader<'_, '_> {
                     normal,
                     alert,
                     action: optional_text(node, "action"),
-                    interval: span(node, "interval").unwrap_or(Span::from_secs(5)),
+                    interval: span_or(&METRIC, node, "interval"),
                 }
             })
             .collect()
@@ -268,6 +268,9 @@ impl Loader<'_, '_> {
             return;
         }
         self.slot_variable(node, expr, per_slot);
+        if !self.is_readable(node, expr) {
+            return;
+        }
         match parser::parse(&with_slot(expr)) {
             Ok(parsed) if matches!(parsed.value_type(), ValueType::Vector | ValueType::Scalar) => {}
             Ok(parsed) => {
@@ -288,9 +291,32 @@ impl Loader<'_, '_> {
         }
     }
 
+    /// Whether a query is short and flat enough to be parsed at once. The parser's time grows with the square of the
+    /// operators, and it, and all that walk its tree, take stack for each level. So both are bounded before it sees the
+    /// text: what passes takes some hundredths of a second at most.
+    fn is_readable(&mut self, node: &Node, expr: &str) -> bool {
+        let size = Size::of(expr);
+        let (what, help) = if expr.len() > MAX_QUERY {
+            let help = "let a recording rule of Prometheus compute it, and ask for its result";
+            (format!("a query longer than {} KiB", MAX_QUERY / 1024), help)
+        } else if size.depth > MAX_DEPTH {
+            (format!("a query with more than {MAX_DEPTH} brackets within each other"), "take some away")
+        } else if size.operators > MAX_OPERATORS {
+            let help = "let Prometheus sum: `sum(a)`, or one selector with `=~\"a|b\"`";
+            (format!("a query with more than {MAX_OPERATORS} operators"), help)
+        } else {
+            return true;
+        };
+        self.faults.error(node.span.clone(), what).help(help);
+        false
+    }
+
     /// `name{label="value"}` of a scrape.
     fn selector(&mut self, node: &Node, written: &str, per_slot: bool) {
         self.slot_variable(node, written, per_slot && written.contains("$slot"));
+        if !self.is_readable(node, written) {
+            return;
+        }
         if !matches!(parser::parse(&with_slot(written)), Ok(Expr::VectorSelector(_))) {
             self.faults
                 .error(node.span.clone(), "this is no selector of series")
@@ -316,6 +342,59 @@ impl Loader<'_, '_> {
                 .error(node.span.clone(), format!("unknown variable `${other}` in a query"))
                 .help("a query knows `$slot` only");
         }
+    }
+}
+
+/// The longest query, in bytes. The longest ones of dashboards have one or two thousand.
+const MAX_QUERY: usize = 4 * 1024;
+/// The most brackets that are open at once; people write three to eight.
+const MAX_DEPTH: usize = 64;
+/// The most operators: `a + b + c` is a tree with a level for each.
+const MAX_OPERATORS: usize = 256;
+
+/// How large the tree of a query becomes, as far as its text tells before it is parsed.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Size {
+    /// Brackets that are open at once, at most.
+    depth: usize,
+    /// Operators, signs among them. What compares labels within `{ }` is none.
+    operators: usize,
+}
+
+impl Size {
+    fn of(expr: &str) -> Self {
+        let mut size = Self::default();
+        let mut open: Vec<char> = Vec::new();
+        let mut chars = expr.chars().peekable();
+        while let Some(c) = chars.next() {
+            match c {
+                '"' | '\'' | '`' => {
+                    while let Some(inner) = chars.next().filter(|inner| *inner != c) {
+                        if inner == '\\' && c != '`' {
+                            chars.next();
+                        }
+                    }
+                }
+                '#' => drop(chars.by_ref().find(|c| *c == '\n')),
+                '(' | '[' | '{' => {
+                    open.push(c);
+                    size.depth = size.depth.max(open.len());
+                }
+                ')' | ']' | '}' => drop(open.pop()),
+                _ if open.last() == Some(&'{') => {}
+                '+' | '-' | '*' | '/' | '%' | '^' | '=' | '<' | '>' => size.operators += 1,
+                c if c.is_alphabetic() || c == '_' => {
+                    let mut word = String::from(c);
+                    while let Some(c) = chars.next_if(|c| c.is_alphanumeric() || matches!(c, '_' | ':')) {
+                        word.push(c);
+                    }
+                    let word = word.to_ascii_lowercase();
+                    size.operators += usize::from(matches!(word.as_str(), "and" | "or" | "unless" | "atan2"));
+                }
+                _ => {}
+            }
+        }
+        size
     }
 }
 
@@ -351,4 +430,25 @@ pub(super) fn unit(word: &str) -> Option<Unit> {
         "bytes" => Unit::Bytes,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Size;
+
+    #[test]
+    fn a_querys_size_is_what_stands_outside_quotes_and_comments() {
+        let size = |expr| {
+            let Size { depth, operators } = Size::of(expr);
+            (depth, operators)
+        };
+        assert_eq!(size("up"), (0, 0));
+        assert_eq!(size("- -+up"), (0, 3));
+        assert_eq!(size("sum(rate(x{code=~\"5..\",a!=\"((+\"}[1m])) / 2 > 1"), (3, 2));
+        assert_eq!(size("a or b AND c unless d atan2 e"), (0, 4));
+        assert_eq!(size("orders_and_more + nor"), (0, 1));
+        assert_eq!(size("'\\'((' `((\\` \"\\\"((\""), (0, 0));
+        assert_eq!(size("up # ((( + + +\n+ 1"), (0, 1));
+        assert_eq!(size(")))((("), (3, 0));
+    }
 }

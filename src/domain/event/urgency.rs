@@ -70,6 +70,7 @@ impl RunEvent {
             | Self::BaselineRecorded { .. }
             | Self::WindowOpened { .. }
             | Self::WindowAdvanced { .. }
+            | Self::WayBackChanged { .. }
             | Self::TriggerBreaching { .. }
             | Self::TriggerWaits { .. }
             | Self::TriggerCleared { .. }

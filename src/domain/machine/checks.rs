@@ -202,8 +202,8 @@ impl Machine {
             else {
                 continue;
             };
-            let (text, timeout, state, optional) =
-                (check.text.clone(), check.timeout, state.clone(), check.optional);
+            let timeout = check.timeout.as_deadline(self.slack);
+            let (text, state, optional) = (check.text.clone(), state.clone(), check.optional);
             let status = state.status;
             match &watched.seen {
                 // Only a person takes back what was caught.
@@ -274,7 +274,8 @@ impl Machine {
             let check = self.run.checks(place).get(at.check).filter(|check| !check.optional)?;
             let failing = watched.failing_since?;
             let evidence = watched.seen.as_ref().map_or("", |(_, evidence)| evidence.as_str());
-            (self.now.since(failing) >= check.timeout).then(|| format!("{}: {evidence}", check.text))
+            (self.now.since(failing) >= check.timeout.as_deadline(self.slack))
+                .then(|| format!("{}: {evidence}", check.text))
         })
     }
 }

@@ -23,9 +23,16 @@ impl Machine {
             return self.refuse("a rollback needs a reason");
         }
         if !self.run.can_roll_back() {
-            return self.refuse("there is nothing to roll back");
+            let left = self.run.rollback_plan(self.workload.as_ref(), self.now).not_undone;
+            let over = self.run.rollbacks.last().is_some();
+            return match left.first().filter(|_| !over) {
+                Some(left) => {
+                    self.refuse(format!("there is nothing to roll back that loses nothing: {left}"))
+                }
+                None => self.refuse("there is nothing to roll back"),
+            };
         }
-        let plan = self.run.rollback_plan(self.workload.as_ref());
+        let plan = self.run.rollback_plan(self.workload.as_ref(), self.now);
         self.begin_rollback(plan, reason, by);
     }
 
@@ -37,11 +44,17 @@ impl Machine {
         if self.run.rolling_back().is_some() {
             return self.refuse("a rollback is running already; wait for its end");
         }
-        if self.run.runbook.procedure(procedure.as_str()).is_none() {
+        let Some(declared) = self.run.runbook.procedure(procedure.as_str()) else {
             return self.refuse(format!("the runbook has no [rollback.{procedure}]"));
-        }
+        };
+        // Before the word is asked, and before anything is scaled. The quick rollback is another matter: its first act brings
+        // the users back, and is not refused for what a notice after it lacks.
+        let lacks = self.run.procedure_lacks(declared).filter(|_| procedure.as_str() != QUICK);
         if self.run.started_at.is_none() {
             return self.refuse("nothing has been started that could be rolled back");
+        }
+        if let Some(why) = lacks {
+            return self.refuse(why);
         }
         if reason.trim().is_empty() {
             return self.refuse("a rollback needs a reason");
@@ -110,7 +123,7 @@ impl Machine {
     pub(super) fn advance_rollback(&mut self) -> bool {
         let Some(rollback) = self.run.rolling_back() else { return false };
         if rollback.stopped.is_some() {
-            return false;
+            return self.give_up_when_done();
         }
         let procedure = rollback.procedure.clone();
         if procedure.as_str() == UNDO {
@@ -176,18 +189,51 @@ impl Machine {
             return self.refuse("no rollback is waiting");
         };
         let (procedure, attempt) = (rollback.procedure.clone(), rollback.work.attempt + 1);
+        self.giving_up = None;
         self.emit(RunEvent::RollbackRetried { procedure, attempt, by });
+    }
+
+    /// A person stops the undoing before the switch: what runs ends, nothing further begins. It can go on, or be given up.
+    /// What moves traffic is not stopped half-way.
+    pub(super) fn hold_undoing(&mut self, reason: &str, by: &Actor) {
+        let Some(rollback) = self.run.rolling_back().filter(|rollback| rollback.stopped.is_none()) else {
+            return self.refuse("the rollback has stopped already");
+        };
+        let procedure = rollback.procedure.clone();
+        let reason = if reason.trim().is_empty() { "held" } else { reason.trim() };
+        let reason = format!("{reason} (by {by})");
+        self.emit(RunEvent::RollbackStopped { procedure, reason, cause: StopCause::Person });
+    }
+
+    /// A rollback that was given up while one of its actions ran ends with that.
+    fn give_up_when_done(&mut self) -> bool {
+        if self.is_acting() {
+            return false;
+        }
+        let Some(reason) = self.giving_up.take() else { return false };
+        self.abandon_rollback(&reason);
+        true
     }
 
     pub(super) fn abandon_rollback(&mut self, reason: &str) {
         // While it waits for pods, for the cluster or for its next try it may be given up too; not while something runs.
         let waits =
             self.run.rolling_back().is_some_and(|rollback| rollback.stopped.is_some() || !self.is_acting());
-        if !waits {
+        let undoing = self.run.is_undoing_steps();
+        if !waits && !undoing {
             return self.refuse("no rollback is waiting");
         }
         if reason.trim().is_empty() {
             return self.refuse("say why the rollback is given up");
+        }
+        if undoing && self.is_acting() {
+            if let Some(rollback) = self.run.rolling_back().filter(|rollback| rollback.stopped.is_none()) {
+                let procedure = rollback.procedure.clone();
+                let reason = format!("given up once what runs has ended: {reason}");
+                self.emit(RunEvent::RollbackStopped { procedure, reason, cause: StopCause::Person });
+            }
+            self.giving_up = Some(reason.to_owned());
+            return;
         }
         if let Some((step, undo)) = self.run.undoing() {
             let (attempt, detail) = (undo.attempt, format!("undo given up: {reason}"));

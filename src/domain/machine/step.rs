@@ -442,9 +442,11 @@ impl Machine {
         {
             return self.refuse("a later step stands on this one; undo that first, or roll back (R)");
         }
-        let wants_word = declared.undo.iter().any(|action| action.confirm == Confirm::Type);
-        if wants_word && !typed_matches(typed, step.as_str()) {
-            return self.refuse(format!("type `{step}` to undo this step"));
+        if let Some(why) = self.run.undo_lacks(declared) {
+            return self.refuse(why);
+        }
+        if let Some(word) = self.run.undo_word(declared).filter(|word| !typed_matches(typed, word)) {
+            return self.refuse(format!("type `{word}` to undo this step"));
         }
         self.begin_undo(&step, by);
     }

@@ -1,6 +1,8 @@
 //! What can be asked of a run: nothing here changes it.
 
-use super::{ActionState, ActionStatus, ItemStatus, RollbackState, Run, StepState, Work};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{ActionState, ActionStatus, ItemStatus, RollbackState, Run, StepState, StepStatus, Work};
 use crate::domain::{
     action::{Action, ActionKind, Replicas, SlotRef},
     check::Check,
@@ -12,6 +14,14 @@ use crate::domain::{
     template::Template,
     time::{Span, Timestamp},
 };
+
+impl StepState {
+    /// Whether the step has begun to change things.
+    pub fn touched(&self) -> bool {
+        self.status != StepStatus::Pending && self.status != StepStatus::Skipped
+            || self.work.actions.iter().any(|action| action.status != ActionStatus::Pending)
+    }
+}
 
 impl Run {
     /// Unknown actions whose process may have outlived its engine.
@@ -155,7 +165,7 @@ impl Run {
     /// The slot that an action gives the traffic to, where it does that.
     pub fn switches_to(&self, at: &ActionRef) -> Option<SlotName> {
         match &self.action(at)?.kind {
-            ActionKind::SwitchTraffic { to } => self.slot(to),
+            ActionKind::SwitchTraffic { to, .. } => self.slot(to),
             _ => None,
         }
     }
@@ -197,16 +207,39 @@ impl Run {
         if let Some(value) = self.vars.get(name) {
             return value.clone();
         }
-        let index = self.runbook.vars.iter().position(|var| var.name == name)?;
-        match &self.runbook.vars[index].source {
-            VarSource::Fixed { value } => value
-                .expand(|inner| {
-                    let earlier = self.runbook.vars[..index].iter().any(|var| var.name == inner);
-                    if earlier { self.value(inner) } else { None }
-                })
-                .ok(),
-            _ => None,
+        let vars = &self.runbook.vars;
+        let upto = &vars[..=vars.iter().position(|var| var.name == name)?];
+        let mut needed = BTreeSet::from([name]);
+        for var in upto.iter().rev().filter(|var| !self.vars.contains_key(&var.name)) {
+            if let VarSource::Fixed { value } = &var.source
+                && needed.contains(var.name.as_str())
+            {
+                needed.extend(value.names());
+            }
         }
+        self.values_of(upto.iter().filter(|var| needed.contains(var.name.as_str()))).remove(name)
+    }
+
+    /// Every variable's value that may be shown.
+    pub fn values(&self) -> BTreeMap<String, String> {
+        let known = self.vars.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?)));
+        let mut values = self.values_of(self.runbook.vars.iter());
+        values.extend(known);
+        values
+    }
+
+    /// The values of some variables in their order of writing: each is made of those before it, once.
+    fn values_of<'a>(&self, vars: impl Iterator<Item = &'a Var>) -> BTreeMap<String, String> {
+        let mut values: BTreeMap<String, String> = BTreeMap::new();
+        for var in vars {
+            let value = match (self.vars.get(&var.name), &var.source) {
+                (Some(value), _) => value.clone(),
+                (None, VarSource::Fixed { value }) => value.expand(|name| values.get(name).cloned()).ok(),
+                (None, _) => None,
+            };
+            values.extend(value.map(|value| (var.name.clone(), value)));
+        }
+        values
     }
 
     /// A template as it can be shown: known values in, secrets and unknown ones as `$NAME`.
@@ -340,7 +373,8 @@ impl Run {
         self.runbook.parts.iter().filter(|part| !self.parts.contains_key(&part.name))
     }
 
-    /// Whether a step's part applies.
+    /// Whether a step's part applies. A part that the runbook does not declare can't come out of a file; were there one, no
+    /// question would stand for it, and its step does not run.
     pub fn applies(&self, step: &Step) -> bool {
         step.when.as_ref().is_none_or(|part| {
             self.parts.get(part).copied().unwrap_or_else(|| {
@@ -348,7 +382,7 @@ impl Run {
                     .parts
                     .iter()
                     .find(|declared| declared.name == *part)
-                    .is_none_or(|part| part.default)
+                    .is_some_and(|part| part.default)
             })
         })
     }
@@ -361,7 +395,7 @@ impl Run {
     /// What a person types to confirm a step: the colour that gets traffic, else the step's id.
     pub fn word_for(&self, step: &Step) -> String {
         let switches = step.run.iter().find_map(|action| match &action.kind {
-            ActionKind::SwitchTraffic { to } => self.slot(to),
+            ActionKind::SwitchTraffic { to, .. } => self.slot(to),
             _ => None,
         });
         switches.map_or_else(|| step.id.0.clone(), |slot| slot.0)
@@ -375,10 +409,14 @@ impl Run {
 
     /// How long ago the backup's id was captured: when the action that gave it ended.
     pub fn backup_age(&self, now: Timestamp) -> Option<Span> {
-        self.value("BACKUP_ID")?;
+        self.captured_age("BACKUP_ID", now)
+    }
+
+    /// How long ago a variable was captured in a step.
+    pub fn captured_age(&self, name: &str, now: Timestamp) -> Option<Span> {
+        self.value(name)?;
         self.runbook.steps.iter().zip(&self.steps).find_map(|(step, state)| {
-            let index =
-                step.run.iter().position(|action| action.capture.iter().any(|c| c.var == "BACKUP_ID"))?;
+            let index = step.run.iter().position(|action| action.capture.iter().any(|c| c.var == name))?;
             let action =
                 state.work.actions.get(index).filter(|action| action.status == ActionStatus::Done)?;
             Some(now.since(action.started_at? + action.took?))

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     ActionState, ActionStatus, CheckState, CheckStatus, Held, IncidentState, ItemState, ItemStatus, LockHeld,
-    Notice, RollbackState, Run, StepState, StepStatus, Stopped, TaskState, TriggerState, Work,
+    Notice, RollbackState, Run, StepState, StepStatus, Stopped, TaskState, TriggerState, WayBackSeen, Work,
 };
 use crate::domain::{
     action::Action,
@@ -42,6 +42,7 @@ impl Run {
             completion: None,
             live: opened.previous.as_ref().map(|target| target.slot.clone()),
             switched_at: None,
+            way_back: None,
             moved_to: None,
             pinned: opened.pinned.clone(),
             baseline: BTreeMap::new(),
@@ -123,9 +124,15 @@ impl Run {
                 for trigger in &mut self.triggers {
                     trigger.waits = trigger.breaching.map(|(since, _)| (since, Waits::Resumed));
                 }
+                // Nobody has looked since.
+                self.way_back = None;
                 if self.finished.as_ref().is_some_and(|(outcome, ..)| *outcome == Outcome::Held) {
                     self.finished = None;
                 }
+            }
+            RunEvent::WayBackChanged { ready, failing, why } => {
+                self.way_back =
+                    Some(WayBackSeen { ready: *ready, failing: failing.clone(), why: why.clone() });
             }
             RunEvent::VarSet { name, value, .. } => {
                 self.vars.insert(name.clone(), value.clone());

@@ -49,6 +49,8 @@ pub struct Run {
     pub live: Option<SlotName>,
     /// When traffic moved to the new slot, while it is there.
     pub switched_at: Option<Timestamp>,
+    /// Whether what proves the way back passed when it was last told; none where this engine has not looked yet.
+    pub way_back: Option<WayBackSeen>,
     /// Where an action is known to have moved traffic, until `traffic_switched` tells so. A journal that ends between the
     /// two must not make anybody believe that traffic is where it was.
     pub moved_to: Option<SlotName>,
@@ -84,6 +86,17 @@ pub struct Run {
     pub notices: Vec<Notice>,
     /// How the run ended, when and in words.
     pub finished: Option<(Outcome, Timestamp, String)>,
+}
+
+/// What is known of the way back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WayBackSeen {
+    /// Whether everything that proves it passes.
+    pub ready: bool,
+    /// What does not, by its text.
+    pub failing: Vec<String>,
+    /// What was seen of that.
+    pub why: String,
 }
 
 /// A checklist item's state.

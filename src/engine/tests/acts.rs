@@ -179,3 +179,25 @@ async fn a_checklists_metric_is_measured_on_the_slot_that_it_names() {
         assert_eq!(of(blue).status, ItemStatus::Fails, "{:?}", of(blue));
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_way_back_is_looked_at_against_the_slot_one_would_go_back_to() {
+    let mut proving = small();
+    let proof = |script: &str| {
+        let kind = CheckKind::Sh { script: script.to_owned(), expect: None };
+        check("the old version runs", kind)
+    };
+    proving.rollbacks[0].ready = vec![proof(r#"test "$SLOT" = blue && test ! -e closed"#)];
+    // A migration that the old version can't live with.
+    proving.steps[0].run[1].kind = ActionKind::Sh { script: "sleep 1; touch closed; sleep 1".to_owned() };
+    let flown = fly(proving, "v2", 0.0004, None).await;
+    let changes: Vec<_> = flown
+        .journal
+        .iter()
+        .filter_map(|envelope| match &envelope.event {
+            RunEvent::WayBackChanged { ready, failing, .. } => Some((*ready, failing.len())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(changes, [(true, 0), (false, 1)], "told when it changes, and only then");
+}

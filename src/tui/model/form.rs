@@ -254,7 +254,7 @@ impl Form {
                 run.rolling_back().is_none()
                     && run.step(step.as_str()).is_some_and(|state| !state.status.is_active())
             }
-            Purpose::Hold => run.held.is_none() && run.finished.is_none(),
+            Purpose::Hold => run.is_undoing_steps() || (run.held.is_none() && run.finished.is_none()),
             Purpose::Continue => run.held.is_some(),
             Purpose::CancelCountdown { trigger } => {
                 run.triggers
@@ -263,7 +263,7 @@ impl Form {
                     && run.rolling_back().is_none()
             }
             Purpose::Resolve { at } => matches!(prompt, Prompt::Unknown { at: due } if due == at),
-            Purpose::Abandon => matches!(prompt, Prompt::RollbackStopped { .. } | Prompt::RollingBack),
+            Purpose::Abandon => run.may_be_given_up(),
             Purpose::Abort => run.finished.is_none(),
             Purpose::Note | Purpose::SendIncident | Purpose::Incident(_) | Purpose::Quit => true,
         }

@@ -560,7 +560,7 @@ impl Told {
     pub(super) fn rolling_back() -> Self {
         let mut told = Self::counting_down();
         let workload = told.model.telemetry.workload.clone();
-        let plan = told.run().rollback_plan(workload.as_ref());
+        let plan = told.run().rollback_plan(workload.as_ref(), told.model.now);
         told.after(
             1,
             RunEvent::RollbackStarted {
@@ -628,7 +628,7 @@ impl Told {
     /// Undoing before the switch.
     pub(super) fn undoing() -> Self {
         let mut told = Self::failed();
-        let plan = told.run().rollback_plan(None);
+        let plan = told.run().rollback_plan(None, told.model.now);
         told.after(
             5,
             RunEvent::RollbackStarted {

@@ -76,7 +76,11 @@ pub(super) fn open_rollback(model: &mut Model) {
         return model.say("a rollback is running already");
     }
     if !run.can_roll_back() {
-        return model.say("there is nothing to roll back: no step has changed anything");
+        let left = run.rollback_plan(model.telemetry.workload.as_ref(), model.now).not_undone;
+        return match left.into_iter().next().filter(|_| run.rollbacks.is_empty()) {
+            Some(left) => model.say(format!("there is nothing to roll back that loses nothing: {left}")),
+            None => model.say("there is nothing to roll back: no step has changed anything"),
+        };
     }
     if model.looks_only() {
         return model.refuse("this screen only watches");
@@ -102,6 +106,10 @@ pub(super) fn open_procedure(model: &mut Model, name: Option<&str>) {
     if run.started_at.is_none() {
         return model.say("nothing has been started that could be rolled back");
     }
+    if let Some(why) = run.runbook.procedure(id.as_str()).and_then(|procedure| run.procedure_lacks(procedure))
+    {
+        return model.say(why);
+    }
     if model.looks_only() {
         return model.refuse("this screen only watches");
     }
@@ -115,7 +123,7 @@ pub(super) fn open_hold(model: &mut Model) {
     if run.finished.is_some() {
         return model.say("the run has ended");
     }
-    let form = if run.held.is_some() {
+    let form = if run.held.is_some() && !run.is_undoing_steps() {
         Form::choosing(Purpose::Continue, 0)
     } else {
         Form::typing(Purpose::Hold, "")

@@ -7,7 +7,7 @@ use crate::{
         event::Place,
         message::Command,
         prompt::Prompt,
-        run::{CheckStatus, ItemStatus, StepStatus},
+        run::{CheckStatus, ItemStatus, Run, StepStatus},
     },
     tui::{
         layout,
@@ -406,7 +406,10 @@ fn undo(model: &mut Model) {
         let why = step.no_undo.clone().unwrap_or_else(|| "the runbook gives none".to_owned());
         return model.say(format!("{} has no undo: {why}", step.title));
     }
-    let word = step.undo.iter().any(|action| action.confirm == Confirm::Type).then(|| step.id.0.clone());
+    if let Some(why) = model.run.as_ref().and_then(|run| run.undo_lacks(&step)) {
+        return model.say(why);
+    }
+    let word = model.run.as_ref().and_then(|run| run.undo_word(&step));
     let typed = word.is_some();
     let purpose = Purpose::Undo { step: step.id.clone(), word };
     form::open(model, if typed { Form::typing(purpose, "") } else { Form::choosing(purpose, 1) });
@@ -428,8 +431,7 @@ fn cancel(model: &mut Model) {
         Some(Prompt::Countdown { trigger, .. } | Prompt::Fired { trigger }) => {
             form::open(model, Form::typing(Purpose::CancelCountdown { trigger }, ""));
         }
-        Some(Prompt::RollbackStopped { .. }) => form::open(model, Form::typing(Purpose::Abandon, "")),
-        Some(Prompt::RollingBack) if model.run.as_ref().is_some_and(|run| run.waiting_act().is_some()) => {
+        _ if model.run.as_ref().is_some_and(Run::may_be_given_up) => {
             form::open(model, Form::typing(Purpose::Abandon, ""));
         }
         _ => model.say("nothing is counting down"),

@@ -171,6 +171,7 @@ fn of_the_moment(model: &Model) -> Vec<KeyAction> {
         Some(Prompt::Unknown { .. }) => vec![K::Resolve],
         Some(Prompt::Countdown { .. } | Prompt::Fired { .. }) => vec![K::CancelCountdown],
         Some(Prompt::RollbackStopped { .. }) => vec![K::Retry, K::CancelCountdown],
+        _ if run.is_undoing_steps() => vec![K::Hold, K::CancelCountdown],
         Some(Prompt::RollingBack) if model.run.as_ref().is_some_and(|run| run.waiting_act().is_some()) => {
             vec![K::CancelCountdown]
         }
@@ -195,9 +196,7 @@ fn of_the_moment(model: &Model) -> Vec<KeyAction> {
 /// The word beside a key: the keymap's, or a better one for the moment.
 fn word(model: &Model, action: KeyAction) -> &'static str {
     match (action, model.phase(), model.prompt()) {
-        (KeyAction::CancelCountdown, _, Some(Prompt::RollbackStopped { .. } | Prompt::RollingBack)) => {
-            "give up"
-        }
+        (KeyAction::CancelCountdown, ..) if model.run.as_ref().is_some_and(Run::may_be_given_up) => "give up",
         (KeyAction::CancelCountdown, _, Some(Prompt::Fired { .. }))
         | (KeyAction::Hold, _, Some(Prompt::Held { .. })) => "go on",
         (KeyAction::NotNeeded, ..) => "not needed",

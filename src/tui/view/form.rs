@@ -139,7 +139,7 @@ fn words(model: &Model, run: &Run, form: &Form) -> Vec<(String, bool)> {
         }
         Purpose::TickCheck { step, check, .. } => check_words(model, run, step.as_ref(), *check),
         Purpose::Skip { .. } => vec![plain("It will not be run. Why?")],
-        Purpose::Undo { step, word } => undo_words(run, step, word.as_deref()),
+        Purpose::Undo { step, word } => undo_words(model, run, step, word.as_deref()),
         Purpose::Hold => vec![plain(
             "Nothing new starts until somebody goes on. What runs, runs to its end; triggers stay armed. Why?",
         )],
@@ -212,14 +212,19 @@ fn check_words(model: &Model, run: &Run, step: Option<&StepId>, check: usize) ->
     vec![(text, true), ("What did you see?".to_owned(), false)]
 }
 
-fn undo_words(run: &Run, step: &StepId, word: Option<&str>) -> Vec<(String, bool)> {
+fn undo_words(model: &Model, run: &Run, step: &StepId, word: Option<&str>) -> Vec<(String, bool)> {
     let Some(declared) = run.declared(step.as_str()) else { return Vec::new() };
     let mut words = vec![("It takes the step back by:".to_owned(), false)];
     for (n, action) in declared.undo.iter().enumerate() {
         words.push((format!("{}  {}", n + 1, run.action_text(action)), false));
         words.extend(run.action_command(action).map(|command| (format!("   {}", command.trim()), false)));
     }
-    words.extend(word.map(|word| (format!("Type the word  {word}  to undo."), true)));
+    if let Some((name, value)) = run.restores(declared) {
+        let age = run.captured_age(&name, model.now).map(|age| format!(", taken {} ago", age.short()));
+        words.push((format!("Backup {value}{}", age.unwrap_or_default()), true));
+    }
+    words.extend(run.undo_loses(declared).map(|lost| (format!("LOST: {lost}"), true)));
+    words.extend(word.map(|word| (format!("Type  {word}  to undo."), true)));
     words
 }
 

@@ -27,7 +27,7 @@ pub(super) fn draw(model: &Model, form: &RollbackForm, body: Rect, buffer: &mut 
     let workload = model.telemetry.workload.as_ref();
     let plan = match &form.procedure {
         Some(id) => run.procedure_plan(id.as_str(), workload),
-        None => run.rollback_plan(workload),
+        None => run.rollback_plan(workload, model.now),
     };
     let width = 72.min(usize::from(body.width).saturating_sub(6));
     // With room to spare every line shows the command that does the same by hand.
@@ -86,7 +86,7 @@ fn title(model: &Model, run: &Run, form: &RollbackForm) -> String {
         }
         None if run.switch_begun() => format!("Roll back {environment}?"),
         None => {
-            let steps = run.rollback_plan(model.telemetry.workload.as_ref()).undo.len();
+            let steps = run.rollback_plan(model.telemetry.workload.as_ref(), model.now).undo.len();
             format!("Undo {steps} step{} of {environment}?", if steps == 1 { "" } else { "s" })
         }
     }
@@ -166,7 +166,7 @@ fn not_undone_in_short(model: &Model, plan: &RollbackPlan, width: usize) -> Opti
 
 /// What traffic would meet where an action sends it: `(v1.5.0, 3/3 ready)`.
 fn facts(model: &Model, run: &Run, action: &Action) -> Option<String> {
-    let ActionKind::SwitchTraffic { to } = &action.kind else { return None };
+    let ActionKind::SwitchTraffic { to, .. } = &action.kind else { return None };
     let slot = model.telemetry.workload.as_ref()?.slots.get(&run.slot(to)?)?;
     Some(format!(" ({}, {}/{} ready)", tag_of(&slot.image), slot.ready, slot.desired))
 }

@@ -152,7 +152,7 @@ fn detail(model: &Model, run: &Run, readiness: &Readiness) -> String {
         return readiness.detail.clone();
     }
     let workload = model.telemetry.workload.as_ref();
-    let plan = run.rollback_plan(workload);
+    let plan = run.rollback_plan(workload, model.now);
     let about = plan.estimate.as_secs().max(1);
     let target = run.opened.previous.as_ref();
     let back = target.map(|target| target.slot.0.to_uppercase());

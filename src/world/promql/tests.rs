@@ -338,3 +338,12 @@ fn a_query_is_parsed_once_and_memory_is_bounded() {
     }
     assert!(engine.parsed.lock().unwrap().len() <= REMEMBERED);
 }
+
+/// As many operators as a runbook's query may have: each is a level of the tree, and takes stack.
+#[test]
+fn the_longest_chain_of_operators_is_answered() {
+    let store = store(&[("up", &[], &[(999, 1.0)])]);
+    near(one(&store, &format!("up{}", "+up".repeat(256))), 257.0);
+    near(one(&store, &format!("up{}", "^1".repeat(256))), 1.0);
+    near(one(&store, &format!("{}{}up{}", "-".repeat(256), "(".repeat(64), ")".repeat(64))), 1.0);
+}

@@ -148,7 +148,7 @@ fn a_crash_between_a_switch_and_its_telling_keeps_the_quick_rollback() {
     let told = flight.names().iter().position(|name| name == "traffic_switched").unwrap();
     flight.resume_torn(told);
     assert_eq!(flight.run().live, Some("green".into()), "told by the resume");
-    assert_eq!(flight.run().rollback_plan(None).procedure, Some("quick".into()));
+    assert_eq!(flight.run().rollback_plan(None, flight.now).procedure, Some("quick".into()));
     assert_eq!(flight.count("traffic_switched"), 1);
 }
 
@@ -286,6 +286,7 @@ fn every_event() -> Vec<RunEvent> {
         RunEvent::CompletionStarted { attempt: 1, by: by() },
         RunEvent::CompletionFailed { attempt: 1, reason: text() },
         RunEvent::BaselineRecorded { values: BTreeMap::from([(text(), 0.1)]) },
+        RunEvent::WayBackChanged { ready: false, failing: vec![text()], why: text() },
         RunEvent::TrafficSwitched { from: "blue".into(), to: "green".into() },
         RunEvent::WindowOpened { step: step(), attempt: 1, lasts: Span::from_mins(15) },
         RunEvent::WindowAdvanced { step: step(), watched: Span::from_mins(1) },
@@ -401,6 +402,7 @@ undo_finished: attempt detail ok step
 completion_started: attempt by
 completion_failed: attempt reason
 baseline_recorded: values
+way_back_changed: failing ready why
 traffic_switched: from to
 window_opened: attempt lasts step
 window_advanced: step watched

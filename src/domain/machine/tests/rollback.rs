@@ -2,14 +2,16 @@
 
 use crate::domain::{
     action::{ActionKind, Replicas, SlotRef},
+    cause::StopCause,
     effect::{Effect, Input},
     event::{ActionOutcome, ActionRef, ChildProcess, Outcome, Place, RunEvent},
-    fixture::{Flight, action, at_quick, at_step, runbook, workload},
+    fixture::{Flight, action, at_quick, at_step, look, runbook, workload},
     message::Command,
     observation::Autoscaler,
     plan::Light,
     prompt::Prompt,
     run::StepStatus,
+    runbook::Runbook,
     time::Span,
 };
 
@@ -105,6 +107,133 @@ fn before_the_switch_the_steps_are_undone_last_first_and_the_database_only_typed
     flight.command(Command::AbandonRollback { reason: "the schema is additive".to_owned() });
     assert_eq!(flight.outcome(), Some(Outcome::RollbackFailed));
     assert!(!flight.acted().contains(&"restore".to_owned()));
+}
+
+/// The fixture's runbook, whose migration is taken back by restoring a backup.
+fn restoring() -> Runbook {
+    let mut book = runbook();
+    let restore = &mut book.steps[0].undo[0];
+    restore.data_loss = Some("what was written since".to_owned());
+    restore.kind = ActionKind::Sh { script: "restore $BACKUP_ID".to_owned() };
+    book.rollbacks[1].run[0].data_loss = Some("what was written since".to_owned());
+    book
+}
+
+#[test]
+fn what_loses_data_is_never_a_part_of_the_key() {
+    let mut flight = Flight::passed(restoring(), 1);
+    flight.outcomes.insert("image".to_owned(), ActionOutcome::Failed);
+    flight.start();
+    flight.settle();
+    let plan = flight.run().rollback_plan(None, flight.now + Span::from_mins(13));
+    assert_eq!(plan.undo, ["deploy".into()]);
+    let words =
+        "MIGRATE: the backup b-17, 12 min old, can be restored with u or D; lost is what was written since";
+    assert_eq!(plan.not_undone, [words]);
+    flight.command(r("ImagePullBackOff"));
+    flight.settle();
+    assert_eq!(flight.acted()[3..], ["image back", "tidy up"]);
+    assert_eq!(flight.outcome(), Some(Outcome::RolledBack), "nobody is asked for a word");
+    // Without a step that can be taken back there is nothing for the key; the words say what there is.
+    let mut flight = Flight::passed(restoring(), 1);
+    flight.command(r("cold feet"));
+    refused(&flight, "can be restored with u or D");
+    // `irreversible` on an undo says the same.
+    let mut book = restoring();
+    let undo = &mut book.steps[0].undo[0];
+    undo.irreversible = undo.data_loss.take();
+    assert_eq!(Flight::passed(book, 2).run().rollback_plan(None, flight.now).undo, ["deploy".into()]);
+}
+
+#[test]
+fn what_loses_data_is_undone_with_the_backups_id_only() {
+    let mut flight = Flight::opened(restoring());
+    flight.failing.insert("no pending migrations".to_owned());
+    flight.start();
+    flight.fly(Span::from_secs(90));
+    assert_eq!(flight.status("migrate"), StepStatus::Failed);
+    let undo =
+        |typed: Option<&str>| Command::Undo { step: "migrate".into(), typed: typed.map(str::to_owned) };
+    for typed in [None, Some("migrate"), Some("b-18")] {
+        flight.command(undo(typed));
+        refused(&flight, "type `b-17`");
+    }
+    flight.command(undo(Some("b-17")));
+    flight.settle();
+    assert_eq!(flight.acted()[2..], ["restore"]);
+    // Where the backup itself has failed there is nothing to restore, and nothing to type.
+    let mut flight = Flight::opened(restoring());
+    flight.outcomes.insert("backup".to_owned(), ActionOutcome::Failed);
+    flight.start();
+    flight.command(undo(Some("migrate")));
+    refused(&flight, "needs $BACKUP_ID, which step `migrate` would have captured; it was never taken");
+}
+
+#[test]
+fn no_procedure_begins_without_what_its_acts_need() {
+    let mut book = runbook();
+    let scale = ActionKind::Scale { slot: SlotRef::New, replicas: Replicas::Count(0) };
+    book.rollbacks[1].run.insert(0, action("new away", scale));
+    book.rollbacks[1].run[1].kind = ActionKind::Sh { script: "restore \"$BACKUP_ID\"".to_owned() };
+    let mut flight = Flight::opened(book.clone());
+    flight.outcomes.insert("backup".to_owned(), ActionOutcome::Failed);
+    flight.start();
+    flight.settle();
+    let words =
+        "[rollback.database] needs $BACKUP_ID, which step `migrate` would have captured; it was never taken";
+    assert_eq!(flight.run().procedure_plan("database", None).lacks, [words]);
+    flight.command(database("database"));
+    refused(&flight, words);
+    assert_eq!(flight.acted(), ["backup"], "nothing was scaled");
+    // With a backup the word is its id, and it begins.
+    let mut flight = Flight::in_window(book);
+    assert_eq!(flight.run().procedure_plan("database", None).lacks, [""; 0]);
+    flight.command(database("b-17"));
+    assert_eq!(flight.refused, None);
+}
+
+#[test]
+fn undoing_can_be_stopped_and_given_up_between_two_actions() {
+    let begun = || {
+        let mut flight = Flight::passed(runbook(), 2);
+        flight.hanging.insert("image back".to_owned());
+        flight.command(r("not today"));
+        flight.settle();
+        let at = ActionRef { place: Place::Undo { step: "deploy".into() }, attempt: 1, action: 0 };
+        (flight, at)
+    };
+    // Held: what runs ends, nothing further begins; then on, or given up.
+    let (mut flight, at) = begun();
+    flight.command(Command::Hold { reason: "look first".to_owned() });
+    assert_eq!(flight.refused, None);
+    assert!(matches!(flight.prompt(), Prompt::RollbackStopped { cause: StopCause::Person, .. }));
+    flight.finish(at, ActionOutcome::Succeeded);
+    flight.settle();
+    assert_eq!(flight.acted()[4..], ["image back"]);
+    let paged = |effect: &Effect| matches!(effect, Effect::Notify { text, .. } if text.contains("STOPPED"));
+    assert!(!flight.effects.iter().any(paged), "whoever stopped it knows");
+    flight.command(Command::RetryRollback);
+    flight.settle();
+    assert_eq!(flight.acted()[4..], ["image back", "tidy up"]);
+    // Given up while an action runs: it ends, then the rollback does.
+    let (mut flight, at) = begun();
+    flight.command(Command::AbandonRollback { reason: " ".to_owned() });
+    refused(&flight, "say why");
+    flight.command(Command::AbandonRollback { reason: "the release is mended".to_owned() });
+    assert_eq!(flight.refused, None);
+    assert_eq!(flight.outcome(), None, "not while it runs");
+    flight.finish(at, ActionOutcome::Succeeded);
+    flight.settle();
+    assert_eq!(flight.outcome(), Some(Outcome::RollbackFailed));
+    assert_eq!(flight.acted()[4..], ["image back"]);
+    // The quick rollback is not: traffic is on its way.
+    let mut flight = Flight::in_window(runbook());
+    flight.hanging.insert("switch back".to_owned());
+    flight.command(r("errors"));
+    flight.command(Command::Hold { reason: "x".to_owned() });
+    refused(&flight, "a rollback is running");
+    flight.command(Command::AbandonRollback { reason: "x".to_owned() });
+    refused(&flight, "no rollback is waiting");
 }
 
 #[test]
@@ -213,7 +342,7 @@ fn what_is_true_already_is_left_out_and_a_sleeping_slot_is_woken_first() {
     let green = picture.slots.get_mut("green").unwrap();
     (green.desired, green.ready) = (0, 0);
     flight.picture(picture.clone());
-    let plan = flight.run().rollback_plan(Some(&picture));
+    let plan = flight.run().rollback_plan(Some(&picture), flight.now);
     assert_eq!(plan.actions.iter().map(|a| a.name.as_str()).collect::<Vec<_>>(), ["switch back"]);
     let blue = picture.slots.get_mut("blue").unwrap();
     (blue.desired, blue.ready) = (0, 0);
@@ -735,4 +864,76 @@ fn readiness_says_what_speaks_against_it() {
         flight.run().readiness(Some(&workload("green")), Some(&denied), flight.now).light,
         Light::NotReady
     );
+}
+
+/// A flight whose quick rollback is proved by two checks.
+fn proving() -> Runbook {
+    let mut book = runbook();
+    book.rollbacks[0].ready = vec![look("reaches its database"), look("image is there")];
+    book
+}
+
+fn seen(check: usize, holds: bool) -> Input {
+    Input::ReadySeen { check, holds, evidence: if holds { "200" } else { "503" }.to_owned() }
+}
+
+#[test]
+fn the_way_back_is_open_while_every_proof_of_it_is_fresh_and_good() {
+    let mut flight = Flight::in_window(proving());
+    let access = crate::domain::workload::Access { patch_service: Some(true), ..Default::default() };
+    let light = |flight: &Flight, picture: &crate::domain::workload::Workload| {
+        let readiness = flight.run().readiness(Some(picture), Some(&access), flight.now);
+        (readiness.light, readiness.detail)
+    };
+    let up = workload("green");
+    let told = |flight: &Flight| flight.count("way_back_changed");
+    // The flight to here took longer than a look may be old, and nobody has looked.
+    assert!(
+        light(&flight, &up).1.contains("reaches its database: not seen for"),
+        "{:?}",
+        light(&flight, &up)
+    );
+    flight.feed(seen(0, true));
+    assert_eq!(light(&flight, &up).0, Light::NotReady, "the other one was not seen");
+    flight.feed(seen(1, true));
+    assert_eq!(light(&flight, &up).0, Light::Ready);
+    // Looks that say the same are no news, whatever they saw.
+    let before = told(&flight);
+    for _ in 0..6 {
+        flight.now = flight.now + Span::from_secs(10);
+        flight.feed(seen(0, true));
+        flight.feed(seen(1, true));
+        flight.feed(Input::Tick);
+    }
+    assert_eq!(told(&flight), before);
+    // One fails: red at once, with its words.
+    flight.feed(seen(0, false));
+    assert_eq!(light(&flight, &up), (Light::NotReady, "reaches its database: 503".to_owned()));
+    assert_eq!(told(&flight), before + 1);
+    flight.feed(seen(0, false));
+    assert_eq!(told(&flight), before + 1);
+    flight.feed(seen(0, true));
+    assert_eq!(light(&flight, &up).0, Light::Ready);
+    // Nobody looks any more: after 30 s nothing is proved.
+    flight.now = flight.now + Span::from_secs(31);
+    flight.feed(Input::Tick);
+    assert!(light(&flight, &up).1.contains("not seen for"), "{:?}", light(&flight, &up));
+    // A slot that sleeps can prove nothing; that it is started first takes time, and is no failure.
+    let mut asleep = workload("green");
+    let blue = asleep.slots.get_mut("blue").unwrap();
+    (blue.desired, blue.ready) = (0, 0);
+    assert_eq!(light(&flight, &asleep).0, Light::Slow);
+}
+
+#[test]
+fn another_engine_proves_the_way_back_anew() {
+    let mut flight = Flight::in_window(proving());
+    flight.feed(seen(0, true));
+    flight.feed(seen(1, true));
+    assert!(flight.run().way_back.as_ref().is_some_and(|way_back| way_back.ready));
+    flight.resume();
+    assert_eq!(flight.run().way_back, None);
+    let light = flight.run().readiness(Some(&workload("green")), None, flight.now);
+    assert_eq!(light.light, Light::NotReady);
+    assert!(light.detail.contains("not proved yet"), "{}", light.detail);
 }

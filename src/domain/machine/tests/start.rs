@@ -9,7 +9,7 @@ use crate::domain::{
     message::Command,
     prompt::Prompt,
     run::ItemStatus,
-    runbook::Automation,
+    runbook::{Automation, Var, VarSource},
     time::Span,
 };
 
@@ -158,6 +158,15 @@ fn an_optional_part_that_does_not_apply_is_skipped_with_its_reason() {
 }
 
 #[test]
+fn a_step_of_a_part_that_nobody_declared_does_not_run() {
+    let mut book = runbook();
+    book.steps[0].when = Some("migration".to_owned());
+    let flight = Flight::opened(book);
+    assert_eq!(flight.status("migrate"), crate::domain::run::StepStatus::Skipped);
+    assert!(flight.acted().is_empty());
+}
+
+#[test]
 fn a_stale_press_starts_nothing() {
     let mut flight = Flight::opened(runbook());
     let start = |step: &str, attempt| Command::Start { step: Some(step.into()), attempt, typed: None };
@@ -283,4 +292,33 @@ fn automation_says_where_enter_is_needed() {
     flight.tick_checks();
     flight.fly(Span::from_mins(16));
     assert_eq!(flight.outcome(), Some(crate::domain::event::Outcome::Succeeded));
+}
+
+#[test]
+fn values_that_are_made_of_values_are_found_in_one_go() {
+    let fixed = |name: String, value: &str| Var {
+        name,
+        source: VarSource::Fixed { value: value.into() },
+        pattern: None,
+        secret: false,
+        sample: None,
+    };
+    let mut book = runbook();
+    book.vars.push(fixed("V0".to_owned(), "$DEPLOY_VERSION"));
+    book.vars.extend((1..5_000).map(|n| fixed(format!("V{n}"), &format!("$V{}", n - 1))));
+    book.vars.push(fixed("EARLY".to_owned(), "$LATE"));
+    book.vars.push(fixed("LATE".to_owned(), "late"));
+    // Tenfold each: the last would be longer than all memory.
+    book.vars.push(fixed("T0".to_owned(), "0123456789"));
+    book.vars.extend((1..12).map(|n| fixed(format!("T{n}"), &format!("$T{}", n - 1).repeat(10))));
+    let flight = Flight::opened(book);
+    let run = flight.run();
+    assert_eq!(run.value("V4999").as_deref(), Some("v2"));
+    assert_eq!(run.value("EARLY"), None, "a value uses those before it");
+    assert_eq!(run.value("T3").map(|value| value.len()), Some(10_000));
+    assert_eq!(run.value("T11"), None);
+    let all = run.values();
+    assert_eq!(all.get("V4999").map(String::as_str), Some("v2"));
+    assert_eq!(all.get("LATE").map(String::as_str), Some("late"));
+    assert!(!all.contains_key("T11") && !all.contains_key("EARLY") && !all.contains_key("BACKUP_ID"));
 }
