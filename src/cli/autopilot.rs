@@ -288,9 +288,7 @@ mod tests {
         let mut flight = Flight::open(runbook());
         flight.failing.insert("CI has passed".to_owned());
         flight.settle();
-        for (name, value) in [("DEPLOY_VERSION", "v2")] {
-            flight.command(Command::SetVar { name: name.to_owned(), value: value.to_owned() });
-        }
+        flight.command(Command::SetVar { name: "DEPLOY_VERSION".to_owned(), value: "v2".to_owned() });
         flight.command(Command::DecidePart { part: "migrations".to_owned(), applies: true });
         flight.command(Command::TickItem { group: 0, item: 0, note: None });
         flight.settle();

@@ -121,8 +121,8 @@ impl Run {
     /// value.
     pub fn restores(&self, step: &Step) -> Option<(String, String)> {
         let captured = step.run.iter().flat_map(|action| &action.capture).map(|capture| &capture.var);
-        let used = captured.filter(|name| step.undo.iter().any(|action| action.uses(name)));
-        used.filter_map(|name| Some((name.clone(), self.value(name)?))).next()
+        let mut used = captured.filter(|name| step.undo.iter().any(|action| action.uses(name)));
+        used.find_map(|name| Some((name.clone(), self.value(name)?)))
     }
 
     /// What a person types to undo a step, where that is asked: what it restores, else the step's id.

@@ -101,7 +101,7 @@ impl Values {
                 match values.expand(value) {
                     Ok(value) => drop(values.secret.insert(var.name.clone(), SecretString::from(value))),
                     Err(Unexpanded::Unset(name)) if values.lost.contains(&name) => {
-                        values.lost.push(var.name.clone())
+                        values.lost.push(var.name.clone());
                     }
                     Err(_) => {}
                 }

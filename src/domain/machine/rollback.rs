@@ -25,12 +25,11 @@ impl Machine {
         if !self.run.can_roll_back() {
             let left = self.run.rollback_plan(self.workload.as_ref(), self.now).not_undone;
             let over = self.run.rollbacks.last().is_some();
-            return match left.first().filter(|_| !over) {
-                Some(left) => {
-                    self.refuse(format!("there is nothing to roll back that loses nothing: {left}"))
-                }
-                None => self.refuse("there is nothing to roll back"),
+            let why = match left.first().filter(|_| !over) {
+                Some(left) => format!("there is nothing to roll back that loses nothing: {left}"),
+                None => "there is nothing to roll back".to_owned(),
             };
+            return self.refuse(why);
         }
         let plan = self.run.rollback_plan(self.workload.as_ref(), self.now);
         self.begin_rollback(plan, reason, by);

@@ -54,7 +54,8 @@ impl Machine {
         }
         let ready = failing.is_empty();
         let same = self.run.way_back.as_ref().is_some_and(|was| was.ready == ready && was.failing == failing);
-        if !same && !(ready && waiting) {
+        let untold = ready && waiting;
+        if !(same || untold) {
             self.emit(RunEvent::WayBackChanged { ready, failing, why: why.join("; ") });
         }
     }
