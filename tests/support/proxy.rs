@@ -166,16 +166,18 @@ async fn listen(inner: Arc<Inner>, listener: TcpListener, address: SocketAddr) {
             sleep_until(until).await;
             continue;
         }
-        let open = match &listener {
+        let open = match listener.take() {
             Some(open) => open,
-            None => match TcpListener::bind(address).await {
-                Ok(open) => listener.insert(open),
-                Err(_) => {
+            None => {
+                if let Ok(open) = TcpListener::bind(address).await {
+                    open
+                } else {
                     sleep(Duration::from_millis(20)).await;
                     continue;
                 }
-            },
+            }
         };
+        let open = listener.insert(open);
         tokio::select! {
             accepted = open.accept() => {
                 if let Ok((stream, _)) = accepted {
