@@ -447,6 +447,42 @@ fn the_pods_of_a_retired_slot_are_started_first_whatever_the_last_picture_says()
 }
 
 #[test]
+fn pods_that_are_about_to_end_do_not_count() {
+    // The retire step has just scaled blue down: the controller has seen it, and no pod has been told to end yet.
+    let mut flight = Flight::in_window(runbook());
+    let blue = flight.ground.slot("blue");
+    (blue.desired, blue.ready, blue.follows) = (0, 3, false);
+    flight.command(r("errors"));
+    flight.settle();
+    assert_eq!(flight.acted()[5..6], [WAKE], "traffic does not go to pods that end in a moment");
+    let flown = |wanted: u32| {
+        let mut flight = Flight::in_window(runbook());
+        let blue = flight.ground.slot("blue");
+        (blue.desired, blue.ready, blue.follows) = (wanted, 3, false);
+        flight.ground.look(flight.now)
+    };
+    let blue = crate::domain::id::SlotName::from("blue");
+    assert_eq!((flown(0).slots[&blue].ready(), flown(2).slots[&blue].ready()), (0, 2));
+}
+
+#[test]
+fn a_slot_that_somebody_empties_after_traffic_went_back_is_started_again() {
+    let mut flight = Flight::in_window(runbook());
+    flight.hanging.insert("switch back".to_owned());
+    flight.command(r("errors"));
+    flight.settle();
+    flight.ground.points_at("blue", "cutover");
+    let blue = flight.ground.slot("blue");
+    (blue.desired, blue.ready) = (0, 0);
+    let at = flight.run().open_writes()[0].clone();
+    flight.finish(at, ActionOutcome::Succeeded);
+    flight.fly(Span::from_secs(5));
+    assert_eq!(flight.acted()[6..], [WAKE, "scale down"], "green's pods are the last ones until then");
+    assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
+    assert_eq!((flight.ground.slot("blue").ready, flight.ground.slot("green").ready), (3, 0));
+}
+
+#[test]
 fn an_autoscalers_number_is_taken_as_it_is() {
     let mut flight = Flight::in_window(runbook());
     let blue = flight.ground.slot("blue");
