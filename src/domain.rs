@@ -23,6 +23,7 @@ pub mod message;
 pub mod metric;
 pub mod observation;
 pub mod plan;
+pub mod promise;
 pub mod prompt;
 pub mod run;
 pub mod runbook;

@@ -17,7 +17,7 @@ use cutover::{
         time::{Span, Timestamp},
         workload::{Connection, RolloutState, Workload},
     },
-    engine::ports::{Cluster, Fault, PortError, PortResult},
+    engine::ports::{Cluster, Fault, LogMarks, LogsRead, PortError, PortResult},
     world::{
         cluster::{self, ForeignEdit, Misbehaviour},
         scenario::Scenario,
@@ -245,12 +245,12 @@ async fn replicas_restarts_and_patches_are_written() {
 #[tokio::test]
 async fn logs_of_all_pods_are_merged_and_bounded() {
     let stand = Stand::new(Scenario::Good).await;
-    let all = stand.kube.logs(&slot("blue"), None, 50, None).await.unwrap();
+    let all = stand.kube.logs(&slot("blue"), None, 50, None).await.unwrap().shown();
     assert!(!all.is_empty() && all.len() <= 50, "{all:?}");
     let pods: std::collections::BTreeSet<&str> = all.iter().map(|line| line.pod.as_str()).collect();
     assert_eq!(pods.len(), 3, "{pods:?}");
     let one = stand.world.pods("backend-blue").remove(0);
-    let of_one = stand.kube.logs(&slot("blue"), Some(&one), 5, None).await.unwrap();
+    let of_one = stand.kube.logs(&slot("blue"), Some(&one), 5, None).await.unwrap().lines;
     assert!(
         !of_one.is_empty() && of_one.len() <= 5 && of_one.iter().all(|line| line.pod == one),
         "{of_one:?}"
@@ -259,6 +259,52 @@ async fn logs_of_all_pods_are_merged_and_bounded() {
     assert_eq!(missing.kind, Fault::NotFound);
     let outside = stand.kube.logs(&slot("blue"), Some("../../secrets/x"), 5, None).await.unwrap_err();
     assert_eq!(outside.kind, Fault::NotFound);
+}
+
+/// A check reads everything, once: all pods, however many lines, and the log before a restart.
+#[tokio::test]
+async fn a_check_reads_every_line_and_the_log_before_a_restart() {
+    let world = kube::world(kube::furniture(20), Scenario::Good, 60).await;
+    let kube = connect(&world.kubeconfig(), timing(), None).await.unwrap();
+    let blue = slot("blue");
+    let mut marks = LogMarks::new(Timestamp(0));
+    let first = kube.logs_after(&blue, &mut marks).await.unwrap();
+    assert_eq!((first.pods.len(), first.unread.len()), (20, 0), "{:?}", first.unread);
+    let of = |pod: &str| first.lines.iter().filter(|line| line.pod == pod).count();
+    assert!(first.pods.iter().all(|pod| of(pod) > 0));
+    assert!(first.lines.len() > 2000, "{}", first.lines.len());
+    // Read on, nothing twice: the next look begins where this one ended.
+    let again = kube.logs_after(&blue, &mut marks).await.unwrap();
+    assert!(again.lines.len() < first.lines.len() / 10, "{} after {}", again.lines.len(), first.lines.len());
+    // A restart between two looks: the last words stand in the log before it, and are read once.
+    let fatal = |read: &LogsRead| read.lines.iter().filter(|line| line.text.contains("FATAL")).count();
+    assert!(world.crash_pod(&first.pods[0]));
+    let mut seen = 0;
+    for _ in 0..100 {
+        let read = kube.logs_after(&blue, &mut marks).await.unwrap();
+        assert_eq!(read.unread, []);
+        seen += fatal(&read);
+        if marks.finished.len() == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(marks.finished.len(), 1, "the start before was read to its end");
+    assert_eq!(seen, 1);
+    assert_eq!(fatal(&kube.logs_after(&blue, &mut marks).await.unwrap()), 0);
+}
+
+#[tokio::test]
+async fn a_log_that_may_not_be_read_is_told_as_that() {
+    let stand = Stand::new(Scenario::Good).await;
+    stand.world.deny("get", "pods/log");
+    let mut marks = LogMarks::new(Timestamp(0));
+    let read = stand.kube.logs_after(&slot("blue"), &mut marks).await.unwrap();
+    assert_eq!((read.lines.len(), read.pods.len(), read.unread.len()), (0, 0, 3));
+    assert!(read.unread.iter().all(|(_, why)| why.contains("pods/log")), "{:?}", read.unread);
+    let shown = stand.kube.logs(&slot("blue"), None, 50, None).await.unwrap();
+    assert!(shown.lines.is_empty() && shown.shown().iter().all(|line| line.text.starts_with("(no log: ")));
+    assert!(marks.newest.is_empty(), "once allowed, all of it is read");
 }
 
 #[tokio::test]

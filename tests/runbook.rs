@@ -6,23 +6,29 @@
     reason = "helpers of a test end it where something is not there"
 )]
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use cutover::{
+    adapters::{http::HttpOptions, metrics::MetricsAdapter},
     config::{BUILTIN_RUNBOOK, load_file, load_str},
     domain::{
         action::{ActionKind, Confirm, SlotRef},
         check::CheckKind,
-        metric::Query,
-        runbook::{Runbook, Status, Then},
-        time::Span,
+        metric::{Missing, Query, Sample},
+        runbook::{Runbook, SourceKind, Status, Then},
+        template::Template,
+        time::{Span, Timestamp},
+        verdict::{Ruling, rule},
     },
+    engine::ports::Metrics as _,
     world::{
+        clock::WorldClock,
         metrics::{Settings, Telemetry},
+        network::{Network, NetworkConfig},
         promql::{self, Engine},
         scenario::Scenario,
         service,
-        stage::{FurnishedSlot, Furniture, SlotState},
+        stage::{FurnishedSlot, Furniture, SlotState, Stage},
     },
 };
 use serde_json::Value;
@@ -300,28 +306,109 @@ fn the_loader_knows_every_key_of_the_schema_and_no_other() {
     }
 }
 
-/// The rehearsal's world exports what the runbook asks for, and a good release stays inside what it demands.
-#[test]
-fn every_query_is_answered_in_the_rehearsal_world() {
-    const START_MS: i64 = 1_795_000_000_000;
+/// A cluster in which nothing moves.
+struct Still(Vec<SlotState>);
+
+impl Stage for Still {
+    fn slots(&self) -> Vec<SlotState> {
+        self.0.clone()
+    }
+}
+
+/// The world's Prometheus over HTTP, a minute after `green` got its new pods, and the runbook's metrics asked there.
+async fn measured(counts_probes: bool, green: u32, expr: Option<&str>) -> Vec<(String, Sample)> {
+    const NOW_MS: i64 = 1_795_000_000_000;
+    drop(rustls::crypto::ring::default_provider().install_default());
     let runbook = runbook();
-    let slots = |live: &str, since: Option<i64>| -> Vec<SlotState> {
-        ["blue", "green"]
-            .map(|name| SlotState {
-                name: name.to_owned(),
-                image: format!(
-                    "registry.example.com/payment-system-backend:{}",
-                    if name == live { "v1.5.0" } else { "v1.6.0" }
-                ),
-                ready: 3,
-                desired: 3,
-                live: name == live,
-                live_since: since.filter(|_| name == live),
-            })
-            .into()
+    let config = NetworkConfig {
+        furniture: furniture(&runbook),
+        scenario: Scenario::Good,
+        clock: WorldClock::new(Arc::new(|| NOW_MS), 1.0),
+        stage: Arc::new(Still(slots("blue", None, green))),
+        prometheus_hosts: Vec::new(),
+        seed: 7,
     };
+    let settings = Settings { history_ms: 300_000, counts_probes, ..Settings::default() };
+    let network = Network::start_with(config, settings).await.unwrap();
+    let mut source = runbook.sources["prometheus"].clone();
+    source.kind = SourceKind::Prometheus { url: network.prometheus_url().as_str().into() };
+    (source.headers, source.bearer_token, source.basic_auth, source.ca_file) =
+        (BTreeMap::new(), None, None, None);
+    let sources = BTreeMap::from([("prometheus".to_owned(), source)]);
+    let expand = |template: &Template| template.expand(|_| None);
+    let adapter = MetricsAdapter::new(&sources, expand, &HttpOptions::default()).unwrap();
+    let mut samples = Vec::new();
+    for id in ["error_rate", "latency_p95"] {
+        let mut metric = runbook.metric(id).unwrap().clone();
+        if let (Query::Promql { expr: query, .. }, Some(expr)) = (&mut metric.query, expr) {
+            expr.clone_into(query);
+        }
+        let sample = adapter.sample(&metric, Some(&"green".into()), Timestamp(NOW_MS)).await;
+        samples.push((id.to_owned(), sample));
+    }
+    samples
+}
+
+/// The step before the switch asks for the error rate of a slot that may have no requests: 0/0, which is skipped.
+#[tokio::test]
+async fn health_of_a_slot_without_requests_is_skipped() {
+    let runbook = runbook();
+    let health = runbook.steps.iter().find(|step| step.id.as_str() == "health").unwrap();
+    let ruled = |id: &str, sample: &Sample| {
+        let check = health.check.iter().find_map(|check| match &check.kind {
+            CheckKind::Metric { metric, condition, no_traffic, .. } if metric.as_str() == id => {
+                Some((*condition, *no_traffic))
+            }
+            _ => None,
+        });
+        let (condition, no_traffic) = check.unwrap_or_else(|| panic!("no check of {id}"));
+        let metric = runbook.metric(id).unwrap();
+        rule(metric, condition, no_traffic, sample.slot.as_ref(), &sample.value, None)
+    };
+    for (id, sample) in measured(false, 3, None).await {
+        assert_eq!(sample.value, Err(Missing::ZeroByZero), "{id}");
+        assert_eq!(
+            ruled(&id, &sample),
+            Ruling::Skipped("skipped: no requests on GREEN yet".to_owned()),
+            "{id}"
+        );
+    }
+    for (id, sample) in measured(true, 3, None).await {
+        assert!(matches!(ruled(&id, &sample), Ruling::Holds(_)), "{id}: {sample:?}");
+    }
+}
+
+/// `or vector(0)` answers for series that are all gone; that is no health.
+#[tokio::test]
+async fn a_zero_without_an_age_is_no_number() {
+    let errors = r#"sum(rate(http_requests_total{code=~"5..",slot="$slot"}[1m])) or vector(0)"#;
+    for (_, sample) in measured(true, 0, Some(errors)).await {
+        let unknown = "age unknown: no series that the query reads has a point".to_owned();
+        assert_eq!(sample.value, Err(Missing::Stale(unknown)));
+    }
+    for (_, sample) in measured(true, 3, Some(errors)).await {
+        assert_eq!(sample.value, Ok(0.0));
+    }
+}
+
+fn slots(live: &str, since: Option<i64>, green: u32) -> Vec<SlotState> {
+    let slot = |name: &str| SlotState {
+        name: name.to_owned(),
+        image: format!(
+            "registry.example.com/payment-system-backend:{}",
+            if name == live { "v1.5.0" } else { "v1.6.0" }
+        ),
+        ready: if name == "green" { green } else { 3 },
+        desired: 3,
+        live: name == live,
+        live_since: since.filter(|_| name == live),
+    };
+    ["blue", "green"].map(slot).into()
+}
+
+fn furniture(runbook: &Runbook) -> Furniture {
     let target = runbook.target.as_ref().unwrap();
-    let furniture = Furniture {
+    Furniture {
         namespace: target.namespace.clone(),
         service: target.service.clone(),
         slots: target
@@ -339,8 +426,16 @@ fn every_query_is_answered_in_the_rehearsal_world() {
         replicas: 3,
         context: "rehearsal".to_owned(),
         window_ms: 900_000,
-    };
-    let begun = slots("blue", None);
+    }
+}
+
+/// The rehearsal's world exports what the runbook asks for, and a good release stays inside what it demands.
+#[test]
+fn every_query_is_answered_in_the_rehearsal_world() {
+    const START_MS: i64 = 1_795_000_000_000;
+    let runbook = runbook();
+    let furniture = furniture(&runbook);
+    let begun = slots("blue", None, 3);
     let mut telemetry =
         Telemetry::start(&furniture, Scenario::Good, 7, START_MS, &begun, Settings::default());
     let now = START_MS + 120_000;

@@ -59,9 +59,9 @@ use crate::{
         runbook::{Slot, Target},
         safe_text::SafeText,
         time::Timestamp,
-        workload::{Access, ClusterIdentity, Connection, LogLine, RolloutState, Workload},
+        workload::{Access, ClusterIdentity, Connection, RolloutState, Workload},
     },
-    engine::ports::{Clock, Cluster, Fault, PortError, PortResult, Seen},
+    engine::ports::{Clock, Cluster, Fault, LogMarks, LogsRead, PortError, PortResult, Seen},
 };
 
 use call::{Call, DEPLOYMENTS, EVENTS, PODS, SERVICES, is_name};
@@ -359,8 +359,12 @@ impl Cluster for KubeCluster {
         pod: Option<&str>,
         tail: u32,
         since: Option<Timestamp>,
-    ) -> PortResult<Vec<LogLine>> {
+    ) -> PortResult<LogsRead> {
         self.read_logs(slot, pod, tail, since).await
+    }
+
+    async fn logs_after(&self, slot: &SlotName, marks: &mut LogMarks) -> PortResult<LogsRead> {
+        self.read_logs_after(slot, marks).await
     }
 
     async fn headroom(&self, slot: &SlotName, replicas: u32) -> PortResult<Seen> {

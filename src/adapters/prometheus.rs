@@ -4,6 +4,14 @@
 //! minutes that nobody measures any more. Therefore each expression is asked together with the time of the newest point
 //! of every selector in it, `max(timestamp(…))`; where one is too old, there is no number. Functions over a range
 //! (`rate`) are treated alike: what counts is the newest point their selector finds.
+//!
+//! A selector that finds nothing has no age, and that is not "fresh": `sum(…) or vector(0)` answers with a zero when all its
+//! series are gone. So at least one selector of an expression must have found something, and nothing that it found may be
+//! old. (Not every one: in `(sum(errors) or vector(0)) / sum(requests)` there are no errors before the first one.) An
+//! expression that reads no series at all has no age ever, and never gives a number.
+//!
+//! A ratio may have nothing to divide: 0/0, or no series below the line. That is told apart from other gaps, because a
+//! check may say what it means there ([`Missing::is_no_traffic`]).
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -12,7 +20,7 @@ use std::{
 
 use futures::future::{join, try_join_all};
 use promql_parser::{
-    parser::{self, Expr, VectorSelector},
+    parser::{self, Expr, VectorSelector, token},
     util::{ExprVisitor, walk_expr},
 };
 use reqwest::{Url, header::HeaderMap};
@@ -34,8 +42,26 @@ const NAMED: usize = 3;
 #[derive(Debug)]
 pub(super) struct Prometheus {
     endpoint: Endpoint,
-    /// The questions about age that belong to an expression; parsing takes longer than looking them up.
-    ages: Mutex<HashMap<String, Arc<[String]>>>,
+    /// What is asked besides an expression; parsing takes longer than looking it up.
+    asides: Mutex<HashMap<String, Arc<Aside>>>,
+}
+
+/// What belongs to an expression.
+#[derive(Debug, PartialEq)]
+struct Aside {
+    /// The questions that find out how old its data is, one for each selector.
+    ages: Vec<String>,
+    /// Where it is a ratio: what stands below the line.
+    ratio: Option<Ratio>,
+}
+
+/// An expression that has no value where nothing was counted.
+#[derive(Debug, PartialEq)]
+enum Ratio {
+    /// `… / of`
+    Over(String),
+    /// A quantile of a histogram.
+    Quantile,
 }
 
 #[derive(Deserialize)]
@@ -94,22 +120,47 @@ fn at_seconds(seconds: f64) -> Result<Timestamp, Missing> {
 
 impl Prometheus {
     pub(super) fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint, ages: Mutex::default() }
+        Self { endpoint, asides: Mutex::default() }
     }
 
     /// The expression's one number now.
     pub(super) async fn read(&self, expr: &str, interval: Span) -> Result<Reading, Missing> {
-        let ages = self.ages(expr);
-        let newest = try_join_all(ages.iter().map(|query| self.newest(query)));
+        let aside = self.aside(expr);
+        let newest = try_join_all(aside.ages.iter().map(|query| self.newest(query)));
         let (reading, newest) = join(self.instant(expr), newest).await;
-        let reading = reading?.ok_or(Missing::NoData)?;
+        let Some(reading) = reading? else { return Err(self.nothing(aside.ratio.as_ref()).await) };
         let newest = newest.map_err(|why| match why {
             Missing::BadAnswer(why) => Missing::BadAnswer(format!("asked for the age of the data: {why}")),
             why => why,
         })?;
+        let found: Vec<Timestamp> = newest.into_iter().flatten().collect();
+        if found.is_empty() {
+            return Err(Missing::Stale(match aside.ages.as_slice() {
+                [] => "age unknown: the query reads no series".to_owned(),
+                _ => "age unknown: no series that the query reads has a point".to_owned(),
+            }));
+        }
         // Ages are told by the server's clock and taken against the server's clock: ours may differ from it a little.
-        newest.into_iter().flatten().try_for_each(|at| fresh(at, interval, reading.at))?;
+        found.into_iter().try_for_each(|at| fresh(at, interval, reading.at))?;
+        if reading.value.is_nan() && aside.ratio.is_some() {
+            return Err(Missing::ZeroByZero);
+        }
         Ok(reading)
+    }
+
+    /// What an empty answer means: of a ratio, that there is nothing below the line; else that nobody measures this.
+    async fn nothing(&self, ratio: Option<&Ratio>) -> Missing {
+        match ratio {
+            None => Missing::NoData,
+            Some(Ratio::Quantile) => Missing::EmptyRatio,
+            Some(Ratio::Over(below)) => match self.instant(below).await {
+                Ok(None) => Missing::EmptyRatio,
+                Ok(Some(reading)) if reading.value == 0.0 => Missing::EmptyRatio,
+                // Something is counted; only what is above the line has no series.
+                Ok(Some(_)) => Missing::NoData,
+                Err(why) => why,
+            },
+        }
     }
 
     /// The time of the newest point a query finds; none where it finds nothing.
@@ -201,9 +252,10 @@ impl Prometheus {
         url
     }
 
-    fn ages(&self, expr: &str) -> Arc<[String]> {
-        let mut ages = self.ages.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(ages.entry(expr.to_owned()).or_insert_with(|| age_queries(expr).into()))
+    fn aside(&self, expr: &str) -> Arc<Aside> {
+        let mut asides = self.asides.lock().unwrap_or_else(PoisonError::into_inner);
+        let aside = asides.entry(expr.to_owned());
+        Arc::clone(aside.or_insert_with(|| Arc::new(Aside { ages: age_queries(expr), ratio: ratio(expr) })))
     }
 }
 
@@ -258,6 +310,34 @@ fn age_queries(expr: &str) -> Vec<String> {
     let mut selectors = Selectors(Vec::new());
     let Ok(_) = walk_expr(&mut selectors, &parsed);
     selectors.0
+}
+
+/// Whether an expression is a ratio, and of what: looked for below what only scales, rounds or sums it up.
+fn ratio(expr: &str) -> Option<Ratio> {
+    let parsed = parser::parse(expr).ok()?;
+    let mut at = &parsed;
+    loop {
+        at = match at {
+            Expr::Paren(inner) => &inner.expr,
+            Expr::Unary(unary) => &unary.expr,
+            Expr::Aggregate(aggregate) => &aggregate.expr,
+            Expr::Binary(binary) => match (&*binary.lhs, binary.op.id(), &*binary.rhs) {
+                (lhs, token::T_MUL | token::T_DIV | token::T_ADD | token::T_SUB, Expr::NumberLiteral(_))
+                | (lhs, token::T_LOR, _) => lhs,
+                (Expr::NumberLiteral(_), token::T_MUL | token::T_ADD | token::T_SUB, rhs) => rhs,
+                (_, token::T_DIV, below) => return Some(Ratio::Over(below.to_string())),
+                _ => return None,
+            },
+            Expr::Call(call) => match (call.func.name, call.args.args.as_slice()) {
+                ("histogram_quantile", _) => return Some(Ratio::Quantile),
+                ("round" | "clamp" | "clamp_min" | "clamp_max" | "abs" | "ceil" | "floor", [first, ..]) => {
+                    first
+                }
+                _ => return None,
+            },
+            _ => return None,
+        };
+    }
 }
 
 #[cfg(test)]

@@ -236,6 +236,9 @@ impl Plan {
             Self::Rate { of, over: Some(over) } => {
                 let (part, whole) = (rate(scrapes, of)?, rate(scrapes, over)?);
                 // Nothing at all happened: no part of it is a number, as 0/0 is none in PromQL.
+                if part.value == 0.0 && whole.value == 0.0 {
+                    return Err(Missing::ZeroByZero);
+                }
                 Ok(Reading { at: whole.at, value: part.value / whole.value })
             }
             Self::Quantile { quantile, of } => {
@@ -319,8 +322,11 @@ fn histogram_quantile(quantile: f64, rates: &BTreeMap<&Labels, f64>) -> Result<f
         [.., (bound, total)] if *bound == f64::INFINITY && sums.len() > 1 => *total,
         _ => return Err(Missing::BadAnswer("a histogram without its bucket `+Inf`".to_owned())),
     };
-    if total <= 0.0 || !(0.0..=1.0).contains(&quantile) {
+    if !(0.0..=1.0).contains(&quantile) {
         return Err(Missing::NotANumber);
+    }
+    if total <= 0.0 {
+        return Err(Missing::ZeroByZero);
     }
     let rank = quantile * total;
     let found = sums.iter().position(|(_, count)| *count >= rank).unwrap_or(sums.len() - 1);

@@ -352,7 +352,7 @@ pub fn gone(run_id: &RunId, run_dir: &Path) -> String {
         match Lock::holder(run_dir, RUN_LOCK) {
             Ok(None) => {
                 return format!(
-                    "run {run_id}: its engine is gone, nobody watches; go on with: cutover resume {run_id}"
+                    "run {run_id}: its engine is gone, NOBODY WATCHES; go on with: cutover resume {run_id}; go back with: cutover rollback {run_id} --reason WHY"
                 );
             }
             Ok(Some(_)) if Instant::now() < until => std::thread::sleep(LAST_BREATH / 20),
@@ -423,10 +423,21 @@ mod tests {
 
     /// Line mode at the controls of such a run; gives what it asks of the engine, and how it ends. A suspended run is closed.
     async fn followed(events: Vec<Envelope>, now: Timestamp, yes: bool) -> (Vec<Command>, Exit) {
+        followed_with(JournalState::Whole, events, now, yes).await
+    }
+
+    /// Line mode at the controls of such a run; gives what it asks of the engine, and how it ends. A suspended run is closed.
+    async fn followed_with(
+        state: JournalState,
+        events: Vec<Envelope>,
+        now: Timestamp,
+        yes: bool,
+    ) -> (Vec<Command>, Exit) {
         let dir = tempfile::tempdir().unwrap();
         let (client, mut server) = link::pair();
         let mut requests = server.requests().unwrap();
         server.send(&Update::Backlog { events, now, run_dir: String::new() });
+        server.send(&Update::Journal { state });
         let pilot = Member { id: ScreenId(1), person: Person::of_login("ada"), role: Role::Pilot };
         server.send(&Update::Crew { members: vec![pilot], you: ScreenId(1) });
         let engine = async move {
@@ -476,6 +487,10 @@ mod tests {
 
         let mut window = Flight::in_window(runbook());
         assert_eq!(followed(window.events.clone(), window.now, false).await, (Vec::new(), Exit::NeedsPerson));
+        // A person may still consent to a rollback that nothing records: there must be an engine to consent to.
+        let lost = JournalState::Lost { why: "input/output error".to_owned() };
+        let left = followed_with(lost, window.events.clone(), window.now, true).await;
+        assert_eq!(left, (Vec::new(), Exit::NeedsPerson));
         window.command(Command::Hold { reason: "lunch".to_owned() });
         assert_eq!(followed(window.events.clone(), window.now, true).await, (Vec::new(), Exit::Paused));
     }

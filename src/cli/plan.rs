@@ -10,7 +10,7 @@ use super::{
 };
 use crate::domain::{
     action::{Action, ActionKind, Confirm},
-    check::{Check, CheckKind},
+    check::{Check, CheckKind, NoTraffic},
     event::{Envelope, Opened, RollbackTarget, RunEvent},
     id::RunId,
     run::Run,
@@ -193,12 +193,21 @@ fn check_how(run: &Run, check: &Check) -> String {
             format!("certificate of {}:{port}, {days} days", run.show(host))
         }
         CheckKind::Dns { name, expect } => format!("{} resolves to {}", run.show(name), run.show(expect)),
-        CheckKind::Metric { metric, condition, .. } => match run.runbook.metric(metric.as_str()) {
-            Some(declared) => {
-                format!("{} {}", declared.title, show_condition(*condition, declared.unit, None))
+        CheckKind::Metric { metric, condition, no_traffic, .. } => {
+            match run.runbook.metric(metric.as_str()) {
+                Some(declared) => {
+                    let idle = match no_traffic {
+                        None => "",
+                        Some(NoTraffic::Skip) => ", skipped without requests",
+                        Some(NoTraffic::Wait) => ", waits for requests",
+                        Some(NoTraffic::Fail) => ", fails without requests",
+                    };
+                    let wanted = show_condition(*condition, declared.unit, None);
+                    format!("{} {wanted}{idle}", declared.title)
+                }
+                None => metric.to_string(),
             }
-            None => metric.to_string(),
-        },
+        }
         CheckKind::Rollout { slot } => format!("rollout of {} complete", colour(slot)),
         CheckKind::PodsReady { slot, at_least } => {
             format!("pods of {} ready, at least {at_least}", colour(slot))

@@ -153,7 +153,7 @@ pub fn ended(outcome: Outcome, run_id: &RunId) -> String {
         Outcome::RolledBack => format!("run {run_id} was rolled back"),
         Outcome::RollbackFailed => format!("run {run_id}: THE ROLLBACK FAILED, a person must act"),
         Outcome::Held => {
-            format!("run {run_id} is paused and nobody watches; go on with: cutover resume {run_id}")
+            format!("run {run_id} is paused, NOBODY WATCHES; go on with: cutover resume {run_id}")
         }
     }
 }

@@ -6,6 +6,7 @@ mod flow;
 mod head;
 mod metrics;
 mod people;
+mod sampling;
 
 use std::{io, ops::Range, path::Path};
 
@@ -196,6 +197,7 @@ impl<'f, 's> Loader<'f, 's> {
             parts,
         };
         self.cover(root, &runbook);
+        self.sampling(root, &runbook);
         self.ledger.balance(self.faults);
         runbook
     }

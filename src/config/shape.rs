@@ -633,6 +633,12 @@ const LOOK_KEYS: &[Key] = &[
         "`20% of baseline`: how far from what was recorded before the switch.",
     ),
     with("slot", &["metric"], Kind::Slot, "Which slot, where the metric is per slot. Default new."),
+    with(
+        "no_traffic",
+        &["metric"],
+        Kind::Word(&["skip", "wait", "fail"]),
+        "What it means that nothing was counted (0/0): the check is skipped, waits, or fails. Without it: no data.",
+    ),
     with("expect", &["sh"], Kind::Regex, "A regular expression that the output must match."),
     with("sample", &["sh"], TEXT_OR_TEXTS, "What a rehearsal takes as the command's output."),
     with(

@@ -61,6 +61,9 @@ pub enum CheckKind {
         slot: Option<SlotRef>,
         /// What must hold.
         condition: Condition,
+        /// What it means that there was nothing to measure; where not given it is missing, and never holds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        no_traffic: Option<NoTraffic>,
     },
     /// The rollout is complete.
     Rollout {
@@ -119,6 +122,18 @@ pub enum Condition {
     Is(Bound),
     /// At most this part (0.2 = 20 %) away from what was recorded before the switch.
     WithinBaseline(f64),
+}
+
+/// What it means for a metric's check that nothing was counted: a slot that has no requests has no rate of errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoTraffic {
+    /// There is nothing to check yet: the check is skipped, and shown as that.
+    Skip,
+    /// The check stays open until there is traffic; its timeout does not run meanwhile.
+    Wait,
+    /// There should be traffic: the check does not hold.
+    Fail,
 }
 
 impl CheckKind {

@@ -8,7 +8,7 @@ use super::{
     metric::Sample,
     observation::{Approach, Observation},
     runbook::Milestone,
-    time::Span,
+    time::{Span, Timestamp},
     workload::{Access, Workload},
 };
 use crate::domain::{event::ActionOutcome, message::Request};
@@ -126,6 +126,15 @@ pub enum Input {
         /// What was seen.
         evidence: String,
     },
+    /// A look at a check has seen something that no later look takes back: the pod that printed it may be gone by then.
+    CheckCaught {
+        /// Which.
+        at: CheckRef,
+        /// From when on it looked.
+        since: Timestamp,
+        /// What was seen.
+        evidence: String,
+    },
     /// A look at a checklist item.
     ItemSeen {
         /// The group's index.
@@ -203,6 +212,7 @@ impl Input {
             | Self::ControlKept
             | Self::Approval { .. }
             | Self::CheckSeen { .. }
+            | Self::CheckCaught { .. }
             | Self::ItemSeen { .. }
             | Self::Sample(_)
             | Self::Past(_)

@@ -31,6 +31,7 @@ use super::{
     metric::Missing,
     runbook::{Milestone, Runbook},
     time::{Span, Timestamp},
+    trigger::Waits,
     workload::ClusterIdentity,
 };
 
@@ -463,8 +464,11 @@ pub enum RunEvent {
         evidence: String,
         /// Who, or `auto`.
         by: Actor,
+        /// Nothing was measured, and the check says that it is skipped then.
+        #[serde(default, skip_serializing_if = "is_false")]
+        skipped: bool,
     },
-    /// A check does not hold: its time is over, or it stopped holding inside a window.
+    /// A check does not hold: its time is over, it stopped holding inside a window, or something was seen that stays.
     CheckFailed {
         /// Which.
         #[serde(flatten)]
@@ -475,6 +479,9 @@ pub enum RunEvent {
         evidence: String,
         /// Who, or `auto`.
         by: Actor,
+        /// Something was seen that no later look takes back, only a person.
+        #[serde(default, skip_serializing_if = "is_false")]
+        caught: bool,
     },
     /// A step is done and all its checks hold.
     StepPassed {
@@ -576,14 +583,23 @@ pub enum RunEvent {
         /// The first breaching sample's time.
         since: Timestamp,
     },
+    /// A trigger in breach fires later than its `for` says, as things are now.
+    TriggerWaits {
+        /// The trigger's index.
+        trigger: usize,
+        /// The earliest time at which it can fire.
+        until: Timestamp,
+        /// Why.
+        why: Waits,
+    },
     /// A trigger's condition is no longer true.
     TriggerCleared {
         /// The trigger's index.
         trigger: usize,
-        /// The value that cleared it, or nothing where data went missing.
+        /// The value that cleared it; nothing in old journals, where data that went missing did.
         value: Option<f64>,
     },
-    /// A trigger's metric has not been measured for five samples.
+    /// Too many samples of a trigger's metric are missing.
     TriggerBlind {
         /// The trigger's index.
         trigger: usize,
@@ -592,7 +608,7 @@ pub enum RunEvent {
         /// Why.
         why: Missing,
     },
-    /// There is data again.
+    /// Enough is measured again.
     TriggerSees {
         /// The trigger's index.
         trigger: usize,
@@ -802,6 +818,11 @@ pub enum RunEvent {
         /// In words.
         detail: String,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl RunEvent {

@@ -7,7 +7,7 @@ mod payment;
 mod small;
 
 pub(crate) use flight::Flight;
-pub(crate) use parts::{action, person};
+pub(crate) use parts::{action, check, person};
 pub(crate) use payment::payment;
 pub(crate) use small::{at_quick, at_step, look, opened, runbook, sh, trigger, workload};
 

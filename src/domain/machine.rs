@@ -27,6 +27,7 @@ pub use guard::BLIND_WORD;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use self::checks::Stand;
 use super::{
     actor::Actor,
     cause::{HoldCause, StopCause},
@@ -71,6 +72,8 @@ pub struct Machine {
     terminating: Option<(String, Timestamp)>,
     /// Watched time of the window when it was last written down.
     window_written: Span,
+    /// Since when a window whose time is full is not measured, and whether somebody was told.
+    unmeasured: Option<(Timestamp, bool)>,
     /// Fresh looks at the target, and what waits for one.
     looks: guard::Looks,
     /// How much later than it was true a fact may arrive without being late: see [`Machine::allow_for`].
@@ -164,6 +167,7 @@ impl Machine {
         Self {
             now: now.max(run.last_at),
             window_written: Span::ZERO,
+            unmeasured: None,
             run,
             out: Decision::default(),
             last_tick: None,
@@ -243,7 +247,15 @@ impl Machine {
                 self.on_action_finished(at, outcome, detail, took, output);
             }
             Input::Verified { at, resolution, evidence } => self.on_verified(at, resolution, evidence),
-            Input::CheckSeen { at, holds, evidence } => self.on_check_seen(&at, holds, evidence),
+            Input::CheckSeen { at, holds, evidence } => {
+                self.on_check_seen(&at, if holds { Stand::Holds } else { Stand::Fails }, evidence);
+            }
+            Input::CheckCaught { at, since, evidence } => {
+                // One that was on its way while a person took it back says nothing new.
+                if self.run.looks_since(&at).is_none_or(|counts| counts <= since) {
+                    self.on_check_seen(&at, Stand::Caught, evidence);
+                }
+            }
             Input::ItemSeen { group, item, holds, evidence } => {
                 self.on_item_seen(group, item, holds, evidence);
             }

@@ -198,10 +198,30 @@ pub enum Missing {
     NoData,
     /// NaN or an infinity.
     NotANumber,
+    /// A ratio of nothing to nothing: what would be divided is measured, and nothing was counted.
+    ZeroByZero,
+    /// A ratio without a series below the line.
+    EmptyRatio,
     /// The newest point is too old, or lies in the future. The text says by how much.
     Stale(String),
     /// More than one series where one is wanted.
     Ambiguous(String),
+}
+
+impl Missing {
+    /// Whether there is no number because nothing happened that could be counted. Whether that is good, bad or neither only
+    /// a check can say; by itself it is as missing as everything else here.
+    pub fn is_no_traffic(&self) -> bool {
+        match self {
+            Self::ZeroByZero | Self::EmptyRatio => true,
+            Self::Unreachable(_)
+            | Self::BadAnswer(_)
+            | Self::NoData
+            | Self::NotANumber
+            | Self::Stale(_)
+            | Self::Ambiguous(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for Missing {
@@ -211,6 +231,8 @@ impl fmt::Display for Missing {
             Self::BadAnswer(why) => write!(f, "bad answer: {why}"),
             Self::NoData => f.write_str("no data"),
             Self::NotANumber => f.write_str("not a number"),
+            Self::ZeroByZero => f.write_str("0/0, nothing was counted"),
+            Self::EmptyRatio => f.write_str("no data to divide by"),
             Self::Stale(by) => write!(f, "stale: {by}"),
             Self::Ambiguous(what) => write!(f, "more than one series: {what}"),
         }

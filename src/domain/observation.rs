@@ -65,7 +65,7 @@ pub struct SlotSeen {
     pub changed: Option<ChangedBy>,
     /// Who set the replicas that it has; the API server keeps no time of what went through `scale`.
     pub scaled: Option<ChangedBy>,
-    /// Pods that are ready, run the template's image and are not on their way out: how many carry which labels.
+    /// Pods that are ready, run the template and are not on their way out: how many carry which labels.
     pub ready: Vec<(BTreeMap<String, String>, u32)>,
     /// All pods, also those on their way out.
     pub pods: u32,

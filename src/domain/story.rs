@@ -135,8 +135,12 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
             let by = by.with_evidence(evidence.as_deref());
             format!("{}: {} resolved as {resolution:?} by {by}", place(run, &at.place), action_name(run, at))
         }
-        RunEvent::CheckPassed { at, text, evidence, by } => check(run, at, text, evidence, by, "holds"),
-        RunEvent::CheckFailed { at, text, evidence, by } => {
+        // The evidence says that it was skipped, and why.
+        RunEvent::CheckPassed { at, text, evidence, by, skipped: true } => {
+            check(run, at, text, evidence, by, "NOT MEASURED")
+        }
+        RunEvent::CheckPassed { at, text, evidence, by, .. } => check(run, at, text, evidence, by, "holds"),
+        RunEvent::CheckFailed { at, text, evidence, by, .. } => {
             check(run, at, text, evidence, by, "DOES NOT HOLD")
         }
         RunEvent::StepPassed { step, .. } => format!("{} passed", title(step)),
@@ -159,6 +163,7 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
                 .unwrap_or_default();
             format!("BREACH: {reason}: {unit}")
         }
+        RunEvent::TriggerWaits { trigger: index, why, .. } => format!("{} waits: {why}", trigger(*index)),
         RunEvent::TriggerCleared { trigger: index, value } => {
             let why = if value.is_some() { "no longer" } else { "no data any more" };
             format!("breach over: {}: {why}", trigger(*index))

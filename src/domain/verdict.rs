@@ -5,7 +5,8 @@
 use std::fmt;
 
 use super::{
-    check::Condition,
+    check::{Condition, NoTraffic},
+    id::SlotName,
     metric::{Bound, Metric, Missing, Op, Unit, Verdict},
 };
 
@@ -74,6 +75,48 @@ pub fn condition_holds(condition: Condition, value: f64, baseline: Option<f64>) 
             }
             Ok((value - baseline).abs() <= part * baseline.abs() * (1.0 + EDGE))
         }
+    }
+}
+
+/// What a sample says about a check of its metric, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ruling {
+    /// It holds.
+    Holds(String),
+    /// It does not, or nobody can tell.
+    Fails(String),
+    /// There was no traffic, and the check says that it is skipped then. That is not "holds": nothing was measured.
+    Skipped(String),
+    /// There was no traffic, and the check says that it waits for some.
+    Waits(String),
+}
+
+/// What a check of a metric makes of a sample that is fresh; `slot` is the one that was measured.
+#[must_use]
+pub fn rule(
+    metric: &Metric,
+    condition: Condition,
+    no_traffic: Option<NoTraffic>,
+    slot: Option<&SlotName>,
+    value: &Result<f64, Missing>,
+    baseline: Option<f64>,
+) -> Ruling {
+    let on = || slot.map_or_else(String::new, |slot| format!(" on {}", slot.as_str().to_uppercase()));
+    match (value, no_traffic) {
+        (Ok(value), _) => match condition_holds(condition, *value, baseline) {
+            Ok(holds) => {
+                let wanted = show_condition(condition, metric.unit, baseline);
+                let evidence = format!("{} ({wanted})", metric.unit.show(*value));
+                if holds { Ruling::Holds(evidence) } else { Ruling::Fails(evidence) }
+            }
+            Err(why) => Ruling::Fails(format!("cannot tell: {why}")),
+        },
+        (Err(missing), Some(meaning)) if missing.is_no_traffic() => match meaning {
+            NoTraffic::Skip => Ruling::Skipped(format!("skipped: no requests{} yet", on())),
+            NoTraffic::Wait => Ruling::Waits(format!("waits: no requests{} yet", on())),
+            NoTraffic::Fail => Ruling::Fails(format!("no requests{}, and there should be some", on())),
+        },
+        (Err(missing), _) => Ruling::Fails(format!("no data: {missing}")),
     }
 }
 
@@ -274,7 +317,7 @@ mod tests {
         assert_eq!(judge(&metric(Some("< 5%"), Some("> 1%")), &Ok(0.02)), Verdict::Alert);
     }
 
-    /// M1: whatever the bounds are, what is no number is missing: 40 values, none of them ok and none an alert.
+    /// M1: whatever the bounds are, what is no number is missing: 48 values, none of them ok and none an alert.
     #[test]
     fn m1_what_is_no_number_is_missing() {
         let metrics = [
@@ -283,13 +326,15 @@ mod tests {
             metric(None, None),
             metric(None, Some("> 0%")),
         ];
-        let values: [Result<f64, Missing>; 10] = [
+        let values: [Result<f64, Missing>; 12] = [
             Ok(f64::NAN),
             Ok(-f64::NAN),
             Ok(f64::INFINITY),
             Ok(f64::NEG_INFINITY),
             Err(Missing::NoData),
             Err(Missing::NotANumber),
+            Err(Missing::ZeroByZero),
+            Err(Missing::EmptyRatio),
             Err(Missing::Unreachable("refused".into())),
             Err(Missing::BadAnswer("HTML".into())),
             Err(Missing::Stale("5 minutes old".into())),
@@ -297,7 +342,7 @@ mod tests {
         ];
         let verdicts: Vec<Verdict> =
             metrics.iter().flat_map(|metric| values.iter().map(|value| judge(metric, value))).collect();
-        assert_eq!(verdicts, vec![Verdict::Missing; 40]);
+        assert_eq!(verdicts, vec![Verdict::Missing; 48]);
     }
 
     #[test]
@@ -406,6 +451,43 @@ mod tests {
             assert_eq!(condition_holds(is, value, Some(1.0)), Err(Undecided::NotANumber));
             assert_eq!(condition_holds(within, value, Some(1.0)), Err(Undecided::NotANumber));
         }
+    }
+
+    #[test]
+    fn no_traffic_means_what_the_check_says() {
+        let (metric, green) = (metric(Some("< 0.1%"), None), SlotName::from("green"));
+        let is = Condition::Is(Bound { op: Op::Lt, value: 0.001 });
+        let rule =
+            |meaning, slot, value: Result<f64, Missing>| rule(&metric, is, meaning, slot, &value, None);
+        let on_green = |meaning, value| rule(meaning, Some(&green), value);
+        for nothing in [Missing::ZeroByZero, Missing::EmptyRatio] {
+            let seen = |meaning| on_green(meaning, Err(nothing.clone()));
+            assert_eq!(
+                seen(Some(NoTraffic::Skip)),
+                Ruling::Skipped("skipped: no requests on GREEN yet".to_owned())
+            );
+            assert_eq!(
+                seen(Some(NoTraffic::Wait)),
+                Ruling::Waits("waits: no requests on GREEN yet".to_owned())
+            );
+            assert_eq!(
+                seen(Some(NoTraffic::Fail)),
+                Ruling::Fails("no requests on GREEN, and there should be some".to_owned())
+            );
+            assert_eq!(seen(None), Ruling::Fails(format!("no data: {nothing}")));
+        }
+        assert_eq!(
+            rule(Some(NoTraffic::Skip), None, Err(Missing::ZeroByZero)),
+            Ruling::Skipped("skipped: no requests yet".to_owned())
+        );
+        // What is merely missing is not "no traffic", whatever is declared.
+        for missing in [Missing::NoData, Missing::NotANumber, Missing::Stale("age unknown".to_owned())] {
+            let told = on_green(Some(NoTraffic::Skip), Err(missing.clone()));
+            assert_eq!(told, Ruling::Fails(format!("no data: {missing}")));
+        }
+        assert_eq!(on_green(Some(NoTraffic::Skip), Ok(0.0005)), Ruling::Holds("0.05 % (< 0.1 %)".to_owned()));
+        assert_eq!(on_green(Some(NoTraffic::Skip), Ok(0.02)), Ruling::Fails("2 % (< 0.1 %)".to_owned()));
+        assert!(matches!(on_green(Some(NoTraffic::Skip), Ok(f64::NAN)), Ruling::Fails(_)));
     }
 
     #[test]

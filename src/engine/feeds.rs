@@ -212,6 +212,7 @@ pub(super) fn mask_input(secrets: &Secrets, input: &mut Input) {
         Input::ActionFinished { detail: text, .. }
         | Input::Verified { evidence: text, .. }
         | Input::CheckSeen { evidence: text, .. }
+        | Input::CheckCaught { evidence: text, .. }
         | Input::ItemSeen { evidence: text, .. } => *text = secrets.mask(text),
         Input::Settled { fault: Some(text), .. } => *text = secrets.mask(text),
         Input::Observed(result) => {

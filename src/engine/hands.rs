@@ -16,7 +16,7 @@ use super::{
     ports::Seen,
 };
 use crate::domain::{
-    action::ActionKind,
+    action::{ActionKind, SlotRef},
     check::{Check, CheckKind},
     effect::{Effect, Input},
     event::{ActionOutcome, ActionRef, CheckRef, Place},
@@ -26,6 +26,7 @@ use crate::domain::{
     run::Run,
     runbook::{Milestone, Runbook},
     time::Span,
+    verdict::{Ruling, rule},
 };
 
 /// How long an engine waits at its end for processes that it has told to end: a little more than they have.
@@ -207,18 +208,11 @@ impl Hands {
 
     fn start_watch(&mut self, at: CheckRef, run: &Run) {
         let Some(check) = run.checks(&at.place).get(at.check).cloned() else { return };
-        let (looker, news) = (self.looker(Some(&at.place), run), self.kit.news.clone());
-        let key = at.clone();
-        let task = tokio::spawn(async move {
-            loop {
-                let seen = looker.look(&check).await;
-                let input = Input::CheckSeen { at: at.clone(), holds: seen.holds, evidence: seen.evidence };
-                if news.send(News::Input(input)).await.is_err() {
-                    return;
-                }
-                looker.ports.clock.sleep(check.interval).await;
-            }
-        });
+        let (mut looker, key) = (self.looker(Some(&at.place), run), at.clone());
+        if let Some(since) = run.looks_since(&at) {
+            looker.since = since;
+        }
+        let task = tokio::spawn(looker.watch(at, check, self.kit.news.clone(), News::Input));
         if let Some(old) = self.watching.insert(key, task.abort_handle()) {
             old.abort();
         }
@@ -231,9 +225,9 @@ impl Hands {
             return;
         };
         let (looker, news) = (self.looker(None, run), self.kit.news.clone());
-        let (runbook, new_slot) = (Arc::clone(&run.runbook), run.opened.new_slot.clone());
+        let runbook = Arc::clone(&run.runbook);
         let task = tokio::spawn(async move {
-            let seen = match look_metric(&check, &runbook, new_slot.as_ref(), &looker).await {
+            let seen = match look_metric(&check, &runbook, &looker).await {
                 Some(seen) => seen,
                 None => looker.look(&check).await,
             };
@@ -253,22 +247,19 @@ impl Hands {
     }
 }
 
-/// A checklist item on a metric is decided from one measurement.
-async fn look_metric(
-    check: &Check,
-    runbook: &Runbook,
-    new_slot: Option<&SlotName>,
-    looker: &Looker,
-) -> Option<Seen> {
-    let CheckKind::Metric { metric, slot: _, condition } = &check.kind else { return None };
+/// A checklist item on a metric is decided from one measurement, of the slot that it names.
+async fn look_metric(check: &Check, runbook: &Runbook, looker: &Looker) -> Option<Seen> {
+    let CheckKind::Metric { metric, slot, condition, no_traffic } = &check.kind else { return None };
     let declared = runbook.metric(metric.as_str())?;
-    let slot = new_slot.filter(|_| declared.per_slot);
+    let slot = match looker.slots.get(slot.as_ref().unwrap_or(&SlotRef::New)) {
+        _ if !declared.per_slot => None,
+        Ok(slot) => Some(slot),
+        Err(why) => return Some(Seen::no(why)),
+    };
+    let slot = slot.as_ref();
     let sample = looker.ports.metrics.sample(declared, slot, looker.ports.clock.now()).await;
-    Some(match sample.value {
-        Ok(value) => match crate::domain::verdict::condition_holds(*condition, value, None) {
-            Ok(holds) => Seen { holds, evidence: declared.unit.show(value) },
-            Err(why) => Seen::no(format!("cannot tell: {why}")),
-        },
-        Err(missing) => Seen::no(format!("no data: {missing}")),
+    Some(match rule(declared, *condition, *no_traffic, slot, &sample.value, None) {
+        Ruling::Holds(evidence) | Ruling::Skipped(evidence) => Seen::yes(evidence),
+        Ruling::Fails(evidence) | Ruling::Waits(evidence) => Seen::no(evidence),
     })
 }

@@ -2,7 +2,12 @@
 //!
 //! No port retries a write. Every call comes back within its deadline, with a sentence a person can act on where it failed.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::PathBuf,
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
@@ -136,16 +141,59 @@ pub trait Cluster: Send + Sync {
         patch_type: PatchType,
         patch: &serde_json::Value,
     ) -> PortResult<String>;
-    /// The newest log lines of a slot's pods, or of one pod, oldest first.
+    /// The newest log lines of a slot's pods, or of one pod, oldest first: what a screen shows.
     async fn logs(
         &self,
         slot: &SlotName,
         pod: Option<&str>,
         tail: u32,
         since: Option<Timestamp>,
-    ) -> PortResult<Vec<LogLine>>;
+    ) -> PortResult<LogsRead>;
+    /// Every log line of a slot's pods after the marks, oldest first, and the marks set behind them: what a check reads.
+    /// The log of a container before its restart is part of it.
+    async fn logs_after(&self, slot: &SlotName, marks: &mut LogMarks) -> PortResult<LogsRead>;
     /// Whether the nodes have room for so many more pods of a slot: evidence, or why not.
     async fn headroom(&self, slot: &SlotName, replicas: u32) -> PortResult<Seen>;
+}
+
+/// What was read of a slot's logs, and what was not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogsRead {
+    /// The lines.
+    pub lines: Vec<LogLine>,
+    /// The pods that were read.
+    pub pods: Vec<String>,
+    /// What should have been read and was not: a pod, or something more, and why. Whoever looks for a line that must not be
+    /// there cannot tell while there is any.
+    pub unread: Vec<(String, String)>,
+}
+
+impl LogsRead {
+    /// The lines as a screen shows them: what was not read is said before them.
+    #[must_use]
+    pub fn shown(self) -> Vec<LogLine> {
+        let remarks = self.unread.into_iter().map(|(pod, why)| LogLine { pod, text: format!("({why})") });
+        remarks.chain(self.lines).collect()
+    }
+}
+
+/// How far the logs of a slot's containers have been read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogMarks {
+    /// Nothing before this counts.
+    pub since: Timestamp,
+    /// The stamp of the newest line read, by a container's start: its pod's uid, and how often it had restarted.
+    pub newest: BTreeMap<(String, u32), jiff::Timestamp>,
+    /// Starts that have ended and were read to their end.
+    pub finished: BTreeSet<(String, u32)>,
+}
+
+impl LogMarks {
+    /// Nothing is read yet, and nothing before `since` counts.
+    #[must_use]
+    pub fn new(since: Timestamp) -> Self {
+        Self { since, newest: BTreeMap::new(), finished: BTreeSet::new() }
+    }
 }
 
 /// The lock that everyone respects who would change the same target. It is held already; it is renewed in the

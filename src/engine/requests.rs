@@ -106,9 +106,8 @@ impl Requests {
                 }
                 Err(why) => Err(why),
             };
-            let lines = lines.map(|lines| {
-                lines.into_iter().map(|line| LogLine { text: secrets.mask(&line.text), ..line }).collect()
-            });
+            let masked = |line: LogLine| LogLine { text: secrets.mask(&line.text), ..line };
+            let lines = lines.map(|read| read.shown().into_iter().map(masked).collect());
             let _ = news.send(News::Show(Update::Logs { slot, lines })).await;
         });
     }

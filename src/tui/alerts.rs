@@ -12,6 +12,7 @@ use crate::{
         message::{JournalState, WITHOUT_A_JOURNAL},
         metric::Verdict,
         plan::Light,
+        promise::Promise,
         prompt::Prompt,
         run::{Run, TriggerState},
         runbook::{OnNoData, Then, Trigger, TriggerWatch},
@@ -56,7 +57,8 @@ pub fn all(model: &Model) -> Vec<Alert> {
             if let Some(watch) = &trigger.watch
                 && !shown
             {
-                alerts.extend(from_trigger(model, trigger, watch, state));
+                alerts.extend(from_breach(model, run, index, watch, state));
+                alerts.extend(from_blindness(run, trigger, watch, state));
             }
         }
     }
@@ -261,37 +263,60 @@ fn unknown_words(run: &Run, at: &crate::domain::event::ActionRef) -> String {
     }
 }
 
-fn from_trigger(
+fn from_breach(
     model: &Model,
-    trigger: &Trigger,
+    run: &Run,
+    trigger: usize,
     watch: &TriggerWatch,
     state: &TriggerState,
 ) -> Option<Alert> {
-    let run = model.run.as_ref()?;
     let metric = run.runbook.metric(watch.metric.as_str())?;
-    if let Some((since, first)) = state.breaching {
-        let lasted = model.now.since(since);
-        let value = reading(model, metric).value.unwrap_or(first);
-        let left = watch.hold_for.saturating_sub(lasted);
-        let next = match watch.then {
-            Then::Ask => "you are asked whether to roll back.".to_owned(),
-            Then::Countdown(whole) => format!("a countdown starts: {whole}, then rollback by itself."),
-            Then::Rollback => "the rollback starts by itself.".to_owned(),
-        };
-        return Some(Alert {
-            urgent: true,
-            headline: format!(
-                "BREACH: {} {} (bound {}) for {} of {}",
-                metric.title,
-                metric.unit.show(value),
-                watch.when.show(metric.unit),
-                lasted.clock(),
-                watch.hold_for.clock()
-            ),
-            meter: Some((lasted.as_millis(), watch.hold_for.as_millis())),
-            follows: format!("In {} {next}", left.clock()),
-        });
-    }
+    let (since, first) = state.breaching?;
+    let (promise, why) = run.promise(trigger, model.now)?;
+    let lasted = match &promise {
+        Promise::In(_) | Promise::NextBreach => model.now.since(since),
+        Promise::Anew(_) => Span::ZERO,
+    };
+    let reading = reading(model, metric);
+    let next = match watch.then {
+        Then::Ask => "you are asked whether to roll back.".to_owned(),
+        Then::Countdown(whole) => format!("a countdown starts: {whole}, then rollback by itself."),
+        Then::Rollback => "the rollback starts by itself.".to_owned(),
+    };
+    // What is promised is what would happen now; where that is not all, it says so.
+    let why = why.map(ToString::to_string).or_else(|| match &reading.value {
+        Some(_) => None,
+        None => Some(format!(
+            "not measured now: {}",
+            reading.why.as_ref().map_or_else(|| "no data".to_owned(), ToString::to_string)
+        )),
+    });
+    let follows = match promise {
+        Promise::In(left) if why.is_none() => format!("In {} {next}", left.clock()),
+        Promise::In(left) => format!("In {} at the earliest {next}", left.clock()),
+        Promise::NextBreach => format!("With the next breach that is measured {next}"),
+        Promise::Anew(whole) => format!("{} after the next breach that is measured {next}", whole.clock()),
+    };
+    Some(Alert {
+        urgent: true,
+        headline: format!(
+            "BREACH: {} {} (bound {}) for {} of {}",
+            metric.title,
+            metric.unit.show(reading.value.unwrap_or(first)),
+            watch.when.show(metric.unit),
+            lasted.clock(),
+            watch.hold_for.clock()
+        ),
+        meter: Some((lasted.as_millis(), watch.hold_for.as_millis())),
+        follows: match why {
+            Some(why) => format!("{follows} ({why})"),
+            None => follows,
+        },
+    })
+}
+
+fn from_blindness(run: &Run, trigger: &Trigger, watch: &TriggerWatch, state: &TriggerState) -> Option<Alert> {
+    let metric = run.runbook.metric(watch.metric.as_str())?;
     let why = state.blind.as_ref()?;
     let then = match watch.no_data {
         OnNoData::Hold => "The window waits: without data it cannot succeed.",

@@ -259,6 +259,14 @@ fn checking_line(model: &Model, run: &Run) -> Row {
             .work(&place)
             .and_then(|work| work.checks.get(check))
             .is_some_and(|state| state.status != crate::domain::run::CheckStatus::Holds);
+        if run.has_caught(&place, check) {
+            let what = format!("takes back, with a reason: {text}");
+            return does(look, model.key(KeyAction::Tick), what).join(does(
+                look,
+                model.key(KeyAction::Fails),
+                "the step fails",
+            ));
+        }
         if open {
             return does(look, model.key(KeyAction::Tick), format!("ticks: {text}")).join(does(
                 look,
@@ -348,7 +356,9 @@ fn form_line(model: &Model, form: &Form) -> Row {
             }
         }
         Purpose::Start { .. } | Purpose::Proceed { .. } => "starts it, once the word stands there".to_owned(),
-        Purpose::TickCheck { holds: true, .. } => "says that it holds".to_owned(),
+        Purpose::TickCheck { holds: true, .. } => {
+            "takes it back: what was seen is no reason to stop".to_owned()
+        }
         Purpose::TickCheck { .. } => "says that it does not hold: the step fails".to_owned(),
         Purpose::Skip { .. } => "leaves the step out, with this reason".to_owned(),
         Purpose::Undo { word: Some(_), .. } => "undoes the step, once the word stands there".to_owned(),

@@ -2,5 +2,6 @@
 
 mod fixture;
 mod keys;
+mod promises;
 mod safety;
 mod screens;

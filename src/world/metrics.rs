@@ -32,11 +32,13 @@ pub struct Settings {
     pub history_ms: i64,
     /// How long samples are kept.
     pub retention_ms: i64,
+    /// Whether the application counts the kubelet's probes as requests. Where not, a slot without users has none at all.
+    pub counts_probes: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { scrape_ms: 5_000, history_ms: 45 * 60_000, retention_ms: 2 * 3_600_000 }
+        Self { scrape_ms: 5_000, history_ms: 45 * 60_000, retention_ms: 2 * 3_600_000, counts_probes: true }
     }
 }
 
@@ -83,7 +85,8 @@ impl Telemetry {
             .map(|(slot, objects)| (slot.clone(), format!("{}:8080", objects.deployment)))
             .collect();
         let mut telemetry = Self {
-            traffic: Traffic::new(furniture, scenario, seed, now_ms - settings.history_ms),
+            traffic: Traffic::new(furniture, scenario, seed, now_ms - settings.history_ms)
+                .counting_probes(settings.counts_probes),
             store,
             engine: Engine::default(),
             targets: BTreeMap::new(),

@@ -38,6 +38,7 @@ pub struct Traffic {
     slots: BTreeMap<String, Slot>,
     incarnations: u64,
     metrics_outage: bool,
+    counts_probes: bool,
 }
 
 /// One slot's part.
@@ -61,7 +62,15 @@ impl Traffic {
             slots: BTreeMap::new(),
             incarnations: 0,
             metrics_outage: false,
+            counts_probes: true,
         }
+    }
+
+    /// Whether the application counts the kubelet's probes as requests.
+    #[must_use]
+    pub fn counting_probes(mut self, counts: bool) -> Self {
+        self.counts_probes = counts;
+        self
     }
 
     /// Simulated milliseconds up to which requests are counted.
@@ -106,6 +115,9 @@ impl Traffic {
                 None => Health::GOOD,
             };
             let requests = users(self.seed, self.now_ms / STEP_MS) * slot.share;
+            if self.counts_probes {
+                pods.probe();
+            }
             pods.serve(requests, slot.share, health, self.seed, self.now_ms / STEP_MS);
         }
     }

@@ -7,7 +7,7 @@ use cutover::domain::event::RunEvent;
 use super::{
     helm::Helm,
     proxy::Trouble,
-    stand::{Stand, within},
+    stand::{GREEN, Stand, eventually, within},
 };
 
 /// The rollback's PATCH of the Service.
@@ -57,8 +57,7 @@ fn a_rollback_goes_on_after_connections_were_refused() {
     assert!(within(&story), "{story}");
 }
 
-#[test]
-fn a_rollback_goes_on_after_its_switch_was_silent_for_20_seconds() {
+fn its_switch_is_silent() {
     let stand = Stand::new();
     let mut helm = stand.switched();
     stand.proxy.rule("PATCH", &SERVICE, 1, Trouble::Late(Duration::from_secs(20)));
@@ -71,8 +70,7 @@ fn a_rollback_goes_on_after_its_switch_was_silent_for_20_seconds() {
     rolls_back(&stand, helm);
 }
 
-#[test]
-fn a_rollback_goes_on_after_the_whole_api_was_silent_for_20_seconds() {
+fn the_whole_api_is_silent() {
     let stand = Stand::new();
     let helm = stand.switched();
     stand.proxy.stall(Duration::from_secs(20));
@@ -93,7 +91,7 @@ fn a_rollback_that_is_forbidden_stops_at_once_and_says_what_to_run() {
     assert!(begun.elapsed() < Duration::from_secs(5), "{story}");
     assert!(helm.has(|event| matches!(event, RunEvent::RollbackStopped { .. })), "{story}");
     assert_eq!(stand.live(), "green", "{story}");
-    assert_eq!(stand.serving(super::stand::GREEN), 2, "{story}");
+    assert_eq!(stand.serving(GREEN), 2, "{story}");
 }
 
 #[test]
@@ -109,4 +107,63 @@ fn a_rollback_looks_however_slow_the_api_is() {
     );
     helm.roll_back();
     rolls_back(&stand, helm);
+}
+
+/// No read of the target is answered.
+fn blind(stand: &Stand) {
+    stand.proxy.rule("GET", &["/namespaces/production/"], u32::MAX, Trouble::Answer(503));
+}
+
+fn blind_to_pods_that_were_ready() {
+    let stand = Stand::new();
+    let mut helm = stand.switched();
+    helm.wait(Duration::from_secs(1));
+    blind(&stand);
+    let begun = Instant::now();
+    helm.roll_back();
+    helm.wait_until("the switch", |helm| helm.began("back"));
+    let story = helm.story();
+    assert!(begun.elapsed() >= Duration::from_secs(9), "it tries to look first\n{story}");
+    assert!(helm.has(|event| matches!(event, RunEvent::RollbackBlind { .. })), "{story}");
+    eventually("the service is switched", || stand.live() == "blue");
+    stand.proxy.clear();
+    rolls_back(&stand, helm);
+}
+
+fn blind_to_a_slot_that_was_emptied() {
+    let stand = Stand::new();
+    let mut helm = stand.retired();
+    blind(&stand);
+    helm.roll_back();
+    helm.wait(Duration::from_secs(14));
+    assert_eq!(
+        (stand.live().as_str(), stand.serving(GREEN)),
+        ("green", 2),
+        "{}\n{}",
+        stand.told(),
+        helm.story()
+    );
+    let offers =
+        |event: &RunEvent| matches!(event, RunEvent::ActionWaits { why, .. } if why.contains(":blind"));
+    assert!(helm.has(offers), "{}", helm.story());
+    stand.proxy.clear();
+    rolls_back(&stand, helm);
+}
+
+// Most of these is waiting: they wait side by side.
+
+#[test]
+fn a_rollback_goes_on_after_20_seconds_of_silence() {
+    std::thread::scope(|scope| {
+        scope.spawn(its_switch_is_silent);
+        scope.spawn(the_whole_api_is_silent);
+    });
+}
+
+#[test]
+fn a_rollback_that_cannot_look_goes_only_where_pods_were_ready_a_moment_ago() {
+    std::thread::scope(|scope| {
+        scope.spawn(blind_to_pods_that_were_ready);
+        scope.spawn(blind_to_a_slot_that_was_emptied);
+    });
 }

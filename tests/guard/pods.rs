@@ -18,6 +18,7 @@ use cutover::{
 use super::{
     ground::Ground,
     helm::Helm,
+    proxy::Trouble,
     stand::{BLUE, GREEN, RUNBOOK, Stand, eventually},
 };
 
@@ -127,16 +128,9 @@ fn a_rollback_to_a_retired_slot_takes_what_its_autoscaler_gives() {
     assert_eq!(helm.close(), 5, "{story}");
 }
 
-/// The deploy step without its wait for the rollout.
-fn unawaited() -> String {
-    let text = RUNBOOK.replace("  { name = \"rollout\", rollout = { slot = \"idle\" } },\n", "");
-    assert_ne!(text, RUNBOOK);
-    text
-}
-
 #[test]
 fn pods_ready_does_not_take_the_old_pods_for_the_new_one_that_is_pending() {
-    let text = unawaited().replace(
+    let text = RUNBOOK.replace(
         "at_least = 1 }, interval = \"500ms\"",
         "at_least = 1 }, interval = \"500ms\", timeout = \"4s\"",
     );
@@ -151,9 +145,25 @@ fn pods_ready_does_not_take_the_old_pods_for_the_new_one_that_is_pending() {
 }
 
 #[test]
+fn pods_ready_does_not_take_the_pods_before_a_restart_for_those_after_it() {
+    let image = "{ name = \"image\", set_image = { slot = \"idle\", image = \"registry.example.com/payment-system-backend:v1.6.0\" } }";
+    let text = RUNBOOK.replace(image, "{ name = \"restart\", restart = \"idle\" }").replace(
+        "at_least = 1 }, interval = \"500ms\"",
+        "at_least = 1 }, interval = \"500ms\", timeout = \"4s\"",
+    );
+    assert!(text.contains("restart = \"idle\""));
+    let stand = Stand::with(&text);
+    stand.ground.cluster.limit_pods(Some(0));
+    let mut helm = Helm::open(&stand.ground);
+    helm.fly_until("the deploy step's end", |helm| helm.passed("deploy") || helm.failed("deploy"));
+    assert!(helm.failed("deploy"), "{}", helm.story());
+    assert_eq!((stand.live().as_str(), stand.serving(BLUE)), ("blue", 2), "{}", stand.told());
+}
+
+#[test]
 fn a_switch_that_no_check_guards_waits_for_its_pods() {
     let check = "check = [{ text = \"Pods\", pods_ready = { slot = \"new\", at_least = 1 }, interval = \"500ms\" }]\n";
-    let text = unawaited().replace(check, "");
+    let text = RUNBOOK.replace(check, "");
     let stand = Stand::with(&text);
     stand.ground.cluster.limit_pods(Some(0));
     let mut helm = Helm::open(&stand.ground);
@@ -196,18 +206,43 @@ fn a_switch_is_not_done_where_nobody_answers_at_its_end() {
     ));
     let mut helm = Helm::open(&stand.ground);
     helm.fly_until("deploy", |helm| helm.passed("deploy"));
-    // Between the look and the check the pods are lost.
+    // While the switch is on its way back to us the pods are lost.
+    let late = Trouble::LateAnswer(Duration::from_secs(2));
+    stand.proxy.rule("PATCH", &["/services/backend-service"], 1, late);
     helm.fly_until("the switch", |helm| helm.began("switch"));
+    eventually("the service is switched", || stand.live() == "green");
     stand.ground.cluster.fail_probes(GREEN, true);
     helm.fly_until("the switch's end", |helm| helm.passed("switch") || helm.failed("switch"));
-    if helm.passed("switch") {
-        // The check was faster than the trouble; then at least the end of the run is not reached like this.
-        assert!(!helm.passed("retire"), "{}", helm.story());
-        return;
-    }
+    assert!(helm.failed("switch"), "{}", helm.story());
     helm.roll_back();
     helm.wait_until("end", Helm::is_over);
     stand.assert_back(&helm, 2);
+    let story = helm.story();
+    assert_eq!(helm.close(), 5, "{story}");
+}
+
+#[test]
+fn a_rollback_leaves_the_users_where_they_are_answered_while_the_old_pods_find_no_room() {
+    let stand = Stand::new();
+    let mut helm = stand.retired();
+    stand.ground.cluster.limit_pods(Some(0));
+    helm.roll_back();
+    let waits =
+        |event: &RunEvent| matches!(event, RunEvent::ActionWaits { why, .. } if why.contains("0 of 2 pods"));
+    helm.wait_until("a rollback that waits", |helm| helm.has(waits));
+    helm.wait(Duration::from_secs(3));
+    assert_eq!(
+        (stand.live().as_str(), stand.serving(GREEN)),
+        ("green", 2),
+        "{}\n{}",
+        stand.told(),
+        helm.story()
+    );
+    stand.ground.cluster.limit_pods(None);
+    helm.wait_until("end", Helm::is_over);
+    stand.assert_back(&helm, 2);
+    let story = helm.story();
+    assert_eq!(helm.close(), 5, "{story}");
 }
 
 #[test]

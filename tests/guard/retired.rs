@@ -1,11 +1,13 @@
 //! Rolling back after, or while, the previous slot is taken away.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use cutover::domain::event::{ActionRef, Place, RunEvent};
 
 use super::{
     helm::Helm,
     proxy::Trouble,
-    stand::{BLUE, Stand},
+    stand::{BLUE, GREEN, Stand, eventually},
 };
 
 /// The retire step's PATCH.
@@ -55,8 +57,7 @@ fn a_rollback_after_the_retirement_starts_the_pods_first_while_the_watch_is_behi
     rolls_back(&stand, helm);
 }
 
-#[test]
-fn a_rollback_waits_for_the_answer_to_the_retirement_that_is_under_way() {
+fn late_by_3_seconds() {
     let stand = Stand::new();
     let mut helm = stand.switched();
     stand.proxy.rule("PATCH", &RETIRE, 1, Trouble::Late(Duration::from_secs(3)));
@@ -65,13 +66,12 @@ fn a_rollback_waits_for_the_answer_to_the_retirement_that_is_under_way() {
     rolls_back(&stand, helm);
 }
 
-#[test]
-fn a_retirement_that_arrives_after_its_deadline_takes_no_pods_from_a_rollback() {
+fn late_by_15_seconds() {
     let stand = Stand::new();
     let mut helm = stand.switched();
     stand.proxy.rule("PATCH", &RETIRE, 1, Trouble::Late(Duration::from_secs(15)));
     helm.fly_until("the scale-down", |helm| helm.began("retire"));
-    let sent = std::time::Instant::now();
+    let sent = Instant::now();
     helm.roll_back();
     helm.wait_until("end", Helm::is_over);
     stand.assert_back(&helm, 2);
@@ -79,8 +79,7 @@ fn a_retirement_that_arrives_after_its_deadline_takes_no_pods_from_a_rollback() 
     rolls_back(&stand, helm);
 }
 
-#[test]
-fn an_engine_that_takes_a_retired_run_up_on_a_slow_cluster_starts_the_pods_first() {
+fn killed_after_it() {
     let stand = Stand::new();
     let helm = stand.retired();
     helm.kill();
@@ -93,4 +92,73 @@ fn an_engine_that_takes_a_retired_run_up_on_a_slow_cluster_starts_the_pods_first
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(5), "{said}");
     assert_eq!((stand.live().as_str(), stand.serving(BLUE)), ("blue", 2), "{}\n{said}", stand.told());
+}
+
+fn killed_while_it_is_under_way() {
+    let stand = Stand::new();
+    let mut helm = stand.switched();
+    stand.proxy.rule("PATCH", &RETIRE, 1, Trouble::Late(Duration::from_secs(6)));
+    helm.fly_until("the scale-down", |helm| helm.began("retire"));
+    let sent = Instant::now();
+    eventually("the scale-down is sent", || {
+        stand.proxy.taken("PATCH", RETIRE[0]).iter().any(|one| one.body.contains("replicas"))
+    });
+    helm.kill();
+    let mut helm = Helm::resume(&stand.ground);
+    helm.wait_until("the run", |helm| helm.run.is_some());
+    helm.roll_back();
+    helm.wait_until("end", Helm::is_over);
+    stand.assert_back(&helm, 2);
+    helm.wait(Duration::from_millis(6_500).saturating_sub(sent.elapsed()));
+    rolls_back(&stand, helm);
+}
+
+fn killed_in_its_rollback() {
+    let stand = Stand::new();
+    let mut helm = stand.retired();
+    // The pods are started; the switch never comes to it.
+    stand.ground.cluster.limit_pods(Some(0));
+    helm.roll_back();
+    let woken = |helm: &Helm| {
+        helm.has(|event| {
+            matches!(
+                event,
+                RunEvent::ActionFinished { at: ActionRef { place: Place::Rollback { .. }, .. }, .. }
+            )
+        })
+    };
+    helm.wait_until("the pods' start", woken);
+    helm.kill();
+    stand.lag(Duration::from_secs(8));
+    let mut helm = Helm::resume(&stand.ground);
+    helm.wait_until("the run", |helm| helm.run.is_some());
+    helm.wait(Duration::from_secs(2));
+    assert_eq!(
+        (stand.live().as_str(), stand.serving(GREEN)),
+        ("green", 2),
+        "{}\n{}",
+        stand.told(),
+        helm.story()
+    );
+    stand.ground.cluster.limit_pods(None);
+    rolls_back(&stand, helm);
+}
+
+// Most of these is waiting: they wait side by side.
+
+#[test]
+fn a_retirement_that_is_answered_late_or_arrives_after_its_deadline_takes_no_pods_from_a_rollback() {
+    std::thread::scope(|scope| {
+        scope.spawn(late_by_3_seconds);
+        scope.spawn(late_by_15_seconds);
+    });
+}
+
+#[test]
+fn an_engine_killed_around_the_retirement_leaves_a_rollback_that_starts_the_pods_first() {
+    std::thread::scope(|scope| {
+        scope.spawn(killed_after_it);
+        scope.spawn(killed_while_it_is_under_way);
+        scope.spawn(killed_in_its_rollback);
+    });
 }

@@ -26,7 +26,7 @@ fn assert_holds(helm: &mut Helm) {
     helm.wait_until("refusal", |helm| helm.refused.len() > refused || !helm.is_held());
     assert!(helm.is_held(), "{}", helm.story());
     // Nothing begins, whatever is confirmed.
-    for _ in 0..10 {
+    for _ in 0..5 {
         helm.confirm();
         helm.wait(Duration::from_millis(150));
     }
@@ -212,4 +212,59 @@ fn a_database_is_restored_only_once_the_pods_that_write_to_it_are_gone() {
     stand.assert_back(&helm, 2);
     let story = helm.story();
     assert_eq!(helm.close(), 5, "{story}");
+}
+
+#[test]
+fn an_undo_leaves_a_slot_alone_that_somebody_gave_the_users() {
+    let stand = Stand::new();
+    let mut helm = Helm::open(&stand.ground);
+    helm.fly_until("deploy", |helm| helm.passed("deploy"));
+    let image = stand.image(GREEN);
+    stand.stranger_points_at("green");
+    helm.roll_back();
+    helm.wait_until("end", Helm::is_over);
+    assert_eq!((stand.live(), stand.image(GREEN)), ("green".into(), image), "{}", helm.story());
+    assert_eq!(stand.serving(GREEN), 2, "{}\n{}", stand.told(), helm.story());
+}
+
+#[test]
+fn a_rollback_does_not_empty_a_slot_that_somebody_gave_the_users_again() {
+    let drain = r#"{ name = "drain", sh = 'echo drain >> "$LOG"; until [ -e "$LOG.go" ] || [ ! -e "$LOG" ]; do sleep 0.05; done' },
+  { name = "empty""#;
+    let stand = Stand::with(&RUNBOOK.replace("{ name = \"empty\"", drain));
+    let mut helm = stand.switched();
+    helm.roll_back();
+    helm.wait_until("drain", |helm| helm.began("drain"));
+    assert_eq!(stand.live(), "blue", "{}", helm.story());
+    stand.stranger_points_at("green");
+    std::fs::write(stand.ground.stage.path().join("log.go"), "").unwrap();
+    helm.wait_until("end", Helm::is_over);
+    assert_eq!(
+        (stand.replicas(GREEN), stand.serving(GREEN)),
+        (Some(2), 2),
+        "{}\n{}",
+        stand.told(),
+        helm.story()
+    );
+    let done = |event: &RunEvent| matches!(event, RunEvent::RollbackFinished { ok: true, .. });
+    assert!(!helm.has(done), "it does not say that it is done\n{}", helm.story());
+}
+
+#[test]
+fn a_rollback_without_a_deployment_to_go_to_stops_with_words() {
+    let stand = Stand::new();
+    let mut helm = stand.switched();
+    assert!(stand.ground.cluster.delete("deployments", BLUE));
+    assert_holds(&mut helm);
+    helm.roll_back();
+    helm.wait_until("stop", Helm::is_over);
+    let words = |event: &RunEvent| matches!(event, RunEvent::RollbackStopped { reason, .. } if reason.contains("blue has no Deployment"));
+    assert!(helm.has(words), "{}", helm.story());
+    assert_eq!(
+        (stand.live().as_str(), stand.serving(GREEN)),
+        ("green", 2),
+        "{}\n{}",
+        stand.told(),
+        helm.story()
+    );
 }

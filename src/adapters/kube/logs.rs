@@ -1,11 +1,17 @@
-//! The newest log lines of a slot, its pods' lines merged by the time the kubelet stamped on them.
+//! Log lines of a slot, its pods' lines merged by the time the kubelet stamped on them.
+//!
+//! A screen gets the newest lines of the pods that matter most. A check gets everything, piece by piece: each container's
+//! log is read on from where the last look ended, and the log of the container before a restart to its end, since that is
+//! where the reason of the restart stands. What could not be read is told as that: "nothing bad seen" is not "nothing bad".
+
+use std::collections::BTreeSet;
 
 use futures::{StreamExt, stream};
-use k8s_openapi::api::core::v1::Pod as ApiPod;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod as ApiPod};
 
 use crate::{
     domain::{id::SlotName, safe_text::SafeText, time::Timestamp, workload::LogLine},
-    engine::ports::{Fault, PortError, PortResult},
+    engine::ports::{Fault, LogMarks, LogsRead, PortError, PortResult},
 };
 
 use super::{
@@ -23,11 +29,18 @@ const AT_ONCE: usize = 4;
 /// Lines that can be asked for.
 const MAX_LINES: u32 = 2000;
 /// Bytes of one pod's log. The API cuts the newest lines off beyond it, so it is generous.
-const MAX_BYTES: &str = "4194304";
-/// Characters of one line.
+const MAX_BYTES: usize = 4 << 20;
+/// Pods that a check reads.
+const MAX_CHECKED: usize = 200;
+/// Pieces of [`MAX_BYTES`] that a check reads of one log at a look …
+const PIECES: usize = 2;
+/// … and bytes of all logs together, about: what is left is read at the next look.
+const MAX_LOOK: usize = 32 << 20;
+/// Characters of one line on a screen. A check looks at the whole of it.
 const MAX_LINE: usize = 4096;
 
 /// A line with its place in the merged log.
+#[derive(Debug)]
 struct Stamped {
     at: jiff::Timestamp,
     line: LogLine,
@@ -40,29 +53,164 @@ impl KubeCluster {
         pod: Option<&str>,
         tail: u32,
         since: Option<Timestamp>,
-    ) -> PortResult<Vec<LogLine>> {
+    ) -> PortResult<LogsRead> {
         let tail = tail.clamp(1, MAX_LINES);
         let (pods, left_out) = self.pods_for_logs(slot, pod).await?;
         let single = pods.len() == 1;
         let read = stream::iter(pods)
             .map(|pod| async move { (pod_name(&pod), self.read_log(&pod, tail, since).await) });
-        let mut lines = Vec::new();
+        let (mut lines, mut told) = (Vec::new(), LogsRead::default());
         let mut read = read.buffer_unordered(AT_ONCE);
         while let Some((pod, result)) = read.next().await {
             match result {
-                Ok(of_pod) => lines.extend(of_pod),
+                Ok(of_pod) => {
+                    told.pods.push(pod);
+                    lines.extend(of_pod);
+                }
                 Err(fault) if single => return Err(fault),
-                Err(fault) => lines.push(remark(&pod, &format!("(no log: {})", fault.message))),
+                Err(fault) => told.unread.push((pod, format!("no log: {}", fault.message))),
             }
         }
-        lines.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.line.pod.cmp(&b.line.pod)));
         let surplus = lines.len().saturating_sub(tail as usize);
-        let mut lines: Vec<LogLine> = lines.into_iter().skip(surplus).map(|stamped| stamped.line).collect();
+        told.lines = in_order(lines).skip(surplus).collect();
         if left_out > 0 {
-            let text = format!("(the logs of {left_out} more pods are not shown; open one pod for its log)");
-            lines.insert(0, remark(&self.slot(slot)?.deployment, &text).line);
+            let why = format!("the logs of {left_out} more pods are not shown; open one pod for its log");
+            told.unread.insert(0, (self.slot(slot)?.deployment.clone(), why));
         }
-        Ok(lines)
+        Ok(told)
+    }
+
+    /// Everything that was printed after the marks.
+    pub(super) async fn read_logs_after(
+        &self,
+        slot: &SlotName,
+        marks: &mut LogMarks,
+    ) -> PortResult<LogsRead> {
+        let deployment = DeploymentView::of(self.read_deployment(slot).await?);
+        let (mut sources, mut left_out) = (Vec::new(), 0_usize);
+        let namespace = Some(self.target.namespace.as_str());
+        let call = Call::list(&PODS, namespace).with("labelSelector", deployment.pods());
+        let each = self.gateway.each(&call, |pod: ApiPod| {
+            if sources.len() < MAX_CHECKED {
+                sources.push(LogSource::of(&pod, &self.target.container));
+            } else {
+                left_out += 1;
+            }
+        });
+        each.await?;
+        let name = &self.slot(slot)?.deployment;
+        if sources.is_empty() {
+            let why = format!("deployment/{name} has no pods, so there is no log");
+            return Err(PortError::new(Fault::NotFound, why));
+        }
+        let (mut lines, mut told) = (Vec::new(), LogsRead::default());
+        if left_out > 0 {
+            told.unread.push((name.clone(), format!("{left_out} more pods are not read")));
+        }
+        let mut waiting: BTreeSet<String> = sources.iter().map(|source| source.pod.clone()).collect();
+        let known: &LogMarks = marks;
+        let read = stream::iter(sources).map(|source| async move {
+            let read = self.read_source(&source, known).await;
+            (source, read)
+        });
+        let (mut all, mut size) = (Vec::new(), 0);
+        let mut read = read.buffer_unordered(AT_ONCE);
+        while size < MAX_LOOK
+            && let Some((source, of_pod)) = read.next().await
+        {
+            size += of_pod.lines.iter().map(|line| line.line.text.len()).sum::<usize>();
+            waiting.remove(&source.pod);
+            all.push((source, of_pod));
+        }
+        drop(read);
+        for pod in waiting {
+            told.unread.push((pod, "not read yet: the logs before it are long".to_owned()));
+        }
+        for (source, read) in all {
+            if read.unread.is_empty() {
+                told.pods.push(source.pod.clone());
+            }
+            told.unread.extend(read.unread.into_iter().map(|why| (source.pod.clone(), why)));
+            lines.extend(read.lines);
+            marks.newest.extend(read.newest.into_iter().map(|(start, at)| ((source.uid.clone(), start), at)));
+            marks.finished.extend(read.finished.into_iter().map(|start| (source.uid.clone(), start)));
+        }
+        told.lines = in_order(lines).collect();
+        told.pods.sort_unstable();
+        Ok(told)
+    }
+
+    /// One pod's part of it: the container that runs, and the one before its last restart.
+    async fn read_source(&self, source: &LogSource, marks: &LogMarks) -> SourceRead {
+        let mut read = SourceRead::default();
+        for log in source.logs(marks) {
+            let known = marks.newest.get(&(source.uid.clone(), log.start)).copied();
+            match self.read_on(source, &log, known, marks.since).await {
+                Ok(new) => {
+                    read.newest.extend(new.lines.last().map(|line| (log.start, line.at)));
+                    if new.behind {
+                        read.unread.push("its log grows faster than it can be read".to_owned());
+                    } else if log.ended {
+                        read.finished.push(log.start);
+                    }
+                    read.lines.extend(new.lines);
+                }
+                // It was there a moment ago: nothing of it can be read any more.
+                Err(fault) if fault.kind == Fault::NotFound => {
+                    read.unread.push("it went while its log was read".to_owned());
+                }
+                Err(fault) => read.unread.push(fault.message),
+            }
+        }
+        if source.lost_a_log(marks) {
+            read.unread
+                .push(format!("it restarted {} times; only its last logs can be read", source.restarts));
+        }
+        read
+    }
+
+    /// One container's log from a line on, in pieces.
+    async fn read_on(
+        &self,
+        source: &LogSource,
+        log: &OneLog,
+        known: Option<jiff::Timestamp>,
+        since: Timestamp,
+    ) -> PortResult<NewLines> {
+        let mut new = NewLines { lines: Vec::new(), behind: true };
+        let mut newest = known;
+        for _ in 0..PIECES {
+            let from = newest.map_or(since, |at| Timestamp(at.as_millisecond()));
+            let mut call = Call::get(&PODS, Some(&self.target.namespace), &source.pod)
+                .subresource("log")
+                .with("timestamps", "true")
+                .with("limitBytes", MAX_BYTES.to_string())
+                .with("sinceTime", from.to_string())
+                .with("container", source.container.clone());
+            if log.previous {
+                call = call.with("previous", "true");
+            }
+            let body = self.gateway.read_bytes(&call).await?;
+            let cut = body.len() >= MAX_BYTES;
+            let mut lines = stamped(&body, &source.pod, usize::MAX);
+            if cut {
+                // The last line may be half of one: it is read again.
+                lines.pop();
+            }
+            // The API may tell by whole seconds.
+            lines.retain(|line| newest.map_or(line.at >= since.to_jiff(), |newest| line.at > newest));
+            newest = lines.last().map(|line| line.at).or(newest);
+            let stuck = lines.is_empty();
+            new.lines.extend(lines);
+            if !cut {
+                new.behind = false;
+                break;
+            }
+            if stuck {
+                break;
+            }
+        }
+        Ok(new)
     }
 
     /// The pods to read, the ones in trouble and the newest first, and how many are left out.
@@ -107,7 +255,7 @@ impl KubeCluster {
             .subresource("log")
             .with("timestamps", "true")
             .with("tailLines", tail.to_string())
-            .with("limitBytes", MAX_BYTES);
+            .with("limitBytes", MAX_BYTES.to_string());
         if let Some(container) = container {
             call = call.with("container", container.name.clone());
         }
@@ -115,22 +263,142 @@ impl KubeCluster {
             call = call.with("sinceTime", since.to_string());
         }
         let body = self.gateway.read_bytes(&call).await?;
-        let mut at = jiff::Timestamp::MIN;
-        let text = String::from_utf8_lossy(&body);
-        let lines = text.lines().map(|line| {
-            let (stamp, rest) = line.split_once(' ').unwrap_or((line, ""));
-            let text = match stamp.parse() {
-                Ok(stamp) => {
-                    at = stamp;
-                    rest
-                }
-                // A line without a stamp belongs to the one before it.
-                Err(_) => line,
-            };
-            Stamped { at, line: LogLine { pod: name.clone(), text: cut(text) } }
-        });
-        Ok(lines.collect())
+        Ok(stamped(&body, &name, MAX_LINE))
     }
+}
+
+/// A pod whose log a check reads.
+#[derive(Debug, Default)]
+struct LogSource {
+    pod: String,
+    uid: String,
+    container: String,
+    /// How often the container has restarted: which start of it the newest log is of.
+    restarts: u32,
+    /// The newest start's log can be read: it runs, has ended, or is between two starts.
+    started: bool,
+    /// It runs, or has ended and was not started again: the log before it is still there as well.
+    has_previous: bool,
+    /// When the oldest start whose log can be read began, where that is known.
+    oldest_began: Option<Timestamp>,
+    /// When the start before the newest ended.
+    previous_ended: Option<Timestamp>,
+}
+
+/// One start's log.
+#[derive(Debug, PartialEq, Eq)]
+struct OneLog {
+    /// How often the container had restarted before it.
+    start: u32,
+    /// Whether it is asked for as the previous one.
+    previous: bool,
+    /// Nothing is added to it.
+    ended: bool,
+}
+
+#[derive(Debug, Default)]
+struct SourceRead {
+    lines: Vec<Stamped>,
+    newest: Vec<(u32, jiff::Timestamp)>,
+    finished: Vec<u32>,
+    unread: Vec<String>,
+}
+
+struct NewLines {
+    lines: Vec<Stamped>,
+    /// There is more than was read.
+    behind: bool,
+}
+
+impl LogSource {
+    fn of(pod: &ApiPod, container: &str) -> Self {
+        let containers = pod.spec.as_ref().map_or(&[][..], |spec| spec.containers.as_slice());
+        let found = containers.iter().find(|c| c.name == container).or(containers.first());
+        let container = found.map(|found| found.name.clone()).unwrap_or_default();
+        let statuses = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+        let status = statuses.into_iter().find(|status| status.name == container);
+        let source = Self {
+            pod: pod_name(pod),
+            uid: pod.metadata.uid.clone().unwrap_or_default(),
+            container,
+            ..Self::default()
+        };
+        match status {
+            Some(status) => source.with(status),
+            None => source,
+        }
+    }
+
+    fn with(self, status: &ContainerStatus) -> Self {
+        let state = status.state.as_ref();
+        let last = status.last_state.as_ref().and_then(|last| last.terminated.as_ref());
+        let running = state.and_then(|state| state.running.as_ref());
+        let ended = state.and_then(|state| state.terminated.as_ref());
+        let at = |time: Option<&k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>| {
+            time.map(|time| Timestamp(time.0.as_millisecond()))
+        };
+        let began = at(running
+            .and_then(|running| running.started_at.as_ref())
+            .or(ended.and_then(|ended| ended.started_at.as_ref())));
+        let last_began = at(last.and_then(|last| last.started_at.as_ref()));
+        let is_there = running.is_some() || ended.is_some();
+        Self {
+            restarts: u32::try_from(status.restart_count).unwrap_or(0),
+            started: is_there || last.is_some(),
+            has_previous: is_there && status.restart_count > 0,
+            oldest_began: last_began.or(began),
+            previous_ended: at(last.and_then(|last| last.finished_at.as_ref())).filter(|_| is_there),
+            ..self
+        }
+    }
+
+    /// The logs that have something to read after the marks, oldest first.
+    fn logs(&self, marks: &LogMarks) -> Vec<OneLog> {
+        let mut logs = Vec::new();
+        if let Some(start) = self.restarts.checked_sub(1).filter(|_| self.has_previous) {
+            let over = self.previous_ended.is_some_and(|ended| ended < marks.since);
+            if !over && !marks.finished.contains(&(self.uid.clone(), start)) {
+                logs.push(OneLog { start, previous: true, ended: true });
+            }
+        }
+        if self.started {
+            logs.push(OneLog { start: self.restarts, previous: false, ended: false });
+        }
+        logs
+    }
+
+    /// Whether there was a start whose log counts and is gone: the oldest one that can be read began after the marks do, and
+    /// the one before it was not read to its end.
+    fn lost_a_log(&self, marks: &LogMarks) -> bool {
+        let oldest = if self.has_previous { self.restarts.saturating_sub(1) } else { self.restarts };
+        let Some(before) = oldest.checked_sub(1) else { return false };
+        self.oldest_began.is_none_or(|began| began > marks.since)
+            && !marks.finished.contains(&(self.uid.clone(), before))
+    }
+}
+
+fn in_order(mut lines: Vec<Stamped>) -> impl Iterator<Item = LogLine> {
+    lines.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.line.pod.cmp(&b.line.pod)));
+    lines.into_iter().map(|stamped| stamped.line)
+}
+
+/// A pod's lines with their stamps, each cut to so many characters.
+fn stamped(body: &[u8], pod: &str, most: usize) -> Vec<Stamped> {
+    let mut at = jiff::Timestamp::MIN;
+    let text = String::from_utf8_lossy(body);
+    let lines = text.lines().map(|line| {
+        let (stamp, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let text = match stamp.parse() {
+            Ok(stamp) => {
+                at = stamp;
+                rest
+            }
+            // A line without a stamp belongs to the one before it.
+            Err(_) => line,
+        };
+        Stamped { at, line: LogLine { pod: pod.to_owned(), text: cut(text, most) } }
+    });
+    lines.collect()
 }
 
 fn keep_first(pods: &mut Vec<(PodRecord, ApiPod)>) -> usize {
@@ -144,14 +412,88 @@ fn pod_name(pod: &ApiPod) -> String {
     pod.metadata.name.clone().unwrap_or_default()
 }
 
-fn remark(pod: &str, text: &str) -> Stamped {
-    Stamped { at: jiff::Timestamp::MIN, line: LogLine { pod: SafeText::new(pod).into(), text: cut(text) } }
-}
-
 /// A line made safe and cut to a length that a screen can bear.
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(MAX_LINE) {
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
         Some((end, _)) => format!("{} …", SafeText::new(text.get(..end).unwrap_or_default())),
         None => SafeText::new(text).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const SINCE: i64 = 1_795_000_000_000;
+
+    fn source(state: &serde_json::Value, last: &serde_json::Value, restarts: u32) -> LogSource {
+        let pod = json!({
+            "metadata": { "name": "web-1", "uid": "u" },
+            "spec": { "containers": [{ "name": "sidecar" }, { "name": "web" }] },
+            "status": { "containerStatuses": [
+                { "name": "sidecar", "restartCount": 9, "image": "", "imageID": "", "ready": true },
+                { "name": "web", "restartCount": restarts, "state": state, "lastState": last, "image": "", "imageID": "",
+                  "ready": true },
+            ] },
+        });
+        LogSource::of(&serde_json::from_value(pod).unwrap(), "web")
+    }
+
+    fn at(seconds: i64) -> String {
+        Timestamp(SINCE + seconds * 1000).to_string()
+    }
+
+    fn running(since: i64) -> serde_json::Value {
+        json!({ "running": { "startedAt": at(since) } })
+    }
+
+    fn ended(from: i64, to: i64) -> serde_json::Value {
+        json!({ "terminated": { "exitCode": 1, "startedAt": at(from), "finishedAt": at(to) } })
+    }
+
+    /// Which logs are read, as start and `p` for the previous one, and whether one is lost.
+    fn read(source: &LogSource, marks: &LogMarks) -> (Vec<String>, bool) {
+        let logs = source.logs(marks).into_iter();
+        let told = logs.map(|log| format!("{}{}", log.start, if log.previous { "p" } else { "" }));
+        (told.collect(), source.lost_a_log(marks))
+    }
+
+    #[test]
+    fn the_log_before_a_restart_is_read_once_and_to_its_end() {
+        let mut marks = LogMarks::new(Timestamp(SINCE));
+        let none = json!({});
+        let waiting = json!({ "waiting": { "reason": "ContainerCreating" } });
+        assert_eq!(read(&source(&waiting, &none, 0), &marks), (vec![], false), "it has printed nothing yet");
+        assert_eq!(read(&source(&running(-99), &none, 0), &marks), (vec!["0".into()], false));
+        // It restarted after the marks: what it said last is in the log before.
+        let restarted = source(&running(20), &ended(-99, 19), 1);
+        assert_eq!(read(&restarted, &marks), (vec!["0p".into(), "1".into()], false));
+        marks.finished.insert(("u".to_owned(), 0));
+        assert_eq!(read(&restarted, &marks), (vec!["1".into()], false));
+        // Between two starts what there is, is the newest one's.
+        let between = source(&json!({ "waiting": { "reason": "CrashLoopBackOff" } }), &ended(20, 30), 1);
+        assert_eq!(read(&between, &marks), (vec!["1".into()], false));
+        let ended_for_good = source(&ended(20, 30), &ended(-99, 19), 1);
+        assert_eq!(read(&ended_for_good, &LogMarks::new(Timestamp(SINCE))).0, ["0p", "1"]);
+    }
+
+    #[test]
+    fn a_restart_from_before_counts_no_more() {
+        let marks = LogMarks::new(Timestamp(SINCE));
+        assert_eq!(read(&source(&running(-50), &ended(-99, -51), 7), &marks), (vec!["7".into()], false));
+    }
+
+    #[test]
+    fn a_log_that_nobody_read_and_nobody_can_is_lost() {
+        let mut marks = LogMarks::new(Timestamp(SINCE));
+        // Two restarts between two looks: of the first start nothing is left.
+        let twice = source(&running(30), &ended(20, 29), 2);
+        assert_eq!(read(&twice, &marks), (vec!["1p".into(), "2".into()], true));
+        marks.finished.insert(("u".to_owned(), 0));
+        assert!(!read(&twice, &marks).1);
+        let between = source(&json!({ "waiting": {} }), &ended(20, 29), 1);
+        assert!(read(&between, &LogMarks::new(Timestamp(SINCE))).1);
     }
 }

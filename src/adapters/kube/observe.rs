@@ -35,6 +35,7 @@ struct SeenPod {
     labels: BTreeMap<String, String>,
     image: String,
     ready: bool,
+    leaving: bool,
 }
 
 /// A Deployment with its pods. Nothing where pods may not be listed.
@@ -104,6 +105,7 @@ impl KubeCluster {
             pods.push(SeenPod {
                 image: image.and_then(|container| container.image.clone()).unwrap_or_default(),
                 ready: seen.pod.ready,
+                leaving: seen.leaving,
                 labels: pod.metadata.labels.take().unwrap_or_default(),
             });
         });
@@ -180,11 +182,20 @@ impl KubeCluster {
             return seen;
         };
         seen.pods = u32::try_from(pods.len()).unwrap_or(u32::MAX);
+        // A restart, or a change of anything but the image, leaves pods of the old template that look like those of the new one.
+        // The controller counts them; which ones they are does not matter, so they are taken to be ready.
+        let others = pods.iter().filter(|pod| !pod.leaving && pod.image != image).count();
+        let outdated = positive(status.replicas).saturating_sub(positive(status.updated_replicas));
+        let mut outdated = outdated.saturating_sub(u32::try_from(others).unwrap_or(u32::MAX));
         let mut ready: BTreeMap<BTreeMap<String, String>, u32> = BTreeMap::new();
         for pod in pods.into_iter().filter(|pod| pod.ready && pod.image == image) {
             *ready.entry(pod.labels).or_default() += 1;
         }
         seen.ready = ready.into_iter().collect();
+        for (_, count) in &mut seen.ready {
+            let old = outdated.min(*count);
+            (*count, outdated) = (*count - old, outdated - old);
+        }
         seen
     }
 }

@@ -162,11 +162,9 @@ async fn data_that_nobody_renews_is_stale() {
     assert_eq!(look(at(90.0)).await, Ok(0.5), "a scrape a minute is no staleness");
     assert_eq!(look(at(91.0)).await, Err(Missing::Stale("the newest point is 91s old".into())));
     assert_eq!(look(at(290.0)).await, Err(Missing::Stale("the newest point is 4m old".into())));
-    assert_eq!(
-        look(Reply::json(success("vector", &json!([])))).await,
-        Ok(0.5),
-        "`absent(…)` rests on nothing"
-    );
+    // An empty answer is no age, and no age is not fresh: all series are gone, and `or vector(0)` answers for them.
+    let unknown = "age unknown: no series that the query reads has a point";
+    assert_eq!(look(Reply::json(success("vector", &json!([])))).await, Err(Missing::Stale(unknown.into())));
     // Not being able to tell is not the same as being fresh.
     let told = look(Reply::http("503 Oops", "text/plain", "")).await;
     assert_eq!(told, Err(Missing::BadAnswer("asked for the age of the data: status 503".into())));
@@ -179,6 +177,99 @@ async fn data_that_nobody_renews_is_stale() {
     let mut slow = promql("up");
     slow.interval = Span::from_mins(1);
     assert_eq!(adapter.sample(&slow, None, NOW).await.value, Ok(0.5));
+}
+
+#[tokio::test]
+async fn a_query_that_reads_no_series_is_never_fresh() {
+    let (adapter, requests) = server(Reply::json(vector("0")), fresh_data()).await;
+    for expr in ["vector(0)", "1", "time() - 5"] {
+        let told = adapter.sample(&promql(expr), None, NOW).await.value;
+        assert_eq!(told, Err(Missing::Stale("age unknown: the query reads no series".into())), "{expr}");
+    }
+    assert!(requests.lock().unwrap().iter().all(|request| !request.contains("timestamp")));
+}
+
+/// Of several selectors some may have found nothing; none may have found something old, and one must have found something.
+#[tokio::test]
+async fn errors_that_never_happened_are_no_gap() {
+    const RATE: &str = "(sum(rate(errors[1m])) or vector(0)) / sum(rate(requests[1m]))";
+    let look = async |errors: Option<f64>, requests: Option<f64>| {
+        let age = |seconds: Option<f64>| {
+            let point =
+                seconds.map(|seconds| json!({ "metric": {}, "value": [AT, (AT - seconds).to_string()] }));
+            success("vector", &point.into_iter().collect())
+        };
+        let (errors, requests) = (age(errors), age(requests));
+        let (address, _) = serve(move |request| {
+            Reply::json(match request {
+                _ if !request.contains("timestamp%28") => vector("0"),
+                _ if request.contains("errors") => errors.clone(),
+                _ => requests.clone(),
+            })
+        })
+        .await;
+        prometheus(address).sample(&promql(RATE), None, NOW).await.value.map_err(|why| why.to_string())
+    };
+    assert_eq!(look(None, Some(5.0)).await, Ok(0.0));
+    assert_eq!(look(Some(5.0), Some(5.0)).await, Ok(0.0));
+    assert_eq!(look(Some(100.0), Some(5.0)).await, Err("stale: the newest point is 100s old".into()));
+    assert_eq!(look(None, Some(100.0)).await, Err("stale: the newest point is 100s old".into()));
+    assert!(look(None, None).await.is_err());
+}
+
+#[test]
+fn a_ratio_is_found_below_what_scales_it() {
+    let over = |below: &str| Some(Ratio::Over(below.to_owned()));
+    for (expr, wanted) in [
+        ("a / b", over("b")),
+        ("(sum(rate(e[1m])) or vector(0)) / sum(rate(r[1m]))", over("sum(rate(r[1m]))")),
+        ("100 * (a / b)", over("b")),
+        ("a / b * 100", over("b")),
+        ("a / b or vector(0)", over("b")),
+        ("round(1 - a / b, 0.1)", over("b")),
+        ("avg(a / b)", over("b")),
+        ("histogram_quantile(0.95, sum by (le) (rate(d_bucket[1m])))", Some(Ratio::Quantile)),
+        ("a / 60", None),
+        ("sum(rate(a[1m])) * 60", None),
+        ("a", None),
+        ("a - b", None),
+        ("not promql at all (", None),
+    ] {
+        assert_eq!(ratio(expr), wanted, "{expr}");
+    }
+}
+
+#[tokio::test]
+async fn a_ratio_of_nothing_is_told_apart() {
+    let empty = || success("vector", &json!([]));
+    let look = async |expr: &str, value: String, below: String| {
+        let (address, _) = serve(move |request| {
+            Reply::json(match request {
+                _ if request.contains("timestamp%28") => vector("1794999990"),
+                _ if request.contains("query=b+") || request.contains("query=b ") => below.clone(),
+                _ => value.clone(),
+            })
+        })
+        .await;
+        prometheus(address).sample(&promql(expr), None, NOW).await.value
+    };
+    let (p95, plain) = ("histogram_quantile(0.9, d_bucket)", "a");
+    assert_eq!(look("a / b", vector("NaN"), empty()).await, Err(Missing::ZeroByZero));
+    assert_eq!(look(p95, vector("NaN"), empty()).await, Err(Missing::ZeroByZero));
+    assert_eq!(
+        look("a / b", vector("+Inf"), empty()).await,
+        Err(Missing::NotANumber),
+        "something by nothing"
+    );
+    assert_eq!(look(plain, vector("NaN"), empty()).await, Err(Missing::NotANumber));
+    // Without a series: it depends on what is below the line.
+    assert_eq!(look("a / b", empty(), empty()).await, Err(Missing::EmptyRatio));
+    assert_eq!(look("a / b", empty(), vector("0")).await, Err(Missing::EmptyRatio));
+    assert_eq!(look("a / b", empty(), vector("7")).await, Err(Missing::NoData), "there is traffic");
+    assert_eq!(look(p95, empty(), empty()).await, Err(Missing::EmptyRatio));
+    assert_eq!(look(plain, empty(), empty()).await, Err(Missing::NoData));
+    assert!(Missing::ZeroByZero.is_no_traffic() && Missing::EmptyRatio.is_no_traffic());
+    assert!(!Missing::NoData.is_no_traffic() && !Missing::NotANumber.is_no_traffic());
 }
 
 #[test]

@@ -106,7 +106,7 @@ async fn a_ratio_knows_zero_from_nothing() {
     let pages: Vec<&str> = pages.iter().map(String::as_str).collect();
     assert!(close(&last(&ratio, &pages).await, 10.0 / 200.0));
     // No traffic is no rate of errors, and an unknown metric is no zero.
-    assert_eq!(last(&ratio, &["r{code=\"200\"} 5", "r{code=\"200\"} 5"]).await, Err(Missing::NotANumber));
+    assert_eq!(last(&ratio, &["r{code=\"200\"} 5", "r{code=\"200\"} 5"]).await, Err(Missing::ZeroByZero));
     assert_eq!(last(&rate_of("errors_total", Some("r")), &["r 1", "r 2"]).await, Err(Missing::NoData));
     assert_eq!(last(&rate_of("r", Some("requests")), &["r 1", "r 2"]).await, Err(Missing::NoData));
     // … unless it is declared, as clients do before the first occurrence.
@@ -183,7 +183,7 @@ async fn quantiles_follow_prometheus() {
         assert!(close(&value, wanted), "{quantile}: {value:?}, wanted {wanted}");
     }
     let p95 = quantile_of(0.95, "h{s=\"x\"}");
-    assert_eq!(over(&p95, &[&before, &before]).await, [Err(Missing::NoData), Err(Missing::NotANumber)]);
+    assert_eq!(over(&p95, &[&before, &before]).await, [Err(Missing::NoData), Err(Missing::ZeroByZero)]);
     assert_eq!(last(&quantile_of(0.95, "nothing"), &[&before, &after]).await, Err(Missing::NoData));
     assert_eq!(last(&quantile_of(1.5, "h{s=\"x\"}"), &[&before, &after]).await, Err(Missing::NotANumber));
     let cut = "h_bucket{le=\"1\"} 1\nh_bucket{le=\"2\"} 5";

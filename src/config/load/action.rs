@@ -13,7 +13,7 @@ use crate::{
         action::{
             Action, ActionKind, Capture, Confirm, HttpRequest, PatchAction, PatchType, Replicas, SlotRef,
         },
-        check::{Check, CheckKind, Condition},
+        check::{Check, CheckKind, Condition, NoTraffic},
         id::MetricId,
         metric::{Bound, Op},
         template::Template,
@@ -385,6 +385,12 @@ impl Loader<'_, '_> {
             slot,
             // Where there is none, that is an error and this is never looked at.
             condition: condition.unwrap_or(Condition::Is(Bound { op: Op::Lt, value: 0.0 })),
+            no_traffic: match text(node, "no_traffic").as_str() {
+                "skip" => Some(NoTraffic::Skip),
+                "wait" => Some(NoTraffic::Wait),
+                "fail" => Some(NoTraffic::Fail),
+                _ => None,
+            },
         }
     }
 

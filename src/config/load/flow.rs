@@ -220,7 +220,6 @@ impl Loader<'_, '_> {
             None
         };
         let hold_for = self.above_zero(node, "for").unwrap_or(Span::from_mins(5));
-        self.two_samples(node, name, hold_for, root);
         let countdown = self.above_zero(node, "countdown").unwrap_or(Span::from_secs(30));
         let then = match text(node, "then").as_str() {
             "ask" => Then::Ask,
@@ -258,20 +257,6 @@ impl Loader<'_, '_> {
                     OnNoData::Hold
                 },
             }),
-        }
-    }
-
-    /// A trigger fires on two samples at least.
-    fn two_samples(&mut self, node: &Node, name: &Node, hold_for: Span, root: &Node) {
-        let interval = root
-            .get("metrics")
-            .and_then(|metrics| metrics.get(name.text()?))
-            .and_then(|metric| span(metric, "interval"))
-            .unwrap_or(Span::from_secs(5));
-        if hold_for < interval && node.get("for").is_some() {
-            self.faults
-                .warning(key_span(node, "for"), format!("shorter than the metric's interval of {interval}"))
-                .help(format!("a trigger needs two samples, so it cannot fire before {interval}"));
         }
     }
 

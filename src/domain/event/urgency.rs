@@ -71,6 +71,7 @@ impl RunEvent {
             | Self::WindowOpened { .. }
             | Self::WindowAdvanced { .. }
             | Self::TriggerBreaching { .. }
+            | Self::TriggerWaits { .. }
             | Self::TriggerCleared { .. }
             | Self::TriggerBlind { .. }
             | Self::TriggerSees { .. }

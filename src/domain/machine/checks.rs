@@ -10,8 +10,32 @@ use crate::domain::{
     id::{MetricId, SlotName},
     run::{CheckStatus, Run},
     time::Timestamp,
-    verdict::{condition_holds, show_condition},
+    verdict::{Ruling, rule},
 };
+
+/// How a check stands by a look at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stand {
+    /// It holds.
+    Holds,
+    /// Nothing was there to measure, and it is skipped then.
+    Skipped,
+    /// Nothing was there to measure, and it waits for that.
+    Waits,
+    /// It does not hold, or nobody can tell.
+    Fails,
+    /// Something was seen that stays until a person takes it back.
+    Caught,
+}
+
+impl Stand {
+    fn holds(self) -> bool {
+        match self {
+            Self::Holds | Self::Skipped => true,
+            Self::Waits | Self::Fails | Self::Caught => false,
+        }
+    }
+}
 
 /// What is known of a check that is being looked at.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,7 +45,7 @@ pub(super) struct Watched {
     /// How often.
     looks: u32,
     /// The newest look.
-    seen: Option<(bool, String)>,
+    seen: Option<(Stand, String)>,
     /// Since when it has not held without a break.
     failing_since: Option<Timestamp>,
     /// Whether the engine polls it.
@@ -50,16 +74,16 @@ impl Machine {
         self.watched.retain(|at, watched| !watched.polled || under_way(at));
     }
 
-    fn stop_watch(&mut self, at: &CheckRef) {
+    pub(super) fn stop_watch(&mut self, at: &CheckRef) {
         if self.watched.remove(at).is_some_and(|watched| watched.polled) {
             self.effect(Effect::StopWatch(at.clone()));
         }
     }
 
-    pub(super) fn on_check_seen(&mut self, at: &CheckRef, holds: bool, evidence: String) {
+    pub(super) fn on_check_seen(&mut self, at: &CheckRef, stand: Stand, evidence: String) {
         let now = self.now;
         if let Some(watched) = self.watched.get_mut(at) {
-            watched.looked(now, holds, evidence);
+            watched.looked(now, stand, evidence);
         }
     }
 
@@ -98,13 +122,14 @@ impl Machine {
             if check.kind.is_person() || settled || self.watched.contains_key(&at) {
                 continue;
             }
-            begin.push((at, !matches!(check.kind, CheckKind::Metric { .. })));
+            // What another engine's looks have caught stays caught.
+            let caught = state.caught.then(|| (Stand::Caught, state.evidence.clone()));
+            begin.push((at, !matches!(check.kind, CheckKind::Metric { .. }), caught));
         }
-        for (at, polled) in begin {
-            self.watched.insert(
-                at.clone(),
-                Watched { since: self.now, looks: 0, seen: None, failing_since: None, polled },
-            );
+        for (at, polled, seen) in begin {
+            let failing_since = seen.as_ref().map(|_| self.now);
+            self.watched
+                .insert(at.clone(), Watched { since: self.now, looks: 0, seen, failing_since, polled });
             if polled {
                 self.effect(Effect::Watch(at));
             }
@@ -121,7 +146,7 @@ impl Machine {
             .collect();
         for at in due {
             let Some(check) = self.run.checks(place).get(at.check) else { continue };
-            let CheckKind::Metric { metric, slot, condition } = &check.kind else { continue };
+            let CheckKind::Metric { metric, slot, condition, no_traffic } = &check.kind else { continue };
             let Some(declared) = self.run.runbook.metric(metric.as_str()) else { continue };
             let default =
                 if matches!(place, Place::Rollback { .. }) { SlotRef::Previous } else { SlotRef::New };
@@ -129,23 +154,22 @@ impl Machine {
                 if declared.per_slot { self.run.slot(slot.as_ref().unwrap_or(&default)) } else { None };
             let Some(sample) = self.latest.get(&(metric.clone(), slot.clone())) else { continue };
             let baseline = self.baseline(metric, slot.as_ref());
-            let wanted = show_condition(*condition, declared.unit, baseline);
-            let (holds, evidence) = match &sample.value {
-                _ if !self.is_fresh(sample.at, declared.interval) => {
-                    (false, format!("no data for {}", self.now.since(sample.at).short()))
+            let (stand, evidence) = if self.is_fresh(sample.at, declared.interval) {
+                match rule(declared, *condition, *no_traffic, slot.as_ref(), &sample.value, baseline) {
+                    Ruling::Holds(evidence) => (Stand::Holds, evidence),
+                    Ruling::Skipped(evidence) => (Stand::Skipped, evidence),
+                    Ruling::Waits(evidence) => (Stand::Waits, evidence),
+                    Ruling::Fails(evidence) => (Stand::Fails, evidence),
                 }
-                Err(missing) => (false, format!("no data: {missing}")),
-                Ok(value) => match condition_holds(*condition, *value, baseline) {
-                    Ok(holds) => (holds, format!("{} ({wanted})", declared.unit.show(*value))),
-                    Err(why) => (false, format!("cannot tell: {why}")),
-                },
+            } else {
+                (Stand::Fails, format!("no data for {}", self.now.since(sample.at).short()))
             };
             let sampled_at = sample.at;
             let now = self.now;
             if let Some(watched) = self.watched.get_mut(&at) {
                 // Samples from before the check began say nothing about what the step did.
-                if sampled_at >= watched.since || !holds {
-                    watched.looked(now, holds, evidence);
+                if sampled_at >= watched.since || !stand.holds() {
+                    watched.looked(now, stand, evidence);
                 }
             }
         }
@@ -167,6 +191,8 @@ impl Machine {
             .filter(|(at, _)| at.place == *place)
             .map(|(at, watched)| (at.clone(), watched.clone()))
             .collect();
+        // Traffic is back, so a failed check is a remark and is not failed a second time.
+        let remarked = matches!(place, Place::Rollback { .. }) && self.traffic_is_back();
         for (at, watched) in looked {
             let Some((check, state)) = self
                 .run
@@ -176,29 +202,43 @@ impl Machine {
             else {
                 continue;
             };
-            let (text, timeout, status, optional) =
-                (check.text.clone(), check.timeout, state.status, check.optional);
+            let (text, timeout, state, optional) =
+                (check.text.clone(), check.timeout, state.clone(), check.optional);
+            let status = state.status;
             match &watched.seen {
-                Some((true, evidence)) if status != CheckStatus::Holds => {
-                    self.emit(RunEvent::CheckPassed {
-                        at: at.clone(),
-                        text,
-                        evidence: evidence.clone(),
-                        by: Actor::Auto,
-                    });
+                // Only a person takes back what was caught.
+                Some((stand @ (Stand::Holds | Stand::Skipped), evidence)) if !state.caught => {
+                    let skipped = *stand == Stand::Skipped;
+                    if status == CheckStatus::Holds && state.skipped == skipped {
+                        continue;
+                    }
+                    let evidence = evidence.clone();
+                    let by = Actor::Auto;
+                    self.emit(RunEvent::CheckPassed { at: at.clone(), text, evidence, by, skipped });
                     if !in_window {
                         self.stop_watch(&at);
                     }
                 }
-                Some((false, evidence)) if in_window && status == CheckStatus::Holds => {
+                Some((Stand::Caught, evidence)) if !state.caught => {
+                    let (evidence, by) = (evidence.clone(), Actor::Auto);
+                    let reason = format!("{text}: {evidence}");
+                    self.emit(RunEvent::CheckFailed { at: at.clone(), text, evidence, by, caught: true });
+                    if !optional && self.remark(place, None, &reason) {
+                        return Some(true);
+                    }
+                }
+                Some((Stand::Fails, evidence)) if in_window && status == CheckStatus::Holds => {
                     self.emit(RunEvent::CheckFailed {
                         at: at.clone(),
                         text,
                         evidence: evidence.clone(),
                         by: Actor::Auto,
+                        caught: false,
                     });
                 }
-                Some((false, _)) | None if !in_window && status == CheckStatus::Open => {
+                Some((Stand::Fails | Stand::Caught, _)) | None
+                    if !in_window && (status == CheckStatus::Open || (state.caught && !remarked)) =>
+                {
                     let late = self.now.since(watched.since) >= timeout && watched.looks >= LOOKS;
                     // A metric nobody measures is not looked at; it fails by time alone.
                     let unmeasured =
@@ -207,7 +247,8 @@ impl Machine {
                         let evidence =
                             watched.seen.map_or_else(|| "no data".to_owned(), |(_, evidence)| evidence);
                         let reason = format!("{text}: {evidence}");
-                        self.emit(RunEvent::CheckFailed { at: at.clone(), text, evidence, by: Actor::Auto });
+                        let (caught, by) = (state.caught, Actor::Auto);
+                        self.emit(RunEvent::CheckFailed { at: at.clone(), text, evidence, by, caught });
                         self.stop_watch(&at);
                         if !optional {
                             return Some(self.remark(place, None, &reason) || self.fail(place, &reason));
@@ -223,7 +264,7 @@ impl Machine {
     /// The newest look at every check under way: which, whether it holds, what was seen.
     pub fn looks(&self) -> impl Iterator<Item = (&CheckRef, bool, &str)> {
         self.watched.iter().filter_map(|(at, watched)| {
-            watched.seen.as_ref().map(|(holds, evidence)| (at, *holds, evidence.as_str()))
+            watched.seen.as_ref().map(|(stand, evidence)| (at, stand.holds(), evidence.as_str()))
         })
     }
 
@@ -239,9 +280,22 @@ impl Machine {
 }
 
 impl Watched {
-    fn looked(&mut self, now: Timestamp, holds: bool, evidence: String) {
+    fn looked(&mut self, now: Timestamp, stand: Stand, evidence: String) {
         self.looks = self.looks.saturating_add(1);
-        self.failing_since = if holds { None } else { Some(self.failing_since.unwrap_or(now)) };
-        self.seen = Some((holds, evidence));
+        if matches!(self.seen, Some((Stand::Caught, _))) {
+            return;
+        }
+        match stand {
+            Stand::Holds | Stand::Skipped => self.failing_since = None,
+            Stand::Fails | Stand::Caught => {
+                self.failing_since.get_or_insert(now);
+            }
+            // The time in which there is nothing to measure does not count.
+            Stand::Waits => {
+                self.failing_since = None;
+                self.since = now;
+            }
+        }
+        self.seen = Some((stand, evidence));
     }
 }

@@ -362,7 +362,7 @@ impl Machine {
         let seen = picture.slots.get(slot)?;
         let right = *slot == target.slot
             && age <= LAST_PICTURE
-            && picture.as_of >= self.looks.floor
+            && self.run.last_touched(slot).is_none_or(|at| picture.as_of >= at)
             && matches!(picture.connection, Connection::Connected | Connection::Lost(_))
             && seen.found
             && seen.image == target.image
@@ -541,15 +541,20 @@ impl Machine {
             let at = ActionRef { place: place.clone(), attempt, action };
             self.run.switches_to(&at) == target.as_ref().map(|target| target.slot.clone())
         });
-        let Some(target) = target.filter(|_| moves && procedure.as_str() != UNDO && self.has_target()) else {
-            return true;
-        };
+        // Where steps are undone traffic has not moved: it must still be where it was.
+        let proves = moves || procedure.as_str() == UNDO;
+        let Some(target) = target.filter(|_| proves && self.has_target()) else { return true };
+        let began = self.run.rolling_back().map_or(self.now, |rollback| rollback.started_at);
+        let within = self.run.rolling_back().and_then(|rollback| rollback.within).unwrap_or(DEFAULT_WITHIN);
+        let late = self.now.since(began) >= within;
         let Some(seen) = self.look_since_last_act() else {
             self.ask_look();
+            // Nothing is left to be done: it can wait for the proof as long as was promised.
             let blind = self.looks.failing.clone().filter(|(since, _)| self.now.since(*since) >= BLIND_AFTER);
-            let Some((_, why)) = blind else { return false };
+            let Some((_, why)) = blind.filter(|_| late) else { return false };
             let remark = format!("nobody could look whether {} serves the traffic: {why}", target.slot);
-            return self.remark(place, None, &remark);
+            self.emit(RunEvent::RollbackRemarked { procedure: procedure.clone(), action: None, remark });
+            return true;
         };
         let serving = seen.serving(&target.slot);
         if seen.live() == Some(&target.slot) && serving > 0 {
@@ -557,16 +562,34 @@ impl Machine {
         }
         let words = match seen.live() {
             Some(live) if *live == target.slot => format!("{live} has the traffic and no ready pod"),
-            Some(live) => format!("the Service points at {live} again, and not at {}", target.slot),
+            Some(live) => format!("the Service points at {live}, and not at {}", target.slot),
             None => "the Service points at no slot of ours".to_owned(),
         };
-        let began = self.run.rolling_back().map_or(self.now, |rollback| rollback.started_at);
-        let within = self.run.rolling_back().and_then(|rollback| rollback.within).unwrap_or(DEFAULT_WITHIN);
         // A pod that has just become unready may come back; another selector will not by itself.
-        if seen.live() != Some(&target.slot) || self.now.since(began) >= within {
+        if seen.live() != Some(&target.slot) || late {
             self.stop_rollback(StopCause::Failed, &words);
         }
         false
+    }
+
+    /// A run has not succeeded while nobody answers the users. Nothing where somebody does; else whether something was
+    /// decided: the completion waits for a look, or has failed.
+    pub(super) fn refute_success(&mut self) -> Option<bool> {
+        let live = self.run.live.clone().filter(|_| self.has_target())?;
+        let place = Place::Completion;
+        let Some(seen) = self.look_since_last_act() else {
+            self.ask_look();
+            let failing =
+                self.looks.failing.clone().filter(|(since, _)| self.now.since(*since) >= BLIND_AFTER);
+            let Some((_, why)) = failing else { return Some(false) };
+            return Some(self.fail(&place, &format!("nobody could look whether {live} serves: {why}")));
+        };
+        if !self.run.differences(&seen).is_empty() {
+            // Comparing has held the run: somebody decides about that first.
+            return Some(false);
+        }
+        (seen.serving(&live) == 0)
+            .then(|| self.fail(&place, &format!("{live} has the traffic and no ready pod")))
     }
 
     /// Makes sure, before traffic goes back, that no write of ours of which nobody knows can still arrive and undo it.
@@ -628,6 +651,11 @@ impl Machine {
         };
         if pinned.live.is_none() {
             return self.refuse("the Service points at no slot of this runbook: point it at one first");
+        }
+        if let Some(live) = pinned.live.as_ref().filter(|live| seen.serving(live) == 0) {
+            return self.refuse(format!(
+                "the Service points at {live}, which has no ready pod for it: that is no state to go on from; put it back"
+            ));
         }
         let roles = match self.roles_anew(&seen) {
             Ok(roles) => roles,
@@ -722,6 +750,16 @@ impl Run {
             | ActionKind::Http(_)
             | ActionKind::Notify { .. } => None,
         }
+    }
+
+    /// When an act of ours, or a command that may do anything, last ended that may have changed a slot's pods. Moving the traffic
+    /// does not.
+    fn last_touched(&self, slot: &SlotName) -> Option<Timestamp> {
+        let touched = self.all_actions().filter(|(at, _)| {
+            let touches = self.action(at).is_some_and(|action| action.kind.touches_target());
+            touches && self.writes_to(at).is_none_or(|object| object.as_ref() == Some(slot))
+        });
+        touched.filter_map(|(_, state)| Some(state.started_at? + state.took?)).max()
     }
 
     /// Whether an act of this run has changed a slot or moved traffic.

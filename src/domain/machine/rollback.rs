@@ -151,7 +151,12 @@ impl Machine {
         let next = steps.into_iter().find(|id| self.run.step(id.as_str()).is_some_and(|state| !state.undone));
         match next {
             Some(step) => self.begin_undo(&step, &by),
-            None => self.rollback_done(),
+            None => {
+                if !self.end_is_proved(&Place::Rollback { procedure: UNDO.into() }) {
+                    return false;
+                }
+                self.rollback_done();
+            }
         }
         true
     }

@@ -104,6 +104,7 @@ impl Machine {
         let first = self.run.started_at.is_none();
         self.granted = None;
         self.window_written = Span::ZERO;
+        self.unmeasured = None;
         self.forget_watches();
         self.emit(RunEvent::StepStarted { step: step.clone(), attempt, by: by.clone() });
         if first {
@@ -305,6 +306,11 @@ impl Machine {
 
     /// Every check of the place holds.
     pub(super) fn pass(&mut self, place: &Place) -> bool {
+        if *place == Place::Completion
+            && let Some(moved) = self.refute_success()
+        {
+            return moved;
+        }
         if !self.end_is_proved(place) {
             return false;
         }
@@ -339,7 +345,8 @@ impl Machine {
         let due =
             self.run.work(&place).is_some_and(|work| work.attempt == attempt && check < work.checks.len());
         let person = self.run.checks(&place).get(check).is_some_and(|check| check.kind.is_person());
-        if !due || !person {
+        let caught = self.run.has_caught(&place, check);
+        if !due || !(person || caught) {
             return self.refuse("the screen was behind: that check is not a person's, or not due any more");
         }
         // A "no" fails the step, and a failed step can be tried again: never while one of its actions still runs.
@@ -366,14 +373,21 @@ impl Machine {
         let text = self.run.checks(&place)[check].text.clone();
         let at = CheckRef { place: place.clone(), attempt, check };
         let evidence = note.unwrap_or_default();
+        if holds && caught && evidence.trim().is_empty() {
+            return self.refuse("say in a note why this is no reason to stop");
+        }
         if holds {
             let again =
                 self.run.work(&place).is_some_and(|work| work.checks[check].status == CheckStatus::Holds);
             if !again {
-                self.emit(RunEvent::CheckPassed { at, text, evidence, by });
+                // Looked at anew, from here on.
+                self.stop_watch(&at);
+                self.emit(RunEvent::CheckPassed { at, text, evidence, by, skipped: false });
             }
         } else {
-            self.emit(RunEvent::CheckFailed { at, text: text.clone(), evidence, by: by.clone() });
+            let by_person =
+                RunEvent::CheckFailed { at, text: text.clone(), evidence, by: by.clone(), caught };
+            self.emit(by_person);
             if !matches!(place, Place::Rollback { .. }) {
                 self.fail(&place, &format!("{by} says it does not hold: {text}"));
             }

@@ -1,7 +1,10 @@
 //! The machine as a whole, driven by inputs: one file a phase. Every flight checks by itself that its events fold to the
 //! machine's run, survive JSON, are numbered without gaps and keep the guarantees of the event module.
 
+mod caught;
+mod doubt;
 mod journal;
+mod nowhere;
 mod random;
 mod rollback;
 mod start;

@@ -74,7 +74,10 @@ impl Machine {
         for (index, trigger) in self.run.runbook.triggers.iter().enumerate() {
             let Some(watch) = &trigger.watch else { continue };
             let Some(metric) = self.run.runbook.metric(watch.metric.as_str()) else { continue };
-            self.clocks.insert(index, TriggerClock::new(watch, metric.interval));
+            let told = &self.run.triggers[index];
+            let breaching = told.breaching.is_some() && told.fired.is_none();
+            let clock = TriggerClock::new(watch, metric.interval).taking_up(breaching, told.blind.clone());
+            self.clocks.insert(index, clock);
         }
     }
 
@@ -106,23 +109,10 @@ impl Machine {
             for change in changes {
                 self.on_trigger(index, change);
             }
-            self.square_trigger(index, sample);
             // The first that fires decides: whatever else is true now belongs to a run that is being rolled back.
             if !self.armed() {
                 return;
             }
-        }
-    }
-
-    /// A clock that was armed anew knows nothing of what an earlier one told: it would never take that back.
-    fn square_trigger(&mut self, index: usize, sample: &Sample) {
-        let Some(clock) = self.clocks.get(&index).map(TriggerClock::state) else { return };
-        let told = &self.run.triggers[index];
-        if told.breaching.is_some() && told.fired.is_none() && clock.breach.is_none() && !clock.fired {
-            self.on_trigger(index, TriggerChange::Cleared { value: finite(&sample.value) });
-        }
-        if self.run.triggers[index].blind.is_some() && clock.blind.is_none() && clock.missing == 0 {
-            self.on_trigger(index, TriggerChange::Sees);
         }
     }
 
@@ -136,8 +126,11 @@ impl Machine {
                 let (reason, value) = (declared.reason.clone(), written(value));
                 self.emit(RunEvent::TriggerBreaching { trigger, reason, metric, value, since });
             }
+            TriggerChange::Waits { until, why } => {
+                self.emit(RunEvent::TriggerWaits { trigger, until, why });
+            }
             TriggerChange::Cleared { value } => {
-                self.emit(RunEvent::TriggerCleared { trigger, value: value.map(written) });
+                self.emit(RunEvent::TriggerCleared { trigger, value: Some(written(value)) });
             }
             TriggerChange::Blind(why) => {
                 self.emit(RunEvent::TriggerBlind { trigger, metric, why: why.clone() });

@@ -2,16 +2,21 @@
 
 use super::Machine;
 use crate::domain::{
-    check::CheckKind,
+    action::SlotRef,
+    check::{CheckKind, NoTraffic},
     event::{Place, RunEvent},
-    id::MetricId,
+    id::SlotName,
+    metric::{Metric, Missing},
     run::StepStatus,
+    runbook::Milestone,
     time::Span,
     verdict::finite,
 };
 
 /// The clock's progress is written down this often, so that a resume loses little and gains nothing.
 const WRITE_EVERY: Span = Span::from_secs(10);
+/// A full window that is not measured pages after so many intervals of the metric.
+const PAGE_AFTER: u64 = 5;
 
 impl Machine {
     fn window_of(&self, place: &Place) -> Option<Span> {
@@ -69,32 +74,65 @@ impl Machine {
 
     /// Whether every metric that the window or a trigger needs was measured lately.
     fn sees_everything(&self, step: usize) -> bool {
-        let checked = self.run.runbook.steps[step].check.iter().filter_map(|check| match &check.kind {
-            CheckKind::Metric { metric, .. } => Some(metric),
-            _ => None,
-        });
-        let armed = self
-            .run
-            .runbook
-            .triggers
-            .iter()
-            .filter_map(|trigger| trigger.watch.as_ref().map(|watch| &watch.metric));
-        checked.chain(armed).all(|metric| self.sees(metric))
+        self.unseen(step).is_none()
     }
 
-    fn sees(&self, metric: &MetricId) -> bool {
-        let Some(declared) = self.run.runbook.metric(metric.as_str()) else { return false };
-        let slot = if declared.per_slot { self.run.opened.new_slot.clone() } else { None };
-        self.latest.get(&(metric.clone(), slot)).is_some_and(|sample| {
-            finite(&sample.value).is_some() && self.is_fresh(sample.at, declared.interval)
+    /// The first metric that the window or a trigger needs and that was not measured lately, on the slot it is needed of.
+    fn unseen(&self, step: usize) -> Option<(&Metric, Option<SlotName>)> {
+        let runbook = &self.run.runbook;
+        let checked = runbook.steps[step].check.iter().filter_map(|check| match &check.kind {
+            CheckKind::Metric { metric, slot, no_traffic, .. } => {
+                // Whether there is traffic was measured, where that decides the check.
+                let decides = matches!(no_traffic, Some(NoTraffic::Skip | NoTraffic::Fail));
+                Some((metric, slot.as_ref().unwrap_or(&SlotRef::New), decides))
+            }
+            _ => None,
+        });
+        let armed = (runbook.triggers.iter())
+            .filter_map(|trigger| trigger.watch.as_ref().map(|watch| (&watch.metric, &SlotRef::New, false)));
+        checked.chain(armed).find_map(|(metric, slot, without_traffic)| {
+            let declared = runbook.metric(metric.as_str())?;
+            let slot = if declared.per_slot { self.run.slot(slot) } else { None };
+            (!self.sees(declared, slot.as_ref(), without_traffic)).then_some((declared, slot))
         })
     }
 
-    /// Decides about a window: passed when its time is full, every check holds and no trigger is doubtful.
+    fn sees(&self, metric: &Metric, slot: Option<&SlotName>, without_traffic: bool) -> bool {
+        self.latest.get(&(metric.id.clone(), slot.cloned())).is_some_and(|sample| {
+            let idle = sample.value.as_ref().is_err_and(Missing::is_no_traffic);
+            let measured = finite(&sample.value).is_some() || (without_traffic && idle);
+            measured && self.is_fresh(sample.at, metric.interval)
+        })
+    }
+
+    /// Whether a window whose time is full must stay open because something is not measured now: that is no evidence that
+    /// all is well. Pages once, when it lasts.
+    fn stays_unmeasured(&mut self, step: usize) -> bool {
+        let Some((metric, slot)) = self.unseen(step) else {
+            self.unmeasured = None;
+            return false;
+        };
+        let of = slot.map_or_else(String::new, |slot| format!(" on {slot}"));
+        let text = format!("WINDOW STAYS OPEN: its time is over, and `{}`{of} is not measured", metric.id);
+        let patience = Span::from_millis(metric.interval.as_millis().saturating_mul(PAGE_AFTER));
+        let now = self.now;
+        // Blindness has been told already.
+        let told = self.run.triggers.iter().any(|trigger| trigger.blind.is_some());
+        let (since, paged) = self.unmeasured.get_or_insert((now, false));
+        *paged |= told;
+        if !*paged && now.since(*since) >= patience {
+            *paged = true;
+            self.notify(Milestone::Paged, text);
+        }
+        true
+    }
+
+    /// Decides about a window: passed when its time is full, every check holds, everything is measured and no trigger is
+    /// doubtful.
     pub(super) fn settle_window(&mut self, place: &Place, all_hold: bool) -> bool {
         let (Some(lasts), Place::Step { step }) = (self.window_of(place), place) else { return false };
-        let Some(state) = self.run.step(step.as_str()) else { return false };
-        if self.window_seen(state.watched) < lasts {
+        let Some(written) = self.run.step(step.as_str()).map(|state| state.watched) else { return false };
+        if self.window_seen(written) < lasts {
             return false;
         }
         // A breach that runs over the end is decided by its trigger, not by the clock.
@@ -104,11 +142,14 @@ impl Machine {
                 || trigger.fired.is_some()
                 || trigger.countdown.is_some()
         });
-        if doubtful || self.run.held.is_some() {
+        let Some(index) = self.run.runbook.steps.iter().position(|declared| declared.id == *step) else {
+            return false;
+        };
+        if self.stays_unmeasured(index) || doubtful || self.run.held.is_some() {
             return false;
         }
         if all_hold {
-            if state.watched < lasts {
+            if written < lasts {
                 self.emit(RunEvent::WindowAdvanced { step: step.clone(), watched: lasts });
             }
             return self.pass(place);

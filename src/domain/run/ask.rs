@@ -5,7 +5,7 @@ use crate::domain::{
     action::{Action, ActionKind, Replicas, SlotRef},
     check::Check,
     crew::Person,
-    event::{ActionRef, ChildProcess, Outcome, Place},
+    event::{ActionRef, CheckRef, ChildProcess, Outcome, Place},
     id::{MetricId, SlotName, StepId},
     plan::{QUICK, UNDO},
     runbook::{Part, Step, Var, VarSource},
@@ -96,6 +96,18 @@ impl Run {
             Place::Rollback { .. } => self.rollbacks.last().map(|state| &state.work),
             Place::Completion => self.completion.as_ref(),
         }
+    }
+
+    /// Since when a check looks: since its place began, or since a person took back what it had caught.
+    pub fn looks_since(&self, at: &CheckRef) -> Option<Timestamp> {
+        let work = self.work(&at.place)?;
+        let acknowledged = work.checks.get(at.check).and_then(|check| check.acknowledged);
+        acknowledged.max(work.started_at)
+    }
+
+    /// Whether a check has caught something that only a person can take back.
+    pub fn has_caught(&self, place: &Place, check: usize) -> bool {
+        self.work(place).and_then(|work| work.checks.get(check)).is_some_and(|check| check.caught)
     }
 
     /// The actions declared at a place.

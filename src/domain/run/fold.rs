@@ -15,6 +15,7 @@ use crate::domain::{
     crew::{Person, Role},
     event::{ActionOutcome, CheckRef, Envelope, Outcome, Place, Resolution, Roles, RunEvent},
     time::{Span, Timestamp},
+    trigger::Waits,
 };
 
 impl Run {
@@ -118,6 +119,10 @@ impl Run {
                 self.pilot = None;
                 self.away_since = Some(at);
                 self.control_asked = None;
+                // Clocks are armed anew, without credit.
+                for trigger in &mut self.triggers {
+                    trigger.waits = trigger.breaching.map(|(since, _)| (since, Waits::Resumed));
+                }
                 if self.finished.as_ref().is_some_and(|(outcome, ..)| *outcome == Outcome::Held) {
                     self.finished = None;
                 }
@@ -155,11 +160,29 @@ impl Run {
             | RunEvent::ActionRetried { .. }
             | RunEvent::ActionLooked { .. }
             | RunEvent::ActionResolved { .. } => self.apply_action(&envelope.event, at),
-            RunEvent::CheckPassed { at: which, evidence, by, .. } => {
-                self.set_check(which, CheckStatus::Holds, evidence, by, at);
+            RunEvent::CheckPassed { at: which, evidence, by, skipped, .. } => {
+                let (evidence, by) = (evidence.clone(), Some(by.clone()));
+                let state = CheckState {
+                    status: CheckStatus::Holds,
+                    evidence,
+                    by,
+                    at,
+                    skipped: *skipped,
+                    ..CheckState::default()
+                };
+                self.set_check(which, state);
             }
-            RunEvent::CheckFailed { at: which, evidence, by, .. } => {
-                self.set_check(which, CheckStatus::Fails, evidence, by, at);
+            RunEvent::CheckFailed { at: which, evidence, by, caught, .. } => {
+                let (evidence, by) = (evidence.clone(), Some(by.clone()));
+                let state = CheckState {
+                    status: CheckStatus::Fails,
+                    evidence,
+                    by,
+                    at,
+                    caught: *caught,
+                    ..CheckState::default()
+                };
+                self.set_check(which, state);
             }
             RunEvent::CompletionStarted { attempt, .. } => {
                 let runbook = Arc::clone(&self.runbook);
@@ -182,6 +205,7 @@ impl Run {
                 self.moved_to = None;
             }
             RunEvent::TriggerBreaching { .. }
+            | RunEvent::TriggerWaits { .. }
             | RunEvent::TriggerCleared { .. }
             | RunEvent::TriggerBlind { .. }
             | RunEvent::TriggerSees { .. }
@@ -422,6 +446,7 @@ impl Run {
 
     fn apply_trigger(&mut self, event: &RunEvent, at: Timestamp) {
         let (RunEvent::TriggerBreaching { trigger, .. }
+        | RunEvent::TriggerWaits { trigger, .. }
         | RunEvent::TriggerCleared { trigger, .. }
         | RunEvent::TriggerBlind { trigger, .. }
         | RunEvent::TriggerSees { trigger }
@@ -433,8 +458,15 @@ impl Run {
         };
         let Some(state) = self.triggers.get_mut(*trigger) else { return };
         match event {
-            RunEvent::TriggerBreaching { since, value, .. } => state.breaching = Some((*since, *value)),
-            RunEvent::TriggerCleared { .. } => state.breaching = None,
+            RunEvent::TriggerBreaching { since, value, .. } => {
+                state.breaching = Some((*since, *value));
+                state.waits = None;
+            }
+            RunEvent::TriggerWaits { until, why, .. } => state.waits = Some((*until, why.clone())),
+            RunEvent::TriggerCleared { .. } => {
+                state.breaching = None;
+                state.waits = None;
+            }
             RunEvent::TriggerBlind { why, .. } => state.blind = Some(why.clone()),
             RunEvent::TriggerSees { .. } => state.blind = None,
             RunEvent::TriggerFired { reason, .. } => state.fired = Some((at, reason.clone())),
@@ -443,6 +475,7 @@ impl Run {
                 state.countdown = None;
                 state.fired = None;
                 state.breaching = None;
+                state.waits = None;
             }
             _ => {}
         }
@@ -553,16 +586,10 @@ impl Run {
         }
     }
 
-    fn set_check(
-        &mut self,
-        which: &CheckRef,
-        status: CheckStatus,
-        evidence: &str,
-        by: &Actor,
-        at: Timestamp,
-    ) {
+    fn set_check(&mut self, which: &CheckRef, new: CheckState) {
         if let Some(state) = self.work_mut(&which.place).and_then(|work| work.checks.get_mut(which.check)) {
-            *state = CheckState { status, evidence: evidence.to_owned(), by: Some(by.clone()), at };
+            let taken_back = (state.caught && new.status == CheckStatus::Holds).then_some(new.at);
+            *state = CheckState { acknowledged: taken_back.or(state.acknowledged), ..new };
         }
     }
 

@@ -13,6 +13,7 @@ use crate::domain::{
     metric::Missing,
     runbook::{Milestone, Runbook},
     time::{Span, Timestamp},
+    trigger::Waits,
 };
 
 /// A run as its events tell it.
@@ -249,6 +250,12 @@ pub struct CheckState {
     pub by: Option<Actor>,
     /// When.
     pub at: Timestamp,
+    /// It holds only in so far as there was nothing to measure.
+    pub skipped: bool,
+    /// Something was seen that no later look takes back, only a person.
+    pub caught: bool,
+    /// When a person has taken such a thing back: what was seen before counts no more.
+    pub acknowledged: Option<Timestamp>,
 }
 
 /// Where a check stands.
@@ -268,6 +275,8 @@ pub enum CheckStatus {
 pub struct TriggerState {
     /// The running breach: since when, and the value then.
     pub breaching: Option<(Timestamp, f64)>,
+    /// Why it fires later than `for` after that, and when at the earliest.
+    pub waits: Option<(Timestamp, Waits)>,
     /// Why it cannot see.
     pub blind: Option<Missing>,
     /// When it fired, and its words.

@@ -14,14 +14,17 @@ use super::{
 };
 use crate::{
     domain::{
-        action::ActionKind,
+        action::{ActionKind, SlotRef},
         actor::Actor,
+        check::{CheckKind, Condition},
         effect::{Decision, Input},
         event::{Outcome, RunEvent},
-        fixture::{Flight, action, at_step, trigger},
+        fixture::{Flight, action, at_step, check, trigger},
         lock::LockState,
         message::Command,
-        runbook::{OnNoData, Then},
+        metric::{Bound, Op},
+        run::ItemStatus,
+        runbook::{Item, OnNoData, Then},
         time::Span,
     },
     engine::{
@@ -147,4 +150,32 @@ async fn a_rollbacks_command_waits_for_the_lock_and_runs_once() {
     let end = tokio::time::timeout(Duration::from_secs(30), engine).await.unwrap().unwrap();
     assert_eq!(end, End::Closed(Some(Outcome::RolledBack)));
     assert_eq!(std::fs::read_to_string(dir.path().join("log")).unwrap(), "drained\n");
+}
+
+/// The fake Prometheus measures green and not blue.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checklists_metric_is_measured_on_the_slot_that_it_names() {
+    let mut runbook = small();
+    let item = |name: &str, slot: Option<SlotRef>| {
+        let condition = Condition::Is(Bound { op: Op::Lt, value: 0.1 });
+        let kind = CheckKind::Metric { metric: "error_rate".into(), slot, condition, no_traffic: None };
+        let check = check(name, kind);
+        Item { text: name.to_owned(), check, optional: true, valid_for: Span::from_mins(30) }
+    };
+    let items = [
+        ("of green", None),
+        ("of blue", Some(SlotRef::Previous)),
+        ("of BLUE", Some(SlotRef::Named("blue".into()))),
+    ];
+    runbook.checklist[0].items.extend(items.map(|(name, slot)| item(name, slot)));
+    let flown = fly(runbook, "v2", 0.0004, None).await;
+    let of = |name: &str| {
+        let group = &flown.run.runbook.checklist[0];
+        let index = group.items.iter().position(|item| item.text == name).unwrap();
+        flown.run.items[0][index].clone()
+    };
+    assert_eq!(of("of green").status, ItemStatus::Holds);
+    for blue in ["of blue", "of BLUE"] {
+        assert_eq!(of(blue).status, ItemStatus::Fails, "{:?}", of(blue));
+    }
 }

@@ -29,8 +29,8 @@ use crate::{
     engine::{
         messages::UpdateSink,
         ports::{
-            Clock, Cluster, Fault, HttpCall, Journal, Metrics, Network, Notifier, PortError, PortResult,
-            Ports, Seen,
+            Clock, Cluster, Fault, HttpCall, Journal, LogMarks, LogsRead, Metrics, Network, Notifier,
+            PortError, PortResult, Ports, Seen,
         },
     },
 };
@@ -147,8 +147,12 @@ impl Cluster for World {
         _: Option<&str>,
         _: u32,
         _: Option<Timestamp>,
-    ) -> PortResult<Vec<LogLine>> {
-        Ok(vec![LogLine { pod: "p".to_owned(), text: format!("token {CANARY}") }])
+    ) -> PortResult<LogsRead> {
+        let lines = vec![LogLine { pod: "p".to_owned(), text: format!("token {CANARY}") }];
+        Ok(LogsRead { lines, ..LogsRead::default() })
+    }
+    async fn logs_after(&self, _: &SlotName, _: &mut LogMarks) -> PortResult<LogsRead> {
+        Ok(LogsRead::default())
     }
     async fn headroom(&self, _: &SlotName, _: u32) -> PortResult<Seen> {
         Ok(Seen::yes("room"))

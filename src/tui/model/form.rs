@@ -191,7 +191,8 @@ impl Form {
             | Purpose::Abandon
             | Purpose::Abort
             | Purpose::Note => true,
-            Purpose::TickCheck { holds, .. } => !holds,
+            // What holds is ticked without a form, but for what was caught.
+            Purpose::TickCheck { .. } => true,
             _ => false,
         }
     }

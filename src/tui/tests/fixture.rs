@@ -328,6 +328,7 @@ impl Told {
                     text: declared.text.clone(),
                     evidence: "as wanted".to_owned(),
                     by,
+                    skipped: false,
                 },
             );
         }
@@ -594,7 +595,8 @@ impl Told {
         for (check, evidence) in [(0, "backend-service selects blue"), (1, "0.04 %")] {
             let text = told.run().checks(&at(0).place)[check].text.clone();
             let at = CheckRef { place: at(0).place, attempt: 1, check };
-            told.after(1, RunEvent::CheckPassed { at, text, evidence: evidence.to_owned(), by: Actor::Auto });
+            let evidence = evidence.to_owned();
+            told.after(1, RunEvent::CheckPassed { at, text, evidence, by: Actor::Auto, skipped: false });
         }
         told.after(
             0,

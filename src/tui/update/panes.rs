@@ -111,12 +111,16 @@ fn has_tasks(model: &Model) -> bool {
     model.run.as_ref().is_some_and(|run| !run.tasks.is_empty())
 }
 
-/// The person's checks of the place under way, while that place waits for checks.
+/// The checks of the place under way that a person decides, while that place waits for checks: a person's own, and those
+/// that have caught something.
 fn checks_of_person(model: &Model) -> Option<Vec<usize>> {
     let run = model.run.as_ref()?;
     let place = checking_place(model)?;
     let checks = run.checks(&place).iter().enumerate();
-    Some(checks.filter(|(_, check)| check.kind.is_person()).map(|(index, _)| index).collect())
+    let decides = |(index, check): &(usize, &crate::domain::check::Check)| {
+        check.kind.is_person() || run.has_caught(&place, *index)
+    };
+    Some(checks.filter(decides).map(|(index, _)| index).collect())
 }
 
 fn checking_place(model: &Model) -> Option<Place> {
@@ -289,6 +293,10 @@ fn tick_check(model: &mut Model, effects: &mut Vec<Effect>) {
     let Some((place, attempt, check)) = check_due(model) else {
         return model.say("no check waits for a person now");
     };
+    if model.run.as_ref().is_some_and(|run| run.has_caught(&place, check)) {
+        let purpose = Purpose::TickCheck { step: step_of(&place), attempt, check, holds: true };
+        return form::open(model, Form::typing(purpose, ""));
+    }
     let holds =
         model.run.as_ref().and_then(|run| run.work(&place)).is_some_and(|work| {
             work.checks.get(check).is_some_and(|state| state.status == CheckStatus::Holds)

@@ -4,9 +4,10 @@ use crate::{
     domain::{
         action::{Action, SlotRef},
         actor::Actor,
-        check::{Check, CheckKind, Condition},
+        check::{Check, CheckKind, Condition, NoTraffic},
         event::Place,
         id::StepId,
+        metric::Missing,
         run::{ActionState, ActionStatus, CheckState, CheckStatus, Run, Work},
         verdict::condition_holds,
     },
@@ -73,6 +74,8 @@ impl Checks<'_> {
             (status, _) => Some(status == CheckStatus::Holds),
         };
         let (sign, style, word) = match holds {
+            // Nothing was measured: that is not the sign of what holds.
+            Some(true) if state.skipped => ("–", look.dim(), "skipped"),
             Some(true) => ("✔", look.ok(), "holds"),
             Some(false) if self.strict || state.status == CheckStatus::Fails => {
                 ("✖", look.alert(), "DOES NOT HOLD")
@@ -101,13 +104,21 @@ impl Checks<'_> {
 
     /// What a metric's check sees at this moment: in a window the number of when it last changed is old.
     fn measured(&self, check: &Check) -> Option<Row> {
-        let CheckKind::Metric { metric, slot, condition } = &check.kind else { return None };
+        let CheckKind::Metric { metric, slot, condition, no_traffic } = &check.kind else { return None };
         let (model, look) = (self.model, self.model.look);
         let run = model.run.as_ref()?;
         let metric = run.runbook.metric(metric.as_str())?;
         let slot = run.slot(slot.as_ref().unwrap_or(&SlotRef::New));
         let reading = model.telemetry.reading(metric, slot.as_ref(), model.now);
-        let Some(value) = reading.value else { return Some(Row::of("NO DATA", look.alert())) };
+        let Some(value) = reading.value else {
+            let idle = reading.why.as_ref().is_some_and(Missing::is_no_traffic);
+            return Some(match no_traffic.filter(|_| idle) {
+                Some(NoTraffic::Skip) => Row::of("skipped: no requests", look.dim()),
+                Some(NoTraffic::Wait) => Row::of("waits: no requests", look.warn()),
+                Some(NoTraffic::Fail) => Row::of("NO REQUESTS", look.alert()),
+                None => Row::of("NO DATA", look.alert()),
+            });
+        };
         let key = Run::baseline_key(&metric.id, slot.as_ref().filter(|_| metric.per_slot));
         let baseline = run.baseline.get(&key).copied();
         let style = match condition_holds(*condition, value, baseline) {

@@ -88,7 +88,7 @@ fn title(run: &Run, form: &Form) -> String {
         Purpose::Waive { .. } => "Not needed this time?".to_owned(),
         Purpose::Start { step, .. } => format!("Start {}?", step_title(run, step.as_ref())),
         Purpose::Proceed { .. } => "Start this action?".to_owned(),
-        Purpose::TickCheck { holds: true, .. } => "It holds".to_owned(),
+        Purpose::TickCheck { holds: true, .. } => "No reason to stop?".to_owned(),
         Purpose::TickCheck { .. } => "It does not hold?".to_owned(),
         Purpose::Skip { step } => format!("Leave out {}?", step_title(run, Some(step))),
         Purpose::Undo { step, .. } => format!("Undo {}?", step_title(run, Some(step))),

@@ -185,7 +185,11 @@ fn missing(model: &Model, slot: Option<&SlotName>, reading: &Reading) -> Row {
     let idle = slot.is_some() && subject::live(model).as_ref() != slot;
     match &reading.why {
         // A slot that nobody asks has no rates: that is no fault, and no number either.
-        Some(Missing::NoData | Missing::NotANumber) | None if idle => Row::of("  no traffic", look.dim()),
+        Some(Missing::NoData | Missing::NotANumber | Missing::ZeroByZero | Missing::EmptyRatio) | None
+            if idle =>
+        {
+            Row::of("  no traffic", look.dim())
+        }
         None => Row::of("  not measured yet", look.dim()),
         Some(why) => Row::of(" NO DATA ", look.alert()).put(why.to_string(), look.dim()),
     }

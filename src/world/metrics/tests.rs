@@ -80,6 +80,23 @@ fn the_idle_slot_is_measurable_before_it_has_traffic() {
 }
 
 #[test]
+fn a_slot_that_nobody_asks_anything_has_no_rate_of_errors() {
+    let settings = Settings { counts_probes: false, ..Settings::default() };
+    let before = slots(OLD, "blue", None);
+    let mut telemetry = Telemetry::start(&furniture(), Scenario::Good, 7, START_MS, &before, settings);
+    let since = START_MS + 60_000;
+    telemetry.advance(since, &slots(NEW, "blue", None));
+    let answer = |query: &str, slot: &str, t: i64| {
+        telemetry.engine.instant(&telemetry.store, &query.replace("SLOT", slot), t).unwrap()
+    };
+    for query in [ERRORS, P95, PAYMENTS] {
+        let Value::Vector(elements) = answer(query, "green", since) else { panic!("{query}") };
+        assert!(matches!(elements.as_slice(), [one] if one.value.is_nan()), "{query}: {elements:?}");
+        assert!(value(&telemetry, query, "blue", since).is_finite());
+    }
+}
+
+#[test]
 fn a_bad_release_crosses_its_bound_and_heals_with_the_rollback() {
     let (mut telemetry, since) = deployed(Scenario::BadRelease);
     let over = breaching(Scenario::BadRelease);

@@ -151,11 +151,14 @@ impl Pods {
         }
     }
 
-    /// Serves one second with `requests` of users, `share` of all there are, and the probes.
-    pub(super) fn serve(&mut self, requests: f64, share: f64, health: Health, seed: u64, second: i64) {
+    /// Serves one second of the kubelet's probes.
+    pub(super) fn probe(&mut self) {
         let probes = self.probe.serve(PROBES_PER_POD_SECOND * f64::from(self.ready), PROBE_P95);
         self.probe.answer(probes, 0.0, 0.0);
+    }
 
+    /// Serves one second with `requests` of users, `share` of all there are.
+    pub(super) fn serve(&mut self, requests: f64, share: f64, health: Health, seed: u64, second: i64) {
         let p95 = health.p95 * (1.0 + 0.02 * noise(seed, second / 15, 3));
         let mut served = [0.0; ROUTES.len()];
         for (whole, (route, (_, _, part, slower))) in

@@ -177,8 +177,13 @@ fn a_breach_or_blindness_from_before_the_crash_is_taken_back_by_good_data() {
         let state = &flight.run().triggers[0];
         assert!(state.breaching.is_some() || state.blind.is_some());
         flight.resume();
+        // A missing sample takes nothing back.
+        flight.error_rate = Err(Missing::NoData);
+        flight.fly(Span::from_secs(10));
+        let state = &flight.run().triggers[0];
+        assert!(state.breaching.is_some() || state.blind.is_some(), "{bad:?}");
         flight.error_rate = Ok(0.0004);
-        flight.fly(Span::from_secs(20));
+        flight.fly(Span::from_secs(60));
         let state = flight.run().triggers[0].clone();
         assert_eq!((state.breaching, state.blind), (None, None), "{bad:?}");
         if flight.run().held.is_some() {
@@ -271,8 +276,8 @@ fn every_event() -> Vec<RunEvent> {
             by: by(),
             evidence: None,
         },
-        RunEvent::CheckPassed { at: check(), text: text(), evidence: text(), by: by() },
-        RunEvent::CheckFailed { at: check(), text: text(), evidence: text(), by: by() },
+        RunEvent::CheckPassed { at: check(), text: text(), evidence: text(), by: by(), skipped: true },
+        RunEvent::CheckFailed { at: check(), text: text(), evidence: text(), by: by(), caught: true },
         RunEvent::StepPassed { step: step(), attempt: 1 },
         RunEvent::StepFailed { step: step(), attempt: 1, reason: text() },
         RunEvent::StepSkipped { step: step(), reason: text(), by: by() },
@@ -290,6 +295,11 @@ fn every_event() -> Vec<RunEvent> {
             metric: "m".into(),
             value: 0.014,
             since: START,
+        },
+        RunEvent::TriggerWaits {
+            trigger: 0,
+            until: START,
+            why: crate::domain::trigger::Waits::TooFew { measured: 3, due: 9 },
         },
         RunEvent::TriggerCleared { trigger: 0, value: None },
         RunEvent::TriggerBlind { trigger: 0, metric: "m".into(), why: Missing::Stale(text()) },
@@ -381,8 +391,8 @@ action_waits: action attempt phase step why
 action_retried: action attempt phase procedure tries why
 action_looked: action attempt evidence phase step
 action_resolved: action attempt by evidence phase resolution step
-check_passed: attempt by check evidence phase step text
-check_failed: attempt by check evidence phase step text
+check_passed: attempt by check evidence phase skipped step text
+check_failed: attempt by caught check evidence phase step text
 step_passed: attempt step
 step_failed: attempt reason step
 step_skipped: by reason step
@@ -395,6 +405,7 @@ traffic_switched: from to
 window_opened: attempt lasts step
 window_advanced: step watched
 trigger_breaching: metric reason since trigger value
+trigger_waits: trigger until why
 trigger_cleared: trigger value
 trigger_blind: metric trigger why
 trigger_sees: trigger

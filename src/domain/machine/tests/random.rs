@@ -47,7 +47,7 @@ fn happening() -> impl Strategy<Value = Happening> {
     ]
 }
 
-fn answer(flight: &mut Flight, effect: Effect, how: u8) {
+pub(super) fn answer(flight: &mut Flight, effect: Effect, how: u8) {
     match effect {
         Effect::StartAction(at) | Effect::StartGuarded { at, .. } | Effect::CancelAction(at) => {
             let outcome = match how % 8 {
@@ -90,7 +90,7 @@ fn answer(flight: &mut Flight, effect: Effect, how: u8) {
     }
 }
 
-fn obey(flight: &mut Flight, well: bool) {
+pub(super) fn obey(flight: &mut Flight, well: bool) {
     let reason = || "a reason".to_owned();
     let command = match flight.prompt() {
         Prompt::Ask { name, .. } => Command::SetVar { name, value: "v2".to_owned() },

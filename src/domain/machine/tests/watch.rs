@@ -17,7 +17,7 @@ use crate::domain::{
     time::Span,
 };
 
-fn refused(flight: &Flight, says: &str) {
+pub(super) fn refused(flight: &Flight, says: &str) {
     let why = flight.refused.clone().unwrap_or_else(|| panic!("not refused, though {says}"));
     assert!(why.contains(says), "{why}");
 }
@@ -32,7 +32,7 @@ fn with_trigger(then: Then, no_data: OnNoData) -> crate::domain::runbook::Runboo
     runbook
 }
 
-fn down() -> Result<f64, Missing> {
+pub(super) fn down() -> Result<f64, Missing> {
     Err(Missing::Unreachable("connection refused".to_owned()))
 }
 
@@ -120,7 +120,9 @@ fn m2_an_outage_is_never_health() {
     assert!(matches!(flight.prompt(), Prompt::Held { .. }));
     // It sees again, goes on by itself, and counts from there.
     flight.error_rate = Ok(0.0004);
-    flight.fly(Span::from_secs(30));
+    flight.fly(Span::from_secs(50));
+    assert_eq!(flight.count("trigger_sees"), 0, "five measured are not six");
+    flight.fly(Span::from_secs(10));
     assert_eq!(flight.run().held, None);
     assert_eq!(flight.count("trigger_sees"), 1);
     flight.fly(Span::from_mins(13));

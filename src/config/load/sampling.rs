@@ -1,0 +1,69 @@
+//! Whether triggers can ever get the samples that they need: their `for`, their metric's interval, their source's timeout.
+
+use super::{Loader, entries, items, key_span};
+use crate::{
+    config::raw::Node,
+    domain::{
+        metric::{Metric, Query},
+        runbook::{Runbook, TriggerWatch},
+        time::Span,
+        trigger::longest_gap,
+    },
+};
+
+impl Loader<'_, '_> {
+    pub(super) fn sampling(&mut self, root: &Node, runbook: &Runbook) {
+        for (entry, metric) in entries(root, "metrics").iter().zip(&runbook.metrics) {
+            self.some_time(&entry.node, "interval", metric.interval, "time between samples: \"5s\", \"15s\"");
+        }
+        for entry in entries(root, "sources") {
+            if let Some(source) = runbook.sources.get(&entry.key) {
+                self.some_time(&entry.node, "timeout", source.timeout, "how long an answer may take: \"5s\"");
+            }
+        }
+        for (node, trigger) in items(root, "trigger").iter().zip(&runbook.triggers) {
+            let Some(watch) = &trigger.watch else { continue };
+            let Some(metric) = runbook.metric(watch.metric.as_str()) else { continue };
+            self.enough_samples(node, watch, metric, runbook);
+        }
+    }
+
+    fn some_time(&mut self, node: &Node, key: &str, span: Span, help: &str) {
+        if span == Span::ZERO {
+            self.faults.error(key_span(node, key), format!("`{key}` is no time at all")).help(help);
+        }
+    }
+
+    /// A trigger fires on two samples at least, and one answer that never comes must not be a gap that starts it anew.
+    fn enough_samples(&mut self, node: &Node, watch: &TriggerWatch, metric: &Metric, runbook: &Runbook) {
+        let (hold_for, interval) = (watch.hold_for, metric.interval);
+        if hold_for == Span::ZERO || interval == Span::ZERO {
+            return;
+        }
+        let key = if node.get("for").is_some() { "for" } else { "metric" };
+        if hold_for < interval {
+            self.faults
+                .error(key_span(node, key), format!("shorter than the metric's interval of {interval}"))
+                .help(format!(
+                    "a trigger needs two samples: `for = \"{interval}\"` at least, or measure `{}` more often",
+                    metric.id
+                ));
+            return;
+        }
+        let (Query::Promql { source: name, .. } | Query::Scrape { source: name, .. }) = &metric.query;
+        let Some(source) = runbook.sources.get(name) else { return };
+        let gap = longest_gap(hold_for, interval);
+        if source.timeout > gap {
+            self.faults
+                .error(
+                    key_span(node, key),
+                    format!(
+                        "one answer that does not come takes {} (the timeout of `{name}`), and after a gap of more than {gap} the \
+                         trigger starts anew",
+                        source.timeout
+                    ),
+                )
+                .help(format!("give [sources.{name}] a `timeout` of at most {gap}, or make `for` longer"));
+        }
+    }
+}
