@@ -433,8 +433,13 @@ impl Run {
 
 /// Whether a step has begun to change things.
 fn touched(state: &super::run::StepState) -> bool {
-    state.status != StepStatus::Pending && state.status != StepStatus::Skipped
-        || state.work.actions.iter().any(|action| action.status != ActionStatus::Pending)
+    let mut actions = state.work.actions.iter();
+    if actions.any(|action| action.status != ActionStatus::Pending) {
+        return true;
+    }
+    // Started, and held before its first act began. What an earlier attempt has done is not kept.
+    let unbegun = state.work.attempt <= 1 && !state.work.actions.is_empty();
+    !unbegun && state.status != StepStatus::Pending && state.status != StepStatus::Skipped
 }
 
 /// About how long an action takes that was not seen yet.

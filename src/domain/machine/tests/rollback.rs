@@ -2,6 +2,7 @@
 
 use crate::domain::{
     action::{ActionKind, Replicas, SlotRef},
+    cause::HoldCause,
     effect::{Effect, Input},
     event::{ActionOutcome, ActionRef, ChildProcess, Outcome, Place, RunEvent},
     fixture::{Flight, action, at_quick, at_step, runbook, workload},
@@ -113,6 +114,22 @@ fn with_nothing_done_there_is_nothing_to_roll_back() {
     flight.command(r("cold feet"));
     refused(&flight, "nothing to roll back");
     assert_eq!(flight.run().readiness(None, None, flight.now).light, Light::Off);
+}
+
+#[test]
+fn a_step_that_was_held_before_its_first_act_is_not_undone() {
+    let mut flight = Flight::passed(runbook(), 1);
+    flight.ground.points_at("green", "kubectl-patch");
+    flight.start();
+    flight.settle();
+    assert_eq!(flight.run().steps[1].status, StepStatus::Running);
+    assert!(
+        matches!(flight.prompt(), Prompt::Held { cause: HoldCause::Foreign, .. }),
+        "{:?}",
+        flight.prompt()
+    );
+    flight.command(r("somebody has switched"));
+    assert_eq!(flight.run().rollbacks[0].undo, ["migrate".into()], "nothing of `deploy` was done");
 }
 
 #[test]
