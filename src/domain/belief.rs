@@ -178,12 +178,11 @@ fn differences_of(name: &SlotName, believed: &PinnedSlot, slot: &SlotSeen) -> Ve
         return vec![Difference::replaced(object, slot.changed.as_ref())];
     }
     let mut found = Vec::new();
-    let manager = manager(slot.changed.as_ref());
     if believed.image.as_ref().is_some_and(|image| *image != slot.image) {
         found.push(Difference {
             object: object.clone(),
             what: format!("image {}", slot.image),
-            manager: manager.clone(),
+            manager: manager(slot.changed.as_ref()),
             kind: DifferenceKind::Image(name.clone()),
         });
     }
@@ -192,7 +191,7 @@ fn differences_of(name: &SlotName, believed: &PinnedSlot, slot: &SlotSeen) -> Ve
         found.push(Difference {
             object,
             what: format!("{} replicas instead of {}", slot.desired, believed.replicas),
-            manager,
+            manager: manager(slot.scaled.as_ref()),
             kind: DifferenceKind::Replicas(name.clone()),
         });
     }

@@ -258,6 +258,12 @@ impl Run {
             return Verdict::Wait("the Service points at no slot of ours".to_owned());
         };
         if seen.serving(live) == 0 {
+            // Traffic is back, and somebody has taken its pods away since: they are started again before ours go.
+            let returned = self.rolling_back().is_some()
+                && self.opened.previous.as_ref().is_some_and(|target| target.slot == *live);
+            if returned && seen.slot(live).is_some_and(|slot| slot.desired == 0) {
+                return Verdict::Prepare(vec![self.wake(live)]);
+            }
             return Verdict::Wait(format!(
                 "{live} has the traffic and no ready pod: {slot}'s pods are the last ones"
             ));

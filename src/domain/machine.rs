@@ -359,6 +359,7 @@ impl Machine {
 
     fn on_tick(&mut self) {
         self.unlooked = false;
+        self.follow_suspicion();
         self.advance_window_clock();
         if let Some(last) = self.last_tick.filter(|_| self.overslept()) {
             self.postpone_countdowns(last);

@@ -63,6 +63,8 @@ pub struct SlotSeen {
     pub image: String,
     /// Who last changed its template or replicas.
     pub changed: Option<ChangedBy>,
+    /// Who set the replicas that it has; the API server keeps no time of what went through `scale`.
+    pub scaled: Option<ChangedBy>,
     /// Pods that are ready, run the template and are not on their way out: how many carry which labels.
     pub ready: Vec<(BTreeMap<String, String>, u32)>,
     /// All pods, also those on their way out.
@@ -83,17 +85,21 @@ pub struct Autoscaler {
 }
 
 impl SlotSeen {
-    /// Ready pods of the template.
+    /// Ready pods of the template that stay. More than are wanted are about to end: the controller learns of a scale-down
+    /// before any pod is told, and until then all of them look ready.
     pub fn ready(&self) -> u32 {
-        self.ready.iter().map(|(_, count)| count).sum()
+        let ready: u32 = self.ready.iter().map(|(_, count)| count).sum();
+        ready.min(self.desired)
     }
 
-    /// Ready pods of the template that a Service with this selector sends traffic to. An empty selector selects none.
+    /// Those of them that a Service with this selector sends traffic to. An empty selector selects none.
     pub fn selected_by(&self, selector: &BTreeMap<String, String>) -> u32 {
         let selects = |labels: &BTreeMap<String, String>| {
             !selector.is_empty() && selector.iter().all(|(key, value)| labels.get(key) == Some(value))
         };
-        self.ready.iter().filter(|(labels, _)| selects(labels)).map(|(_, count)| count).sum()
+        let selected: u32 =
+            self.ready.iter().filter(|(labels, _)| selects(labels)).map(|(_, count)| count).sum();
+        selected.min(self.desired)
     }
 }
 

@@ -215,7 +215,9 @@ impl Cluster {
                 return false;
             };
             change(&mut object);
-            state.write(key.kind, object, manager, None);
+            // People scale with `kubectl scale`, which is a subresource.
+            let scales = matches!(edit, ForeignEdit::Replicas { .. });
+            state.write(key.kind, object, manager, scales.then_some("scale"));
             true
         })
     }

@@ -27,7 +27,7 @@ use super::{
     call::{AUTOSCALERS, Call, DEPLOYMENTS, SERVICES},
     fence::fence_of,
     rollout::{self, desired},
-    view::{DeploymentView, by, changed},
+    view::{DeploymentView, by, changed, changer, scaled},
 };
 
 /// Writes for one intent, all but the last proven to be without effect.
@@ -162,12 +162,13 @@ impl KubeCluster {
         if same {
             return Ok(now);
         }
+        let who = if u32::try_from(desired(&now)) == Ok(seen.desired) { changed(&now) } else { scaled(&now) };
         Err(PortError::new(
             Fault::Conflict,
             format!(
                 "deployment/{} was changed by {} right after it was looked at, so nothing was written",
                 name_of(&now.metadata),
-                by(changed(&now).as_ref())
+                by(who.as_ref())
             ),
         ))
     }
@@ -245,7 +246,7 @@ impl KubeCluster {
                     ));
                 }
                 _ => {
-                    let who = by(changed(&now).as_ref());
+                    let who = by(changer(&seen, &now).as_ref());
                     return Err(PortError::new(
                         Fault::Conflict,
                         format!(

@@ -169,7 +169,7 @@ impl KubeCluster {
         seen.desired = positive(Some(rollout::desired(&view.object)));
         let image = view.image(&self.target.container);
         seen.image = SafeText::new(&image).into();
-        seen.changed.clone_from(&view.changed);
+        (seen.changed, seen.scaled) = (view.changed.clone(), view.scaled.clone());
         seen.autoscaler = autoscalers.get(&slot.deployment).cloned();
         let Some(pods) = pods else {
             // The status speaks of the newest template only where the controller has seen it and no pod is old. Which labels

@@ -47,14 +47,16 @@ pub(super) struct DeploymentView {
     pub(super) object: Box<Deployment>,
     /// Who last changed its template or its replicas.
     pub(super) changed: Option<ChangedBy>,
+    /// Who set the replicas that it has.
+    pub(super) scaled: Option<ChangedBy>,
 }
 
 impl DeploymentView {
     /// Takes what matters of a Deployment.
     pub(super) fn of(mut object: Deployment) -> Self {
-        let changed = changed(&object);
+        let (changed, scaled) = (changed(&object), scaled(&object));
         object.metadata.managed_fields = None;
-        Self { object: Box::new(object), changed }
+        Self { object: Box::new(object), changed, scaled }
     }
 
     /// The Deployment's `resourceVersion`.
@@ -81,11 +83,23 @@ pub(super) fn image(deployment: &Deployment, container: &str) -> Option<String> 
 }
 
 /// Who last changed a Deployment's template or its replicas.
+///
+/// What is written through the `scale` subresource (`kubectl scale`, an autoscaler) carries no time, so it loses against any
+/// change of the template: whoever knows that the replicas differ asks [`scaled`].
 pub(super) fn changed(deployment: &Deployment) -> Option<ChangedBy> {
-    let fields = deployment.metadata.managed_fields.as_deref();
-    let template = newest(fields, &["f:spec", "f:template"]);
-    let replicas = newest(fields, &["f:spec", "f:replicas"]);
-    [template, replicas].into_iter().flatten().max_by_key(|change| change.at)
+    let template = newest(deployment.metadata.managed_fields.as_deref(), &["f:spec", "f:template"]);
+    [template, scaled(deployment)].into_iter().flatten().max_by_key(|change| change.at)
+}
+
+/// Who set the replicas that a Deployment has. A write that changes the number takes it from all other managers, so this
+/// does not hang on times.
+pub(super) fn scaled(deployment: &Deployment) -> Option<ChangedBy> {
+    newest(deployment.metadata.managed_fields.as_deref(), &["f:spec", "f:replicas"])
+}
+
+/// Who made a Deployment differ from how it was read `before`.
+pub(super) fn changer(before: &Deployment, now: &Deployment) -> Option<ChangedBy> {
+    if before.spec.replicas == now.spec.replicas { changed(now) } else { scaled(now) }
 }
 
 /// The newest manager that owns a path of an object's fields. The controller's own writes to `status` have no such path.
@@ -231,6 +245,21 @@ mod tests {
         let view = DeploymentView::of(serde_json::from_value(deployment).unwrap());
         assert_eq!(view.changed.unwrap().manager, "kubectl-scale");
         assert!(view.object.metadata.managed_fields.is_none());
+    }
+
+    #[test]
+    fn who_scaled_by_hand_is_named_although_the_api_server_keeps_no_time_of_it() {
+        let deployment: Deployment = serde_json::from_value(json!({ "spec": { "replicas": 2 }, "metadata": { "managedFields": [
+            { "manager": "cutover", "operation": "Update", "time": "2026-11-20T11:00:00Z", "fieldsV1": { "f:spec": { "f:template": { "f:spec": {} } } } },
+            { "manager": "kubectl", "operation": "Update", "subresource": "scale", "fieldsV1": { "f:spec": { "f:replicas": {} } } }
+        ] } }))
+        .unwrap();
+        let mut before = deployment.clone();
+        before.spec.replicas = Some(3);
+        let manager = |by: Option<ChangedBy>| by.unwrap().manager;
+        assert_eq!(manager(changer(&before, &deployment)), "kubectl");
+        assert_eq!(manager(changer(&deployment, &deployment)), "cutover");
+        assert_eq!(manager(DeploymentView::of(deployment).scaled), "kubectl");
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::domain::{
     run::{ActionStatus, Run},
     runbook::Milestone,
     time::{Span, Timestamp},
-    workload::{Connection, Workload},
+    workload::Connection,
 };
 
 /// Nobody asks for looks that only suspicion wants more often than this.
@@ -71,6 +71,8 @@ pub(super) struct Looks {
     waking: bool,
     /// A person lets the act that is due begin without a look.
     blind: Option<Actor>,
+    /// The newest picture differs from what the run believes, and no look was asked for since.
+    suspicious: bool,
 }
 
 impl Machine {
@@ -221,14 +223,27 @@ impl Machine {
         self.hold(HoldCause::Foreign, reason, Actor::Auto);
     }
 
-    /// Whether a watched picture differs from what the run believes: then a fresh look decides.
-    pub(super) fn suspect(&mut self, picture: &Workload) {
-        if !self.has_target() || self.run.finished.is_some() || self.run.rolling_back().is_some() {
-            return;
+    /// A watched picture has come. Where it differs from what the run believes, a fresh look decides.
+    pub(super) fn suspect(&mut self) {
+        self.looks.suspicious = self.is_suspicious();
+        self.follow_suspicion();
+    }
+
+    /// Looks where a picture was suspicious. One that came right after a look waits for its turn; it is not forgotten.
+    pub(super) fn follow_suspicion(&mut self) {
+        let lately = self.looks.last_asked.is_some_and(|at| self.now.since(at) < LOOK_AGAIN);
+        if self.looks.suspicious && !lately {
+            self.looks.suspicious = false;
+            self.ask_look();
         }
-        let Some(pinned) = &self.run.pinned else { return };
-        let selector = self.run.believed_selector();
-        let moved = picture.selector.as_ref() != selector.as_ref();
+    }
+
+    fn is_suspicious(&self) -> bool {
+        if !self.has_target() || self.run.finished.is_some() || self.run.rolling_back().is_some() {
+            return false;
+        }
+        let (Some(pinned), Some(picture)) = (&self.run.pinned, &self.workload) else { return false };
+        let moved = picture.selector.as_ref() != self.run.believed_selector().as_ref();
         let changed = pinned.slots.iter().any(|(name, believed)| {
             picture.slots.get(name).is_some_and(|slot| {
                 !slot.found
@@ -237,10 +252,7 @@ impl Machine {
                     || believed.image.as_ref().is_some_and(|image| *image != slot.image)
             })
         });
-        let lately = self.looks.last_asked.is_some_and(|at| self.now.since(at) < LOOK_AGAIN);
-        if (moved || changed) && !lately {
-            self.ask_look();
-        }
+        moved || changed
     }
 
     /// Begins an act that is due, where the guard lets it. `false` where it has to wait.

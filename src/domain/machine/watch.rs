@@ -261,8 +261,8 @@ impl Machine {
     }
 
     pub(super) fn on_workload(&mut self, workload: Workload) {
-        self.suspect(&workload);
         self.workload = Some(workload);
+        self.suspect();
     }
 }
 

@@ -18,8 +18,12 @@ use crate::domain::{
 impl StepState {
     /// Whether the step has begun to change things.
     pub fn touched(&self) -> bool {
-        self.status != StepStatus::Pending && self.status != StepStatus::Skipped
-            || self.work.actions.iter().any(|action| action.status != ActionStatus::Pending)
+        if self.work.actions.iter().any(|action| action.status != ActionStatus::Pending) {
+            return true;
+        }
+        // Started, and held before its first act began. What an earlier attempt has done is not kept.
+        let unbegun = self.work.attempt <= 1 && !self.work.actions.is_empty();
+        !unbegun && self.status != StepStatus::Pending && self.status != StepStatus::Skipped
     }
 }
 

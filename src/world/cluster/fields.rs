@@ -354,10 +354,13 @@ pub(super) fn record(old: &Value, new: &mut Value, writer: &Writer<'_>, applied:
             "manager": writer.manager,
             "operation": writer.operation,
             "apiVersion": writer.api_version,
-            "time": writer.time,
             "fieldsType": "FieldsV1",
             "fieldsV1": owned,
         });
+        // The real API server keeps no time of what was written through `scale`.
+        if writer.subresource != Some("scale") {
+            entry["time"] = json!(writer.time);
+        }
         if let Some(subresource) = writer.subresource {
             entry["subresource"] = json!(subresource);
         }

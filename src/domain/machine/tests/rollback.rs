@@ -2,7 +2,7 @@
 
 use crate::domain::{
     action::{ActionKind, Replicas, SlotRef},
-    cause::StopCause,
+    cause::{HoldCause, StopCause},
     effect::{Effect, Input},
     event::{ActionOutcome, ActionRef, ChildProcess, Outcome, Place, RunEvent},
     fixture::{Flight, action, at_quick, at_step, look, runbook, workload},
@@ -242,6 +242,22 @@ fn with_nothing_done_there_is_nothing_to_roll_back() {
     flight.command(r("cold feet"));
     refused(&flight, "nothing to roll back");
     assert_eq!(flight.run().readiness(None, None, flight.now).light, Light::Off);
+}
+
+#[test]
+fn a_step_that_was_held_before_its_first_act_is_not_undone() {
+    let mut flight = Flight::passed(runbook(), 1);
+    flight.ground.points_at("green", "kubectl-patch");
+    flight.start();
+    flight.settle();
+    assert_eq!(flight.run().steps[1].status, StepStatus::Running);
+    assert!(
+        matches!(flight.prompt(), Prompt::Held { cause: HoldCause::Foreign, .. }),
+        "{:?}",
+        flight.prompt()
+    );
+    flight.command(r("somebody has switched"));
+    assert_eq!(flight.run().rollbacks[0].undo, ["migrate".into()], "nothing of `deploy` was done");
 }
 
 #[test]
@@ -573,6 +589,42 @@ fn the_pods_of_a_retired_slot_are_started_first_whatever_the_last_picture_says()
     flight.fly(Span::from_secs(5));
     assert_eq!(flight.acted()[5..], [WAKE, "switch back", "scale down"]);
     assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
+}
+
+#[test]
+fn pods_that_are_about_to_end_do_not_count() {
+    // The retire step has just scaled blue down: the controller has seen it, and no pod has been told to end yet.
+    let mut flight = Flight::in_window(runbook());
+    let blue = flight.ground.slot("blue");
+    (blue.desired, blue.ready, blue.follows) = (0, 3, false);
+    flight.command(r("errors"));
+    flight.settle();
+    assert_eq!(flight.acted()[5..6], [WAKE], "traffic does not go to pods that end in a moment");
+    let flown = |wanted: u32| {
+        let mut flight = Flight::in_window(runbook());
+        let blue = flight.ground.slot("blue");
+        (blue.desired, blue.ready, blue.follows) = (wanted, 3, false);
+        flight.ground.look(flight.now)
+    };
+    let blue = crate::domain::id::SlotName::from("blue");
+    assert_eq!((flown(0).slots[&blue].ready(), flown(2).slots[&blue].ready()), (0, 2));
+}
+
+#[test]
+fn a_slot_that_somebody_empties_after_traffic_went_back_is_started_again() {
+    let mut flight = Flight::in_window(runbook());
+    flight.hanging.insert("switch back".to_owned());
+    flight.command(r("errors"));
+    flight.settle();
+    flight.ground.points_at("blue", "cutover");
+    let blue = flight.ground.slot("blue");
+    (blue.desired, blue.ready) = (0, 0);
+    let at = flight.run().open_writes()[0].clone();
+    flight.finish(at, ActionOutcome::Succeeded);
+    flight.fly(Span::from_secs(5));
+    assert_eq!(flight.acted()[6..], [WAKE, "scale down"], "green's pods are the last ones until then");
+    assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
+    assert_eq!((flight.ground.slot("blue").ready, flight.ground.slot("green").ready), (3, 0));
 }
 
 #[test]

@@ -553,6 +553,25 @@ fn somebody_elses_change_holds_the_run_and_a_stale_picture_does_not() {
 }
 
 #[test]
+fn a_change_that_is_seen_right_after_a_look_is_looked_at_in_the_next_second() {
+    let mut flight = Flight::passed(runbook(), 2);
+    flight.fly(Span::from_secs(3));
+    // A look that somebody else's change comes right after.
+    flight.old_picture({
+        let mut picture = workload("blue");
+        picture.slots.get_mut("green").unwrap().image = "app:v9".to_owned();
+        picture
+    });
+    assert_eq!(flight.count("foreign_change"), 0, "the look shows all as it should be");
+    flight.ground.points_at("green", "kubectl-patch");
+    let mut picture = workload("green");
+    "app:v2".clone_into(&mut picture.slots.get_mut("green").unwrap().image);
+    flight.old_picture(picture);
+    flight.fly(Span::from_secs(2));
+    assert_eq!(flight.count("foreign_change"), 1, "no other picture comes for a long time");
+}
+
+#[test]
 fn an_incident_is_filled_in_from_the_run() {
     let mut flight = Flight::passed(runbook(), 1);
     flight.command(Command::Incident {
