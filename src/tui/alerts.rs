@@ -167,7 +167,7 @@ fn from_prompt(model: &Model, run: &Run, prompt: &Prompt) -> Option<Alert> {
         }
         Prompt::Acting { at } => {
             let (_, why) = run.waiting_act().filter(|(waiting, _)| waiting == at)?;
-            let what = run.action(&at).map_or("", |action| action.name.as_str());
+            let what = run.action(at).map_or("", |action| action.name.as_str());
             let follows = "It begins by itself as soon as that is so.".to_owned();
             Alert { urgent: false, ..urgent(format!("{what} waits: {why}"), follows) }
         }
