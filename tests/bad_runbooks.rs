@@ -133,13 +133,14 @@ fn around(text: &str) -> String {
 #[test]
 fn what_grows_when_it_is_read_is_read_at_once_or_refused() {
     let begun = std::time::Instant::now();
-    let chain: String = (1..3_000).map(|n| format!("V{n} = {{ value = \"$V{}\" }}\n", n - 1)).collect();
+    let lines = |line: &dyn Fn(u32) -> String| (0..3_000).map(line).collect::<Vec<_>>().concat();
+    let chain = lines(&|n| format!("V{} = {{ value = \"$V{n}\" }}\n", n + 1));
     let chained = load_str("chain.toml", &around(&format!("[vars]\nV0 = {{ value = \"x\" }}\n{chain}")));
     assert_eq!(chained.errors(), 0, "{}", chained.render(false));
-    let unknown: String = (0..3_000).map(|n| format!("W{n} = {{ value = \"$X{n}\" }}\n")).collect();
+    let unknown = lines(&|n| format!("W{n} = {{ value = \"$X{n}\" }}\n"));
     assert_eq!(load_str("unknown.toml", &around(&format!("[vars]\n{unknown}"))).errors(), 3_000);
-    let captured: String = (0..3_000).map(|n| format!("C{n} = {{ captured = true }}\n")).collect();
-    let captures: String = (0..3_000).map(|n| format!("C{n} = '(x)',\n")).collect();
+    let captured = lines(&|n| format!("C{n} = {{ captured = true }}\n"));
+    let captures = lines(&|n| format!("C{n} = '(x)',\n"));
     let step = format!(
         "[[step]]\nid = \"c\"\ntitle = \"C\"\nno_undo = \"none\"\nrun = [{{ sh = \"true\", capture = {{\n{captures}}} }}]\n"
     );

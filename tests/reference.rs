@@ -108,7 +108,7 @@ fn every_default_stands_in_the_reference_as_it_is() {
                     assert_eq!(*shown, default, "{id}.{key}");
                 }
                 None => {
-                    assert!(!shown.starts_with('`'), "{id}.{key} has no default, and the page says {shown}")
+                    assert!(!shown.starts_with('`'), "{id}.{key} has no default, and the page says {shown}");
                 }
             }
         }

@@ -204,14 +204,17 @@ impl Run {
 
     /// Whether a rollback before the switch undoes steps: it can be stopped between two actions, and given up.
     pub fn is_undoing_steps(&self) -> bool {
-        self.rolling_back().is_some_and(|rollback| rollback.procedure.as_str() == super::plan::UNDO)
+        let undoing =
+            self.rolling_back().is_some_and(|rollback| rollback.procedure.as_str() == super::plan::UNDO);
+        undoing && self.finished.is_none()
     }
 
     /// Whether a rollback can be given up now: one that has stopped, and undoing at any time, which ends with the action that
     /// runs.
     pub fn may_be_given_up(&self) -> bool {
         let stopped = self.rolling_back().is_some_and(|rollback| rollback.stopped.is_some());
-        self.is_undoing_steps() || stopped || (self.rolling_back().is_some() && self.waiting_act().is_some())
+        let open = self.rolling_back().is_some() && self.finished.is_none();
+        self.is_undoing_steps() || (open && (stopped || self.waiting_act().is_some()))
     }
 
     /// Whether a rollback under way waits for a person, so that the engine may end without leaving anything half done.

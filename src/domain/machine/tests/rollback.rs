@@ -226,6 +226,16 @@ fn undoing_can_be_stopped_and_given_up_between_two_actions() {
     flight.settle();
     assert_eq!(flight.outcome(), Some(Outcome::RollbackFailed));
     assert_eq!(flight.acted()[4..], ["image back"]);
+    // Paused while it waits for a word: nothing is held or given up before it is taken up again.
+    let mut flight = Flight::passed(runbook(), 1);
+    flight.command(r("not today"));
+    flight.settle();
+    flight.command(Command::Suspend { reason: "later".to_owned() });
+    assert_eq!(flight.outcome(), Some(Outcome::Held));
+    flight.command(Command::Hold { reason: "x".to_owned() });
+    refused(&flight, "a rollback is running");
+    flight.command(Command::AbandonRollback { reason: "x".to_owned() });
+    refused(&flight, "the run is over, or paused");
     // The quick rollback is not: traffic is on its way.
     let mut flight = Flight::in_window(runbook());
     flight.hanging.insert("switch back".to_owned());

@@ -572,6 +572,45 @@ fn a_change_that_is_seen_right_after_a_look_is_looked_at_in_the_next_second() {
 }
 
 #[test]
+fn somebody_elses_change_is_taken_as_it_is_or_put_back() {
+    // Before anything was changed the roles are fixed anew: green has the traffic now, blue gets the new version.
+    let mut flight = Flight::passed(runbook(), 1);
+    flight.ground.points_at("green", "kubectl-patch");
+    let mut picture = workload("green");
+    picture.slots.get_mut("green").unwrap().image = "app:v0".to_owned();
+    flight.old_picture(picture.clone());
+    assert!(
+        matches!(flight.prompt(), Prompt::Held { cause: HoldCause::Foreign, .. }),
+        "{:?}",
+        flight.prompt()
+    );
+    flight.command(Command::Continue);
+    assert!(flight.refused.as_ref().is_some_and(|why| why.contains(":accept")), "{:?}", flight.refused);
+    flight.command(Command::TakeTarget);
+    assert_eq!((flight.refused.clone(), flight.run().held.clone()), (None, None));
+    assert_eq!(flight.run().opened.new_slot, Some("blue".into()));
+    assert_eq!(flight.run().opened.previous.as_ref().map(|target| target.image.as_str()), Some("app:v0"));
+
+    // Put back, it goes on as before.
+    let mut flight = Flight::passed(runbook(), 1);
+    flight.ground.points_at("green", "kubectl-patch");
+    flight.old_picture(picture.clone());
+    flight.ground.points_at("blue", "kubectl-patch");
+    flight.fly(Span::from_secs(2));
+    flight.command(Command::Continue);
+    assert_eq!((flight.refused.clone(), flight.run().held.clone()), (None, None));
+    assert_eq!(flight.run().opened.new_slot, Some("green".into()));
+
+    // Where nobody would answer the users there is nothing to go on from.
+    let mut flight = Flight::passed(runbook(), 1);
+    flight.ground.points_at("green", "kubectl-patch");
+    flight.ground.slot("green").ready = 0;
+    flight.old_picture(picture);
+    flight.command(Command::TakeTarget);
+    assert!(flight.refused.as_ref().is_some_and(|why| why.contains("no ready pod")), "{:?}", flight.refused);
+}
+
+#[test]
 fn an_incident_is_filled_in_from_the_run() {
     let mut flight = Flight::passed(runbook(), 1);
     flight.command(Command::Incident {
