@@ -465,10 +465,8 @@ impl Machine {
         if self.refuse_fenced_off() {
             return;
         }
-        if !self.run.foreign.is_empty()
-            && let Some(why) = self.differs_still()
-        {
-            return self.refuse(why);
+        if !self.run.foreign.is_empty() {
+            return self.continue_unchanged(by);
         }
         self.emit(RunEvent::RunContinued { by });
     }

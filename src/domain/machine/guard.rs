@@ -42,6 +42,15 @@ const LATE_PAUSE: Span = Span::from_secs(10);
 /// What is typed to let a rollback's act begin without a look.
 pub const BLIND_WORD: &str = "blind";
 
+/// What somebody asks for that a fresh look comes before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// Go on, if the change was put back.
+    Continue,
+    /// Take the target as it is.
+    Take,
+}
+
 /// What the machine knows of its looks.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Looks {
@@ -65,6 +74,8 @@ pub(super) struct Looks {
     settled: BTreeSet<Option<SlotName>>,
     /// … that are being settled.
     settling: BTreeSet<Option<SlotName>>,
+    /// What somebody has asked for and waits for the look that is on its way.
+    wish: Option<(Wish, Actor)>,
     /// Until when a fresh look is kept at hand, because somebody is about to order an act.
     keep_until: Timestamp,
     /// Whether the machine has asked to be woken for the next of these looks.
@@ -140,6 +151,9 @@ impl Machine {
     /// round trip.
     pub(super) fn keep_looking(&mut self) {
         let counts = self.run.triggers.iter().any(|trigger| trigger.countdown.is_some());
+        if self.looks.wish.is_some() {
+            self.ask_look();
+        }
         let wanted = counts || self.looks.keep_until > self.now;
         if !wanted || !self.has_target() || self.looks.waking {
             return;
@@ -163,8 +177,12 @@ impl Machine {
                 self.looks.seen = Some(Arc::new(seen));
                 self.looks.came = self.now;
                 self.compare();
+                self.grant_wish();
             }
             Err(why) => {
+                if self.looks.wish.take().is_some() {
+                    self.refuse(format!("not done, the cluster cannot be read: {why}"));
+                }
                 let since = self.looks.failing.take().map_or(self.now, |(since, _)| since);
                 self.looks.failing = Some((since, why));
                 self.effect(Effect::Wake(LOOK_AGAIN));
@@ -690,8 +708,8 @@ impl Machine {
             return;
         }
         let Some(seen) = self.look_since_last_act() else {
-            self.ask_look();
-            return self.refuse("the cluster is looked at first; try again in a moment");
+            self.looks.wish = Some((Wish::Take, by));
+            return self.ask_look();
         };
         if self.run.differences(&seen).is_empty() {
             return self.refuse("nothing differs from what this run believes");
@@ -736,12 +754,30 @@ impl Machine {
         }))
     }
 
-    /// Why a run that is held for somebody else's change may not simply go on.
-    pub(super) fn differs_still(&mut self) -> Option<String> {
+    /// A run that somebody else's change has held goes on where a fresh look says that it is put back.
+    pub(super) fn continue_unchanged(&mut self, by: Actor) {
         let Some(seen) = self.look_since_last_act() else {
-            self.ask_look();
-            return Some("the cluster is looked at first; try again in a moment".to_owned());
+            self.looks.wish = Some((Wish::Continue, by));
+            return self.ask_look();
         };
+        match self.differs_still(&seen) {
+            Some(why) => self.refuse(why),
+            None => self.emit(RunEvent::RunContinued { by }),
+        }
+    }
+
+    /// What somebody has asked for, and a look had to come first for.
+    fn grant_wish(&mut self) {
+        let held = self.run.held.is_some();
+        match self.looks.wish.take().filter(|_| held) {
+            Some((Wish::Take, by)) => self.take_target(by),
+            Some((Wish::Continue, by)) => self.continue_unchanged(by),
+            None => {}
+        }
+    }
+
+    /// Why a run that is held for somebody else's change may not simply go on.
+    fn differs_still(&self, seen: &Observation) -> Option<String> {
         let found = self.run.differences(&seen);
         let first = found.first()?;
         let put_back = match first.kind {
