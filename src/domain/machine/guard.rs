@@ -778,7 +778,7 @@ impl Machine {
 
     /// Why a run that is held for somebody else's change may not simply go on.
     fn differs_still(&self, seen: &Observation) -> Option<String> {
-        let found = self.run.differences(&seen);
+        let found = self.run.differences(seen);
         let first = found.first()?;
         let put_back = match first.kind {
             DifferenceKind::Object => "make it again as it was",
