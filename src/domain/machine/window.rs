@@ -47,15 +47,16 @@ impl Machine {
         let step = &runbook.steps[index];
         let state = &self.run.steps[index];
         let Some(window) = step.window else { return };
-        if state.window_opened.is_none()
-            || state.status != StepStatus::Checking
+        let Some(opened) = state.window_opened else { return };
+        if state.status != StepStatus::Checking
             || self.run.rolling_back().is_some()
             || self.run.finished.is_some()
         {
             return;
         }
         let Some(last) = self.last_tick else { return };
-        let passed = self.now.since(last);
+        // It may have been opened in the middle of a tick.
+        let passed = self.now.since(last.max(opened));
         if self.overslept() || !self.sees_everything(index) {
             return;
         }

@@ -70,6 +70,22 @@ fn the_window_passes_when_its_time_is_full_of_data_and_every_check_holds() {
 }
 
 #[test]
+fn a_window_that_is_opened_between_two_ticks_lasts_no_less_than_it_should() {
+    let mut flight = Flight::passed(runbook(), 3);
+    flight.feed(Input::Tick);
+    flight.now = flight.now + Span::from_millis(900);
+    flight.start();
+    flight.now = flight.now + Span::from_millis(100);
+    flight.fly(Span::from_mins(16));
+    let at = |wanted: fn(&RunEvent) -> bool| flight.events.iter().find(|it| wanted(&it.event)).unwrap().at;
+    let opened = at(|event| matches!(event, RunEvent::WindowOpened { .. }));
+    let full = at(
+        |event| matches!(event, RunEvent::WindowAdvanced { watched, .. } if *watched == Span::from_mins(15)),
+    );
+    assert!(full.since(opened) >= Span::from_mins(15), "{}", full.since(opened));
+}
+
+#[test]
 fn a_persons_open_check_keeps_the_window_open() {
     let mut flight = Flight::in_window(runbook());
     flight.fly(Span::from_mins(20));
