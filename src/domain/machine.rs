@@ -15,8 +15,10 @@
 mod checklist;
 mod checks;
 mod crew;
+mod foreign;
 mod guard;
 mod journal;
+mod persevere;
 mod rollback;
 mod step;
 mod tasks;

@@ -1,0 +1,166 @@
+//! Somebody else's change: found by comparing a fresh look with what the run believes, it holds the run until it is put back or
+//! taken as it is.
+
+use super::{
+    Machine,
+    guard::{LOOK_AGAIN, Wish},
+};
+use crate::domain::{
+    actor::Actor,
+    belief::{DifferenceKind, Pinned},
+    cause::HoldCause,
+    event::{Roles, RollbackTarget, RunEvent},
+    observation::Observation,
+    runbook::Milestone,
+};
+use std::collections::BTreeSet;
+
+impl Machine {
+    /// Compares what was seen with what the run believes. Every difference is somebody else's, and holds the run.
+    pub(super) fn compare(&mut self) {
+        let idle = self.run.finished.is_some() || self.run.rolling_back().is_some();
+        if idle || self.changes_target() {
+            return;
+        }
+        let Some(seen) = self.looks.seen.clone() else { return };
+        let found = self.run.differences(&seen);
+        let known: BTreeSet<&String> = self.run.foreign.iter().collect();
+        let news: Vec<_> = found.iter().filter(|it| !known.contains(&it.words())).cloned().collect();
+        for difference in &news {
+            self.emit(RunEvent::ForeignChange {
+                object: difference.object.clone(),
+                what: difference.what.clone(),
+                manager: difference.manager.clone(),
+            });
+        }
+        let Some(first) = news.first() else { return };
+        // A hold for missing data ends by itself; this one must not.
+        if !self.is_held_for_good() {
+            let (object, what, manager) = (&first.object, &first.what, &first.manager);
+            let reason = format!("{object} was changed by {manager}: {what}");
+            self.notify(Milestone::Paged, format!("FOREIGN CHANGE: {object} by {manager}: {what}"));
+            self.hold_foreign(&reason);
+        }
+    }
+
+    pub(super) fn hold_foreign(&mut self, reason: &str) {
+        self.hold(HoldCause::Foreign, reason, Actor::Auto);
+    }
+
+    /// A watched picture has come. Where it differs from what the run believes, a fresh look decides.
+    pub(super) fn suspect(&mut self) {
+        self.looks.suspicious = self.is_suspicious();
+        self.follow_suspicion();
+    }
+
+    /// Looks where a picture was suspicious. One that came right after a look waits for its turn; it is not forgotten.
+    pub(super) fn follow_suspicion(&mut self) {
+        let lately = self.looks.last_asked.is_some_and(|at| self.now.since(at) < LOOK_AGAIN);
+        if self.looks.suspicious && !lately {
+            self.looks.suspicious = false;
+            self.ask_look();
+        }
+    }
+
+    pub(super) fn is_suspicious(&self) -> bool {
+        if !self.has_target() || self.run.finished.is_some() || self.run.rolling_back().is_some() {
+            return false;
+        }
+        let (Some(pinned), Some(picture)) = (&self.run.pinned, &self.workload) else { return false };
+        let moved = picture.selector.as_ref() != self.run.believed_selector().as_ref();
+        let changed = pinned.slots.iter().any(|(name, believed)| {
+            picture.slots.get(name).is_some_and(|slot| {
+                !slot.found
+                    || slot.uid != believed.uid
+                    || slot.desired != believed.replicas
+                    || believed.image.as_ref().is_some_and(|image| *image != slot.image)
+            })
+        });
+        moved || changed
+    }
+
+    /// The target is taken as it is now.
+    pub(super) fn take_target(&mut self, by: Actor) {
+        if self.refuse_fenced_off() {
+            return;
+        }
+        let Some(seen) = self.look_since_last_act() else {
+            self.looks.wish = Some((Wish::Take, by));
+            return self.ask_look();
+        };
+        if self.run.differences(&seen).is_empty() {
+            return self.refuse("nothing differs from what this run believes");
+        }
+        let Some(pinned) = Pinned::of(&seen) else {
+            return self.refuse("the Service does not exist: make it again, or end the run");
+        };
+        if pinned.live.is_none() {
+            return self.refuse("the Service points at no slot of this runbook: point it at one first");
+        }
+        if let Some(live) = pinned.live.as_ref().filter(|live| seen.serving(live) == 0) {
+            return self.refuse(format!(
+                "the Service points at {live}, which has no ready pod for it: that is no state to go on from; put it back"
+            ));
+        }
+        let roles = match self.roles_anew(&seen) {
+            Ok(roles) => roles,
+            Err(why) => return self.refuse(why),
+        };
+        self.emit(RunEvent::TargetTaken { pinned, roles, by: by.clone() });
+        if self.run.switched_at.is_some() && self.clocks.is_empty() {
+            self.arm_triggers();
+        }
+        if self.is_held_for_good() {
+            self.emit(RunEvent::RunContinued { by });
+        }
+    }
+
+    /// Which slot is which, where nothing of this run stands in the way of choosing anew: before anything was changed.
+    pub(super) fn roles_anew(&self, seen: &Observation) -> Result<Option<Roles>, String> {
+        let live = seen.live().cloned().ok_or("the Service points at no slot of this runbook")?;
+        let slot = seen.slot(&live).ok_or_else(|| format!("{live} has no Deployment"))?;
+        if self.run.has_changed_target() {
+            return Ok(None);
+        }
+        let others: Vec<_> = seen.slots.iter().filter(|(name, _)| **name != live).collect();
+        let [(other, other_slot)] = others.as_slice() else { return Ok(None) };
+        Ok(Some(Roles {
+            new_slot: (*other).clone(),
+            new_slot_image: other_slot.found.then(|| other_slot.image.clone()),
+            previous: RollbackTarget { slot: live, image: slot.image.clone(), replicas: slot.desired.max(1) },
+        }))
+    }
+
+    /// A run that somebody else's change has held goes on where a fresh look says that it is put back.
+    pub(super) fn continue_unchanged(&mut self, by: Actor) {
+        let Some(seen) = self.look_since_last_act() else {
+            self.looks.wish = Some((Wish::Continue, by));
+            return self.ask_look();
+        };
+        match self.differs_still(&seen) {
+            Some(why) => self.refuse(why),
+            None => self.emit(RunEvent::RunContinued { by }),
+        }
+    }
+
+    /// What somebody has asked for, and a look had to come first for.
+    pub(super) fn grant_wish(&mut self) {
+        let held = self.run.held.is_some();
+        match self.looks.wish.take().filter(|_| held) {
+            Some((Wish::Take, by)) => self.take_target(by),
+            Some((Wish::Continue, by)) => self.continue_unchanged(by),
+            None => {}
+        }
+    }
+
+    /// Why a run that is held for somebody else's change may not simply go on.
+    pub(super) fn differs_still(&self, seen: &Observation) -> Option<String> {
+        let found = self.run.differences(seen);
+        let first = found.first()?;
+        let put_back = match first.kind {
+            DifferenceKind::Object => "make it again as it was",
+            DifferenceKind::Traffic | DifferenceKind::Image(_) | DifferenceKind::Replicas(_) => "put it back",
+        };
+        Some(format!("{}: {put_back} and continue, or take it as it is with :accept", first.words()))
+    }
+}

@@ -1,0 +1,254 @@
+//! A rollback does not give up: its acts are safe to repeat, so they are tried until they are done; and its end, as a run's, is
+//! proved by a look.
+
+use super::{
+    Machine,
+    guard::{BLIND_AFTER, LOOK_AGAIN},
+};
+use crate::domain::{
+    action::ActionKind,
+    cause::StopCause,
+    effect::Effect,
+    event::{ActionRef, Place, Resolution, RunEvent},
+    guard::DEFAULT_WITHIN,
+    id::SlotName,
+    plan::{QUICK, UNDO},
+    run::ActionStatus,
+    runbook::Milestone,
+    time::Span,
+};
+
+/// The longest pause between two tries of a rollback's act while the promise can still be kept.
+const LONGEST_PAUSE: Span = Span::from_secs(5);
+/// … and after that.
+const LATE_PAUSE: Span = Span::from_secs(10);
+
+impl Machine {
+    /// Whether an act is the own of a rollback that is under way. One that was certainly not done is tried again, whatever it is:
+    /// nothing of it is repeated.
+    pub(super) fn tries_on(&self, at: &ActionRef) -> bool {
+        let place = matches!(at.place, Place::Rollback { .. } | Place::Undo { .. });
+        place && self.run.rolling_back().is_some_and(|rollback| rollback.stopped.is_none())
+    }
+
+    /// Whether an act is one that a rollback tries until it is done: safe to repeat, and its own.
+    pub(super) fn perseveres(&self, at: &ActionRef) -> bool {
+        self.tries_on(at)
+            && self.run.action(at).is_some_and(|action| match action.kind {
+                ActionKind::SetImage { .. } | ActionKind::SwitchTraffic { .. } | ActionKind::Scale { .. } => {
+                    true
+                }
+                // A restart asked for twice restarts twice; a patch is the runbook's own; a wait has its own patience.
+                ActionKind::Restart { .. }
+                | ActionKind::Patch(_)
+                | ActionKind::Rollout { .. }
+                | ActionKind::Sh { .. }
+                | ActionKind::Argv { .. }
+                | ActionKind::Http(_)
+                | ActionKind::Notify { .. } => false,
+            })
+    }
+
+    /// Another try of an act, after a pause that grows and is spread out.
+    pub(super) fn try_again(&mut self, at: ActionRef, why: &str) {
+        let tries =
+            self.run.work(&at.place).and_then(|work| work.actions.get(at.action)).map_or(0, |it| it.tries);
+        let tries = tries.max(1).saturating_add(1);
+        self.emit(RunEvent::ActionRetried { at: at.clone(), tries, why: why.to_owned() });
+        let late = self.run.rolling_back().is_some_and(|rollback| {
+            self.now.since(rollback.started_at) >= rollback.within.unwrap_or(DEFAULT_WITHIN)
+        });
+        let pause = if late {
+            LATE_PAUSE
+        } else {
+            let longest = Span::from_millis(200_u64.saturating_mul(1 << tries.min(6))).min(LONGEST_PAUSE);
+            spread(longest, self.run.last_seq ^ self.now.0.unsigned_abs())
+        };
+        self.looks.pause = Some((at, self.now + pause));
+        self.effect(Effect::Wake(pause));
+        self.forget_look();
+        self.tell_late(why);
+    }
+
+    /// What kept an act from being done has passed: it is tried at once.
+    pub(super) fn try_at_once(&mut self) {
+        self.looks.pause = None;
+    }
+
+    pub(super) fn is_paused(&mut self, at: &ActionRef) -> bool {
+        let Some((paused, until)) = &self.looks.pause else { return false };
+        if paused == at && self.now < *until {
+            return true;
+        }
+        self.looks.pause = None;
+        false
+    }
+
+    /// The promise is broken: told once, and paged.
+    pub(super) fn tell_late(&mut self, why: &str) {
+        let Some(rollback) =
+            self.run.rolling_back().filter(|rollback| !rollback.late && rollback.stopped.is_none())
+        else {
+            return;
+        };
+        let within = rollback.within.unwrap_or(DEFAULT_WITHIN);
+        if self.now.since(rollback.started_at) < within || self.traffic_is_back() {
+            return;
+        }
+        let procedure = rollback.procedure.clone();
+        self.emit(RunEvent::RollbackLate { procedure, within, why: why.to_owned() });
+        self.notify(
+            Milestone::Paged,
+            format!("ROLLBACK NOT DONE within {within}, still trying: {why}. A person must look"),
+        );
+    }
+
+    /// Whether the quick rollback under way has moved traffic back: what comes after that does not make it fail.
+    pub(super) fn traffic_is_back(&self) -> bool {
+        let Some(rollback) = self.run.rolling_back().filter(|it| it.procedure.as_str() == QUICK) else {
+            return false;
+        };
+        let place = Place::Rollback { procedure: rollback.procedure.clone() };
+        let previous = self.run.opened.previous.as_ref().map(|target| target.slot.clone());
+        let attempt = rollback.work.attempt;
+        rollback.work.actions.iter().enumerate().any(|(action, state)| {
+            let at = ActionRef { place: place.clone(), attempt, action };
+            state.status == ActionStatus::Done && self.run.switches_to(&at) == previous
+        })
+    }
+
+    /// Something after the switch back was not as it should be: a remark, and the rollback goes on. Gives whether it was one.
+    pub(super) fn remark(&mut self, place: &Place, action: Option<usize>, remark: &str) -> bool {
+        let Place::Rollback { procedure } = place else { return false };
+        if !self.traffic_is_back() {
+            return false;
+        }
+        let (procedure, remark) = (procedure.clone(), remark.to_owned());
+        self.emit(RunEvent::RollbackRemarked { procedure, action, remark });
+        true
+    }
+
+    /// Whether a rollback's end is proved: traffic is where it should be, and somebody answers it. Asks for a look where
+    /// there is none.
+    pub(super) fn end_is_proved(&mut self, place: &Place) -> bool {
+        let Place::Rollback { procedure } = place else { return true };
+        let target = self.run.opened.previous.clone();
+        let attempt = self.run.work(place).map_or(1, |work| work.attempt);
+        let moves = self.run.actions(place).iter().enumerate().any(|(action, _)| {
+            let at = ActionRef { place: place.clone(), attempt, action };
+            self.run.switches_to(&at) == target.as_ref().map(|target| target.slot.clone())
+        });
+        // Where steps are undone traffic has not moved: it must still be where it was.
+        let proves = moves || procedure.as_str() == UNDO;
+        let Some(target) = target.filter(|_| proves && self.has_target()) else { return true };
+        let began = self.run.rolling_back().map_or(self.now, |rollback| rollback.started_at);
+        let within = self.run.rolling_back().and_then(|rollback| rollback.within).unwrap_or(DEFAULT_WITHIN);
+        let late = self.now.since(began) >= within;
+        let Some(seen) = self.look_since_last_act() else {
+            self.ask_look();
+            // Nothing is left to be done: it can wait for the proof as long as was promised.
+            let blind = self.looks.failing.clone().filter(|(since, _)| self.now.since(*since) >= BLIND_AFTER);
+            let Some((_, why)) = blind.filter(|_| late) else { return false };
+            let remark = format!("nobody could look whether {} serves the traffic: {why}", target.slot);
+            self.emit(RunEvent::RollbackRemarked { procedure: procedure.clone(), action: None, remark });
+            return true;
+        };
+        let serving = seen.serving(&target.slot);
+        if seen.live() == Some(&target.slot) && serving > 0 {
+            return true;
+        }
+        let words = match seen.live() {
+            Some(live) if *live == target.slot => format!("{live} has the traffic and no ready pod"),
+            Some(live) => format!("the Service points at {live}, and not at {}", target.slot),
+            None => "the Service points at no slot of ours".to_owned(),
+        };
+        // A pod that has just become unready may come back; another selector will not by itself.
+        if seen.live() != Some(&target.slot) || late {
+            self.stop_rollback(StopCause::Failed, &words);
+        }
+        false
+    }
+
+    /// A run has not succeeded while nobody answers the users. Nothing where somebody does; else whether something was
+    /// decided: the completion waits for a look, or has failed.
+    pub(super) fn refute_success(&mut self) -> Option<bool> {
+        let live = self.run.live.clone().filter(|_| self.has_target())?;
+        let place = Place::Completion;
+        let Some(seen) = self.look_since_last_act() else {
+            self.ask_look();
+            let failing =
+                self.looks.failing.clone().filter(|(since, _)| self.now.since(*since) >= BLIND_AFTER);
+            let Some((_, why)) = failing else { return Some(false) };
+            return Some(self.fail(&place, &format!("nobody could look whether {live} serves: {why}")));
+        };
+        if !self.run.differences(&seen).is_empty() {
+            // Comparing has held the run: somebody decides about that first.
+            return Some(false);
+        }
+        (seen.serving(&live) == 0)
+            .then(|| self.fail(&place, &format!("{live} has the traffic and no ready pod")))
+    }
+
+    /// Makes sure, before traffic goes back, that no write of ours of which nobody knows can still arrive and undo it.
+    pub(super) fn settle_before(&mut self, at: &ActionRef) -> bool {
+        let Some(to) = self.run.switches_to(at) else { return true };
+        let open: Vec<Option<SlotName>> = self
+            .run
+            .open_writes()
+            .into_iter()
+            .filter(|open| open != at)
+            .filter_map(|open| self.run.writes_to(&open))
+            .filter(|object| object.as_ref().is_none_or(|slot| *slot == to))
+            .filter(|object| !self.looks.settled.contains(object))
+            .collect();
+        for object in &open {
+            if self.looks.settling.insert(object.clone()) {
+                self.effect(Effect::Settle(object.clone()));
+            }
+        }
+        if let Some(object) = open.first() {
+            let what = object.as_ref().map_or_else(|| "the Service".to_owned(), ToString::to_string);
+            self.wait(at, format!("a write to {what} that was not answered is being ruled out"));
+        }
+        open.is_empty()
+    }
+
+    pub(super) fn on_settled(&mut self, slot: Option<SlotName>, fault: Option<String>) {
+        self.looks.settling.remove(&slot);
+        match fault {
+            None => {
+                self.looks.settled.insert(slot);
+                self.forget_look();
+            }
+            Some(why) => {
+                if let Some((at, _)) = self.looks.due.clone() {
+                    self.wait(&at, format!("a write that was not answered cannot be ruled out yet: {why}"));
+                }
+                self.effect(Effect::Wake(LOOK_AGAIN));
+            }
+        }
+    }
+
+    /// What becomes of a look at an unknown act of a rollback: done, or tried again.
+    pub(super) fn verified_in_rollback(
+        &mut self,
+        at: ActionRef,
+        resolution: Option<Resolution>,
+        evidence: &str,
+    ) -> bool {
+        if resolution == Some(Resolution::Done) || !self.perseveres(&at) {
+            return false;
+        }
+        self.try_again(at, evidence);
+        true
+    }
+}
+
+/// Between nothing and `longest`, by a number that differs from try to try: many engines do not come back together.
+fn spread(longest: Span, seed: u64) -> Span {
+    let mut mixed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^= mixed >> 31;
+    Span::from_millis(mixed % longest.as_millis().max(1))
+}
