@@ -13,6 +13,8 @@
 //! - There is at most one `rollback_started` without a `rollback_finished`.
 //!
 //! Names and fields are published (`--json-lines`): add, never rename.
+//!
+//! Longer than 500 lines because it is one list: every event with its fields stands here and nowhere else.
 
 mod old;
 mod urgency;

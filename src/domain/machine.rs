@@ -11,6 +11,9 @@
 //! Every change of the run's state is an event, applied to the machine's own [`Run`] the moment it is emitted. What the
 //! machine keeps besides (samples, pictures of the cluster, clocks of triggers and checks) is evidence, not state: after a
 //! restart it is gathered anew, and nobody is credited with time that nobody measured.
+//!
+//! Longer than 500 lines because every input and every command is dispatched here; what is done about them stands in its
+//! phase.
 
 mod checklist;
 mod checks;

@@ -1,4 +1,6 @@
 //! What a rollback would do now, and whether it could: always known, always shown.
+//!
+//! Longer than 500 lines because what a rollback would do, what it leaves and how ready it is are told from the same facts.
 
 use serde::{Deserialize, Serialize};
 

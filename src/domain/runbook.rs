@@ -1,4 +1,6 @@
 //! A runbook as meant: every name resolved, every value with its unit. `config` makes it from `runbook.toml`.
+//!
+//! Longer than 500 lines because it is one list of plain types, each with its own words.
 
 use std::collections::BTreeMap;
 

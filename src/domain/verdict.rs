@@ -1,6 +1,8 @@
 //! Judges numbers: against the bounds a metric declares, and against what a check demands. Reads those bounds, too.
 //!
 //! A missing number is never fine and never a breach: it has a verdict of its own, and a check on it cannot hold.
+//!
+//! Longer than 500 lines with its tests, which are tables of readings.
 
 use std::fmt;
 

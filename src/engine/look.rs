@@ -1,4 +1,6 @@
 //! Looking: every kind of check that is polled, and what became of an unknown action.
+//!
+//! Longer than 500 lines because every kind of check is looked at here, and shares what a look may claim.
 
 use std::{collections::BTreeSet, sync::Arc};
 

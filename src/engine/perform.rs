@@ -1,4 +1,6 @@
 //! Doing: one action, from its expanded values to its outcome.
+//!
+//! Longer than 500 lines because every kind of action has its way here, and shares its deadlines, its output and its end.
 
 use std::{
     io::BufRead,
