@@ -434,7 +434,7 @@ async fn k1_reads_are_tried_three_times() {
     stand.kube.rollout(&slot("green")).await.unwrap();
     let before = stand.world.count("GET", "/deployments/backend-green");
     stand.fault("GET", "/deployments/backend-green", ALWAYS, answer(503, false));
-    assert_eq!(stand.kube.rollout(&slot("green")).await.unwrap_err().kind, Fault::Failed);
+    assert_eq!(stand.kube.rollout(&slot("green")).await.unwrap_err().kind, Fault::Unavailable);
     assert_eq!(stand.world.count("GET", "/deployments/backend-green") - before, 3);
 }
 
@@ -732,7 +732,7 @@ async fn k5_a_hanging_server_never_holds_a_call() {
     };
     assert_eq!(faults.len(), 10);
     for (what, fault) in faults {
-        let kind = if matches!(what, "switch" | "patch") { Fault::Unknown } else { Fault::Failed };
+        let kind = if matches!(what, "switch" | "patch") { Fault::Unknown } else { Fault::Unavailable };
         assert_eq!(fault.kind, kind, "{what}: {fault}");
     }
     let began = Instant::now();
@@ -778,7 +778,7 @@ async fn faults_say_what_happened_and_what_to_do() {
 
     stand.fault("GET", "/deployments/", ALWAYS, answer(401, false));
     let fault = stand.kube.rollout(&slot("green")).await.unwrap_err();
-    assert_eq!(fault.kind, Fault::Denied);
+    assert_eq!(fault.kind, Fault::Unavailable, "it may pass: somebody logs in again");
     assert!(fault.message.contains("user `operator`") && fault.message.contains("log in again"), "{fault}");
     stand.world.clear_faults();
 
