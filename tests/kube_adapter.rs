@@ -354,7 +354,7 @@ async fn an_image_that_cannot_be_pulled_is_told_while_it_progresses() {
 #[tokio::test]
 async fn k1_at_most_one_write_for_an_intent() {
     let faults = [
-        (answer(429, false), Fault::Failed, false),
+        (answer(429, false), Fault::Unavailable, false),
         (answer(500, false), Fault::Unknown, false),
         (answer(502, false), Fault::Unknown, false),
         (answer(503, false), Fault::Unknown, false),
