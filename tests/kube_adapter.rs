@@ -280,7 +280,7 @@ async fn a_check_reads_every_line_and_the_log_before_a_restart() {
     let fatal = |read: &LogsRead| read.lines.iter().filter(|line| line.text.contains("FATAL")).count();
     assert!(world.crash_pod(&first.pods[0]));
     let mut seen = 0;
-    for _ in 0..100 {
+    for _ in 0..1_000 {
         let read = kube.logs_after(&blue, &mut marks).await.unwrap();
         assert_eq!(read.unread, []);
         seen += fatal(&read);
