@@ -262,7 +262,6 @@ async fn logs_of_all_pods_are_merged_and_bounded() {
 }
 
 /// A check reads everything, once: all pods, however many lines, and the log before a restart.
-#[ignore = "fails on a quick host since the last changes: the log before a restart is not always read"]
 #[tokio::test]
 async fn a_check_reads_every_line_and_the_log_before_a_restart() {
     let world = kube::world(kube::furniture(20), Scenario::Good, 60).await;

@@ -66,6 +66,8 @@ pub(super) struct Looks {
     pub(super) settled: BTreeSet<Option<SlotName>>,
     /// … that are being settled.
     pub(super) settling: BTreeSet<Option<SlotName>>,
+    /// When the last try to settle one has failed, and why.
+    pub(super) unsettled: Option<(Timestamp, String)>,
     /// What somebody has asked for and waits for the look that is on its way.
     pub(super) wish: Option<(Wish, Actor)>,
     /// Until when a fresh look is kept at hand, because somebody is about to order an act.
@@ -238,8 +240,12 @@ impl Machine {
             self.start_action(at, None);
             return true;
         }
-        if rolls_back && !self.settle_before(&at) {
-            return false;
+        if !self.settle_before(&at) {
+            return self.gave_up_waiting(
+                &at,
+                self.now.since(since),
+                "a write that was not answered cannot be ruled out",
+            );
         }
         // The switch stands on the version of what was looked at: a change in between is noticed by the API server. What takes
         // pods away does not, for who has the traffic stands in another object: it is looked at anew.
@@ -297,15 +303,23 @@ impl Machine {
                 false
             }
             Verdict::Wait(why) => {
-                let patience = self.run.action(&at).map_or(Span::ZERO, |action| action.timeout);
-                if self.run.rolling_back().is_none() && due_for >= patience {
-                    self.end_unbegun(at, ActionOutcome::Failed, format!("not begun after {patience}: {why}"));
+                if self.gave_up_waiting(&at, due_for, &why) {
                     return true;
                 }
                 self.wait(&at, why);
                 false
             }
         }
+    }
+
+    /// Ends an act of a step that has been due for as long as it may take. A rollback goes on waiting.
+    fn gave_up_waiting(&mut self, at: &ActionRef, due_for: Span, why: &str) -> bool {
+        let patience = self.run.action(at).map_or(Span::ZERO, |action| action.timeout);
+        if self.run.rolling_back().is_some() || due_for < patience {
+            return false;
+        }
+        self.end_unbegun(at.clone(), ActionOutcome::Failed, format!("not begun after {patience}: {why}"));
+        true
     }
 
     /// Shows what an act waits for; once for each reason.
@@ -372,6 +386,7 @@ impl Machine {
             && seen.ready > 0
             && seen.desired >= target.replicas
             && self.run.open_writes().is_empty()
+            && self.run.lost.is_empty()
             && self
                 .run
                 .pinned
@@ -387,7 +402,7 @@ impl Machine {
             return;
         }
         let waits = self.run.rolling_back().is_some_and(|rollback| rollback.stopped.is_none());
-        if !waits || self.looks.failing.is_none() {
+        if !waits || (self.looks.failing.is_none() && self.looks.unsettled.is_none()) {
             return self.refuse("no rollback waits for a look at the cluster");
         }
         if !super::typed_matches(Some(typed), BLIND_WORD) {

@@ -1,9 +1,11 @@
 //! A rollback does not give up: its acts are safe to repeat, so they are tried until they are done; and its end, as a run's, is
 //! proved by a look.
 
+use std::collections::BTreeSet;
+
 use super::{
     Machine,
-    guard::{BLIND_AFTER, LOOK_AGAIN},
+    guard::{BLIND_AFTER, BLIND_WORD, LOOK_AGAIN},
 };
 use crate::domain::{
     action::ActionKind,
@@ -189,28 +191,66 @@ impl Machine {
             .then(|| self.fail(&place, &format!("{live} has the traffic and no ready pod")))
     }
 
-    /// Makes sure, before traffic goes back, that no write of ours of which nobody knows can still arrive and undo it.
+    /// Makes sure, before traffic moves or pods are taken away, that no write of ours of which nobody knows can still arrive and
+    /// undo it. That somebody has looked since and found it not done says nothing: it may be on its way.
     pub(super) fn settle_before(&mut self, at: &ActionRef) -> bool {
-        let Some(to) = self.run.switches_to(at) else { return true };
-        let open: Vec<Option<SlotName>> = self
-            .run
-            .open_writes()
-            .into_iter()
-            .filter(|open| open != at)
-            .filter_map(|open| self.run.writes_to(&open))
-            .filter(|object| object.as_ref().is_none_or(|slot| *slot == to))
-            .filter(|object| !self.looks.settled.contains(object))
-            .collect();
-        for object in &open {
-            if self.looks.settling.insert(object.clone()) {
-                self.effect(Effect::Settle(object.clone()));
-            }
+        let Some(due) = self.run.action(at).map(|action| action.kind.clone()) else { return true };
+        let to = self.run.switches_to(at);
+        if to.is_none() && !self.run.takes_capacity(at) {
+            return true;
         }
-        if let Some(object) = open.first() {
-            let what = object.as_ref().map_or_else(|| "the Service".to_owned(), ToString::to_string);
+        let unanswered = self.run.open_writes().into_iter().filter(|open| open != at);
+        let mut open: BTreeSet<Option<SlotName>> =
+            unanswered.filter_map(|open| self.run.writes_to(&open)).collect();
+        // What does the same may arrive twice.
+        open.extend(self.run.lost.iter().filter(|(_, kind)| *kind != due).map(|(object, _)| object.clone()));
+        // Late, one to the Service takes the traffic elsewhere; one to the slot that gets the traffic takes its pods.
+        open.retain(|object| object.is_none() || (to.is_some() && *object == to));
+        open.retain(|object| !self.looks.settled.contains(object));
+        if let Some(object) = open.first().cloned() {
+            return self.settle_or_go_blind(at, &object, open);
+        }
+        self.looks.unsettled = None;
+        true
+    }
+
+    fn settle_or_go_blind(
+        &mut self,
+        at: &ActionRef,
+        first: &Option<SlotName>,
+        open: BTreeSet<Option<SlotName>>,
+    ) -> bool {
+        let what = first.as_ref().map_or_else(|| "the Service".to_owned(), ToString::to_string);
+        let refused = self.looks.unsettled.clone();
+        if let (Some((_, why)), Place::Rollback { procedure }) = (refused.clone(), at.place.clone()) {
+            if let Some(by) = self.looks.blind.take() {
+                let why = format!(
+                    "a write to {what} that was not answered may still arrive ({why}); ordered to go on"
+                );
+                self.looks.settled.extend(open);
+                self.looks.unsettled = None;
+                self.emit(RunEvent::RollbackBlind { procedure, why, by });
+                return true;
+            }
+            self.wait(
+                at,
+                format!(
+                    "a write to {what} that was not answered cannot be ruled out yet: {why}. \
+                     To go on all the same: :blind {BLIND_WORD}"
+                ),
+            );
+        } else {
             self.wait(at, format!("a write to {what} that was not answered is being ruled out"));
         }
-        open.is_empty()
+        if refused.is_some_and(|(at, _)| self.now.since(at) < LOOK_AGAIN) {
+            return false;
+        }
+        for object in open {
+            if self.looks.settling.insert(object.clone()) {
+                self.effect(Effect::Settle(object));
+            }
+        }
+        false
     }
 
     pub(super) fn on_settled(&mut self, slot: Option<SlotName>, fault: Option<String>) {
@@ -218,12 +258,11 @@ impl Machine {
         match fault {
             None => {
                 self.looks.settled.insert(slot);
+                self.looks.unsettled = None;
                 self.forget_look();
             }
             Some(why) => {
-                if let Some((at, _)) = self.looks.due.clone() {
-                    self.wait(&at, format!("a write that was not answered cannot be ruled out yet: {why}"));
-                }
+                self.looks.unsettled = Some((self.now, why));
                 self.effect(Effect::Wake(LOOK_AGAIN));
             }
         }

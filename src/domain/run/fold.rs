@@ -13,7 +13,7 @@ use crate::domain::{
     belief::Pinned,
     check::Check,
     crew::{Person, Role},
-    event::{ActionOutcome, CheckRef, Envelope, Outcome, Place, Resolution, Roles, RunEvent},
+    event::{ActionOutcome, ActionRef, CheckRef, Envelope, Outcome, Place, Resolution, Roles, RunEvent},
     time::{Span, Timestamp},
     trigger::Waits,
 };
@@ -44,6 +44,7 @@ impl Run {
             switched_at: None,
             way_back: None,
             moved_to: None,
+            lost: Vec::new(),
             pinned: opened.pinned.clone(),
             baseline: BTreeMap::new(),
             triggers: vec![TriggerState::default(); runbook.triggers.len()],
@@ -120,6 +121,8 @@ impl Run {
                 self.pilot = None;
                 self.away_since = Some(at);
                 self.control_asked = None;
+                // Answers that were out have died with their engine.
+                self.open_writes().iter().for_each(|at| self.lose(at));
                 // Clocks are armed anew, without credit.
                 for trigger in &mut self.triggers {
                     trigger.waits = trigger.breaching.map(|(since, _)| (since, Waits::Resumed));
@@ -379,6 +382,9 @@ impl Run {
             return;
         };
         let switches_to = self.switches_to(at);
+        if matches!(event, RunEvent::ActionFinished { outcome: ActionOutcome::Unknown, .. }) {
+            self.lose(at);
+        }
         let Some(action) = self.work_mut(&at.place).and_then(|work| work.actions.get_mut(at.action)) else {
             return;
         };
@@ -448,6 +454,16 @@ impl Run {
         {
             state.status = if unknown { StepStatus::Unknown } else { StepStatus::Running };
             state.check_if_acted();
+        }
+    }
+
+    /// Nobody will ever hear whether a write has arrived.
+    fn lose(&mut self, at: &ActionRef) {
+        let Some(action) = self.action(at) else { return };
+        let Some(object) = self.writes_to(at) else { return };
+        let write = (object, action.kind.clone());
+        if !self.lost.contains(&write) {
+            self.lost.push(write);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::domain::{
-    action::Action,
+    action::{Action, ActionKind},
     actor::Actor,
     belief::Pinned,
     cause::{HoldCause, StopCause},
@@ -54,6 +54,9 @@ pub struct Run {
     /// Where an action is known to have moved traffic, until `traffic_switched` tells so. A journal that ends between the
     /// two must not make anybody believe that traffic is where it was.
     pub moved_to: Option<SlotName>,
+    /// Writes of ours to objects of the target (the Service is `None`) whose answer never came. Each may still arrive, whatever
+    /// was found or said of it since: see [`crate::domain::effect::Effect::Settle`].
+    pub lost: Vec<(Option<SlotName>, ActionKind)>,
     /// The target as the run believes it to be: as pinned, changed by our own acts.
     pub pinned: Option<Pinned>,
     /// Means before the switch by `metric` or `metric/slot`.

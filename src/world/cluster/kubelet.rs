@@ -31,7 +31,7 @@ pub(super) struct Life {
     name: String,
     /// Crashes in a row, and when the last one was.
     crashes: u32,
-    last_crash: i64,
+    pub(super) last_crash: i64,
     failed_pulls: u32,
     /// Raised by a crash or a deletion, so that steps planned before no longer happen.
     epoch: u32,

@@ -82,18 +82,22 @@ impl State {
         let status =
             list(pod, "/status/containerStatuses").iter().find(|status| text(status, "/name") == container);
         let time = |pointer: &str| status.and_then(|status| parse_time(text(status, pointer)));
+        // A status tells whole seconds, the log's stamps are exact: the last words come after all others.
+        let crashed = self.lives.get(super::object::uid_of(pod)).map_or(0, |life| life.last_crash);
+        let exact =
+            |ended: i64| if crashed - crashed.rem_euclid(SECOND_MS) == ended { crashed } else { ended };
         let (started, ended) = if previous {
             let Some(ended) = time("/lastState/terminated/finishedAt") else {
                 return Err(ApiError::bad_request(format!(
                     "previous terminated container \"{container}\" in pod \"{pod_name}\" not found"
                 )));
             };
-            (time("/lastState/terminated/startedAt").unwrap_or(ended), Some(ended))
+            (time("/lastState/terminated/startedAt").unwrap_or(ended), Some(exact(ended)))
         } else if let Some(started) = time("/state/running/startedAt") {
             (started, None)
         } else if let Some(ended) = time("/lastState/terminated/finishedAt") {
             // Between two starts the last output is still there.
-            (time("/lastState/terminated/startedAt").unwrap_or(ended), Some(ended))
+            (time("/lastState/terminated/startedAt").unwrap_or(ended), Some(exact(ended)))
         } else {
             let reason = status.map_or("", |status| text(status, "/state/waiting/reason"));
             let why = match reason {

@@ -26,7 +26,7 @@ use crate::domain::{
     time::{Span, Timestamp},
 };
 
-/// Histories of one run of the tests; `CUTOVER_HISTORIES` says otherwise.
+/// Histories of one run of the tests; `CUTOVER_HISTORIES` says otherwise. One alone, by its number: `CUTOVER_HISTORY`.
 const HISTORIES: u64 = 400;
 /// Things that happen in one history before strangers rest.
 const HAPPENINGS: usize = 120;
@@ -328,6 +328,7 @@ impl World {
         match self.flight.queue.remove(index) {
             Some(Effect::Settle(object)) => {
                 let fault = (self.fails && self.rng.u8(0..4) == 0).then(|| "no answer".to_owned());
+                self.tell(format!("settled {object:?}: {fault:?}"));
                 if fault.is_none() {
                     self.changed(object.clone(), true);
                 }
@@ -355,6 +356,7 @@ impl World {
             (false, false) => Some(Resolution::NotDone),
         };
         let evidence = "looked".to_owned();
+        self.tell(format!("looked at {at:?}: {resolution:?}"));
         self.flight.feed(Input::Verified { at, resolution, evidence });
     }
 
@@ -482,9 +484,13 @@ fn tell_history(beginnings: &[Flight], seed: u64) -> String {
 
 #[test]
 fn n1_n2_traffic_never_goes_to_nowhere_and_the_live_slot_keeps_its_pods() {
-    let histories = std::env::var("CUTOVER_HISTORIES").ok().and_then(|count| count.parse().ok());
-    let histories: u64 = histories.unwrap_or(HISTORIES);
+    let number = |name: &str| std::env::var(name).ok().and_then(|count| count.parse::<u64>().ok());
     let beginnings = beginnings();
+    if let Some(seed) = number("CUTOVER_HISTORY") {
+        println!("{}", tell_history(&beginnings, seed));
+        return;
+    }
+    let histories = number("CUTOVER_HISTORIES").unwrap_or(HISTORIES);
     let half = |odd: u64| {
         let beginnings = &beginnings;
         move || -> Vec<String> {

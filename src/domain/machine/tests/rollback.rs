@@ -4,13 +4,13 @@ use crate::domain::{
     action::{ActionKind, Replicas, SlotRef},
     cause::{HoldCause, StopCause},
     effect::{Effect, Input},
-    event::{ActionOutcome, ActionRef, ChildProcess, Outcome, Place, RunEvent},
+    event::{ActionOutcome, ActionRef, ChildProcess, Outcome, Place, Resolution, RunEvent},
     fixture::{Flight, action, at_quick, at_step, look, runbook, workload},
     message::Command,
     observation::Autoscaler,
     plan::Light,
     prompt::Prompt,
-    run::StepStatus,
+    run::{Run, StepStatus},
     runbook::Runbook,
     time::Span,
 };
@@ -359,6 +359,63 @@ fn a_switch_on_its_way_is_waited_for_or_it_would_undo_the_rollback() {
         assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
         assert_eq!(flight.run().live, Some("blue".into()));
     }
+}
+
+/// A retire step whose answer was lost, and that a look has found not done: its scale-down may still be on its way.
+fn retire_lost() -> Flight {
+    let mut book = runbook();
+    let down = ActionKind::Scale { slot: SlotRef::Previous, replicas: Replicas::Count(0) };
+    let mut retire = book.steps[1].clone();
+    retire.id = "retire".into();
+    (retire.run, retire.check, retire.undo) = (vec![action("retire", down)], Vec::new(), Vec::new());
+    book.steps.insert(3, retire);
+    let mut flight = Flight::passed(book, 3);
+    flight.hanging.insert("retire".to_owned());
+    flight.start();
+    let at = at_step("retire", 1, 0);
+    flight.command(Command::Proceed { at: at.clone(), typed: Some("blue".to_owned()) });
+    flight.settle();
+    flight.finish(at.clone(), ActionOutcome::Unknown);
+    let (resolution, evidence) = (Some(Resolution::NotDone), "3 replicas".to_owned());
+    flight.feed(Input::Verified { at, resolution, evidence });
+    flight
+}
+
+#[test]
+fn a_lost_write_that_was_found_not_done_is_ruled_out_before_traffic_moves() {
+    let mut flight = retire_lost();
+    flight.ground.silent = true;
+    flight.command(r("errors"));
+    let settles = |flight: &Flight| flight.queue.contains(&Effect::Settle(Some("blue".into())));
+    for _ in 0..5 {
+        flight.now = flight.now + Span::from_millis(100);
+        flight.look_again();
+        flight.feed(Input::Tick);
+    }
+    assert!(settles(&flight), "{:?}", flight.queue);
+    assert!(!flight.acted().contains(&"switch back".to_owned()));
+    flight.ground.silent = false;
+    flight.fly(Span::from_secs(5));
+    assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
+    // An engine that takes the run up knows it as well.
+    assert_eq!(Run::fold(&flight.events).unwrap().lost.len(), 1);
+}
+
+#[test]
+fn a_lost_write_that_cannot_be_ruled_out_is_passed_by_a_persons_word_alone() {
+    let mut flight = retire_lost();
+    flight.settle_fault = Some("forbidden".to_owned());
+    flight.command(r("errors"));
+    flight.fly(Span::from_secs(60));
+    assert!(!flight.acted().contains(&"switch back".to_owned()));
+    let (_, why) = flight.run().waiting_act().unwrap();
+    assert!(why.contains("forbidden") && why.contains(":blind blind"), "{why}");
+    let asked = flight.effects.iter().filter(|effect| matches!(effect, Effect::Settle(_))).count();
+    assert!(asked < 70, "it is not asked for in a tight circle: {asked}");
+    flight.command(Command::GoBlind { typed: "blind".to_owned() });
+    flight.fly(Span::from_secs(5));
+    assert_eq!(flight.outcome(), Some(Outcome::RolledBack), "{:?}", flight.refused);
+    assert_eq!(flight.count("rollback_blind"), 1);
 }
 
 #[test]
