@@ -1,6 +1,6 @@
 //! U1 over a real `sshd` on loopback: the connection is cut in the middle of a step, the run goes on.
 //!
-//! Wants OpenSSH's `sshd`, `ssh` and `ssh-keygen`, so it is no part of plain `cargo test`: `.ci/run` installs them and runs
+//! Wants OpenSSH's `sshd`, `ssh` and `ssh-keygen`, so plain `cargo test` tells it as ignored: `.ci/run` installs them and runs
 //! `cargo test --features real-servers --test sshd`.
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test end it where something is not there")]
@@ -122,6 +122,7 @@ fn children(of: u32) -> Vec<u32> {
 }
 
 #[test]
+#[cfg_attr(not(feature = "real-servers"), ignore = "wants sshd: see .ci/run")]
 fn u1_a_connection_that_is_cut_in_a_step_leaves_the_run_watched() {
     let (sshd, stage) = (Sshd::start(), Stage::new());
     let state = stage.path().display().to_string();

@@ -14,6 +14,9 @@ use super::{
     workload::ChangedBy,
 };
 
+/// The name under which the API server keeps our own writes.
+pub const FIELD_MANAGER: &str = "cutover";
+
 /// The target as it was at one moment: at the opening, or when somebody took a change as it was.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Pinned {
@@ -36,6 +39,10 @@ pub struct PinnedSlot {
     pub image: Option<String>,
     /// Its replicas.
     pub replicas: u32,
+    /// Who had set them then. Older API servers keep no name of what went through `scale`: where the name is the same, it is
+    /// not the one who has changed them since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaled: Option<ChangedBy>,
 }
 
 impl Pinned {
@@ -43,8 +50,12 @@ impl Pinned {
     pub fn of(seen: &Observation) -> Option<Self> {
         let service = seen.service.as_ref()?;
         let slots = seen.slots.iter().filter(|(_, slot)| slot.found).map(|(name, slot)| {
-            let pinned =
-                PinnedSlot { uid: slot.uid.clone(), image: Some(slot.image.clone()), replicas: slot.desired };
+            let pinned = PinnedSlot {
+                uid: slot.uid.clone(),
+                image: Some(slot.image.clone()),
+                replicas: slot.desired,
+                scaled: slot.scaled.clone(),
+            };
             (name.clone(), pinned)
         });
         Some(Self {
@@ -191,7 +202,7 @@ fn differences_of(name: &SlotName, believed: &PinnedSlot, slot: &SlotSeen) -> Ve
         found.push(Difference {
             object,
             what: format!("{} replicas instead of {}", slot.desired, believed.replicas),
-            manager: manager(slot.scaled.as_ref()),
+            manager: manager(slot.scaled.as_ref().filter(|by| Some(*by) != believed.scaled.as_ref())),
             kind: DifferenceKind::Replicas(name.clone()),
         });
     }
@@ -215,8 +226,11 @@ impl Difference {
     }
 }
 
+/// Who it was. Our own name is not an answer: what we did is no difference.
 fn manager(changed: Option<&ChangedBy>) -> String {
-    changed.map_or_else(|| "somebody the API server does not name".to_owned(), |by| by.manager.clone())
+    changed
+        .filter(|by| by.manager != FIELD_MANAGER)
+        .map_or_else(|| "somebody the API server does not name".to_owned(), |by| by.manager.clone())
 }
 
 /// Labels as people write them: `app=backend,version=blue`.

@@ -29,11 +29,27 @@ use cutover::{
 
 use super::{
     ground::{Ground, WORLD},
-    pty::PATIENCE,
+    pty::{PATIENCE, Stage},
 };
 
 /// The same order is not repeated sooner.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// Where an engine is started: its state directory, and what it finds in its environment.
+pub(crate) trait Base {
+    fn stage(&self) -> &Stage;
+    fn equip<'a>(&self, command: &'a mut Command) -> &'a mut Command;
+}
+
+impl Base for Ground {
+    fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    fn equip<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        Self::equip(self, command)
+    }
+}
 
 /// At the controls of a run.
 pub(crate) struct Helm {
@@ -52,32 +68,29 @@ pub(crate) struct Helm {
 
 impl Helm {
     /// Opens a run of the ground's runbook.
-    pub(crate) fn open(ground: &Ground) -> Self {
+    pub(crate) fn open(base: &impl Base) -> Self {
         Self::start(
-            ground,
+            base,
             Task::Run(RunArgs {
                 runbook: "runbook.toml".into(),
                 dry_run: false,
                 takeover: None,
                 reason: None,
-                drive: DriveArgs::unattended(ground.stage.path()),
+                drive: DriveArgs::unattended(base.stage().path()),
             }),
         )
     }
 
     /// Takes the newest run up.
-    pub(crate) fn resume(ground: &Ground) -> Self {
-        let run = ground.stage.runs().pop().unwrap().file_name().unwrap().to_string_lossy().into_owned();
-        Self::start(
-            ground,
-            Task::Resume(ResumeArgs::of(Some(run), DriveArgs::unattended(ground.stage.path()))),
-        )
+    pub(crate) fn resume(base: &impl Base) -> Self {
+        let run = base.stage().runs().pop().unwrap().file_name().unwrap().to_string_lossy().into_owned();
+        Self::start(base, Task::Resume(ResumeArgs::of(Some(run), DriveArgs::unattended(base.stage().path()))))
     }
 
-    fn start(ground: &Ground, task: Task) -> Self {
+    fn start(base: &impl Base, task: Task) -> Self {
         let job = Job { task, pilot: "tester".into() };
         let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
-        ground.equip(&mut command).arg("engine").current_dir(ground.stage.path());
+        base.equip(&mut command).arg("engine").current_dir(base.stage().path());
         let mut engine =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         engine.stdin.take().unwrap().write_all(&serde_json::to_vec(&job).unwrap()).unwrap();

@@ -24,7 +24,10 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::engine::ports::{Fault, PortError, PortResult};
+use crate::{
+    domain::belief::FIELD_MANAGER,
+    engine::ports::{Fault, PortError, PortResult},
+};
 
 use super::{
     call::Call,
@@ -33,9 +36,6 @@ use super::{
     permit::{Allowed, Permit},
     timing::Timing,
 };
-
-/// Who we are in `managedFields`.
-pub(super) const FIELD_MANAGER: &str = "cutover";
 
 /// Tries of a read, the first included.
 const TRIES: u32 = 3;

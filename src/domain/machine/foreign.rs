@@ -84,14 +84,15 @@ impl Machine {
         if self.refuse_fenced_off() {
             return;
         }
-        let Some(seen) = self.look_since_last_act() else {
-            self.looks.wish = Some((Wish::Take, by));
-            return self.ask_look();
-        };
-        if self.run.differences(&seen).is_empty() {
+        self.looks.wish = Some((Wish::Take, by, self.now));
+        self.ask_look();
+    }
+
+    fn take_seen(&mut self, seen: &Observation, by: Actor) {
+        if self.run.differences(seen).is_empty() {
             return self.refuse("nothing differs from what this run believes");
         }
-        let Some(pinned) = Pinned::of(&seen) else {
+        let Some(pinned) = Pinned::of(seen) else {
             return self.refuse("the Service does not exist: make it again, or end the run");
         };
         if pinned.live.is_none() {
@@ -102,7 +103,7 @@ impl Machine {
                 "the Service points at {live}, which has no ready pod for it: that is no state to go on from; put it back"
             ));
         }
-        let roles = match self.roles_anew(&seen) {
+        let roles = match self.roles_anew(seen) {
             Ok(roles) => roles,
             Err(why) => return self.refuse(why),
         };
@@ -133,23 +134,27 @@ impl Machine {
 
     /// A run that somebody else's change has held goes on where a fresh look says that it is put back.
     pub(super) fn continue_unchanged(&mut self, by: Actor) {
-        let Some(seen) = self.look_since_last_act() else {
-            self.looks.wish = Some((Wish::Continue, by));
-            return self.ask_look();
-        };
-        match self.differs_still(&seen) {
-            Some(why) => self.refuse(why),
-            None => self.emit(RunEvent::RunContinued { by }),
-        }
+        self.looks.wish = Some((Wish::Continue, by, self.now));
+        self.ask_look();
     }
 
     /// What somebody has asked for, and a look had to come first for.
     pub(super) fn grant_wish(&mut self) {
-        let held = self.run.held.is_some();
-        match self.looks.wish.take().filter(|_| held) {
-            Some((Wish::Take, by)) => self.take_target(by),
-            Some((Wish::Continue, by)) => self.continue_unchanged(by),
-            None => {}
+        let Some(seen) = self.looks.seen.clone() else { return };
+        let Some((wish, by, asked_at)) = self.looks.wish.take() else { return };
+        if seen.at < asked_at {
+            self.looks.wish = Some((wish, by, asked_at));
+            return self.ask_look();
+        }
+        if self.run.held.is_none() {
+            return;
+        }
+        match wish {
+            Wish::Take => self.take_seen(&seen, by),
+            Wish::Continue => match self.differs_still(&seen) {
+                Some(why) => self.refuse(why),
+                None => self.emit(RunEvent::RunContinued { by }),
+            },
         }
     }
 

@@ -68,8 +68,9 @@ pub(super) struct Looks {
     pub(super) settling: BTreeSet<Option<SlotName>>,
     /// When the last try to settle one has failed, and why.
     pub(super) unsettled: Option<(Timestamp, String)>,
-    /// What somebody has asked for and waits for the look that is on its way.
-    pub(super) wish: Option<(Wish, Actor)>,
+    /// What somebody has asked for, and when: it waits for a look that began after that, for they may have changed the target a
+    /// moment before.
+    pub(super) wish: Option<(Wish, Actor, Timestamp)>,
     /// Until when a fresh look is kept at hand, because somebody is about to order an act.
     pub(super) keep_until: Timestamp,
     /// Whether the machine has asked to be woken for the next of these looks.

@@ -208,7 +208,7 @@ impl Machine {
         open.retain(|object| object.is_none() || (to.is_some() && *object == to));
         open.retain(|object| !self.looks.settled.contains(object));
         if let Some(object) = open.first().cloned() {
-            return self.settle_or_go_blind(at, &object, open);
+            return self.settle_or_go_blind(at, object.as_ref(), open);
         }
         self.looks.unsettled = None;
         true
@@ -217,10 +217,10 @@ impl Machine {
     fn settle_or_go_blind(
         &mut self,
         at: &ActionRef,
-        first: &Option<SlotName>,
+        first: Option<&SlotName>,
         open: BTreeSet<Option<SlotName>>,
     ) -> bool {
-        let what = first.as_ref().map_or_else(|| "the Service".to_owned(), ToString::to_string);
+        let what = first.map_or_else(|| "the Service".to_owned(), ToString::to_string);
         let refused = self.looks.unsettled.clone();
         if let (Some((_, why)), Place::Rollback { procedure }) = (refused.clone(), at.place.clone()) {
             if let Some(by) = self.looks.blind.take() {

@@ -11,6 +11,7 @@ use crate::domain::{
     run::{ActionStatus, CheckStatus, StepStatus},
     runbook::Automation,
     time::Span,
+    workload::ChangedBy,
 };
 
 fn refused(flight: &Flight, says: &str) {
@@ -533,7 +534,7 @@ fn somebody_elses_change_holds_the_run_and_a_stale_picture_does_not() {
     let mut stranger = picture("blue");
     stranger.slots.get_mut("green").unwrap().image = "app:v9".to_owned();
     stranger.slots.get_mut("green").unwrap().changed =
-        Some(crate::domain::workload::ChangedBy { manager: "kubectl-edit".to_owned(), at: Some(flight.now) });
+        Some(ChangedBy { manager: "kubectl-edit".to_owned(), at: Some(flight.now) });
     flight.picture(stranger);
     assert_eq!(flight.count("foreign_change"), 1);
     let Prompt::Held { cause: HoldCause::Foreign, reason } = flight.prompt() else {
@@ -596,7 +597,8 @@ fn somebody_elses_change_is_taken_as_it_is_or_put_back() {
     flight.ground.points_at("green", "kubectl-patch");
     flight.old_picture(picture.clone());
     flight.ground.points_at("blue", "kubectl-patch");
-    flight.fly(Span::from_secs(2));
+    // In the next breath: the look that is at hand is fresh, and from before.
+    flight.now = flight.now + Span::from_millis(100);
     flight.command(Command::Continue);
     assert_eq!((flight.refused.clone(), flight.run().held.clone()), (None, None));
     assert_eq!(flight.run().opened.new_slot, Some("green".into()));
@@ -608,6 +610,23 @@ fn somebody_elses_change_is_taken_as_it_is_or_put_back() {
     flight.old_picture(picture);
     flight.command(Command::TakeTarget);
     assert!(flight.refused.as_ref().is_some_and(|why| why.contains("no ready pod")), "{:?}", flight.refused);
+}
+
+#[test]
+fn nobody_is_named_for_a_change_that_the_server_keeps_no_name_of() {
+    let pinned = Flight::passed(runbook(), 1);
+    let differs = |manager: &str| {
+        let mut flight = pinned.clone();
+        let mut seen = flight.ground.look(flight.now);
+        let slot = seen.slots.get_mut("green").unwrap();
+        slot.desired = 1;
+        slot.scaled = Some(ChangedBy { manager: manager.to_owned(), at: None });
+        flight.feed(Input::Observed(Box::new(Ok(seen))));
+        flight.run().held.as_ref().map(|held| held.reason.clone()).unwrap_or_default()
+    };
+    assert!(differs("kubectl").contains("changed by kubectl:"), "{}", differs("kubectl"));
+    // `kubectl scale` leaves our own name where it is.
+    assert!(differs("cutover").contains("somebody the API server does not name"), "{}", differs("cutover"));
 }
 
 #[test]

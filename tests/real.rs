@@ -1,0 +1,34 @@
+//! The product on a real Kubernetes control plane with a real Prometheus, judged by kubectl.
+//!
+//! `.ci/run` builds the servers, starts them and flies all of it. By hand:
+//!
+//! ```text
+//! tests/real/kube up && cargo test --features real-servers --test real; tests/real/kube down
+//! ```
+//!
+//! Each flight has a namespace of its own, so that many are in the air at once. Those that stop the API server have it alone.
+
+#![expect(clippy::unwrap_used, reason = "helpers of a test end it where something is not there")]
+
+#[path = "support/ground.rs"]
+mod ground;
+#[path = "support/helm.rs"]
+mod helm;
+#[path = "support/pty.rs"]
+mod pty;
+
+#[path = "real/app.rs"]
+mod app;
+#[path = "real/place.rs"]
+mod place;
+#[path = "real/plane.rs"]
+mod plane;
+
+#[path = "real/flights.rs"]
+mod flights;
+#[path = "real/outages.rs"]
+mod outages;
+#[path = "real/rights.rs"]
+mod rights;
+#[path = "real/strangers.rs"]
+mod strangers;

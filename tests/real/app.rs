@@ -1,0 +1,235 @@
+//! The application that the pods only pretend to be: users' requests go to the pods behind the Service's real endpoints, and
+//! every version errs as ordered. What it counts, a real Prometheus scrapes.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use kube::Client;
+use parking_lot::Mutex;
+use serde_json::Value;
+
+use super::{ground::WORLD, plane::PLANE};
+
+/// Requests of all users in a second.
+const RATE: f64 = 200.0;
+
+/// What was counted of one slot.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Counted {
+    pub(crate) good: f64,
+    pub(crate) bad: f64,
+}
+
+#[derive(Default)]
+struct State {
+    /// Errors of all requests, by image tag.
+    errs: BTreeMap<String, f64>,
+    counted: BTreeMap<String, Counted>,
+    /// Requests that found no pod.
+    unanswered: f64,
+    /// Requests by path, for checks that ask over HTTP.
+    asked: BTreeMap<String, u32>,
+}
+
+/// The application of one namespace, with its Prometheus.
+pub(crate) struct App {
+    state: Arc<Mutex<State>>,
+    ends: Arc<AtomicBool>,
+    pub(crate) url: String,
+    prometheus: Option<Prometheus>,
+}
+
+impl App {
+    pub(crate) fn start(namespace: &str) -> Self {
+        let state = Arc::new(Mutex::new(State::default()));
+        let ends = Arc::new(AtomicBool::new(false));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (serving, ended) = (Arc::clone(&state), Arc::clone(&ends));
+        std::thread::spawn(move || {
+            for line in listener.incoming() {
+                if ended.load(Ordering::Relaxed) {
+                    return;
+                }
+                let serving = Arc::clone(&serving);
+                std::thread::spawn(move || line.map(|line| answer(line, &serving)));
+            }
+        });
+        let (users, ended, namespace) = (Arc::clone(&state), Arc::clone(&ends), namespace.to_owned());
+        std::thread::spawn(move || {
+            let client = WORLD.block_on(PLANE.client());
+            let mut last = Instant::now();
+            while !ended.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(200));
+                // Nobody knows where users go while the API server rests: nodes keep the rules that they have.
+                let Some(pods) = WORLD.block_on(behind(&client, &namespace)) else { continue };
+                let requests = RATE * last.elapsed().as_secs_f64();
+                last = Instant::now();
+                users.lock().serve(&pods, requests);
+            }
+        });
+        Self { state, ends, url: format!("http://127.0.0.1:{port}"), prometheus: None }
+    }
+
+    /// With a Prometheus that scrapes it each second.
+    pub(crate) fn with_prometheus(mut self, dir: &Path) -> Self {
+        self.prometheus = Some(Prometheus::start(dir, self.url.trim_start_matches("http://")));
+        self
+    }
+
+    pub(crate) fn prometheus(&self) -> String {
+        self.prometheus.as_ref().map(|it| it.url.clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn stop_prometheus(&mut self) {
+        self.prometheus = None;
+    }
+
+    /// From now on so many of a version's requests fail.
+    pub(crate) fn errs(&self, tag: &str, ratio: f64) {
+        self.state.lock().errs.insert(tag.to_owned(), ratio);
+    }
+
+    pub(crate) fn counted(&self, slot: &str) -> Counted {
+        self.state.lock().counted.get(slot).copied().unwrap_or_default()
+    }
+
+    /// What was before does not count: pods were still starting.
+    pub(crate) fn forget_unanswered(&self) {
+        self.state.lock().unanswered = 0.0;
+    }
+
+    pub(crate) fn unanswered(&self) -> f64 {
+        self.state.lock().unanswered
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        self.ends.store(true, Ordering::Relaxed);
+        // Its listener waits for somebody.
+        let _ = TcpStream::connect(self.url.trim_start_matches("http://"));
+    }
+}
+
+impl State {
+    fn serve(&mut self, pods: &[(String, String)], requests: f64) {
+        if pods.is_empty() {
+            self.unanswered += requests;
+            return;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a handful of pods")]
+        let each = requests / pods.len() as f64;
+        for (slot, tag) in pods {
+            let bad = each * self.errs.get(tag).copied().unwrap_or(0.0);
+            let counted = self.counted.entry(slot.clone()).or_default();
+            counted.good += each - bad;
+            counted.bad += bad;
+        }
+    }
+
+    fn exposition(&self) -> String {
+        let mut text = String::from("# TYPE http_requests_total counter\n");
+        for (slot, counted) in &self.counted {
+            for (code, count) in [("200", counted.good), ("503", counted.bad)] {
+                let _ = writeln!(text, "http_requests_total{{slot=\"{slot}\",code=\"{code}\"}} {count}");
+            }
+        }
+        text
+    }
+}
+
+/// The pods that the Service's endpoints are: slot and image tag of each.
+async fn behind(client: &Client, namespace: &str) -> Option<Vec<(String, String)>> {
+    let get = async |what: &str| {
+        let path = format!("/api/v1/namespaces/{namespace}/{what}");
+        let request = hyper::Request::get(path).body(Vec::new()).ok()?;
+        let answer = client.request::<Value>(request);
+        tokio::time::timeout(Duration::from_secs(2), answer).await.ok()?.ok()
+    };
+    let endpoints = get("endpoints/backend-service").await?;
+    let pods = get("pods").await?;
+    let ready = endpoints["subsets"].as_array().into_iter().flatten();
+    let ready = ready.flat_map(|subset| subset["addresses"].as_array().into_iter().flatten());
+    let found = ready.filter_map(|address| {
+        let pod = pods["items"]
+            .as_array()?
+            .iter()
+            .find(|pod| pod["metadata"]["name"] == address["targetRef"]["name"])?;
+        let image = pod["spec"]["containers"][0]["image"].as_str()?;
+        let slot = pod["metadata"]["labels"]["version"].as_str()?;
+        Some((slot.to_owned(), image.rsplit(':').next()?.to_owned()))
+    });
+    Some(found.collect())
+}
+
+fn answer(mut line: TcpStream, state: &Mutex<State>) {
+    let _ = line.set_read_timeout(Some(Duration::from_secs(5)));
+    let mut head = Vec::new();
+    let mut piece = [0; 1024];
+    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+        match line.read(&mut piece) {
+            Ok(0) | Err(_) => return,
+            Ok(read) => head.extend_from_slice(&piece[..read]),
+        }
+    }
+    let head = String::from_utf8_lossy(&head);
+    let path = head.split(' ').nth(1).unwrap_or("/").to_owned();
+    let body = {
+        let mut state = state.lock();
+        *state.asked.entry(path.clone()).or_default() += 1;
+        if path == "/metrics" { state.exposition() } else { "{\"status\":\"ok\"}\n".to_owned() }
+    };
+    let _ = write!(
+        line,
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+}
+
+/// Debian's Prometheus, or that of `KUBEBUILDER_ASSETS`.
+struct Prometheus {
+    child: Child,
+    url: String,
+}
+
+impl Prometheus {
+    fn start(dir: &Path, scraped: &str) -> Self {
+        let dir = dir.join("prometheus");
+        std::fs::create_dir_all(&dir).unwrap();
+        let config = format!(
+            "global: {{ scrape_interval: 1s, scrape_timeout: 1s }}\n\
+             scrape_configs: [{{ job_name: app, static_configs: [{{ targets: ['{scraped}'] }}] }}]\n"
+        );
+        std::fs::write(dir.join("prometheus.yml"), config).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let child = Command::new(PLANE.bin.join("prometheus"))
+            .arg(format!("--config.file={}", dir.join("prometheus.yml").display()))
+            .arg(format!("--storage.tsdb.path={}", dir.join("data").display()))
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(dir.join("log")).unwrap())
+            .spawn()
+            .unwrap();
+        Self { child, url: format!("http://127.0.0.1:{port}") }
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,217 @@
+//! One flight's ground: a namespace with blue live on two pods and green asleep beside it, users, and what kubectl says of it.
+
+use std::{
+    path::PathBuf,
+    process::Command,
+    sync::{
+        Arc, RwLockReadGuard,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use super::{
+    app::App,
+    helm::{Base, Helm},
+    plane::{IN_THE_AIR, PLANE},
+    pty::{PATIENCE, Stage},
+};
+
+const RUNBOOK: &str = include_str!("flight.toml");
+pub(crate) const BLUE: &str = "backend-blue";
+pub(crate) const GREEN: &str = "backend-green";
+pub(crate) const OLD: &str = "registry.example.com/backend:v1.5.0";
+pub(crate) const NEW: &str = "registry.example.com/backend:v1.6.0";
+/// Pods of the slot that has the traffic.
+pub(crate) const PODS: usize = 2;
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+pub(crate) struct Place {
+    pub(crate) namespace: String,
+    pub(crate) stage: Arc<Stage>,
+    pub(crate) app: App,
+    pub(crate) kubeconfig: PathBuf,
+    _in_the_air: Option<RwLockReadGuard<'static, ()>>,
+}
+
+impl Base for Place {
+    fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    fn equip<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.env("KUBECONFIG", &self.kubeconfig).env("LOG", self.log())
+    }
+}
+
+impl Place {
+    /// Beside others.
+    pub(crate) fn new(image: &str) -> Self {
+        Self::of(image, Some(IN_THE_AIR.read().unwrap_or_else(std::sync::PoisonError::into_inner)))
+    }
+
+    /// For somebody who has the API server alone: see [`IN_THE_AIR`].
+    pub(crate) fn alone(image: &str) -> Self {
+        Self::of(image, None)
+    }
+
+    fn of(image: &str, shared: Option<RwLockReadGuard<'static, ()>>) -> Self {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let namespace = format!("flight-{}-{number}", std::process::id());
+        PLANE.apply(&furniture(&namespace));
+        let stage = Stage::new();
+        let app = App::start(&namespace).with_prometheus(stage.path());
+        let runbook = RUNBOOK
+            .replace("@namespace@", &namespace)
+            .replace("@prometheus@", &app.prometheus())
+            .replace("@image@", image);
+        std::fs::write(stage.path().join("runbook.toml"), runbook).unwrap();
+        let kubeconfig = PLANE.kubeconfig.clone();
+        let place = Self { namespace, stage, app, kubeconfig, _in_the_air: shared };
+        place.eventually("blue serves", || {
+            place.serving(BLUE) == PODS && place.app.counted("blue").good > 0.0
+        });
+        place.app.forget_unanswered();
+        place
+    }
+
+    /// The runbook with a change of a test's own.
+    pub(crate) fn edit(&self, from: &str, to: &str) {
+        let path = self.stage.path().join("runbook.toml");
+        let runbook = std::fs::read_to_string(&path).unwrap();
+        assert!(runbook.contains(from), "{from}");
+        std::fs::write(path, runbook.replace(from, to)).unwrap();
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.stage.path().join("log")
+    }
+
+    /// What the commands have written so far.
+    pub(crate) fn logged(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.log()).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    // --- kubectl ---------------------------------------------------------------------------------------------------------
+
+    /// What kubectl says in this namespace, as somebody who may do everything. It has to work.
+    pub(crate) fn kubectl(&self, args: &[&str]) -> String {
+        let output = PLANE.kubectl(&[&["--namespace", &self.namespace], args].concat());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "kubectl {args:?}: {said}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// An object; nothing where there is none, or the API server rests.
+    pub(crate) fn object(&self, kind: &str, name: &str) -> Option<Value> {
+        let args =
+            ["--namespace", &self.namespace, "--request-timeout=5s", "get", kind, name, "--output=json"];
+        let output = PLANE.kubectl(&args);
+        output.status.success().then(|| serde_json::from_slice(&output.stdout).unwrap())
+    }
+
+    /// The slot that the Service selects.
+    pub(crate) fn live(&self) -> String {
+        let service = self.object("service", "backend-service").unwrap_or_default();
+        service["spec"]["selector"]["version"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Pods of a Deployment that users reach, by the Service's endpoints.
+    pub(crate) fn serving(&self, deployment: &str) -> usize {
+        let endpoints = self.object("endpoints", "backend-service").unwrap_or_default();
+        let subsets = endpoints["subsets"].as_array().cloned().unwrap_or_default();
+        let ready =
+            subsets.iter().flat_map(|subset| subset["addresses"].as_array().cloned().unwrap_or_default());
+        let of = |address: &Value| {
+            let name = address["targetRef"]["name"].as_str().unwrap_or_default();
+            name.starts_with(&format!("{deployment}-"))
+        };
+        ready.filter(of).count()
+    }
+
+    pub(crate) fn replicas(&self, deployment: &str) -> i64 {
+        let object = self.object("deployment", deployment).unwrap_or_default();
+        object["spec"]["replicas"].as_i64().unwrap_or(-1)
+    }
+
+    pub(crate) fn image(&self, deployment: &str) -> String {
+        let object = self.object("deployment", deployment).unwrap_or_default();
+        let image = object["spec"]["template"]["spec"]["containers"][0]["image"].as_str();
+        image.unwrap_or_default().to_owned()
+    }
+
+    /// Waits until this is so.
+    pub(crate) fn eventually(&self, what: &str, is: impl Fn() -> bool) {
+        let until = Instant::now() + PATIENCE;
+        while !is() {
+            assert!(Instant::now() < until, "never: {what}\n{}", self.told());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    pub(crate) fn told(&self) -> String {
+        let slot = |name| {
+            let (wants, serving, image) = (self.replicas(name), self.serving(name), self.image(name));
+            format!("{name}: wants {wants}, {serving} serving, {image}")
+        };
+        let counted = (self.app.counted("blue"), self.app.counted("green"), self.app.unanswered());
+        format!("live {}, {}, {}, counted {counted:?}", self.live(), slot(BLUE), slot(GREEN))
+    }
+
+    // --- what must be so at an end -------------------------------------------------------------------------------------
+
+    /// The users are on blue as before, on both of its pods.
+    pub(crate) fn assert_on_blue(&self, helm: &Helm) {
+        let is = || self.live() == "blue" && self.serving(BLUE) == PODS && self.serving(GREEN) == 0;
+        let until = Instant::now() + Duration::from_secs(10);
+        while !is() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        assert!(is() && self.image(BLUE) == OLD, "{}\n{}", self.told(), helm.story());
+    }
+
+    /// No request has ever found nobody.
+    pub(crate) fn assert_all_answered(&self, helm: &Helm) {
+        assert!(self.app.unanswered() == 0.0, "{}\n{}", self.told(), helm.story());
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = PLANE.kubectl(&["delete", "namespace", &self.namespace, "--wait=false"]);
+    }
+}
+
+fn furniture(namespace: &str) -> String {
+    let deployment = |slot: &str, image: &str, replicas: u32| {
+        format!(
+            "---\n\
+             apiVersion: apps/v1\n\
+             kind: Deployment\n\
+             metadata: {{ name: backend-{slot}, namespace: {namespace} }}\n\
+             spec:\n\
+             \x20 replicas: {replicas}\n\
+             \x20 selector: {{ matchLabels: {{ app: backend, version: {slot} }} }}\n\
+             \x20 template:\n\
+             \x20   metadata: {{ labels: {{ app: backend, version: {slot} }} }}\n\
+             \x20   spec: {{ terminationGracePeriodSeconds: 1, containers: [{{ name: backend, image: '{image}' }}] }}\n"
+        )
+    };
+    format!(
+        "apiVersion: v1\n\
+         kind: Namespace\n\
+         metadata: {{ name: {namespace} }}\n\
+         ---\n\
+         apiVersion: v1\n\
+         kind: Service\n\
+         metadata: {{ name: backend-service, namespace: {namespace} }}\n\
+         spec: {{ selector: {{ app: backend, version: blue }}, ports: [{{ port: 80 }}] }}\n\
+         {}{}",
+        deployment("blue", OLD, 2),
+        deployment("green", "registry.example.com/backend:v1.4.0", 0),
+    )
+}

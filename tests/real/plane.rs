@@ -1,0 +1,102 @@
+//! The control plane: what tests/real/kube starts.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::{LazyLock, RwLock},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+/// Those who need the API server share it; those who stop it have it alone.
+pub(crate) static IN_THE_AIR: RwLock<()> = RwLock::new(());
+
+/// Started by the first who asks; `tests/real/kube down` ends it.
+pub(crate) static PLANE: LazyLock<Plane> = LazyLock::new(Plane::up);
+
+pub(crate) struct Plane {
+    /// Where its files are.
+    pub(crate) dir: PathBuf,
+    /// Where its programs are.
+    pub(crate) bin: PathBuf,
+    /// What allows everything.
+    pub(crate) kubeconfig: PathBuf,
+}
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real/kube")
+}
+
+impl Plane {
+    fn up() -> Self {
+        let output = Command::new(script()).arg("up").output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        let kubeconfig = PathBuf::from(told.lines().last().unwrap());
+        let dir = kubeconfig.ancestors().nth(2).unwrap().to_owned();
+        let cached = || dir.parent().unwrap().join("kubernetes-1.20.2");
+        let bin = std::env::var_os("KUBEBUILDER_ASSETS").map_or_else(cached, PathBuf::from);
+        Self { dir, bin, kubeconfig }
+    }
+
+    /// What kubectl says, as the one who may do everything.
+    pub(crate) fn kubectl(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(self.bin.join("kubectl"));
+        command.arg("--kubeconfig").arg(&self.kubeconfig).args(args).output().unwrap()
+    }
+
+    /// For those who ask often.
+    pub(crate) async fn client(&self) -> kube::Client {
+        let file = kube::config::Kubeconfig::read_from(&self.kubeconfig).unwrap();
+        let options = kube::config::KubeConfigOptions::default();
+        let config = kube::Config::from_custom_kubeconfig(file, &options).await.unwrap();
+        kube::Client::try_from(config).unwrap()
+    }
+
+    /// As [`Self::kubectl`], with a manifest; it has to work.
+    pub(crate) fn apply(&self, manifest: &str) {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        std::io::Write::write_all(&mut file, manifest.as_bytes()).unwrap();
+        let output = self.kubectl(&["apply", "-f", &file.path().display().to_string()]);
+        assert!(output.status.success(), "{}\n{manifest}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn pid(&self, name: &str) -> Pid {
+        let text = std::fs::read_to_string(self.dir.join(format!("{name}.pid"))).unwrap();
+        Pid::from_raw(text.trim().parse().unwrap())
+    }
+
+    /// The API server answers nobody until it is let go on; its connections stay open.
+    pub(crate) fn freeze(&self) -> Frozen {
+        let pid = self.pid("apiserver");
+        kill(pid, Signal::SIGSTOP).unwrap();
+        Frozen(pid)
+    }
+
+    /// The API server is gone at once.
+    pub(crate) fn kill(&self) {
+        self.script(&["stop", "apiserver"]);
+    }
+
+    /// … and back, once it says that it is ready.
+    pub(crate) fn revive(&self) {
+        self.script(&["start", "apiserver"]);
+    }
+
+    fn script(&self, args: &[&str]) {
+        let status = Command::new(script()).args(args).arg(&self.dir).status().unwrap();
+        assert!(status.success(), "{args:?}");
+    }
+}
+
+/// The API server while it rests.
+pub(crate) struct Frozen(Pid);
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        let _ = kill(self.0, Signal::SIGCONT);
+    }
+}
