@@ -83,7 +83,7 @@ fn the_seven_steps_say_what_they_do_and_how_to_go_back() {
     let validations: Vec<usize> = runbook.steps.iter().map(|step| step.check.len()).collect();
     assert_eq!(validations, [2, 3, 3, 6, 3, 7, 3]);
     let actions: Vec<usize> = runbook.steps.iter().map(|step| step.run.len()).collect();
-    assert_eq!(actions, [2, 2, 5, 0, 1, 0, 1]);
+    assert_eq!(actions, [2, 2, 6, 0, 1, 0, 1]);
     assert!(runbook.steps.iter().all(|step| step.time.is_some()));
     assert_eq!(runbook.switch_step(), Some(4));
 

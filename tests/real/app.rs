@@ -38,8 +38,8 @@ struct State {
     counted: BTreeMap<String, Counted>,
     /// Requests that found no pod.
     unanswered: f64,
-    /// Requests by path, for checks that ask over HTTP.
-    asked: BTreeMap<String, u32>,
+    /// The slot and the image tag that the users have.
+    live: (String, String),
 }
 
 /// The application of one namespace, with its Prometheus.
@@ -129,6 +129,7 @@ impl State {
             self.unanswered += requests;
             return;
         }
+        self.live.clone_from(&pods[0]);
         #[expect(clippy::cast_precision_loss, reason = "a handful of pods")]
         let each = requests / pods.len() as f64;
         for (slot, tag) in pods {
@@ -140,13 +141,37 @@ impl State {
     }
 
     fn exposition(&self) -> String {
-        let mut text = String::from("# TYPE http_requests_total counter\n");
-        for (slot, counted) in &self.counted {
-            for (code, count) in [("200", counted.good), ("503", counted.bad)] {
-                let _ = writeln!(text, "http_requests_total{{slot=\"{slot}\",code=\"{code}\"}} {count}");
-            }
+        let mut text = String::from("db_connections 20\n");
+        for (slot, Counted { good, bad }) in &self.counted {
+            let (all, slot) = (good + bad, format!("slot=\"{slot}\""));
+            // Every request takes 80 ms.
+            let _ = write!(
+                text,
+                "http_requests_total{{{slot},code=\"200\"}} {good}\n\
+                 http_requests_total{{{slot},code=\"503\"}} {bad}\n\
+                 payments_total{{{slot},result=\"success\"}} {good}\n\
+                 payments_total{{{slot},result=\"failure\"}} {bad}\n\
+                 http_request_duration_seconds_bucket{{{slot},le=\"0.05\"}} 0\n\
+                 http_request_duration_seconds_bucket{{{slot},le=\"0.1\"}} {all}\n\
+                 http_request_duration_seconds_bucket{{{slot},le=\"+Inf\"}} {all}\n\
+                 http_request_duration_seconds_count{{{slot}}} {all}\n\
+                 http_request_duration_seconds_sum{{{slot}}} {}\n\
+                 http_error_rate{{{slot}}} {}\n\
+                 process_cpu_utilization{{{slot}}} 0.4\n\
+                 container_memory_usage_ratio{{{slot}}} 0.5\n",
+                all * 0.08,
+                if all > 0.0 { bad / all } else { 0.0 },
+            );
         }
         text
+    }
+
+    /// What everybody who asks over HTTP wants to hear: the application, CI, Grafana, the chat.
+    fn told(&self) -> String {
+        let (slot, tag) = &self.live;
+        format!(
+            r#"{{"status":"ok","database":"ok","state":"success","version":"{tag}","environment":"{slot}"}}"#
+        )
     }
 }
 
@@ -186,14 +211,11 @@ fn answer(mut line: TcpStream, state: &Mutex<State>) {
     }
     let head = String::from_utf8_lossy(&head);
     let path = head.split(' ').nth(1).unwrap_or("/").to_owned();
-    let body = {
-        let mut state = state.lock();
-        *state.asked.entry(path.clone()).or_default() += 1;
-        if path == "/metrics" { state.exposition() } else { "{\"status\":\"ok\"}\n".to_owned() }
-    };
+    let body = if path == "/metrics" { state.lock().exposition() } else { state.lock().told() };
+    let kind = if path == "/metrics" { "text/plain; version=0.0.4" } else { "application/json" };
     let _ = write!(
         line,
-        "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     );
 }

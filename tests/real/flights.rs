@@ -190,3 +190,25 @@ fn two_deployments_in_a_row() {
     place.assert_all_answered(&helm);
     assert_eq!(helm.close(), 0);
 }
+
+#[test]
+#[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
+fn the_runbook_that_comes_with_the_program_twice_in_a_row() {
+    let place = Place::shipped(NEW);
+    for (version, to, from) in [("v1.6.0", GREEN, BLUE), ("v1.7.0", BLUE, GREEN)] {
+        if version != "v1.6.0" {
+            place.edit("value = \"v1.6.0\"", "value = \"v1.7.0\"");
+        }
+        let mut helm = Helm::open(&place);
+        // The baseline wants to be measured before the switch.
+        helm.wait(Duration::from_secs(20));
+        fly(&mut helm);
+        assert_eq!(outcome(&helm), Some(Outcome::Succeeded), "{}", helm.story());
+        place.eventually("the new version serves alone", || {
+            place.serving(to) == 3 && place.serving(from) == 0
+        });
+        assert_eq!(place.image(to), NEW.replace("v1.6.0", version));
+        place.assert_all_answered(&helm);
+        assert_eq!(helm.close(), 0);
+    }
+}

@@ -1,10 +1,11 @@
 //! One flight's ground: a namespace with blue live on two pods and green asleep beside it, users, and what kubectl says of it.
 
 use std::{
+    os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     process::Command,
     sync::{
-        Arc, RwLockReadGuard,
+        Arc, PoisonError, RwLockReadGuard,
         atomic::{AtomicU32, Ordering},
     },
     time::{Duration, Instant},
@@ -43,25 +44,76 @@ impl Base for Place {
     }
 
     fn equip<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        command.env("KUBECONFIG", &self.kubeconfig).env("LOG", self.log())
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let mut paths = vec![self.stage.path().join("bin")];
+        paths.extend(std::env::split_paths(&path));
+        command
+            .env("KUBECONFIG", &self.kubeconfig)
+            .env("LOG", self.log())
+            .env("SLACK_WEBHOOK_URL", format!("{}/hook", self.app.url))
+            .env("PATH", std::env::join_paths(paths).unwrap())
     }
 }
 
 impl Place {
     /// Beside others.
     pub(crate) fn new(image: &str) -> Self {
-        Self::of(image, Some(IN_THE_AIR.read().unwrap_or_else(std::sync::PoisonError::into_inner)))
+        Self::of(image, PODS, Some(IN_THE_AIR.read().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// For somebody who has the API server alone: see [`IN_THE_AIR`].
     pub(crate) fn alone(image: &str) -> Self {
-        Self::of(image, None)
+        Self::of(image, PODS, None)
     }
 
-    fn of(image: &str, shared: Option<RwLockReadGuard<'static, ()>>) -> Self {
+    /// For the runbook that comes with the program, whose slots have three pods: its hosts are the application here.
+    pub(crate) fn shipped(image: &str) -> Self {
+        let place = Self::of(image, 3, Some(IN_THE_AIR.read().unwrap_or_else(PoisonError::into_inner)));
+        let app = &place.app.url;
+        let mut runbook = cutover::config::BUILTIN_RUNBOOK
+            .replace("https://$NEW_SLOT.api.payment-system.com", &format!("{app}/$NEW_SLOT"))
+            .replace("https://$SLOT.api.payment-system.com", &format!("{app}/$SLOT"))
+            .replace("http://prometheus.payment-system.com", &place.app.prometheus())
+            .replace("payment-system-backend:$", "backend:$")
+            .replace("namespace = \"production\"", &format!("namespace = \"{}\"", place.namespace))
+            .replace("lasts = \"15m\"", "lasts = \"20s\"")
+            .replace("[1m]", "[5s]");
+        for host in ["api", "ci", "grafana", "logs"] {
+            runbook = runbook.replace(&format!("https://{host}.payment-system.com"), app);
+        }
+        // The application here has neither a name nor a certificate, and the clock says what it likes.
+        for (from, to) in [
+            (", check = { tls = { host = \"api.payment-system.com\", days = 30 } }", ""),
+            (
+                ", check = { dns = { name = \"api.payment-system.com\", expect = \"lb.payment-system.com\" } }",
+                "",
+            ),
+            ("window = { days = [\"fri\"], from = \"14:00\", to = \"16:00\", timezone = \"UTC\" }\n", ""),
+            (
+                r#"{ ask = "Which version goes out?", pattern = 'v\d+\.\d+\.\d+', sample = "v1.6.0" }"#,
+                "{ value = \"v1.6.0\" }",
+            ),
+        ] {
+            assert!(runbook.contains(from), "{from}");
+            runbook = runbook.replace(from, to);
+        }
+        std::fs::write(place.stage.path().join("runbook.toml"), runbook).unwrap();
+        // What its commands print where all is well.
+        let bin = place.stage.path().join("bin");
+        std::fs::create_dir(&bin).unwrap();
+        let said = "backup-id: b-17\nsha256:9b1c\ndatabase schema is up to date\n12 passed, 0 failed\nrefs/tags/\nverified";
+        for program in ["npm", "docker", "git"] {
+            let path = bin.join(program);
+            std::fs::write(&path, format!("#!/bin/sh\ncat <<'END'\n{said}\nEND\n")).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        place
+    }
+
+    fn of(image: &str, pods: usize, shared: Option<RwLockReadGuard<'static, ()>>) -> Self {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let namespace = format!("flight-{}-{number}", std::process::id());
-        PLANE.apply(&furniture(&namespace));
+        PLANE.apply(&furniture(&namespace, pods));
         let stage = Stage::new();
         let app = App::start(&namespace).with_prometheus(stage.path());
         let runbook = RUNBOOK
@@ -72,7 +124,7 @@ impl Place {
         let kubeconfig = PLANE.kubeconfig.clone();
         let place = Self { namespace, stage, app, kubeconfig, _in_the_air: shared };
         place.eventually("blue serves", || {
-            place.serving(BLUE) == PODS && place.app.counted("blue").good > 0.0
+            place.serving(BLUE) == pods && place.app.counted("blue").good > 0.0
         });
         place.app.forget_unanswered();
         place
@@ -186,8 +238,8 @@ impl Drop for Place {
     }
 }
 
-fn furniture(namespace: &str) -> String {
-    let deployment = |slot: &str, image: &str, replicas: u32| {
+fn furniture(namespace: &str, pods: usize) -> String {
+    let deployment = |slot: &str, image: &str, replicas: usize| {
         format!(
             "---\n\
              apiVersion: apps/v1\n\
@@ -211,7 +263,7 @@ fn furniture(namespace: &str) -> String {
          metadata: {{ name: backend-service, namespace: {namespace} }}\n\
          spec: {{ selector: {{ app: backend, version: blue }}, ports: [{{ port: 80 }}] }}\n\
          {}{}",
-        deployment("blue", OLD, 2),
+        deployment("blue", OLD, pods),
         deployment("green", "registry.example.com/backend:v1.4.0", 0),
     )
 }

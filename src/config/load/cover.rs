@@ -79,6 +79,7 @@ impl Loader<'_, '_> {
         }
         self.windows(root, runbook);
         self.the_way_back(root, runbook);
+        self.wakes_the_new_slot(root, runbook);
         self.needs_target(root);
     }
 
@@ -122,6 +123,29 @@ impl Loader<'_, '_> {
                     .help("add checks with `metric`, or a [[trigger]]");
             }
         }
+    }
+
+    /// What takes a slot's pods away leaves none for the deployment after this one, whose new slot that is.
+    fn wakes_the_new_slot(&mut self, root: &Node, runbook: &Runbook) {
+        let Some(switch) = runbook.switch_step() else { return };
+        let empties =
+            |action: &Action| matches!(action.kind, ActionKind::Scale { replicas: Replicas::Count(0), .. });
+        let wakes = |action: &Action| match &action.kind {
+            ActionKind::Scale { slot: SlotRef::New | SlotRef::Named(_), replicas } => {
+                *replicas != Replicas::Count(0)
+            }
+            _ => false,
+        };
+        let before = runbook.steps.iter().take(switch + 1).flat_map(|step| &step.run);
+        let after = runbook.steps.iter().skip(switch + 1).flat_map(|step| &step.run);
+        let quick = runbook.procedure("quick").map_or(&[][..], |quick| &quick.run);
+        if before.clone().any(wakes) || !after.chain(quick).any(empties) {
+            return;
+        }
+        let span = items(root, "step").get(switch).map_or(0..0, |node| key_span(node, "id"));
+        self.faults
+            .warning(span, "nothing starts the new slot's pods: the deployment after this one finds none")
+            .help("before the switch, beside `set_image`: `{ scale = { slot = \"new\", replicas = \"before\" } }`");
     }
 
     /// Where traffic moves, it must be able to move back.
