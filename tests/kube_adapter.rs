@@ -198,6 +198,34 @@ async fn a_deployment_flies_from_new_image_to_switch_and_back() {
     assert!(staying.all(|pod| pod.version == "v1.6.0"));
 }
 
+/// Deletes an object and makes another one of its name.
+fn make_anew(stand: &Stand, plural: &str, name: &str) {
+    let mut object = stand.world.object(plural, name).unwrap();
+    assert!(stand.world.delete(plural, name));
+    for field in ["uid", "resourceVersion", "creationTimestamp", "managedFields", "generation"] {
+        object["metadata"].as_object_mut().unwrap().remove(field);
+    }
+    stand.world.create(plural, object);
+}
+
+#[tokio::test]
+async fn an_object_that_was_made_anew_is_a_conflict_and_not_a_wrong_value() {
+    let stand = Stand::new(Scenario::Good).await;
+    stand.kube.look().await.unwrap();
+    make_anew(&stand, "services", "backend-service");
+    let fault = stand.kube.switch_traffic(&slot("green"), None).await.unwrap_err();
+    assert_eq!(fault.kind, Fault::Conflict, "{fault}");
+    assert!(fault.message.contains("made anew"), "{fault}");
+    assert_eq!(stand.selected(), "blue");
+    let seen = stand.kube.observe().await.unwrap();
+    make_anew(&stand, "deployments", "backend-green");
+    let fault = stand.kube.scale(&slot("green"), 5, Some(&seen)).await.unwrap_err();
+    assert_eq!(fault.kind, Fault::Conflict, "{fault}");
+    // What comes next sees the new ones.
+    stand.kube.settle(None).await.unwrap();
+    stand.kube.settle(Some(&slot("green"))).await.unwrap();
+}
+
 #[tokio::test]
 async fn replicas_restarts_and_patches_are_written() {
     let stand = Stand::new(Scenario::Good).await;

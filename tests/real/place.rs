@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::{
     app::App,
     helm::{Base, Helm},
-    plane::{IN_THE_AIR, PLANE},
+    plane::{IN_THE_AIR, PLANE, furniture},
     pty::{PATIENCE, Stage},
 };
 
@@ -113,7 +113,7 @@ impl Place {
     fn of(image: &str, pods: usize, shared: Option<RwLockReadGuard<'static, ()>>) -> Self {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let namespace = format!("flight-{}-{number}", std::process::id());
-        PLANE.apply(&furniture(&namespace, pods));
+        PLANE.apply(&furniture(&namespace, [pods, 0]));
         let stage = Stage::new();
         let app = App::start(&namespace).with_prometheus(stage.path());
         let runbook = RUNBOOK
@@ -236,34 +236,4 @@ impl Drop for Place {
     fn drop(&mut self) {
         let _ = PLANE.kubectl(&["delete", "namespace", &self.namespace, "--wait=false"]);
     }
-}
-
-fn furniture(namespace: &str, pods: usize) -> String {
-    let deployment = |slot: &str, image: &str, replicas: usize| {
-        format!(
-            "---\n\
-             apiVersion: apps/v1\n\
-             kind: Deployment\n\
-             metadata: {{ name: backend-{slot}, namespace: {namespace} }}\n\
-             spec:\n\
-             \x20 replicas: {replicas}\n\
-             \x20 selector: {{ matchLabels: {{ app: backend, version: {slot} }} }}\n\
-             \x20 template:\n\
-             \x20   metadata: {{ labels: {{ app: backend, version: {slot} }} }}\n\
-             \x20   spec: {{ terminationGracePeriodSeconds: 1, containers: [{{ name: backend, image: '{image}' }}] }}\n"
-        )
-    };
-    format!(
-        "apiVersion: v1\n\
-         kind: Namespace\n\
-         metadata: {{ name: {namespace} }}\n\
-         ---\n\
-         apiVersion: v1\n\
-         kind: Service\n\
-         metadata: {{ name: backend-service, namespace: {namespace} }}\n\
-         spec: {{ selector: {{ app: backend, version: blue }}, ports: [{{ port: 80 }}] }}\n\
-         {}{}",
-        deployment("blue", OLD, pods),
-        deployment("green", "registry.example.com/backend:v1.4.0", 0),
-    )
 }

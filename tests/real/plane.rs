@@ -1,5 +1,7 @@
 //! The control plane: what tests/real/kube starts.
 
+#![allow(dead_code, reason = "each test uses its own part")]
+
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -99,4 +101,35 @@ impl Drop for Frozen {
     fn drop(&mut self) {
         let _ = kill(self.0, Signal::SIGCONT);
     }
+}
+
+/// A namespace with blue live and green beside it, each on so many pods.
+pub(crate) fn furniture(namespace: &str, [blue, green]: [usize; 2]) -> String {
+    let deployment = |slot: &str, image: &str, replicas: usize| {
+        format!(
+            "---\n\
+             apiVersion: apps/v1\n\
+             kind: Deployment\n\
+             metadata: {{ name: backend-{slot}, namespace: {namespace} }}\n\
+             spec:\n\
+             \x20 replicas: {replicas}\n\
+             \x20 selector: {{ matchLabels: {{ app: backend, version: {slot} }} }}\n\
+             \x20 template:\n\
+             \x20   metadata: {{ labels: {{ app: backend, version: {slot} }} }}\n\
+             \x20   spec: {{ terminationGracePeriodSeconds: 1, containers: [{{ name: backend, image: '{image}' }}] }}\n"
+        )
+    };
+    format!(
+        "apiVersion: v1\n\
+         kind: Namespace\n\
+         metadata: {{ name: {namespace} }}\n\
+         ---\n\
+         apiVersion: v1\n\
+         kind: Service\n\
+         metadata: {{ name: backend-service, namespace: {namespace} }}\n\
+         spec: {{ selector: {{ app: backend, version: blue }}, ports: [{{ port: 80 }}] }}\n\
+         {}{}",
+        deployment("blue", "registry.example.com/backend:v1.5.0", blue),
+        deployment("green", "registry.example.com/backend:v1.4.0", green),
+    )
 }

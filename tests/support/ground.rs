@@ -26,6 +26,11 @@ pub(crate) static WORLD: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
 /// Rollouts take seconds in life, and a fraction of one here.
 const SPEED: u32 = 60;
 
+/// A cluster with two pods in each slot, and nobody's product before it.
+pub(crate) async fn world_of_two(scenario: Scenario) -> Arc<Cluster> {
+    kube::world(kube::furniture(2), scenario, SPEED).await
+}
+
 /// One cluster with blue live on two pods and green beside it, a runbook, and the file that its commands write to.
 pub(crate) struct Ground {
     pub(crate) cluster: Arc<Cluster>,

@@ -203,7 +203,7 @@ impl KubeCluster {
                 }
                 Err(failed) => failed,
             };
-            let refused = failure.code() == Some(409);
+            let refused = failure.is_conflict();
             if !refused && !failure.is_ambiguous() {
                 return Err(self.gateway.told(&call, &failure));
             }

@@ -78,6 +78,15 @@ impl Failure {
         }
     }
 
+    /// Whether a write was refused, and never will be applied, since its object is not the one that it was for: another version,
+    /// or made anew. Servers tell the second as a value that cannot be changed (422).
+    pub(super) fn is_conflict(&self) -> bool {
+        match self {
+            Self::Answer { code, message, .. } => *code == 409 || (*code == 422 && names_uid(message)),
+            _ => false,
+        }
+    }
+
     /// Whether the API server may have acted, or may still act, on a write that ended so.
     pub(super) fn is_ambiguous(&self) -> bool {
         match self {
@@ -191,6 +200,10 @@ fn answered(
             Fault::Conflict,
             format!("cannot {words}: somebody else changed it meanwhile{says}"),
         ),
+        422 if names_uid(message) => PortError::new(
+            Fault::Conflict,
+            format!("cannot {words}: it was deleted and made anew meanwhile{says}"),
+        ),
         415 => PortError::failed(format!(
             "cannot {words}: this kind does not take that patch type; use `merge` or `json`{says}"
         )),
@@ -214,6 +227,11 @@ fn answered(
             PortError::new(kind, format!("cannot {words}: the API server answered {code}{reason}{says}"))
         }
     }
+}
+
+/// Whether a refusal is about the object's uid, which every write of ours carries.
+fn names_uid(message: &str) -> bool {
+    message.contains("metadata.uid: ")
 }
 
 fn namespace_clause(call: &Call) -> String {

@@ -134,8 +134,7 @@ impl KubeCluster {
             match self.gateway.write(call).await {
                 Ok(_) => return Ok(()),
                 // The mark is the same each time, so it may be written again where it is not known to have arrived.
-                Err((_, failure))
-                    if tries < MARKS && (failure.code() == Some(409) || failure.is_ambiguous()) => {}
+                Err((_, failure)) if tries < MARKS && (failure.is_conflict() || failure.is_ambiguous()) => {}
                 Err((call, failure)) => return Err(self.gateway.told(&call, &failure)),
             }
         }

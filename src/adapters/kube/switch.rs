@@ -101,9 +101,7 @@ impl KubeCluster {
             Err(failed) => failed,
         };
         match first {
-            (_, failure) if failure.code() == Some(409) => {
-                self.after_conflict(to, slot, &believed, begun).await
-            }
+            (_, failure) if failure.is_conflict() => self.after_conflict(to, slot, &believed, begun).await,
             (_, failure) if failure.is_ambiguous() => {
                 self.after_unclear(to, slot, &believed, (&failure, begun)).await
             }
@@ -130,7 +128,7 @@ impl KubeCluster {
         }
         match self.patch_selector(&now, slot).await {
             Ok(done) => Ok(self.switched(to, &done)),
-            Err((_, failure)) if failure.code() == Some(409) => {
+            Err((_, failure)) if failure.is_conflict() => {
                 let latest = self.read_service().await?;
                 Err(self.moved(&latest, believed))
             }

@@ -339,36 +339,42 @@ impl State {
         }
         let limit = call.query("limit").parse::<usize>().unwrap_or(0);
         let mut next = None;
+        let mut left = 0;
         if limit > 0 && objects.len() > limit {
+            left = objects.len() - limit;
             objects.truncate(limit);
             next = objects.last().map(|last| write_token(version, last));
         }
-        Ok(Answer::Json(
-            200,
-            match shape {
-                Shape::Table(include) => {
-                    let rows: Vec<&Value> = objects.iter().map(|object| &**object).collect();
-                    let mut body = table(resource, &rows, self.now, include, version);
-                    if let Some(next) = next {
-                        body["metadata"]["continue"] = json!(next);
-                    }
-                    body
+        // Counted only where nothing is selected.
+        let counted =
+            left > 0 && call.query("labelSelector").is_empty() && call.query("fieldSelector").is_empty();
+        let mut body = match shape {
+            Shape::Table(include) => {
+                let rows: Vec<&Value> = objects.iter().map(|object| &**object).collect();
+                let mut body = table(resource, &rows, self.now, include, version);
+                if let Some(next) = next {
+                    body["metadata"]["continue"] = json!(next);
                 }
-                Shape::Partial => {
-                    let items: Vec<Value> = objects.iter().map(|object| partial(object)).collect();
-                    let mut body = list_of(resource, Vec::new(), version, next);
-                    body["kind"] = json!("PartialObjectMetadataList");
-                    body["apiVersion"] = json!("meta.k8s.io/v1");
-                    // A real server says `null` where there are none, and unlike in other lists each item says what it is.
-                    body["items"] = if items.is_empty() { Value::Null } else { Value::Array(items) };
-                    body
-                }
-                Shape::Object => {
-                    let items: Vec<Value> = objects.iter().map(|object| present(resource, object)).collect();
-                    list_of(resource, items, version, next)
-                }
-            },
-        ))
+                body
+            }
+            Shape::Partial => {
+                let items: Vec<Value> = objects.iter().map(|object| partial(object)).collect();
+                let mut body = list_of(resource, Vec::new(), version, next);
+                body["kind"] = json!("PartialObjectMetadataList");
+                body["apiVersion"] = json!("meta.k8s.io/v1");
+                // A real server says `null` where there are none, and unlike in other lists each item says what it is.
+                body["items"] = if items.is_empty() { Value::Null } else { Value::Array(items) };
+                body
+            }
+            Shape::Object => {
+                let items: Vec<Value> = objects.iter().map(|object| present(resource, object)).collect();
+                list_of(resource, items, version, next)
+            }
+        };
+        if counted {
+            body["metadata"]["remainingItemCount"] = json!(left);
+        }
+        Ok(Answer::Json(200, body))
     }
 }
 

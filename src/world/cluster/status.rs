@@ -120,8 +120,9 @@ impl ApiError {
         } else {
             format!("{}.{}", resource.name, resource.group)
         };
-        let listed: Vec<_> =
+        let mut listed: Vec<_> =
             causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
+        listed.dedup();
         let listed =
             if let [one] = listed.as_slice() { one.clone() } else { format!("[{}]", listed.join(", ")) };
         let mut error = Self::new(422, "Invalid", format!("{kind} \"{name}\" is invalid: {listed}"))

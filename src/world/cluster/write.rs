@@ -278,10 +278,7 @@ impl State {
         mut new: Value,
     ) -> Result<Arc<Value>, ApiError> {
         let Write { resource, key, .. } = write;
-        let asked = text(&new, "/metadata/resourceVersion");
-        if !asked.is_empty() && asked != text(old, "/metadata/resourceVersion") {
-            return Err(ApiError::modified(resource, &key.name));
-        }
+        // The uid comes before the version: of an object that was made anew both are wrong.
         let (uid, was) = (text(&new, "/metadata/uid").to_owned(), uid_of(old));
         if !uid.is_empty() && uid != was {
             return Err(if write.whole {
@@ -289,9 +286,14 @@ impl State {
                     format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {was}");
                 ApiError::conflict(resource, &key.name, &why)
             } else {
-                let cause = Cause::invalid("metadata.uid", &json!(uid), "field is immutable");
-                ApiError::invalid(resource, &key.name, &[cause])
+                // Found by the check of all objects, and by that of this kind.
+                let cause = || Cause::invalid("metadata.uid", &json!(uid), "field is immutable");
+                ApiError::invalid(resource, &key.name, &[cause(), cause()])
             });
+        }
+        let asked = text(&new, "/metadata/resourceVersion");
+        if !asked.is_empty() && asked != text(old, "/metadata/resourceVersion") {
+            return Err(ApiError::modified(resource, &key.name));
         }
         if name(&new) != key.name {
             return Err(ApiError::bad_request(format!(
