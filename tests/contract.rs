@@ -531,13 +531,11 @@ fn written() -> String {
 
 /// Line by line, so that what differs is seen.
 fn assert_same(told: &str, written: &str) {
-    let differing = |a: &str, b: &str, mark: char| -> String {
-        a.lines()
-            .filter(|line| !b.lines().any(|other| other == *line))
-            .map(|line| format!("{mark} {line}\n"))
-            .collect()
+    let differing = |a: &str, b: &str, mark: &str| -> String {
+        let lines = a.lines().filter(|line| !b.lines().any(|other| other == *line));
+        lines.map(|line| [mark, line, "\n"].concat()).collect()
     };
-    assert!(told == written, "{}{}", differing(written, told, '-'), differing(told, written, '+'));
+    assert!(told == written, "{}{}", differing(written, told, "- "), differing(told, written, "+ "));
 }
 
 #[test]
