@@ -238,7 +238,7 @@ impl Drop for Place {
     }
 }
 
-fn furniture(namespace: &str, pods: usize) -> String {
+pub(crate) fn furniture(namespace: &str, pods: usize) -> String {
     let deployment = |slot: &str, image: &str, replicas: usize| {
         format!(
             "---\n\
