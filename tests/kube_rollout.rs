@@ -99,7 +99,7 @@ impl Stand {
     async fn follow_until(&self, patience: Patience, enough: impl Fn(&str) -> bool) -> Story {
         let mut watch = RolloutWatch::new(patience);
         let mut words: Vec<String> = Vec::new();
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while Instant::now() < deadline {
             let end = watch.look(&self.facts().await, self.now());
             let RolloutVerdict::Progressing { gist, .. } = &end else { return Story { end, words } };

@@ -309,8 +309,26 @@ fn the_most_telling_cause_is_told_with_the_number_of_its_pods() {
 }
 
 #[test]
+fn a_kubelet_that_repeats_the_image_is_cut_short() {
+    let why = format!(
+        "failed to pull and unpack image \"{IMAGE}\": failed to resolve reference \"{IMAGE}\": {IMAGE}: not found"
+    );
+    let facts = facts(vec![pod("a", pull_failed("ErrImagePull", &why))]);
+    let (_, _, text) = gives_up(Patience::ByCause, &facts).unwrap();
+    assert_eq!(
+        text,
+        format!(
+            "the image cannot be pulled: {IMAGE}: ErrImagePull: failed to pull and unpack image \"…\": failed to resolve \
+             reference \"…\": …: not found (pod a, for 0:15)"
+        )
+    );
+    let RolloutState::Progressing(words) = facts.state() else { panic!("not progressing") };
+    assert_eq!(words.matches(IMAGE).count(), 1, "{words}");
+}
+
+#[test]
 fn long_words_are_told_with_their_beginning_and_their_end() {
-    let long = format!("rpc error: {}: not found", IMAGE.repeat(20));
+    let long = format!("rpc error: {}: not found", "no ".repeat(200));
     let (_, _, text) =
         gives_up(Patience::ByCause, &facts(vec![pod("a", pull_failed("ErrImagePull", &long))])).unwrap();
     assert!(text.contains("rpc error: ") && text.contains(": not found (pod a"), "{text}");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     NewPod, Patience, PodStage, RESTARTS, RolloutCause, RolloutFacts, RolloutVerdict, refusal,
-    words::{Step, because, quoted},
+    words::{Step, because, naming, quoted},
 };
 use crate::domain::time::{Span, Timestamp};
 
@@ -136,7 +136,11 @@ impl RolloutWatch {
                 Some(Fault { patience, ..told })
             }
             PodStage::PullFailed { image, reason, why } => {
-                fault(RolloutCause::ImagePull, format!("{image}: {}", because(reason, why)))
+                // The image is named before the words.
+                fault(
+                    RolloutCause::ImagePull,
+                    format!("{image}: {}", because(reason, &naming(why, image, 0))),
+                )
             }
             PodStage::Misconfigured { reason, why } => fault(RolloutCause::Config, because(reason, why)),
             PodStage::NotCreated { reason, why } => fault(RolloutCause::Container, because(reason, why)),

@@ -149,9 +149,8 @@ impl PodStage {
             | Self::Starting { why }
             | Self::Unready { why }
             | Self::Ended { why } => why.clone(),
-            Self::PullFailed { reason, why, .. }
-            | Self::Misconfigured { reason, why }
-            | Self::NotCreated { reason, why } => because(reason, why),
+            Self::PullFailed { image, reason, why } => because(reason, &naming(why, image, 1)),
+            Self::Misconfigured { reason, why } | Self::NotCreated { reason, why } => because(reason, why),
             Self::Crashed { end } => end.clone(),
         }
     }
@@ -175,6 +174,20 @@ impl PodStage {
 
 pub(super) fn because(reason: &str, why: &str) -> String {
     if why.is_empty() { reason.to_owned() } else { format!("{reason}: {}", quoted(why)) }
+}
+
+/// A kubelet's words with the image named in them at most so often: they repeat its whole reference up to four times.
+pub(super) fn naming(why: &str, image: &str, times: usize) -> String {
+    if image.is_empty() {
+        return why.to_owned();
+    }
+    let mut parts = why.split(image);
+    let mut told = parts.next().unwrap_or_default().to_owned();
+    for (at, part) in parts.enumerate() {
+        told.push_str(if at < times { image } else { "…" });
+        told.push_str(part);
+    }
+    told
 }
 
 /// Foreign words, short enough to be read: of long ones the beginning and the end, where the kubelet says what went wrong.
