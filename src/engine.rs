@@ -28,6 +28,7 @@ mod hall;
 mod hands;
 mod kit;
 mod requests;
+mod rollout;
 mod way_back;
 
 #[cfg(test)]

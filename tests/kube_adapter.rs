@@ -127,7 +127,7 @@ async fn until(
 async fn until_complete(kube: &Arc<dyn Cluster>, name: &str) -> Vec<RolloutState> {
     let mut seen: Vec<RolloutState> = Vec::new();
     for _ in 0..500 {
-        let state = kube.rollout(&slot(name)).await.unwrap();
+        let state = kube.rollout(&slot(name)).await.unwrap().state();
         if seen.last() != Some(&state) {
             seen.push(state.clone());
         }
@@ -367,7 +367,7 @@ async fn an_image_that_cannot_be_pulled_is_told_while_it_progresses() {
     let stand = Stand::new(Scenario::ImagePullError).await;
     stand.kube.set_image(&slot("green"), "backend", NEW, None).await.unwrap();
     for _ in 0..500 {
-        if let RolloutState::Progressing(words) = stand.kube.rollout(&slot("green")).await.unwrap()
+        if let RolloutState::Progressing(words) = stand.kube.rollout(&slot("green")).await.unwrap().state()
             && (words.contains("ImagePullBackOff") || words.contains("ErrImagePull"))
         {
             return;
@@ -704,11 +704,11 @@ async fn forbidden_pods_are_named() {
 #[tokio::test]
 async fn k4_a_status_of_the_spec_before_is_not_done() {
     let stand = Stand::new(Scenario::Good).await;
-    assert_eq!(stand.kube.rollout(&slot("green")).await.unwrap(), RolloutState::Complete);
+    assert_eq!(stand.kube.rollout(&slot("green")).await.unwrap().state(), RolloutState::Complete);
     stand.world.freeze(true);
     stand.kube.set_image(&slot("green"), "backend", NEW, None).await.unwrap();
     for _ in 0..20 {
-        assert_eq!(stand.kube.rollout(&slot("green")).await.unwrap(), RolloutState::Unobserved);
+        assert_eq!(stand.kube.rollout(&slot("green")).await.unwrap().state(), RolloutState::Unobserved);
     }
     assert_eq!(stand.kube.look().await.unwrap().slots["green"].rollout, RolloutState::Unobserved);
     stand.world.freeze(false);

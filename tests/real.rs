@@ -30,5 +30,7 @@ mod flights;
 mod outages;
 #[path = "real/rights.rs"]
 mod rights;
+#[path = "real/rollouts.rs"]
+mod rollouts;
 #[path = "real/strangers.rs"]
 mod strangers;

@@ -39,7 +39,7 @@ fn every_key_of_the_format_is_documented_and_no_other() {
     };
     let mut declared = vec![("the file", keys(&schema))];
     let definitions = schema["definitions"].as_object().expect("the schema has definitions");
-    // An item's check takes the keys of a check but two, and has no table of its own.
+    // An item's check takes the keys of a check but three, and has no table of its own.
     declared.extend(
         definitions.iter().filter(|(id, _)| *id != "look").map(|(id, table)| (id.as_str(), keys(table))),
     );

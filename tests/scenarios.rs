@@ -110,7 +110,14 @@ fn image_pull_error_leaves_traffic_alone() {
     assert!(flight.traffic().is_empty());
     let failed = flight.named("step_failed");
     assert_eq!(failed[0]["step"], "deploy");
-    assert!(failed[0]["reason"].as_str().unwrap().contains("ImagePull"), "{}", failed[0]);
+    let reason = failed[0]["reason"].as_str().unwrap();
+    assert!(reason.contains("the image cannot be pulled") && reason.contains(":v1.6.0"), "{reason}");
+    assert!(reason.contains("not found"), "the registry's own words: {reason}");
+    // Long before the action's ten minutes are over: it cannot succeed, and that is known.
+    let waits = flight.named("action_finished");
+    let took =
+        waits.iter().filter(|event| event["outcome"] == "failed").find_map(|event| event["took"].as_u64());
+    assert!(took.is_some_and(|took| took < 120_000), "{waits:?}");
 }
 
 #[test]

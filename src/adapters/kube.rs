@@ -4,7 +4,7 @@
 //! KubeConnector ── connect(target) ──> KubeCluster ──> gateway ──> API server
 //!   credentials    (kubeconfig)          switch          one door for every read and every write:
 //!                                        deployment      deadlines, retries of reads, the fence of writes
-//!                                        rollout, pod    pure: the rules of kubectl
+//!                                        progress        a look at a rollout; rollout, stage, pod: pure, the rules of kubectl
 //!                                        watch, picture  feeds folded into workloads
 //!                                        access, logs, headroom, patch
 //!                                        lease    the lock that everybody respects; fence: its number in what we change
@@ -31,8 +31,10 @@ mod patch;
 mod permit;
 mod picture;
 mod pod;
+mod progress;
 mod quantity;
 mod rollout;
+mod stage;
 mod switch;
 mod timing;
 mod view;
@@ -56,10 +58,11 @@ use crate::{
         action::PatchType,
         id::SlotName,
         observation::{Approach, Observation},
+        rollout::RolloutFacts,
         runbook::{Slot, Target},
         safe_text::SafeText,
         time::Timestamp,
-        workload::{Access, ClusterIdentity, Connection, RolloutState, Workload},
+        workload::{Access, ClusterIdentity, Connection, Workload},
     },
     engine::ports::{Clock, Cluster, Fault, LogMarks, LogsRead, PortError, PortResult, Seen},
 };
@@ -323,7 +326,7 @@ impl Cluster for KubeCluster {
         self.put_image(slot, container, image, seen).await
     }
 
-    async fn rollout(&self, slot: &SlotName) -> PortResult<RolloutState> {
+    async fn rollout(&self, slot: &SlotName) -> PortResult<RolloutFacts> {
         self.rollout_of(slot).await
     }
 

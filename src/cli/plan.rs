@@ -208,8 +208,8 @@ fn check_how(run: &Run, check: &Check) -> String {
                 None => metric.to_string(),
             }
         }
-        CheckKind::Rollout { slot } => format!("rollout of {} complete", colour(slot)),
-        CheckKind::PodsReady { slot, at_least } => {
+        CheckKind::Rollout { slot, .. } => format!("rollout of {} complete", colour(slot)),
+        CheckKind::PodsReady { slot, at_least, .. } => {
             format!("pods of {} ready, at least {at_least}", colour(slot))
         }
         CheckKind::TrafficOn { slot } => format!("the service selects {}", colour(slot)),

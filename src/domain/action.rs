@@ -96,6 +96,9 @@ pub enum ActionKind {
     Rollout {
         /// Whose Deployment.
         slot: SlotRef,
+        /// How long a fault must last before it has failed; as long as its cause deserves where not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        patience: Option<Span>,
     },
     /// Point the Service at a slot.
     SwitchTraffic {

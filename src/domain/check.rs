@@ -69,6 +69,9 @@ pub enum CheckKind {
     Rollout {
         /// Whose.
         slot: SlotRef,
+        /// How long a fault must last before the check has failed; as long as its cause deserves where not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        patience: Option<Span>,
     },
     /// All wanted pods of a slot are ready, at least `at_least` of them.
     PodsReady {
@@ -76,6 +79,9 @@ pub enum CheckKind {
         slot: SlotRef,
         /// The least number that will do.
         at_least: u32,
+        /// How long a fault must last before the check has failed; as long as its cause deserves where not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        patience: Option<Span>,
     },
     /// The Service selects this slot.
     TrafficOn {

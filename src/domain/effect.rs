@@ -135,6 +135,13 @@ pub enum Input {
         /// What was seen.
         evidence: String,
     },
+    /// A look at a check has shown that it cannot pass any more: to wait for its timeout would be in vain.
+    CheckHopeless {
+        /// Which.
+        at: CheckRef,
+        /// What was seen.
+        evidence: String,
+    },
     /// A look at a checklist item.
     ItemSeen {
         /// The group's index.
@@ -222,6 +229,7 @@ impl Input {
             | Self::Approval { .. }
             | Self::CheckSeen { .. }
             | Self::CheckCaught { .. }
+            | Self::CheckHopeless { .. }
             | Self::ItemSeen { .. }
             | Self::ReadySeen { .. }
             | Self::Sample(_)

@@ -40,7 +40,7 @@ pub fn kubectl_line(
             let image = template_word(&format!("{container}="), image, show);
             format!("kubectl set image {object} {image} {tail}")
         }
-        ActionKind::Rollout { slot } => {
+        ActionKind::Rollout { slot, .. } => {
             format!("kubectl rollout status {} {tail}", quote(&format!("deployment/{}", deployment(slot)?)))
         }
         ActionKind::Restart { slot } => {
@@ -207,7 +207,7 @@ mod tests {
             "kubectl set image deployment/backend-green backend=registry.example.com/b:v1.6.0 --namespace=production"
         );
         assert_eq!(
-            shown(ActionKind::Rollout { slot: SlotRef::New }),
+            shown(ActionKind::Rollout { slot: SlotRef::New, patience: None }),
             "kubectl rollout status deployment/backend-green --namespace=production"
         );
         assert_eq!(
@@ -280,6 +280,9 @@ mod tests {
 
     #[test]
     fn a_slot_nobody_knows_gives_no_line() {
-        assert_eq!(line(&ActionKind::Rollout { slot: SlotRef::Named("red".into()) }, &target()), None);
+        assert_eq!(
+            line(&ActionKind::Rollout { slot: SlotRef::Named("red".into()), patience: None }, &target()),
+            None
+        );
     }
 }

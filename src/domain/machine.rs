@@ -265,6 +265,7 @@ impl Machine {
             Input::CheckSeen { at, holds, evidence } => {
                 self.on_check_seen(&at, if holds { Stand::Holds } else { Stand::Fails }, evidence);
             }
+            Input::CheckHopeless { at, evidence } => self.on_check_seen(&at, Stand::Hopeless, evidence),
             Input::CheckCaught { at, since, evidence } => {
                 // One that was on its way while a person took it back says nothing new.
                 if self.run.looks_since(&at).is_none_or(|counts| counts <= since) {

@@ -245,7 +245,7 @@ impl Run {
             ActionKind::Scale { slot, replicas } => {
                 self.slot(slot) == previous && self.replicas(*replicas) > 0
             }
-            ActionKind::Rollout { slot } => self.slot(slot) == previous,
+            ActionKind::Rollout { slot, .. } => self.slot(slot) == previous,
             _ => false,
         };
         let after = actions.split_off(switch + 1);
@@ -338,7 +338,7 @@ impl Run {
             ActionKind::SetImage { slot, image, .. } => {
                 format!("set {} to {}", colour(slot), tag_of(&self.show(image)))
             }
-            ActionKind::Rollout { slot } => format!("wait for the rollout of {}", colour(slot)),
+            ActionKind::Rollout { slot, .. } => format!("wait for the rollout of {}", colour(slot)),
             ActionKind::Scale { slot, replicas } => {
                 format!("scale {} to {}", colour(slot), self.replicas(*replicas))
             }

@@ -213,6 +213,7 @@ pub(super) fn mask_input(secrets: &Secrets, input: &mut Input) {
         | Input::Verified { evidence: text, .. }
         | Input::CheckSeen { evidence: text, .. }
         | Input::CheckCaught { evidence: text, .. }
+        | Input::CheckHopeless { evidence: text, .. }
         | Input::ItemSeen { evidence: text, .. } => *text = secrets.mask(text),
         Input::Settled { fault: Some(text), .. } => *text = secrets.mask(text),
         Input::Observed(result) => {

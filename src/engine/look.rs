@@ -16,13 +16,14 @@ use crate::domain::{
     belief::labels,
     check::{Check, CheckKind},
     effect::Input,
-    event::{CheckRef, Resolution},
+    event::{CheckRef, Place, Resolution},
     id::SlotName,
     observation::Observation,
+    rollout::{Patience, RolloutVerdict, RolloutWatch},
     run::Run,
     template::Unexpanded,
     time::{Span, Timestamp},
-    workload::{LogLine, RolloutState},
+    workload::LogLine,
 };
 
 /// Pods that are named where their logs could not be read.
@@ -93,7 +94,7 @@ impl Slots {
 impl Looker {
     /// Looks once. A fault is a "no" with its reason: what could not be seen does not hold.
     pub async fn look(&self, check: &Check) -> Seen {
-        self.look_on(check, &mut LogMemory::new(self.since)).await
+        self.look_on(check, &mut Memory::new(self.since, patience_of(check))).await
     }
 
     /// Looks again and again, and tells what it sees, until nobody listens.
@@ -104,12 +105,18 @@ impl Looker {
         news: mpsc::Sender<T>,
         wrap: impl Fn(Input) -> T + Send,
     ) {
-        let mut memory = LogMemory::new(self.since);
+        // A rollback waits as long as it may: failing early would not bring anything back.
+        let endless = matches!(at.place, Place::Rollback { .. });
+        let mut memory =
+            Memory::new(self.since, if endless { Patience::Endless } else { patience_of(&check) });
         loop {
+            memory.hopeless = false;
             let Seen { holds, evidence } = self.look_on(&check, &mut memory).await;
             let at = at.clone();
-            let input = if memory.caught.is_some() {
+            let input = if memory.logs.caught.is_some() {
                 Input::CheckCaught { at, since: self.since, evidence }
+            } else if memory.hopeless {
+                Input::CheckHopeless { at, evidence }
             } else {
                 Input::CheckSeen { at, holds, evidence }
             };
@@ -120,12 +127,12 @@ impl Looker {
         }
     }
 
-    async fn look_on(&self, check: &Check, memory: &mut LogMemory) -> Seen {
+    async fn look_on(&self, check: &Check, memory: &mut Memory) -> Seen {
         let seen = self.try_look(check, memory).await.unwrap_or_else(Seen::no);
         Seen { evidence: self.values.secrets().mask(&seen.evidence), ..seen }
     }
 
-    async fn try_look(&self, check: &Check, memory: &mut LogMemory) -> Result<Seen, String> {
+    async fn try_look(&self, check: &Check, memory: &mut Memory) -> Result<Seen, String> {
         let unset = |unset: Unexpanded| unset.to_string();
         let network = &self.ports.network;
         match &check.kind {
@@ -148,22 +155,49 @@ impl Looker {
             CheckKind::Sh { script, expect } => self.look_sh(script, expect.as_deref(), check).await,
             CheckKind::Logs { slot, without, with } => {
                 let slot = self.slots.get(slot)?;
-                self.look_logs(&slot, without.as_deref(), with.as_deref(), memory).await
+                self.look_logs(&slot, without.as_deref(), with.as_deref(), &mut memory.logs).await
             }
             CheckKind::Headroom { slot, replicas } => {
                 let slot = self.slots.get(slot)?;
                 self.ports.cluster()?.headroom(&slot, *replicas).await.map_err(|error| error.message)
             }
-            CheckKind::Rollout { slot } => {
+            CheckKind::Rollout { slot, .. } => {
                 let slot = self.slots.get(slot)?;
-                let state = self.ports.cluster()?.rollout(&slot).await.map_err(|error| error.message)?;
-                Ok(rollout_seen(&state))
+                Ok(match self.look_rollout(&slot, memory).await? {
+                    RolloutVerdict::Complete => Seen::yes("rollout complete"),
+                    RolloutVerdict::Progressing { text, .. } | RolloutVerdict::Stuck { text, .. } => {
+                        Seen::no(text)
+                    }
+                })
             }
-            CheckKind::PodsReady { .. } | CheckKind::TrafficOn { .. } | CheckKind::ScaledTo { .. } => {
+            CheckKind::PodsReady { slot, .. } => {
+                let observed = self.ports.cluster()?.observe().await.map_err(|error| error.message)?;
+                let seen = self.look_target(&check.kind, &observed)?;
+                if seen.holds {
+                    return Ok(seen);
+                }
+                // What keeps them from being ready, and whether they ever can be.
+                let slot = self.slots.get(slot)?;
+                Ok(match self.look_rollout(&slot, memory).await {
+                    Ok(RolloutVerdict::Progressing { text, .. } | RolloutVerdict::Stuck { text, .. }) => {
+                        Seen::no(format!("{}: {text}", seen.evidence))
+                    }
+                    Ok(RolloutVerdict::Complete) | Err(_) => seen,
+                })
+            }
+            CheckKind::TrafficOn { .. } | CheckKind::ScaledTo { .. } => {
                 let seen = self.ports.cluster()?.observe().await.map_err(|error| error.message)?;
                 self.look_target(&check.kind, &seen)
             }
         }
+    }
+
+    /// Looks at a rollout, and remembers whether it can still succeed.
+    async fn look_rollout(&self, slot: &SlotName, memory: &mut Memory) -> Result<RolloutVerdict, String> {
+        let facts = self.ports.cluster()?.rollout(slot).await.map_err(|error| error.message)?;
+        let verdict = memory.rollout.look(&facts, self.ports.clock.now());
+        memory.hopeless = matches!(verdict, RolloutVerdict::Stuck { .. });
+        Ok(verdict)
     }
 
     /// The target as it is now, by reads. A status that speaks of an older spec is no answer.
@@ -175,7 +209,7 @@ impl Looker {
         };
         let unobserved = |name: &SlotName| Seen::no(format!("the controller has not seen {name}'s spec yet"));
         match kind {
-            CheckKind::PodsReady { slot, at_least } => {
+            CheckKind::PodsReady { slot, at_least, .. } => {
                 let (name, slot) = find(slot)?;
                 if !slot.observed {
                     return Ok(unobserved(&name));
@@ -351,6 +385,39 @@ fn nowhere(seen: &Observation) -> String {
     )
 }
 
+/// What a check that is looked at again and again remembers.
+struct Memory {
+    logs: LogMemory,
+    rollout: RolloutWatch,
+    /// Whether the newest look has shown that it cannot pass any more.
+    hopeless: bool,
+}
+
+impl Memory {
+    fn new(since: Timestamp, patience: Patience) -> Self {
+        Self { logs: LogMemory::new(since), rollout: RolloutWatch::new(patience), hopeless: false }
+    }
+}
+
+/// How long a check bears what keeps it from passing.
+fn patience_of(check: &Check) -> Patience {
+    match &check.kind {
+        CheckKind::Rollout { patience, .. } | CheckKind::PodsReady { patience, .. } => {
+            Patience::of(*patience)
+        }
+        CheckKind::Person
+        | CheckKind::Http(_)
+        | CheckKind::Tls { .. }
+        | CheckKind::Dns { .. }
+        | CheckKind::Metric { .. }
+        | CheckKind::TrafficOn { .. }
+        | CheckKind::ScaledTo { .. }
+        | CheckKind::Headroom { .. }
+        | CheckKind::Sh { .. }
+        | CheckKind::Logs { .. } => Patience::Endless,
+    }
+}
+
 /// What a check of logs has read so far.
 struct LogMemory {
     marks: LogMarks,
@@ -435,16 +502,6 @@ fn thousands(number: usize) -> String {
         out.push(digit);
     }
     out
-}
-
-/// A rollout's state as a look.
-pub fn rollout_seen(state: &RolloutState) -> Seen {
-    match state {
-        RolloutState::Complete => Seen::yes("rollout complete"),
-        RolloutState::Progressing(text) | RolloutState::DeadlineExceeded(text) => Seen::no(text.clone()),
-        RolloutState::Unobserved => Seen::no("the controller has not seen the newest spec yet"),
-        RolloutState::Unknown => Seen::no("not known yet"),
-    }
 }
 
 impl Ports {

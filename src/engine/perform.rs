@@ -30,12 +30,9 @@ use crate::domain::{
     runbook::Milestone,
     template::Unexpanded,
     time::{LEAST_REAL, Span},
-    workload::RolloutState,
 };
 use crate::failpoint;
 
-/// Time between looks at a rollout.
-const ROLLOUT_POLL: Span = Span::from_secs(2);
 /// Time between two requests that wait for an answer.
 const HTTP_POLL: Span = Span::from_secs(1);
 /// Output is shown this often.
@@ -68,18 +65,18 @@ pub struct Performance {
 }
 
 /// How it went.
-struct Done {
-    outcome: ActionOutcome,
-    detail: String,
-    output: Option<String>,
+pub(super) struct Done {
+    pub(super) outcome: ActionOutcome,
+    pub(super) detail: String,
+    pub(super) output: Option<String>,
 }
 
 impl Done {
-    fn ok(detail: impl Into<String>) -> Self {
+    pub(super) fn ok(detail: impl Into<String>) -> Self {
         Self { outcome: ActionOutcome::Succeeded, detail: detail.into(), output: None }
     }
 
-    fn failed(detail: impl Into<String>) -> Self {
+    pub(super) fn failed(detail: impl Into<String>) -> Self {
         Self { outcome: ActionOutcome::Failed, detail: detail.into(), output: None }
     }
 }
@@ -96,12 +93,12 @@ impl From<PortError> for Done {
 }
 
 /// Waits until `span` has passed on the run's clock, and at least [`LEAST_REAL`] in real time.
-async fn deadline(clock: &dyn Clock, span: Span) {
+pub(super) async fn deadline(clock: &dyn Clock, span: Span) {
     tokio::join!(clock.sleep(span), tokio::time::sleep(LEAST_REAL.min(span).to_std()));
 }
 
 /// Waits until the flag says stop.
-async fn cancelled(flag: &mut CancelFlag) {
+pub(super) async fn cancelled(flag: &mut CancelFlag) {
     if flag.wait_for(|stop| *stop).await.is_err() {
         std::future::pending::<()>().await;
     }
@@ -152,7 +149,7 @@ impl Performance {
                 Ok(text) => self.notify(text),
                 Err(unset) => Done::failed(unset.to_string()),
             },
-            ActionKind::Rollout { slot } => self.rollout(slot).await,
+            ActionKind::Rollout { slot, patience } => self.rollout(slot, *patience).await,
             ActionKind::Http(request) if reads(&request.method) => self.await_answer(request).await,
             _ => self.write().await,
         }
@@ -246,59 +243,8 @@ impl Performance {
         Ok(Done::ok(answer))
     }
 
-    fn slot(&self, slot: &SlotRef) -> Result<SlotName, PortError> {
+    pub(super) fn slot(&self, slot: &SlotRef) -> Result<SlotName, PortError> {
         self.run.slot(slot).ok_or_else(|| PortError::failed("the runbook has no such slot"))
-    }
-
-    /// Waits for a rollout and shows how it gets on.
-    async fn rollout(&self, slot: &SlotRef) -> Done {
-        let slot = match self.slot(slot) {
-            Ok(slot) => slot,
-            Err(error) => return error.into(),
-        };
-        let cluster = match self.ports.cluster() {
-            Ok(cluster) => cluster,
-            Err(why) => return Done::failed(why),
-        };
-        let mut cancel = self.cancel.clone();
-        let mut last = String::new();
-        let mut lines = LineAssembler::default();
-        let mut shown = 0;
-        let clock = &*self.ports.clock;
-        let wait = async {
-            loop {
-                let text = match cluster.rollout(&slot).await {
-                    Ok(RolloutState::Complete) => return Done::ok("rollout complete"),
-                    Ok(RolloutState::DeadlineExceeded(why)) => return Done::failed(why),
-                    Ok(RolloutState::Progressing(text)) => text,
-                    Ok(RolloutState::Unobserved) => {
-                        "waiting for the controller to see the new spec".to_owned()
-                    }
-                    Ok(RolloutState::Unknown) => "not known yet".to_owned(),
-                    Err(error) if error.kind == Fault::NotFound || error.kind == Fault::Denied => {
-                        return error.into();
-                    }
-                    Err(error) => error.message,
-                };
-                if text != last {
-                    lines.push(format!("{}  {text}\n", clock.now().clock()).as_bytes());
-                    shown = self.show(&mut lines, shown);
-                    last = text;
-                }
-                clock.sleep(ROLLOUT_POLL).await;
-            }
-        };
-        let stopped = tokio::select! {
-            done = wait => return done,
-            () = cancelled(&mut cancel) => true,
-            () = deadline(clock, self.action.timeout) => false,
-        };
-        let (outcome, detail) = if stopped {
-            (ActionOutcome::Cancelled, "stopped waiting; the rollout itself goes on".to_owned())
-        } else {
-            (ActionOutcome::TimedOut, format!("not complete after {}: {last}", self.action.timeout))
-        };
-        Done { outcome, detail, output: None }
     }
 
     /// Sends a notice without waiting for it: nothing is delayed by it.
@@ -410,7 +356,7 @@ impl Performance {
     }
 
     /// Sends what is new since `from`; the number to go on with. Where the driver is behind, that is `from` again.
-    fn show(&self, lines: &mut LineAssembler, from: u64) -> u64 {
+    pub(super) fn show(&self, lines: &mut LineAssembler, from: u64) -> u64 {
         let (update, next) = self.update(lines, from);
         if self.news.try_send(News::Show(update)).is_ok() { next } else { from }
     }

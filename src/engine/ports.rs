@@ -20,8 +20,9 @@ use crate::domain::{
     lock::LockState,
     metric::{Metric, Sample},
     observation::{Approach, Observation},
+    rollout::RolloutFacts,
     time::{Span, Timestamp},
-    workload::{Access, ClusterIdentity, LogLine, RolloutState, Workload},
+    workload::{Access, ClusterIdentity, LogLine, Workload},
 };
 
 /// Why something outside did not work, in words that say what happened, where, and what to do now.
@@ -122,8 +123,8 @@ pub trait Cluster: Send + Sync {
         image: &str,
         seen: Option<&Observation>,
     ) -> PortResult<String>;
-    /// One look at a slot's rollout, by kubectl's rules.
-    async fn rollout(&self, slot: &SlotName) -> PortResult<RolloutState>;
+    /// One look at a slot's rollout: facts, which the domain judges. Reasons are only read where it is not complete.
+    async fn rollout(&self, slot: &SlotName) -> PortResult<RolloutFacts>;
     /// Points the Service at a slot: one request, on a warm connection, with the fence in it. The answer is the API server's.
     async fn switch_traffic(&self, to: &SlotName, seen: Option<&Approach>) -> PortResult<String>;
     /// Sets a slot's replicas.

@@ -5,3 +5,4 @@ mod fakes;
 mod flown;
 mod journal_faults;
 mod secrets;
+mod waits;

@@ -6,7 +6,7 @@
 //! api        one request -> one answer; write: the verbs that change; watching; validate, patch, fields (who set what), selector, table
 //! state      objects (store) and the agenda: what happens when, in simulated time
 //! controllers, rollout, endpoints, kubelet    what a control plane and its nodes do by themselves
-//! seed       the cluster at the beginning; trouble: what makes a real one awkward
+//! seed       the cluster at the beginning; trouble, hindrance: what makes a real one awkward
 //! ```
 //!
 //! What happens depends on the [`Scenario`] and on the [`WorldClock`] alone, not on how often anyone looks. Transport matters
@@ -19,6 +19,7 @@ mod endpoints;
 mod event_view;
 mod fault;
 mod fields;
+mod hindrance;
 mod kubelet;
 mod logs;
 mod object;

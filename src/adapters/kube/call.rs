@@ -58,6 +58,8 @@ pub(super) static NODES: Resource = Resource::known("", "v1", "nodes", "node");
 pub(super) static NAMESPACES: Resource = Resource::known("", "v1", "namespaces", "namespace");
 /// Deployments.
 pub(super) static DEPLOYMENTS: Resource = Resource::known("apps", "v1", "deployments", "deployment");
+/// What Deployments make of each of their templates.
+pub(super) static REPLICA_SETS: Resource = Resource::known("apps", "v1", "replicasets", "replicaset");
 /// Autoscalers, in the version that every release since 1.2 serves.
 pub(super) static AUTOSCALERS: Resource =
     Resource::known("autoscaling", "v1", "horizontalpodautoscalers", "horizontalpodautoscaler");

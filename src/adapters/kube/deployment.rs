@@ -15,10 +15,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::{
-    domain::{
-        action::PatchType, id::SlotName, observation::Observation, safe_text::SafeText,
-        workload::RolloutState,
-    },
+    domain::{action::PatchType, id::SlotName, observation::Observation, safe_text::SafeText},
     engine::ports::{Fault, PortError, PortResult},
 };
 
@@ -26,8 +23,8 @@ use super::{
     KubeCluster,
     call::{AUTOSCALERS, Call, DEPLOYMENTS, SERVICES},
     fence::fence_of,
-    rollout::{self, desired},
-    view::{DeploymentView, by, changed, changer, scaled},
+    rollout::desired,
+    view::{by, changed, changer, scaled},
 };
 
 /// Writes for one intent, all but the last proven to be without effect.
@@ -126,31 +123,6 @@ impl KubeCluster {
         };
         let done = format!("restart requested at {stamp}");
         self.change(slot, before, &Change { patch, holds: &holds, done }).await
-    }
-
-    /// One look at a slot's rollout. A Deployment that was replaced since we last wrote to it is not the one that was
-    /// rolled out, whatever its status says.
-    pub(super) async fn rollout_of(&self, slot: &SlotName) -> PortResult<RolloutState> {
-        let deployment = self.read_deployment(slot).await?;
-        let uid = deployment.metadata.uid.as_deref().unwrap_or_default();
-        if let Some(known) = self.remembered(slot)
-            && known != uid
-        {
-            return Err(PortError::new(
-                Fault::Conflict,
-                format!(
-                    "deployment/{} was deleted and made anew since it was changed here (uid {uid}, was {known}); look at it, then do the step again",
-                    name_of(&deployment.metadata)
-                ),
-            ));
-        }
-        let mut pods = Vec::new();
-        // Reasons are only asked for where there is something to explain.
-        if !matches!(rollout::state(&deployment, []), RolloutState::Complete | RolloutState::Unobserved) {
-            let view = DeploymentView::of(deployment.clone());
-            self.each_pod(&view, |pod| pods.push(pod)).await?;
-        }
-        Ok(rollout::state(&deployment, &pods))
     }
 
     /// The Deployment now, if its spec is still the one that was looked at.

@@ -13,8 +13,8 @@ use crate::domain::{
 };
 
 use super::{
-    pod::{PodRecord, at},
-    rollout,
+    pod::{PodRecord, said_at},
+    rollout::{self, NewestSet},
     view::{DeploymentView, ServiceView, is_newer, live},
 };
 
@@ -135,7 +135,8 @@ impl Picture {
             slot.ready = positive(status.ready_replicas);
             slot.available = positive(status.available_replicas);
             slot.image = SafeText::from(view.image(container)).into();
-            slot.rollout = rollout::state(&view.object, records.values());
+            let newest = NewestSet::told_by(&view.object);
+            slot.rollout = rollout::facts(&view.object, newest.as_ref(), records.values()).state();
             slot.changed.clone_from(&view.changed);
         }
         for record in records.values() {
@@ -183,9 +184,6 @@ pub(super) fn warning(target: &Target, event: &ApiEvent) -> Option<Warning> {
         return None;
     }
     let series = event.series.as_ref();
-    let last = series.and_then(|series| series.last_observed_time.as_ref()).or(event.event_time.as_ref());
-    let last = last.map(|time| Timestamp(time.0.as_millisecond()));
-    let fallback = event.last_timestamp.as_ref().or(event.metadata.creation_timestamp.as_ref());
     let count = series.and_then(|series| series.count).or(event.count).unwrap_or(1);
     Some(Warning {
         name: event.metadata.name.clone().unwrap_or_default(),
@@ -194,10 +192,7 @@ pub(super) fn warning(target: &Target, event: &ApiEvent) -> Option<Warning> {
             reason: SafeText::new(event.reason.as_deref().unwrap_or_default()).into(),
             message: SafeText::new(event.message.as_deref().unwrap_or_default().trim()).into(),
             count: positive(Some(count)).max(1),
-            at: match &event.last_timestamp {
-                Some(_) => at(fallback),
-                None => last.unwrap_or_else(|| at(fallback)),
-            },
+            at: said_at(event),
         },
     })
 }
@@ -232,7 +227,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::{runbook::Slot, workload::Pod};
+    use crate::domain::{rollout::PodStage, runbook::Slot, workload::Pod};
 
     fn target() -> Target {
         let slot = |name: &str| Slot {
@@ -251,6 +246,9 @@ mod tests {
 
     fn record(name: &str, status: &str, ready: bool, restarts: u32) -> PodRecord {
         PodRecord {
+            uid: name.to_owned(),
+            set: String::new(),
+            stage: PodStage::Ready,
             pod: Pod {
                 name: name.to_owned(),
                 status: status.to_owned(),

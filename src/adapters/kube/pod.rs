@@ -3,15 +3,25 @@
 //! The rules are the API server's own table printer's, so that the word on our screen and the one in another terminal agree.
 
 use k8s_openapi::{
-    api::core::v1::{Container, ContainerState, ContainerStatus, Pod as ApiPod, PodStatus},
+    api::core::v1::{
+        Container, ContainerState, ContainerStatus, Event as ApiEvent, Pod as ApiPod, PodStatus,
+    },
     apimachinery::pkg::apis::meta::v1::Time,
 };
 
-use crate::domain::{safe_text::SafeText, time::Timestamp, workload::Pod};
+use crate::domain::{rollout::PodStage, safe_text::SafeText, time::Timestamp, workload::Pod};
+
+use super::stage::stage;
 
 /// A pod with what only this adapter needs of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PodRecord {
+    /// Its uid.
+    pub(super) uid: String,
+    /// The `ReplicaSet` that made it; empty where none did.
+    pub(super) set: String,
+    /// How far it is on its way to being ready.
+    pub(super) stage: PodStage,
     /// As the screen gets it.
     pub(super) pod: Pod,
     /// What the kubelet or the scheduler says about a bad state.
@@ -75,7 +85,12 @@ pub(super) fn record(pod: &ApiPod, container: &str) -> PodRecord {
         .find(|c| c.name == container)
         .or(containers.first())
         .and_then(|c| c.image.as_deref());
+    let owners = pod.metadata.owner_references.iter().flatten();
+    let set = owners.filter(|owner| owner.kind == "ReplicaSet" && owner.controller == Some(true));
     PodRecord {
+        uid: pod.metadata.uid.clone().unwrap_or_default(),
+        set: set.map(|owner| owner.name.clone()).next().unwrap_or_default(),
+        stage: stage(pod, status),
         pod: Pod {
             name: SafeText::from(pod.metadata.name.clone().unwrap_or_default()).into(),
             status: SafeText::from(word).into(),
@@ -204,7 +219,7 @@ fn main_containers(column: &mut Column, status: &PodStatus) {
     }
 }
 
-fn ended_word(ended: &k8s_openapi::api::core::v1::ContainerStateTerminated) -> String {
+pub(super) fn ended_word(ended: &k8s_openapi::api::core::v1::ContainerStateTerminated) -> String {
     match (
         ended.reason.as_deref().filter(|reason| !reason.is_empty()),
         ended.signal.filter(|signal| *signal != 0),
@@ -221,7 +236,7 @@ fn last_end(container: &ContainerStatus) -> Option<String> {
     Some(format!("{}, exit code {}", ended_word(ended), ended.exit_code))
 }
 
-fn is_sidecar(container: &Container) -> bool {
+pub(super) fn is_sidecar(container: &Container) -> bool {
     container.restart_policy.as_deref() == Some("Always")
 }
 
@@ -239,6 +254,17 @@ pub(super) fn tag(image: &str) -> &str {
 /// A time of the API; the epoch where there is none.
 pub(super) fn at(time: Option<&Time>) -> Timestamp {
     time.map(|time| Timestamp(time.0.as_millisecond())).unwrap_or_default()
+}
+
+/// When an event was told last.
+pub(super) fn said_at(event: &ApiEvent) -> Timestamp {
+    let series = event.series.as_ref().and_then(|series| series.last_observed_time.as_ref());
+    let last = series.or(event.event_time.as_ref()).map(|time| Timestamp(time.0.as_millisecond()));
+    match (&event.last_timestamp, last) {
+        (Some(time), _) => at(Some(time)),
+        (None, Some(last)) => last,
+        (None, None) => at(event.metadata.creation_timestamp.as_ref()),
+    }
 }
 
 fn count(n: usize) -> u32 {

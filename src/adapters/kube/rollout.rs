@@ -1,100 +1,132 @@
-//! Where a Deployment's rollout stands: the rules of `kubectl rollout status`, with the reason why it is not further.
+//! What a Deployment, its `ReplicaSets` and its pods say about its rollout: facts, which the domain judges.
+//!
+//! The fields are those that every release since 1.14 has.
 
-use std::collections::BTreeMap;
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition, ReplicaSet};
 
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
-
-use crate::domain::{safe_text::SafeText, workload::RolloutState};
+use crate::domain::{
+    rollout::{NewPod, RolloutFacts},
+    safe_text::SafeText,
+};
 
 use super::pod::PodRecord;
 
-/// Where the rollout of a Deployment stands.
+/// The label by which a controller knows the pods of each template.
+const TEMPLATE_HASH: &str = "pod-template-hash";
+
+/// The `ReplicaSet` of a Deployment's newest template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NewestSet {
+    /// Its name.
+    name: String,
+    /// What its controller was told when it could not create pods.
+    refused: Option<String>,
+}
+
+impl NewestSet {
+    /// The set of the newest template among those that the Deployment owns, by the rule of the Deployment's own controller: its
+    /// template is the Deployment's but for the hash. Where two are, as after an upgrade, the later revision.
+    pub(super) fn among(deployment: &Deployment, sets: &[ReplicaSet]) -> Option<Self> {
+        let owned = sets.iter().filter(|set| {
+            let owners = set.metadata.owner_references.iter().flatten();
+            let mut controllers = owners.filter(|owner| owner.controller == Some(true));
+            controllers.any(|owner| Some(&owner.uid) == deployment.metadata.uid.as_ref())
+        });
+        let newest = owned.filter(|set| has_template(set, deployment)).max_by_key(|set| revision(set))?;
+        let conditions = newest.status.as_ref().and_then(|status| status.conditions.as_ref());
+        let failure = conditions.into_iter().flatten().find(|condition| {
+            condition.type_.as_deref() == Some("ReplicaFailure")
+                && condition.status.as_deref() == Some("True")
+        });
+        Some(Self {
+            name: newest.metadata.name.clone().unwrap_or_default(),
+            refused: failure.filter(|failure| failure.reason.as_deref() != Some("FailedDelete")).map(
+                |failure| {
+                    SafeText::new(
+                        failure.message.as_deref().or(failure.reason.as_deref()).unwrap_or_default(),
+                    )
+                    .into()
+                },
+            ),
+        })
+    }
+
+    /// The same for who may not list `ReplicaSets`, or does not: the controller names the set that it rolls out in the Deployment's
+    /// conditions, and copies its failure there.
+    pub(super) fn told_by(deployment: &Deployment) -> Option<Self> {
+        let told = condition(deployment, "Progressing")?.message.as_deref()?;
+        let name =
+            told.split('"').nth(1).filter(|_| told.to_ascii_lowercase().contains("replica"))?.to_owned();
+        let failure = condition(deployment, "ReplicaFailure")
+            .filter(|condition| condition.status.as_deref() == Some("True"))
+            .filter(|condition| condition.reason.as_deref() != Some("FailedDelete"))
+            .map(words);
+        // The failure may be that of an older set, which then is named in it.
+        let refused = failure.filter(|words| !words.contains("pods \"") || words.contains(&name));
+        Some(Self { name, refused })
+    }
+}
+
+fn has_template(set: &ReplicaSet, deployment: &Deployment) -> bool {
+    let Some(mut template) = set.spec.template.clone() else { return false };
+    if let Some(labels) = template.metadata.as_mut().and_then(|metadata| metadata.labels.as_mut()) {
+        labels.remove(TEMPLATE_HASH);
+    }
+    template == deployment.spec.template
+}
+
+fn revision(set: &ReplicaSet) -> u64 {
+    let annotations = set.metadata.annotations.as_ref();
+    let written = annotations.and_then(|all| all.get("deployment.kubernetes.io/revision"));
+    written.and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+/// The facts about a rollout. `pods` are all pods that the Deployment selects; only those of the newest set are facts about it.
 ///
 /// A status is only looked at once it belongs to the newest spec: before that every number in it is about the spec before.
-/// `pods` are the slot's pods, for the reasons; their numbers decide nothing.
-pub(super) fn state<'a>(
+pub(super) fn facts<'a>(
     deployment: &Deployment,
+    newest: Option<&NewestSet>,
     pods: impl IntoIterator<Item = &'a PodRecord>,
-) -> RolloutState {
+) -> RolloutFacts {
     let status = deployment.status.clone().unwrap_or_default();
     let generation = deployment.metadata.generation.unwrap_or(0);
     if status.observed_generation.unwrap_or(0) < generation {
-        return RolloutState::Unobserved;
+        return RolloutFacts::default();
     }
-    let troubles = troubles(pods);
-    let because = |text: String| {
-        let text = if troubles.is_empty() { text } else { format!("{text}; {troubles}") };
-        match condition(deployment, "ReplicaFailure")
-            .filter(|condition| condition.status.as_deref() == Some("True"))
-        {
-            Some(failure) => format!("{text}; pods cannot be created: {}", words(failure)),
-            None => text,
-        }
+    let positive = |number: Option<i32>| u32::try_from(number.unwrap_or(0)).unwrap_or(0);
+    let deadline = condition(deployment, "Progressing")
+        .filter(|progress| progress.reason.as_deref() == Some("ProgressDeadlineExceeded"));
+    let mut facts = RolloutFacts {
+        observed: true,
+        desired: positive(Some(desired(deployment))),
+        replicas: positive(status.replicas),
+        updated: positive(status.updated_replicas),
+        available: positive(status.available_replicas),
+        paused: deployment.spec.paused == Some(true),
+        deadline: deadline.map(words),
+        refused: newest.and_then(|set| set.refused.clone()),
+        pods: Vec::new(),
+        leaving: 0,
     };
-    if let Some(progress) = condition(deployment, "Progressing")
-        && progress.reason.as_deref() == Some("ProgressDeadlineExceeded")
-    {
-        return RolloutState::DeadlineExceeded(because(words(progress)));
+    for record in pods {
+        if record.leaving {
+            facts.leaving += 1;
+        } else if newest.is_some_and(|set| set.name == record.set) {
+            facts.pods.push(NewPod {
+                uid: record.uid.clone(),
+                name: record.pod.name.clone(),
+                restarts: record.pod.restarts,
+                stage: record.stage.clone(),
+            });
+        }
     }
-    let desired = desired(deployment);
-    let updated = status.updated_replicas.unwrap_or(0);
-    let replicas = status.replicas.unwrap_or(0);
-    let available = status.available_replicas.unwrap_or(0);
-    let paused = deployment.spec.paused == Some(true);
-    let paused = if paused { "; it is paused: continue it with `kubectl rollout resume`" } else { "" };
-    if updated < desired {
-        RolloutState::Progressing(because(format!(
-            "{updated} of {desired} pods have the new template{paused}"
-        )))
-    } else if replicas > updated {
-        let old = replicas - updated;
-        let pods = if old == 1 { "old pod has" } else { "old pods have" };
-        RolloutState::Progressing(because(format!("{old} {pods} still to end{paused}")))
-    } else if available < updated {
-        RolloutState::Progressing(because(format!("{available} of {updated} new pods are available{paused}")))
-    } else {
-        RolloutState::Complete
-    }
+    facts
 }
 
 /// `spec.replicas`, which the API's own default makes 1 where it is null.
 pub(super) fn desired(deployment: &Deployment) -> i32 {
     deployment.spec.replicas.unwrap_or(1)
-}
-
-/// What keeps pods from becoming ready, each reason once with the number of its pods, most frequent first; at most three.
-fn troubles<'a>(pods: impl IntoIterator<Item = &'a PodRecord>) -> String {
-    let mut by_word: BTreeMap<&str, (u32, &str)> = BTreeMap::new();
-    for record in pods {
-        if record.pod.bad && !record.leaving {
-            let word =
-                if record.pod.status == "Pending" { "FailedScheduling" } else { record.pod.status.as_str() };
-            let entry = by_word.entry(word).or_insert((0, &record.why));
-            entry.0 += 1;
-            if entry.1.is_empty() {
-                entry.1 = &record.why;
-            }
-        }
-    }
-    let mut by_word: Vec<_> = by_word.into_iter().collect();
-    by_word.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
-    let words = by_word.into_iter().take(3).map(|(word, (count, why))| {
-        let pods = if count == 1 { "pod" } else { "pods" };
-        let why = if why.is_empty() { String::new() } else { format!(": {}", shortened(why)) };
-        format!("{word} ({count} {pods}){why}")
-    });
-    words.collect::<Vec<_>>().join("; ")
-}
-
-/// Messages of kubelets repeat whole command lines; the beginning says what matters.
-fn shortened(text: &str) -> String {
-    const LONGEST: usize = 200;
-    if text.chars().count() <= LONGEST {
-        return text.to_owned();
-    }
-    let mut short: String = text.chars().take(LONGEST).collect();
-    short.push_str(" …");
-    short
 }
 
 fn condition<'a>(deployment: &'a Deployment, kind: &str) -> Option<&'a DeploymentCondition> {
@@ -104,7 +136,7 @@ fn condition<'a>(deployment: &'a Deployment, kind: &str) -> Option<&'a Deploymen
 
 fn words(condition: &DeploymentCondition) -> String {
     let text = condition.message.as_deref().or(condition.reason.as_deref()).unwrap_or("no reason given");
-    shortened(&SafeText::new(text))
+    SafeText::new(text).into()
 }
 
 #[cfg(test)]
@@ -112,10 +144,15 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::domain::{rollout::PodStage, workload::RolloutState};
+
+    fn deployment(it: Value) -> Deployment {
+        serde_json::from_value(it).unwrap()
+    }
 
     fn of(generation: i64, spec: &Value, status: &Value) -> RolloutState {
         let it = json!({ "metadata": { "generation": generation }, "spec": spec, "status": status });
-        state(&serde_json::from_value(it).unwrap(), [])
+        facts(&deployment(it), None, []).state()
     }
 
     #[test]
@@ -135,24 +172,8 @@ mod tests {
         assert_eq!(of(7, &json!({ "replicas": 3 }), &late), RolloutState::Unobserved);
         assert_eq!(
             of(6, &json!({ "replicas": 3 }), &late),
-            RolloutState::DeadlineExceeded("late".to_owned())
+            RolloutState::DeadlineExceeded("late; 0 of 3 pods have the new template".to_owned())
         );
-    }
-
-    #[test]
-    fn each_stage_of_a_rollout_has_its_words() {
-        let status = |replicas: i32, updated: i32, available: i32| json!({ "observedGeneration": 2, "replicas": replicas, "updatedReplicas": updated, "availableReplicas": available });
-        let spec = json!({ "replicas": 3 });
-        for (numbers, words) in [
-            (status(4, 1, 3), "1 of 3 pods have the new template"),
-            (status(4, 3, 3), "1 old pod has still to end"),
-            (status(5, 3, 3), "2 old pods have still to end"),
-            (status(3, 3, 2), "2 of 3 new pods are available"),
-        ] {
-            assert_eq!(of(2, &spec, &numbers), RolloutState::Progressing(words.to_owned()));
-        }
-        assert_eq!(of(2, &spec, &status(3, 3, 3)), RolloutState::Complete);
-        assert_eq!(of(2, &json!({ "replicas": 0 }), &status(0, 0, 0)), RolloutState::Complete);
     }
 
     #[test]
@@ -167,34 +188,112 @@ mod tests {
         assert_eq!(of(1, &json!({ "replicas": null }), &one), RolloutState::Complete);
     }
 
+    fn template(image: &str, hash: Option<&str>) -> Value {
+        let mut template = json!({ "metadata": { "labels": { "app": "backend" } },
+            "spec": { "containers": [{ "name": "c", "image": image }] } });
+        if let Some(hash) = hash {
+            template["metadata"]["labels"]["pod-template-hash"] = json!(hash);
+        }
+        template
+    }
+
+    fn set(
+        name: &str,
+        image: &str,
+        owner: &str,
+        revision: &str,
+        failure: Option<(&str, &str)>,
+    ) -> ReplicaSet {
+        let conditions: Vec<Value> = failure
+            .into_iter()
+            .map(|(reason, message)| json!({ "type": "ReplicaFailure", "status": "True", "reason": reason, "message": message }))
+            .collect();
+        serde_json::from_value(json!({
+            "metadata": { "name": name, "annotations": { "deployment.kubernetes.io/revision": revision },
+                "ownerReferences": [{ "apiVersion": "apps/v1", "kind": "Deployment", "name": "backend", "uid": owner, "controller": true }] },
+            "spec": { "selector": {}, "template": template(image, Some(name)) },
+            "status": { "replicas": 0, "conditions": conditions }
+        }))
+        .unwrap()
+    }
+
     #[test]
-    fn reasons_are_told_at_once() {
-        let pod = |name: &str, status: Value| {
-            let it = json!({ "metadata": { "name": name }, "status": status });
+    fn the_newest_set_is_the_one_with_the_deployments_template() {
+        let it = deployment(
+            json!({ "metadata": { "uid": "u" }, "spec": { "selector": {}, "template": template("v2", None) } }),
+        );
+        let sets = [
+            set("old", "v1", "u", "9", Some(("FailedCreate", "old trouble"))),
+            set("foreign", "v2", "another", "9", None),
+            set("before-the-upgrade", "v2", "u", "3", None),
+            set("newest", "v2", "u", "10", Some(("FailedCreate", "exceeded quota"))),
+        ];
+        let found = NewestSet::among(&it, &sets).unwrap();
+        assert_eq!(found, NewestSet { name: "newest".into(), refused: Some("exceeded quota".into()) });
+        assert_eq!(NewestSet::among(&it, &sets[..2]), None, "the controller has not made it yet");
+        let deleting = set("newest", "v2", "u", "1", Some(("FailedDelete", "cannot delete")));
+        assert_eq!(NewestSet::among(&it, &[deleting]).unwrap().refused, None);
+    }
+
+    #[test]
+    fn a_deployments_own_conditions_name_the_newest_set() {
+        let told = |message: &str, failure: &str| {
+            NewestSet::told_by(&deployment(json!({ "status": { "conditions": [
+                { "type": "Progressing", "status": "True", "reason": "x", "message": message },
+                { "type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": failure }] } })))
+        };
+        let set = |name: &str, refused: Option<&str>| {
+            Some(NewestSet { name: name.into(), refused: refused.map(str::to_owned) })
+        };
+        for message in [
+            "Created new replica set \"backend-1\"",
+            "Found new replica set \"backend-1\"",
+            "ReplicaSet \"backend-1\" is progressing.",
+        ] {
+            assert_eq!(
+                told(message, "denied the request"),
+                set("backend-1", Some("denied the request")),
+                "{message}"
+            );
+        }
+        let of_older = told("ReplicaSet \"backend-2\" is progressing.", "pods \"backend-1-x\" is forbidden");
+        assert_eq!(of_older, set("backend-2", None));
+        assert_eq!(told("Deployment \"backend\" has timed out progressing.", ""), None);
+        assert_eq!(told("Deployment is paused", ""), None);
+    }
+
+    #[test]
+    fn only_pods_of_the_newest_set_count_and_those_that_leave_are_counted_apart() {
+        let pod = |name: &str, set: &str, leaving: bool| {
+            let mut it = json!({ "metadata": { "name": name, "uid": name,
+                    "ownerReferences": [{ "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": set, "uid": "s", "controller": true }] },
+                "spec": { "nodeName": "n", "containers": [{ "name": "c", "image": "v2" }] },
+                "status": { "phase": "Pending", "containerStatuses": [{ "name": "c", "ready": false, "restartCount": 0, "image": "", "imageID": "",
+                    "state": { "waiting": { "reason": "ImagePullBackOff", "message": "no such tag" } } }] } });
+            if leaving {
+                it["metadata"]["deletionTimestamp"] = json!("2026-11-20T10:00:00Z");
+            }
             super::super::pod::record(&serde_json::from_value(it).unwrap(), "c")
         };
-        let waiting = |reason: &str| {
-            json!({ "phase": "Pending", "containerStatuses": [{ "name": "c", "ready": false, "restartCount": 0, "image": "", "imageID": "",
-                "state": { "waiting": { "reason": reason, "message": "no such tag" } } }] })
-        };
-        let unscheduled = json!({ "phase": "Pending", "conditions": [
-            { "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/2 nodes" }] });
-        let pods = [
-            pod("a", unscheduled),
-            pod("b", waiting("ImagePullBackOff")),
-            pod("c", waiting("ImagePullBackOff")),
-            pod("d", waiting("ContainerCreating")),
-        ];
-        let it = json!({ "metadata": { "generation": 1 }, "spec": { "replicas": 4, "paused": true },
-            "status": { "observedGeneration": 1, "replicas": 4, "updatedReplicas": 4, "conditions": [
-                { "type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota" }] } });
-        let RolloutState::Progressing(words) = state(&serde_json::from_value(it).unwrap(), &pods) else {
-            panic!("not progressing")
-        };
+        let pods =
+            [pod("a", "new", false), pod("b", "old", false), pod("c", "old", true), pod("d", "new", true)];
+        let it =
+            deployment(json!({ "metadata": { "generation": 1 }, "spec": { "replicas": 4, "paused": true },
+            "status": { "observedGeneration": 1, "replicas": 2, "updatedReplicas": 1 } }));
+        let newest = NewestSet { name: "new".into(), refused: Some("exceeded quota".into()) };
+        let found = facts(&it, Some(&newest), &pods);
+        assert_eq!((found.leaving, found.pods.len(), found.pods[0].name.as_str()), (2, 1, "a"));
+        let PodStage::PullFailed { image, why, .. } = &found.pods[0].stage else { panic!("{found:?}") };
+        assert_eq!((image.as_str(), why.as_str()), ("v2", "no such tag"));
         assert_eq!(
-            words,
-            "0 of 4 new pods are available; it is paused: continue it with `kubectl rollout resume`; \
-             ImagePullBackOff (2 pods): no such tag; FailedScheduling (1 pod): 0/2 nodes; pods cannot be created: exceeded quota"
+            found.state(),
+            RolloutState::Progressing(
+                "1 of 4 pods have the new template; 1 waits for the image: ImagePullBackOff: no such tag; \
+                 2 old pods have still to end; pods cannot be created: exceeded quota; \
+                 it is paused: continue it with `kubectl rollout resume`"
+                    .to_owned()
+            )
         );
+        assert!(facts(&it, None, &pods).pods.is_empty(), "nobody knows which are new");
     }
 }

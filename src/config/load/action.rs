@@ -45,11 +45,15 @@ impl Loader<'_, '_> {
 
     fn action(&mut self, node: &Node, moment: Moment) -> Option<Action> {
         let kind_key = ACTION_KINDS.iter().copied().find(|kind| node.get(kind).is_some())?;
-        let kind = self.action_kind(kind_key, node.get(kind_key)?, moment);
+        let mut kind = self.action_kind(kind_key, node.get(kind_key)?, moment);
+        let timeout = self.above_zero_or(&ACTION, node, "timeout");
+        if let ActionKind::Rollout { patience, .. } = &mut kind {
+            *patience = self.patience(node, timeout);
+        }
         let sample = texts(node, "sample");
         Some(Action {
             name: optional_text(node, "name").unwrap_or_else(|| action_name(&kind)),
-            timeout: self.above_zero_or(&ACTION, node, "timeout"),
+            timeout,
             capture: self.captures(node, &sample, moment),
             sample,
             sample_failure: texts(node, "sample_failure"),
@@ -99,7 +103,7 @@ impl Loader<'_, '_> {
                     image,
                 }
             }
-            "rollout" => ActionKind::Rollout { slot: self.slot_short(value) },
+            "rollout" => ActionKind::Rollout { slot: self.slot_short(value), patience: None },
             "restart" => ActionKind::Restart { slot: self.slot_short(value) },
             "switch_traffic" => {
                 ActionKind::SwitchTraffic { to: self.slot_at(value, "to"), ready: number(value, "ready") }
@@ -265,7 +269,11 @@ impl Loader<'_, '_> {
 
     /// One check, with its text beside it or made from it.
     pub(super) fn check(&mut self, node: &Node, moment: Moment) -> Check {
-        let kind = self.check_kind(node, moment);
+        let mut kind = self.check_kind(node, moment);
+        let timeout = self.above_zero_or(&CHECK, node, "timeout");
+        if let CheckKind::Rollout { patience, .. } | CheckKind::PodsReady { patience, .. } = &mut kind {
+            *patience = self.patience(node, timeout);
+        }
         if matches!(kind, CheckKind::Person) && node.get("text").is_none() && node.table().is_some() {
             self.faults
                 .error(node.span.clone(), "a check needs a text or something to look at")
@@ -273,7 +281,7 @@ impl Loader<'_, '_> {
         }
         Check {
             text: optional_text(node, "text").unwrap_or_else(|| self.check_text(&kind)),
-            timeout: self.above_zero_or(&CHECK, node, "timeout"),
+            timeout,
             interval: self.above_zero_or(&CHECK, node, "interval"),
             optional: flag(&CHECK, node, "optional"),
             sample: texts(node, "sample"),
@@ -308,10 +316,11 @@ impl Loader<'_, '_> {
                 expect: self.template_at(value, "expect", Sink::Shown, moment),
             },
             "metric" => self.metric_check(value, node),
-            "rollout" => CheckKind::Rollout { slot: self.slot_short(value) },
+            "rollout" => CheckKind::Rollout { slot: self.slot_short(value), patience: None },
             "pods_ready" => CheckKind::PodsReady {
                 slot: self.slot_short(value),
                 at_least: number_or(&PODS_READY, value, "at_least"),
+                patience: None,
             },
             "traffic_on" => CheckKind::TrafficOn { slot: self.slot_short(value) },
             "scaled_to" => CheckKind::ScaledTo {
@@ -414,7 +423,7 @@ impl Loader<'_, '_> {
                 });
                 format!("{} {condition}", metric.as_str().replace('_', " "))
             }
-            CheckKind::Rollout { slot } => format!("the rollout of {} is complete", slot_word(slot)),
+            CheckKind::Rollout { slot, .. } => format!("the rollout of {} is complete", slot_word(slot)),
             CheckKind::PodsReady { slot, .. } => format!("all pods of {} are ready", slot_word(slot)),
             CheckKind::TrafficOn { slot } => format!("traffic goes to {}", slot_word(slot)),
             CheckKind::ScaledTo { slot, replicas } => format!("{} has {replicas} replicas", slot_word(slot)),
@@ -451,7 +460,7 @@ fn action_name(kind: &ActionKind) -> String {
         ActionKind::SetImage { slot, image, .. } => {
             format!("Set the image of {} to {}", slot_word(slot), image.as_str())
         }
-        ActionKind::Rollout { slot } => format!("Wait for the rollout of {}", slot_word(slot)),
+        ActionKind::Rollout { slot, .. } => format!("Wait for the rollout of {}", slot_word(slot)),
         ActionKind::SwitchTraffic { to, .. } => format!("Switch traffic to {}", slot_word(to)),
         ActionKind::Scale { slot, replicas: Replicas::Count(count) } => {
             format!("Scale {} to {count}", slot_word(slot))

@@ -19,6 +19,7 @@ use crate::{
         runbook::{
             Completion, Group, Item, OnNoData, Procedure, Step, Task, Then, Trigger, TriggerWatch, Window,
         },
+        time::Span,
     },
 };
 
@@ -78,6 +79,22 @@ impl Loader<'_, '_> {
             optional: flag(&ITEM, node, "optional"),
             valid_for: self.above_zero_or(&ITEM, node, "valid_for"),
         }
+    }
+
+    /// How long a rollout's faults are borne. One as long as the timeout never ends anything early.
+    pub(super) fn patience(&mut self, node: &Node, timeout: Span) -> Option<Span> {
+        let patience = self.above_zero(node, "patience")?;
+        if patience >= timeout {
+            self.faults
+                .warning(
+                    key_span(node, "patience"),
+                    format!("the timeout, {timeout}, is over before this is"),
+                )
+                .help(
+                    "make `patience` shorter, so that what cannot succeed fails early; or `timeout` longer",
+                );
+        }
+        Some(patience)
     }
 
     pub(super) fn steps(&mut self, root: &Node) -> Vec<Step> {

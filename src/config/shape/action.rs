@@ -37,6 +37,12 @@ pub(crate) static ACTION: Shape = Shape {
             (OTHERS, "30s"),
         ])),
         with(
+            "patience",
+            &["rollout"],
+            Kind::Duration,
+            "How long what keeps the rollout from succeeding must last before it has failed. By cause, where not given.",
+        ),
+        with(
             "capture",
             &["sh", "argv"],
             Kind::Map(&Kind::Regex),

@@ -34,6 +34,13 @@ pub(crate) static CHECK: Shape = Shape {
         &[
             may("text", Kind::Text, "What must be true; made from the check where not given."),
             may("optional", Kind::Bool, "`true`: the step passes without it.").or("false"),
+            // A checklist's item waits for nothing, so it has none.
+            with(
+                "patience",
+                &["rollout", "pods_ready"],
+                Kind::Duration,
+                "How long what keeps the pods from being ready must last before the check has failed. By cause, where not given.",
+            ),
         ],
         LOOK_KEYS,
     ],

@@ -24,6 +24,8 @@ pub(super) enum Stand {
     Waits,
     /// It does not hold, or nobody can tell.
     Fails,
+    /// It does not hold, and cannot any more.
+    Hopeless,
     /// Something was seen that stays until a person takes it back.
     Caught,
 }
@@ -32,7 +34,7 @@ impl Stand {
     fn holds(self) -> bool {
         match self {
             Self::Holds | Self::Skipped => true,
-            Self::Waits | Self::Fails | Self::Caught => false,
+            Self::Waits | Self::Fails | Self::Hopeless | Self::Caught => false,
         }
     }
 }
@@ -227,7 +229,9 @@ impl Machine {
                         return Some(true);
                     }
                 }
-                Some((Stand::Fails, evidence)) if in_window && status == CheckStatus::Holds => {
+                Some((Stand::Fails | Stand::Hopeless, evidence))
+                    if in_window && status == CheckStatus::Holds =>
+                {
                     self.emit(RunEvent::CheckFailed {
                         at: at.clone(),
                         text,
@@ -236,14 +240,15 @@ impl Machine {
                         caught: false,
                     });
                 }
-                Some((Stand::Fails | Stand::Caught, _)) | None
+                Some((Stand::Fails | Stand::Hopeless | Stand::Caught, _)) | None
                     if !in_window && (status == CheckStatus::Open || (state.caught && !remarked)) =>
                 {
                     let late = self.now.since(watched.since) >= timeout && watched.looks >= LOOKS;
                     // A metric nobody measures is not looked at; it fails by time alone.
                     let unmeasured =
                         !watched.polled && watched.looks < LOOKS && self.now.since(watched.since) >= timeout;
-                    if late || unmeasured {
+                    let hopeless = matches!(watched.seen, Some((Stand::Hopeless, _)));
+                    if late || unmeasured || hopeless {
                         let evidence =
                             watched.seen.map_or_else(|| "no data".to_owned(), |(_, evidence)| evidence);
                         let reason = format!("{text}: {evidence}");
@@ -288,7 +293,7 @@ impl Watched {
         }
         match stand {
             Stand::Holds | Stand::Skipped => self.failing_since = None,
-            Stand::Fails | Stand::Caught => {
+            Stand::Fails | Stand::Hopeless | Stand::Caught => {
                 self.failing_since.get_or_insert(now);
             }
             // The time in which there is nothing to measure does not count.

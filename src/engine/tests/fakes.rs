@@ -23,8 +23,9 @@ use crate::{
         message::Update,
         metric::{Metric, Missing, Sample},
         observation::{Approach, Observation},
+        rollout::RolloutFacts,
         time::{Span, Timestamp},
-        workload::{Access, ClusterIdentity, LogLine, RolloutState, Workload},
+        workload::{Access, ClusterIdentity, LogLine, Workload},
     },
     engine::{
         messages::UpdateSink,
@@ -59,6 +60,8 @@ pub(super) struct World {
     pub(super) live: Mutex<SlotName>,
     pub(super) ground: Mutex<Ground>,
     pub(super) writes: AtomicUsize,
+    /// What a look at a rollout finds.
+    pub(super) rollout: Mutex<RolloutFacts>,
     pub(super) errors: f64,
 }
 
@@ -69,6 +72,7 @@ impl World {
             live: Mutex::new("blue".into()),
             ground: Mutex::new(Ground::new()),
             writes: AtomicUsize::new(0),
+            rollout: Mutex::new(RolloutFacts { observed: true, ..RolloutFacts::default() }),
             errors,
         })
     }
@@ -119,8 +123,8 @@ impl Cluster for World {
         image.clone_into(&mut self.ground.lock().unwrap().slot(slot.as_str()).image);
         Ok(self.write(image))
     }
-    async fn rollout(&self, _: &SlotName) -> PortResult<RolloutState> {
-        Ok(RolloutState::Complete)
+    async fn rollout(&self, _: &SlotName) -> PortResult<RolloutFacts> {
+        Ok(self.rollout.lock().unwrap().clone())
     }
     async fn switch_traffic(&self, to: &SlotName, _: Option<&Approach>) -> PortResult<String> {
         *self.live.lock().unwrap() = to.clone();

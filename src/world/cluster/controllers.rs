@@ -9,6 +9,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
+    hindrance::Creation,
     kubelet::ready_since,
     object::{controller_uid, int, name, put, terminating, text, uid_of},
     resource::Kind,
@@ -162,9 +163,16 @@ impl State {
         let Some(set) = self.store.get(key).map(|set| Value::clone(set)) else { return };
         let active: Vec<&Arc<Value>> = pods.iter().filter(|pod| !terminating(pod)).collect();
         let wanted = usize::try_from(replicas(&set)).unwrap_or(0);
-        if active.len() < wanted {
+        let mut creation = Creation::Done;
+        if active.len() < wanted && !self.may_create(&set) {
+            creation = Creation::Waits;
+        } else if active.len() < wanted {
             for _ in active.len()..wanted {
                 let pod_name = self.fresh_name(&format!("{}-", name(&set)));
+                if let Err(why) = self.admit(&set, &pod_name) {
+                    creation = Creation::Refused(why);
+                    break;
+                }
                 let pod = new_pod(&set, &pod_name);
                 self.create(Kind::Pod, pod, CONTROLLER, self.now);
                 self.event(
@@ -190,10 +198,10 @@ impl State {
                 self.event(&set, false, "SuccessfulDelete", &message, "replicaset-controller");
             }
         }
-        self.write_set_status(set, &active);
+        self.write_set_status(set, &active, &creation);
     }
 
-    fn write_set_status(&mut self, mut set: Value, active: &[&Arc<Value>]) {
+    fn write_set_status(&mut self, mut set: Value, active: &[&Arc<Value>], creation: &Creation) {
         let patience = int(&set, "/spec/minReadySeconds") * 1000;
         let (mut ready, mut available) = (0, 0);
         for pod in active {
@@ -215,6 +223,10 @@ impl State {
             }
         }
         status["observedGeneration"] = set["metadata"]["generation"].clone();
+        let conditions = creation.conditions(&set, self.now);
+        if !conditions.is_empty() {
+            status["conditions"] = json!(conditions);
+        }
         put(&mut set, "/status", status);
         self.write(Kind::ReplicaSet, set, CONTROLLER, Some("status"));
     }

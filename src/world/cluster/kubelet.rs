@@ -20,7 +20,7 @@ use super::{
 };
 use crate::world::scenario::Scenario;
 
-const KUBELET: &str = "kubelet";
+pub(super) const KUBELET: &str = "kubelet";
 /// The longest pause between two tries to start or to pull, milliseconds.
 const LONGEST_BACK_OFF_MS: i64 = 300_000;
 
@@ -49,6 +49,8 @@ pub(super) enum PodStep {
     NotYetReady(u32),
     Ready(u32),
     Restart(u32),
+    /// Its containers end with this code.
+    Crash(u32, i64),
     Gone,
 }
 
@@ -63,7 +65,8 @@ impl PodStep {
             | Self::Start(epoch)
             | Self::NotYetReady(epoch)
             | Self::Ready(epoch)
-            | Self::Restart(epoch) => Some(epoch),
+            | Self::Restart(epoch)
+            | Self::Crash(epoch, _) => Some(epoch),
             Self::Gone => None,
         }
     }
@@ -115,10 +118,11 @@ impl State {
             }
             PodStep::Ready(_) => self.become_ready(pod),
             PodStep::Restart(_) => self.start(pod, epoch, true),
+            PodStep::Crash(_, code) => self.crash(&pod, code),
         }
     }
 
-    fn plan(&mut self, pod: &Value, range: (i64, i64), step: PodStep) {
+    pub(super) fn plan(&mut self, pod: &Value, range: (i64, i64), step: PodStep) {
         let uid = uid_of(pod).to_owned();
         let delay = between(&format!("{step:?}{uid}"), range);
         self.at(self.now + delay, Due::Pod(uid, step));
@@ -179,7 +183,7 @@ impl State {
             return;
         }
         self.event(pod, false, "Pulling", &format!("Pulling image \"{image}\""), KUBELET);
-        if self.scenario == Scenario::ImagePullError {
+        if self.scenario == Scenario::ImagePullError || self.is_unpullable(&image) {
             self.plan(pod, (1_500, 3_000), PodStep::PullFails(epoch));
         } else {
             self.plan(pod, self.pull_range(), PodStep::Start(epoch));
@@ -225,6 +229,9 @@ impl State {
     }
 
     fn start(&mut self, mut pod: Value, epoch: u32, again: bool) {
+        if let Some(why) = self.lacks(&pod) {
+            return self.cannot_configure(pod, epoch, &why);
+        }
         let image = text(&pod, "/spec/containers/0/image").to_owned();
         let node = text(&pod, "/spec/nodeName").to_owned();
         if !again && image != self.furniture.image && self.pulled.insert((node, image.clone())) {
@@ -257,6 +264,9 @@ impl State {
         self.set_condition(&mut pod, "PodReadyToStartContainers", true, None);
         set_container_states(&mut pod, &json!({"running": {"startedAt": rfc3339(self.now)}}), true);
         self.write(Kind::Pod, pod.clone(), KUBELET, Some("status"));
+        if let Some(code) = self.crash_code(&pod) {
+            return self.plan(&pod, (1_000, 2_000), PodStep::Crash(epoch, code));
+        }
         let slow = self.scenario == Scenario::SlowRollout && image != self.furniture.image;
         if slow {
             for range in [(9_000, 10_000), (19_000, 20_000), (29_000, 30_000)] {
@@ -280,6 +290,10 @@ impl State {
         }
         for status in container_statuses(&mut pod) {
             put(status, "/ready", passes);
+        }
+        if !passes {
+            let message = "Readiness probe failed: HTTP probe failed with statuscode: 503";
+            self.event(&pod, true, "Unhealthy", message, KUBELET);
         }
         let names = container_names(&pod);
         let unready = (!passes).then_some(names.as_slice());
@@ -446,7 +460,7 @@ fn container_statuses(pod: &mut Value) -> impl Iterator<Item = &mut Value> {
 }
 
 /// Sets every container's state and clears `ready`.
-fn set_container_states(pod: &mut Value, state: &Value, started: bool) {
+pub(super) fn set_container_states(pod: &mut Value, state: &Value, started: bool) {
     let id = container_id(pod);
     let statuses: Vec<Value> = list(pod, "/spec/containers")
         .iter()

@@ -10,8 +10,7 @@ use serde_json::{Value, json};
 use super::{
     controllers::{CONTROLLER, DESIRED_POINTER, MAXIMUM_POINTER, REVISION_POINTER, new_replica_set},
     object::{
-        condition, controller_uid, find_condition, flag, int, list, name, parse_time, put, rfc3339,
-        template_hash, text, uid_of,
+        controller_uid, find_condition, flag, int, list, name, parse_time, put, template_hash, text, uid_of,
     },
     resource::Kind,
     state::State,
@@ -128,7 +127,7 @@ impl State {
             self.set_deployment_condition(
                 &mut rollout.deployment,
                 "Progressing",
-                true,
+                "True",
                 "NewReplicaSetCreated",
                 &message,
             );
@@ -143,7 +142,7 @@ impl State {
                 self.set_deployment_condition(
                     &mut rollout.deployment,
                     "Progressing",
-                    true,
+                    "True",
                     "FoundNewReplicaSet",
                     &message,
                 );
@@ -308,9 +307,13 @@ impl State {
         } else {
             ("MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
         };
-        self.set_deployment_condition(deployment, "Available", enough, reason, message);
+        let status = if enough { "True" } else { "False" };
+        self.set_deployment_condition(deployment, "Available", status, reason, message);
         let set_name = rollout.new.map(|at| name(&rollout.sets[at]).to_owned());
-        self.judge_progress(deployment, &counts, &before, set_name.as_deref());
+        if !self.tell_pause(deployment) {
+            self.judge_progress(deployment, &counts, &before, set_name.as_deref());
+            self.tell_failure(deployment, &rollout.sets, rollout.new);
+        }
         let conditions = list(deployment, "/status/conditions").to_vec();
         let mut status = json!({"observedGeneration": deployment["metadata"]["generation"]});
         for (field, count) in [
@@ -362,7 +365,7 @@ impl State {
             self.set_deployment_condition(
                 deployment,
                 "Progressing",
-                true,
+                "True",
                 "NewReplicaSetAvailable",
                 &message,
             );
@@ -378,7 +381,7 @@ impl State {
                 conditions.retain(|condition| text(condition, "/type") != "Progressing");
             }
             let message = format!("{what} is progressing.");
-            self.set_deployment_condition(deployment, "Progressing", true, "ReplicaSetUpdated", &message);
+            self.set_deployment_condition(deployment, "Progressing", "True", "ReplicaSetUpdated", &message);
             if let Some(current) = current.filter(|current| text(current, "/status") == "True")
                 && let Some(last) = deployment
                     .pointer_mut("/status/conditions")
@@ -395,7 +398,7 @@ impl State {
                 self.set_deployment_condition(
                     deployment,
                     "Progressing",
-                    false,
+                    "False",
                     "ProgressDeadlineExceeded",
                     &message,
                 );
@@ -407,34 +410,6 @@ impl State {
         if let Some(since) = moving.and_then(|current| parse_time(text(current, "/lastUpdateTime"))) {
             self.look_again(since + deadline * 1000 + 1000);
         }
-    }
-
-    fn set_deployment_condition(
-        &self,
-        deployment: &mut Value,
-        kind: &str,
-        holds: bool,
-        reason: &str,
-        message: &str,
-    ) {
-        let status = if holds { "True" } else { "False" };
-        let now = rfc3339(self.now);
-        let old = find_condition(deployment, kind).cloned();
-        if old.as_ref().is_some_and(|old| text(old, "/status") == status && text(old, "/reason") == reason) {
-            return;
-        }
-        let since = if condition(deployment, kind) == status {
-            old.map_or_else(|| json!(now), |old| old["lastTransitionTime"].clone())
-        } else {
-            json!(now)
-        };
-        let mut conditions = list(deployment, "/status/conditions").to_vec();
-        conditions.retain(|condition| text(condition, "/type") != kind);
-        conditions.push(json!({
-            "type": kind, "status": status, "lastUpdateTime": now, "lastTransitionTime": since, "reason": reason,
-            "message": message,
-        }));
-        put(deployment, "/status/conditions", conditions);
     }
 }
 

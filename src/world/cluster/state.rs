@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     fields::{Writer, record},
+    hindrance::Hindrances,
     kubelet::{Life, PodStep},
     object::{
         condition, int, list, name, put, rfc3339, selects, string_map, suffix, terminating, text, uid, uid_of,
@@ -77,10 +78,8 @@ pub(super) struct State {
     pub(super) traffic: Vec<Traffic>,
     /// Verbs on resources that are forbidden: `("patch", "services")`.
     pub(super) denied: BTreeSet<(String, String)>,
-    /// Deployments whose pods' readiness probes fail.
-    pub(super) unready: BTreeSet<String>,
-    /// How many pods a node takes, where that is fewer than any story needs.
-    pub(super) room: Option<usize>,
+    /// What keeps pods from running.
+    pub(super) hindrances: Hindrances,
     names: u64,
 }
 
@@ -103,8 +102,7 @@ impl State {
             endpoints_changed: false,
             traffic: Vec::new(),
             denied: BTreeSet::new(),
-            unready: BTreeSet::new(),
-            room: None,
+            hindrances: Hindrances::default(),
             names: 0,
         };
         state.furnish();

@@ -9,6 +9,7 @@ use super::{
     Cluster,
     controllers::CONTROLLER,
     fields::{Writer, record},
+    hindrance::is_of,
     object::{int, list, put, rfc3339, terminating, text},
     resource::{Kind, Resource},
     rollout::replicas,
@@ -51,9 +52,9 @@ impl Cluster {
     pub fn fail_probes(&self, deployment: &str, fail: bool) {
         self.shared.change(|state| {
             if fail {
-                state.unready.insert(deployment.to_owned());
+                state.hindrances.unready.insert(deployment.to_owned());
             } else {
-                state.unready.remove(deployment);
+                state.hindrances.unready.remove(deployment);
             }
             for pod in state.pods_of(deployment) {
                 state.probe(Value::clone(&pod), !fail);
@@ -64,7 +65,7 @@ impl Cluster {
     /// No node takes more pods than this from now on, or as many as it was furnished for. What runs goes on.
     pub fn limit_pods(&self, per_node: Option<usize>) {
         self.shared.change(|state| {
-            state.room = per_node;
+            state.hindrances.room = per_node;
             for node in NODES {
                 let key = Key::new(Kind::Node, "", node);
                 let Some(mut object) = state.store.get(&key).map(|object| Value::clone(object)) else {
@@ -92,12 +93,7 @@ impl Cluster {
 impl State {
     /// Whether the Deployment that a pod belongs to has probes that fail.
     pub(super) fn probes_fail(&self, pod: &Value) -> bool {
-        let owner = text(pod, "/metadata/ownerReferences/0/name");
-        self.unready.iter().any(|deployment| {
-            owner
-                .strip_prefix(deployment.as_str())
-                .is_some_and(|rest| rest.strip_prefix('-').is_some_and(|hash| !hash.contains('-')))
-        })
+        self.hindrances.unready.iter().any(|deployment| is_of(pod, deployment))
     }
 
     /// A node that takes one more pod, by turns; nothing where none does.
@@ -105,7 +101,7 @@ impl State {
         let from = self.scheduled;
         for turn in 0..NODES.len() {
             let node = NODES[(from + turn) % NODES.len()];
-            if self.room.is_none_or(|room| self.pods_on(node) < room) {
+            if self.hindrances.room.is_none_or(|room| self.pods_on(node) < room) {
                 self.scheduled = from + turn + 1;
                 return Some(node);
             }

@@ -242,3 +242,19 @@ fn what_is_caught_after_traffic_is_back_is_a_remark_once() {
     assert_eq!(remarks.len(), 2, "{remarks:?}");
     assert!(remarks[1].starts_with("still open"), "{remarks:?}");
 }
+
+#[test]
+fn a_check_that_cannot_pass_any_more_fails_its_step_at_once() {
+    let mut flight = Flight::passed(runbook(), 1);
+    flight.failing.insert("pods ready".to_owned());
+    flight.start();
+    assert_eq!(flight.status("deploy"), StepStatus::Checking);
+    let at = CheckRef { place: Place::Step { step: "deploy".into() }, attempt: 1, check: 0 };
+    let evidence = "no node takes pod green-1".to_owned();
+    flight.feed(Input::CheckSeen { at: at.clone(), holds: false, evidence: evidence.clone() });
+    assert_eq!(flight.status("deploy"), StepStatus::Checking, "one look that fails is none");
+    flight.feed(Input::CheckHopeless { at, evidence });
+    assert_eq!(flight.status("deploy"), StepStatus::Failed);
+    let reason = flight.run().step("deploy").unwrap().reason.clone().unwrap();
+    assert!(reason.contains("no node takes pod green-1"), "{reason}");
+}
