@@ -16,7 +16,8 @@ pub struct Cli {
     pub command: Subcommand,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 internal error, 2 usage, 3 runbook invalid, 4 check or step failed and \
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 internal error, 2 usage or no usable kubeconfig, 3 runbook invalid, or its target is not there, \
+does not answer or may not be used, 4 check or step failed and \
 traffic untouched, 5 rolled back, 6 rollback failed, 7 someone else drives, 8 needs a person and there is no terminal, \
 9 paused or detached, 128+n ended by signal n";
 
@@ -182,6 +183,9 @@ pub struct PlanArgs {
     /// Which slot to take as live.
     #[arg(long, value_name = "SLOT")]
     pub live: Option<String>,
+    /// Instead, the Kubernetes roles that a run needs, as YAML: cutover plan --rbac | kubectl apply -f -
+    #[arg(long)]
+    pub rbac: bool,
 }
 
 /// `cutover resume`

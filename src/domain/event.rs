@@ -356,6 +356,9 @@ pub enum RunEvent {
         by: Actor,
         /// Why.
         note: Option<String>,
+        /// It can't be found out from here: a person looks, and ticks it with a note.
+        #[serde(default, skip_serializing_if = "is_false")]
+        asks: bool,
     },
     /// A checklist item is not needed this time.
     ItemWaived {

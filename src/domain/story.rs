@@ -88,7 +88,7 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
             format!("OVERRIDE by {}: {}: {}", given.by, given.what, given.reason)
         }
         RunEvent::ItemTicked { text, by, note: remark, .. } => format!("[x] {text}: {by}{}", note(remark)),
-        RunEvent::ItemUnticked { group, item: index, by, note: remark } => {
+        RunEvent::ItemUnticked { group, item: index, by, note: remark, .. } => {
             format!("[ ] {}: {by}{}", item(*group, *index), note(remark))
         }
         RunEvent::ItemWaived { group, item: index, reason, by } => {

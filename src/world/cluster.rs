@@ -24,6 +24,7 @@ mod logs;
 mod object;
 mod patch;
 mod resource;
+mod roles;
 mod rollout;
 mod scale;
 mod seed;

@@ -148,7 +148,11 @@ impl KubeCluster {
         // Reasons are only asked for where there is something to explain.
         if !matches!(rollout::state(&deployment, []), RolloutState::Complete | RolloutState::Unobserved) {
             let view = DeploymentView::of(deployment.clone());
-            self.each_pod(&view, |pod| pods.push(pod)).await?;
+            match self.each_pod(&view, |pod| pods.push(pod)).await {
+                // The Deployment's status tells how far it is; without its pods only the reasons are missing.
+                Ok(()) | Err(PortError { kind: Fault::Denied, .. }) => {}
+                Err(fault) => return Err(fault),
+            }
         }
         Ok(rollout::state(&deployment, &pods))
     }

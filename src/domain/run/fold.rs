@@ -147,9 +147,13 @@ impl Run {
             RunEvent::ItemTicked { group, item, by, note, .. } => {
                 self.set_item(*group, *item, ItemStatus::Holds, by, note.as_deref(), at);
             }
-            RunEvent::ItemUnticked { group, item, by, note } => {
-                let status = if by.is_person() { ItemStatus::Open } else { ItemStatus::Fails };
+            RunEvent::ItemUnticked { group, item, by, note, asks } => {
+                let open = by.is_person() || *asks;
+                let status = if open { ItemStatus::Open } else { ItemStatus::Fails };
                 self.set_item(*group, *item, status, by, note.as_deref(), at);
+                if let Some(state) = self.items.get_mut(*group).and_then(|items| items.get_mut(*item)) {
+                    state.asks |= *asks;
+                }
             }
             RunEvent::ItemWaived { group, item, reason, by } => {
                 self.set_item(*group, *item, ItemStatus::Waived, by, Some(reason), at);
@@ -605,7 +609,9 @@ impl Run {
         at: Timestamp,
     ) {
         if let Some(state) = self.items.get_mut(group).and_then(|items| items.get_mut(item)) {
-            *state = ItemState { status, by: Some(by.clone()), note: note.map(str::to_owned), at };
+            // What a person says in a check's place stays theirs; the next look that finds it out ends that.
+            let asks = state.asks && by.is_person();
+            *state = ItemState { status, by: Some(by.clone()), note: note.map(str::to_owned), asks, at };
         }
     }
 

@@ -111,6 +111,8 @@ pub struct ItemState {
     pub by: Option<Actor>,
     /// A note or a check's evidence.
     pub note: Option<String>,
+    /// Whether its check could not find it out, so that a person looks in its place.
+    pub asks: bool,
     /// When.
     pub at: Timestamp,
 }

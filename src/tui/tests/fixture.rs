@@ -91,7 +91,12 @@ impl Told {
             },
         );
         told.tell(Update::Access {
-            access: Access { patch_service: Some(true), patch_deployments: Some(true), at: START },
+            access: Access {
+                patch_service: Some(true),
+                patch_deployments: Some(true),
+                missing: Vec::new(),
+                at: START,
+            },
         });
         told
     }

@@ -18,6 +18,7 @@ use super::{
         condition, int, list, name, put, rfc3339, selects, string_map, suffix, terminating, text, uid, uid_of,
     },
     resource::{Kind, Resource},
+    roles::Roles,
     store::{Key, Store},
 };
 use crate::world::{
@@ -77,6 +78,7 @@ pub(super) struct State {
     pub(super) traffic: Vec<Traffic>,
     /// Verbs on resources that are forbidden: `("patch", "services")`.
     pub(super) denied: BTreeSet<(String, String)>,
+    pub(super) roles: Roles,
     /// Deployments whose pods' readiness probes fail.
     pub(super) unready: BTreeSet<String>,
     /// How many pods a node takes, where that is fewer than any story needs.
@@ -103,6 +105,7 @@ impl State {
             endpoints_changed: false,
             traffic: Vec::new(),
             denied: BTreeSet::new(),
+            roles: Roles::default(),
             unready: BTreeSet::new(),
             room: None,
             names: 0,

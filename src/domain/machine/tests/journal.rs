@@ -251,7 +251,7 @@ fn every_event() -> Vec<RunEvent> {
         RunEvent::PartDecided { part: text(), applies: true, by: by() },
         RunEvent::OverrideGiven(given()),
         RunEvent::ItemTicked { group: 0, item: 1, text: text(), by: by(), note: Some(text()) },
-        RunEvent::ItemUnticked { group: 0, item: 1, by: by(), note: None },
+        RunEvent::ItemUnticked { group: 0, item: 1, by: by(), note: None, asks: true },
         RunEvent::ItemWaived { group: 0, item: 1, reason: text(), by: by() },
         RunEvent::ChecklistPassed { by: by() },
         RunEvent::StepStarted { step: step(), attempt: 1, by: by() },
@@ -381,7 +381,7 @@ var_set: name source value
 part_decided: applies by part
 override_given: by reason what
 item_ticked: by group item note text
-item_unticked: by group item note
+item_unticked: asks by group item note
 item_waived: by group item reason
 checklist_passed: by
 step_started: attempt by step
