@@ -23,6 +23,7 @@ use cutover::{
     },
     engine::ports::Cluster as _,
 };
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use serde_json::{Value, json};
 
 #[path = "support/ground.rs"]
@@ -194,6 +195,25 @@ fn a_run_and_a_rollback_need_all_of_the_printed_roles_and_nothing_else() {
 }
 
 #[test]
+fn the_printed_manifests_are_what_the_api_takes() {
+    let manifests = printed(&ground());
+    let [role, binding, wide, wide_binding] = &manifests[..] else { panic!("{manifests:?}") };
+    let role: Role = serde_json::from_value(role.clone()).unwrap();
+    let wide: ClusterRole = serde_json::from_value(wide.clone()).unwrap();
+    let binding: RoleBinding = serde_json::from_value(binding.clone()).unwrap();
+    let wide_binding: ClusterRoleBinding = serde_json::from_value(wide_binding.clone()).unwrap();
+    assert_eq!(role.metadata.namespace.as_deref(), Some("production"));
+    assert_eq!(Some(binding.role_ref.name), role.metadata.name);
+    assert_eq!(Some(wide_binding.role_ref.name), wide.metadata.name);
+    assert_eq!((wide.metadata.namespace, wide_binding.metadata.namespace), (None, None));
+    assert!(binding.subjects.is_some() && wide_binding.subjects.is_some());
+    // `create` has no name yet when it is asked for, so a rule with names would never allow it.
+    for rule in role.rules.iter().flatten() {
+        assert!(!rule.verbs.contains(&"create".to_owned()) || rule.resource_names.is_none(), "{rule:?}");
+    }
+}
+
+#[test]
 fn each_right_that_is_taken_away_is_found_missing_by_its_name() {
     let ground = ground();
     let manifests = printed(&ground);
@@ -360,4 +380,63 @@ fn the_page_lists_what_the_table_has() {
     let all = rights::needed(&runbook(), "x", &rights::literal);
     let opening = all.iter().filter(|right| right.weight == Weight::Opening);
     assert!(opening.into_iter().all(|right| right.without.contains("exit code 3")));
+}
+
+#[test]
+fn what_is_not_there_is_said_with_where_it_was_looked_for_and_what_there_is() {
+    let said = |change: &dyn Fn(&Ground), from: &str, to: &str| {
+        let ground = ground();
+        change(&ground);
+        let runbook = RUNBOOK.replace(from, to);
+        std::fs::write(ground.stage.path().join("runbook.toml"), runbook).unwrap();
+        let (exit, said) = refused(&ground);
+        assert_told(&said);
+        (exit, said)
+    };
+    let nothing = |_: &Ground| {};
+    let (exit, told) = said(&nothing, "\"backend-service\"", "\"backend-servce\"");
+    assert_eq!(exit, 3, "{told}");
+    for words in [
+        "there is no service backend-servce in namespace production (context prod-eu-1, server http://127.0.0.1:",
+        "services there: backend-service",
+        "did you mean backend-service?",
+        "correct `target.service`",
+    ] {
+        assert!(told.contains(words), "{told}");
+    }
+    let (exit, told) = said(&nothing, "\"backend-green\"", "\"backend-gren\"");
+    assert_eq!(exit, 3, "{told}");
+    assert!(told.contains("there is no deployment backend-gren in namespace production"), "{told}");
+    assert!(told.contains("did you mean backend-green?"), "{told}");
+    let (exit, told) = said(&nothing, "\"production\"", "\"prodution\"");
+    assert_eq!(exit, 3, "{told}");
+    assert!(
+        told.contains("there is no namespace prodution") && told.contains("did you mean production?"),
+        "{told}"
+    );
+    let (exit, told) = said(&nothing, "\"prod-eu-1\"", "\"prod-eu-2\"");
+    assert_eq!(exit, 2, "{told}");
+    assert!(
+        told.contains("has no context `prod-eu-2`; it has `prod-eu-1` (did you mean `prod-eu-1`?)"),
+        "{told}"
+    );
+    let (exit, told) =
+        said(&|ground| std::fs::remove_file(ground.stage.path().join("kubeconfig")).unwrap(), "", "");
+    assert_eq!(exit, 2, "{told}");
+    assert!(
+        told.contains("no usable kubeconfig at KUBECONFIG=") && told.contains("set KUBECONFIG"),
+        "{told}"
+    );
+    // Whoever may not list gets the sentence without names.
+    let denied = |ground: &Ground| {
+        for resource in ["services", "namespaces"] {
+            ground.cluster.deny("list", resource);
+        }
+    };
+    let (exit, told) = said(&denied, "\"backend-service\"", "\"backend-servce\"");
+    assert_eq!(exit, 3, "{told}");
+    assert!(
+        told.contains("there is no service backend-servce") && !told.contains("services there"),
+        "{told}"
+    );
 }

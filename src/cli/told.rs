@@ -27,7 +27,7 @@ impl Told {
 
     /// Rights that a run cannot be opened without.
     pub fn forbidden(missing: &[&Missing], cluster: &ClusterIdentity) -> Self {
-        let lines: Vec<String> = missing.iter().map(|missing| missing.to_string()).collect();
+        let lines: Vec<String> = missing.iter().map(ToString::to_string).collect();
         Self::unfit(format!(
             "{}\nthe cluster is {} ({}); `cutover plan --rbac` prints all that this runbook needs",
             lines.join("\n"),

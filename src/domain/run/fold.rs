@@ -47,6 +47,7 @@ impl Run {
             lost: Vec::new(),
             pinned: opened.pinned.clone(),
             baseline: BTreeMap::new(),
+            baseline_short: BTreeMap::new(),
             triggers: vec![TriggerState::default(); runbook.triggers.len()],
             rollbacks: Vec::new(),
             lock: None,
@@ -212,7 +213,10 @@ impl Run {
                     work.finished_at = Some(at);
                 }
             }
-            RunEvent::BaselineRecorded { values } => self.baseline.clone_from(values),
+            RunEvent::BaselineRecorded { values, short } => {
+                self.baseline.clone_from(values);
+                self.baseline_short.clone_from(short);
+            }
             RunEvent::TrafficSwitched { to, .. } => {
                 self.switched_at = (self.opened.new_slot.as_ref() == Some(to)).then_some(at);
                 self.live = Some(to.clone());

@@ -61,6 +61,8 @@ pub struct Run {
     pub pinned: Option<Pinned>,
     /// Means before the switch by `metric` or `metric/slot`.
     pub baseline: BTreeMap<String, f64>,
+    /// Of how much time the baseline is, by the same names, where that is less than five minutes.
+    pub baseline_short: BTreeMap<String, Span>,
     /// The triggers.
     pub triggers: Vec<TriggerState>,
     /// Rollbacks in order of starting; only the last can be active.

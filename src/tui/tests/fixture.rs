@@ -476,7 +476,10 @@ impl Told {
         told.after(0, RunEvent::TrafficSwitched { from: "blue".into(), to: "green".into() });
         told.after(
             0,
-            RunEvent::BaselineRecorded { values: BTreeMap::from([("transactions".to_owned(), 2300.0)]) },
+            RunEvent::BaselineRecorded {
+                values: BTreeMap::from([("transactions".to_owned(), 2300.0)]),
+                short: BTreeMap::new(),
+            },
         );
         told.traffic_on("green");
         told.started("watch", 1);

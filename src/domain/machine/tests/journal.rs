@@ -285,7 +285,10 @@ fn every_event() -> Vec<RunEvent> {
         RunEvent::UndoFinished { step: step(), attempt: 1, ok: true, detail: text() },
         RunEvent::CompletionStarted { attempt: 1, by: by() },
         RunEvent::CompletionFailed { attempt: 1, reason: text() },
-        RunEvent::BaselineRecorded { values: BTreeMap::from([(text(), 0.1)]) },
+        RunEvent::BaselineRecorded {
+            values: BTreeMap::from([(text(), 0.1)]),
+            short: BTreeMap::from([(text(), Span::from_secs(100))]),
+        },
         RunEvent::WayBackChanged { ready: false, failing: vec![text()], why: text() },
         RunEvent::TrafficSwitched { from: "blue".into(), to: "green".into() },
         RunEvent::WindowOpened { step: step(), attempt: 1, lasts: Span::from_mins(15) },
@@ -401,7 +404,7 @@ undo_started: attempt by step
 undo_finished: attempt detail ok step
 completion_started: attempt by
 completion_failed: attempt reason
-baseline_recorded: values
+baseline_recorded: short values
 way_back_changed: failing ready why
 traffic_switched: from to
 window_opened: attempt lasts step
