@@ -87,6 +87,8 @@ impl Login {
         } else {
             "give the kubeconfig's user credentials".to_owned()
         };
+        // Roles are given to whom the credentials stand in for.
+        let user = auth.impersonate.as_deref().unwrap_or(user);
         Self { user: SafeText::new(user).into(), advice: SafeText::from(advice).into() }
     }
 

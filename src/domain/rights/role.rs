@@ -70,19 +70,19 @@ fn rules<'a>(rights: impl Iterator<Item = &'a Right>) -> String {
     let mut text = String::new();
     for (right, verbs, what_for) in rules {
         for line in what_for {
-            let _ = write!(text, "# {}\n", one_line(line));
+            let _ = writeln!(text, "# {}", one_line(line));
         }
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "- apiGroups: [{}]\n  resources: [{}]\n",
+            "- apiGroups: [{}]\n  resources: [{}]",
             quoted(&right.group),
             quoted(&right.resource)
         );
         if !right.names.is_empty() {
             let _ =
-                write!(text, "  resourceNames: [{}]\n", list(&mut right.names.iter().map(String::as_str)));
+                writeln!(text, "  resourceNames: [{}]", list(&mut right.names.iter().map(String::as_str)));
         }
-        let _ = write!(text, "  verbs: [{}]\n", list(&mut verbs.into_iter()));
+        let _ = writeln!(text, "  verbs: [{}]", list(&mut verbs.into_iter()));
     }
     text
 }
@@ -115,9 +115,9 @@ pub fn markdown() -> String {
             When::Always => "",
             When::Headroom => ", where the runbook has a `headroom` check",
         };
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "| {} | `{}{group}` | {on}{only} | {} | {} |\n",
+            "| {} | `{}{group}` | {on}{only} | {} | {} |",
             verbs.join(", "),
             row.resource,
             row.what_for,
