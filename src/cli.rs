@@ -20,6 +20,7 @@ pub mod serve;
 pub mod service;
 pub mod status;
 pub mod store;
+pub mod told;
 pub mod vars;
 
 use std::{
@@ -87,5 +88,5 @@ pub fn main() -> color_eyre::Result<Exit> {
     let exit = catch_unwind(AssertUnwindSafe(|| runtime.block_on(command))).unwrap_or(Ok(Exit::Internal));
     // A name that is still being resolved, or a disk that hangs, keeps nobody who is done.
     runtime.shutdown_timeout(LAST_WORK);
-    exit
+    exit.or_else(told::heard)
 }

@@ -26,6 +26,7 @@ pub mod observation;
 pub mod plan;
 pub mod promise;
 pub mod prompt;
+pub mod rights;
 pub mod rollout;
 pub mod run;
 pub mod runbook;

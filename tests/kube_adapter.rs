@@ -14,6 +14,7 @@ use cutover::{
     domain::{
         action::PatchType,
         id::SlotName,
+        rights::Right,
         time::{Span, Timestamp},
         workload::{Connection, RolloutState, Workload},
     },
@@ -352,14 +353,25 @@ async fn headroom_is_evidence_or_says_why_it_is_not_known() {
     assert!(blind.message.contains("ask for the verb `list` on `nodes`"), "{blind}");
 }
 
+/// The rights that a runbook needs which does everything.
+fn asked(kube: &Arc<dyn Cluster>) -> Vec<Right> {
+    let runbook = cutover::config::load_str("runbook.toml", include_str!("support/rights.toml")).runbook;
+    kube.rights(&runbook.unwrap())
+}
+
 #[tokio::test]
 async fn access_is_asked_for_by_object() {
     let stand = Stand::new(Scenario::Good).await;
-    let all = stand.kube.access().await.unwrap();
+    let rights = asked(&stand.kube);
+    let all = stand.kube.access(&rights).await.unwrap();
     assert_eq!((all.patch_service, all.patch_deployments), (Some(true), Some(true)));
+    assert_eq!(all.missing, []);
     stand.world.deny("patch", "services");
-    let less = stand.kube.access().await.unwrap();
+    let less = stand.kube.access(&rights).await.unwrap();
     assert_eq!((less.patch_service, less.patch_deployments), (Some(false), Some(true)));
+    let [missing] = &less.missing[..] else { panic!("{:?}", less.missing) };
+    assert_eq!(missing.right.names, ["backend-service"]);
+    assert_eq!(stand.kube.access(&[]).await.unwrap().patch_service, None, "nobody has asked");
 }
 
 #[tokio::test]
@@ -748,7 +760,7 @@ async fn k5_a_hanging_server_never_holds_a_call() {
     }
     let faults = calls! {
         "look" => |kube: Kube, _: SlotName, _: Json| Box::pin(async move { kube.look().await.map(drop) });
-        "access" => |kube: Kube, _: SlotName, _: Json| Box::pin(async move { kube.access().await.map(drop) });
+        "access" => |kube: Kube, _: SlotName, _: Json| Box::pin(async move { kube.access(&asked(&kube)).await.map(drop) });
         "rollout" => |kube: Kube, green: SlotName, _: Json| Box::pin(async move { kube.rollout(&green).await.map(drop) });
         "set_image" => |kube: Kube, green: SlotName, _: Json| Box::pin(async move { kube.set_image(&green, "backend", NEW, None).await.map(drop) });
         "switch" => |kube: Kube, green: SlotName, _: Json| Box::pin(async move { kube.switch_traffic(&green, None).await.map(drop) });

@@ -15,6 +15,7 @@
 //! that the one before had no effect. Every call comes back within its deadline. Whatever text comes from the cluster
 //! goes through `SafeText`.
 
+mod absent;
 mod access;
 mod call;
 mod credentials;
@@ -58,8 +59,9 @@ use crate::{
         action::PatchType,
         id::SlotName,
         observation::{Approach, Observation},
+        rights::Right,
         rollout::RolloutFacts,
-        runbook::{Slot, Target},
+        runbook::{Runbook, Slot, Target},
         safe_text::SafeText,
         time::Timestamp,
         workload::{Access, ClusterIdentity, Connection, Workload},
@@ -76,7 +78,7 @@ use view::{DeploymentView, ServiceView, is_newer};
 use watch::Heartbeat;
 
 pub use gateway::Fence;
-pub use lease::{KubeLock, LockClaim, LockRefused, mint as mint_lock_id};
+pub use lease::{KubeLock, LockClaim, LockRefused, lease_name, mint as mint_lock_id};
 pub use mirror::{CopyAbout, CopyFault, FetchedCopy, JournalCopy, KEPT_RUNS, ReadJournal};
 pub use timing::{LockTiming, Timing};
 
@@ -274,8 +276,12 @@ impl Cluster for KubeCluster {
         Ok(self.identity.clone())
     }
 
-    async fn access(&self) -> PortResult<Access> {
-        self.review_access().await
+    fn rights(&self, runbook: &Runbook) -> Vec<Right> {
+        self.rights_of(runbook)
+    }
+
+    async fn access(&self, rights: &[Right]) -> PortResult<Access> {
+        self.review_access(rights).await
     }
 
     async fn look(&self) -> PortResult<Workload> {

@@ -16,7 +16,8 @@ pub struct Cli {
     pub command: Subcommand,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 internal error, 2 usage, 3 runbook invalid, 4 check or step failed and \
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 internal error, 2 usage or no usable kubeconfig, 3 runbook invalid, or its target is not there, \
+does not answer or may not be used, 4 check or step failed and \
 traffic untouched, 5 rolled back, 6 rollback failed, 7 someone else drives, 8 needs a person and there is no terminal, \
 9 paused or detached, 128+n ended by signal n";
 
@@ -43,8 +44,8 @@ pub enum Subcommand {
     Approve(ApproveArgs),
     /// How a run stands, and whether its engine lives; the exit code says it too.
     Status(StatusArgs),
-    /// Roll a run back from a plain shell, and follow it to its end.
-    Rollback(OrderArgs),
+    /// Roll a run back from a plain shell, and follow it to its end; or try a rollback that has stopped again, or give it up.
+    Rollback(RollbackArgs),
     /// End a run from a plain shell; traffic must not have moved.
     Abort(OrderArgs),
     /// A systemd user unit that gives a run whose engine died another one, in hold.
@@ -182,6 +183,9 @@ pub struct PlanArgs {
     /// Which slot to take as live.
     #[arg(long, value_name = "SLOT")]
     pub live: Option<String>,
+    /// Instead, the Kubernetes roles that a run needs, as YAML: cutover plan --rbac | kubectl apply -f -
+    #[arg(long)]
+    pub rbac: bool,
 }
 
 /// `cutover resume`
@@ -277,10 +281,35 @@ pub struct ApproveArgs {
     pub state_dir: Option<PathBuf>,
 }
 
-/// `cutover rollback`, `cutover abort`
+/// `cutover rollback`
+#[derive(Debug, Clone, Args)]
+pub struct RollbackArgs {
+    /// The run; where not given the only active one, or the newest unfinished one.
+    pub run: Option<String>,
+    /// Why; it is journaled.
+    #[arg(long, value_name = "REASON", required_unless_present = "retry", conflicts_with = "retry")]
+    pub reason: Option<String>,
+    /// Try a rollback that has stopped again.
+    #[arg(long, conflicts_with = "give_up")]
+    pub retry: bool,
+    /// Give up a rollback that has stopped: the run ends as failed, and traffic stays where it is.
+    #[arg(long, requires = "reason")]
+    pub give_up: bool,
+    /// Where the engine is gone and another is started: a secret's value that was typed or captured; several times.
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    pub vars: Vec<String>,
+    /// The event stream, one JSON object a line on stdout.
+    #[arg(long)]
+    pub json_lines: bool,
+    /// Where runs are kept.
+    #[arg(long, value_name = "DIR", env = "CUTOVER_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// `cutover abort`
 #[derive(Debug, Clone, Args)]
 pub struct OrderArgs {
-    /// The run; where not given the only active one, and for a rollback the newest unfinished one.
+    /// The run; where not given the only active one.
     pub run: Option<String>,
     /// Why; it is journaled.
     #[arg(long, value_name = "REASON")]
@@ -382,7 +411,8 @@ impl Cli {
             Subcommand::Approve(args) => args.state_dir.as_ref(),
             Subcommand::Status(args) => args.state_dir.as_ref(),
             Subcommand::Service(args) => args.state_dir.as_ref(),
-            Subcommand::Rollback(args) | Subcommand::Abort(args) => args.state_dir.as_ref(),
+            Subcommand::Rollback(args) => args.state_dir.as_ref(),
+            Subcommand::Abort(args) => args.state_dir.as_ref(),
             Subcommand::List(args) => args.state_dir.as_ref(),
             Subcommand::Tasks(args) => args.state_dir.as_ref(),
             _ => None,

@@ -8,7 +8,7 @@ use std::{
 use color_eyre::eyre::eyre;
 
 use super::{
-    args::{ApproveArgs, AttachArgs, DriveArgs, OrderArgs, ResumeArgs, TakeoverArgs},
+    args::{ApproveArgs, AttachArgs, DriveArgs, OrderArgs, ResumeArgs, RollbackArgs, TakeoverArgs},
     engine::Task,
     exit::Exit,
     flight, launch,
@@ -230,21 +230,32 @@ pub async fn approve(args: ApproveArgs) -> color_eyre::Result<Exit> {
 ///
 /// # Errors
 /// If no engine can be reached or started.
-pub async fn roll_back(args: OrderArgs) -> color_eyre::Result<Exit> {
-    let over = |run: &Run, _: &Run| {
+pub async fn roll_back(args: RollbackArgs) -> color_eyre::Result<Exit> {
+    let retried = |run: &Run| (run.rollbacks.len(), run.rollbacks.last().map(|last| last.work.attempt));
+    let retry = args.retry;
+    let over = |run: &Run, before: &Run| {
         let last = run.rollbacks.last()?;
-        if let Some(stopped) = last.stopped.as_ref().filter(|_| last.finished.is_none()) {
+        // One that had stopped before says nothing new until it is tried again.
+        let new = !retry || retried(run) != retried(before);
+        if let Some(stopped) = last.stopped.as_ref().filter(|_| new && last.finished.is_none()) {
+            let id = &run.opened.run_id;
+            talk(&format!("the rollback has stopped: {}", stopped.reason));
             talk(&format!(
-                "the rollback has stopped ({}); a person must decide: cutover attach {}",
-                stopped.reason, run.opened.run_id
+                "try it again with: cutover rollback {id} --retry; give it up with: cutover rollback {id} --give-up --reason WHY; look with: cutover attach {id}"
             ));
             return Some(Exit::RollbackFailed);
         }
         last.finished.as_ref()?;
         run.finished.as_ref().map(|(outcome, ..)| Exit::of(*outcome))
     };
-    let reason = args.reason.clone();
-    order(args, Command::Rollback { reason }, true, over).await
+    let RollbackArgs { run, reason, retry, give_up, vars, json_lines, state_dir } = args;
+    let reason = reason.unwrap_or_default();
+    let command = match (retry, give_up) {
+        (true, _) => Command::RetryRollback,
+        (false, true) => Command::AbandonRollback { reason: reason.clone() },
+        (false, false) => Command::Rollback { reason: reason.clone() },
+    };
+    order(OrderArgs { run, reason, vars, json_lines, state_dir }, command, true, over).await
 }
 
 /// `cutover abort`

@@ -151,14 +151,18 @@ pub(super) fn question(run: &Run, prompt: &Prompt) -> String {
 }
 
 fn checklist(run: &Run, now: Timestamp, second: Span, open: &[(usize, usize)]) -> Move {
-    let mut ticks = Vec::new();
+    let (mut ticks, mut asks) = (Vec::new(), None);
     let patience = ITEM_PATIENCE.as_deadline(second);
     for &(group, item) in open {
         let Some(declared) = run.runbook.checklist.get(group).and_then(|found| found.items.get(item)) else {
             continue;
         };
         let state = &run.items[group][item];
-        if declared.check.kind.is_person() {
+        if state.asks {
+            // Confirming it without looking would turn doubt into success.
+            let why = state.note.clone().unwrap_or_default();
+            asks.get_or_insert_with(|| format!("checklist: {}: {why}", declared.text));
+        } else if declared.check.kind.is_person() {
             ticks.push(Command::TickItem { group, item, note: Some("confirmed by --yes".to_owned()) });
         } else if state.status == ItemStatus::Fails && now.since(run.opened_at) > patience {
             let why = state.note.clone().unwrap_or_default();
@@ -167,7 +171,11 @@ fn checklist(run: &Run, now: Timestamp, second: Span, open: &[(usize, usize)]) -
             }]);
         }
     }
-    if ticks.is_empty() { Move::Wait } else { Move::Send(ticks) }
+    match asks {
+        _ if !ticks.is_empty() => Move::Send(ticks),
+        Some(asks) => Move::NeedsPerson(asks),
+        None => Move::Wait,
+    }
 }
 
 /// A person's checks are confirmed last, when everything that can be measured has been.

@@ -4,6 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use color_eyre::eyre::{WrapErr as _, eyre};
 
+use super::{exit::Exit, told::Told};
 use crate::{
     adapters::{
         clock::{FastClock, SystemClock},
@@ -24,7 +25,7 @@ use crate::{
     engine::{
         mask::StreamMasker,
         messages::UpdateSink,
-        ports::{Clock, Cluster, Network, Notifier, Ports, Shell},
+        ports::{Clock, Cluster, Fault, Network, Notifier, PortResult, Ports, Shell},
         values::{Secrets, Values},
     },
     link,
@@ -92,9 +93,17 @@ impl World {
 /// If the runbook has no target, or the cluster does not answer.
 pub async fn cluster(runbook: &Runbook) -> color_eyre::Result<Arc<KubeCluster>> {
     let target =
-        runbook.target.as_ref().ok_or_else(|| eyre!("the runbook has no [target], so no cluster"))?;
+        runbook.target.as_ref().ok_or_else(|| Told::unfit("the runbook has no [target], so no cluster"))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    Ok(KubeConnector::from_environment(clock).open(target).await?)
+    connected(KubeConnector::from_environment(clock).open(target).await)
+}
+
+/// A kubeconfig that can't be used, or has no such context, is the person's to mend, not the runbook's.
+fn connected<T>(opened: PortResult<T>) -> color_eyre::Result<T> {
+    opened.map_err(|error| match error.kind {
+        Fault::Failed | Fault::NotFound => Told { exit: Exit::Usage, message: error.message }.into(),
+        Fault::Unavailable | Fault::Unknown | Fault::Denied | Fault::Conflict => error.into(),
+    })
 }
 
 /// The real world.
@@ -110,7 +119,9 @@ pub async fn real(
     let clock: Arc<dyn Clock> = Arc::new(not_before.map_or_else(SystemClock::new, SystemClock::not_before));
     let options = HttpOptions { mask: Some(mask(secrets)), ..HttpOptions::default() };
     let kube = match &runbook.target {
-        Some(target) => Some(KubeConnector::from_environment(Arc::clone(&clock)).open(target).await?),
+        Some(target) => {
+            Some(connected(KubeConnector::from_environment(Arc::clone(&clock)).open(target).await)?)
+        }
         None => None,
     };
     let cwd = runbook_path.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
@@ -272,9 +283,10 @@ fn prometheus_hosts(runbook: &Runbook) -> Vec<String> {
 /// If it can't be read.
 pub fn read_runbook(path: &Path) -> color_eyre::Result<String> {
     let bytes = std::fs::read(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            eyre!("there is no {}; `cutover rehearse` flies the built-in runbook", path.display())
-        }
+        std::io::ErrorKind::NotFound => color_eyre::Report::new(Told {
+            exit: Exit::Usage,
+            message: format!("there is no {}; `cutover rehearse` flies the built-in runbook", path.display()),
+        }),
         _ => eyre!("cannot read {}: {error}", path.display()),
     })?;
     String::from_utf8(bytes).map_err(|_| eyre!("{} is not UTF-8 text", path.display()))

@@ -9,9 +9,9 @@ pub enum Exit {
     Done,
     /// A fault of ours, or of the machine we run on.
     Internal,
-    /// Wrong use of the command line.
+    /// Wrong use of the command line, or no kubeconfig that can be used.
     Usage,
-    /// The runbook is invalid.
+    /// The runbook is invalid, or its target is not there, does not answer or may not be used.
     InvalidRunbook,
     /// A check or step failed; traffic was not touched.
     Failed,

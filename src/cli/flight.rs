@@ -19,6 +19,7 @@ use super::{
     plain::talk,
     serve::{self, Groups},
     store::{self, RunJournal},
+    told::Told,
     vars::{Given, Resolved, is_at_hand, resolve},
 };
 use crate::{
@@ -32,12 +33,15 @@ use crate::{
         id::{RunId, SlotName},
         machine::Machine,
         message::{Command, Request},
-        runbook::{DeployWindow, Environment, Runbook, Status},
+        rights::{self, Missing, Weight},
+        runbook::{DeployWindow, Environment, Runbook, Status, Target},
         time::Timestamp,
+        workload::ClusterIdentity,
     },
     engine::{
         driver::{Engine, Parts},
         messages::End,
+        ports::Cluster,
         values::{Secrets, Values, check_value, lost_secrets},
     },
     journal::{self, Header, Lock},
@@ -400,7 +404,8 @@ impl Flight {
             .identity()
             .await
             .map_err(|error| format!("it can't be told whether this is the run's cluster: {error}"))?;
-        if now.uid == opened.uid {
+        // Where the uid may not be read, the server stands for the cluster.
+        if now.uid == opened.uid && (!now.uid.is_empty() || now.server == opened.server) {
             return Ok(());
         }
         Err(format!(
@@ -459,38 +464,90 @@ impl Flight {
             overrides: Vec::new(),
         };
         let (Some(target), Some(cluster)) = (&runbook.target, &self.world.cluster) else { return Ok(opened) };
-        opened.cluster = Some(cluster.identity().await?);
+        let identity = cluster.identity().await?;
+        self.review(&mut opened, cluster, &identity).await?;
+        opened.cluster = Some(identity);
         let seen = cluster.observe().await?;
         let slots: Vec<SlotName> = target.slots.keys().cloned().collect();
-        let service = seen.service.as_ref().ok_or_else(|| {
-            eyre!("there is no service {} in namespace {}", target.service, target.namespace)
-        })?;
+        let Some(service) = seen.service.as_ref() else {
+            return Err(Told::unfit(self.no_service(target).await).into());
+        };
         let live = service.live.clone().ok_or_else(|| {
             let selector = labels(&service.selector);
             let slots: Vec<_> = slots.iter().map(|slot| slot.0.as_str()).collect();
-            eyre!(
+            Told::unfit(format!(
                 "service {} selects {selector}, which is none of the runbook's slots ({}); point it at one of them first",
                 target.service,
                 slots.join(", ")
-            )
+            ))
         })?;
+        for (name, slot) in &target.slots {
+            if seen.slot(name).is_none() {
+                return Err(Told::unfit(self.no_deployment(target, &slot.deployment).await).into());
+            }
+        }
         let found = |name: &SlotName| {
             seen.slot(name).ok_or_else(|| {
                 let deployment = target.slots.get(name).map_or("?", |slot| slot.deployment.as_str());
-                eyre!("there is no deployment {deployment} in namespace {}", target.namespace)
+                Told::unfit(format!("there is no deployment {deployment} in namespace {}", target.namespace))
             })
         };
         let previous = found(&live)?;
         let new = slots
             .into_iter()
             .find(|name| *name != live)
-            .ok_or_else(|| eyre!("the runbook has only one slot"))?;
+            .ok_or_else(|| Told::unfit("the runbook has only one slot"))?;
         opened.new_slot_image = Some(found(&new)?.image.clone());
         opened.previous =
             Some(RollbackTarget { slot: live, image: previous.image.clone(), replicas: previous.desired });
         opened.new_slot = Some(new);
         opened.pinned = Pinned::of(&seen);
         Ok(opened)
+    }
+
+    /// Asks what we may do, before anything is begun: what a run cannot be opened without ends here, what a write needs
+    /// becomes an item of the checklist that fails, the rest is said.
+    async fn review(
+        &self,
+        opened: &mut Opened,
+        cluster: &Arc<dyn Cluster>,
+        identity: &ClusterIdentity,
+    ) -> color_eyre::Result<()> {
+        // A simulated cluster allows everything.
+        if self.rehearsal.is_some() {
+            return Ok(());
+        }
+        let missing = match cluster.access(&cluster.rights(&self.loaded.runbook)).await {
+            Ok(access) => access.missing,
+            Err(error) => {
+                talk(&format!("it can't be asked what is allowed here: {error}"));
+                return Ok(());
+            }
+        };
+        let decisive: Vec<&Missing> =
+            missing.iter().filter(|missing| missing.right.weight == Weight::Opening).collect();
+        if !decisive.is_empty() {
+            return Err(Told::forbidden(&decisive, identity).into());
+        }
+        for remark in rights::remarks(&missing) {
+            talk(&remark);
+        }
+        opened.runbook.checklist.extend(rights::items(&missing));
+        Ok(())
+    }
+
+    async fn no_service(&self, target: &Target) -> String {
+        match &self.world.kube {
+            Some(kube) => kube.no_service().await,
+            None => format!("there is no service {} in namespace {}", target.service, target.namespace),
+        }
+    }
+
+    async fn no_deployment(&self, target: &Target, name: &str) -> String {
+        match &self.world.kube {
+            Some(kube) => kube.no_deployment(name).await,
+            None => format!("there is no deployment {name} in namespace {}", target.namespace),
+        }
     }
 
     /// Refusals with the reason they are overridden for; none where there is no reason.
@@ -572,7 +629,8 @@ pub fn is_of(events: &[Envelope], run_id: &RunId, loaded: &Loaded) -> Result<(),
     if sha256(&loaded.text) != opened.runbook_sha256 {
         return Err("the runbook's text differs from the one that the run was opened with".to_owned());
     }
-    if *opened.runbook != *runbook {
+    // A run opens with items of its own where rights are missing; nothing in them is ours to run.
+    if rights::as_written(&opened.runbook) != *runbook {
         return Err("it says that something else stands in the runbook".to_owned());
     }
     for envelope in events {

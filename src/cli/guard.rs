@@ -10,7 +10,7 @@ use std::{
     io::{self, Read as _, Seek as _, Write as _},
     path::Path,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -21,16 +21,26 @@ use super::{
     store::{self, RunJournal},
 };
 use crate::{
-    adapters::kube::{CopyAbout, JournalCopy, KubeLock, LockClaim, LockRefused, mint_lock_id},
-    domain::{effect::Input, event::Envelope, id::RunId, runbook::Runbook},
+    adapters::kube::{CopyAbout, JournalCopy, KubeCluster, KubeLock, LockClaim, LockRefused, mint_lock_id},
+    domain::{
+        crew::Wish,
+        effect::Input,
+        event::{Envelope, Outcome},
+        id::RunId,
+        message::Command,
+        runbook::{Runbook, Target},
+    },
     engine::ports::TargetLock as _,
     journal::{self, Lock, LockError, RunDir},
+    link,
 };
 
 /// Between two writes of the copy.
 const COPY_EVERY: Duration = Duration::from_secs(2);
 /// How long the last of the journal may take into the copy, at the end.
 const COPY_LAST: Duration = Duration::from_secs(5);
+/// An engine that makes way gives its locks back within this time: what it still does is bounded.
+const BETWEEN_ENGINES: Duration = Duration::from_secs(15);
 /// Notes of locks that are kept: only those of engines that died are ever looked for.
 const NOTES: usize = 64;
 
@@ -93,7 +103,9 @@ impl Guard {
         if let Some(notes) = &notes {
             notes.add(&noted, &id, run_id)?;
         }
-        noted.retain(|(_, run)| run == run_id || is_unborn(state, run));
+        // A run that is over has nothing to do any more, and its engine is dead: this host's lock is ours.
+        noted.retain(|(_, run)| run == run_id || is_unborn(state, run) || outcome_of(state, run).is_some());
+        let left = left_by_a_run_that_is_over(kube, state, &noted).await;
         noted.extend(previous.map(|id| (id, run_id.clone())));
         let claim = LockClaim {
             who: format!("{}@{}", store::user(), store::host()),
@@ -114,6 +126,9 @@ impl Guard {
         };
         Ok(match taken {
             Ok(lease) => {
+                if let Some(left) = left {
+                    talk(&left);
+                }
                 for object in lease.unmarked() {
                     talk(&format!(
                         "a late write of the former holder might still reach {object}: look at it"
@@ -156,10 +171,20 @@ impl Guard {
             // A simulated cluster is this engine's own.
             return Ok(Ok(None));
         }
-        let cluster = cluster.identity().await?.uid;
-        let name = journal::lock::target_lock_name(&cluster, &target.namespace, &target.service);
+        let identity = cluster.identity().await?;
+        // Whoever may not read the uid knows the cluster by its server.
+        let cluster = if identity.uid.is_empty() { &identity.server } else { &identity.uid };
+        let name = journal::lock::target_lock_name(cluster, &target.namespace, &target.service);
         store::runs_dir(state)?;
-        match Lock::acquire(&state.join("locks"), &name, &store::holder()) {
+        let locks = state.join("locks");
+        let mut taken = Lock::acquire(&locks, &name, &store::holder());
+        if matches!(taken, Err(LockError::Held { .. })) && send_home(state, target).await? {
+            let until = Instant::now() + BETWEEN_ENGINES;
+            while matches!(taken, Err(LockError::Held { .. })) && Instant::now() < until {
+                taken = Lock::acquire(&locks, &name, &store::holder());
+            }
+        }
+        match taken {
             Ok(lock) => Ok(Ok(Some(lock))),
             Err(LockError::Held { holder, .. }) => {
                 let by = driven_by(holder.as_ref());
@@ -193,6 +218,66 @@ impl Guard {
         {
             tracing::warn!(%error, "the target's lock could not be given back; it expires");
         }
+    }
+}
+
+/// An engine stays for a while when its run is over, for whoever may want to look: it makes way for the next run on its
+/// target. Whether one was asked to.
+async fn send_home(state: &Path, target: &Target) -> color_eyre::Result<bool> {
+    let mut asked = false;
+    for (id, dir) in store::live(state, None)? {
+        let Ok(Some(found)) = store::in_dir(dir.clone()) else { continue };
+        let same = found.run.runbook.target.as_ref().is_some_and(|other| {
+            (&other.context, &other.namespace, &other.service)
+                == (&target.context, &target.namespace, &target.service)
+        });
+        let Some((outcome, ..)) =
+            found.run.finished.as_ref().filter(|_| same && found.run.rolling_back().is_none())
+        else {
+            continue;
+        };
+        let hello = link::client::hello(Wish::Errand, None);
+        let Ok(client) = link::client::connect(&dir.join(link::CONTROL), &hello).await else { continue };
+        client.send(&Command::Close).await;
+        talk(&format!("run {id} is over ({}); its engine makes way for this run", word(*outcome)));
+        asked = true;
+    }
+    Ok(asked)
+}
+
+/// What to say where the cluster's lock is still held for a run of this host that is over, whose engine died before it gave
+/// the lock back.
+async fn left_by_a_run_that_is_over(
+    kube: &KubeCluster,
+    state: &Path,
+    noted: &[(String, RunId)],
+) -> Option<String> {
+    if noted.is_empty() {
+        return None;
+    }
+    let holder = kube.lock_holder().await.ok().flatten()?;
+    let (_, run) = noted.iter().find(|(id, _)| *id == holder.lock_id)?;
+    let outcome = outcome_of(state, run)?;
+    Some(format!(
+        "the lock that run {run} left is taken over: that run is over ({}), and its engine is gone",
+        word(outcome)
+    ))
+}
+
+/// How a run of this host ended by its journal; nothing where it did not, or is not known here.
+fn outcome_of(state: &Path, run: &RunId) -> Option<Outcome> {
+    let found = store::in_dir(state.join("runs").join(run.as_str())).ok().flatten()?;
+    let outcome = found.run.finished.as_ref().map(|(outcome, ..)| *outcome)?;
+    found.run.rolling_back().is_none().then_some(outcome)
+}
+
+fn word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Succeeded => "succeeded",
+        Outcome::Failed => "failed",
+        Outcome::RolledBack => "rolled back",
+        Outcome::RollbackFailed => "rollback failed",
+        Outcome::Held => "paused",
     }
 }
 

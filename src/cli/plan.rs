@@ -8,11 +8,13 @@ use super::{
     plain::{data, talk},
     vars::Given,
 };
+use crate::adapters::kube::lease_name;
 use crate::domain::{
     action::{Action, ActionKind, Confirm},
     check::{Check, CheckKind, NoTraffic},
     event::{Envelope, Opened, RollbackTarget, RunEvent},
     id::RunId,
+    rights,
     run::Run,
     runbook::{ClusterFact, VarSource},
     time::Timestamp,
@@ -83,8 +85,25 @@ pub fn main(args: &PlanArgs) -> color_eyre::Result<Exit> {
     for (name, value) in given.vars {
         run.vars.insert(name, Some(value));
     }
+    if args.rbac {
+        return Ok(rbac(&run));
+    }
     print(&run);
     Ok(Exit::Done)
+}
+
+/// Prints the roles that a run of this runbook needs, for `kubectl apply -f -`.
+fn rbac(run: &Run) -> Exit {
+    let Some(target) = &run.runbook.target else {
+        talk("the runbook has no [target], so it needs nothing in a cluster");
+        return Exit::Usage;
+    };
+    // The lock's own name: one a Service, and a name that any object may have.
+    let name = lease_name(&target.service);
+    let wide = lease_name(&format!("{}-{}", target.namespace, target.service));
+    let rights = rights::needed(&run.runbook, &name, &|text| text.expand(|name| run.value(name)).ok());
+    data(rights::role(&rights, &target.namespace, (&name, &wide), &run.runbook.document.title).trim_end());
+    Exit::Done
 }
 
 fn print(run: &Run) {
@@ -215,6 +234,7 @@ fn check_how(run: &Run, check: &Check) -> String {
         CheckKind::TrafficOn { slot } => format!("the service selects {}", colour(slot)),
         CheckKind::ScaledTo { slot, replicas } => format!("{} has {replicas} replicas", colour(slot)),
         CheckKind::Headroom { slot, replicas } => format!("room for {replicas} pods of {}", colour(slot)),
+        CheckKind::Allowed { right } => format!("allowed to {} {}", right.verb.as_str(), right.object()),
         CheckKind::Sh { script, expect } => {
             let expect = expect.as_ref().map(|expect| format!(" prints /{expect}/")).unwrap_or_default();
             format!("$ {script}{expect}")

@@ -19,7 +19,12 @@ use crate::engine::values::Secrets;
 /// What keeps the run from being opened, in words.
 pub async fn main(args: RunArgs) -> color_eyre::Result<Exit> {
     if args.dry_run {
-        return plan::main(&PlanArgs { runbook: args.runbook, vars: args.drive.vars, live: None });
+        return plan::main(&PlanArgs {
+            runbook: args.runbook,
+            vars: args.drive.vars,
+            live: None,
+            rbac: false,
+        });
     }
     launch::fly(Task::Run(args)).await
 }

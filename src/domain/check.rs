@@ -6,6 +6,7 @@ use super::{
     action::{HttpRequest, SlotRef},
     id::MetricId,
     metric::Bound,
+    rights::Right,
     template::Template,
     time::Span,
 };
@@ -101,6 +102,11 @@ pub enum CheckKind {
         slot: SlotRef,
         /// How many.
         replicas: u32,
+    },
+    /// The API server allows us something. No runbook declares it: a run opens with it where a right is missing.
+    Allowed {
+        /// What.
+        right: Right,
     },
     /// A command that only looks; it must exit 0 and print what is expected.
     Sh {

@@ -150,6 +150,8 @@ pub enum Input {
         item: usize,
         /// Whether it holds.
         holds: bool,
+        /// Whether it can't be found out from here, so that a person must look.
+        asks: bool,
         /// What was seen.
         evidence: String,
     },

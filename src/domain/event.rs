@@ -356,6 +356,9 @@ pub enum RunEvent {
         by: Actor,
         /// Why.
         note: Option<String>,
+        /// It can't be found out from here: a person looks, and ticks it with a note.
+        #[serde(default, skip_serializing_if = "is_false")]
+        asks: bool,
     },
     /// A checklist item is not needed this time.
     ItemWaived {
@@ -548,6 +551,9 @@ pub enum RunEvent {
     BaselineRecorded {
         /// Mean of the samples since the run opened, at most the last five minutes.
         values: BTreeMap<String, f64>,
+        /// Of how much time the samples were, where that was less than five minutes.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        short: BTreeMap<String, Span>,
     },
     /// What proves the way back passes now, or does not any more.
     WayBackChanged {

@@ -272,8 +272,8 @@ impl Machine {
                     self.on_check_seen(&at, Stand::Caught, evidence);
                 }
             }
-            Input::ItemSeen { group, item, holds, evidence } => {
-                self.on_item_seen(group, item, holds, evidence);
+            Input::ItemSeen { group, item, holds, asks, evidence } => {
+                self.on_item_seen((group, item), holds, asks, evidence);
             }
             Input::ReadySeen { check, holds, evidence } => self.on_ready_seen(check, holds, evidence),
             Input::Sample(sample) => self.on_sample(sample),

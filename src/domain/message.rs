@@ -289,11 +289,9 @@ impl Command {
             | Self::EndChildren
             | Self::Continue
             | Self::RollbackProcedure { .. }
-            | Self::RetryRollback
             | Self::GoOnUnrecorded { .. }
             | Self::GoBlind { .. }
             | Self::TakeTarget
-            | Self::AbandonRollback { .. }
             | Self::CancelCountdown { .. }
             | Self::Incident { .. }
             | Self::TickIncidentStep { .. }
@@ -302,6 +300,8 @@ impl Command {
             // A shell of the run's own user: what must be possible when the screen itself is the trouble.
             Self::Hold { .. }
             | Self::Rollback { .. }
+            | Self::RetryRollback
+            | Self::AbandonRollback { .. }
             | Self::Abort { .. }
             | Self::Suspend { .. }
             | Self::TaskDone { .. }

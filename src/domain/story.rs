@@ -88,7 +88,7 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
             format!("OVERRIDE by {}: {}: {}", given.by, given.what, given.reason)
         }
         RunEvent::ItemTicked { text, by, note: remark, .. } => format!("[x] {text}: {by}{}", note(remark)),
-        RunEvent::ItemUnticked { group, item: index, by, note: remark } => {
+        RunEvent::ItemUnticked { group, item: index, by, note: remark, .. } => {
             format!("[ ] {}: {by}{}", item(*group, *index), note(remark))
         }
         RunEvent::ItemWaived { group, item: index, reason, by } => {
@@ -152,7 +152,10 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
         }
         RunEvent::CompletionStarted { by, .. } => format!("completion started by {by}"),
         RunEvent::CompletionFailed { reason, .. } => format!("completion FAILED: {reason}"),
-        RunEvent::BaselineRecorded { values } => format!("baseline recorded: {} values", values.len()),
+        RunEvent::BaselineRecorded { values, short } => {
+            let least = short.values().min().map(|span| format!(", from {} of data only", span.clock()));
+            format!("baseline recorded: {} values{}", values.len(), least.unwrap_or_default())
+        }
         RunEvent::TrafficSwitched { from, to } => format!("TRAFFIC SWITCHED from {from} to {to}"),
         RunEvent::WindowOpened { lasts, .. } => format!("window opened, {lasts}"),
         RunEvent::TriggerBreaching { reason, metric, value, .. } => {

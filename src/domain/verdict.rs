@@ -118,6 +118,9 @@ pub fn rule(
             NoTraffic::Wait => Ruling::Waits(format!("waits: no requests{} yet", on())),
             NoTraffic::Fail => Ruling::Fails(format!("no requests{}, and there should be some", on())),
         },
+        (Err(missing), None) if missing.is_no_traffic() => {
+            Ruling::Fails(format!("no traffic{}: {missing}", on()))
+        }
         (Err(missing), _) => Ruling::Fails(format!("no data: {missing}")),
     }
 }
@@ -476,7 +479,7 @@ mod tests {
                 seen(Some(NoTraffic::Fail)),
                 Ruling::Fails("no requests on GREEN, and there should be some".to_owned())
             );
-            assert_eq!(seen(None), Ruling::Fails(format!("no data: {nothing}")));
+            assert_eq!(seen(None), Ruling::Fails(format!("no traffic on GREEN: {nothing}")));
         }
         assert_eq!(
             rule(Some(NoTraffic::Skip), None, Err(Missing::ZeroByZero)),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{id::SlotName, time::Timestamp};
+use super::{id::SlotName, rights::Missing, time::Timestamp};
 
 /// Everything the watches know at one moment. Sent whole; small enough at any size because pods beyond
 /// [`Workload::MAX_PODS`] a slot are only counted.
@@ -146,6 +146,9 @@ pub struct Access {
     pub patch_service: Option<bool>,
     /// Whether the Deployments may be patched and scaled.
     pub patch_deployments: Option<bool>,
+    /// All that is missing of what the run needs.
+    #[serde(default)]
+    pub missing: Vec<Missing>,
     /// When this was asked.
     pub at: Timestamp,
 }

@@ -231,7 +231,8 @@ impl Hands {
                 Some(seen) => seen,
                 None => looker.look(&check).await,
             };
-            let input = Input::ItemSeen { group, item, holds: seen.holds, evidence: seen.evidence };
+            let input =
+                Input::ItemSeen { group, item, holds: seen.holds, asks: seen.asks, evidence: seen.evidence };
             let _ = news.send(News::Input(input)).await;
         });
         self.items.retain(|task| !task.is_finished());

@@ -8,7 +8,9 @@ use regex::Regex;
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    ports::{HttpCall, LogMarks, LogsRead, Ports, Seen, ShellCall, ShellNews, ShellProgram},
+    ports::{
+        Fault, HttpCall, LogMarks, LogsRead, PortError, Ports, Seen, ShellCall, ShellNews, ShellProgram,
+    },
     values::Values,
 };
 use crate::domain::{
@@ -111,7 +113,7 @@ impl Looker {
             Memory::new(self.since, if endless { Patience::Endless } else { patience_of(&check) });
         loop {
             memory.hopeless = false;
-            let Seen { holds, evidence } = self.look_on(&check, &mut memory).await;
+            let Seen { holds, evidence, .. } = self.look_on(&check, &mut memory).await;
             let at = at.clone();
             let input = if memory.logs.caught.is_some() {
                 Input::CheckCaught { at, since: self.since, evidence }
@@ -159,7 +161,21 @@ impl Looker {
             }
             CheckKind::Headroom { slot, replicas } => {
                 let slot = self.slots.get(slot)?;
-                self.ports.cluster()?.headroom(&slot, *replicas).await.map_err(|error| error.message)
+                match self.ports.cluster()?.headroom(&slot, *replicas).await {
+                    // It will not change by looking again: somebody who may look must.
+                    Err(PortError { kind: Fault::Denied, message }) => {
+                        Ok(Seen::asks(format!("a person must look: {message}")))
+                    }
+                    seen => seen.map_err(|error| error.message),
+                }
+            }
+            CheckKind::Allowed { right } => {
+                let asked = self.ports.cluster()?.access(std::slice::from_ref(right)).await;
+                let access = asked.map_err(|error| error.message)?;
+                Ok(match access.missing.first() {
+                    Some(missing) => Seen::no(format!("{missing}; without it: {}", right.without)),
+                    None => Seen::yes("the API server says that it is allowed"),
+                })
             }
             CheckKind::Rollout { slot, .. } => {
                 let slot = self.slots.get(slot)?;
@@ -215,7 +231,7 @@ impl Looker {
                     return Ok(unobserved(&name));
                 }
                 let (ready, wanted) = (slot.ready(), slot.desired.max(*at_least));
-                Ok(Seen { holds: ready >= wanted, evidence: format!("{name} {ready}/{wanted} ready") })
+                Ok(Seen::of(ready >= wanted, format!("{name} {ready}/{wanted} ready")))
             }
             CheckKind::ScaledTo { slot, replicas } => {
                 let (name, slot) = find(slot)?;
@@ -223,10 +239,8 @@ impl Looker {
                     return Ok(unobserved(&name));
                 }
                 let (desired, pods, ready) = (slot.desired, slot.pods, slot.ready());
-                Ok(Seen {
-                    holds: [desired, pods, ready] == [*replicas; 3],
-                    evidence: format!("{name} wants {desired}, has {pods} pods, {ready} ready"),
-                })
+                let evidence = format!("{name} wants {desired}, has {pods} pods, {ready} ready");
+                Ok(Seen::of([desired, pods, ready] == [*replicas; 3], evidence))
             }
             // Selecting is not serving: somebody has to answer.
             CheckKind::TrafficOn { slot } => {
@@ -414,7 +428,8 @@ fn patience_of(check: &Check) -> Patience {
         | CheckKind::ScaledTo { .. }
         | CheckKind::Headroom { .. }
         | CheckKind::Sh { .. }
-        | CheckKind::Logs { .. } => Patience::Endless,
+        | CheckKind::Logs { .. }
+        | CheckKind::Allowed { .. } => Patience::Endless,
     }
 }
 

@@ -20,7 +20,9 @@ use crate::domain::{
     lock::LockState,
     metric::{Metric, Sample},
     observation::{Approach, Observation},
+    rights::Right,
     rollout::RolloutFacts,
+    runbook::Runbook,
     time::{Span, Timestamp},
     workload::{Access, ClusterIdentity, LogLine, Workload},
 };
@@ -103,8 +105,10 @@ pub type CancelFlag = watch::Receiver<bool>;
 pub trait Cluster: Send + Sync {
     /// Which cluster this is.
     async fn identity(&self) -> PortResult<ClusterIdentity>;
-    /// What we may do (`SelfSubjectAccessReview` for patching the Service and the Deployments).
-    async fn access(&self) -> PortResult<Access>;
+    /// What a runbook needs to be allowed here, the names of its objects included.
+    fn rights(&self, runbook: &Runbook) -> Vec<Right>;
+    /// Which of these rights we have, by asking (`SelfSubjectAccessReview`): nothing is tried.
+    async fn access(&self, rights: &[Right]) -> PortResult<Access>;
     /// The state of everything now, by fresh reads.
     async fn look(&self) -> PortResult<Workload>;
     /// A fresh look at what decides about an act: Service, Deployments, pods and autoscalers, side by side, in one round trip.
@@ -218,6 +222,8 @@ pub trait TargetLock: Send + Sync {
 pub struct Seen {
     /// Whether what was wanted is so.
     pub holds: bool,
+    /// Whether it can't be found out from here for good, so that a person must look.
+    pub asks: bool,
     /// In words, with values.
     pub evidence: String,
 }
@@ -225,12 +231,22 @@ pub struct Seen {
 impl Seen {
     /// It is so.
     pub fn yes(evidence: impl Into<String>) -> Self {
-        Self { holds: true, evidence: evidence.into() }
+        Self { holds: true, asks: false, evidence: evidence.into() }
+    }
+
+    /// It is so, or not.
+    pub fn of(holds: bool, evidence: impl Into<String>) -> Self {
+        Self { holds, asks: false, evidence: evidence.into() }
     }
 
     /// It is not so.
     pub fn no(evidence: impl Into<String>) -> Self {
-        Self { holds: false, evidence: evidence.into() }
+        Self { holds: false, asks: false, evidence: evidence.into() }
+    }
+
+    /// Nobody can tell from here: a person must look.
+    pub fn asks(evidence: impl Into<String>) -> Self {
+        Self { holds: false, asks: true, evidence: evidence.into() }
     }
 }
 

@@ -323,7 +323,7 @@ impl Model {
         else {
             return (ItemStatus::Open, false);
         };
-        let too_old = !declared.check.kind.is_person()
+        let too_old = !run.is_persons_item(group, item)
             && state.status == ItemStatus::Holds
             && self.now.since(state.at) > declared.valid_for;
         (state.status, too_old)

@@ -226,10 +226,9 @@ fn run_line(model: &Model) -> Row {
 
 fn checklist_line(model: &Model, run: &Run, open: &[(usize, usize)]) -> Row {
     let look = model.look;
-    let person =
-        open.iter().filter(|(g, i)| run.runbook.checklist[*g].items[*i].check.kind.is_person()).count();
+    let person = open.iter().filter(|(g, i)| run.is_persons_item(*g, *i)).count();
     let selected = model.item_shown().filter(|item| open.contains(item));
-    let by_person = selected.is_some_and(|(g, i)| run.runbook.checklist[g].items[i].check.kind.is_person());
+    let by_person = selected.is_some_and(|(g, i)| run.is_persons_item(g, i));
     let to_go = format!("{} to go, then {} opens step 1", open.len(), model.key(KeyAction::Confirm));
     match (selected, by_person) {
         (Some(_), true) => {

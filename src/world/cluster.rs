@@ -25,6 +25,7 @@ mod logs;
 mod object;
 mod patch;
 mod resource;
+mod roles;
 mod rollout;
 mod scale;
 mod seed;

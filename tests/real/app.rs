@@ -1,6 +1,8 @@
 //! The application that the pods only pretend to be: users' requests go to the pods behind the Service's real endpoints, and
 //! every version errs as ordered. What it counts, a real Prometheus scrapes.
 
+#![allow(dead_code, reason = "each test uses its own part")]
+
 use std::{
     collections::BTreeMap,
     fmt::Write as _,

@@ -1,5 +1,7 @@
 //! One flight's ground: a namespace with blue live on two pods and green asleep beside it, users, and what kubectl says of it.
 
+#![allow(dead_code, reason = "each test uses its own part")]
+
 use std::{
     os::unix::fs::PermissionsExt as _,
     path::PathBuf,

@@ -87,6 +87,8 @@ impl Login {
         } else {
             "give the kubeconfig's user credentials".to_owned()
         };
+        // Roles are given to whom the credentials stand in for.
+        let user = auth.impersonate.as_deref().unwrap_or(user);
         Self { user: SafeText::new(user).into(), advice: SafeText::from(advice).into() }
     }
 
@@ -157,17 +159,20 @@ fn from_kubeconfig(
     let known = || {
         let names: Vec<String> =
             kubeconfig.contexts.iter().map(|context| format!("`{}`", SafeText::new(&context.name))).collect();
+        let near = wanted.and_then(|wanted| nearest(&kubeconfig, wanted));
+        let near = near.map(|name| format!(" (did you mean `{}`?)", SafeText::new(name))).unwrap_or_default();
         if names.is_empty() {
             "it has no contexts".to_owned()
         } else {
-            format!("it has {}", names.join(", "))
+            format!("it has {}{near}", names.join(", "))
         }
     };
     let Some(name) =
         wanted.map(str::to_owned).or_else(|| kubeconfig.current_context.clone().filter(|n| !n.is_empty()))
     else {
         return Err(PortError::failed(format!(
-            "the kubeconfig has no current context and the runbook names none; set target.context ({})",
+            "the kubeconfig ({}) has no current context and the runbook names none; set `target.context` ({})",
+            place(),
             known()
         )));
     };
@@ -176,7 +181,12 @@ fn from_kubeconfig(
     else {
         return Err(PortError::new(
             Fault::NotFound,
-            format!("the kubeconfig has no context `{}`; {}", SafeText::new(&name), known()),
+            format!(
+                "the kubeconfig ({}) has no context `{}`; {}; correct `target.context` in the runbook, or set KUBECONFIG",
+                place(),
+                SafeText::new(&name),
+                known()
+            ),
         ));
     };
     for user in &mut kubeconfig.auth_infos {
@@ -216,6 +226,21 @@ fn from_kubeconfig(
     config.proxy_url = None;
     let proxy = proxy.and_then(|matcher| matcher.intercept(&config.cluster_url));
     session(&config, proxy.as_ref(), name, login, idle)
+}
+
+/// The context whose name is most like the one that is not there.
+fn nearest<'a>(kubeconfig: &'a Kubeconfig, wanted: &str) -> Option<&'a str> {
+    let names = kubeconfig.contexts.iter().map(|context| context.name.as_str());
+    let near = names.map(|name| (strsim::damerau_levenshtein(name, wanted), name)).min()?;
+    (near.0 <= wanted.len() / 2).then_some(near.1)
+}
+
+/// Where kubeconfigs are looked for.
+fn place() -> String {
+    env::var("KUBECONFIG")
+        .ok()
+        .filter(|path| !path.is_empty())
+        .map_or_else(|| "~/.kube/config".to_owned(), |path| format!("KUBECONFIG={}", SafeText::new(&path)))
 }
 
 fn session(
@@ -309,9 +334,9 @@ fn plugin_words(fault: &kube::Error) -> String {
 }
 
 fn unreadable(fault: &KubeconfigError) -> PortError {
-    let advice = "set KUBECONFIG to a readable kubeconfig, or put one at ~/.kube/config";
     PortError::failed(format!(
-        "the kubeconfig cannot be used: {}; {advice}",
+        "no usable kubeconfig at {}: {}\nset KUBECONFIG to a readable one, or put one at ~/.kube/config",
+        place(),
         SafeText::from(fault.to_string())
     ))
 }
@@ -343,8 +368,13 @@ current-context: one
 
     #[tokio::test]
     async fn a_context_that_does_not_exist_is_answered_with_those_that_do() {
-        let said = opened(TWO, Some("four")).await.unwrap_err();
-        assert_eq!(said, "the kubeconfig has no context `four`; it has `one`, `two`, `three`");
+        let said = opened(TWO, Some("tree")).await.unwrap_err();
+        assert!(
+            said.contains("has no context `tree`; it has `one`, `two`, `three` (did you mean `three`?);"),
+            "{said}"
+        );
+        let said = opened(TWO, Some("prod-eu-1")).await.unwrap_err();
+        assert!(said.contains("it has `one`, `two`, `three`; correct `target.context`"), "{said}");
         let said = opened("{}", None).await.unwrap_err();
         assert!(said.contains("no current context") && said.contains("no contexts"), "{said}");
     }

@@ -31,8 +31,8 @@ use crate::{
 
 use record::Pulse;
 
-pub use name::mint;
 pub(super) use name::safe_name;
+pub use name::{lease_name, mint};
 pub use renew::KubeLock;
 
 /// Who wants the lock.

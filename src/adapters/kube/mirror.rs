@@ -34,6 +34,7 @@ use crate::{
     domain::{
         copy::{CopyHead, CopyState},
         id::RunId,
+        rights::Verb,
         time::{Span, Timestamp},
     },
     engine::ports::{Fault, JournalCopier, PortError, PortResult},
@@ -297,7 +298,7 @@ impl Mirror {
         let run = &self.about.run_id;
         let found = match self.cluster.copies(&format!("{RUN}={}", label(run.as_str()))).await {
             Ok(found) => found,
-            Err(fault) => return Err(self.unread("list", fault).await),
+            Err(fault) => return Err(self.unread(Verb::List, fault).await),
         };
         let Some(found) = found.into_iter().find(|found| found.about.run_id == *run) else { return Ok(()) };
         for label in found.pieces.values() {
@@ -345,13 +346,13 @@ impl Mirror {
         let call = Call::get(&CONFIG_MAPS, Some(&self.cluster.target.namespace), name);
         match self.cluster.gateway.find(&call).await {
             Ok(found) => Ok(found),
-            Err(fault) => Err(self.unread("get", fault).await),
+            Err(fault) => Err(self.unread(Verb::Get, fault).await),
         }
     }
 
     /// What follows from a read that failed. "Not allowed" is final, while a login that has expired will be renewed: the review
     /// of the verb tells them apart.
-    async fn unread(&self, verb: &str, fault: PortError) -> Halt {
+    async fn unread(&self, verb: Verb, fault: PortError) -> Halt {
         if fault.kind == Fault::Denied && self.cluster.may(verb, &CONFIG_MAPS, "").await == Ok(false) {
             Halt::Off(fault.message)
         } else {

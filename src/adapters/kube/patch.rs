@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResourceList;
 use serde_json::Value;
 
 use crate::{
-    domain::{action::PatchType, safe_text::SafeText},
+    domain::{action::PatchType, rights::KNOWN_KINDS, safe_text::SafeText},
     engine::ports::{PortError, PortResult},
 };
 
@@ -18,19 +18,6 @@ use super::{
     KubeCluster,
     call::{Call, Resource, is_name},
 };
-
-/// Kinds that need no group: those that the runbook's reference names, and what else is patched in deployments.
-const KNOWN: [Resource; 9] = [
-    Resource::known("apps", "v1", "deployments", "deployment"),
-    Resource::known("", "v1", "services", "service"),
-    Resource::known("", "v1", "pods", "pod"),
-    Resource::known("", "v1", "configmaps", "configmap"),
-    Resource::known("", "v1", "secrets", "secret"),
-    Resource::known("apps", "v1", "statefulsets", "statefulset"),
-    Resource::known("apps", "v1", "daemonsets", "daemonset"),
-    Resource::known("networking.k8s.io", "v1", "ingresses", "ingress"),
-    Resource::known("autoscaling", "v1", "horizontalpodautoscalers", "horizontalpodautoscaler"),
-];
 
 impl KubeCluster {
     pub(super) async fn patch_object(
@@ -71,10 +58,12 @@ impl KubeCluster {
             kind.split_once('.').map_or((kind, None), |(kind, rest)| (kind, Some(rest)));
         let lower = kind.to_ascii_lowercase();
         let Some(group_version) = group_version else {
-            let known = KNOWN.into_iter().find(|resource| resource.word == lower || resource.plural == lower);
+            let known =
+                KNOWN_KINDS.iter().find(|(.., plural, word)| [*plural, *word].contains(&lower.as_str()));
+            let known =
+                known.map(|(group, version, plural, word)| Resource::known(group, version, plural, word));
             return known.ok_or_else(|| {
-                let names: Vec<String> =
-                    KNOWN.iter().map(|resource| format!("`{}`", resource.word)).collect();
+                let names: Vec<String> = KNOWN_KINDS.iter().map(|(.., word)| format!("`{word}`")).collect();
                 PortError::failed(format!(
                     "kind `{}` is not known by itself; write `kind.group/version`, or one of {}",
                     SafeText::new(kind),

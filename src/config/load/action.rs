@@ -431,6 +431,8 @@ impl Loader<'_, '_> {
                 format!("room for {replicas} pods of {}", slot_word(slot))
             }
             CheckKind::Sh { script, .. } => first_line(script),
+            // No runbook declares it.
+            CheckKind::Allowed { right } => format!("allowed to {} {}", right.verb.as_str(), right.object()),
             CheckKind::Logs { slot, .. } => format!("the logs of {} are as wanted", slot_word(slot)),
         }
     }

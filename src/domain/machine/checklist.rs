@@ -39,8 +39,8 @@ impl Machine {
     }
 
     fn is_person_item(&self, group: usize, item: usize) -> Option<bool> {
-        let item = self.run.runbook.checklist.get(group)?.items.get(item)?;
-        Some(item.check.kind.is_person())
+        self.run.runbook.checklist.get(group)?.items.get(item)?;
+        Some(self.run.is_persons_item(group, item))
     }
 
     fn checklist_open(&mut self) -> bool {
@@ -57,6 +57,9 @@ impl Machine {
         match self.is_person_item(group, item) {
             None => self.refuse("no such checklist item"),
             Some(false) => self.refuse("this item checks itself; if it is not needed, say why (x)"),
+            Some(true) if self.run.item_asks(group, item) && blank(note.as_deref()) => {
+                self.refuse("this could not be found out from here: say what you looked at (n)");
+            }
             Some(true) => {
                 let text = self.run.runbook.checklist[group].items[item].text.clone();
                 self.emit(RunEvent::ItemTicked { group, item, text, by, note });
@@ -66,7 +69,7 @@ impl Machine {
 
     pub(super) fn untick_item(&mut self, group: usize, item: usize, by: Actor) {
         if self.checklist_open() && self.is_person_item(group, item).is_some() {
-            self.emit(RunEvent::ItemUnticked { group, item, by, note: None });
+            self.emit(RunEvent::ItemUnticked { group, item, by, note: None, asks: false });
             self.item_due.remove(&(group, item));
         }
     }
@@ -84,7 +87,9 @@ impl Machine {
     }
 
     pub(super) fn recheck_item(&mut self, group: usize, item: usize) {
-        if self.checklist_open() && self.is_person_item(group, item) == Some(false) {
+        let looks = self.run.runbook.checklist.get(group).and_then(|group| group.items.get(item));
+        let looks = looks.is_some_and(|item| !item.check.kind.is_person());
+        if self.checklist_open() && looks {
             self.item_due.insert((group, item), self.now);
         }
     }
@@ -119,7 +124,13 @@ impl Machine {
         }
     }
 
-    pub(super) fn on_item_seen(&mut self, group: usize, item: usize, holds: bool, evidence: String) {
+    pub(super) fn on_item_seen(
+        &mut self,
+        (group, item): (usize, usize),
+        holds: bool,
+        asks: bool,
+        evidence: String,
+    ) {
         self.item_looking.remove(&(group, item));
         let Some(declared) = self.run.runbook.checklist.get(group).and_then(|found| found.items.get(item))
         else {
@@ -134,10 +145,17 @@ impl Machine {
             return;
         }
         let by = Actor::Auto;
-        if holds {
+        if asks {
+            // What a person has said meanwhile counts until a look finds it out.
+            let told =
+                state.asks && (state.status == ItemStatus::Holds || state.note.as_deref() == Some(&evidence));
+            if !told {
+                self.emit(RunEvent::ItemUnticked { group, item, by, note: Some(evidence), asks });
+            }
+        } else if holds {
             self.emit(RunEvent::ItemTicked { group, item, text, by, note: Some(evidence) });
         } else if state.status != ItemStatus::Fails || state.note.as_deref() != Some(evidence.as_str()) {
-            self.emit(RunEvent::ItemUnticked { group, item, by, note: Some(evidence) });
+            self.emit(RunEvent::ItemUnticked { group, item, by, note: Some(evidence), asks });
         }
     }
 
@@ -168,4 +186,8 @@ impl Machine {
         }
         self.emit(RunEvent::ChecklistPassed { by });
     }
+}
+
+fn blank(note: Option<&str>) -> bool {
+    note.is_none_or(|note| note.trim().is_empty())
 }

@@ -16,8 +16,17 @@ impl Machine {
         if self.refuse_fenced_off() {
             return;
         }
-        if self.run.rolling_back().is_some() {
-            return self.refuse("a rollback is running already");
+        if let Some(rollback) = self.run.rolling_back() {
+            let why = match &rollback.stopped {
+                None => "a rollback is running already".to_owned(),
+                Some(stopped) => format!(
+                    "the rollback has stopped ({}): try it again (r; in a shell: cutover rollback {id} --retry), or give it up (x; \
+                     cutover rollback {id} --give-up --reason WHY)",
+                    stopped.reason,
+                    id = self.run.opened.run_id
+                ),
+            };
+            return self.refuse(why);
         }
         if reason.trim().is_empty() {
             return self.refuse("a rollback needs a reason");
@@ -185,7 +194,7 @@ impl Machine {
             return;
         }
         let Some(rollback) = self.run.rolling_back().filter(|rollback| rollback.stopped.is_some()) else {
-            return self.refuse("no rollback is waiting");
+            return self.refuse("no rollback is waiting to be tried again");
         };
         let (procedure, attempt) = (rollback.procedure.clone(), rollback.work.attempt + 1);
         self.giving_up = None;
@@ -220,7 +229,7 @@ impl Machine {
             self.run.rolling_back().is_some_and(|rollback| rollback.stopped.is_some() || !self.is_acting());
         let undoing = self.run.is_undoing_steps();
         if !waits && !undoing {
-            return self.refuse("no rollback is waiting");
+            return self.refuse("no rollback is waiting, so there is none to give up");
         }
         if reason.trim().is_empty() {
             return self.refuse("say why the rollback is given up");

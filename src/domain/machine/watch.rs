@@ -66,7 +66,16 @@ impl Machine {
             .filter(|(_, values)| !values.is_empty())
             .map(|(key, values)| (key.clone(), written(mean(values))))
             .collect();
-        self.emit(RunEvent::BaselineRecorded { values });
+        let short = self.recent.iter().filter_map(|(key, values)| {
+            let (first, last) = values.front().zip(values.back())?;
+            let metric = self.run.runbook.metric(key.split('/').next().unwrap_or(key));
+            let interval = metric.map_or(Span::ZERO, |metric| metric.interval);
+            // Each sample stands for its interval; one that just missed the beginning is no reason to speak of it.
+            let span = last.0.since(first.0).saturating_add(interval);
+            (span.saturating_add(interval) < BASELINE).then(|| (key.clone(), span))
+        });
+        let short = short.collect();
+        self.emit(RunEvent::BaselineRecorded { values, short });
     }
 
     pub(super) fn arm_triggers(&mut self) {

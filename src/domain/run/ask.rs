@@ -345,12 +345,24 @@ impl Run {
         (done, all)
     }
 
+    /// Whether a person ticks an item: by the runbook, or because its check could not find it out.
+    pub fn is_persons_item(&self, group: usize, item: usize) -> bool {
+        let declared = self.runbook.checklist.get(group).and_then(|group| group.items.get(item));
+        let asks = self.items.get(group).and_then(|items| items.get(item)).is_some_and(|state| state.asks);
+        asks || declared.is_some_and(|item| item.check.kind.is_person())
+    }
+
+    /// Whether an item waits for a person only because its check could not find it out: what they say needs a note.
+    pub fn item_asks(&self, group: usize, item: usize) -> bool {
+        self.items.get(group).and_then(|items| items.get(item)).is_some_and(|state| state.asks)
+    }
+
     /// Items that keep the steps closed at this time: not optional, and open, failing or stale.
     pub fn open_items(&self, now: Timestamp) -> Vec<(usize, usize)> {
         let mut open = Vec::new();
         for (g, (group, states)) in self.runbook.checklist.iter().zip(&self.items).enumerate() {
             for (i, (item, state)) in group.items.iter().zip(states).enumerate() {
-                let fresh = item.check.kind.is_person() || now.since(state.at) <= item.valid_for;
+                let fresh = self.is_persons_item(g, i) || now.since(state.at) <= item.valid_for;
                 let holds = match state.status {
                     ItemStatus::Holds => fresh,
                     ItemStatus::Waived => true,

@@ -47,6 +47,7 @@ impl Run {
             lost: Vec::new(),
             pinned: opened.pinned.clone(),
             baseline: BTreeMap::new(),
+            baseline_short: BTreeMap::new(),
             triggers: vec![TriggerState::default(); runbook.triggers.len()],
             rollbacks: Vec::new(),
             lock: None,
@@ -147,9 +148,13 @@ impl Run {
             RunEvent::ItemTicked { group, item, by, note, .. } => {
                 self.set_item(*group, *item, ItemStatus::Holds, by, note.as_deref(), at);
             }
-            RunEvent::ItemUnticked { group, item, by, note } => {
-                let status = if by.is_person() { ItemStatus::Open } else { ItemStatus::Fails };
+            RunEvent::ItemUnticked { group, item, by, note, asks } => {
+                let open = by.is_person() || *asks;
+                let status = if open { ItemStatus::Open } else { ItemStatus::Fails };
                 self.set_item(*group, *item, status, by, note.as_deref(), at);
+                if let Some(state) = self.items.get_mut(*group).and_then(|items| items.get_mut(*item)) {
+                    state.asks |= *asks;
+                }
             }
             RunEvent::ItemWaived { group, item, reason, by } => {
                 self.set_item(*group, *item, ItemStatus::Waived, by, Some(reason), at);
@@ -208,7 +213,10 @@ impl Run {
                     work.finished_at = Some(at);
                 }
             }
-            RunEvent::BaselineRecorded { values } => self.baseline.clone_from(values),
+            RunEvent::BaselineRecorded { values, short } => {
+                self.baseline.clone_from(values);
+                self.baseline_short.clone_from(short);
+            }
             RunEvent::TrafficSwitched { to, .. } => {
                 self.switched_at = (self.opened.new_slot.as_ref() == Some(to)).then_some(at);
                 self.live = Some(to.clone());
@@ -605,7 +613,9 @@ impl Run {
         at: Timestamp,
     ) {
         if let Some(state) = self.items.get_mut(group).and_then(|items| items.get_mut(item)) {
-            *state = ItemState { status, by: Some(by.clone()), note: note.map(str::to_owned), at };
+            // What a person says in a check's place stays theirs; the next look that finds it out ends that.
+            let asks = state.asks && by.is_person();
+            *state = ItemState { status, by: Some(by.clone()), note: note.map(str::to_owned), asks, at };
         }
     }
 

@@ -61,6 +61,8 @@ pub struct Run {
     pub pinned: Option<Pinned>,
     /// Means before the switch by `metric` or `metric/slot`.
     pub baseline: BTreeMap<String, f64>,
+    /// Of how much time the baseline is, by the same names, where that is less than five minutes.
+    pub baseline_short: BTreeMap<String, Span>,
     /// The triggers.
     pub triggers: Vec<TriggerState>,
     /// Rollbacks in order of starting; only the last can be active.
@@ -111,6 +113,8 @@ pub struct ItemState {
     pub by: Option<Actor>,
     /// A note or a check's evidence.
     pub note: Option<String>,
+    /// Whether its check could not find it out, so that a person looks in its place.
+    pub asks: bool,
     /// When.
     pub at: Timestamp,
 }

@@ -182,7 +182,6 @@ fn each_role_may_what_it_is_for_and_nothing_else() {
         Command::OpenSteps { override_reason: None },
         Command::Start { step: None, attempt: 1, typed: None },
         Command::Retry { step: None, attempt: 1 },
-        Command::RetryRollback,
         Command::EndChildren,
         Command::HandOver,
         Command::KeepControl,
@@ -192,6 +191,8 @@ fn each_role_may_what_it_is_for_and_nothing_else() {
     ];
     let shell = [
         Command::Rollback { reason: reason() },
+        Command::RetryRollback,
+        Command::AbandonRollback { reason: reason() },
         Command::Abort { reason: reason() },
         Command::Hold { reason: reason() },
         Command::Suspend { reason: reason() },

@@ -23,7 +23,9 @@ use crate::{
         message::Update,
         metric::{Metric, Missing, Sample},
         observation::{Approach, Observation},
+        rights::Right,
         rollout::RolloutFacts,
+        runbook::Runbook,
         time::{Span, Timestamp},
         workload::{Access, ClusterIdentity, LogLine, Workload},
     },
@@ -94,8 +96,12 @@ impl Cluster for World {
     async fn identity(&self) -> PortResult<ClusterIdentity> {
         Ok(ClusterIdentity::default())
     }
-    async fn access(&self) -> PortResult<Access> {
-        Ok(Access { patch_service: Some(true), patch_deployments: Some(true), at: START })
+    fn rights(&self, _: &Runbook) -> Vec<Right> {
+        Vec::new()
+    }
+    async fn access(&self, _: &[Right]) -> PortResult<Access> {
+        let (patch_service, patch_deployments) = (Some(true), Some(true));
+        Ok(Access { patch_service, patch_deployments, missing: Vec::new(), at: START })
     }
     async fn look(&self) -> PortResult<Workload> {
         Ok(self.picture())

@@ -91,7 +91,12 @@ impl Told {
             },
         );
         told.tell(Update::Access {
-            access: Access { patch_service: Some(true), patch_deployments: Some(true), at: START },
+            access: Access {
+                patch_service: Some(true),
+                patch_deployments: Some(true),
+                missing: Vec::new(),
+                at: START,
+            },
         });
         told
     }
@@ -471,7 +476,10 @@ impl Told {
         told.after(0, RunEvent::TrafficSwitched { from: "blue".into(), to: "green".into() });
         told.after(
             0,
-            RunEvent::BaselineRecorded { values: BTreeMap::from([("transactions".to_owned(), 2300.0)]) },
+            RunEvent::BaselineRecorded {
+                values: BTreeMap::from([("transactions".to_owned(), 2300.0)]),
+                short: BTreeMap::new(),
+            },
         );
         told.traffic_on("green");
         told.started("watch", 1);

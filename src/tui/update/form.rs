@@ -72,8 +72,13 @@ pub(super) fn open_rollback(model: &mut Model) {
     if matches!(model.layers.last(), Some(Layer::Rollback(_))) {
         return;
     }
-    if run.rolling_back().is_some() {
-        return model.say("a rollback is running already");
+    if let Some(rollback) = run.rolling_back() {
+        let (retry, give_up) = (model.key(KeyAction::Retry), model.key(KeyAction::CancelCountdown));
+        let words = match rollback.stopped {
+            Some(_) => format!("the rollback has stopped: {retry} tries it again, {give_up} gives it up"),
+            None => "a rollback is running already".to_owned(),
+        };
+        return model.say(words);
     }
     if !run.can_roll_back() {
         let left = run.rollback_plan(model.telemetry.workload.as_ref(), model.now).not_undone;

@@ -216,7 +216,7 @@ fn confirm(model: &mut Model, effects: &mut Vec<Effect>) {
 /// The first item that keeps the steps closed; one a person ticks before one that checks itself.
 pub(super) fn select_first(model: &mut Model, open: &[(usize, usize)]) {
     let Some(run) = &model.run else { return };
-    let person = |(g, i): &&(usize, usize)| run.runbook.checklist[*g].items[*i].check.kind.is_person();
+    let person = |(g, i): &&(usize, usize)| run.is_persons_item(*g, *i);
     let first = open.iter().find(person).or(open.first()).copied();
     if let Some(at) = first.and_then(|first| model.items().position(|item| item == first)) {
         model.cursor.item = at;
@@ -245,7 +245,7 @@ fn tick(model: &mut Model, effects: &mut Vec<Effect>) {
 fn tick_item(model: &mut Model, effects: &mut Vec<Effect>) {
     let Some((group, item)) = model.item_shown() else { return };
     let Some(run) = &model.run else { return };
-    let person = run.runbook.checklist[group].items[item].check.kind.is_person();
+    let (person, asks) = (run.is_persons_item(group, item), run.item_asks(group, item));
     let (status, _) = model.item_status(group, item);
     if !person && status != ItemStatus::Waived {
         let again = model.key_in(Context::Checklist, KeyAction::Recheck);
@@ -255,6 +255,10 @@ fn tick_item(model: &mut Model, effects: &mut Vec<Effect>) {
     }
     match status {
         ItemStatus::Holds | ItemStatus::Waived => send(model, Command::UntickItem { group, item }, effects),
+        // Whoever says it in a check's place says what they have looked at.
+        ItemStatus::Open | ItemStatus::Fails if asks => {
+            form::open(model, Form::typing(Purpose::TickItem { group, item }, ""));
+        }
         ItemStatus::Open | ItemStatus::Fails => {
             send(model, Command::TickItem { group, item, note: None }, effects);
             // On to the next one that is open, so that a list that was gone through aloud is ticked key by key.
@@ -331,10 +335,7 @@ fn fails(model: &mut Model) {
 fn note(model: &mut Model) {
     let purpose = match (model.phase(), model.item_shown()) {
         (Phase::Checklist, Some((group, item))) => {
-            let person = model
-                .run
-                .as_ref()
-                .is_some_and(|run| run.runbook.checklist[group].items[item].check.kind.is_person());
+            let person = model.run.as_ref().is_some_and(|run| run.is_persons_item(group, item));
             if person { Purpose::TickItem { group, item } } else { Purpose::Note }
         }
         _ => Purpose::Note,

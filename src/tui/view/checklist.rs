@@ -63,7 +63,7 @@ fn item_row(
     width: usize,
 ) -> Row {
     let look = model.look;
-    let person = item.check.kind.is_person();
+    let person = item.check.kind.is_person() || state.asks;
     let (status, too_old) = model.item_status(g, i);
     let by = state.by.as_ref().map_or("", Actor::as_str);
     let (sign, style, word) = match (status, too_old) {
@@ -105,6 +105,12 @@ pub(super) fn draw_item(model: &Model, run: &Run, area: Rect, buffer: &mut Buffe
     let by = state.by.as_ref().map_or("", Actor::as_str);
     let ago = format!("{} ago", model.now.since(state.at).short());
     match status {
+        ItemStatus::Open if state.asks => {
+            say(
+                "○ open: it can't be found out from here, so a person looks and says what they saw",
+                look.warn(),
+            );
+        }
         ItemStatus::Open if item.check.kind.is_person() => {
             say("○ open: a person looks and ticks", look.text());
         }
@@ -125,13 +131,22 @@ pub(super) fn draw_item(model: &Model, run: &Run, area: Rect, buffer: &mut Buffe
     say("", look.text());
     if !item.check.kind.is_person() {
         say(&how(run, &item.check.kind), look.dim());
-        say(&format!("Holds for {}, then it is looked at again.", item.valid_for), look.dim());
+        if !state.asks {
+            say(&format!("Holds for {}, then it is looked at again.", item.valid_for), look.dim());
+        }
     }
     if item.optional {
         say("The steps open without it.", look.dim());
     }
     let key = |action| model.key(action);
-    let keys = if item.check.kind.is_person() {
+    let keys = if state.asks {
+        format!(
+            "{} says so, with a note; {} looks again now, {} not needed",
+            key(KeyAction::Tick),
+            key(KeyAction::Recheck),
+            key(KeyAction::NotNeeded)
+        )
+    } else if item.check.kind.is_person() {
         format!(
             "{} ticks, {} with a note, {} not needed",
             key(KeyAction::Tick),
@@ -161,6 +176,9 @@ fn how(run: &Run, kind: &CheckKind) -> String {
         CheckKind::Sh { script, .. } => format!("Runs: {script}"),
         CheckKind::Headroom { replicas, .. } => {
             format!("Looks whether the nodes have room for {replicas} more pods.")
+        }
+        CheckKind::Allowed { right } => {
+            format!("Asks the API server. Needed for: {}. Without it: {}.", right.what_for, right.without)
         }
         CheckKind::Rollout { .. }
         | CheckKind::PodsReady { .. }

@@ -116,6 +116,7 @@ impl Checks<'_> {
                 Some(NoTraffic::Skip) => Row::of("skipped: no requests", look.dim()),
                 Some(NoTraffic::Wait) => Row::of("waits: no requests", look.warn()),
                 Some(NoTraffic::Fail) => Row::of("NO REQUESTS", look.alert()),
+                None if idle => Row::of("NO TRAFFIC", look.alert()),
                 None => Row::of("NO DATA", look.alert()),
             });
         };
@@ -127,7 +128,9 @@ impl Checks<'_> {
         };
         let bound = match condition {
             Condition::WithinBaseline(_) => {
-                baseline.map(|baseline| format!(" (was {})", metric.unit.show(baseline)))
+                let short = run.baseline_short.get(&key);
+                let short = short.map(|span| format!(", from {} of data", span.clock())).unwrap_or_default();
+                baseline.map(|baseline| format!(" (was {}{short})", metric.unit.show(baseline)))
             }
             Condition::Is(_) => None,
         };

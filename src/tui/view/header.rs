@@ -7,7 +7,7 @@ use crate::{
     domain::{
         crew::Role,
         event::Outcome,
-        metric::{Metric, Verdict},
+        metric::{Metric, Missing, Verdict},
         run::{Run, StepState, StepStatus},
         time::Span,
     },
@@ -271,6 +271,9 @@ fn metric_words(model: &Model, metric: &Metric) -> Row {
             .put(" ", look.text())
             .put(reading.verdict.word(), verdict_style(look, reading.verdict)),
         None if reading.age.is_none() => title.put("not measured yet", look.dim()),
+        None if reading.why.as_ref().is_some_and(Missing::is_no_traffic) => {
+            title.put("NO TRAFFIC", look.alert())
+        }
         None => title.put("NO DATA", look.alert()),
     }
 }

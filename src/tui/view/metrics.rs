@@ -191,6 +191,9 @@ fn missing(model: &Model, slot: Option<&SlotName>, reading: &Reading) -> Row {
             Row::of("  no traffic", look.dim())
         }
         None => Row::of("  not measured yet", look.dim()),
+        Some(why) if why.is_no_traffic() => {
+            Row::of(" NO TRAFFIC ", look.alert()).put(why.to_string(), look.dim())
+        }
         Some(why) => Row::of(" NO DATA ", look.alert()).put(why.to_string(), look.dim()),
     }
 }

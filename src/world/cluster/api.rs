@@ -11,6 +11,7 @@ use super::{
     logs::Wanted,
     object::{cut, name, put, text},
     resource::{Kind, Resource, Route, Target, route},
+    roles::{self, Asked},
     selector::Filter,
     state::State,
     status::ApiError,
@@ -210,17 +211,31 @@ impl State {
         }
     }
 
-    fn is_denied(&self, verb: &str, plural: &str, subresource: &str) -> bool {
-        let what = if subresource.is_empty() { plural.to_owned() } else { format!("{plural}/{subresource}") };
-        self.denied.contains(&(verb.to_owned(), what))
+    fn is_denied(&self, asked: &Asked) -> bool {
+        self.denied.contains(&(asked.verb.clone(), asked.resource.clone())) || !self.roles.allow(asked)
     }
 
-    fn authorize(&self, call: &Call, target: &Target) -> Result<(), ApiError> {
+    fn authorize(&mut self, call: &Call, target: &Target) -> Result<(), ApiError> {
         let verb = call.verb(target);
         let subresource = target.subresource.as_deref();
-        if !self.is_denied(verb, target.resource.plural, subresource.unwrap_or_default()) {
+        // The server takes the name of one object from a field selector, too: so roles can limit lists and watches.
+        let selected =
+            || call.query("fieldSelector").split(',').find_map(|term| term.strip_prefix("metadata.name="));
+        let asked = Asked {
+            verb: verb.to_owned(),
+            group: target.resource.group.to_owned(),
+            resource: roles::qualified(target.resource.plural, subresource.unwrap_or_default()),
+            namespace: target.namespace.clone().unwrap_or_default(),
+            name: match verb {
+                "create" => String::new(),
+                _ => target.name.as_deref().or_else(selected).unwrap_or_default().to_owned(),
+            },
+        };
+        if !self.is_denied(&asked) {
+            self.roles.note_use(&asked);
             return Ok(());
         }
+        self.roles.note_refusal(&asked);
         let object = target.name.as_deref().unwrap_or_default();
         Err(ApiError::forbidden(target.resource, verb, subresource, target.namespace.as_deref(), object))
     }
@@ -239,7 +254,13 @@ impl State {
         }
         put(&mut body, "/apiVersion", "authorization.k8s.io/v1");
         let asked = |field: &str| text(&body, &format!("/spec/resourceAttributes/{field}")).to_owned();
-        let denied = self.is_denied(&asked("verb"), &asked("resource"), &asked("subresource"));
+        let denied = self.is_denied(&Asked {
+            verb: asked("verb"),
+            group: asked("group"),
+            resource: roles::qualified(&asked("resource"), &asked("subresource")),
+            namespace: asked("namespace"),
+            name: asked("name"),
+        });
         let status = if denied { json!({"allowed": false}) } else { json!({"allowed": true}) };
         put(&mut body, "/status", status);
         Ok(Answer::Json(201, body))

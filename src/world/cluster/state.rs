@@ -19,6 +19,7 @@ use super::{
         condition, int, list, name, put, rfc3339, selects, string_map, suffix, terminating, text, uid, uid_of,
     },
     resource::{Kind, Resource},
+    roles::Roles,
     store::{Key, Store},
 };
 use crate::world::{
@@ -80,6 +81,7 @@ pub(super) struct State {
     pub(super) denied: BTreeSet<(String, String)>,
     /// What keeps pods from running.
     pub(super) hindrances: Hindrances,
+    pub(super) roles: Roles,
     names: u64,
 }
 
@@ -103,6 +105,7 @@ impl State {
             traffic: Vec::new(),
             denied: BTreeSet::new(),
             hindrances: Hindrances::default(),
+            roles: Roles::default(),
             names: 0,
         };
         state.furnish();

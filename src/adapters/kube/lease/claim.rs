@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::{
     domain::{
         lock::LockHolder,
+        rights::Verb,
         time::{Span, Timestamp},
     },
     engine::ports::{Fault, PortError},
@@ -212,7 +213,7 @@ impl KubeCluster {
     /// A holder that may take but not renew would lose the lock ten seconds later: better told before.
     async fn may_renew(&self) -> Result<(), LockRefused> {
         let name = lease_name(&self.target.service);
-        match self.may("update", &LEASES, &name).await {
+        match self.may(Verb::Update, &LEASES, &name).await {
             Ok(false) => Err(self.no_verb("update", String::new())),
             Ok(true) => Ok(()),
             // Reviews may themselves be forbidden; the writes will tell.

@@ -3,7 +3,8 @@
 use sha2::{Digest, Sha256};
 
 /// The Lease's name for a Service.
-pub(super) fn lease_name(service: &str) -> String {
+#[must_use]
+pub fn lease_name(service: &str) -> String {
     safe_name("cutover-", service, 253)
 }
 

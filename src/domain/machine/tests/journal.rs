@@ -251,7 +251,7 @@ fn every_event() -> Vec<RunEvent> {
         RunEvent::PartDecided { part: text(), applies: true, by: by() },
         RunEvent::OverrideGiven(given()),
         RunEvent::ItemTicked { group: 0, item: 1, text: text(), by: by(), note: Some(text()) },
-        RunEvent::ItemUnticked { group: 0, item: 1, by: by(), note: None },
+        RunEvent::ItemUnticked { group: 0, item: 1, by: by(), note: None, asks: true },
         RunEvent::ItemWaived { group: 0, item: 1, reason: text(), by: by() },
         RunEvent::ChecklistPassed { by: by() },
         RunEvent::StepStarted { step: step(), attempt: 1, by: by() },
@@ -285,7 +285,10 @@ fn every_event() -> Vec<RunEvent> {
         RunEvent::UndoFinished { step: step(), attempt: 1, ok: true, detail: text() },
         RunEvent::CompletionStarted { attempt: 1, by: by() },
         RunEvent::CompletionFailed { attempt: 1, reason: text() },
-        RunEvent::BaselineRecorded { values: BTreeMap::from([(text(), 0.1)]) },
+        RunEvent::BaselineRecorded {
+            values: BTreeMap::from([(text(), 0.1)]),
+            short: BTreeMap::from([(text(), Span::from_secs(100))]),
+        },
         RunEvent::WayBackChanged { ready: false, failing: vec![text()], why: text() },
         RunEvent::TrafficSwitched { from: "blue".into(), to: "green".into() },
         RunEvent::WindowOpened { step: step(), attempt: 1, lasts: Span::from_mins(15) },
@@ -381,7 +384,7 @@ var_set: name source value
 part_decided: applies by part
 override_given: by reason what
 item_ticked: by group item note text
-item_unticked: by group item note
+item_unticked: asks by group item note
 item_waived: by group item reason
 checklist_passed: by
 step_started: attempt by step
@@ -401,7 +404,7 @@ undo_started: attempt by step
 undo_finished: attempt detail ok step
 completion_started: attempt by
 completion_failed: attempt reason
-baseline_recorded: values
+baseline_recorded: short values
 way_back_changed: failing ready why
 traffic_switched: from to
 window_opened: attempt lasts step

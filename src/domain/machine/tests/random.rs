@@ -74,7 +74,7 @@ pub(super) fn answer(flight: &mut Flight, effect: Effect, how: u8) {
         }
         Effect::LookItem { group, item } => {
             let holds = !how.is_multiple_of(4);
-            flight.feed(Input::ItemSeen { group, item, holds, evidence: "seen".to_owned() });
+            flight.feed(Input::ItemSeen { group, item, holds, asks: false, evidence: "seen".to_owned() });
         }
         Effect::Notify { milestone, text } => {
             let (milestone, ok, detail) = (Some(milestone), how.is_multiple_of(2), String::new());

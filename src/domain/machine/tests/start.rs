@@ -82,7 +82,13 @@ fn a_failing_item_keeps_the_steps_closed_unless_waived_or_overridden_with_a_reas
             flight.command(Command::WaiveItem { group: 0, item: 1, reason: "CI is down".to_owned() });
             assert_eq!(flight.prompt(), Prompt::OpenSteps);
             // A look that was on its way does not take the waiver back.
-            flight.feed(Input::ItemSeen { group: 0, item: 1, holds: false, evidence: "red".to_owned() });
+            flight.feed(Input::ItemSeen {
+                group: 0,
+                item: 1,
+                holds: false,
+                asks: false,
+                evidence: "red".to_owned(),
+            });
             flight.command(OPEN);
             assert!(flight.run().overrides.is_empty());
         } else {

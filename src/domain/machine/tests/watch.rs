@@ -357,6 +357,34 @@ fn a_switch_right_after_the_opening_has_the_past_for_its_baseline() {
 }
 
 #[test]
+fn a_baseline_of_less_than_five_minutes_says_of_how_much_it_is() {
+    let line = |samples: &[u64]| {
+        let mut flight = Flight::passed(runbook(), 2);
+        let past = |seconds: &u64| Sample {
+            metric: "transactions".into(),
+            slot: Some("blue".into()),
+            at: flight.now - Span::from_secs(*seconds),
+            value: Ok(2000.0),
+        };
+        let samples = samples.iter().map(past).collect();
+        flight.machine.recent.clear();
+        flight.feed(Input::Past(samples));
+        flight.start();
+        let short = flight.run().baseline_short.get("transactions/blue").copied();
+        let told =
+            flight.events.iter().find(|envelope| matches!(envelope.event, RunEvent::BaselineRecorded { .. }));
+        (short, crate::domain::story::line(flight.run(), &told.unwrap().event).unwrap())
+    };
+    let interval = runbook().metric("transactions").unwrap().interval;
+    let (short, told) = line(&[100, 50, 10]);
+    assert_eq!(short, Some(Span::from_secs(90).saturating_add(interval)));
+    assert!(told.contains(&format!("from {} of data only", short.unwrap().clock())), "{told}");
+    let (short, told) = line(&[299, 150, 1]);
+    assert_eq!(short, None);
+    assert!(!told.contains("of data only"), "{told}");
+}
+
+#[test]
 fn m5_the_past_feeds_no_trigger_and_is_not_the_present() {
     let mut flight = Flight::in_window(runbook());
     flight.tick_checks();

@@ -1,0 +1,716 @@
+//! What a run needs to be allowed in the cluster: one table, from which the printed Role, the question "may I?" at the
+//! opening and `docs/permissions.md` all come.
+//!
+//! ```text
+//! TABLE (verb, resource, of which objects, what for) ── needed(runbook) ──> Right ──> role(): YAML for kubectl
+//!                                                                            └─────> access review at the opening
+//! ```
+//!
+//! Only what the adapter really asks for stands here. RBAC limits `get`, `update`, `patch` and `delete` to names, and `list`
+//! and `watch` too where the request selects by `metadata.name`, as ours for the Service and the Deployments do. It cannot
+//! limit `create`, nor lists by label: those rights are for the whole namespace.
+//!
+//! Longer than 500 lines because the table is one list, with what each right is for and what is lost without it.
+
+mod role;
+
+use std::{borrow::Cow, collections::BTreeSet, fmt};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    action::{ActionKind, PatchAction},
+    check::{Check, CheckKind},
+    runbook::{Group, Item, Runbook, Target},
+    template::Template,
+    time::Span,
+};
+
+pub use role::{markdown, role};
+
+/// A verb of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verb {
+    /// Reads one object.
+    Get,
+    /// Reads all objects of a kind, or those that a selector finds.
+    List,
+    /// Is told of changes.
+    Watch,
+    /// Makes an object.
+    Create,
+    /// Puts an object in another's place.
+    Update,
+    /// Changes a part of an object.
+    Patch,
+    /// Deletes an object.
+    Delete,
+}
+
+impl Verb {
+    /// As roles write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::List => "list",
+            Self::Watch => "watch",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// Where a right is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// In the target's namespace.
+    Namespace,
+    /// In the whole cluster.
+    Cluster,
+}
+
+/// What it means that a right is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Weight {
+    /// The run cannot even be opened.
+    Opening,
+    /// The target's lock cannot be had: the run opens only with a reason.
+    Lock,
+    /// A write, or what decides about one, cannot be done: an item of the checklist fails.
+    Run,
+    /// The run can do its work, and something is poorer: a remark.
+    Remark,
+}
+
+/// One verb on one resource, as this runbook needs it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Right {
+    /// What is done.
+    pub verb: Verb,
+    /// The API group; empty for the core group.
+    pub group: String,
+    /// The resource as roles write it, `pods/log`.
+    pub resource: String,
+    /// To which objects it can be limited; empty where RBAC cannot, or where the name is not known before.
+    pub names: Vec<String>,
+    /// Where.
+    pub scope: Scope,
+    /// What it means that it is missing.
+    pub weight: Weight,
+    /// What it is for.
+    pub what_for: String,
+    /// What happens without it.
+    pub without: String,
+}
+
+/// A right that is not given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missing {
+    /// What is needed.
+    pub right: Right,
+    /// The namespace; nothing where it is needed in the whole cluster.
+    pub namespace: Option<String>,
+    /// Who lacks it, as the kubeconfig names them.
+    pub user: String,
+}
+
+impl Right {
+    /// As roles name the resource: `deployments.apps`.
+    pub fn in_roles(&self) -> String {
+        if self.group.is_empty() {
+            self.resource.clone()
+        } else {
+            format!("{}.{}", self.resource, self.group)
+        }
+    }
+
+    /// The objects for people: `service backend-service`, `deployments.apps backend-blue, backend-green`.
+    pub fn object(&self) -> String {
+        let names = if self.names.is_empty() { String::new() } else { format!(" {}", self.names.join(", ")) };
+        format!("{}{names}", self.in_roles())
+    }
+}
+
+impl fmt::Display for Missing {
+    /// What is missing, and what to ask for.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Right { verb, .. } = &self.right;
+        write!(
+            f,
+            "not allowed to {} {}{}; ask for {}",
+            verb.as_str(),
+            self.right.object(),
+            self.place(),
+            self.wanted()
+        )
+    }
+}
+
+impl Missing {
+    fn place(&self) -> String {
+        let whole = || " in the whole cluster".to_owned();
+        self.namespace.as_ref().map_or_else(whole, |namespace| format!(" in namespace {namespace}"))
+    }
+
+    /// What to ask for: the verb, the resource, for whom.
+    pub fn wanted(&self) -> String {
+        let user = if self.user.is_empty() { String::new() } else { format!(" for user `{}`", self.user) };
+        format!(
+            "the verb `{}` on `{}`{}{user}",
+            self.right.verb.as_str(),
+            self.right.in_roles(),
+            self.place()
+        )
+    }
+}
+
+/// To which objects a row of the table is limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum On {
+    /// The target's Service.
+    Service,
+    /// The target's Deployments.
+    Deployments,
+    /// The target's lock.
+    Lease,
+    /// The namespace that stands for the cluster.
+    KubeSystem,
+    /// RBAC can't tell the names.
+    All,
+}
+
+/// When a row of the table is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum When {
+    /// For every target.
+    Always,
+    /// Where a check asks whether the nodes have room.
+    Headroom,
+}
+
+struct Row {
+    verbs: &'static [Verb],
+    group: &'static str,
+    resource: &'static str,
+    on: On,
+    scope: Scope,
+    when: When,
+    weight: Weight,
+    what_for: &'static str,
+    without: &'static str,
+}
+
+/// Everything that the adapter asks the API server for, the runbook's own `patch` actions apart.
+const TABLE: &[Row] = &[
+    Row {
+        verbs: &[Verb::Get],
+        group: "",
+        resource: "services",
+        on: On::Service,
+        scope: Scope::Namespace,
+        when: When::Always,
+        weight: Weight::Opening,
+        what_for: "a fresh look before each act, and every 10 s",
+        without: "the run does not open (exit code 3)",
+    },
+    Row {
+        verbs: &[Verb::Patch],
+        group: "",
+        resource: "services",
+        on: On::Service,
+        scope: Scope::Namespace,
+        when: When::Always,
+        weight: Weight::Run,
+        what_for: "moving traffic there and back; the fence",
+        without: "no switch, no way back: an item of the checklist fails",
+    },
+    Row {
+        verbs: &[Verb::List, Verb::Watch],
+        group: "",
+        resource: "services",
+        on: On::Service,
+        scope: Scope::Namespace,
+        when: When::Always,
+        weight: Weight::Remark,
+        what_for: "the live picture",
+        without: "the picture is up to 10 s late; each act is still decided by a fresh look",
+    },
+    Row {
+        verbs: &[Verb::Get],
+        group: "apps",
+        resource: "deployments",
+        on: On::Deployments,
+        scope: Scope::Namespace,
+        when: When::Always,
+        weight: Weight::Opening,
+        what_for: "a fresh look before each act, and every 10 s",
+        without: "the run does not open (exit code 3)",
+    },
+    Row {
+        verbs: &[Verb::Patch],
+        group: "apps",
+        resource: "deployments",
+        on: On::Deployments,
+        scope: Scope::Namespace,
+        when: When::Always,
+        weight: Weight::Run,
+        what_for: "image, replicas, restart; the fence",
+        without: "no new image, no scaling: an item of the checklist fails",
+    },
+    Row {
+        verbs: &[Verb::List, Verb::Watch],
+        group: "apps",
+        resource: "deployments",
+        on: On::Deployments,
+        scope: Scope::Namespace,
+        when: When::Always,
+        weight: Weight::Remark,
+        what_for: "the live picture",
+        without: "the picture is up to 10 s late; each act is still decided by a fresh look",
+    },
+    Row {
+        verbs: &[Verb::List],
+        group: "apps",
+        resource: "replicasets",
+        on: On::All,
+        scope: Scope::Namespace,
+        when: When::Always,
+        weight: Weight::Remark,
+        what_for: "telling the pods of the newest template from others while a rollout is waited for",
+        without: "the Deployment's conditions have to tell, which may name it a moment late",
+    },
+    Row {
+        verbs: &[Verb::List],
+        group: "",
+        resource: "pods",
+        on: On::All,
+        scope: Scope::Namespace,
+        when: When::Always,
+        weight: Weight::Run,
+        what_for: "counting the ready pods of a slot before traffic goes there",
+        without: "the Deployment's own count has to do: an item of the checklist fails",
+    },
+    Row {
+        verbs: &[Verb::Watch],
+        group: "",
+        resource: "pods",
+        on: On::All,
+        scope: Scope::Namespace,
+        when: When::Always,
+        weight: Weight::Remark,
+        what_for: "the live picture",
+        without: "pods are not shown as they change",
+    },
+    Row {
+        verbs: &[Verb::Get],
+        group: "",
+        resource: "pods",
+        on: On::All,
+        scope: Scope::Namespace,
+        when: When::Always,
+        weight: Weight::Remark,
+        what_for: "the log of one pod that was chosen on the screen",
+        without: "a single pod's log is not shown",
+    },
+    Row {
+        verbs: &[Verb::Get],
+        group: "",
+        resource: "pods/log",
+        on: On::All,
+        scope: Scope::Namespace,
+        when: When::Always,
+        weight: Weight::Remark,
+        what_for: "logs on the screen, and checks of the kind `logs`",
+        without: "no logs; where a check reads logs it cannot pass, and an item of the checklist fails",
+    },
+    Row {
+        verbs: &[Verb::List, Verb::Watch],
+        group: "",
+        resource: "events",
+        on: On::All,
+        scope: Scope::Namespace,
+        when: When::Always,
+        weight: Weight::Remark,
+        what_for: "warnings on the screen",
+        without: "no warnings on the screen",
+    },
+    Row {
+        verbs: &[Verb::List],
+        group: "autoscaling",
+        resource: "horizontalpodautoscalers",
+        on: On::All,
+        scope: Scope::Namespace,
+        when: When::Always,
+        weight: Weight::Remark,
+        what_for: "knowing which replicas an autoscaler owns",
+        without: "what an autoscaler does looks like somebody else's change",
+    },
+    Row {
+        verbs: &[Verb::Get, Verb::Update],
+        group: "coordination.k8s.io",
+        resource: "leases",
+        on: On::Lease,
+        scope: Scope::Namespace,
+        when: When::Always,
+        weight: Weight::Lock,
+        what_for: "the target's lock: one driver at a time",
+        without: "the run does not open (exit code 8) unless somebody gives a reason",
+    },
+    Row {
+        verbs: &[Verb::Create],
+        group: "coordination.k8s.io",
+        resource: "leases",
+        on: On::All,
+        scope: Scope::Namespace,
+        when: When::Always,
+        weight: Weight::Lock,
+        what_for: "the target's lock, the first time",
+        without: "the same, as long as there is no Lease yet",
+    },
+    Row {
+        verbs: &[Verb::List, Verb::Get, Verb::Create, Verb::Update],
+        group: "",
+        resource: "configmaps",
+        on: On::All,
+        scope: Scope::Namespace,
+        when: When::Always,
+        weight: Weight::Remark,
+        what_for: "the copy of the run's journal, from which another host can go on",
+        without: "no copy in the cluster: where this host is lost, the run is lost with it",
+    },
+    Row {
+        verbs: &[Verb::Delete],
+        group: "",
+        resource: "configmaps",
+        on: On::All,
+        scope: Scope::Namespace,
+        when: When::Always,
+        weight: Weight::Remark,
+        what_for: "removing the copies of old runs, from the eleventh on",
+        without: "old copies stay",
+    },
+    Row {
+        verbs: &[Verb::Get],
+        group: "",
+        resource: "namespaces",
+        on: On::KubeSystem,
+        scope: Scope::Cluster,
+        when: When::Always,
+        weight: Weight::Remark,
+        what_for: "telling this cluster from others by the uid of `kube-system`",
+        without: "the server's URL stands for the cluster; with `cluster_uid` in the runbook an item of the checklist fails",
+    },
+    Row {
+        verbs: &[Verb::List],
+        group: "",
+        resource: "nodes",
+        on: On::All,
+        scope: Scope::Cluster,
+        when: When::Headroom,
+        weight: Weight::Remark,
+        what_for: "checks of the kind `headroom`",
+        without: "the check asks a person",
+    },
+    Row {
+        verbs: &[Verb::List],
+        group: "",
+        resource: "pods",
+        on: On::All,
+        scope: Scope::Cluster,
+        when: When::Headroom,
+        weight: Weight::Remark,
+        what_for: "checks of the kind `headroom`",
+        without: "the check asks a person",
+    },
+];
+
+/// The rights that a runbook needs, in the order of the table; none where it has no target. `lease` is the name of the
+/// target's lock, and `show` gives a template's text as far as it is known.
+pub fn needed(runbook: &Runbook, lease: &str, show: &dyn Fn(&Template) -> Option<String>) -> Vec<Right> {
+    let Some(target) = &runbook.target else { return Vec::new() };
+    let mut rights = Vec::new();
+    for row in TABLE.iter().filter(|row| row.when == When::Always || asks_for_room(runbook)) {
+        for verb in row.verbs {
+            rights.push(Right {
+                verb: *verb,
+                group: row.group.to_owned(),
+                resource: row.resource.to_owned(),
+                names: names(row.on, target, lease),
+                scope: row.scope,
+                weight: weight(row, runbook),
+                what_for: row.what_for.to_owned(),
+                without: row.without.to_owned(),
+            });
+        }
+    }
+    for patch in patches(runbook) {
+        let Some((group, resource)) = resource_of(&patch.kind) else { continue };
+        let right = Right {
+            verb: Verb::Patch,
+            group: group.into_owned(),
+            resource: resource.into_owned(),
+            names: show(&patch.name).into_iter().collect(),
+            scope: Scope::Namespace,
+            weight: Weight::Run,
+            what_for: "a `patch` action of the runbook".to_owned(),
+            without: "the action fails: an item of the checklist fails".to_owned(),
+        };
+        let known = |other: &Right| {
+            (other.verb, &other.group, &other.resource) == (right.verb, &right.group, &right.resource)
+                && right.names.iter().all(|name| other.names.contains(name))
+                && right.names.is_empty() == other.names.is_empty()
+        };
+        if !rights.iter().any(known) {
+            rights.push(right);
+        }
+    }
+    rights
+}
+
+fn names(on: On, target: &Target, lease: &str) -> Vec<String> {
+    match on {
+        On::Service => vec![target.service.clone()],
+        // Two slots with one Deployment need it once.
+        On::Deployments => {
+            let names: BTreeSet<_> = target.slots.values().map(|slot| slot.deployment.clone()).collect();
+            names.into_iter().collect()
+        }
+        On::Lease => vec![lease.to_owned()],
+        On::KubeSystem => vec!["kube-system".to_owned()],
+        On::All => Vec::new(),
+    }
+}
+
+/// What a check of this runbook cannot do without weighs more than what only a screen shows.
+fn weight(row: &Row, runbook: &Runbook) -> Weight {
+    let pinned = runbook.target.as_ref().is_some_and(|target| target.cluster_uid.is_some());
+    let reads_logs = all_checks(runbook).any(|kind| matches!(kind, CheckKind::Logs { .. }));
+    match row.resource {
+        "pods/log" if reads_logs => Weight::Run,
+        "namespaces" if pinned => Weight::Run,
+        _ => row.weight,
+    }
+}
+
+fn asks_for_room(runbook: &Runbook) -> bool {
+    all_checks(runbook).any(|kind| matches!(kind, CheckKind::Headroom { .. }))
+}
+
+fn all_checks(runbook: &Runbook) -> impl Iterator<Item = &CheckKind> {
+    let proofs = runbook.rollbacks.iter().flat_map(|procedure| &procedure.ready);
+    runbook.checks().chain(proofs).map(|check| &check.kind)
+}
+
+fn patches(runbook: &Runbook) -> impl Iterator<Item = &PatchAction> {
+    let steps = runbook.steps.iter().flat_map(|step| step.run.iter().chain(&step.undo));
+    let others = runbook.rollbacks.iter().flat_map(|procedure| &procedure.run).chain(&runbook.completion.run);
+    steps.chain(others).filter_map(|action| match &action.kind {
+        ActionKind::Patch(patch) => Some(patch),
+        ActionKind::Sh { .. }
+        | ActionKind::Argv { .. }
+        | ActionKind::SetImage { .. }
+        | ActionKind::Rollout { .. }
+        | ActionKind::SwitchTraffic { .. }
+        | ActionKind::Scale { .. }
+        | ActionKind::Restart { .. }
+        | ActionKind::Http(_)
+        | ActionKind::Notify { .. } => None,
+    })
+}
+
+/// A text that has no variable in it: what is known of it before the run is.
+pub fn literal(template: &Template) -> Option<String> {
+    template.names().next().is_none().then(|| template.show(|_| None))
+}
+
+/// The group of checklist items that fail because rights are missing; nothing where none is. It stands behind the runbook's
+/// own groups, looks again by itself, and so turns green when somebody gives the right.
+pub fn items(missing: &[Missing]) -> Option<Group> {
+    let items: Vec<Item> = (missing.iter())
+        .filter(|missing| missing.right.weight == Weight::Run)
+        .map(|missing| {
+            let right = &missing.right;
+            let text = format!("Allowed to {} {}", right.verb.as_str(), right.object());
+            Item {
+                check: Check {
+                    text: text.clone(),
+                    kind: CheckKind::Allowed { right: right.clone() },
+                    timeout: Span::from_mins(1),
+                    interval: Span::from_secs(30),
+                    optional: false,
+                    sample: Vec::new(),
+                },
+                text,
+                optional: false,
+                valid_for: Span::from_mins(30),
+            }
+        })
+        .collect();
+    (!items.is_empty()).then(|| Group { title: PERMISSIONS.to_owned(), items })
+}
+
+/// What is poorer because rights are missing, one line for each consequence: what, and what to ask for.
+pub fn remarks(missing: &[Missing]) -> Vec<String> {
+    let mut remarks: Vec<(&str, Vec<String>)> = Vec::new();
+    for missing in missing.iter().filter(|missing| missing.right.weight == Weight::Remark) {
+        let without = missing.right.without.as_str();
+        match remarks.iter_mut().find(|(known, _)| *known == without) {
+            Some((_, wanted)) => wanted.push(missing.wanted()),
+            None => remarks.push((without, vec![missing.wanted()])),
+        }
+    }
+    remarks.into_iter().map(|(without, wanted)| format!("{without}; ask for {}", wanted.join(", "))).collect()
+}
+
+/// The title of that group.
+pub const PERMISSIONS: &str = "Permissions";
+
+/// A runbook without the group that [`items`] has added: as it was written.
+pub fn as_written(runbook: &Runbook) -> Runbook {
+    let mut written = runbook.clone();
+    written.checklist.retain(|group| {
+        group.items.is_empty()
+            || !group.items.iter().all(|item| matches!(item.check.kind, CheckKind::Allowed { .. }))
+    });
+    written
+}
+
+/// Kinds that a `patch` action names without a group: their group, version, plural and singular.
+pub const KNOWN_KINDS: [(&str, &str, &str, &str); 9] = [
+    ("apps", "v1", "deployments", "deployment"),
+    ("", "v1", "services", "service"),
+    ("", "v1", "pods", "pod"),
+    ("", "v1", "configmaps", "configmap"),
+    ("", "v1", "secrets", "secret"),
+    ("apps", "v1", "statefulsets", "statefulset"),
+    ("apps", "v1", "daemonsets", "daemonset"),
+    ("networking.k8s.io", "v1", "ingresses", "ingress"),
+    ("autoscaling", "v1", "horizontalpodautoscalers", "horizontalpodautoscaler"),
+];
+
+/// Group and plural of a `patch` action's kind. What the runbook names with a group is looked up in the cluster when it is
+/// patched; here its plural is made as Kubernetes makes them where nobody says otherwise.
+fn resource_of(kind: &str) -> Option<(Cow<'static, str>, Cow<'static, str>)> {
+    let (word, rest) = kind.split_once('.').map_or((kind, None), |(kind, rest)| (kind, Some(rest)));
+    let word = word.to_ascii_lowercase();
+    let Some(rest) = rest else {
+        let known =
+            KNOWN_KINDS.iter().find(|(.., plural, singular)| [*plural, *singular].contains(&word.as_str()));
+        return known.map(|(group, _, plural, _)| (Cow::Borrowed(*group), Cow::Borrowed(*plural)));
+    };
+    let group = rest.split('/').next().unwrap_or_default().to_owned();
+    let plural = match word.strip_suffix('y') {
+        Some(stem) => format!("{stem}ies"),
+        None if word.ends_with("ss") || word.ends_with('x') => format!("{word}es"),
+        None if word.ends_with('s') => word,
+        None => format!("{word}s"),
+    };
+    Some((Cow::Owned(group), Cow::Owned(plural)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        action::{Action, PatchType},
+        fixture::{check, payment, runbook},
+        id::SlotName,
+    };
+
+    fn patching(kind: &str, name: &str) -> Action {
+        let (kind, name) = (kind.to_owned(), Template(name.to_owned()));
+        let patch = PatchAction { kind, name, patch_type: PatchType::Merge, patch: serde_json::json!({}) };
+        crate::domain::fixture::action("patch", ActionKind::Patch(patch))
+    }
+
+    fn rights(runbook: &Runbook) -> Vec<Right> {
+        needed(runbook, "cutover-x", &literal)
+    }
+
+    fn find<'a>(rights: &'a [Right], verb: Verb, resource: &str) -> Vec<&'a Right> {
+        rights.iter().filter(|right| right.verb == verb && right.in_roles() == resource).collect()
+    }
+
+    #[test]
+    fn names_limit_what_rbac_can_limit() {
+        let rights = rights(&payment());
+        let target = payment().target.unwrap();
+        for verb in [Verb::Get, Verb::List, Verb::Watch, Verb::Patch] {
+            assert_eq!(find(&rights, verb, "services")[0].names, std::slice::from_ref(&target.service));
+            assert_eq!(find(&rights, verb, "deployments.apps")[0].names.len(), 2);
+        }
+        for right in &rights {
+            let by_label = ["pods", "pods/log", "events", "configmaps"].contains(&right.resource.as_str());
+            if right.verb == Verb::Create || by_label {
+                assert!(right.names.is_empty(), "{right:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_this_runbook_does_decides_what_it_needs() {
+        let mut small = runbook();
+        let plain = rights(&small);
+        assert!(find(&plain, Verb::List, "nodes").is_empty());
+        assert_eq!(find(&plain, Verb::Get, "pods/log")[0].weight, Weight::Remark);
+        let slot = crate::domain::action::SlotRef::New;
+        small.checklist[0].items[0].check =
+            check("room", CheckKind::Headroom { slot: slot.clone(), replicas: 3 });
+        let logs = CheckKind::Logs { slot, without: Some("FATAL".to_owned()), with: None };
+        small.steps[0].check.push(check("logs", logs));
+        small.steps[0].run.push(patching("configmap", "flags"));
+        small.steps[0].run.push(patching("configmap", "flags-$ENVIRONMENT"));
+        small.steps[0].run.push(patching("Rollout.argoproj.io/v1alpha1", "web"));
+        small.steps[0].undo.push(patching("NetworkPolicy.networking.k8s.io/v1", "web"));
+        let service = small.target.as_ref().unwrap().service.clone();
+        small.steps[0].run.push(patching("service", &service));
+        let more = rights(&small);
+        assert_eq!(find(&more, Verb::List, "nodes")[0].scope, Scope::Cluster);
+        assert_eq!(find(&more, Verb::List, "pods").len(), 2, "in the namespace, and everywhere");
+        assert_eq!(find(&more, Verb::Get, "pods/log")[0].weight, Weight::Run);
+        let patched = |resource| -> Vec<Vec<String>> {
+            find(&more, Verb::Patch, resource).into_iter().map(|right| right.names.clone()).collect()
+        };
+        assert_eq!(patched("configmaps"), [vec!["flags".to_owned()], Vec::new()]);
+        assert_eq!(patched("rollouts.argoproj.io"), [vec!["web".to_owned()]]);
+        assert_eq!(patched("networkpolicies.networking.k8s.io"), [vec!["web".to_owned()]]);
+        assert_eq!(patched("services"), [vec![service]], "the switch needs it anyway");
+        small.target = None;
+        assert_eq!(rights(&small), Vec::new());
+    }
+
+    #[test]
+    fn two_slots_of_one_deployment_are_named_once() {
+        let mut small = runbook();
+        let target = small.target.as_mut().unwrap();
+        let blue = target.slots[&SlotName::from("blue")].clone();
+        target.slots.insert("green".into(), blue.clone());
+        assert_eq!(find(&rights(&small), Verb::Patch, "deployments.apps")[0].names, [blue.deployment]);
+    }
+
+    #[test]
+    fn missing_rights_are_items_that_can_be_taken_out_again() {
+        let written = runbook();
+        let all: Vec<Missing> = (rights(&written).into_iter())
+            .map(|right| Missing { right, namespace: Some("prod".to_owned()), user: "ada".to_owned() })
+            .collect();
+        let group = items(&all).unwrap();
+        let texts: Vec<&str> = group.items.iter().map(|item| item.text.as_str()).collect();
+        assert!(texts.iter().any(|text| text.starts_with("Allowed to patch services ")), "{texts:?}");
+        assert!(!texts.iter().any(|text| text.contains("events") || text.contains("leases")), "{texts:?}");
+        let mut opened = written.clone();
+        opened.checklist.push(group);
+        assert_eq!(as_written(&opened), written);
+        assert_eq!(items(&[]), None);
+        let said = all.iter().find(|missing| missing.right.resource == "pods/log").unwrap().to_string();
+        assert_eq!(
+            said,
+            "not allowed to get pods/log in namespace prod; ask for the verb `get` on `pods/log` in namespace prod for user `ada`"
+        );
+    }
+}
