@@ -23,6 +23,7 @@ pub mod message;
 pub mod metric;
 pub mod needs;
 pub mod observation;
+pub mod patched;
 pub mod plan;
 pub mod promise;
 pub mod prompt;

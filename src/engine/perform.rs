@@ -202,9 +202,10 @@ impl Performance {
     }
 
     /// A conflict proves that nothing was written. In a rollback a fresh look says whether the change that was in the way does
-    /// any harm, so it is worth another try. Not so a patch of the runbook's own, which meets the same conflict each time.
+    /// any harm, so it is worth another try. Not so a patch of the runbook's own of another object, which meets the same
+    /// conflict each time.
     fn not_written(&self, fault: PortError) -> Done {
-        let looks = !matches!(self.action.kind, ActionKind::Patch(_));
+        let looks = !matches!(self.action.kind, ActionKind::Patch(_)) || self.approach.is_some();
         let conflict = fault.kind == Fault::Conflict && looks && self.run.rolling_back().is_some();
         let done = Done::from(fault);
         if conflict { Done { outcome: ActionOutcome::Unavailable, ..done } } else { done }
@@ -236,7 +237,7 @@ impl Performance {
             ActionKind::Patch(patch) => {
                 let name = self.values.expand(&patch.name).map_err(unset)?;
                 let body = patch.expand(&|text| self.values.expand(text)).map_err(unset)?;
-                cluster.patch(&patch.kind, &name, patch.patch_type, &body).await?
+                cluster.patch(&patch.kind, &name, patch.patch_type, &body, seen).await?
             }
             _ => return Err(PortError::failed("this is no write")),
         };

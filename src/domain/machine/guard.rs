@@ -14,6 +14,7 @@ use crate::domain::{
     guard::{FRESH, Verdict},
     id::SlotName,
     observation::{Approach, Observation},
+    patched::Patched,
     run::{ActionStatus, Run},
     time::{Span, Timestamp},
     workload::Connection,
@@ -457,13 +458,17 @@ impl Run {
 
     /// The object that an act writes to, where it is one of the target's: a slot's Deployment, or the Service (`None`).
     pub fn writes_to(&self, at: &ActionRef) -> Option<Option<SlotName>> {
-        match &self.action(at)?.kind {
+        let action = self.action(at)?;
+        match &action.kind {
             ActionKind::SwitchTraffic { .. } => Some(None),
+            ActionKind::Patch(_) => self.patches(action).map(|patched| match patched {
+                Patched::Service => None,
+                Patched::Slot(slot) => Some(slot),
+            }),
             ActionKind::Scale { slot, .. }
             | ActionKind::SetImage { slot, .. }
             | ActionKind::Restart { slot } => Some(Some(self.slot(slot)?)),
-            ActionKind::Patch(_)
-            | ActionKind::Rollout { .. }
+            ActionKind::Rollout { .. }
             | ActionKind::Sh { .. }
             | ActionKind::Argv { .. }
             | ActionKind::Http(_)

@@ -5,6 +5,7 @@ mod caught;
 mod doubt;
 mod journal;
 mod nowhere;
+mod patches;
 mod random;
 mod rollback;
 mod start;

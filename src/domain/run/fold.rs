@@ -213,6 +213,9 @@ impl Run {
                 self.switched_at = (self.opened.new_slot.as_ref() == Some(to)).then_some(at);
                 self.live = Some(to.clone());
                 self.moved_to = None;
+                if self.pinned.as_ref().is_some_and(|pinned| pinned.live.as_ref() != Some(to)) {
+                    self.believe_pointed_at(to);
+                }
             }
             RunEvent::TriggerBreaching { .. }
             | RunEvent::TriggerWaits { .. }

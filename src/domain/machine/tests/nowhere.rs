@@ -11,9 +11,11 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use super::random::{answer, obey};
 use crate::domain::{
-    action::{ActionKind, Replicas, SlotRef},
+    action::{ActionKind, PatchAction, PatchType, Replicas, SlotRef},
     cause::HoldCause,
     effect::{Effect, Input},
     event::{ActionOutcome, ActionRef, Outcome, Place, Resolution},
@@ -22,7 +24,7 @@ use crate::domain::{
     message::Command,
     observation::{Approach, Autoscaler, Observation},
     prompt::Prompt,
-    runbook::{OnNoData, Then, Window},
+    runbook::{OnNoData, Runbook, Then, Window},
     time::{Span, Timestamp},
 };
 
@@ -228,6 +230,12 @@ impl World {
             match &kind {
                 ActionKind::SwitchTraffic { .. } if after.serving() == 0 => {
                     self.fail("traffic went to a slot without ready pods")
+                }
+                ActionKind::Patch(_) if object.is_none() && after.serving() == 0 => {
+                    self.fail("a patch took the traffic to nowhere")
+                }
+                ActionKind::Patch(_) if object.is_some() && object == live => {
+                    self.fail("a patch replaced the pods of the slot that has the traffic")
                 }
                 ActionKind::SetImage { .. } | ActionKind::Restart { .. } if object == live => {
                     self.fail("the slot that has the traffic got another image")
@@ -468,7 +476,35 @@ fn beginnings() -> Vec<Flight> {
     retired.fly(Span::from_secs(60));
     assert!(matches!(retired.prompt(), Prompt::Start { step: 4, .. }), "{:?}", retired.prompt());
     let window = || Flight::in_window(book.clone());
-    vec![Flight::passed(book.clone(), 1), Flight::passed(book.clone(), 2), window(), window(), retired]
+    let patching = patching(&book);
+    vec![
+        Flight::passed(book.clone(), 1),
+        Flight::passed(book.clone(), 2),
+        window(),
+        window(),
+        retired,
+        Flight::passed(patching.clone(), 1),
+        Flight::passed(patching.clone(), 2),
+        Flight::in_window(patching),
+    ]
+}
+
+/// The same with patches of the runbook's own, forth and back.
+fn patching(book: &Runbook) -> Runbook {
+    let patch = |kind: &str, name: &str, patch_type, patch| {
+        ActionKind::Patch(PatchAction { kind: kind.to_owned(), name: name.into(), patch_type, patch })
+    };
+    let mut book = book.clone();
+    let containers = json!([{ "name": "backend", "image": "app:v2" }]);
+    let image = json!({ "spec": { "template": { "spec": { "containers": containers } } } });
+    book.steps[1].run[0].kind = patch("deployment.apps/v1", "backend-green", PatchType::Merge, image);
+    let forth = json!({ "spec": { "selector": { "version": "green" } } });
+    book.steps[2].run[0].kind = patch("service", "backend", PatchType::Strategic, forth);
+    let back = json!([{ "op": "add", "path": "/spec/selector/version", "value": "blue" }]);
+    book.rollbacks[0].run[0].kind = patch("service", "backend", PatchType::Json, back);
+    let down = json!({ "spec": { "replicas": 0 } });
+    book.steps[4].run[0].kind = patch("deployment", "backend-blue", PatchType::Merge, down);
+    book
 }
 
 fn tell_history(beginnings: &[Flight], seed: u64) -> String {
