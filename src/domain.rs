@@ -27,6 +27,7 @@ pub mod patched;
 pub mod plan;
 pub mod promise;
 pub mod prompt;
+pub mod put_back;
 pub mod rollout;
 pub mod run;
 pub mod runbook;

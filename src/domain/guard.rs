@@ -59,6 +59,15 @@ impl Verdict {
     fn go() -> Self {
         Self::Go { selector: None, remark: None }
     }
+
+    /// What speaks against beginning now, in words.
+    pub fn against(self) -> Option<String> {
+        match self {
+            Self::Go { .. } => None,
+            Self::Prepare(_) => Some("its pods have to be started first".to_owned()),
+            Self::Wait(why) | Self::Spare(why) | Self::Hold(why) | Self::Refuse(why) => Some(why),
+        }
+    }
 }
 
 /// How an act concerns the target.
@@ -206,12 +215,43 @@ impl Run {
         if let Some(to) = target.pointed_at(&after).filter(|to| rolls_back && Some(to) == previous) {
             return self.judge_return(&to, None, seen, waited, Some(&after));
         }
-        let words = labels(&after);
+        self.judge_selector(&after, seen)
+    }
+
+    /// An act that puts somebody else's change back: the same rules, though the target is not as the run believes.
+    pub fn judge_put_back(&self, action: &Action, seen: &Observation) -> Verdict {
+        match self.act(action) {
+            Act::Traffic { to, .. } => {
+                let believed = self.pinned.as_ref().and_then(|pinned| pinned.slots.get(&to)?.image.as_ref());
+                let other = seen.slot(&to).filter(|slot| believed.is_some_and(|image| *image != slot.image));
+                if let Some(slot) = other {
+                    return Verdict::Refuse(format!("{to} has another image, {}", tag_of(&slot.image)));
+                }
+                match (&seen.service, self.believed_selector()) {
+                    (Some(_), Some(selector)) => self.judge_selector(&selector, seen),
+                    _ => Verdict::Refuse("the Service does not exist".to_owned()),
+                }
+            }
+            Act::Scale { slot, replicas } => self.judge_scale(&slot, replicas, seen, false),
+            Act::Replace { slot, replicas } => {
+                self.judge_replace(&slot, replicas, seen, false).unwrap_or_else(Verdict::go)
+            }
+            Act::PatchService | Act::Command | Act::Free => {
+                Verdict::Refuse("that is for a person to put back".to_owned())
+            }
+        }
+    }
+
+    /// A whole selector for the Service: whoever it selects has ready pods, in the course of the deployment as many as serve now.
+    fn judge_selector(&self, after: &BTreeMap<String, String>, seen: &Observation) -> Verdict {
+        let Some(target) = &self.runbook.target else { return Verdict::go() };
+        let rolls_back = self.rolling_back().is_some();
+        let words = labels(after);
         let fits = |slot: &Slot| {
             slot.selector.iter().all(|(key, value)| after.get(key).is_none_or(|other| other == value))
         };
         // Pods that are there and are not meant will not be either.
-        let meant = |seen: &SlotSeen| !seen.observed || seen.ready() == 0 || seen.selected_by(&after) > 0;
+        let meant = |seen: &SlotSeen| !seen.observed || seen.ready() == 0 || seen.selected_by(after) > 0;
         let reached = target.slots.iter().filter(|(_, slot)| fits(slot)).filter_map(|(name, _)| {
             let slot = seen.slot(name)?;
             meant(slot).then_some((name, slot))
@@ -223,7 +263,7 @@ impl Run {
             ));
         }
         let (unseen, ready): (Vec<_>, Vec<_>) = reached.into_iter().partition(|(_, slot)| !slot.observed);
-        let would: u32 = ready.iter().map(|(_, slot)| slot.selected_by(&after)).sum();
+        let would: u32 = ready.iter().map(|(_, slot)| slot.selected_by(after)).sum();
         let serving: u32 = seen.slots.keys().map(|name| seen.serving(name)).sum();
         let needed = if rolls_back { 1 } else { serving.max(1) };
         if would >= needed {

@@ -8,7 +8,7 @@ use k8s_openapi::{
 };
 use serde_json::Value;
 
-use crate::domain::{id::SlotName, runbook::Target, safe_text::SafeText, workload::ChangedBy};
+use crate::domain::{safe_text::SafeText, workload::ChangedBy};
 
 use super::{fence::fence_of, pod::at};
 
@@ -165,7 +165,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::runbook::Slot;
+    use crate::domain::{
+        id::SlotName,
+        runbook::{Slot, Target},
+    };
 
     fn labels_of(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()

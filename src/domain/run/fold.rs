@@ -4,8 +4,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    ActionState, ActionStatus, CheckState, CheckStatus, Held, IncidentState, ItemState, ItemStatus, LockHeld,
-    Notice, RollbackState, Run, StepState, StepStatus, Stopped, TaskState, TriggerState, WayBackSeen, Work,
+    ActionState, ActionStatus, CheckState, CheckStatus, Foreign, Held, IncidentState, ItemState, ItemStatus,
+    LockHeld, Notice, RollbackState, Run, StepState, StepStatus, Stopped, TaskState, TriggerState,
+    WayBackSeen, Work,
 };
 use crate::domain::{
     action::Action,
@@ -59,6 +60,7 @@ impl Run {
             incident: None,
             incident_steps: vec![false; runbook.incident.as_ref().map_or(0, |incident| incident.steps.len())],
             foreign: Vec::new(),
+            putting_back: None,
             notices: Vec::new(),
             finished: None,
             runbook: Arc::clone(&runbook),
@@ -123,6 +125,9 @@ impl Run {
                 self.control_asked = None;
                 // Answers that were out have died with their engine.
                 self.open_writes().iter().for_each(|at| self.lose(at));
+                if let Some((action, _)) = self.putting_back.take() {
+                    self.lose_write(&action);
+                }
                 // Clocks are armed anew, without credit.
                 for trigger in &mut self.triggers {
                     trigger.waits = trigger.breaching.map(|(since, _)| (since, Waits::Resumed));
@@ -232,14 +237,28 @@ impl Run {
             | RunEvent::RollbackStopped { .. }
             | RunEvent::RollbackRetried { .. }
             | RunEvent::RollbackFinished { .. } => self.apply_rollback(&envelope.event, at),
-            RunEvent::ForeignChange { object, what, manager } => {
-                self.foreign.push(format!("{object}: {what} (by {manager})"));
+            RunEvent::ForeignChange { object, what, manager, put_back } => {
+                let words = format!("{object}: {what} (by {manager})");
+                self.foreign.push(Foreign { words, put_back: put_back.clone() });
+            }
+            RunEvent::PutBackStarted { action, by, .. } => {
+                self.putting_back = Some((action.clone(), by.clone()));
+            }
+            RunEvent::PutBackFinished { outcome, .. } => {
+                let action = self.putting_back.take();
+                if let Some((action, _)) = action.filter(|_| *outcome == ActionOutcome::Unknown) {
+                    self.lose_write(&action);
+                }
             }
             RunEvent::TargetTaken { pinned, roles, .. } => self.take_target(pinned, roles.as_ref(), at),
             RunEvent::RunHeld { reason, by, cause } => {
                 self.held = Some(Held { cause: *cause, reason: reason.clone(), by: by.clone(), at });
             }
-            RunEvent::RunContinued { .. } => self.held = None,
+            RunEvent::RunContinued { .. } => {
+                self.held = None;
+                // A run goes on only where nothing differs any more: the same change, made again, is a new one.
+                self.foreign.clear();
+            }
             RunEvent::NoticeSent { milestone, text, ok, detail } => self.notices.push(Notice {
                 milestone: *milestone,
                 text: text.clone(),
@@ -462,8 +481,13 @@ impl Run {
 
     /// Nobody will ever hear whether a write has arrived.
     fn lose(&mut self, at: &ActionRef) {
-        let Some(action) = self.action(at) else { return };
-        let Some(object) = self.writes_to(at) else { return };
+        if let Some(action) = self.action(at).cloned() {
+            self.lose_write(&action);
+        }
+    }
+
+    fn lose_write(&mut self, action: &Action) {
+        let Some(object) = self.object_of(action) else { return };
         let write = (object, action.kind.clone());
         if !self.lost.contains(&write) {
             self.lost.push(write);

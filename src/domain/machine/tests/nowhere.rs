@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::random::{answer, obey};
 use crate::domain::{
-    action::{ActionKind, PatchAction, PatchType, Replicas, SlotRef},
+    action::{Action, ActionKind, PatchAction, PatchType, Replicas, SlotRef},
     cause::HoldCause,
     effect::{Effect, Input},
     event::{ActionOutcome, ActionRef, Outcome, Place, Resolution},
@@ -342,10 +342,47 @@ impl World {
                 }
                 self.flight.feed(Input::Settled { slot: object, fault });
             }
+            Some(Effect::PutBack { action, approach }) => self.put_back(&action, *approach),
             Some(Effect::Verify(at)) => self.verify(at),
             Some(effect) => self.ordinary(effect),
             None => {}
         }
+    }
+
+    /// The operator has somebody else's change put back: at once, or not at all, and the answer may be lost.
+    fn put_back(&mut self, action: &Action, approach: Approach) {
+        let seen = approach.seen.service.as_ref().map(|service| service.version.clone());
+        let current = seen == Some(self.stamp.to_string());
+        let lost = self.fails && self.rng.u8(0..4) == 0;
+        self.tell(format!("put back {:?}: current {current}, lost {lost}", action.kind));
+        if current {
+            let (run, before) = (self.flight.run().clone(), self.flight.ground.clone());
+            let live = before.look(Timestamp(0)).live().cloned();
+            let object = run.object_of(action).unwrap();
+            self.flight.ground.put_back(&action.kind, approach, &run);
+            let after = &mut self.flight.ground;
+            for (name, slot) in &mut after.slots {
+                if before.slots[name].image != slot.image {
+                    (slot.ready, slot.observed) = (0, false);
+                }
+            }
+            let fewer = object.as_ref().is_some_and(|slot| {
+                let (was, is) = (&before.slots[slot], &after.slots[slot]);
+                is.desired < was.desired || is.image != was.image
+            });
+            match (&object, after.serving()) {
+                (None, 0) => self.fail("the traffic was put back to nowhere"),
+                (Some(_), _) if fewer && object == live => self.fail("the live slot's pods were put back"),
+                _ => {}
+            }
+            self.changed(object, true);
+        }
+        let outcome = match (current, lost) {
+            (_, true) => ActionOutcome::Unknown,
+            (true, false) => ActionOutcome::Succeeded,
+            (false, false) => ActionOutcome::Failed,
+        };
+        self.flight.feed(Input::PutBack { outcome, detail: "answer".to_owned() });
     }
 
     /// A second look at an act whose answer was lost.
@@ -371,7 +408,9 @@ impl World {
     fn operator(&mut self) {
         let held = matches!(self.flight.prompt(), Prompt::Held { cause: HoldCause::Foreign, .. });
         if held && self.rng.bool() {
-            self.flight.command(Command::TakeTarget);
+            let wish = if self.rng.bool() { Command::TakeTarget } else { Command::PutBack };
+            self.tell(format!("{wish:?}"));
+            self.flight.command(wish);
         } else if self.rng.u8(0..6) == 0 {
             self.tell("R");
             self.flight.command(Command::Rollback { reason: "a reason".to_owned() });
