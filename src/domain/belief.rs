@@ -200,7 +200,16 @@ impl Run {
                                 labels(&believed)
                             )
                         },
-                        |slot| format!("it points at {slot}"),
+                        |slot| {
+                            let pointed = self.selector_towards(slot).unwrap_or_default();
+                            let added = service.selector.iter().filter(|it| pointed.get(it.0) != Some(it.1));
+                            let added: BTreeMap<_, _> = added.map(|(k, v)| (k.clone(), v.clone())).collect();
+                            if added.is_empty() {
+                                format!("it points at {slot}")
+                            } else {
+                                format!("it points at {slot}, and selects by {} too", labels(&added))
+                            }
+                        },
                     );
                     found.push(Difference {
                         object,

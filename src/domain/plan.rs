@@ -433,6 +433,11 @@ impl Run {
                 None => slow.push("permission to patch not known".to_owned()),
             }
         } else {
+            let live = workload.and_then(|workload| workload.live.as_ref().zip(Some(workload)));
+            if let Some((live, workload)) = live.filter(|(live, _)| Some(*live) != self.live.as_ref()) {
+                let who = workload.service_changed.as_ref().map_or("somebody", |by| by.manager.as_str());
+                against.push(format!("{live} has the traffic, set by {who}"));
+            }
             let count = plan.undo.len();
             facts.push(format!("undoes {count} step{}", if count == 1 { "" } else { "s" }));
         }

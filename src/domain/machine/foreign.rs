@@ -218,8 +218,8 @@ impl Machine {
             };
             against.extend(verdict.against());
         }
-        let more = if began { "the rest is not put back" } else { "not put back" };
-        self.refuse(format!("{more}: {}. By hand, or :putback again once that is so", against.join("; ")));
+        let what = if began { "the rest is not put back yet" } else { "not put back yet" };
+        self.refuse(format!("{}; {what}", against.join("; ")));
     }
 
     fn begin_put_back(&mut self, action: Action, does: String, seen: &Observation, by: Actor) {
@@ -235,7 +235,7 @@ impl Machine {
 
     /// How it went. A fresh look says whether more is to be done.
     pub(super) fn on_put_back(&mut self, outcome: ActionOutcome, detail: String) {
-        let Some((_, by)) = self.run.putting_back.clone() else { return };
+        let Some(by) = self.run.putting_back.as_ref().map(|it| it.by.clone()) else { return };
         self.emit(RunEvent::PutBackFinished { outcome, detail: detail.clone() });
         self.forget_look();
         match outcome {

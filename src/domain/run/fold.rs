@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     ActionState, ActionStatus, CheckState, CheckStatus, Foreign, Held, IncidentState, ItemState, ItemStatus,
-    LockHeld, Notice, RollbackState, Run, StepState, StepStatus, Stopped, TaskState, TriggerState,
-    WayBackSeen, Work,
+    LockHeld, Notice, PuttingBack, RollbackState, Run, StepState, StepStatus, Stopped, TaskState,
+    TriggerState, WayBackSeen, Work,
 };
 use crate::domain::{
     action::Action,
@@ -125,7 +125,7 @@ impl Run {
                 self.control_asked = None;
                 // Answers that were out have died with their engine.
                 self.open_writes().iter().for_each(|at| self.lose(at));
-                if let Some((action, _)) = self.putting_back.take() {
+                if let Some(PuttingBack { action, .. }) = self.putting_back.take() {
                     self.lose_write(&action);
                 }
                 // Clocks are armed anew, without credit.
@@ -241,13 +241,19 @@ impl Run {
                 let words = format!("{object}: {what} (by {manager})");
                 self.foreign.push(Foreign { words, put_back: put_back.clone() });
             }
-            RunEvent::PutBackStarted { action, by, .. } => {
-                self.putting_back = Some((action.clone(), by.clone()));
+            RunEvent::PutBackStarted { action, does, by } => {
+                let (action, does, by) = (action.clone(), does.clone(), by.clone());
+                self.putting_back = Some(PuttingBack { action, does, by });
             }
             RunEvent::PutBackFinished { outcome, .. } => {
-                let action = self.putting_back.take();
-                if let Some((action, _)) = action.filter(|_| *outcome == ActionOutcome::Unknown) {
-                    self.lose_write(&action);
+                let Some(PuttingBack { action, does, .. }) = self.putting_back.take() else { return };
+                match outcome {
+                    ActionOutcome::Succeeded => self.foreign.retain(|change| change.put_back != does),
+                    ActionOutcome::Unknown => self.lose_write(&action),
+                    ActionOutcome::Failed
+                    | ActionOutcome::TimedOut
+                    | ActionOutcome::Cancelled
+                    | ActionOutcome::Unavailable => {}
                 }
             }
             RunEvent::TargetTaken { pinned, roles, .. } => self.take_target(pinned, roles.as_ref(), at),

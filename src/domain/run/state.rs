@@ -86,7 +86,7 @@ pub struct Run {
     /// Changes by others that were not taken or put back yet.
     pub foreign: Vec<Foreign>,
     /// What is being put back of them just now, and who ordered it.
-    pub putting_back: Option<(Action, Actor)>,
+    pub putting_back: Option<PuttingBack>,
     /// Notices sent or failed.
     pub notices: Vec<Notice>,
     /// How the run ended, when and in words.
@@ -361,6 +361,17 @@ pub struct Foreign {
     pub words: String,
     /// The line that puts it back by hand, or what to do. Empty in journals of older versions.
     pub put_back: String,
+}
+
+/// Something of it that is being put back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PuttingBack {
+    /// The act.
+    pub action: Action,
+    /// The line that does the same by hand.
+    pub does: String,
+    /// Who ordered it.
+    pub by: Actor,
 }
 
 /// Why a run is held.

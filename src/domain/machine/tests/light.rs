@@ -104,3 +104,15 @@ fn p1_whoever_may_not_write_has_no_green_light() {
     assert_eq!(seen(&flight).light, Light::NotReady);
     assert!(seen(&flight).detail.contains("bob has it"), "{:?}", seen(&flight));
 }
+
+#[test]
+fn p1_undoing_is_not_ready_while_somebody_has_given_the_new_slot_the_traffic() {
+    let flight = Flight::passed(runbook(), 2);
+    let seen = |live: &str| flight.run().readiness(Some(&workload(live)), None, flight.now);
+    assert_eq!(seen("blue").light, Light::Ready);
+    let moved = seen("green");
+    assert_eq!(
+        (moved.light, moved.detail.as_str()),
+        (Light::NotReady, "green has the traffic, set by cutover")
+    );
+}
