@@ -746,7 +746,7 @@ pub enum RunEvent {
     /// Something that somebody else has changed is put back. Durable before its effect begins.
     PutBackStarted {
         /// The act.
-        action: Action,
+        action: Box<Action>,
         /// The line that does the same by hand.
         does: String,
         /// Who ordered it.

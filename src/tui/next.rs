@@ -148,7 +148,8 @@ fn run_line(model: &Model) -> Row {
         Prompt::Acting { at } => {
             let what = story::action_name(run, &at);
             match run.waiting_act().filter(|(waiting, _)| *waiting == at) {
-                Some((_, why)) => waits(look, format!("Nothing to press: {what} waits: {why}")),
+                // Why stands in the alert, where there is room for it.
+                Some(_) => waits(look, format!("Nothing to press: {what} begins by itself.")),
                 None => waits(look, format!("Nothing to press: {what} …")),
             }
         }

@@ -47,7 +47,7 @@ fn a_patch_to_nobody_is_never_sent() {
             scope.spawn(move || is_refused(&action));
         }
         for kind in ["deployment", "deployment.apps/v1"] {
-            let patch = r#"{ spec = { replicas = 0 } }"#;
+            let patch = "{ spec = { replicas = 0 } }";
             let action = format!(
                 r#"patch = {{ kind = "{kind}", name = "backend-blue", type = "merge", patch = {patch} }}"#
             );

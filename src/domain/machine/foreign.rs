@@ -228,7 +228,7 @@ impl Machine {
         if let Some(object) = self.run.object_of(&action) {
             self.looks.settled.remove(&object);
         }
-        self.emit(RunEvent::PutBackStarted { action: action.clone(), does, by });
+        self.emit(RunEvent::PutBackStarted { action: Box::new(action.clone()), does, by });
         let approach = Approach { seen: seen.clone(), selector };
         self.effect(Effect::PutBack { action: Box::new(action), approach: Box::new(approach) });
     }

@@ -242,7 +242,7 @@ impl Run {
                 self.foreign.push(Foreign { words, put_back: put_back.clone() });
             }
             RunEvent::PutBackStarted { action, does, by } => {
-                let (action, does, by) = (action.clone(), does.clone(), by.clone());
+                let (action, does, by) = (action.as_ref().clone(), does.clone(), by.clone());
                 self.putting_back = Some(PuttingBack { action, does, by });
             }
             RunEvent::PutBackFinished { outcome, .. } => {

@@ -330,7 +330,7 @@ fn every_event() -> Vec<RunEvent> {
             within: None,
         },
         RunEvent::ForeignChange { object: text(), what: text(), manager: text(), put_back: text() },
-        RunEvent::PutBackStarted { action: sh("x"), does: text(), by: by() },
+        RunEvent::PutBackStarted { action: Box::new(sh("x")), does: text(), by: by() },
         RunEvent::PutBackFinished { outcome: ActionOutcome::Succeeded, detail: text() },
         RunEvent::TargetTaken { pinned: Pinned::default(), roles: None, by: by() },
         RunEvent::RunHeld { reason: text(), by: by(), cause: HoldCause::Away },
