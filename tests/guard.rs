@@ -16,6 +16,8 @@ mod stand;
 
 #[path = "guard/calls.rs"]
 mod calls;
+#[path = "guard/patches.rs"]
+mod patches;
 #[path = "guard/pods.rs"]
 mod pods;
 #[path = "guard/retired.rs"]

@@ -252,7 +252,7 @@ async fn replicas_restarts_and_patches_are_written() {
             json!([{ "op": "add", "path": "/metadata/annotations/json", "value": "1" }]),
         ),
     ] {
-        let said = stand.kube.patch(kind, "backend-service", patch_type, &patch).await.unwrap();
+        let said = stand.kube.patch(kind, "backend-service", patch_type, &patch, None).await.unwrap();
         assert!(said.starts_with("service/backend-service patched (resourceVersion "), "{said}");
     }
     let annotations =
@@ -265,6 +265,7 @@ async fn replicas_restarts_and_patches_are_written() {
             "backend-green",
             PatchType::Merge,
             &json!({ "metadata": { "labels": { "x": "y" } } }),
+            None,
         )
         .await
         .unwrap();
@@ -424,7 +425,11 @@ async fn k1_at_most_one_write_for_an_intent() {
             ("set_image", kube.set_image(&green, "backend", NEW, None).await, stand.patches()),
             ("scale", kube.scale(&green, 7, None).await, stand.patches()),
             ("restart", kube.restart(&green, None).await, stand.patches()),
-            ("patch", kube.patch("service", service, PatchType::Merge, &annotation).await, stand.patches()),
+            (
+                "patch",
+                kube.patch("service", service, PatchType::Merge, &annotation, None).await,
+                stand.patches(),
+            ),
         ];
         for (done, (what, result, patches)) in calls.into_iter().enumerate() {
             assert_eq!(patches, done + 1, "{what} after {misbehaviour:?} wrote more or less than once");
@@ -459,7 +464,7 @@ async fn k1_a_lost_write_whose_version_has_gone_can_never_arrive() {
         while stand.world.count("PATCH", SERVICE) == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        other.patch("service", "backend-service", PatchType::Merge, &annotation).await.unwrap();
+        other.patch("service", "backend-service", PatchType::Merge, &annotation, None).await.unwrap();
     });
     let fault = switched.unwrap_err();
     assert_eq!(fault.kind, Fault::Failed);
@@ -540,7 +545,7 @@ async fn k2_a_harmless_change_does_not_stop_a_rollback() {
     stand.kube.look().await.unwrap();
     for round in 0..20 {
         let annotation = json!({ "metadata": { "annotations": { format!("n{round}"): "kept" } } });
-        other.patch("service", "backend-service", PatchType::Merge, &annotation).await.unwrap();
+        other.patch("service", "backend-service", PatchType::Merge, &annotation, None).await.unwrap();
         let to = if round % 2 == 0 { "green" } else { "blue" };
         let before = stand.patches();
         stand.kube.switch_traffic(&slot(to), None).await.unwrap();
@@ -766,7 +771,7 @@ async fn k5_a_hanging_server_never_holds_a_call() {
         "switch" => |kube: Kube, green: SlotName, _: Json| Box::pin(async move { kube.switch_traffic(&green, None).await.map(drop) });
         "scale" => |kube: Kube, green: SlotName, _: Json| Box::pin(async move { kube.scale(&green, 1, None).await.map(drop) });
         "restart" => |kube: Kube, green: SlotName, _: Json| Box::pin(async move { kube.restart(&green, None).await.map(drop) });
-        "patch" => |kube: Kube, _: SlotName, patch: Json| Box::pin(async move { kube.patch("service", "x", PatchType::Merge, &patch).await.map(drop) });
+        "patch" => |kube: Kube, _: SlotName, patch: Json| Box::pin(async move { kube.patch("service", "x", PatchType::Merge, &patch, None).await.map(drop) });
         "logs" => |kube: Kube, green: SlotName, _: Json| Box::pin(async move { kube.logs(&green, None, 5, None).await.map(drop) });
         "headroom" => |kube: Kube, green: SlotName, _: Json| Box::pin(async move { kube.headroom(&green, 1).await.map(drop) });
     };
@@ -822,13 +827,14 @@ async fn faults_say_what_happened_and_what_to_do() {
     assert!(fault.message.contains("user `operator`") && fault.message.contains("log in again"), "{fault}");
     stand.world.clear_faults();
 
-    let fault = stand.kube.patch("configmap", "missing", PatchType::Merge, &json!({})).await.unwrap_err();
+    let fault =
+        stand.kube.patch("configmap", "missing", PatchType::Merge, &json!({}), None).await.unwrap_err();
     assert_eq!(fault.kind, Fault::NotFound);
-    let fault = stand.kube.patch("gizmo", "x", PatchType::Merge, &json!({})).await.unwrap_err();
+    let fault = stand.kube.patch("gizmo", "x", PatchType::Merge, &json!({}), None).await.unwrap_err();
     assert!(fault.message.contains("write `kind.group/version`"), "{fault}");
-    let fault = stand.kube.patch("service", "../x", PatchType::Merge, &json!({})).await.unwrap_err();
+    let fault = stand.kube.patch("service", "../x", PatchType::Merge, &json!({}), None).await.unwrap_err();
     assert!(fault.message.contains("no name of a Kubernetes object"), "{fault}");
-    let fault = stand.kube.patch("service", "x", PatchType::Json, &json!({})).await.unwrap_err();
+    let fault = stand.kube.patch("service", "x", PatchType::Json, &json!({}), None).await.unwrap_err();
     assert!(fault.message.contains("list of operations"), "{fault}");
     let fault = stand.kube.rollout(&slot("red")).await.unwrap_err();
     assert_eq!(fault.message, "the target has no slot `red`; it has blue, green");

@@ -419,7 +419,7 @@ async fn l3_renewals_that_vanish_stop_writes_at_the_deadline_and_may_come_back()
         alice.kube.set_image(&to.into(), "backend", NEW, None).await.unwrap_err();
         alice.kube.scale(&to.into(), 7, None).await.unwrap_err();
         alice.kube.restart(&to.into(), None).await.unwrap_err();
-        alice.kube.patch("service", "backend-service", PatchType::Merge, &patch).await.unwrap_err();
+        alice.kube.patch("service", "backend-service", PatchType::Merge, &patch, None).await.unwrap_err();
     }
     assert_eq!(writes(&world), before, "writes past the deadline");
     let LockState::Uncertain { why, .. } = state else { unreachable!() };
@@ -634,7 +634,8 @@ async fn a_write_that_was_under_way_during_a_takeover_is_not_applied() {
         },
         "spec": { "selector": { "version": "green" } },
     });
-    let fault = bob.kube.patch("service", "backend-service", PatchType::Merge, &late).await.unwrap_err();
+    let fault =
+        bob.kube.patch("service", "backend-service", PatchType::Merge, &late, None).await.unwrap_err();
     assert_eq!(fault.kind, Fault::Conflict, "{fault}");
     assert_eq!(world.selector()["version"], "blue");
 }

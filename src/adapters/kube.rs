@@ -358,8 +358,9 @@ impl Cluster for KubeCluster {
         name: &str,
         patch_type: PatchType,
         patch: &serde_json::Value,
+        seen: Option<&Observation>,
     ) -> PortResult<String> {
-        self.patch_object(kind, name, patch_type, patch).await
+        self.patch_object(kind, name, (patch_type, patch), seen).await
     }
 
     async fn logs(

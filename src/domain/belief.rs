@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    action::ActionKind,
+    action::{ActionKind, SlotRef},
     event::ActionRef,
     id::SlotName,
     observation::{Observation, SlotSeen},
+    patched::Patched,
     run::Run,
     workload::ChangedBy,
 };
@@ -106,11 +107,15 @@ impl Run {
                 let replicas = self.replicas(replicas);
                 self.believe_slot(&slot, |pinned| pinned.replicas = replicas);
             }
-            // Where traffic is follows from `traffic_switched`; the others change nothing that is compared.
-            ActionKind::SwitchTraffic { .. }
-            | ActionKind::Restart { .. }
+            ActionKind::SwitchTraffic { to, .. } => {
+                if let Some(to) = self.slot(&to) {
+                    self.believe_pointed_at(&to);
+                }
+            }
+            ActionKind::Patch(_) => self.believe_patched(at),
+            // These change nothing that is compared.
+            ActionKind::Restart { .. }
             | ActionKind::Rollout { .. }
-            | ActionKind::Patch(_)
             | ActionKind::Sh { .. }
             | ActionKind::Argv { .. }
             | ActionKind::Http(_)
@@ -118,7 +123,7 @@ impl Run {
         }
     }
 
-    fn believe_slot(&mut self, slot: &super::action::SlotRef, change: impl FnOnce(&mut PinnedSlot)) {
+    fn believe_slot(&mut self, slot: &SlotRef, change: impl FnOnce(&mut PinnedSlot)) {
         let name = self.slot(slot);
         let slots = self.pinned.as_mut().map(|pinned| &mut pinned.slots);
         if let Some(slot) = name.zip(slots).and_then(|(name, slots)| slots.get_mut(&name)) {
@@ -126,15 +131,49 @@ impl Run {
         }
     }
 
-    /// The selector that the Service should have: as it was pinned, pointed at the slot that has the traffic by our own
-    /// events.
-    pub fn believed_selector(&self) -> Option<BTreeMap<String, String>> {
-        let pinned = self.pinned.as_ref()?;
-        let live = self.moved_to.as_ref().or(self.live.as_ref()).or(pinned.live.as_ref())?;
-        self.selector_towards(live)
+    /// The Service points at a slot, by our own doing.
+    pub(super) fn believe_pointed_at(&mut self, slot: &SlotName) {
+        let pointed = self.selector_towards(slot);
+        if let Some((pinned, selector)) = self.pinned.as_mut().zip(pointed) {
+            (pinned.selector, pinned.live) = (selector, Some(slot.clone()));
+        }
     }
 
-    /// The pinned selector, pointed at a slot.
+    /// What a patch of the runbook's has made of the Service or of a slot's Deployment.
+    fn believe_patched(&mut self, at: &ActionRef) {
+        let Some(action) = self.action(at).cloned() else { return };
+        match self.patches(&action) {
+            Some(Patched::Service) => {
+                let Some(selector) = self.believed_after(&action) else { return };
+                let live = self.runbook.target.as_ref().and_then(|target| target.pointed_at(&selector));
+                if let Some(pinned) = self.pinned.as_mut() {
+                    (pinned.selector, pinned.live) = (selector, live);
+                }
+            }
+            Some(Patched::Slot(slot)) => {
+                let believed = self.pinned.as_ref().and_then(|pinned| pinned.slots.get(&slot));
+                let Some(change) = believed.map(|believed| self.slot_after(&action, believed)) else {
+                    return;
+                };
+                self.believe_slot(&SlotRef::Named(slot), |pinned| {
+                    if let Some(Ok(replicas)) = change.replicas {
+                        pinned.replicas = replicas;
+                    }
+                    if let Some(image) = change.image {
+                        pinned.image = image;
+                    }
+                });
+            }
+            None => {}
+        }
+    }
+
+    /// The selector that the Service should have: as it was pinned, changed by our own acts.
+    pub fn believed_selector(&self) -> Option<BTreeMap<String, String>> {
+        Some(self.pinned.as_ref()?.selector.clone())
+    }
+
+    /// The believed selector, pointed at a slot.
     pub fn selector_towards(&self, slot: &SlotName) -> Option<BTreeMap<String, String>> {
         let (pinned, target) = (self.pinned.as_ref()?, self.runbook.target.as_ref()?);
         Some(target.selector_on(&pinned.selector, target.slots.get(slot)?))
@@ -161,7 +200,16 @@ impl Run {
                                 labels(&believed)
                             )
                         },
-                        |slot| format!("it points at {slot}"),
+                        |slot| {
+                            let pointed = self.selector_towards(slot).unwrap_or_default();
+                            let added = service.selector.iter().filter(|it| pointed.get(it.0) != Some(it.1));
+                            let added: BTreeMap<_, _> = added.map(|(k, v)| (k.clone(), v.clone())).collect();
+                            if added.is_empty() {
+                                format!("it points at {slot}")
+                            } else {
+                                format!("it points at {slot}, and selects by {} too", labels(&added))
+                            }
+                        },
                     );
                     found.push(Difference {
                         object,

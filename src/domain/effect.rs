@@ -1,6 +1,7 @@
 //! What the machine wants done. Data only: the engine does it, and feeds the result back as an input.
 
 use super::{
+    action::Action,
     crew::{Person, Role},
     event::{ActionRef, CheckRef, ChildProcess, Envelope, Override, Resolution},
     id::{SlotName, StepId},
@@ -179,6 +180,13 @@ pub enum Input {
         /// Why not.
         fault: Option<String>,
     },
+    /// How it went to put back what somebody else has changed.
+    PutBack {
+        /// How.
+        outcome: ActionOutcome,
+        /// In words.
+        detail: String,
+    },
     /// It is time to go on with something that waited.
     Woken,
     /// What we may do.
@@ -222,6 +230,7 @@ impl Input {
             | Self::Control { .. }
             | Self::ScreenJoined { .. }
             | Self::Settled { .. }
+            | Self::PutBack { .. }
             | Self::ScreenLeft { .. } => true,
             Self::Tick
             | Self::Operator(_)
@@ -262,6 +271,14 @@ pub enum Effect {
     Observe,
     /// Make sure that no write of ours that was not answered can still reach an object: a slot's Deployment, or the Service.
     Settle(Option<SlotName>),
+    /// Put back what somebody else has changed, by one act that a fresh look has allowed. Its event is durable by then; the
+    /// answer is an [`Input::PutBack`].
+    PutBack {
+        /// The act.
+        action: Box<Action>,
+        /// The look, which goes into the write.
+        approach: Box<Approach>,
+    },
     /// Come back after this long.
     Wake(Span),
     /// End a running action early.

@@ -745,6 +745,25 @@ pub enum RunEvent {
         what: String,
         /// The field manager.
         manager: String,
+        /// The line that puts it back by hand, or what to do; nothing in journals of older versions.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        put_back: String,
+    },
+    /// Something that somebody else has changed is put back. Durable before its effect begins.
+    PutBackStarted {
+        /// The act.
+        action: Box<Action>,
+        /// The line that does the same by hand.
+        does: String,
+        /// Who ordered it.
+        by: Actor,
+    },
+    /// That has ended.
+    PutBackFinished {
+        /// How.
+        outcome: ActionOutcome,
+        /// In words.
+        detail: String,
     },
     /// Somebody takes the target as it is now: what was different is what the run believes from here on.
     TargetTaken {

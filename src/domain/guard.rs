@@ -14,13 +14,15 @@
 use std::collections::BTreeMap;
 
 use super::{
-    action::{Action, ActionKind, SlotRef},
+    action::{Action, ActionKind},
     belief::labels,
     event::{ActionRef, Place},
     id::SlotName,
     observation::{Observation, SlotSeen},
+    patched::Patched,
     plan::{QUICK, UNDO},
     run::{Run, tag_of},
+    runbook::Slot,
     time::Span,
 };
 
@@ -57,6 +59,15 @@ impl Verdict {
     fn go() -> Self {
         Self::Go { selector: None, remark: None }
     }
+
+    /// What speaks against beginning now, in words.
+    pub fn against(self) -> Option<String> {
+        match self {
+            Self::Go { .. } => None,
+            Self::Prepare(_) => Some("its pods have to be started first".to_owned()),
+            Self::Wait(why) | Self::Spare(why) | Self::Hold(why) | Self::Refuse(why) => Some(why),
+        }
+    }
 }
 
 /// How an act concerns the target.
@@ -66,8 +77,8 @@ enum Act {
     Traffic { to: SlotName, demand: Option<u32> },
     /// It sets a slot's replicas.
     Scale { slot: SlotName, replicas: u32 },
-    /// It replaces a slot's pods.
-    Replace { slot: SlotName },
+    /// It replaces a slot's pods; and sets their number, where it says so.
+    Replace { slot: SlotName, replicas: Option<Result<u32, String>> },
     /// It changes the Service in a way of its own.
     PatchService,
     /// It is a command or a request, which sees what acts before it have left.
@@ -78,8 +89,9 @@ enum Act {
 
 impl Run {
     fn act(&self, action: &Action) -> Act {
-        let Some(target) = &self.runbook.target else { return Act::Free };
-        let on = |slot: &SlotRef, act: fn(SlotName) -> Act| self.slot(slot).map_or(Act::Free, act);
+        if self.runbook.target.is_none() {
+            return Act::Free;
+        }
         match &action.kind {
             ActionKind::SwitchTraffic { to, ready } => {
                 self.slot(to).map_or(Act::Free, |to| Act::Traffic { to, demand: *ready })
@@ -89,18 +101,17 @@ impl Run {
                 self.slot(slot).map_or(Act::Free, |slot| Act::Scale { slot, replicas })
             }
             ActionKind::SetImage { slot, .. } | ActionKind::Restart { slot } => {
-                on(slot, |slot| Act::Replace { slot })
+                self.slot(slot).map_or(Act::Free, |slot| Act::Replace { slot, replicas: None })
             }
-            ActionKind::Patch(patch) => {
-                let name = self.show(&patch.name);
-                let kind = patch.kind.to_ascii_lowercase();
-                let is = |word: &str| kind == word || kind.strip_suffix('s') == Some(word);
-                if is("service") && name == target.service {
-                    return Act::PatchService;
+            ActionKind::Patch(_) => match self.patches(action) {
+                Some(Patched::Service) => Act::PatchService,
+                Some(Patched::Slot(slot)) => {
+                    let believed = self.pinned.as_ref().and_then(|pinned| pinned.slots.get(&slot)).cloned();
+                    let replicas = self.slot_after(action, &believed.unwrap_or_default()).replicas;
+                    Act::Replace { slot, replicas }
                 }
-                let slot = target.slots.iter().find(|(_, slot)| is("deployment") && slot.deployment == name);
-                slot.map_or(Act::Free, |(slot, _)| Act::Replace { slot: slot.clone() })
-            }
+                None => Act::Free,
+            },
             ActionKind::Sh { .. } | ActionKind::Argv { .. } | ActionKind::Http(_) => Act::Command,
             ActionKind::Rollout { .. } | ActionKind::Notify { .. } => Act::Free,
         }
@@ -155,14 +166,13 @@ impl Run {
         let takes_all =
             matches!(&at.place, Place::Rollback { procedure } if !matches!(procedure.as_str(), QUICK | UNDO));
         match act {
-            Act::Traffic { to, demand } if rolls_back => self.judge_return(&to, demand, seen, waited),
+            Act::Traffic { to, demand } if rolls_back => self.judge_return(&to, demand, seen, waited, None),
             Act::Traffic { to, demand } => self.judge_switch(&to, demand, seen),
             Act::Scale { slot, replicas } => self.judge_scale(&slot, replicas, seen, takes_all),
-            Act::Replace { slot } => judge_replace(&slot, seen, takes_all),
-            Act::PatchService => match &seen.service {
-                Some(_) => Verdict::go(),
-                None => Verdict::Refuse("the Service does not exist".to_owned()),
-            },
+            Act::Replace { slot, replicas } => {
+                self.judge_replace(&slot, replicas, seen, takes_all).unwrap_or_else(Verdict::go)
+            }
+            Act::PatchService => self.judge_service_patch(action, seen, waited),
             Act::Command => self.judge_command(at, seen),
             Act::Free => Verdict::go(),
         }
@@ -187,8 +197,94 @@ impl Run {
         Verdict::Wait(format!("{}; {needed} wanted", self.short_of_pods(to, slot, would)))
     }
 
+    /// A patch of the Service: whoever it would select has ready pods, in the course of the deployment as many as serve now. One
+    /// that leaves the selector as it is changes nothing that matters here.
+    fn judge_service_patch(&self, action: &Action, seen: &Observation, waited: Span) -> Verdict {
+        let Some((service, target)) = seen.service.as_ref().zip(self.runbook.target.as_ref()) else {
+            return Verdict::Refuse("the Service does not exist".to_owned());
+        };
+        let rolls_back = self.rolling_back().is_some();
+        // One that is to bring the users back does not help by changing nothing, where nobody answers them.
+        let moves = rolls_back && self.says_selector(action);
+        let after = match self.selector_after(action, &service.selector) {
+            Ok(after) if after == service.selector && !moves => return Verdict::go(),
+            Ok(after) => after,
+            Err(why) => return Verdict::Refuse(why),
+        };
+        let previous = self.opened.previous.as_ref().map(|target| &target.slot);
+        if let Some(to) = target.pointed_at(&after).filter(|to| rolls_back && Some(to) == previous) {
+            return self.judge_return(&to, None, seen, waited, Some(&after));
+        }
+        self.judge_selector(&after, seen)
+    }
+
+    /// An act that puts somebody else's change back: the same rules, though the target is not as the run believes.
+    pub fn judge_put_back(&self, action: &Action, seen: &Observation) -> Verdict {
+        match self.act(action) {
+            Act::Traffic { to, .. } => {
+                let believed = self.pinned.as_ref().and_then(|pinned| pinned.slots.get(&to)?.image.as_ref());
+                let other = seen.slot(&to).filter(|slot| believed.is_some_and(|image| *image != slot.image));
+                if let Some(slot) = other {
+                    return Verdict::Refuse(format!("{to} has another image, {}", tag_of(&slot.image)));
+                }
+                match (&seen.service, self.believed_selector()) {
+                    (Some(_), Some(selector)) => self.judge_selector(&selector, seen),
+                    _ => Verdict::Refuse("the Service does not exist".to_owned()),
+                }
+            }
+            Act::Scale { slot, replicas } => self.judge_scale(&slot, replicas, seen, false),
+            Act::Replace { slot, replicas } => {
+                self.judge_replace(&slot, replicas, seen, false).unwrap_or_else(Verdict::go)
+            }
+            Act::PatchService | Act::Command | Act::Free => {
+                Verdict::Refuse("that is for a person to put back".to_owned())
+            }
+        }
+    }
+
+    /// A whole selector for the Service: whoever it selects has ready pods, in the course of the deployment as many as serve now.
+    fn judge_selector(&self, after: &BTreeMap<String, String>, seen: &Observation) -> Verdict {
+        let Some(target) = &self.runbook.target else { return Verdict::go() };
+        let rolls_back = self.rolling_back().is_some();
+        let words = labels(after);
+        let fits = |slot: &Slot| {
+            slot.selector.iter().all(|(key, value)| after.get(key).is_none_or(|other| other == value))
+        };
+        // Pods that are there and are not meant will not be either.
+        let meant = |seen: &SlotSeen| !seen.observed || seen.ready() == 0 || seen.selected_by(after) > 0;
+        let reached = target.slots.iter().filter(|(_, slot)| fits(slot)).filter_map(|(name, _)| {
+            let slot = seen.slot(name)?;
+            meant(slot).then_some((name, slot))
+        });
+        let reached: Vec<_> = reached.collect();
+        if after.is_empty() || reached.is_empty() {
+            return Verdict::Refuse(format!(
+                "the Service would select {words}, and no pods of a slot are that"
+            ));
+        }
+        let (unseen, ready): (Vec<_>, Vec<_>) = reached.into_iter().partition(|(_, slot)| !slot.observed);
+        let would: u32 = ready.iter().map(|(_, slot)| slot.selected_by(after)).sum();
+        let serving: u32 = seen.slots.keys().map(|name| seen.serving(name)).sum();
+        let needed = if rolls_back { 1 } else { serving.max(1) };
+        if would >= needed {
+            return Verdict::go();
+        }
+        if let Some((name, _)) = unseen.first() {
+            return Verdict::Wait(format!("the controller has not seen {name}'s newest template yet"));
+        }
+        Verdict::Wait(format!("the Service would select {words}, with {would} ready pods; {needed} wanted"))
+    }
+
     /// Traffic back to a slot in a rollback: as many as had it before, waited for; then with what there is; never with none.
-    fn judge_return(&self, to: &SlotName, demand: Option<u32>, seen: &Observation, waited: Span) -> Verdict {
+    /// `fixed` is the whole selector, where the act sets one of its own.
+    fn judge_return(
+        &self,
+        to: &SlotName,
+        demand: Option<u32>,
+        seen: &Observation,
+        waited: Span,
+        fixed: Option<&BTreeMap<String, String>>,
+    ) -> Verdict {
         let Some(slot) = seen.slot(to) else { return Verdict::Refuse(format!("{to} has no Deployment")) };
         if seen.service.is_none() {
             return Verdict::Refuse("the Service does not exist".to_owned());
@@ -212,7 +308,10 @@ impl Run {
             Some(_) => demand.unwrap_or(before).min(slot.desired.max(1)),
             None => demand.unwrap_or(before),
         };
-        let (as_is, as_was) = (self.would_serve(to, slot, seen), self.would_serve_as_pinned(to, slot));
+        let (as_is, as_was) = match fixed {
+            Some(selector) => (slot.selected_by(selector), 0),
+            None => (self.would_serve(to, slot, seen), self.would_serve_as_pinned(to, slot)),
+        };
         // A label that somebody has put into the selector must not keep users from the pods that are ready.
         let selector = if as_is < as_was { self.selector_towards(to) } else { None };
         let would = as_is.max(as_was);
@@ -271,6 +370,31 @@ impl Run {
         Verdict::go()
     }
 
+    /// Other pods for a slot: never for the one that has the traffic; where there are fewer, nor the last ones. Nothing speaks
+    /// against it where nothing is given back.
+    fn judge_replace(
+        &self,
+        slot: &SlotName,
+        replicas: Option<Result<u32, String>>,
+        seen: &Observation,
+        takes_all: bool,
+    ) -> Option<Verdict> {
+        let Some(found) = seen.slot(slot) else {
+            return Some(Verdict::Refuse(format!("{slot} has no Deployment")));
+        };
+        if takes_all {
+            return None;
+        }
+        if let Some(refusal) = keeps_its_pods(slot, seen) {
+            return Some(refusal);
+        }
+        match replicas? {
+            Ok(fewer) if fewer < found.desired => Some(self.judge_scale(slot, fewer, seen, false)),
+            Ok(_) => None,
+            Err(why) => Some(Verdict::Refuse(why)),
+        }
+    }
+
     /// A command of a procedure that has taken pods away before: they are gone first.
     fn judge_command(&self, at: &ActionRef, seen: &Observation) -> Verdict {
         for (name, _) in self.emptied_before(at) {
@@ -304,16 +428,6 @@ impl Run {
         }
         format!("{to} has {would} of {} pods ready", slot.desired)
     }
-}
-
-fn judge_replace(slot: &SlotName, seen: &Observation, takes_all: bool) -> Verdict {
-    if !seen.slots.get(slot).is_some_and(|slot| slot.found) {
-        return Verdict::Refuse(format!("{slot} has no Deployment"));
-    }
-    if takes_all {
-        return Verdict::go();
-    }
-    keeps_its_pods(slot, seen).unwrap_or_else(Verdict::go)
 }
 
 /// A slot that the Service points at, or whose pods it selects all the same, is left alone.

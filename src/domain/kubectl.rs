@@ -69,6 +69,13 @@ pub fn kubectl_line(
     })
 }
 
+/// The line that gives the Service these labels to select by, and takes away those without a value.
+pub fn selector_line(target: &Target, selector: &BTreeMap<String, Option<String>>) -> String {
+    let patch = serde_json::json!({ "spec": { "selector": selector } });
+    let patch = quote(&patch.to_string());
+    format!("kubectl patch service {} {} -p {patch}", quote(&target.service), scope(target))
+}
+
 /// `{"spec":{"selector":{…}}}` for a slot. A merge keeps labels it does not name, so those that only other slots
 /// select by are taken away with null.
 fn selector_patch(name: &SlotName, to: &Slot, target: &Target) -> Value {

@@ -281,6 +281,7 @@ impl Machine {
             Input::Workload(workload) => self.on_workload(*workload),
             Input::Observed(result) => self.on_observed(*result),
             Input::Settled { slot, fault } => self.on_settled(slot, fault),
+            Input::PutBack { outcome, detail } => self.on_put_back(outcome, detail),
             Input::Woken => self.on_woken(),
             Input::Access(access) => self.access = Some(access),
             Input::NoticeDone { milestone, text, ok, detail } => {
@@ -422,6 +423,7 @@ impl Machine {
             }
             Command::GoOnUnrecorded { typed } => self.go_on_unrecorded(&typed, by),
             Command::TakeTarget => self.take_target(by),
+            Command::PutBack => self.put_back(by),
             Command::KeepLooking => self.keep_looking_for(),
             Command::GoBlind { typed } => self.go_blind(&typed, by),
             Command::RetryRollback => self.retry_rollback(by),

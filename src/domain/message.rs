@@ -163,6 +163,8 @@ pub enum Command {
     },
     /// Take the target as it is now, after somebody else has changed it: the run believes what is seen from here on.
     TakeTarget,
+    /// Put back what somebody else has changed of the target, as far as that is safe, and go on.
+    PutBack,
     /// Keep a fresh look at the target at hand for the next two seconds: somebody is about to order an act, and it shall not
     /// have to wait for one.
     KeepLooking,
@@ -292,6 +294,7 @@ impl Command {
             | Self::GoOnUnrecorded { .. }
             | Self::GoBlind { .. }
             | Self::TakeTarget
+            | Self::PutBack
             | Self::CancelCountdown { .. }
             | Self::Incident { .. }
             | Self::TickIncidentStep { .. }
@@ -332,6 +335,7 @@ impl Command {
             | Self::Hold { .. }
             | Self::Continue
             | Self::TakeTarget
+            | Self::PutBack
             | Self::CancelCountdown { .. } => Stage::Steps,
             Self::Proceed { .. }
             | Self::Resolve { .. }

@@ -2,16 +2,19 @@
 //!
 //! Longer than 500 lines because what a rollback would do, what it leaves and how ready it is are told from the same facts.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 
 use super::{
     action::{Action, ActionKind, Confirm, Replicas, SlotRef},
+    belief::labels,
     id::{ProcedureId, SlotName, StepId},
     kubectl::kubectl_line,
     run::{Run, tag_of},
     runbook::Step,
     time::{Span, Timestamp},
-    workload::{Access, Connection, Workload},
+    workload::{Access, Connection, RolloutState, Workload},
 };
 
 /// The name of the procedure that undoes finished steps before the switch.
@@ -415,6 +418,10 @@ impl Run {
         let mut facts = Vec::new();
         self.judge_proof(workload, &mut facts, &mut slow, &mut against);
         against.extend(plan.lacks.iter().cloned());
+        if let Some(lock) = &self.lock {
+            against.extend(lock.lost.iter().map(|why| format!("the target's lock is lost: {why}")));
+            slow.extend(lock.uncertain.iter().map(|why| format!("nothing can be written now: {why}")));
+        }
         if self.goes_quick() {
             self.judge_previous(workload, now, &mut facts, &mut slow, &mut against);
             if plan.procedure.is_none() {
@@ -426,6 +433,11 @@ impl Run {
                 None => slow.push("permission to patch not known".to_owned()),
             }
         } else {
+            let live = workload.and_then(|workload| workload.live.as_ref().zip(Some(workload)));
+            if let Some((live, workload)) = live.filter(|(live, _)| Some(*live) != self.live.as_ref()) {
+                let who = workload.service_changed.as_ref().map_or("somebody", |by| by.manager.as_str());
+                against.push(format!("{live} has the traffic, set by {who}"));
+            }
             let count = plan.undo.len();
             facts.push(format!("undoes {count} step{}", if count == 1 { "" } else { "s" }));
         }
@@ -460,8 +472,8 @@ impl Run {
             .and_then(|workload| workload.slots.get(&target.slot))
             .is_some_and(|slot| slot.found && slot.desired == 0 && target.replicas > 0);
         match &self.way_back {
-            Some(seen) if seen.ready => facts.push("proved".to_owned()),
             _ if asleep => slow.push(format!("cannot be proved while {} has no pods", target.slot)),
+            Some(seen) if seen.ready => facts.push("proved".to_owned()),
             Some(seen) => against.push(seen.why.clone()),
             None => against.push("not proved yet".to_owned()),
         }
@@ -499,14 +511,42 @@ impl Run {
                 tag_of(&target.image)
             ));
         }
-        let pods = format!("{} {}/{} ready", target.slot, slot.ready, target.replicas);
-        if slot.ready >= target.replicas {
+        // What is to go does not count, nor what still runs another template.
+        let ready = slot.ready.min(slot.desired).min(slot.updated);
+        let pods = format!("{} {ready}/{} ready", target.slot, target.replicas);
+        if slot.rollout == RolloutState::Unobserved {
+            slow.push(format!("the controller has not seen {}'s newest template yet", target.slot));
+        }
+        self.judge_service(workload, slow, against);
+        if ready >= target.replicas {
             facts.push(pods);
             facts.push(tag_of(&target.image).to_owned());
+        } else if slot.ready.min(slot.desired) >= target.replicas {
+            slow.push(format!("{pods}: its pods are being replaced"));
         } else if slot.desired < target.replicas {
             slow.push(format!("{pods}: it is scaled up first"));
         } else {
             against.push(pods);
+        }
+    }
+
+    /// Whether the Service is there to be switched, and selects by nothing that somebody else has put there.
+    fn judge_service(&self, workload: &Workload, slow: &mut Vec<String>, against: &mut Vec<String>) {
+        let Some(now) = &workload.selector else {
+            if workload.connection == Connection::Connected {
+                against.push("the Service does not exist".to_owned());
+            }
+            return;
+        };
+        let Some(believed) = self.pinned.as_ref().map(|pinned| &pinned.selector) else { return };
+        let slots = self.runbook.target.iter().flat_map(|target| target.slots.values());
+        let own: BTreeSet<&String> = slots.flat_map(|slot| slot.selector.keys()).collect();
+        let foreign =
+            now.iter().filter(|(key, value)| !own.contains(key) && believed.get(*key) != Some(*value));
+        let foreign: BTreeMap<_, _> = foreign.map(|(key, value)| (key.clone(), value.clone())).collect();
+        if !foreign.is_empty() {
+            let who = workload.service_changed.as_ref().map_or("somebody", |by| by.manager.as_str());
+            slow.push(format!("the Service selects by {} too, set by {who}", labels(&foreign)));
         }
     }
 

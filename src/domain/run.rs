@@ -21,6 +21,7 @@ mod state;
 
 pub use ask::tag_of;
 pub use state::{
-    ActionState, ActionStatus, CheckState, CheckStatus, Held, IncidentState, ItemState, ItemStatus, LockHeld,
-    Notice, RollbackState, Run, StepState, StepStatus, Stopped, TaskState, TriggerState, WayBackSeen, Work,
+    ActionState, ActionStatus, CheckState, CheckStatus, Foreign, Held, IncidentState, ItemState, ItemStatus,
+    LockHeld, Notice, PuttingBack, RollbackState, Run, StepState, StepStatus, Stopped, TaskState,
+    TriggerState, WayBackSeen, Work,
 };

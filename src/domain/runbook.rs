@@ -205,6 +205,15 @@ impl Target {
         pointed.extend(slot.selector.clone());
         pointed
     }
+
+    /// The slot that a Service's selector points at: the one for which a switch would change nothing.
+    ///
+    /// Nothing where no slot is, or where two have the same labels and nobody could tell which is meant.
+    pub fn pointed_at(&self, selector: &BTreeMap<String, String>) -> Option<SlotName> {
+        let mut pointed = self.slots.iter().filter(|(_, slot)| self.selector_on(selector, slot) == *selector);
+        let first = pointed.next()?;
+        pointed.next().is_none().then(|| first.0.clone())
+    }
 }
 
 /// One slot.

@@ -201,9 +201,19 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
             let end = if *ok { "done" } else { "FAILED" };
             format!("ROLLBACK ({procedure}) {end} in {}{promise}: {detail}", took.clock())
         }
-        RunEvent::ForeignChange { object, what, manager } => {
-            format!("FOREIGN CHANGE of {object} by {manager}: {what}")
+        RunEvent::ForeignChange { object, what, manager, put_back } => {
+            let back =
+                if put_back.is_empty() { String::new() } else { format!("; put back with: {put_back}") };
+            format!("FOREIGN CHANGE of {object} by {manager}: {what}{back}")
         }
+        RunEvent::PutBackStarted { action, does, by } => format!("{} (ordered by {by}): {does}", action.name),
+        RunEvent::PutBackFinished { outcome: ActionOutcome::Succeeded, detail } => {
+            format!("put back: {detail}")
+        }
+        RunEvent::PutBackFinished { outcome: ActionOutcome::Unknown, detail } => {
+            format!("put back or not, that is UNKNOWN: {detail}")
+        }
+        RunEvent::PutBackFinished { detail, .. } => format!("NOT PUT BACK: {detail}"),
         RunEvent::TargetTaken { pinned, by, .. } => {
             let live = pinned.live.as_ref().map_or("no slot of ours", |live| live.as_str());
             format!("the target is taken as it is now, says {by}: traffic is on {live}")

@@ -12,11 +12,11 @@ use super::{
     kit::Kit,
     look::{Looker, Slots},
     messages::{End, News},
-    perform::{Performance, mark, send_notice, verify},
+    perform::{Performance, Write, mark, send_notice, verify},
     ports::Seen,
 };
 use crate::domain::{
-    action::{ActionKind, SlotRef},
+    action::{Action, ActionKind, SlotRef},
     check::{Check, CheckKind},
     effect::{Effect, Input},
     event::{ActionOutcome, ActionRef, CheckRef, Place},
@@ -88,6 +88,7 @@ impl Hands {
             Effect::StartGuarded { at, approach } => self.start_action(at, Some(*approach), run),
             Effect::Observe => self.observe(),
             Effect::Settle(slot) => self.settle(slot),
+            Effect::PutBack { action, approach } => self.put_back(*action, *approach, run),
             Effect::Wake(after) => self.wake(after),
             Effect::CancelAction(at) => {
                 if let Some(stop) = self.running.get(&at) {
@@ -144,6 +145,24 @@ impl Hands {
                 Err(why) => Err(why),
             };
             let _ = news.send(News::Input(Input::Settled { slot, fault: settled.err() })).await;
+        });
+    }
+
+    /// Puts back what somebody else has changed.
+    fn put_back(&self, action: Action, approach: Approach, run: &Run) {
+        let (kit, run, container) = (Arc::clone(&self.kit), run.clone(), self.container.clone());
+        let values = self.kit.values(&run);
+        tokio::spawn(async move {
+            let write = Write {
+                action: &action,
+                approach: Some(&approach),
+                container: &container,
+                run: &run,
+                ports: &kit.ports,
+                values: &values,
+            };
+            let (outcome, detail) = write.to_its_end().await;
+            let _ = kit.news.send(News::Input(Input::PutBack { outcome, detail })).await;
         });
     }
 

@@ -21,6 +21,7 @@ use crate::domain::{
     event::{CheckRef, Place, Resolution},
     id::SlotName,
     observation::Observation,
+    patched::Patched,
     rollout::{Patience, RolloutVerdict, RolloutWatch},
     run::Run,
     template::Unexpanded,
@@ -28,6 +29,8 @@ use crate::domain::{
     workload::LogLine,
 };
 
+/// Where a look cannot tell what became of an action.
+const UNSEEN: &str = "the cluster does not show whether this was done";
 /// Pods that are named where their logs could not be read.
 const NAMED: usize = 3;
 /// Characters of a log line that are quoted.
@@ -341,13 +344,17 @@ impl Looker {
             ActionKind::Rollout { .. } => {
                 return Ok((Resolution::RunAgain, "waiting changes nothing".to_owned()));
             }
+            ActionKind::Patch(_) => match run.patches(action) {
+                Some(Patched::Service) => None,
+                Some(Patched::Slot(slot)) => Some(slot),
+                None => return Err(UNSEEN.to_owned()),
+            },
             ActionKind::Restart { .. }
-            | ActionKind::Patch(_)
             | ActionKind::Sh { .. }
             | ActionKind::Argv { .. }
             | ActionKind::Http(_)
             | ActionKind::Notify { .. } => {
-                return Err("the cluster does not show whether this was done".to_owned());
+                return Err(UNSEEN.to_owned());
             }
         };
         let cluster = self.ports.cluster()?;
@@ -386,7 +393,31 @@ impl Looker {
                     (slot(which)?, self.values.expand(image).map_err(|unset| unset.to_string())?);
                 Ok((found.image == image, format!("image is {}", found.image)))
             }
-            _ => Err("the cluster does not show whether this was done".to_owned()),
+            ActionKind::Patch(_) => is_patched(run, action, seen).ok_or_else(|| UNSEEN.to_owned()),
+            _ => Err(UNSEEN.to_owned()),
+        }
+    }
+}
+
+/// Whether a look shows what a patch was to change of the selector, the image or the replicas. Where it changes none of them,
+/// nothing shows it.
+fn is_patched(run: &Run, action: &Action, seen: &Observation) -> Option<(bool, String)> {
+    let pinned = run.pinned.as_ref()?;
+    match run.patches(action)? {
+        Patched::Service => {
+            let after = run.selector_after(action, &pinned.selector).ok()?;
+            let now = &seen.service.as_ref()?.selector;
+            (after != pinned.selector)
+                .then(|| (*now == after, format!("the service selects {}", labels(now))))
+        }
+        Patched::Slot(slot) => {
+            let change = run.slot_after(action, pinned.slots.get(&slot)?);
+            let (now, image) = (seen.slot(&slot)?, change.image.flatten());
+            let replicas = change.replicas.and_then(Result::ok);
+            let done = replicas.is_none_or(|replicas| replicas == now.desired)
+                && image.as_ref().is_none_or(|image| *image == now.image);
+            let words = format!("image is {}, {} replicas wanted", now.image, now.desired);
+            (replicas.is_some() || image.is_some()).then_some((done, words))
         }
     }
 }

@@ -81,6 +81,74 @@ impl Done {
     }
 }
 
+/// One write that has one answer.
+pub struct Write<'a> {
+    /// What.
+    pub action: &'a Action,
+    /// The look at the target that allowed it, where one was needed.
+    pub approach: Option<&'a Approach>,
+    /// The container whose image is set by default.
+    pub container: &'a str,
+    /// The run as it was when it began.
+    pub run: &'a Run,
+    /// The world.
+    pub ports: &'a Ports,
+    /// The variables.
+    pub values: &'a Values,
+}
+
+impl Write<'_> {
+    /// Does it, within its time, and says how it went, without secrets.
+    pub async fn to_its_end(&self) -> (ActionOutcome, String) {
+        let Done { outcome, detail, .. } = tokio::select! {
+            done = self.once() => done.unwrap_or_else(Done::from),
+            () = deadline(&*self.ports.clock, self.action.timeout) => Done {
+                outcome: ActionOutcome::Unknown,
+                detail: format!("no answer within {}; it may have arrived", self.action.timeout),
+                output: None,
+            },
+        };
+        (outcome, self.values.secrets().mask(&detail))
+    }
+
+    async fn once(&self) -> Result<Done, PortError> {
+        failpoint::pass("action.send");
+        let unset = |unset: Unexpanded| PortError::failed(unset.to_string());
+        if let ActionKind::Http(request) = &self.action.kind {
+            let call = http_call(request, self.values, self.action.timeout).map_err(unset)?;
+            let seen = self.ports.network.http(call).await?;
+            return Ok(if seen.holds { Done::ok(seen.evidence) } else { Done::failed(seen.evidence) });
+        }
+        let cluster = self.ports.cluster().map_err(PortError::failed)?;
+        let seen = self.approach.map(|approach| &approach.seen);
+        let answer = match &self.action.kind {
+            ActionKind::SetImage { slot, container, image } => {
+                let image = self.values.expand(image).map_err(unset)?;
+                let container = container.as_deref().unwrap_or(self.container);
+                cluster.set_image(&self.slot(slot)?, container, &image, seen).await?
+            }
+            ActionKind::SwitchTraffic { to, .. } => {
+                cluster.switch_traffic(&self.slot(to)?, self.approach).await?
+            }
+            ActionKind::Scale { slot, replicas } => {
+                cluster.scale(&self.slot(slot)?, self.run.replicas(*replicas), seen).await?
+            }
+            ActionKind::Restart { slot } => cluster.restart(&self.slot(slot)?, seen).await?,
+            ActionKind::Patch(patch) => {
+                let name = self.values.expand(&patch.name).map_err(unset)?;
+                let body = patch.expand(&|text| self.values.expand(text)).map_err(unset)?;
+                cluster.patch(&patch.kind, &name, patch.patch_type, &body, seen).await?
+            }
+            _ => return Err(PortError::failed("this is no write")),
+        };
+        Ok(Done::ok(answer))
+    }
+
+    fn slot(&self, slot: &SlotRef) -> Result<SlotName, PortError> {
+        self.run.slot(slot).ok_or_else(|| PortError::failed("the runbook has no such slot"))
+    }
+}
+
 impl From<PortError> for Done {
     fn from(error: PortError) -> Self {
         let outcome = match error.kind {
@@ -202,45 +270,25 @@ impl Performance {
     }
 
     /// A conflict proves that nothing was written. In a rollback a fresh look says whether the change that was in the way does
-    /// any harm, so it is worth another try. Not so a patch of the runbook's own, which meets the same conflict each time.
+    /// any harm, so it is worth another try. Not so a patch of the runbook's own of another object, which meets the same
+    /// conflict each time.
     fn not_written(&self, fault: PortError) -> Done {
-        let looks = !matches!(self.action.kind, ActionKind::Patch(_));
+        let looks = !matches!(self.action.kind, ActionKind::Patch(_)) || self.approach.is_some();
         let conflict = fault.kind == Fault::Conflict && looks && self.run.rolling_back().is_some();
         let done = Done::from(fault);
         if conflict { Done { outcome: ActionOutcome::Unavailable, ..done } } else { done }
     }
 
     async fn write_once(&self) -> Result<Done, PortError> {
-        failpoint::pass("action.send");
-        let unset = |unset: Unexpanded| PortError::failed(unset.to_string());
-        if let ActionKind::Http(request) = &self.action.kind {
-            let call = http_call(request, &self.values, self.action.timeout).map_err(unset)?;
-            let seen = self.ports.network.http(call).await?;
-            return Ok(if seen.holds { Done::ok(seen.evidence) } else { Done::failed(seen.evidence) });
-        }
-        let cluster = self.ports.cluster().map_err(PortError::failed)?;
-        let seen = self.approach.as_ref().map(|approach| &approach.seen);
-        let answer = match &self.action.kind {
-            ActionKind::SetImage { slot, container, image } => {
-                let image = self.values.expand(image).map_err(unset)?;
-                let container = container.as_deref().unwrap_or(&self.container);
-                cluster.set_image(&self.slot(slot)?, container, &image, seen).await?
-            }
-            ActionKind::SwitchTraffic { to, .. } => {
-                cluster.switch_traffic(&self.slot(to)?, self.approach.as_ref()).await?
-            }
-            ActionKind::Scale { slot, replicas } => {
-                cluster.scale(&self.slot(slot)?, self.run.replicas(*replicas), seen).await?
-            }
-            ActionKind::Restart { slot } => cluster.restart(&self.slot(slot)?, seen).await?,
-            ActionKind::Patch(patch) => {
-                let name = self.values.expand(&patch.name).map_err(unset)?;
-                let body = patch.expand(&|text| self.values.expand(text)).map_err(unset)?;
-                cluster.patch(&patch.kind, &name, patch.patch_type, &body).await?
-            }
-            _ => return Err(PortError::failed("this is no write")),
+        let write = Write {
+            action: &self.action,
+            approach: self.approach.as_ref(),
+            container: &self.container,
+            run: &self.run,
+            ports: &self.ports,
+            values: &self.values,
         };
-        Ok(Done::ok(answer))
+        write.once().await
     }
 
     pub(super) fn slot(&self, slot: &SlotRef) -> Result<SlotName, PortError> {

@@ -138,13 +138,15 @@ pub trait Cluster: Send + Sync {
     /// Makes sure that no write of ours to a slot's Deployment (to the Service, where no slot is given), sent before now and
     /// not answered, can still arrive: its metadata is written, so that what carries an older `resourceVersion` is refused.
     async fn settle(&self, slot: Option<&SlotName>) -> PortResult<()>;
-    /// Patches an object of the namespace.
+    /// Patches an object of the namespace. One of the target's, the Service or a slot's Deployment, carries the version that was
+    /// looked at, like every other write to them.
     async fn patch(
         &self,
         kind: &str,
         name: &str,
         patch_type: PatchType,
         patch: &serde_json::Value,
+        seen: Option<&Observation>,
     ) -> PortResult<String>;
     /// The newest log lines of a slot's pods, or of one pod, oldest first: what a screen shows.
     async fn logs(

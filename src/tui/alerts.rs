@@ -51,6 +51,14 @@ pub fn all(model: &Model) -> Vec<Alert> {
     alerts.extend(from_journal(model));
     let prompt = run.prompt(model.now);
     alerts.extend(from_prompt(model, run, &prompt));
+    if matches!(prompt, Prompt::Held { cause: HoldCause::Foreign, .. }) {
+        alerts.extend(run.foreign.iter().filter(|it| !it.put_back.is_empty()).map(|change| Alert {
+            urgent: false,
+            headline: change.words.clone(),
+            meter: None,
+            follows: format!("By hand: {}", change.put_back),
+        }));
+    }
     let active = run.rolling_back().is_none() && run.finished.is_none();
     if active {
         for (index, (trigger, state)) in run.runbook.triggers.iter().zip(&run.triggers).enumerate() {
@@ -251,7 +259,7 @@ fn from_prompt(model: &Model, run: &Run, prompt: &Prompt) -> Option<Alert> {
                     format!("HELD{who} for {}: {reason}", since.clock()),
                     match cause {
                         HoldCause::Foreign => {
-                            "Put it back, then ENTER; or :accept takes it as it is now. Triggers stay armed."
+                            ":putback puts it back, :accept takes it as it is. Triggers stay armed."
                                 .to_owned()
                         }
                         _ => "Nothing new starts. ENTER goes on.".to_owned(),

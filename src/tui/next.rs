@@ -148,7 +148,8 @@ fn run_line(model: &Model) -> Row {
         Prompt::Acting { at } => {
             let what = story::action_name(run, &at);
             match run.waiting_act().filter(|(waiting, _)| *waiting == at) {
-                Some((_, why)) => waits(look, format!("Nothing to press: {what} waits: {why}")),
+                // Why stands in the alert, where there is room for it.
+                Some(_) => waits(look, format!("Nothing to press: {what} begins by itself.")),
                 None => waits(look, format!("Nothing to press: {what} …")),
             }
         }
@@ -186,8 +187,9 @@ fn run_line(model: &Model) -> Row {
             model.key(KeyAction::CancelCountdown),
             "go on, with a reason",
         )),
-        Prompt::Held { cause: HoldCause::Foreign, .. } => does(look, enter, "goes on once that is put back")
-            .join(does(look, ":", "accept  takes it as it is now")),
+        Prompt::Held { cause: HoldCause::Foreign, .. } => does(look, enter, "goes on once put back")
+            .join(does(look, ":putback", "puts it back"))
+            .join(does(look, ":accept", "takes it")),
         Prompt::Held { .. } => does(look, enter, "goes on with the run (asks first)"),
         Prompt::RollingBack => {
             let what = run.rolling_back().map_or("rollback", |rollback| rollback.procedure.as_str());

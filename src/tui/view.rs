@@ -17,6 +17,7 @@ mod checklist;
 mod checks;
 mod detail;
 mod footer;
+mod foreign;
 mod form;
 mod header;
 mod logs;

@@ -268,3 +268,33 @@ fn a_rollback_without_a_deployment_to_go_to_stops_with_words() {
         helm.story()
     );
 }
+
+#[test]
+fn somebody_elses_changes_are_put_back_on_order_and_the_run_goes_on() {
+    let stand = Stand::new();
+    let mut helm = Helm::open(&stand.ground);
+    helm.fly_until("deploy", |helm| helm.passed("deploy"));
+    // Two strangers: one moves the traffic, with a label of their own, one takes the pods that it would go back to.
+    stand.stranger(&selector(&[("version", "green"), ("tier", "mine")]));
+    stand.stranger(&ForeignEdit::Replicas { deployment: BLUE.into(), replicas: 0 });
+    assert_holds(&mut helm);
+    let told = helm.run.as_ref().map(|run| run.foreign.clone()).unwrap_or_default();
+    assert!(told.iter().all(|change| change.put_back.starts_with("kubectl ")), "{told:?}");
+    // Pods first; and no traffic before they are ready.
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    while helm.is_held() && std::time::Instant::now() < until {
+        helm.order(&Order::PutBack);
+        helm.wait(Duration::from_millis(400));
+    }
+    assert!(!helm.is_held(), "{}\n{}", stand.told(), helm.story());
+    let back = |event: &RunEvent| matches!(event, RunEvent::PutBackFinished { detail, .. } if detail.contains("selects version=blue (") || detail.contains("points at blue"));
+    assert!(helm.has(back), "{}", helm.story());
+    assert_eq!(stand.replicas(BLUE), Some(2), "{}", helm.story());
+    let ordered = |event: &RunEvent| matches!(event, RunEvent::PutBackStarted { by, .. } if by.as_str().starts_with("tester"));
+    assert!(helm.has(ordered), "{}", helm.story());
+    // And it can be gone on with, without what the stranger has left.
+    helm.fly_until("switch", |helm| helm.passed("switch"));
+    let labels = stand.ground.cluster.selector();
+    assert!(!labels.contains_key("tier"), "{labels:?}");
+    assert_eq!((stand.live().as_str(), stand.serving(GREEN)), ("green", 2), "{}", helm.story());
+}

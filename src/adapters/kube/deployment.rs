@@ -126,7 +126,11 @@ impl KubeCluster {
     }
 
     /// The Deployment now, if its spec is still the one that was looked at.
-    async fn read_as_seen(&self, slot: &SlotName, seen: Option<&Observation>) -> PortResult<Deployment> {
+    pub(super) async fn read_as_seen(
+        &self,
+        slot: &SlotName,
+        seen: Option<&Observation>,
+    ) -> PortResult<Deployment> {
         let now = self.read_deployment(slot).await?;
         let Some(seen) = seen.and_then(|seen| seen.slot(slot)) else { return Ok(now) };
         let same = now.metadata.uid.as_deref() == Some(seen.uid.as_str())

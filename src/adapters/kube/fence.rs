@@ -6,7 +6,7 @@
 //! that was taken over from, and does not know it yet, meets one of two walls: it sees the higher number and stops, or it has
 //! not seen it, and then its `resourceVersion` is old and the API server answers 409.
 //!
-//! What this cannot stop: patches without a read before them (see `patch`), shell and HTTP actions, and whoever removes or
+//! What this cannot stop: patches of other objects, which no read precedes (see `patch`), shell and HTTP actions, and whoever removes or
 //! lowers the annotation by hand. `kubectl rollout undo` does so too: it brings back the annotations of the older revision.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;

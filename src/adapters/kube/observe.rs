@@ -27,7 +27,7 @@ use super::{
     locked,
     pod::record,
     rollout,
-    view::{DeploymentView, ServiceView, live},
+    view::{DeploymentView, ServiceView},
 };
 
 /// A pod with what decides whether it serves.
@@ -143,7 +143,7 @@ impl KubeCluster {
 
     fn service_seen_as(&self, view: ServiceView) -> ServiceSeen {
         ServiceSeen {
-            live: live(&self.target, &view.selector),
+            live: self.target.pointed_at(&view.selector),
             uid: view.uid,
             version: view.version,
             selector: view.selector,

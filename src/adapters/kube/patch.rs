@@ -1,31 +1,68 @@
 //! Patching any object of the namespace, as the runbook writes it.
 //!
-//! No read precedes the patch, so it carries neither a `resourceVersion` nor the lock's fence: all that stands between it and
-//! an engine that was taken over from is that engine's own look at its lock, right before the patch leaves. A runbook that
-//! needs more writes `metadata.resourceVersion` into its patch.
+//! A patch of the target's own objects, the Service or a slot's Deployment, carries the `resourceVersion` of the look that
+//! allowed it, and the lock's fence where the kind of patch has room for it. A 409 proves that it was not applied; where what
+//! matters of the object (its selector, its spec) is as it was looked at, it is sent again with the version now.
+//!
+//! No read precedes the patch of any other object, so it carries neither: all that stands between it and an engine that was
+//! taken over from is that engine's own look at its lock, right before the patch leaves. A runbook that needs more writes
+//! `metadata.resourceVersion` into its patch; that one is left as it is written.
 
 use std::borrow::Cow;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResourceList;
-use serde_json::Value;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIResourceList, ObjectMeta};
+use serde_json::{Value, json};
 
 use crate::{
-    domain::{action::PatchType, rights::KNOWN_KINDS, safe_text::SafeText},
-    engine::ports::{PortError, PortResult},
+    domain::{
+        action::PatchType, id::SlotName, observation::Observation, rights::KNOWN_KINDS, safe_text::SafeText,
+    },
+    engine::ports::{Fault, PortError, PortResult},
 };
 
 use super::{
     KubeCluster,
-    call::{Call, Resource, is_name},
+    call::{Call, DEPLOYMENTS, Resource, SERVICES, is_name},
+    fence::fence_of,
+    view::by,
 };
+
+/// Writes for one intent, all but the last proven to be without effect.
+const ROUNDS: u32 = 4;
+/// Where the version stands in an object.
+const VERSION: &str = "/metadata/resourceVersion";
+
+/// An object of the target.
+enum Ours {
+    Service,
+    Slot(SlotName),
+}
+
+/// An object as it was read.
+struct Read {
+    uid: String,
+    version: String,
+    fence: Option<u64>,
+}
+
+/// Whether a patch says itself which version it is for.
+fn names_a_version(patch_type: PatchType, patch: &Value) -> bool {
+    match patch_type {
+        PatchType::Json => patch.as_array().into_iter().flatten().any(|operation| {
+            let path = operation.get("path").and_then(Value::as_str);
+            path.is_some_and(|path| path == VERSION || path == "/metadata" || path.is_empty())
+        }),
+        PatchType::Merge | PatchType::Strategic => patch.pointer(VERSION).is_some(),
+    }
+}
 
 impl KubeCluster {
     pub(super) async fn patch_object(
         &self,
         kind: &str,
         name: &str,
-        patch_type: PatchType,
-        patch: &Value,
+        (patch_type, patch): (PatchType, &Value),
+        seen: Option<&Observation>,
     ) -> PortResult<String> {
         if !is_name(name) {
             return Err(PortError::failed(format!(
@@ -39,16 +76,115 @@ impl KubeCluster {
             ));
         }
         let resource = self.resource_of(kind).await?;
-        let call = Call::patch(&resource, Some(&self.target.namespace), name, patch_type, patch);
-        match self.gateway.write(call).await {
-            Ok(written) => {
-                let version = written.pointer("/metadata/resourceVersion").and_then(Value::as_str);
-                let version = version.map(|version| format!(" (resourceVersion {})", SafeText::new(version)));
-                let version = version.unwrap_or_default();
-                Ok(format!("{}/{name} patched{version}", resource.word))
+        let own = names_a_version(patch_type, patch);
+        let ours = self.of_target(&resource, name).filter(|_| !own);
+        let mut read = match &ours {
+            Some(ours) => Some(self.as_seen(ours, seen, false).await?),
+            None => None,
+        };
+        let mut round = 0;
+        loop {
+            round += 1;
+            let body = match &read {
+                Some(read) => {
+                    self.with_version(patch_type, patch, &format!("{}/{name}", resource.word), read).await?
+                }
+                None => patch.clone(),
+            };
+            let call = Call::patch(&resource, Some(&self.target.namespace), name, patch_type, &body);
+            match (self.gateway.write(call).await, &ours) {
+                (Ok(written), _) => {
+                    let version = written.pointer("/metadata/resourceVersion").and_then(Value::as_str);
+                    let version =
+                        version.map(|version| format!(" (resourceVersion {})", SafeText::new(version)));
+                    let version = version.unwrap_or_default();
+                    return Ok(format!("{}/{name} patched{version}", resource.word));
+                }
+                (Err((_, failure)), Some(ours)) if failure.code() == Some(409) && round < ROUNDS => {
+                    read = Some(self.as_seen(ours, seen, true).await?);
+                }
+                (Err((call, failure)), _) => return Err(self.gateway.told(&call, &failure)),
             }
-            Err((call, failure)) => Err(self.gateway.told(&call, &failure)),
         }
+    }
+
+    /// The object of the target that is meant, where it is one.
+    fn of_target(&self, resource: &Resource, name: &str) -> Option<Ours> {
+        if resource.plural == SERVICES.plural && resource.group.is_empty() && name == self.target.service {
+            return Some(Ours::Service);
+        }
+        let deployments = resource.plural == DEPLOYMENTS.plural && resource.group == DEPLOYMENTS.group;
+        let slot = self.target.slots.iter().find(|(_, slot)| deployments && slot.deployment == name);
+        slot.map(|(slot, _)| Ours::Slot(slot.clone()))
+    }
+
+    /// The version that a patch may stand on: of the object as it was looked at, or as it is now where nothing has changed that
+    /// matters.
+    async fn as_seen(&self, ours: &Ours, seen: Option<&Observation>, anew: bool) -> PortResult<Read> {
+        let of = |metadata: &ObjectMeta| Read {
+            uid: metadata.uid.clone().unwrap_or_default(),
+            version: metadata.resource_version.clone().unwrap_or_default(),
+            fence: fence_of(metadata),
+        };
+        let slot = match ours {
+            Ours::Slot(slot) => slot,
+            Ours::Service => {
+                let looked = seen.and_then(|seen| seen.service.as_ref());
+                let known = looked.filter(|_| !anew).and_then(|looked| {
+                    self.service_seen()
+                        .filter(|view| view.uid == looked.uid && view.version == looked.version)
+                });
+                let now = match known {
+                    Some(view) => view,
+                    None => self.read_service().await?,
+                };
+                if looked.is_some_and(|looked| looked.uid != now.uid || looked.selector != now.selector) {
+                    return Err(PortError::new(
+                        Fault::Conflict,
+                        format!(
+                            "service/{} was changed by {} right after it was looked at, so nothing was written",
+                            self.target.service,
+                            by(now.changed.as_ref())
+                        ),
+                    ));
+                }
+                return Ok(Read { uid: now.uid, version: now.version, fence: now.fence });
+            }
+        };
+        Ok(of(&self.read_as_seen(slot, seen).await?.metadata))
+    }
+
+    /// The patch with the version that it stands on, and the fence.
+    async fn with_version(
+        &self,
+        patch_type: PatchType,
+        patch: &Value,
+        object: &str,
+        read: &Read,
+    ) -> PortResult<Value> {
+        let identity = (Some(read.uid.as_str()), Some(read.version.as_str()));
+        let metadata = self.fenced_metadata(object, identity, read.fence).await?;
+        let mut patch = patch.clone();
+        match &mut patch {
+            Value::Array(operations) if patch_type == PatchType::Json => {
+                // Its annotations may not be there to add to, so the fence is left out; the version does the same.
+                let version = json!({ "op": "replace", "path": VERSION, "value": read.version });
+                operations.insert(0, version);
+            }
+            Value::Object(fields) => {
+                let written = fields.entry("metadata").or_insert_with(|| json!({}));
+                if let (Some(written), Value::Object(metadata)) = (written.as_object_mut(), metadata) {
+                    for (key, value) in metadata {
+                        match (written.get_mut(&key).and_then(Value::as_object_mut), value) {
+                            (Some(written), Value::Object(annotations)) => written.extend(annotations),
+                            (_, value) => drop(written.insert(key, value)),
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(patch)
     }
 
     /// The resource that a kind names. Kinds with a group are looked up in the API server's own list for that group, which

@@ -15,7 +15,7 @@ use crate::domain::{
 use super::{
     pod::{PodRecord, said_at},
     rollout::{self, NewestSet},
-    view::{DeploymentView, ServiceView, is_newer, live},
+    view::{DeploymentView, ServiceView, is_newer},
 };
 
 /// Warnings shown.
@@ -113,7 +113,7 @@ impl Picture {
                 .map(|(name, slot)| (name.clone(), self.slot(name, &slot.deployment, &target.container)))
                 .collect(),
             selector: service.map(|service| safe_labels(&service.selector)),
-            live: service.and_then(|service| live(target, &service.selector)),
+            live: service.and_then(|service| target.pointed_at(&service.selector)),
             service_version: service.map(|service| service.version.clone()).unwrap_or_default(),
             service_changed: service.and_then(|service| service.changed.clone()),
             warnings,

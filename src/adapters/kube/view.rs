@@ -8,7 +8,7 @@ use k8s_openapi::{
 };
 use serde_json::Value;
 
-use crate::domain::{id::SlotName, runbook::Target, safe_text::SafeText, workload::ChangedBy};
+use crate::domain::{safe_text::SafeText, workload::ChangedBy};
 
 use super::{fence::fence_of, pod::at};
 
@@ -118,15 +118,6 @@ fn newest(fields: Option<&[ManagedFieldsEntry]>, path: &[&str]) -> Option<Change
     })
 }
 
-/// The slot that a Service's selector points at: the one for which a switch would change nothing.
-///
-/// Nothing where no slot is, or where two have the same labels and nobody could tell which is meant.
-pub(super) fn live(target: &Target, selector: &BTreeMap<String, String>) -> Option<SlotName> {
-    let mut pointed = target.slots.iter().filter(|(_, slot)| target.selector_on(selector, slot) == *selector);
-    let first = pointed.next()?;
-    pointed.next().is_none().then(|| first.0.clone())
-}
-
 /// A label selector as a query writes it.
 pub(super) fn selector(labels: &LabelSelector) -> String {
     let equal = labels.match_labels.iter().flatten().map(|(key, value)| format!("{key}={value}"));
@@ -174,7 +165,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::runbook::Slot;
+    use crate::domain::{
+        id::SlotName,
+        runbook::{Slot, Target},
+    };
 
     fn labels_of(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
@@ -207,11 +201,11 @@ mod tests {
         let green = labels_of(&[("app", "backend"), ("version", "green")]);
         assert_eq!(target.selector_on(&blue, &target.slots["green"]), green);
         assert_eq!(target.selector_on(&green, &target.slots["blue"]), blue);
-        assert_eq!(live(&target, &blue), Some("blue".into()));
-        assert_eq!(live(&target, &green), Some("green".into()));
-        assert_eq!(live(&target, &labels_of(&[("app", "backend"), ("version", "red")])), None);
+        assert_eq!(target.pointed_at(&blue), Some("blue".into()));
+        assert_eq!(target.pointed_at(&green), Some("green".into()));
+        assert_eq!(target.pointed_at(&labels_of(&[("app", "backend"), ("version", "red")])), None);
         assert_eq!(
-            live(&target, &labels_of(&[("version", "green"), ("track", "old")])),
+            target.pointed_at(&labels_of(&[("version", "green"), ("track", "old")])),
             None,
             "matches no pods of green's"
         );
@@ -220,7 +214,7 @@ mod tests {
     #[test]
     fn slots_with_the_same_labels_are_never_guessed() {
         let target = target(&[("blue", &[("app", "x")]), ("green", &[("app", "x")])]);
-        assert_eq!(live(&target, &labels_of(&[("app", "x")])), None);
+        assert_eq!(target.pointed_at(&labels_of(&[("app", "x")])), None);
     }
 
     #[test]

@@ -21,6 +21,7 @@ impl RunEvent {
             | Self::StepStarted { .. }
             | Self::UndoStarted { .. }
             | Self::CompletionStarted { .. }
+            | Self::PutBackStarted { .. }
             | Self::ChecklistPassed { .. }
             | Self::RunContinued { .. } => Urgency::Begins,
             Self::ActionFinished { .. }
@@ -48,6 +49,7 @@ impl RunEvent {
             | Self::RollbackBlind { .. }
             | Self::ActionRetried { .. }
             | Self::TargetTaken { .. }
+            | Self::PutBackFinished { .. }
             | Self::OverrideGiven(_)
             | Self::RunHeld { .. }
             | Self::RunFinished { .. } => Urgency::Saves,

@@ -6,11 +6,14 @@ use super::{
     guard::{LOOK_AGAIN, Wish},
 };
 use crate::domain::{
+    action::{Action, ActionKind},
     actor::Actor,
     belief::{DifferenceKind, Pinned},
     cause::HoldCause,
-    event::{Roles, RollbackTarget, RunEvent},
-    observation::Observation,
+    effect::Effect,
+    event::{ActionOutcome, Roles, RollbackTarget, RunEvent},
+    guard::Verdict,
+    observation::{Approach, Observation},
     runbook::Milestone,
 };
 use std::collections::BTreeSet;
@@ -24,13 +27,14 @@ impl Machine {
         }
         let Some(seen) = self.looks.seen.clone() else { return };
         let found = self.run.differences(&seen);
-        let known: BTreeSet<&String> = self.run.foreign.iter().collect();
+        let known: BTreeSet<&String> = self.run.foreign.iter().map(|it| &it.words).collect();
         let news: Vec<_> = found.iter().filter(|it| !known.contains(&it.words())).cloned().collect();
         for difference in &news {
             self.emit(RunEvent::ForeignChange {
                 object: difference.object.clone(),
                 what: difference.what.clone(),
                 manager: difference.manager.clone(),
+                put_back: self.run.put_back_line(difference, &seen),
             });
         }
         let Some(first) = news.first() else { return };
@@ -155,6 +159,7 @@ impl Machine {
                 Some(why) => self.refuse(why),
                 None => self.emit(RunEvent::RunContinued { by }),
             },
+            Wish::PutBack { began } => self.put_back_next(&seen, by, began),
         }
     }
 
@@ -166,6 +171,82 @@ impl Machine {
             DifferenceKind::Object => "make it again as it was",
             DifferenceKind::Traffic | DifferenceKind::Image(_) | DifferenceKind::Replicas(_) => "put it back",
         };
-        Some(format!("{}: {put_back} and continue, or take it as it is with :accept", first.words()))
+        Some(format!(
+            "{}: {put_back} and continue, or :putback, or take it as it is with :accept",
+            first.words()
+        ))
+    }
+
+    /// `:putback`: what somebody else has changed is put back, as far as the guard would let it be so.
+    pub(super) fn put_back(&mut self, by: Actor) {
+        if self.refuse_fenced_off() {
+            return;
+        }
+        if self.changes_target() {
+            return self.refuse("something of ours is under way: wait for its end");
+        }
+        self.looks.wish = Some((Wish::PutBack { began: false }, by, self.now));
+        self.ask_look();
+    }
+
+    /// One act at a time, each after a look of its own.
+    fn put_back_next(&mut self, seen: &Observation, by: Actor, began: bool) {
+        if self.changes_target() {
+            return self.refuse("something of ours is under way: wait for its end");
+        }
+        let mut found = self.run.differences(seen);
+        if found.is_empty() {
+            let held = self.run.held.as_ref().is_some_and(|held| held.cause == HoldCause::Foreign);
+            return match (held, began) {
+                (true, _) => self.emit(RunEvent::RunContinued { by }),
+                (false, true) => {}
+                (false, false) => self.refuse("nothing differs from what this run believes"),
+            };
+        }
+        found.sort_by_key(|difference| self.run.put_back_rank(difference, seen));
+        let mut against = Vec::new();
+        for difference in &found {
+            let verdict = match self.run.put_back_action(difference) {
+                Ok(action) => match self.run.judge_put_back(&action, seen) {
+                    Verdict::Go { .. } => {
+                        let does = self.run.put_back_line(difference, seen);
+                        return self.begin_put_back(action, does, seen, by);
+                    }
+                    verdict => verdict,
+                },
+                Err(why) => Verdict::Refuse(why),
+            };
+            against.extend(verdict.against());
+        }
+        let what = if began { "the rest is not put back yet" } else { "not put back yet" };
+        self.refuse(format!("{}; {what}", against.join("; ")));
+    }
+
+    fn begin_put_back(&mut self, action: Action, does: String, seen: &Observation, by: Actor) {
+        let switches = matches!(action.kind, ActionKind::SwitchTraffic { .. });
+        let selector = self.run.believed_selector().filter(|_| switches);
+        if let Some(object) = self.run.object_of(&action) {
+            self.looks.settled.remove(&object);
+        }
+        self.emit(RunEvent::PutBackStarted { action: Box::new(action.clone()), does, by });
+        let approach = Approach { seen: seen.clone(), selector };
+        self.effect(Effect::PutBack { action: Box::new(action), approach: Box::new(approach) });
+    }
+
+    /// How it went. A fresh look says whether more is to be done.
+    pub(super) fn on_put_back(&mut self, outcome: ActionOutcome, detail: String) {
+        let Some(by) = self.run.putting_back.as_ref().map(|it| it.by.clone()) else { return };
+        self.emit(RunEvent::PutBackFinished { outcome, detail: detail.clone() });
+        self.forget_look();
+        match outcome {
+            ActionOutcome::Succeeded | ActionOutcome::Unknown => {
+                self.looks.wish = Some((Wish::PutBack { began: true }, by, self.now));
+            }
+            ActionOutcome::Failed
+            | ActionOutcome::TimedOut
+            | ActionOutcome::Cancelled
+            | ActionOutcome::Unavailable => self.refuse(format!("not put back: {detail}")),
+        }
+        self.ask_look();
     }
 }

@@ -7,13 +7,14 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::Machine;
 use crate::domain::{
-    action::ActionKind,
+    action::{Action, ActionKind},
     actor::Actor,
     effect::Effect,
     event::{ActionOutcome, ActionRef, Place, RunEvent},
     guard::{FRESH, Verdict},
     id::SlotName,
     observation::{Approach, Observation},
+    patched::Patched,
     run::{ActionStatus, Run},
     time::{Span, Timestamp},
     workload::Connection,
@@ -41,6 +42,11 @@ pub(super) enum Wish {
     Continue,
     /// Take the target as it is.
     Take,
+    /// Put it back: the first of what differs, or more of it, after something was.
+    PutBack {
+        /// Whether something was put back already.
+        began: bool,
+    },
 }
 
 /// What the machine knows of its looks.
@@ -187,7 +193,7 @@ impl Machine {
 
     /// Whether something of ours, or a command of the runbook, may be changing the target right now.
     pub(super) fn changes_target(&self) -> bool {
-        self.runs_command() || self.unanswered().next().is_some()
+        self.runs_command() || self.unanswered().next().is_some() || self.run.putting_back.is_some()
     }
 
     /// Writes of ours to the target whose answer is still out.
@@ -457,13 +463,21 @@ impl Run {
 
     /// The object that an act writes to, where it is one of the target's: a slot's Deployment, or the Service (`None`).
     pub fn writes_to(&self, at: &ActionRef) -> Option<Option<SlotName>> {
-        match &self.action(at)?.kind {
+        self.object_of(self.action(at)?)
+    }
+
+    /// The same of an action that stands nowhere.
+    pub fn object_of(&self, action: &Action) -> Option<Option<SlotName>> {
+        match &action.kind {
             ActionKind::SwitchTraffic { .. } => Some(None),
+            ActionKind::Patch(_) => self.patches(action).map(|patched| match patched {
+                Patched::Service => None,
+                Patched::Slot(slot) => Some(slot),
+            }),
             ActionKind::Scale { slot, .. }
             | ActionKind::SetImage { slot, .. }
             | ActionKind::Restart { slot } => Some(Some(self.slot(slot)?)),
-            ActionKind::Patch(_)
-            | ActionKind::Rollout { .. }
+            ActionKind::Rollout { .. }
             | ActionKind::Sh { .. }
             | ActionKind::Argv { .. }
             | ActionKind::Http(_)

@@ -202,6 +202,8 @@ impl Machine {
         let unanswered = self.run.open_writes().into_iter().filter(|open| open != at);
         let mut open: BTreeSet<Option<SlotName>> =
             unanswered.filter_map(|open| self.run.writes_to(&open)).collect();
+        let putting_back = self.run.putting_back.as_ref().map(|it| &it.action);
+        open.extend(putting_back.and_then(|action| self.run.object_of(action)));
         // What does the same may arrive twice.
         open.extend(self.run.lost.iter().filter(|(_, kind)| *kind != due).map(|(object, _)| object.clone()));
         // Late, one to the Service takes the traffic elsewhere; one to the slot that gets the traffic takes its pods.

@@ -4,7 +4,10 @@
 mod caught;
 mod doubt;
 mod journal;
+mod light;
 mod nowhere;
+mod patches;
+mod put_back;
 mod random;
 mod rollback;
 mod start;

@@ -9,6 +9,7 @@ use crate::domain::{
     crew::Person,
     event::{ActionRef, CheckRef, ChildProcess, Outcome, Place},
     id::{MetricId, SlotName, StepId},
+    patched::Patched,
     plan::{QUICK, UNDO},
     runbook::{Part, Step, Var, VarSource},
     template::Template,
@@ -166,10 +167,19 @@ impl Run {
         self.actions(&at.place).get(at.action)
     }
 
-    /// The slot that an action gives the traffic to, where it does that.
+    /// The slot that an action gives the traffic to, where it does that: a switch, or a patch of the Service that points it at
+    /// a slot.
     pub fn switches_to(&self, at: &ActionRef) -> Option<SlotName> {
-        match &self.action(at)?.kind {
+        let action = self.action(at)?;
+        match &action.kind {
             ActionKind::SwitchTraffic { to, .. } => self.slot(to),
+            ActionKind::Patch(_) if self.patches(action) == Some(Patched::Service) => {
+                let target = self.runbook.target.as_ref()?;
+                let before = &self.pinned.as_ref()?.selector;
+                let after = self.selector_after(action, before).ok()?;
+                // One that says nothing of the selector gives nobody the traffic.
+                target.pointed_at(&after).filter(|_| after != *before || self.says_selector(action))
+            }
             _ => None,
         }
     }
@@ -283,14 +293,16 @@ impl Run {
         let reverted = self.rollbacks.iter().any(|state| {
             state.procedure.as_str() != "undo" && state.finished.as_ref().is_some_and(|(ok, ..)| *ok)
         });
-        !reverted
-            && self.runbook.switch_step().and_then(|index| self.steps.get(index)).is_some_and(|state| {
-                state
-                    .work
-                    .actions
-                    .iter()
-                    .any(|action| matches!(action.status, ActionStatus::Running | ActionStatus::Unknown))
-            })
+        let open = |status| matches!(status, ActionStatus::Running | ActionStatus::Unknown);
+        let switching = |at: &ActionRef| match &at.place {
+            Place::Step { step } => {
+                let index = self.runbook.step_index(step.as_str());
+                let is_switch = index.is_some() && index == self.runbook.switch_step();
+                is_switch || self.switches_to(at).is_some_and(|to| Some(to) == self.opened.new_slot)
+            }
+            Place::Undo { .. } | Place::Rollback { .. } | Place::Completion => false,
+        };
+        !reverted && self.all_actions().any(|(at, state)| open(state.status) && switching(&at))
     }
 
     /// Whether the run must not be left without an engine: it has begun, and is not over. Nothing real depends on a rehearsal,

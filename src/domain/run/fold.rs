@@ -4,8 +4,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    ActionState, ActionStatus, CheckState, CheckStatus, Held, IncidentState, ItemState, ItemStatus, LockHeld,
-    Notice, RollbackState, Run, StepState, StepStatus, Stopped, TaskState, TriggerState, WayBackSeen, Work,
+    ActionState, ActionStatus, CheckState, CheckStatus, Foreign, Held, IncidentState, ItemState, ItemStatus,
+    LockHeld, Notice, PuttingBack, RollbackState, Run, StepState, StepStatus, Stopped, TaskState,
+    TriggerState, WayBackSeen, Work,
 };
 use crate::domain::{
     action::Action,
@@ -60,6 +61,7 @@ impl Run {
             incident: None,
             incident_steps: vec![false; runbook.incident.as_ref().map_or(0, |incident| incident.steps.len())],
             foreign: Vec::new(),
+            putting_back: None,
             notices: Vec::new(),
             finished: None,
             runbook: Arc::clone(&runbook),
@@ -124,6 +126,9 @@ impl Run {
                 self.control_asked = None;
                 // Answers that were out have died with their engine.
                 self.open_writes().iter().for_each(|at| self.lose(at));
+                if let Some(PuttingBack { action, .. }) = self.putting_back.take() {
+                    self.lose_write(&action);
+                }
                 // Clocks are armed anew, without credit.
                 for trigger in &mut self.triggers {
                     trigger.waits = trigger.breaching.map(|(since, _)| (since, Waits::Resumed));
@@ -221,6 +226,9 @@ impl Run {
                 self.switched_at = (self.opened.new_slot.as_ref() == Some(to)).then_some(at);
                 self.live = Some(to.clone());
                 self.moved_to = None;
+                if self.pinned.as_ref().is_some_and(|pinned| pinned.live.as_ref() != Some(to)) {
+                    self.believe_pointed_at(to);
+                }
             }
             RunEvent::TriggerBreaching { .. }
             | RunEvent::TriggerWaits { .. }
@@ -237,14 +245,34 @@ impl Run {
             | RunEvent::RollbackStopped { .. }
             | RunEvent::RollbackRetried { .. }
             | RunEvent::RollbackFinished { .. } => self.apply_rollback(&envelope.event, at),
-            RunEvent::ForeignChange { object, what, manager } => {
-                self.foreign.push(format!("{object}: {what} (by {manager})"));
+            RunEvent::ForeignChange { object, what, manager, put_back } => {
+                let words = format!("{object}: {what} (by {manager})");
+                self.foreign.push(Foreign { words, put_back: put_back.clone() });
+            }
+            RunEvent::PutBackStarted { action, does, by } => {
+                let (action, does, by) = (action.as_ref().clone(), does.clone(), by.clone());
+                self.putting_back = Some(PuttingBack { action, does, by });
+            }
+            RunEvent::PutBackFinished { outcome, .. } => {
+                let Some(PuttingBack { action, does, .. }) = self.putting_back.take() else { return };
+                match outcome {
+                    ActionOutcome::Succeeded => self.foreign.retain(|change| change.put_back != does),
+                    ActionOutcome::Unknown => self.lose_write(&action),
+                    ActionOutcome::Failed
+                    | ActionOutcome::TimedOut
+                    | ActionOutcome::Cancelled
+                    | ActionOutcome::Unavailable => {}
+                }
             }
             RunEvent::TargetTaken { pinned, roles, .. } => self.take_target(pinned, roles.as_ref(), at),
             RunEvent::RunHeld { reason, by, cause } => {
                 self.held = Some(Held { cause: *cause, reason: reason.clone(), by: by.clone(), at });
             }
-            RunEvent::RunContinued { .. } => self.held = None,
+            RunEvent::RunContinued { .. } => {
+                self.held = None;
+                // A run goes on only where nothing differs any more: the same change, made again, is a new one.
+                self.foreign.clear();
+            }
             RunEvent::NoticeSent { milestone, text, ok, detail } => self.notices.push(Notice {
                 milestone: *milestone,
                 text: text.clone(),
@@ -467,8 +495,13 @@ impl Run {
 
     /// Nobody will ever hear whether a write has arrived.
     fn lose(&mut self, at: &ActionRef) {
-        let Some(action) = self.action(at) else { return };
-        let Some(object) = self.writes_to(at) else { return };
+        if let Some(action) = self.action(at).cloned() {
+            self.lose_write(&action);
+        }
+    }
+
+    fn lose_write(&mut self, action: &Action) {
+        let Some(object) = self.object_of(action) else { return };
         let write = (object, action.kind.clone());
         if !self.lost.contains(&write) {
             self.lost.push(write);

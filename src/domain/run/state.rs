@@ -85,8 +85,10 @@ pub struct Run {
     pub incident: Option<IncidentState>,
     /// Ticks of the incident steps.
     pub incident_steps: Vec<bool>,
-    /// Changes by others.
-    pub foreign: Vec<String>,
+    /// Changes by others that were not taken or put back yet.
+    pub foreign: Vec<Foreign>,
+    /// What is being put back of them just now, and who ordered it.
+    pub putting_back: Option<PuttingBack>,
     /// Notices sent or failed.
     pub notices: Vec<Notice>,
     /// How the run ended, when and in words.
@@ -354,6 +356,26 @@ pub struct LockHeld {
     pub uncertain: Option<String>,
     /// Why it is not ours any more.
     pub lost: Option<String>,
+}
+
+/// Somebody else's change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Foreign {
+    /// What, and by whom.
+    pub words: String,
+    /// The line that puts it back by hand, or what to do. Empty in journals of older versions.
+    pub put_back: String,
+}
+
+/// Something of it that is being put back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PuttingBack {
+    /// The act.
+    pub action: Action,
+    /// The line that does the same by hand.
+    pub does: String,
+    /// Who ordered it.
+    pub by: Actor,
 }
 
 /// Why a run is held.

@@ -148,7 +148,14 @@ impl Cluster for World {
     async fn settle(&self, _: Option<&SlotName>) -> PortResult<()> {
         Ok(())
     }
-    async fn patch(&self, _: &str, _: &str, _: PatchType, _: &serde_json::Value) -> PortResult<String> {
+    async fn patch(
+        &self,
+        _: &str,
+        _: &str,
+        _: PatchType,
+        _: &serde_json::Value,
+        _: Option<&Observation>,
+    ) -> PortResult<String> {
         Ok(self.write("patched"))
     }
     async fn logs(

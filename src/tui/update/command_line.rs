@@ -31,6 +31,7 @@ pub const COMMANDS: &[Entry] = &[
     ("skip", "REASON", "leave the step that is due out"),
     ("rollback", "[PROCEDURE]", "show what a rollback would do now"),
     ("accept", "", "take the target as it is after somebody else's change, and go on"),
+    ("putback", "", "put somebody else's change back, as far as that is safe, and go on"),
     ("blind", "blind", "let a rollback go on that cannot look at the cluster"),
     ("unrecorded", "WORDS", "where the journal is lost: let a rollback go on without it"),
     ("abort", "REASON", "end the run here, before traffic was switched"),
@@ -116,6 +117,7 @@ fn run(model: &mut Model, line: &str, effects: &mut Vec<Effect>) {
             model.refuse("the journal is written; roll back as ever");
         }
         "accept" => send(model, Command::TakeTarget, effects),
+        "putback" => send(model, Command::PutBack, effects),
         "blind" => send(model, Command::GoBlind { typed: rest.to_owned() }, effects),
         "unrecorded" => send(model, Command::GoOnUnrecorded { typed: rest.to_owned() }, effects),
         "abort" => written(model, Purpose::Abort, rest, effects),

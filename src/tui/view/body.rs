@@ -2,7 +2,7 @@
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::{checklist, detail, logs, metrics, over, pods, rollback, steps, window};
+use super::{checklist, detail, foreign, logs, metrics, over, pods, rollback, steps, window};
 use crate::{
     domain::run::Run,
     tui::{
@@ -46,6 +46,10 @@ fn pane_body(model: &Model, run: &Run, pane: Pane, area: Rect, buffer: &mut Buff
     }
     match (pane, model.phase()) {
         (Pane::Work, Phase::Checklist) => checklist::draw(model, run, area, buffer),
+        (Pane::Detail, Phase::Checklist | Phase::Steps | Phase::Window) if foreign::is_due(model, run) => {
+            let rows = foreign::rows(model, run, usize::from(area.width));
+            rows_around(rows, model.cursor.detail, area, model, buffer);
+        }
         (Pane::Detail, Phase::Checklist) => checklist::draw_item(model, run, area, buffer),
         (Pane::Work, Phase::Steps) => steps::draw(model, run, area, buffer),
         (Pane::Detail, Phase::Steps) => detail::draw(model, run, area, buffer),
@@ -66,6 +70,9 @@ fn title(model: &Model, run: &Run, pane: Pane) -> (String, Option<Row>) {
     let phase = model.phase();
     match (pane, phase) {
         (Pane::Work, Phase::Checklist) => ("Before the flight".to_owned(), None),
+        (Pane::Detail, Phase::Checklist | Phase::Steps | Phase::Window) if foreign::is_due(model, run) => {
+            (foreign::TITLE.to_owned(), None)
+        }
         (Pane::Detail, Phase::Checklist) => ("Selected item".to_owned(), None),
         (Pane::Detail, Phase::Steps) => detail::title(model, run),
         (Pane::Work, Phase::Window) => window::title(run),

@@ -332,7 +332,9 @@ fn every_event() -> Vec<RunEvent> {
             took: Span::from_secs(12),
             within: None,
         },
-        RunEvent::ForeignChange { object: text(), what: text(), manager: text() },
+        RunEvent::ForeignChange { object: text(), what: text(), manager: text(), put_back: text() },
+        RunEvent::PutBackStarted { action: Box::new(sh("x")), does: text(), by: by() },
+        RunEvent::PutBackFinished { outcome: ActionOutcome::Succeeded, detail: text() },
         RunEvent::TargetTaken { pinned: Pinned::default(), roles: None, by: by() },
         RunEvent::RunHeld { reason: text(), by: by(), cause: HoldCause::Away },
         RunEvent::RunContinued { by: by() },
@@ -425,7 +427,9 @@ rollback_blind: by procedure why
 rollback_stopped: cause procedure reason
 rollback_retried: attempt by procedure
 rollback_finished: detail ok procedure took within
-foreign_change: manager object what
+foreign_change: manager object put_back what
+put_back_started: action by does
+put_back_finished: detail outcome
 target_taken: by pinned roles
 run_held: by cause reason
 run_continued: by

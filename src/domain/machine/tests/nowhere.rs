@@ -11,9 +11,11 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use super::random::{answer, obey};
 use crate::domain::{
-    action::{ActionKind, Replicas, SlotRef},
+    action::{Action, ActionKind, PatchAction, PatchType, Replicas, SlotRef},
     cause::HoldCause,
     effect::{Effect, Input},
     event::{ActionOutcome, ActionRef, Outcome, Place, Resolution},
@@ -22,7 +24,7 @@ use crate::domain::{
     message::Command,
     observation::{Approach, Autoscaler, Observation},
     prompt::Prompt,
-    runbook::{OnNoData, Then, Window},
+    runbook::{OnNoData, Runbook, Then, Window},
     time::{Span, Timestamp},
 };
 
@@ -229,6 +231,12 @@ impl World {
                 ActionKind::SwitchTraffic { .. } if after.serving() == 0 => {
                     self.fail("traffic went to a slot without ready pods")
                 }
+                ActionKind::Patch(_) if object.is_none() && after.serving() == 0 => {
+                    self.fail("a patch took the traffic to nowhere")
+                }
+                ActionKind::Patch(_) if object.is_some() && object == live => {
+                    self.fail("a patch replaced the pods of the slot that has the traffic")
+                }
                 ActionKind::SetImage { .. } | ActionKind::Restart { .. } if object == live => {
                     self.fail("the slot that has the traffic got another image")
                 }
@@ -334,10 +342,47 @@ impl World {
                 }
                 self.flight.feed(Input::Settled { slot: object, fault });
             }
+            Some(Effect::PutBack { action, approach }) => self.put_back(&action, *approach),
             Some(Effect::Verify(at)) => self.verify(at),
             Some(effect) => self.ordinary(effect),
             None => {}
         }
+    }
+
+    /// The operator has somebody else's change put back: at once, or not at all, and the answer may be lost.
+    fn put_back(&mut self, action: &Action, approach: Approach) {
+        let seen = approach.seen.service.as_ref().map(|service| service.version.clone());
+        let current = seen == Some(self.stamp.to_string());
+        let lost = self.fails && self.rng.u8(0..4) == 0;
+        self.tell(format!("put back {:?}: current {current}, lost {lost}", action.kind));
+        if current {
+            let (run, before) = (self.flight.run().clone(), self.flight.ground.clone());
+            let live = before.look(Timestamp(0)).live().cloned();
+            let object = run.object_of(action).unwrap();
+            self.flight.ground.put_back(&action.kind, approach, &run);
+            let after = &mut self.flight.ground;
+            for (name, slot) in &mut after.slots {
+                if before.slots[name].image != slot.image {
+                    (slot.ready, slot.observed) = (0, false);
+                }
+            }
+            let fewer = object.as_ref().is_some_and(|slot| {
+                let (was, is) = (&before.slots[slot], &after.slots[slot]);
+                is.desired < was.desired || is.image != was.image
+            });
+            match (&object, after.serving()) {
+                (None, 0) => self.fail("the traffic was put back to nowhere"),
+                (Some(_), _) if fewer && object == live => self.fail("the live slot's pods were put back"),
+                _ => {}
+            }
+            self.changed(object, true);
+        }
+        let outcome = match (current, lost) {
+            (_, true) => ActionOutcome::Unknown,
+            (true, false) => ActionOutcome::Succeeded,
+            (false, false) => ActionOutcome::Failed,
+        };
+        self.flight.feed(Input::PutBack { outcome, detail: "answer".to_owned() });
     }
 
     /// A second look at an act whose answer was lost.
@@ -363,7 +408,9 @@ impl World {
     fn operator(&mut self) {
         let held = matches!(self.flight.prompt(), Prompt::Held { cause: HoldCause::Foreign, .. });
         if held && self.rng.bool() {
-            self.flight.command(Command::TakeTarget);
+            let wish = if self.rng.bool() { Command::TakeTarget } else { Command::PutBack };
+            self.tell(format!("{wish:?}"));
+            self.flight.command(wish);
         } else if self.rng.u8(0..6) == 0 {
             self.tell("R");
             self.flight.command(Command::Rollback { reason: "a reason".to_owned() });
@@ -468,7 +515,35 @@ fn beginnings() -> Vec<Flight> {
     retired.fly(Span::from_secs(60));
     assert!(matches!(retired.prompt(), Prompt::Start { step: 4, .. }), "{:?}", retired.prompt());
     let window = || Flight::in_window(book.clone());
-    vec![Flight::passed(book.clone(), 1), Flight::passed(book.clone(), 2), window(), window(), retired]
+    let patching = patching(&book);
+    vec![
+        Flight::passed(book.clone(), 1),
+        Flight::passed(book.clone(), 2),
+        window(),
+        window(),
+        retired,
+        Flight::passed(patching.clone(), 1),
+        Flight::passed(patching.clone(), 2),
+        Flight::in_window(patching),
+    ]
+}
+
+/// The same with patches of the runbook's own, forth and back.
+fn patching(book: &Runbook) -> Runbook {
+    let patch = |kind: &str, name: &str, patch_type, patch| {
+        ActionKind::Patch(PatchAction { kind: kind.to_owned(), name: name.into(), patch_type, patch })
+    };
+    let mut book = book.clone();
+    let containers = json!([{ "name": "backend", "image": "app:v2" }]);
+    let image = json!({ "spec": { "template": { "spec": { "containers": containers } } } });
+    book.steps[1].run[0].kind = patch("deployment.apps/v1", "backend-green", PatchType::Merge, image);
+    let forth = json!({ "spec": { "selector": { "version": "green" } } });
+    book.steps[2].run[0].kind = patch("service", "backend", PatchType::Strategic, forth);
+    let back = json!([{ "op": "add", "path": "/spec/selector/version", "value": "blue" }]);
+    book.rollbacks[0].run[0].kind = patch("service", "backend", PatchType::Json, back);
+    let down = json!({ "spec": { "replicas": 0 } });
+    book.steps[4].run[0].kind = patch("deployment", "backend-blue", PatchType::Merge, down);
+    book
 }
 
 fn tell_history(beginnings: &[Flight], seed: u64) -> String {
@@ -483,6 +558,7 @@ fn tell_history(beginnings: &[Flight], seed: u64) -> String {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "one history is told to whoever asks for it by its number")]
 fn n1_n2_traffic_never_goes_to_nowhere_and_the_live_slot_keeps_its_pods() {
     let number = |name: &str| std::env::var(name).ok().and_then(|count| count.parse::<u64>().ok());
     let beginnings = beginnings();

@@ -84,6 +84,18 @@ pub(super) fn answer(flight: &mut Flight, effect: Effect, how: u8) {
             let fault = how.is_multiple_of(4).then(|| "no answer".to_owned());
             flight.feed(Input::Settled { slot, fault });
         }
+        Effect::PutBack { action, approach } => {
+            let outcome = match how % 4 {
+                0 => ActionOutcome::Failed,
+                1 => ActionOutcome::Unknown,
+                _ => ActionOutcome::Succeeded,
+            };
+            if how.is_multiple_of(2) {
+                let run = flight.run().clone();
+                flight.ground.put_back(&action.kind, *approach, &run);
+            }
+            flight.feed(Input::PutBack { outcome, detail: String::new() });
+        }
         // Looks are answered by the flight itself.
         Effect::Observe | Effect::Wake(_) => {}
         Effect::EndChild(_) | Effect::StopWatch(_) | Effect::Close => {}
