@@ -107,12 +107,6 @@ fn spread(times: &[Duration]) -> String {
         millis(times.iter().min()),
         millis(times.iter().max()),
         times.len(),
-        version()
+        PLANE.release()
     )
-}
-
-fn version() -> String {
-    let output = PLANE.kubectl(&["version", "--short"]);
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    told.lines().last().and_then(|line| line.rsplit(' ').next()).unwrap_or_default().to_owned()
 }

@@ -1,8 +1,8 @@
 //! One contract, two worlds: the same calls go to a real API server and to the simulated one, and both have to answer alike:
 //! status codes, error bodies, patches, generations, managed fields, watches, and what the controllers make of it.
 //!
-//! What the real one answers is written down in tests/contract/transcript.txt, so that plain `cargo test` holds the simulated
-//! one to it. `.ci/run` holds the real one to it as well. After a change of the calls:
+//! What the real one answers is written down in tests/contract/, by release, so that plain `cargo test` holds the simulated one
+//! to it. `.ci/run` holds the real one to it as well. After a change of the calls, or with another release:
 //!
 //! ```text
 //! tests/real/kube up && WRITE_CONTRACT=1 cargo test --features real-servers --test contract; tests/real/kube down
@@ -19,18 +19,20 @@ mod pty;
 
 use std::{
     fmt::Write as _,
-    path::Path,
+    path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use cutover::world::scenario::Scenario;
+use cutover::world::{cluster::Cluster, scenario::Scenario};
 use ground::WORLD;
 use hyper::{Method, Request};
 use kube::{Client, config::Kubeconfig};
 use regex::Regex;
 use serde_json::{Value, json};
 
-const TRANSCRIPT: &str = "tests/contract/transcript.txt";
+/// The release that the simulated one is held to.
+const SIMULATED: &str = "1.20";
 const STRATEGIC: &str = "application/strategic-merge-patch+json";
 const MERGE: &str = "application/merge-patch+json";
 const JSON: &str = "application/json";
@@ -40,6 +42,8 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// One of the two worlds, and what was written down there.
 struct Side {
     client: Client,
+    /// Nothing on the real side.
+    simulated: Option<Arc<Cluster>>,
     namespace: String,
     told: String,
     masks: Vec<(Regex, &'static str)>,
@@ -52,10 +56,11 @@ async fn client(kubeconfig: &str) -> Client {
 }
 
 impl Side {
-    async fn new(kubeconfig: &str, namespace: &str) -> Self {
+    async fn new(kubeconfig: &str, namespace: &str, simulated: Option<Arc<Cluster>>) -> Self {
         let mask = |pattern: &str, word| (Regex::new(pattern).unwrap(), word);
         Self {
             client: client(kubeconfig).await,
+            simulated,
             namespace: namespace.to_owned(),
             told: String::new(),
             masks: vec![
@@ -108,6 +113,33 @@ impl Side {
         let (path, by) = resource.split_once('?').map_or((resource, ""), |(path, by)| (path, by));
         let by = if by.is_empty() { "fieldManager=contract".to_owned() } else { by.to_owned() };
         self.call(Method::PATCH, &format!("{path}?{by}"), kind, &body).await
+    }
+
+    /// The namespace may have no more pods than it has, or as many as it likes.
+    async fn limit_pods(&self, limit: bool) {
+        if let Some(cluster) = &self.simulated {
+            return cluster.limit_quota(limit.then_some(1));
+        }
+        if !limit {
+            self.call(Method::DELETE, "resourcequotas/pods", JSON, &Value::Null).await;
+            return;
+        }
+        let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "pods"},
+                           "spec": {"hard": {"pods": "1"}}});
+        self.call(Method::POST, "resourcequotas", JSON, &quota).await;
+        let counted = |object: &Value| object["status"]["hard"]["pods"] == "1";
+        self.until("resourcequotas/pods", "counted", counted).await;
+    }
+
+    /// Pods of green's next template find no room, or some.
+    async fn limit_room(&self, limit: bool) {
+        if let Some(cluster) = &self.simulated {
+            cluster.limit_pods(limit.then_some(0));
+        }
+        let cpu = if limit { "500" } else { "10m" };
+        let container = json!({"name": "backend", "resources": {"requests": {"cpu": cpu}}});
+        let patch = json!({"spec": {"template": {"spec": {"containers": [container]}}}});
+        self.patch("deployments/backend-green", STRATEGIC, patch).await;
     }
 
     // --- what is written down -------------------------------------------------------------------------------------------
@@ -389,11 +421,7 @@ async fn rollouts_that_cannot_succeed(side: &mut Side) {
     };
     side.until("deployments/backend-green", "resumed", done).await;
 
-    let (_, quota) = side
-        .call(Method::POST, "resourcequotas", JSON, &json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "pods"}, "spec": {"hard": {"pods": "1"}}}))
-        .await;
-    side.tell("a quota", &quota["kind"]);
-    side.until("resourcequotas/pods", "counted", |object| object["status"]["hard"]["pods"] == "1").await;
+    side.limit_pods(true).await;
     side.patch("deployments/backend-green", STRATEGIC, patch(image("v1.6.2"))).await;
     let failed = side
         .until("deployments/backend-green", "refused by quota", |object| {
@@ -402,13 +430,16 @@ async fn rollouts_that_cannot_succeed(side: &mut Side) {
         .await;
     side.tell("reason", &condition(&failed, "ReplicaFailure")["reason"]);
     let message = condition(&failed, "ReplicaFailure")["message"].as_str().unwrap_or_default();
-    side.tell("names the quota", message.contains("is forbidden: exceeded quota: pods, requested: pods=1"));
-    side.call(Method::DELETE, "resourcequotas/pods", JSON, &Value::Null).await;
+    side.tell(
+        "names the quota",
+        message.contains("is forbidden: exceeded quota: ") && message.contains(", requested: pods=1, "),
+    );
+    side.limit_pods(false).await;
     // The controller tries again, later and later; another template makes it try at once.
     side.patch("deployments/backend-green", STRATEGIC, patch(image("v1.6.3"))).await;
     side.until("deployments/backend-green", "up again", done).await;
 
-    side.patch("deployments/backend-green", STRATEGIC, json!({"spec": {"template": {"spec": {"containers": [{"name": "backend", "resources": {"requests": {"cpu": "500"}}}]}}}})).await;
+    side.limit_room(true).await;
     let unschedulable = |pod: &Value| condition(pod, "PodScheduled")["reason"] == "Unschedulable";
     let pods = side
         .until("pods", "a pod without room", |list| {
@@ -421,9 +452,9 @@ async fn rollouts_that_cannot_succeed(side: &mut Side) {
         format!("{} {}", pod["status"]["phase"], condition(pod, "PodScheduled")["status"]),
     );
     let message = condition(pod, "PodScheduled")["message"].as_str().unwrap_or_default();
-    side.tell("says", message.contains("Insufficient cpu"));
+    side.tell("says", message.contains(" nodes are available: "));
     side.tell("containers", &pod["status"]["containerStatuses"]);
-    side.patch("deployments/backend-green", STRATEGIC, json!({"spec": {"template": {"spec": {"containers": [{"name": "backend", "resources": {"requests": {"cpu": "10m"}}}]}}}})).await;
+    side.limit_room(false).await;
     side.until("deployments/backend-green", "room again", done).await;
 }
 
@@ -525,8 +556,14 @@ async fn play(side: &mut Side) {
     rollouts_that_cannot_succeed(side).await;
 }
 
-fn written() -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(TRANSCRIPT)).unwrap_or_default()
+fn transcript(release: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/contract/kubernetes-{release}.txt"))
+}
+
+fn written(release: &str) -> String {
+    let path = transcript(release);
+    std::fs::read_to_string(&path)
+        .unwrap_or_else(|fault| panic!("{}: {fault}; to write it: WRITE_CONTRACT=1", path.display()))
 }
 
 /// Line by line, so that what differs is seen.
@@ -542,11 +579,11 @@ fn assert_same(told: &str, written: &str) {
 fn the_simulated_api_server_answers_as_the_real_one_did() {
     let told = WORLD.block_on(async {
         let cluster = ground::world_of_two(Scenario::Good).await;
-        let mut side = Side::new(&cluster.kubeconfig(), "production").await;
+        let mut side = Side::new(&cluster.kubeconfig(), "production", Some(Arc::clone(&cluster))).await;
         play(&mut side).await;
         side.told
     });
-    assert_same(&told, &written());
+    assert_same(&told, &written(SIMULATED));
 }
 
 #[test]
@@ -556,13 +593,14 @@ fn the_real_api_server_answers_as_it_did() {
     plane::PLANE.apply(&plane::furniture(&namespace, [2, 2]));
     let kubeconfig = std::fs::read_to_string(&plane::PLANE.kubeconfig).unwrap();
     let told = WORLD.block_on(async {
-        let mut side = Side::new(&kubeconfig, &namespace).await;
+        let mut side = Side::new(&kubeconfig, &namespace, None).await;
         play(&mut side).await;
         side.told
     });
     let _ = plane::PLANE.kubectl(&["delete", "namespace", &namespace, "--wait=false"]);
+    let release = plane::PLANE.release();
     if std::env::var_os("WRITE_CONTRACT").is_some() {
-        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(TRANSCRIPT), &told).unwrap();
+        std::fs::write(transcript(&release), &told).unwrap();
     }
-    assert_same(&told, &written());
+    assert_same(&told, &written(&release));
 }

@@ -50,6 +50,15 @@ impl Plane {
         command.arg("--kubeconfig").arg(&self.kubeconfig).args(args).output().unwrap()
     }
 
+    /// The release of Kubernetes, `1.20`.
+    pub(crate) fn release(&self) -> String {
+        let told: serde_json::Value =
+            serde_json::from_slice(&self.kubectl(&["version", "--output=json"]).stdout).unwrap();
+        let part =
+            |name: &str| told["serverVersion"][name].as_str().unwrap().trim_end_matches('+').to_owned();
+        format!("{}.{}", part("major"), part("minor"))
+    }
+
     /// For those who ask often.
     pub(crate) async fn client(&self) -> kube::Client {
         let file = kube::config::Kubeconfig::read_from(&self.kubeconfig).unwrap();
