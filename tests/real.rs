@@ -26,6 +26,8 @@ mod plane;
 
 #[path = "real/flights.rs"]
 mod flights;
+#[path = "real/hosts.rs"]
+mod hosts;
 #[path = "real/outages.rs"]
 mod outages;
 #[path = "real/rights.rs"]

@@ -1,8 +1,8 @@
 //! The printed roles, on a server that means them: somebody who may do what they say, and nothing else, flies there and back.
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
-use cutover::domain::{event::Outcome, rights::PERMISSIONS};
+use cutover::domain::{event::Outcome, message::Command as Order, rights::PERMISSIONS};
 use serde_json::{Value, json};
 
 use super::{
@@ -76,6 +76,122 @@ fn the_printed_roles_are_enough_for_a_flight_and_for_a_rollback() {
         let logs = logs(&place);
         assert!(!logs.contains("not allowed") && !logs.contains("orbidden"), "{logs}");
     }
+}
+
+/// Many objects as one.
+fn list(items: Vec<Value>) -> String {
+    json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
+}
+
+/// The printed roles, without a verb on a resource.
+fn without(place: &Place, verb: &str, resource: &str) -> String {
+    let printed = printed(place).replace("cutover-operators", &group(place));
+    let documents = printed.split("\n---\n").map(|text| {
+        let mut role: Value = serde_saphyr::from_str(text).unwrap();
+        for rule in role["rules"].as_array_mut().into_iter().flatten() {
+            if rule["resources"].as_array().unwrap().iter().any(|it| it == resource) {
+                rule["verbs"].as_array_mut().unwrap().retain(|it| it != verb);
+            }
+        }
+        role
+    });
+    // A rule without a verb is no rule.
+    let documents = documents.map(|mut role| {
+        if let Some(rules) = role["rules"].as_array_mut() {
+            rules.retain(|rule| rule["verbs"].as_array().is_some_and(|verbs| !verbs.is_empty()));
+        }
+        role
+    });
+    list(documents.collect())
+}
+
+/// A right is taken away after the switch: a rollback does without, or stops and says which, and goes on once it is back.
+#[test]
+#[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
+fn each_right_is_taken_away_in_mid_flight() {
+    for (verb, resource, needed) in [
+        ("patch", "services", true),
+        ("get", "services", true),
+        ("get", "deployments", true),
+        ("list", "pods", false),
+        ("list", "horizontalpodautoscalers", false),
+        ("watch", "services", false),
+        ("list", "events", false),
+        ("update", "configmaps", false),
+    ] {
+        let mut place = Place::new(NEW);
+        let whole = printed(&place).replace("cutover-operators", &group(&place));
+        PLANE.apply(&whole);
+        as_an_operator(&mut place);
+        let mut helm = Helm::open(&place);
+        helm.fly_until("switch", |helm| helm.passed("switch"));
+        PLANE.apply(&without(&place, verb, resource));
+        helm.wait(Duration::from_secs(1));
+        helm.roll_back();
+        let ended = |helm: &Helm| helm.run.as_ref().is_some_and(|run| run.finished.is_some());
+        if needed {
+            helm.wait_until("what is missing", |helm| helm.story().contains("not allowed to"));
+            assert!(
+                helm.story().contains(&format!("`{verb}` on `{resource}")),
+                "{verb} {resource}: {}",
+                helm.story()
+            );
+            assert_eq!(place.live(), "green", "{}", helm.story());
+            PLANE.apply(&whole);
+            helm.wait(Duration::from_secs(1));
+            helm.order(&Order::RetryRollback);
+        }
+        helm.wait_until("end", ended);
+        let outcome = helm.run.as_ref().and_then(|run| run.finished.as_ref().map(|(outcome, ..)| *outcome));
+        assert_eq!(outcome, Some(Outcome::RolledBack), "{verb} {resource}: {}", helm.story());
+        place.assert_on_blue(&helm);
+        place.assert_all_answered(&helm);
+    }
+}
+
+/// The token is not accepted any more in the middle of a rollback; somebody logs in again, and it goes on by itself.
+#[test]
+#[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
+fn a_token_that_is_over_is_replaced_and_the_rollback_goes_on() {
+    let mut place = Place::new(NEW);
+    let admin = std::fs::read_to_string(&PLANE.kubeconfig).unwrap();
+    let path = place.stage.path().join("kubeconfig");
+    let log_in = |place: &Place, name: &str| {
+        let meta = json!({"name": name, "namespace": place.namespace});
+        let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta});
+        let mut owned = meta.clone();
+        owned["annotations"] = json!({"kubernetes.io/service-account.name": name});
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": owned,
+                            "type": "kubernetes.io/service-account-token"});
+        let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+            "metadata": {"name": format!("{}-{name}", place.namespace)},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": place.namespace}]});
+        PLANE.apply(&list(vec![account, secret, binding]));
+        let token =
+            || place.object("secret", name).and_then(|it| Some(it["data"]["token"].as_str()?.to_owned()));
+        place.eventually("a token", || token().is_some());
+        let token = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, token().unwrap()).unwrap();
+        let mut kubeconfig: Value = serde_saphyr::from_str(&admin).unwrap();
+        kubeconfig["users"][0]["user"] = json!({"token": String::from_utf8(token).unwrap()});
+        std::fs::write(&path, kubeconfig.to_string()).unwrap();
+    };
+    log_in(&place, "first");
+    place.kubeconfig.clone_from(&path);
+    let mut helm = Helm::open(&place);
+    helm.fly_until("switch", |helm| helm.passed("switch"));
+    place.kubectl(&["delete", "serviceaccount,secret", "first"]);
+    // The API server remembers a token that it has seen for ten seconds.
+    helm.wait(Duration::from_secs(12));
+    helm.roll_back();
+    helm.wait_until("word of it", |helm| helm.story().contains("no longer accepts the credentials"));
+    assert_eq!(place.live(), "green");
+    log_in(&place, "second");
+    helm.wait_until("end", Helm::is_over);
+    let outcome = helm.run.as_ref().and_then(|run| run.finished.as_ref().map(|(outcome, ..)| *outcome));
+    assert_eq!(outcome, Some(Outcome::RolledBack), "{}", helm.story());
+    place.assert_on_blue(&helm);
+    place.assert_all_answered(&helm);
 }
 
 #[test]
