@@ -14,6 +14,8 @@
 mod ground;
 #[path = "support/helm.rs"]
 mod helm;
+#[path = "support/proxy.rs"]
+mod proxy;
 #[path = "support/pty.rs"]
 mod pty;
 
@@ -24,6 +26,8 @@ mod place;
 #[path = "real/plane.rs"]
 mod plane;
 
+#[path = "real/calls.rs"]
+mod calls;
 #[path = "real/flights.rs"]
 mod flights;
 #[path = "real/hosts.rs"]

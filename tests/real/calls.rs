@@ -1,0 +1,220 @@
+//! Bad days between the product and a real API server: calls are refused, cut, answered late or not at all, and watches lag.
+
+use std::time::Duration;
+
+use cutover::domain::event::{Outcome, RunEvent};
+use serde_json::{Value, json};
+
+use super::{
+    ground::WORLD,
+    helm::Helm,
+    place::{BLUE, GREEN, NEW, PODS, Place},
+    plane::PLANE,
+    proxy::{Proxy, Trouble},
+};
+
+/// A proxy before the API server that is somebody who may do everything, and a place whose product goes through it.
+fn through_a_proxy(place: &mut Place) -> Proxy {
+    let text = std::fs::read_to_string(&PLANE.kubeconfig).unwrap();
+    let mut kubeconfig: Value = serde_saphyr::from_str(&text).unwrap();
+    let decoded = |value: &Value| {
+        base64::Engine::decode(&base64::prelude::BASE64_STANDARD, value.as_str().unwrap()).unwrap()
+    };
+    let cluster = &kubeconfig["clusters"][0]["cluster"];
+    let user = &kubeconfig["users"][0]["user"];
+    let mut identity = decoded(&user["client-certificate-data"]);
+    identity.extend(decoded(&user["client-key-data"]));
+    let proxy = WORLD.block_on(async {
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .no_gzip()
+            .tls_certs_only([reqwest::Certificate::from_pem(&decoded(
+                &cluster["certificate-authority-data"],
+            ))
+            .unwrap()])
+            .identity(reqwest::Identity::from_pem(&identity).unwrap())
+            .build()
+            .unwrap();
+        Proxy::before(cluster["server"].as_str().unwrap(), client).await
+    });
+    kubeconfig["clusters"][0]["cluster"] = json!({"server": proxy.url()});
+    kubeconfig["users"][0]["user"] = json!({});
+    let path = place.stage.path().join("kubeconfig");
+    std::fs::write(&path, kubeconfig.to_string()).unwrap();
+    place.kubeconfig = path;
+    proxy
+}
+
+fn outcome(helm: &Helm) -> Option<Outcome> {
+    helm.run.as_ref().and_then(|run| run.finished.as_ref().map(|(outcome, ..)| *outcome))
+}
+
+/// Each trouble on the write that brings the users back.
+#[test]
+#[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
+fn the_rollbacks_switch_meets_every_trouble() {
+    let mut place = Place::new(NEW);
+    let proxy = through_a_proxy(&mut place);
+    let troubles = [
+        (Trouble::Answer(503), 3),
+        (Trouble::Answer(429), 3),
+        (Trouble::Answer(504), 2),
+        (Trouble::Answer(500), 1),
+        (Trouble::Cut, 3),
+        (Trouble::AnswerLost, 1),
+        (Trouble::LateAnswer(Duration::from_secs(3)), 1),
+        (Trouble::Late(Duration::from_secs(3)), 1),
+    ];
+    for (trouble, times) in troubles {
+        let mut helm = Helm::open(&place);
+        helm.fly_until("switch", |helm| helm.passed("switch"));
+        proxy.rule("PATCH", &["services/backend-service"], times, trouble);
+        helm.roll_back();
+        helm.wait_until("end", Helm::is_over);
+        assert_eq!(outcome(&helm), Some(Outcome::RolledBack), "{trouble:?}: {}", helm.story());
+        place.assert_on_blue(&helm);
+        place.assert_all_answered(&helm);
+        assert_eq!(helm.close(), 5, "{trouble:?}");
+        proxy.clear();
+    }
+}
+
+/// The lock and the copy meet trouble for the whole of a run: it lands all the same.
+#[test]
+#[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
+fn the_lock_and_the_copy_meet_trouble() {
+    let mut place = Place::new(NEW);
+    let proxy = through_a_proxy(&mut place);
+    let mut helm = Helm::open(&place);
+    proxy.rule("PUT", &["leases/"], 1, Trouble::AnswerLost);
+    proxy.rule("PUT", &["leases/"], 1, Trouble::Answer(503));
+    proxy.rule("PUT", &["configmaps/"], 2, Trouble::AnswerLost);
+    proxy.rule("POST", &["configmaps"], 1, Trouble::Cut);
+    proxy.rule("PUT", &["configmaps/"], 2, Trouble::Answer(429));
+    helm.fly_until("end", Helm::is_over);
+    assert_eq!(outcome(&helm), Some(Outcome::Succeeded), "{}", helm.story());
+    assert!(!helm.has(|event| matches!(event, RunEvent::LockLost { .. })), "{}", helm.story());
+    place.eventually("green serves alone", || place.serving(GREEN) == PODS && place.serving(BLUE) == 0);
+    assert_eq!(helm.close(), 0);
+}
+
+/// The previous slot has just been scaled down, and the picture of it is eight seconds behind.
+#[test]
+#[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
+fn a_rollback_after_the_retirement_with_a_watch_that_lags() {
+    let mut place = Place::new(NEW);
+    let proxy = through_a_proxy(&mut place);
+    let mut helm = Helm::open(&place);
+    helm.fly_until("window", |helm| helm.has(|event| matches!(event, RunEvent::WindowOpened { .. })));
+    let lag = Duration::from_secs(8);
+    // Those that are open already keep their speed; the API server ends none of them by itself so soon.
+    proxy.rule("GET", &["watch=true"], u32::MAX, Trouble::Lag(lag));
+    proxy.rule("GET", &["fieldSelector="], u32::MAX, Trouble::LateAnswer(lag));
+    proxy.refuse(Duration::from_millis(100));
+    helm.fly_until("retirement", |helm| {
+        helm.has(|event| matches!(event, RunEvent::ActionFinished { at, .. } if format!("{:?}", at.place).contains("retire")))
+    });
+    helm.roll_back();
+    helm.wait_until("end", Helm::is_over);
+    assert_eq!(outcome(&helm), Some(Outcome::RolledBack), "{}", helm.story());
+    place.assert_on_blue(&helm);
+    place.assert_all_answered(&helm);
+    assert_eq!(helm.close(), 5);
+}
+
+/// The scale-down is on its way when somebody rolls back: late to arrive, or late to be answered.
+#[test]
+#[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
+fn a_rollback_while_the_retirement_is_on_its_way() {
+    for trouble in [
+        Trouble::Late(Duration::from_secs(2)),
+        Trouble::LateAnswer(Duration::from_secs(2)),
+        Trouble::AnswerLost,
+    ] {
+        let mut place = Place::new(NEW);
+        let proxy = through_a_proxy(&mut place);
+        let mut helm = Helm::open(&place);
+        helm.fly_until("window", |helm| helm.has(|event| matches!(event, RunEvent::WindowOpened { .. })));
+        proxy.rule("PATCH", &["deployments/backend-blue"], 1, trouble);
+        helm.fly_until("retirement", |helm| helm.began("retire"));
+        helm.roll_back();
+        helm.wait_until("end", Helm::is_over);
+        assert_eq!(outcome(&helm), Some(Outcome::RolledBack), "{trouble:?}: {}", helm.story());
+        place.assert_on_blue(&helm);
+        place.assert_all_answered(&helm);
+        assert_eq!(helm.close(), 5);
+    }
+}
+
+/// Right after the image is set the status still tells of the old pods; traffic waits for the new ones.
+#[test]
+#[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
+fn traffic_waits_for_pods_of_the_new_template() {
+    let place = Place::new("registry.example.com/backend:v1.6.0-slow");
+    // The new slot has its old pods, all of them ready, and nothing waits for a rollout.
+    place.kubectl(&["scale", "deployment/backend-green", "--replicas=2"]);
+    place.eventually("green is up", || {
+        let green = place.object("deployment", GREEN).unwrap_or_default();
+        green["status"]["readyReplicas"] == 2
+    });
+    place.edit("  { name = \"rollout\", rollout = \"new\", timeout = \"45s\" },\n", "");
+    let mut helm = Helm::open(&place);
+    helm.fly_until("switch", |helm| helm.passed("switch"));
+    let pods = place.kubectl(&["get", "pods", "-l", "version=green", "--output=jsonpath={range .items[*]}{.spec.containers[0].image} {.status.containerStatuses[0].ready}{\"\\n\"}{end}"]);
+    let ready = pods.lines().filter(|pod| pod.ends_with("v1.6.0-slow true")).count();
+    assert_eq!(ready, PODS, "{pods}\n{}", helm.story());
+    place.assert_all_answered(&helm);
+    helm.roll_back();
+    helm.wait_until("end", Helm::is_over);
+    place.assert_on_blue(&helm);
+    assert_eq!(helm.close(), 5);
+}
+
+/// Somebody moves the traffic while no engine lives: whoever takes the run up sees it before anything is done.
+#[test]
+#[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
+fn a_change_while_no_engine_lived() {
+    let place = Place::new(NEW);
+    let mut helm = Helm::open(&place);
+    helm.fly_until("deploy", |helm| helm.passed("deploy"));
+    helm.kill();
+    place.kubectl(&[
+        "patch",
+        "service",
+        "backend-service",
+        "-p",
+        r#"{"spec":{"selector":{"version":"green"}}}"#,
+    ]);
+    let mut helm = Helm::resume(&place);
+    helm.wait_until("word of it", |helm| helm.has(|event| matches!(event, RunEvent::ForeignChange { .. })));
+    assert!(helm.is_held(), "{}", helm.story());
+    assert_eq!(
+        (place.live().as_str(), place.replicas(GREEN), place.image(GREEN)),
+        ("green", 2, NEW.to_owned())
+    );
+    helm.kill();
+}
+
+/// … during the checklist, before the first step.
+#[test]
+#[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
+fn a_change_during_the_checklist() {
+    let place = Place::new(NEW);
+    let mut helm = Helm::open(&place);
+    helm.wait(Duration::from_secs(1));
+    place.kubectl(&["scale", "deployment/backend-green", "--replicas=2"]);
+    place.kubectl(&[
+        "patch",
+        "service",
+        "backend-service",
+        "-p",
+        r#"{"spec":{"selector":{"version":"green"}}}"#,
+    ]);
+    helm.fly_until("word of it", |helm| helm.has(|event| matches!(event, RunEvent::ForeignChange { .. })));
+    helm.wait(Duration::from_secs(3));
+    helm.confirm();
+    helm.wait(Duration::from_secs(2));
+    assert!(!helm.began("image"), "the slot that has the users keeps its image: {}", helm.story());
+    assert_eq!(place.image(GREEN), "registry.example.com/backend:v1.4.0");
+    helm.kill();
+}
