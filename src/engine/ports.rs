@@ -7,6 +7,7 @@ use std::{
     fmt,
     path::PathBuf,
     sync::Arc,
+    time::Instant,
 };
 
 use async_trait::async_trait;
@@ -193,13 +194,29 @@ pub struct LogMarks {
     pub newest: BTreeMap<(String, u32), jiff::Timestamp>,
     /// Starts that have ended and were read to their end.
     pub finished: BTreeSet<(String, u32)>,
+    /// What was read lately, by pod's uid, oldest first. A container may have been started anew between the look at its status and
+    /// the reading of its log: then the lines were the next start's, and the mark that they left says nothing of this one's.
+    pub lately: BTreeMap<String, Vec<LateRead>>,
+}
+
+/// What one look has read of one container's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LateRead {
+    /// When.
+    pub at: Instant,
+    /// Which start its status told of.
+    pub start: u32,
+    /// The mark before it.
+    pub before: Option<jiff::Timestamp>,
+    /// A hash of each line with its stamp.
+    pub lines: BTreeSet<u64>,
 }
 
 impl LogMarks {
     /// Nothing is read yet, and nothing before `since` counts.
     #[must_use]
     pub fn new(since: Timestamp) -> Self {
-        Self { since, newest: BTreeMap::new(), finished: BTreeSet::new() }
+        Self { since, newest: BTreeMap::new(), finished: BTreeSet::new(), lately: BTreeMap::new() }
     }
 }
 

@@ -4,14 +4,18 @@
 //! log is read on from where the last look ended, and the log of the container before a restart to its end, since that is
 //! where the reason of the restart stands. What could not be read is told as that: "nothing bad seen" is not "nothing bad".
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    time::{Duration, Instant},
+};
 
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod as ApiPod};
 
 use crate::{
     domain::{id::SlotName, safe_text::SafeText, time::Timestamp, workload::LogLine},
-    engine::ports::{Fault, LogMarks, LogsRead, PortError, PortResult},
+    engine::ports::{Fault, LateRead, LogMarks, LogsRead, PortError, PortResult},
 };
 
 use super::{
@@ -36,6 +40,8 @@ const MAX_CHECKED: usize = 200;
 const PIECES: usize = 2;
 /// … and bytes of all logs together, about: what is left is read at the next look.
 const MAX_LOOK: usize = 32 << 20;
+/// So long after a restart its status may still tell of the start before.
+const LATELY: Duration = Duration::from_secs(15);
 /// Characters of one line on a screen. A check looks at the whole of it.
 const MAX_LINE: usize = 4096;
 
@@ -44,6 +50,14 @@ const MAX_LINE: usize = 4096;
 struct Stamped {
     at: jiff::Timestamp,
     line: LogLine,
+}
+
+impl Stamped {
+    fn hash(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.at, &self.line.text).hash(&mut hasher);
+        hasher.finish()
+    }
 }
 
 impl KubeCluster {
@@ -133,6 +147,10 @@ impl KubeCluster {
             told.unread.extend(read.unread.into_iter().map(|why| (source.pod.clone(), why)));
             lines.extend(read.lines);
             marks.newest.extend(read.newest.into_iter().map(|(start, at)| ((source.uid.clone(), start), at)));
+            let lately = marks.lately.entry(source.uid.clone()).or_default();
+            let keep = lately.iter().rposition(|read| read.at.elapsed() > LATELY).unwrap_or(0);
+            lately.drain(..keep);
+            lately.extend(read.lately);
             marks.finished.extend(read.finished.into_iter().map(|start| (source.uid.clone(), start)));
         }
         told.lines = in_order(lines).collect();
@@ -145,9 +163,20 @@ impl KubeCluster {
         let mut read = SourceRead::default();
         for log in source.logs(marks) {
             let known = marks.newest.get(&(source.uid.clone(), log.start)).copied();
-            match self.read_on(source, &log, known, marks.since).await {
-                Ok(new) => {
-                    read.newest.extend(new.lines.last().map(|line| (log.start, line.at)));
+            // A start that is over is read on from where a look some time ago ended: the last ones may have read its successor.
+            let before =
+                if log.previous { source.before_lately(log.start, marks).unwrap_or(known) } else { known };
+            match self.read_on(source, &log, before, marks.since).await {
+                Ok(mut new) => {
+                    let newest = new.lines.last().map(|line| line.at);
+                    new.lines.retain(|line| !source.has_read(line, marks));
+                    read.lately.push(LateRead {
+                        at: Instant::now(),
+                        start: log.start,
+                        before,
+                        lines: new.lines.iter().map(Stamped::hash).collect(),
+                    });
+                    read.newest.extend(newest.map(|at| (log.start, at)));
                     if new.behind {
                         read.unread.push("its log grows faster than it can be read".to_owned());
                     } else if log.ended {
@@ -300,6 +329,7 @@ struct OneLog {
 struct SourceRead {
     lines: Vec<Stamped>,
     newest: Vec<(u32, jiff::Timestamp)>,
+    lately: Vec<LateRead>,
     finished: Vec<u32>,
     unread: Vec<String>,
 }
@@ -365,6 +395,18 @@ impl LogSource {
             logs.push(OneLog { start: self.restarts, previous: false, ended: false });
         }
         logs
+    }
+
+    /// The mark of a start before the oldest of the looks that are kept; nothing where none has read it.
+    fn before_lately(&self, start: u32, marks: &LogMarks) -> Option<Option<jiff::Timestamp>> {
+        let mut lately = marks.lately.get(&self.uid)?.iter();
+        lately.find(|read| read.start == start).map(|read| read.before)
+    }
+
+    /// Whether a line was read lately, as whichever start's.
+    fn has_read(&self, line: &Stamped, marks: &LogMarks) -> bool {
+        let hash = line.hash();
+        marks.lately.get(&self.uid).is_some_and(|lately| lately.iter().any(|read| read.lines.contains(&hash)))
     }
 
     /// Whether there was a start whose log counts and is gone: the oldest one that can be read began after the marks do, and
@@ -477,6 +519,26 @@ mod tests {
         assert_eq!(read(&between, &marks), (vec!["1".into()], false));
         let ended_for_good = source(&ended(20, 30), &ended(-99, 19), 1);
         assert_eq!(read(&ended_for_good, &LogMarks::new(Timestamp(SINCE))).0, ["0p", "1"]);
+    }
+
+    #[test]
+    fn the_last_words_are_not_lost_where_a_look_has_met_the_next_start_already() {
+        let line = |seconds: i64, text: &str| Stamped {
+            at: Timestamp(SINCE + seconds * 1000).to_jiff(),
+            line: LogLine { pod: "web-1".to_owned(), text: text.to_owned() },
+        };
+        let (said, last_words, next) = (line(10, "INFO"), line(19, "FATAL"), line(25, "starting"));
+        let mut marks = LogMarks::new(Timestamp(SINCE));
+        // The status still told of the first start, and the log was the second's.
+        marks.newest.insert(("u".to_owned(), 0), next.at);
+        let read =
+            LateRead { at: Instant::now(), start: 0, before: Some(said.at), lines: [next.hash()].into() };
+        marks.lately.insert("u".to_owned(), vec![read]);
+        let source = source(&running(20), &ended(-99, 19), 1);
+        assert_eq!(source.before_lately(0, &marks), Some(Some(said.at)), "read on from there");
+        assert!(!source.has_read(&last_words, &marks));
+        assert!(source.has_read(&next, &marks), "and nothing twice");
+        assert_eq!(source.before_lately(1, &marks), None);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //! ([`crate::domain::guard`]) decide about every act that is due.
 //!
 //! What is kept here is evidence, not state: an engine that takes the run up looks anew.
+//!
+//! Longer than 500 lines by a little: how a look comes about and how an act begins on it are one thought.
 
 use std::{collections::BTreeSet, sync::Arc};
 
