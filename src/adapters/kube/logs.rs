@@ -3,6 +3,8 @@
 //! A screen gets the newest lines of the pods that matter most. A check gets everything, piece by piece: each container's
 //! log is read on from where the last look ended, and the log of the container before a restart to its end, since that is
 //! where the reason of the restart stands. What could not be read is told as that: "nothing bad seen" is not "nothing bad".
+//!
+//! Longer than 500 lines with its tests, which are tables of container states.
 
 use std::{
     collections::BTreeSet,
@@ -164,8 +166,7 @@ impl KubeCluster {
         for log in source.logs(marks) {
             let known = marks.newest.get(&(source.uid.clone(), log.start)).copied();
             // A start that is over is read on from where a look some time ago ended: the last ones may have read its successor.
-            let before =
-                if log.previous { source.before_lately(log.start, marks).unwrap_or(known) } else { known };
+            let before = if log.previous { source.before_lately(log.start, marks) } else { known };
             match self.read_on(source, &log, before, marks.since).await {
                 Ok(mut new) => {
                     let newest = new.lines.last().map(|line| line.at);
@@ -397,10 +398,10 @@ impl LogSource {
         logs
     }
 
-    /// The mark of a start before the oldest of the looks that are kept; nothing where none has read it.
-    fn before_lately(&self, start: u32, marks: &LogMarks) -> Option<Option<jiff::Timestamp>> {
-        let mut lately = marks.lately.get(&self.uid)?.iter();
-        lately.find(|read| read.start == start).map(|read| read.before)
+    /// The mark of a start before the oldest of the looks that are kept; where none has read it, its mark.
+    fn before_lately(&self, start: u32, marks: &LogMarks) -> Option<jiff::Timestamp> {
+        let lately = marks.lately.get(&self.uid).and_then(|all| all.iter().find(|read| read.start == start));
+        lately.map_or_else(|| marks.newest.get(&(self.uid.clone(), start)).copied(), |read| read.before)
     }
 
     /// Whether a line was read lately, as whichever start's.
@@ -535,7 +536,7 @@ mod tests {
             LateRead { at: Instant::now(), start: 0, before: Some(said.at), lines: [next.hash()].into() };
         marks.lately.insert("u".to_owned(), vec![read]);
         let source = source(&running(20), &ended(-99, 19), 1);
-        assert_eq!(source.before_lately(0, &marks), Some(Some(said.at)), "read on from there");
+        assert_eq!(source.before_lately(0, &marks), Some(said.at), "read on from there");
         assert!(!source.has_read(&last_words, &marks));
         assert!(source.has_read(&next, &marks), "and nothing twice");
         assert_eq!(source.before_lately(1, &marks), None);

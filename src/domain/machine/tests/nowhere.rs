@@ -558,7 +558,6 @@ fn tell_history(beginnings: &[Flight], seed: u64) -> String {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "one history is told to whoever asks for it by its number")]
 fn n1_n2_traffic_never_goes_to_nowhere_and_the_live_slot_keeps_its_pods() {
     let number = |name: &str| std::env::var(name).ok().and_then(|count| count.parse::<u64>().ok());
     let beginnings = beginnings();
