@@ -180,7 +180,7 @@ fn a_token_that_is_over_is_replaced_and_the_rollback_goes_on() {
     place.kubeconfig.clone_from(&path);
     let mut helm = Helm::open(&place);
     helm.fly_until("switch", |helm| helm.passed("switch"));
-    place.kubectl(&["delete", "serviceaccount,secret", "first"]);
+    place.kubectl(&["delete", "serviceaccount,secret", "first", "--ignore-not-found"]);
     // The API server remembers a token that it has seen for ten seconds.
     helm.wait(Duration::from_secs(12));
     helm.roll_back();
