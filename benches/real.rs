@@ -85,6 +85,17 @@ fn roll_back(place: &Place, dialog: bool) -> Duration {
         helm.has(|event| matches!(event, RunEvent::TrafficSwitched { to, .. } if to.as_str() == "blue"))
     });
     let took = begun.elapsed();
+    let at =
+        |is: fn(&RunEvent) -> bool| helm.events.iter().rev().find(|it| is(&it.event)).map_or(0, |it| it.at.0);
+    let started = at(|event| matches!(event, RunEvent::RollbackStarted { .. }));
+    let begun = at(|event| matches!(event, RunEvent::ActionStarted { .. }));
+    let patched = at(|event| matches!(event, RunEvent::TrafficSwitched { .. }));
+    println!(
+        "   of {} ms: {} ms to the act, {} ms to its end",
+        took.as_millis(),
+        begun - started,
+        patched - begun
+    );
     helm.wait_until("end", Helm::is_over);
     assert!(
         helm.has(|event| matches!(event, RunEvent::ActionFinished { outcome: ActionOutcome::Succeeded, .. }))
@@ -96,7 +107,8 @@ fn roll_back(place: &Place, dialog: bool) -> Duration {
 fn median(times: &[Duration]) -> Duration {
     let mut times = times.to_vec();
     times.sort();
-    times[times.len() / 2]
+    let middle = times.len() / 2;
+    if times.len().is_multiple_of(2) { (times[middle - 1] + times[middle]) / 2 } else { times[middle] }
 }
 
 fn spread(times: &[Duration]) -> String {

@@ -218,3 +218,44 @@ fn a_change_during_the_checklist() {
     assert_eq!(place.image(GREEN), "registry.example.com/backend:v1.4.0");
     helm.kill();
 }
+
+/// … while a command of the runbook runs: it is found at the command's end.
+#[test]
+#[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
+fn a_change_while_a_command_runs() {
+    let place = Place::new(NEW);
+    place.edit("'echo backup >> \"$LOG\";", "'echo backup >> \"$LOG\"; sleep 5;");
+    let mut helm = Helm::open(&place);
+    helm.fly_until("command", |helm| helm.has(|event| matches!(event, RunEvent::ActionSpawned { .. })));
+    place.kubectl(&["scale", "deployment/backend-green", "--replicas=2"]);
+    place.kubectl(&[
+        "patch",
+        "service",
+        "backend-service",
+        "-p",
+        r#"{"spec":{"selector":{"version":"green"}}}"#,
+    ]);
+    helm.fly_until("word of it", |helm| helm.has(|event| matches!(event, RunEvent::ForeignChange { .. })));
+    helm.confirm();
+    helm.wait(Duration::from_secs(2));
+    assert!(helm.is_held() && !helm.began("image"), "{}", helm.story());
+    assert_eq!(place.image(GREEN), "registry.example.com/backend:v1.4.0");
+    helm.kill();
+}
+
+/// Somebody takes the pods of the slot that one goes back to away and gives them back; the old ones are still ending.
+#[test]
+#[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
+fn a_rollback_to_pods_that_were_taken_away_and_given_back() {
+    let place = Place::new(NEW);
+    let mut helm = Helm::open(&place);
+    helm.fly_until("switch", |helm| helm.passed("switch"));
+    place.kubectl(&["scale", "deployment/backend-blue", "--replicas=0"]);
+    place.kubectl(&["scale", "deployment/backend-blue", "--replicas=2"]);
+    helm.roll_back();
+    helm.wait_until("end", Helm::is_over);
+    assert_eq!(outcome(&helm), Some(Outcome::RolledBack), "{}", helm.story());
+    place.assert_on_blue(&helm);
+    place.assert_all_answered(&helm);
+    assert_eq!(helm.close(), 5);
+}
