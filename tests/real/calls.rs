@@ -45,10 +45,6 @@ fn through_a_proxy(place: &mut Place) -> Proxy {
     proxy
 }
 
-fn outcome(helm: &Helm) -> Option<Outcome> {
-    helm.run.as_ref().and_then(|run| run.finished.as_ref().map(|(outcome, ..)| *outcome))
-}
-
 /// Each trouble on the write that brings the users back.
 #[test]
 #[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
@@ -71,7 +67,7 @@ fn the_rollbacks_switch_meets_every_trouble() {
         proxy.rule("PATCH", &["services/backend-service"], times, trouble);
         helm.roll_back();
         helm.wait_until("end", Helm::is_over);
-        assert_eq!(outcome(&helm), Some(Outcome::RolledBack), "{trouble:?}: {}", helm.story());
+        assert_eq!(helm.outcome(), Some(Outcome::RolledBack), "{trouble:?}: {}", helm.story());
         place.assert_on_blue(&helm);
         place.assert_all_answered(&helm);
         assert_eq!(helm.close(), 5, "{trouble:?}");
@@ -92,7 +88,7 @@ fn the_lock_and_the_copy_meet_trouble() {
     proxy.rule("POST", &["configmaps"], 1, Trouble::Cut);
     proxy.rule("PUT", &["configmaps/"], 2, Trouble::Answer(429));
     helm.fly_until("end", Helm::is_over);
-    assert_eq!(outcome(&helm), Some(Outcome::Succeeded), "{}", helm.story());
+    assert_eq!(helm.outcome(), Some(Outcome::Succeeded), "{}", helm.story());
     assert!(!helm.has(|event| matches!(event, RunEvent::LockLost { .. })), "{}", helm.story());
     place.eventually("green serves alone", || place.serving(GREEN) == PODS && place.serving(BLUE) == 0);
     assert_eq!(helm.close(), 0);
@@ -115,11 +111,7 @@ fn a_rollback_after_the_retirement_with_a_watch_that_lags() {
         helm.has(|event| matches!(event, RunEvent::ActionFinished { at, .. } if format!("{:?}", at.place).contains("retire")))
     });
     helm.roll_back();
-    helm.wait_until("end", Helm::is_over);
-    assert_eq!(outcome(&helm), Some(Outcome::RolledBack), "{}", helm.story());
-    place.assert_on_blue(&helm);
-    place.assert_all_answered(&helm);
-    assert_eq!(helm.close(), 5);
+    place.assert_rolls_back(helm);
 }
 
 /// The scale-down is on its way when somebody rolls back: late to arrive, or late to be answered.
@@ -139,7 +131,7 @@ fn a_rollback_while_the_retirement_is_on_its_way() {
         helm.fly_until("retirement", |helm| helm.began("retire"));
         helm.roll_back();
         helm.wait_until("end", Helm::is_over);
-        assert_eq!(outcome(&helm), Some(Outcome::RolledBack), "{trouble:?}: {}", helm.story());
+        assert_eq!(helm.outcome(), Some(Outcome::RolledBack), "{trouble:?}: {}", helm.story());
         place.assert_on_blue(&helm);
         place.assert_all_answered(&helm);
         assert_eq!(helm.close(), 5);
@@ -253,9 +245,5 @@ fn a_rollback_to_pods_that_were_taken_away_and_given_back() {
     place.kubectl(&["scale", "deployment/backend-blue", "--replicas=0"]);
     place.kubectl(&["scale", "deployment/backend-blue", "--replicas=2"]);
     helm.roll_back();
-    helm.wait_until("end", Helm::is_over);
-    assert_eq!(outcome(&helm), Some(Outcome::RolledBack), "{}", helm.story());
-    place.assert_on_blue(&helm);
-    place.assert_all_answered(&helm);
-    assert_eq!(helm.close(), 5);
+    place.assert_rolls_back(helm);
 }

@@ -12,10 +12,6 @@ use super::{
     place::{BLUE, GREEN, NEW, OLD, PODS, Place},
 };
 
-fn outcome(helm: &Helm) -> Option<Outcome> {
-    helm.run.as_ref().and_then(|run| run.finished.as_ref().map(|(outcome, ..)| *outcome))
-}
-
 /// Flies until the run is over.
 fn fly(helm: &mut Helm) {
     helm.fly_until("end", Helm::is_over);
@@ -27,7 +23,7 @@ fn a_good_release_lands() {
     let place = Place::new(NEW);
     let mut helm = Helm::open(&place);
     fly(&mut helm);
-    assert_eq!(outcome(&helm), Some(Outcome::Succeeded), "{}", helm.story());
+    assert_eq!(helm.outcome(), Some(Outcome::Succeeded), "{}", helm.story());
     place.eventually("green serves alone", || place.serving(GREEN) == PODS && place.serving(BLUE) == 0);
     assert_eq!(
         (place.live().as_str(), place.replicas(BLUE), place.image(GREEN)),
@@ -46,11 +42,7 @@ fn never_comes_up(image: &str, says: &str) {
     assert!(story.contains(says), "no `{says}` in {story}");
     assert_eq!(place.live(), "blue");
     helm.roll_back();
-    helm.wait_until("end", Helm::is_over);
-    assert_eq!(outcome(&helm), Some(Outcome::RolledBack), "{}", helm.story());
-    place.assert_on_blue(&helm);
-    place.assert_all_answered(&helm);
-    assert_eq!(helm.close(), 5);
+    place.assert_rolls_back(helm);
 }
 
 #[test]
@@ -78,7 +70,7 @@ fn errors_under_load_are_rolled_back_by_the_trigger() {
     place.app.errs("v1.6.0", 0.2);
     let mut helm = Helm::open(&place);
     fly(&mut helm);
-    assert_eq!(outcome(&helm), Some(Outcome::RolledBack), "{}", helm.story());
+    assert_eq!(helm.outcome(), Some(Outcome::RolledBack), "{}", helm.story());
     assert!(helm.has(|event| matches!(event, RunEvent::TriggerFired { .. })), "{}", helm.story());
     place.assert_on_blue(&helm);
     place.assert_all_answered(&helm);
@@ -93,11 +85,7 @@ fn a_person_rolls_back_in_the_window() {
     let mut helm = Helm::open(&place);
     helm.fly_until("switch", |helm| helm.passed("switch"));
     helm.roll_back();
-    helm.wait_until("end", Helm::is_over);
-    assert_eq!(outcome(&helm), Some(Outcome::RolledBack), "{}", helm.story());
-    place.assert_on_blue(&helm);
-    place.assert_all_answered(&helm);
-    assert_eq!(helm.close(), 5);
+    place.assert_rolls_back(helm);
 }
 
 #[test]
@@ -107,11 +95,7 @@ fn a_person_rolls_back_after_the_old_pods_are_gone() {
     let mut helm = Helm::open(&place);
     helm.fly_until("retire's scale-down", |helm| helm.began("retire"));
     helm.roll_back();
-    helm.wait_until("end", Helm::is_over);
-    assert_eq!(outcome(&helm), Some(Outcome::RolledBack), "{}", helm.story());
-    place.assert_on_blue(&helm);
-    place.assert_all_answered(&helm);
-    assert_eq!(helm.close(), 5);
+    place.assert_rolls_back(helm);
 }
 
 #[test]
@@ -128,12 +112,12 @@ fn the_database_goes_back_too_and_a_step_of_it_that_fails_is_tried_again() {
         typed: "b-17".into(),
     });
     helm.wait_until("stop", Helm::is_over);
-    assert_eq!(outcome(&helm), None, "the restore has failed and a person decides: {}", helm.story());
+    assert_eq!(helm.outcome(), None, "the restore has failed and a person decides: {}", helm.story());
     assert!(!place.logged().contains(&"restore b-17".to_owned()));
     std::fs::remove_file(&broken).unwrap();
     helm.order(&Order::RetryRollback);
-    helm.wait_until("end", |helm| outcome(helm).is_some());
-    assert_eq!(outcome(&helm), Some(Outcome::RolledBack), "{}", helm.story());
+    helm.wait_until("end", |helm| helm.outcome().is_some());
+    assert_eq!(helm.outcome(), Some(Outcome::RolledBack), "{}", helm.story());
     assert_eq!(place.logged(), ["backup", "restore b-17"]);
     place.assert_on_blue(&helm);
     assert_eq!(helm.close(), 5);
@@ -149,7 +133,7 @@ fn an_engine_that_is_killed_in_the_window_is_taken_up() {
     place.app.errs("v1.6.0", 0.2);
     let mut helm = Helm::resume(&place);
     fly(&mut helm);
-    assert_eq!(outcome(&helm), Some(Outcome::RolledBack), "{}", helm.story());
+    assert_eq!(helm.outcome(), Some(Outcome::RolledBack), "{}", helm.story());
     place.assert_on_blue(&helm);
     place.assert_all_answered(&helm);
     assert_eq!(helm.close(), 5);
@@ -163,11 +147,11 @@ fn prometheus_that_is_gone_is_no_health() {
     helm.fly_until("switch", |helm| helm.passed("switch"));
     place.app.stop_prometheus();
     helm.wait(Duration::from_secs(30));
-    assert!(!helm.passed("monitor") && outcome(&helm).is_none(), "{}", helm.story());
+    assert!(!helm.passed("monitor") && helm.outcome().is_none(), "{}", helm.story());
     assert!(helm.has(|event| matches!(event, RunEvent::TriggerBlind { .. })), "{}", helm.story());
     helm.roll_back();
     helm.wait_until("end", Helm::is_over);
-    assert_eq!(outcome(&helm), Some(Outcome::RolledBack), "{}", helm.story());
+    assert_eq!(helm.outcome(), Some(Outcome::RolledBack), "{}", helm.story());
     place.assert_on_blue(&helm);
     assert_eq!(helm.close(), 5);
 }
@@ -178,13 +162,13 @@ fn two_deployments_in_a_row() {
     let place = Place::new(NEW);
     let mut helm = Helm::open(&place);
     fly(&mut helm);
-    assert_eq!(outcome(&helm), Some(Outcome::Succeeded), "{}", helm.story());
+    assert_eq!(helm.outcome(), Some(Outcome::Succeeded), "{}", helm.story());
     assert_eq!(helm.close(), 0);
     // The idle slot has no pods now: the second deployment starts them.
     place.edit(NEW, "registry.example.com/backend:v1.7.0");
     let mut helm = Helm::open(&place);
     fly(&mut helm);
-    assert_eq!(outcome(&helm), Some(Outcome::Succeeded), "{}", helm.story());
+    assert_eq!(helm.outcome(), Some(Outcome::Succeeded), "{}", helm.story());
     place.eventually("blue serves alone", || place.serving(BLUE) == PODS && place.serving(GREEN) == 0);
     assert_eq!(place.image(BLUE), OLD.replace("v1.5.0", "v1.7.0"));
     place.assert_all_answered(&helm);
@@ -203,7 +187,7 @@ fn the_runbook_that_comes_with_the_program_twice_in_a_row() {
         // The baseline wants to be measured before the switch.
         helm.wait(Duration::from_secs(20));
         fly(&mut helm);
-        assert_eq!(outcome(&helm), Some(Outcome::Succeeded), "{}", helm.story());
+        assert_eq!(helm.outcome(), Some(Outcome::Succeeded), "{}", helm.story());
         place.eventually("the new version serves alone", || {
             place.serving(to) == 3 && place.serving(from) == 0
         });

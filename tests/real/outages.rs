@@ -17,10 +17,6 @@ fn alone() -> RwLockWriteGuard<'static, ()> {
     IN_THE_AIR.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn outcome(helm: &Helm) -> Option<Outcome> {
-    helm.run.as_ref().and_then(|run| run.finished.as_ref().map(|(outcome, ..)| *outcome))
-}
-
 fn switched(place: &Place) -> Helm {
     let mut helm = Helm::open(place);
     helm.fly_until("switch", |helm| helm.passed("switch"));
@@ -36,13 +32,9 @@ fn twenty_seconds_of_silence_in_a_rollback() {
     let frozen = PLANE.freeze();
     helm.roll_back();
     helm.wait(Duration::from_secs(20));
-    assert_eq!(outcome(&helm), None, "it goes on trying: {}", helm.story());
+    assert_eq!(helm.outcome(), None, "it goes on trying: {}", helm.story());
     drop(frozen);
-    helm.wait_until("end", Helm::is_over);
-    assert_eq!(outcome(&helm), Some(Outcome::RolledBack), "{}", helm.story());
-    place.assert_on_blue(&helm);
-    place.assert_all_answered(&helm);
-    assert_eq!(helm.close(), 5);
+    place.assert_rolls_back(helm);
 }
 
 #[test]
@@ -55,7 +47,7 @@ fn twenty_seconds_of_silence_in_the_window() {
     helm.wait(Duration::from_secs(20));
     drop(frozen);
     helm.fly_until("end", Helm::is_over);
-    assert_eq!(outcome(&helm), Some(Outcome::Succeeded), "{}", helm.story());
+    assert_eq!(helm.outcome(), Some(Outcome::Succeeded), "{}", helm.story());
     place.eventually("green serves", || place.live() == "green" && place.serving(GREEN) == PODS);
     assert_eq!(helm.close(), 0);
 }
@@ -70,7 +62,7 @@ fn killed_and_started_again_in_the_window() {
     helm.wait(Duration::from_secs(5));
     PLANE.revive();
     helm.fly_until("end", Helm::is_over);
-    assert_eq!(outcome(&helm), Some(Outcome::Succeeded), "{}", helm.story());
+    assert_eq!(helm.outcome(), Some(Outcome::Succeeded), "{}", helm.story());
     assert!(!helm.has(|event| matches!(event, RunEvent::RollbackStarted { .. })), "{}", helm.story());
     place.eventually("green serves", || place.live() == "green" && place.serving(GREEN) == PODS);
     assert_eq!(helm.close(), 0);
@@ -86,9 +78,5 @@ fn killed_and_started_again_in_a_rollback() {
     helm.roll_back();
     helm.wait(Duration::from_secs(5));
     PLANE.revive();
-    helm.wait_until("end", Helm::is_over);
-    assert_eq!(outcome(&helm), Some(Outcome::RolledBack), "{}", helm.story());
-    place.assert_on_blue(&helm);
-    place.assert_all_answered(&helm);
-    assert_eq!(helm.close(), 5);
+    place.assert_rolls_back(helm);
 }

@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use cutover::domain::event::Outcome;
 use serde_json::Value;
 
 use super::{
@@ -226,6 +227,15 @@ impl Place {
             std::thread::sleep(Duration::from_millis(100));
         }
         assert!(is() && self.image(BLUE) == OLD, "{}\n{}", self.told(), helm.story());
+    }
+
+    /// The rollback that was ordered comes to its end: the users are on blue as before, and none of them has found nobody.
+    pub(crate) fn assert_rolls_back(&self, mut helm: Helm) {
+        helm.wait_until("end", Helm::is_over);
+        assert_eq!(helm.outcome(), Some(Outcome::RolledBack), "{}", helm.story());
+        self.assert_on_blue(&helm);
+        self.assert_all_answered(&helm);
+        assert_eq!(helm.close(), 5);
     }
 
     /// No request has ever found nobody.

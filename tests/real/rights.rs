@@ -142,7 +142,7 @@ fn each_right_is_taken_away_in_mid_flight() {
             helm.order(&Order::RetryRollback);
         }
         helm.wait_until("end", ended);
-        let outcome = helm.run.as_ref().and_then(|run| run.finished.as_ref().map(|(outcome, ..)| *outcome));
+        let outcome = helm.outcome();
         assert_eq!(outcome, Some(Outcome::RolledBack), "{verb} {resource}: {}", helm.story());
         place.assert_on_blue(&helm);
         place.assert_all_answered(&helm);
@@ -188,7 +188,7 @@ fn a_token_that_is_over_is_replaced_and_the_rollback_goes_on() {
     assert_eq!(place.live(), "green");
     log_in(&place, "second");
     helm.wait_until("end", Helm::is_over);
-    let outcome = helm.run.as_ref().and_then(|run| run.finished.as_ref().map(|(outcome, ..)| *outcome));
+    let outcome = helm.outcome();
     assert_eq!(outcome, Some(Outcome::RolledBack), "{}", helm.story());
     place.assert_on_blue(&helm);
     place.assert_all_answered(&helm);

@@ -18,7 +18,7 @@ use cutover::{
     },
     domain::{
         crew::Wish,
-        event::{Envelope, RunEvent},
+        event::{Envelope, Outcome, RunEvent},
         message::{Command as Order, Update},
         prompt::Prompt,
         run::Run,
@@ -239,6 +239,11 @@ impl Helm {
     pub(crate) fn is_over(&self) -> bool {
         let Some(run) = &self.run else { return false };
         run.finished.is_some() || matches!(run.prompt(self.now), Prompt::RollbackStopped { .. })
+    }
+
+    /// How the run ended, once it has.
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        self.run.as_ref().and_then(|run| run.finished.as_ref().map(|(outcome, ..)| *outcome))
     }
 
     /// Leaves the run, and gives the engine's exit code.
