@@ -5,6 +5,7 @@ use super::fixture::{Told, sent};
 use crate::{
     domain::{
         actor::Actor,
+        belief::Pinned,
         event::{CheckRef, Place, RunEvent},
         message::{Command, Update},
         metric::{Missing, Sample},
@@ -94,4 +95,29 @@ fn what_was_skipped_does_not_look_like_what_holds() {
     told.after(0, RunEvent::CheckPassed { at, text, evidence, by: Actor::Auto, skipped: true });
     let shown = line(&mut told);
     assert!(shown.contains("– Error rate < 0.1 %") && !shown.contains("✔ Error"), "{shown}");
+}
+
+#[test]
+fn traffic_that_reaches_no_pod_is_not_called_100_percent() {
+    let mut told = Told::in_window(30);
+    let selector = |extra: bool| {
+        let mut labels = std::collections::BTreeMap::from([("version".to_owned(), "green".to_owned())]);
+        if extra {
+            labels.insert("tier".to_owned(), "nope".to_owned());
+        }
+        labels
+    };
+    if let Some(run) = &mut told.model.run {
+        run.pinned =
+            Some(Pinned { selector: selector(false), live: Some("green".into()), ..Pinned::default() });
+    }
+    if let Some(workload) = &mut told.model.telemetry.workload {
+        workload.selector = Some(selector(false));
+    }
+    assert!(told.screen(80, 24).contains("traffic 100 %"));
+    if let Some(workload) = &mut told.model.telemetry.workload {
+        workload.selector = Some(selector(true));
+    }
+    let screen = told.screen(80, 24);
+    assert!(screen.contains("only tier=nope") && !screen.contains("100 %"), "{screen}");
 }

@@ -8,6 +8,7 @@ use crate::{
         id::SlotName,
         plan::{Light, Readiness, UNDO},
         run::Run,
+        safe_text::SafeText,
         workload::SlotWorkload,
     },
     tui::{model::Model, subject, widget::row::Row},
@@ -97,7 +98,12 @@ fn traffic(model: &Model, run: &Run, slot: &SlotName) -> Row {
     let look = model.look;
     let live = subject::live(model);
     if live.as_ref() == Some(slot) {
-        return Row::of("◀━━ ", look.slot(&slot.0)).put("traffic 100 %", look.strong());
+        let row = Row::of("◀━━ ", look.slot(&slot.0));
+        // A label that somebody has put in keeps users from pods that do not have it, however many are ready.
+        if let Some(label) = foreign_label(model, run) {
+            return row.put(format!("only {label}"), look.alert());
+        }
+        return row.put("traffic 100 %", look.strong());
     }
     if live.is_none() && model.telemetry.workload.as_ref().is_some_and(|workload| workload.selector.is_some())
     {
@@ -110,6 +116,14 @@ fn traffic(model: &Model, run: &Run, slot: &SlotName) -> Row {
         "  idle".to_owned()
     };
     Row::of(note, look.dim())
+}
+
+/// The first label that the Service selects by and this run knows nothing of.
+fn foreign_label(model: &Model, run: &Run) -> Option<String> {
+    let seen = model.telemetry.workload.as_ref()?.selector.as_ref()?;
+    let believed = run.believed_selector()?;
+    let (key, value) = seen.iter().find(|(key, _)| !believed.contains_key(*key))?;
+    Some(SafeText::from(format!("{key}={value}")).into())
 }
 
 /// The readiness light with its key, and the facts behind it.
