@@ -1,4 +1,4 @@
-//! What faces the world: one port each.
+//! The outside world: one adapter for each port.
 
 pub mod clock;
 pub mod http;
@@ -9,6 +9,7 @@ pub mod process;
 mod prometheus;
 pub mod rehearsal;
 mod scrape;
+mod shown;
 #[cfg(test)]
 mod testing;
 mod tls;

@@ -1,29 +1,29 @@
-//! The command line: one file a subcommand, `compose` puts the layers together.
+//! The command line: one file a subcommand, and in `front` what they share.
 
+pub mod abort;
+pub mod approve;
 pub mod args;
 pub mod attach;
-pub mod autopilot;
 pub mod check;
-pub mod compose;
-pub mod engine;
-pub mod exit;
-pub mod flight;
-pub mod guard;
-pub mod launch;
-pub mod plain;
+pub mod completions;
+pub mod config;
+pub mod front;
+pub mod list;
+pub mod man;
 pub mod plan;
 pub mod rehearse;
 pub mod resume;
+pub mod rollback;
 pub mod run;
-pub mod screen;
-pub mod serve;
 pub mod service;
 pub mod status;
-pub mod store;
-pub mod told;
-pub mod vars;
+pub mod takeover;
+pub mod tasks;
+mod usage;
+pub mod watch;
 
 use std::{
+    io::IsTerminal as _,
     panic::{AssertUnwindSafe, catch_unwind},
     time::Duration,
 };
@@ -31,62 +31,75 @@ use std::{
 use clap::Parser as _;
 
 use args::{Cli, Subcommand};
-use exit::Exit;
+use front::own;
+
+use crate::flight::{self, exit::Exit, job::Job, logs, runbook, stop::Stop};
+
+/// Threads that the engine's tasks share. They mostly wait; by the runtime's own default a host with 64 processors would have 64 of
+/// them, each with a part of the heap of its own. Two: what one reads, a list of ten thousand pods, keeps no key press waiting.
+const ENGINE_THREADS: usize = 2;
+/// … and those of a screen, beside the one that draws.
+const SCREEN_THREADS: usize = 1;
 
 /// What is still being done on other threads may take so long once the command is over.
 const LAST_WORK: Duration = Duration::from_secs(1);
 
-/// Parses the command line and does what it says.
-///
-/// # Errors
-/// What no subcommand could turn into an exit code of its own.
-pub fn main() -> color_eyre::Result<Exit> {
-    color_eyre::config::HookBuilder::default().display_env_section(false).install()?;
+/// Parses the command line, does what it says, and says what went wrong.
+pub fn main() -> Exit {
+    started().unwrap_or_else(Stop::say)
+}
+
+fn started() -> Result<Exit, Stop> {
+    // What a panic prints is as plain as everything else where colours are not wanted.
+    let plain = !runbook::use_color("auto", std::io::stderr().is_terminal());
+    let theme = if plain { color_eyre::config::Theme::new() } else { color_eyre::config::Theme::dark() };
+    color_eyre::config::HookBuilder::default().theme(theme).display_env_section(false).install()?;
     // kube and reqwest must not choose providers of their own: two of them panic at the first connection.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
-            let _ = error.print();
-            return Ok(exit);
-        }
-    };
+    let cli = Cli::try_parse().map_err(|error| usage::told(&error))?;
+    if cli.goes_on_with_faulty_settings() {
+        own::warn();
+    }
     let job = match &cli.command {
-        Subcommand::Engine => Some(engine::Job::take()?),
+        Subcommand::Engine => Some(Job::take()?),
         _ => None,
     };
-    let state_dir = job.as_ref().map_or(cli.state_dir(), |job| job.drive().view.state_dir.as_ref());
-    let _logs = store::open_logs(state_dir);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let command = async {
-        match cli.command {
-            Subcommand::Run(args) => run::main(args).await,
-            Subcommand::Rehearse(args) => rehearse::main(args).await,
-            Subcommand::Check(args) => check::main(&args),
-            Subcommand::Plan(args) => plan::main(&args),
-            Subcommand::Resume(args) => resume::main(args).await,
-            Subcommand::Engine => match job {
-                Some(job) => job.fly().await,
-                None => Ok(Exit::Usage),
-            },
-            Subcommand::Attach(args) => attach::main(&args).await,
-            Subcommand::Watch(args) => attach::watch(&args).await,
-            Subcommand::Takeover(args) => attach::take_over(&args).await,
-            Subcommand::Approve(args) => attach::approve(args).await,
-            Subcommand::Status(args) => status::main(&args),
-            Subcommand::Rollback(args) => attach::roll_back(args).await,
-            Subcommand::Abort(args) => attach::abort(args).await,
-            Subcommand::Service(args) => service::main(&args).await,
-            Subcommand::List(args) => store::list(&args).await,
-            Subcommand::Tasks(args) => store::tasks(&args),
-            Subcommand::Completions(args) => args::completions(&args),
-            Subcommand::Man => args::man(),
-        }
-    };
+    let state_dir = job.as_ref().map_or(cli.state_dir(), |job| job.terms.state_dir.as_ref());
+    // Who only wants to know where the logs are makes none.
+    let _logs = if matches!(cli.command, Subcommand::Config(_)) { None } else { logs::open(state_dir) };
+    let threads = if job.is_some() { ENGINE_THREADS } else { SCREEN_THREADS };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
     // The hook has said what broke, after it gave the terminal back. What is left is an exit code that is ours.
-    let exit = catch_unwind(AssertUnwindSafe(|| runtime.block_on(command))).unwrap_or(Ok(Exit::Internal));
+    let done = catch_unwind(AssertUnwindSafe(|| runtime.block_on(command(cli.command, job))))
+        .unwrap_or(Ok(Exit::Internal));
     // A name that is still being resolved, or a disk that hangs, keeps nobody who is done.
     runtime.shutdown_timeout(LAST_WORK);
-    exit.or_else(told::heard)
+    done
+}
+
+async fn command(subcommand: Subcommand, job: Option<Job>) -> Result<Exit, Stop> {
+    match subcommand {
+        Subcommand::Run(args) => run::main(args).await,
+        Subcommand::Rehearse(args) => rehearse::main(args).await,
+        Subcommand::Check(args) => check::main(&args),
+        Subcommand::Plan(args) => plan::main(&args),
+        Subcommand::Resume(args) => resume::main(args).await,
+        Subcommand::Engine => match job {
+            Some(job) => flight::fly(job).await,
+            None => Ok(Exit::Usage),
+        },
+        Subcommand::Attach(args) => attach::main(&args).await,
+        Subcommand::Watch(args) => watch::main(&args).await,
+        Subcommand::Takeover(args) => takeover::main(&args).await,
+        Subcommand::Approve(args) => approve::main(args).await,
+        Subcommand::Status(args) => status::main(&args),
+        Subcommand::Rollback(args) => rollback::main(args).await,
+        Subcommand::Abort(args) => abort::main(args).await,
+        Subcommand::Service(args) => service::main(&args).await,
+        Subcommand::List(args) => list::main(&args).await,
+        Subcommand::Tasks(args) => tasks::main(&args),
+        Subcommand::Config(args) => config::main(&args),
+        Subcommand::Completions(args) => Ok(completions::main(&args)),
+        Subcommand::Man => man::main(),
+    }
 }

@@ -1,4 +1,4 @@
-//! runbook.toml as written and as meant; the operator's settings, keys and theme.
+//! Loads runbook.toml, and the operator's settings, keymap and theme.
 //!
 //! A file becomes what it means in four passes, and each collects every fault it finds, with its place:
 //!

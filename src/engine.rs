@@ -1,4 +1,5 @@
-//! The engine owns a run: it feeds the machine, journals what the machine decides, then does it, and feeds results back.
+//! The engine owns a run: it feeds the machine, writes its decisions to the journal, carries them out, and feeds the
+//! results back.
 //!
 //! ```text
 //!   screens ─Incoming──▶ requests ─┐

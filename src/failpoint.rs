@@ -35,6 +35,8 @@
 /// | `action.result` | the result is known, nobody has been told |
 /// | `service.patch` | before the Service's patch is sent |
 /// | `service.answer` | the Service's patch was answered |
+/// | `route.patch` | before the route's patch is sent |
+/// | `route.answer` | the route's patch was answered |
 /// | `engine.tick` | before the run's clock ticks |
 /// | `screen.draw` | before a frame is drawn |
 pub const POINTS: &[(&str, bool)] = &[
@@ -48,6 +50,8 @@ pub const POINTS: &[(&str, bool)] = &[
     ("action.result", false),
     ("service.patch", false),
     ("service.answer", false),
+    ("route.patch", false),
+    ("route.answer", false),
     ("engine.tick", false),
     ("screen.draw", false),
 ];

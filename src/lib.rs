@@ -13,13 +13,14 @@
 //! link      the channel between engine and screens
 //! tui       model, update, view: (Model, Msg) -> Model, draw(&Model)
 //! world     the simulated cluster, metrics server and service that `rehearse` and the tests fly in
-//! cli       one file a subcommand; compose.rs is the only file that knows all layers
+//! flight    the process a run lives in: opened or resumed, guarded, brought to its end; it puts the layers together
+//! cli       the command line, one file a subcommand
 //! failpoint where tests let the program die, hang or meet a failing disk; empty in release builds    std + nix only
 //! ```
 //!
 //! Arrows: everything may use `domain`. engine -> domain. adapters, journal -> domain + `engine::ports`.
-//! config -> domain. link -> domain. tui -> domain + config + link. world -> domain. cli -> all. All but domain ->
-//! failpoint.
+//! config -> domain. link -> domain. tui -> domain + config + link. world -> domain. flight -> all but
+//! cli and tui. cli -> domain + config + link + tui + flight. All but domain -> failpoint.
 //! `tests/architecture.rs` holds them.
 
 pub mod adapters;
@@ -28,6 +29,7 @@ pub mod config;
 pub mod domain;
 pub mod engine;
 pub mod failpoint;
+pub mod flight;
 pub mod journal;
 pub mod link;
 pub mod tui;

@@ -10,18 +10,22 @@
 //!                         view::draw(&Model, buffer)      at most ten times a second, at once after a key
 //! ```
 //!
-//! `alerts`, `next`, `layout`, `subject`, `pages` and `story` say in words and numbers what is wrong, what the next key does,
-//! what has room, what panes are about; drawing and key handling both ask them, so that no key does what the screen does
+//! `offer`, `alerts`, `layout`, `subject`, `times`, `pages` and `story` say in words and numbers what each key does, what is
+//! wrong, what has room, what panes and charts are about; drawing and key handling both ask them, so that no key does what the screen does
 //! not say.
 //!
 //! [`Run`]: crate::domain::run::Run
 
 pub mod alerts;
+pub mod commands;
+pub mod incident;
 pub mod input;
+pub mod keep;
 pub mod layout;
+pub mod links;
 pub mod model;
 pub mod msg;
-pub mod next;
+pub mod offer;
 pub mod pages;
 pub mod runtime;
 pub mod story;
@@ -30,6 +34,8 @@ pub mod subject;
 pub mod terminal;
 #[cfg(test)]
 mod tests;
+pub mod times;
+pub mod title;
 pub mod update;
 pub mod view;
 pub mod widget;

@@ -87,7 +87,7 @@ fn a_file_that_is_not_utf8_is_refused_at_its_first_bad_byte() {
     let path = dir.path().join("latin1.toml");
     fs::write(&path, b"[runbook]\ntitle = \"Gr\xfc\xdfe\"\n").unwrap();
     let loaded = load_file(&path).unwrap();
-    refused(&loaded, "not UTF-8 text: byte 0xFC");
+    refused(&loaded, "not valid UTF-8: byte 0xFC");
     let fault = &loaded.diagnostics[0];
     assert_eq!((fault.line, fault.column), (2, 12));
     assert!(loaded.render(false).contains("title = \"Gr"), "{}", loaded.render(false));

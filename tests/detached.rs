@@ -104,7 +104,7 @@ fn u1_with_nobody_there_the_trigger_fires_and_the_rollback_is_done() {
     // Whoever comes next is told the story, from the engine or from the journal alone.
     let (code, told, _) = stage.run(&["attach", &run, "--plain"]);
     assert_eq!(code, 5);
-    assert!(told.contains("nobody drives") && told.contains("TRIGGER FIRED"), "{told}");
+    assert!(told.contains("nobody has control") && told.contains("TRIGGER FIRED"), "{told}");
     kill(engine, Signal::SIGKILL).unwrap();
     while alive(engine)
         && std::fs::read_to_string(format!("/proc/{engine}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
@@ -121,7 +121,7 @@ fn u1_with_nobody_there_the_trigger_fires_and_the_rollback_is_done() {
 fn u1_a_terminal_that_closes_leaves_a_run_that_is_found_again() {
     let stage = Stage::new();
     let mut first = Cockpit::start_in(&stage, (80, 24), &["rehearse".as_ref()], &[]);
-    first.wait_until("Before the flight");
+    first.wait_until("Before the deployment");
     let engine = stage.engine();
     first.line = None;
     assert_eq!(first.ended().code(), Some(9));
@@ -132,18 +132,18 @@ fn u1_a_terminal_that_closes_leaves_a_run_that_is_found_again() {
     assert!(text.contains("nobody; ") && text.contains("last tick"), "{text}");
 
     let mut again = Cockpit::start_in(&stage, (80, 24), &["attach".as_ref()], &[]);
-    again.wait_until("While nobody was at the controls");
+    again.wait_until("While nobody had control");
     again.press(b"\x1b");
-    again.wait_until("Before the flight");
-    // The same person drives again; a second screen of theirs looks on, and may take the controls over.
+    again.wait_until("Before the deployment");
+    // The same person drives again; a second screen of theirs looks on, and may take control.
     let mut second = Cockpit::start_in(&stage, (80, 24), &["attach".as_ref()], &[]);
-    second.wait_until("You drive from another screen");
+    second.wait_until("you have control on another screen");
     second.press(b":take\r");
-    second.wait_until("sets DEPLOY_VERSION to what is written");
-    again.wait_until("You drive from another screen");
+    second.wait_until("use this value for DEPLOY_VERSION");
+    again.wait_until("you have control on another screen");
     // A watching screen sees all and may nothing.
     let mut watch = Cockpit::start_in(&stage, (80, 24), &["watch".as_ref()], &[]);
-    watch.wait_until("You watch; ");
+    watch.wait_until("you watch, ");
     watch.press(b":ask\r");
     watch.wait_until("this screen only watches");
     assert_eq!(stage.events().iter().filter(|e| matches!(e.event, RunEvent::ControlAsked { .. })).count(), 0);
@@ -169,7 +169,7 @@ fn a_dead_engine_is_seen_and_its_run_goes_on_where_it_was() {
     let output = resumed.env("LOG", stage.path().join("log")).output().unwrap();
     assert_eq!(output.status.code(), Some(8), "{}", String::from_utf8_lossy(&output.stderr));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("nobody knows whether `slow` was done"), "{said}");
+    assert!(said.contains("unknown whether `slow` was done"), "{said}");
     let done = log(&stage);
     assert_eq!(done.iter().filter(|line| *line == "slow").count(), 1, "{done:?}");
     assert!(!done.contains(&"two".to_owned()), "{done:?}");
@@ -269,13 +269,13 @@ fn u1_a_terminal_closed_in_the_window_leaves_a_watch_that_rolls_back() {
     });
     assert_eq!(stage.engine(), engine, "it lives on for whoever looks");
     let mut next = Cockpit::start_in(&stage, (120, 60), &["attach".as_ref()], &[]);
-    next.wait_until("While nobody was at the controls");
-    for words in ["nobody drives", "TRIGGER FIRED", "ROLLBACK (quick) started by trigger"] {
+    next.wait_until("While nobody had control");
+    for words in ["nobody has control", "TRIGGER FIRED", "ROLLBACK (quick) started by trigger"] {
         next.wait_until(words);
     }
     next.press(b"G");
     next.wait_until("ROLLBACK (quick) done in");
-    next.wait_until("You have the controls now.");
+    next.wait_until("You have control now.");
 }
 
 #[test]
@@ -360,7 +360,7 @@ fn ctrl_c_in_line_mode_leaves_and_a_second_one_holds() {
     assert!(said.any(|line| line.unwrap().contains("ctrl-c again")));
     kill(pid(&twice), Signal::SIGINT).unwrap();
     assert_eq!(twice.wait().unwrap().code(), Some(9));
-    assert_eq!(held(&stage), Some((HoldCause::Person, "held from line mode (ctrl-c)".to_owned())));
+    assert_eq!(held(&stage), Some((HoldCause::Person, "paused with ctrl-c in line mode".to_owned())));
     go(&stage);
 }
 
@@ -377,7 +377,7 @@ fn a_state_directory_that_is_deleted_is_noticed_and_a_rollback_is_possible_after
     let engine = stage.engine();
     std::fs::remove_dir_all(stage.path()).unwrap();
     let deleted = Instant::now();
-    cockpit.wait_until("THE JOURNAL IS LOST");
+    cockpit.wait_until("JOURNAL LOST");
     assert!(deleted.elapsed() < Duration::from_secs(5), "{:?}", deleted.elapsed());
     assert!(cockpit.screen().contains("deleted"), "{}", cockpit.screen());
     // What runs is let finish, and nothing follows it.

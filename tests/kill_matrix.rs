@@ -6,6 +6,8 @@
 //!
 //! The journal's two points come before and after the same instant, so they take turns: the odd hits of one, the even ones
 //! of the other. All other points are tried at every hit there is.
+//!
+//! Longer than 500 lines because it is one matrix: a flight, its killers and what has to hold in the end.
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test end it where something is not there")]
 #![expect(clippy::print_stdout, reason = "the figure is what the test is for")]
@@ -23,11 +25,7 @@ use std::{
 };
 
 use cutover::{
-    cli::{
-        args::{DriveArgs, ResumeArgs, RunArgs},
-        autopilot::{self, Move},
-        engine::{Job, Task, Word},
-    },
+    cli::front::autopilot::{self, Move},
     domain::{
         crew::Wish,
         event::{ActionOutcome, ActionRef, Envelope, Outcome, Resolution, RunEvent},
@@ -36,6 +34,7 @@ use cutover::{
         run::Run,
         time::Timestamp,
     },
+    flight::job::{Job, NewRun, Resumption, Task, Terms, Word},
     link::{self, Client},
 };
 
@@ -197,7 +196,7 @@ fn truth(ground: &Ground, name: &str) -> Option<Resolution> {
     Some(if has("end") { Resolution::Done } else { Resolution::RunAgain })
 }
 
-/// What the person at the controls does next.
+/// What the person in control does next.
 fn next(ground: &Ground, run: &Run, now: Timestamp, phase: Phase) -> Vec<Order> {
     let roll_back = || vec![Order::Rollback { reason: "it looks odd".into() }];
     match run.prompt(now) {
@@ -227,7 +226,7 @@ fn next(ground: &Ground, run: &Run, now: Timestamp, phase: Phase) -> Vec<Order> 
     }
 }
 
-/// Sits at the controls until the run is closed.
+/// Has control until the run is closed.
 async fn drive(ground: &Ground, mut client: Client, phase: Phase) {
     let (mut run, mut now) = (None::<Run>, Timestamp(0));
     let mut given: Vec<(Order, Instant)> = Vec::new();
@@ -260,13 +259,9 @@ async fn drive(ground: &Ground, mut client: Client, phase: Phase) {
     }
 }
 
-fn drive_args(ground: &Ground) -> DriveArgs {
-    DriveArgs::unattended(ground.stage.path())
-}
-
 /// Starts an engine as the product does, without anybody who follows it; what it said where it did not become ready.
 fn start(ground: &Ground, task: Task, shot: Option<Shot>) -> Result<(Child, PathBuf), String> {
-    let job = Job { task, pilot: "tester".into() };
+    let job = Job { task, terms: Terms::unattended(ground.stage.path()), pilot: "tester".into() };
     let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
     ground.equip(&mut command).arg("engine").current_dir(ground.stage.path());
     if let Some(shot) = shot {
@@ -284,9 +279,13 @@ fn start(ground: &Ground, task: Task, shot: Option<Shot>) -> Result<(Child, Path
     Err(format!("{line}{}", String::from_utf8_lossy(&output.stderr)))
 }
 
+fn resumed(run: &str) -> Task {
+    Task::Resume(Resumption { run: Some(run.to_owned()), ..Resumption::default() })
+}
+
 /// Takes the run up with a new engine and brings it to its end; the engine's exit code.
 fn resume(ground: &Ground, run: &str, phase: Phase) -> i32 {
-    let task = Task::Resume(ResumeArgs::of(Some(run.to_owned()), drive_args(ground)));
+    let task = resumed(run);
     let (mut engine, run_dir) = start(ground, task, None).unwrap_or_else(|why| panic!("not resumed: {why}"));
     WORLD.block_on(async {
         let hello = link::client::hello(Wish::Pilot, Some("tester".into()));
@@ -397,7 +396,7 @@ fn assert_broken(ground: &Ground, shot: Shot) {
         let said = std::fs::read_to_string(run.join("engine.log")).unwrap();
         assert!(said.contains(&format!("failpoint {}", shot.point)), "{shot:?}: {said}");
         assert!(
-            said.contains("the engine has broken") && said.contains("cutover resume "),
+            said.contains("the engine has crashed") && said.contains("cutover resume "),
             "{shot:?}: {said}"
         );
     }
@@ -533,22 +532,15 @@ fn j6_a_panic_in_any_state_leaves_a_run_that_resumes() {
 fn j6_a_panic_before_the_first_step_or_after_the_last_leaves_a_run_that_resumes() {
     let ground = Ground::new(include_str!("support/crash.toml"));
     let shot = |hit| Shot { phase: Phase::Flight, how: How::Panic, point: "engine.tick", hit };
-    let task = Task::Run(RunArgs {
-        runbook: "runbook.toml".into(),
-        dry_run: false,
-        takeover: None,
-        reason: None,
-        drive: drive_args(&ground),
-    });
-    // Nobody is at the controls: the checklist waits.
+    let task = Task::Run(NewRun { runbook: "runbook.toml".into(), takeover: None });
+    // Nobody has control: the checklist waits.
     let (mut engine, _) = start(&ground, task, Some(shot(2))).unwrap();
     assert_eq!(exit_code(&mut engine, "the engine in its checklist"), 1);
     assert_broken(&ground, shot(2));
     let run = run_id(&ground).unwrap();
     assert_eq!(resume(&ground, &run, Phase::Flight), 0);
     // Until its tasks are done a finished run can be taken up.
-    let task = Task::Resume(ResumeArgs::of(Some(run.clone()), drive_args(&ground)));
-    let (mut engine, _) = start(&ground, task, Some(shot(2))).unwrap();
+    let (mut engine, _) = start(&ground, resumed(&run), Some(shot(2))).unwrap();
     assert_eq!(exit_code(&mut engine, "the engine after the last step"), 1);
     assert_broken(&ground, shot(2));
     assert_eq!(resume(&ground, &run, Phase::Flight), 0);

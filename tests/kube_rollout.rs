@@ -137,8 +137,8 @@ async fn a_good_rollout_says_what_the_others_wait_for_and_is_complete() {
     story.assert_complete();
     for word in [
         "of 3 pods have the new template",
-        "1 waits for the image",
-        "1 runs and is not ready: Readiness probe failed",
+        "1 waits for its image",
+        "1 is running but not ready: Readiness probe failed",
     ] {
         assert!(story.told(word), "`{word}` is not in {:#?}", story.words);
     }
@@ -172,7 +172,7 @@ async fn an_image_that_comes_late_is_waited_for_with_the_runbooks_patience() {
     stand.world.fail_pulls(NEW, true);
     stand.deploy().await;
     let story = stand.follow_until(Patience::Of(LONG), |words| words.contains("ImagePull")).await;
-    assert!(story.told("1 waits for the image: "), "{:#?}", story.words);
+    assert!(story.told("1 waits for its image: "), "{:#?}", story.words);
     stand.world.fail_pulls(NEW, false);
     stand.follow(Patience::Of(LONG)).await.assert_complete();
 }
@@ -187,12 +187,12 @@ async fn a_program_that_ends_at_each_start_is_a_crash_loop() {
     assert!(text.contains("3 restarts") && text.contains("exit code 3"), "{text}");
     let RolloutVerdict::Stuck { pod: Some(pod), .. } = &story.end else { panic!("no pod") };
     assert!(stand.world.pods(GREEN).contains(pod), "{pod}");
-    assert!(story.told("has crashed and is to start again"), "{:#?}", story.words);
+    assert!(story.told("crashed and will restart"), "{:#?}", story.words);
     // One that finds what it needed before that is borne.
     let stand = Stand::new().await;
     stand.world.crash_at_start(GREEN, Some(1));
     stand.deploy().await;
-    stand.follow_until(Patience::ByCause, |words| words.contains("has crashed")).await;
+    stand.follow_until(Patience::ByCause, |words| words.contains("crashed and will")).await;
     stand.world.crash_at_start(GREEN, None);
     stand.follow(Patience::ByCause).await.assert_complete();
 }
@@ -270,7 +270,7 @@ async fn a_progress_deadline_is_told_with_what_the_pods_wait_for() {
     let story = stand.follow(Patience::ByCause).await;
     let text = story.stuck(RolloutCause::Deadline);
     assert!(text.contains("has timed out progressing"), "{text}");
-    assert!(text.contains("1 runs and is not ready: Readiness probe failed"), "{text}");
+    assert!(text.contains("1 is running but not ready: Readiness probe failed"), "{text}");
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test end it where something is not there")]
 
+use std::time::Duration;
+
 use cutover::domain::{event::Outcome, message::Command as Order, prompt::Prompt};
 
 #[path = "support/ground.rs"]
@@ -82,6 +84,26 @@ fn whatever_has_ended_makes_way_for_the_next_run() {
 }
 
 #[test]
+fn an_engine_that_ends_slowly_and_takes_no_more_orders_is_waited_for() {
+    let ground = Ground::new(&runbook());
+    let first = ended(&ground, Outcome::Held);
+    let signal = |signal: &str| {
+        let sent = std::process::Command::new("kill").args([signal, &first.engine.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    };
+    signal("-STOP");
+    std::fs::remove_file(ground.stage.runs().pop().unwrap().join(cutover::link::CONTROL)).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_secs(2));
+            signal("-CONT");
+        });
+        let mut next = Helm::open(&ground);
+        next.wait_until("the next run", |helm| helm.run.is_some());
+    });
+}
+
+#[test]
 fn a_lock_that_the_engine_of_an_ended_run_left_is_taken_over() {
     let ground = Ground::new(&runbook());
     let first = ended(&ground, Outcome::RolledBack);
@@ -89,7 +111,10 @@ fn a_lock_that_the_engine_of_an_ended_run_left_is_taken_over() {
     let output = ground.command(&["run", "--plain"]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(8), "a person is asked for the checklist, as always: {said}");
-    assert!(said.contains("is taken over: that run is over (rolled back)"), "{said}");
+    assert!(
+        said.contains("taking over the lock of run") && said.contains("that run is over (rolled back)"),
+        "{said}"
+    );
 }
 
 #[test]

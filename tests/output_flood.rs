@@ -9,7 +9,7 @@ use std::{
 };
 
 use cutover::{
-    adapters::process::{Command, Program, Status, run, unfiltered},
+    adapters::process::{Ending, Invocation, Program, run, unfiltered},
     engine::{mask, output::LineAssembler, ports::Output},
 };
 use secrecy::SecretString;
@@ -33,13 +33,14 @@ async fn s3_a_flood_is_bounded() {
 
     let script =
         format!("echo correct-horse-battery; yes | head -c {BYTES}; echo; echo correct-horse-battery");
-    let command = Command { output: Some(Output::Disk(path.clone())), ..Command::new(Program::Sh(script)) };
+    let command =
+        Invocation { output: Some(Output::Disk(path.clone())), ..Invocation::new(Program::Sh(script)) };
     let push = move |bytes: &[u8]| sink.lock().unwrap().push(bytes);
     let flood =
         run(command, Box::new(mask::filter(masker)), push, |_| {}, tokio::sync::watch::channel(false).1);
     let exit = tokio::time::timeout(Duration::from_mins(2), flood).await.unwrap().unwrap();
 
-    assert_eq!(exit.status, Status::Code(0));
+    assert_eq!(exit.status, Ending::Code(0));
     assert_eq!(exit.bytes, BYTES + 45);
     let mut lines = lines.lock().unwrap();
     let batch = lines.since(0);
@@ -60,7 +61,8 @@ async fn s3_a_flood_does_not_fill_the_disk() {
     let shown = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&shown);
     let script = format!("echo first; yes | head -c {BYTES}; echo last");
-    let command = Command { output: Some(Output::Disk(path.clone())), ..Command::new(Program::Sh(script)) };
+    let command =
+        Invocation { output: Some(Output::Disk(path.clone())), ..Invocation::new(Program::Sh(script)) };
     let push = move |bytes: &[u8]| {
         let mut shown = sink.lock().unwrap();
         shown.extend_from_slice(bytes);
@@ -70,7 +72,7 @@ async fn s3_a_flood_does_not_fill_the_disk() {
     let flood = run(command, unfiltered(), push, |_| {}, tokio::sync::watch::channel(false).1);
     let exit = tokio::time::timeout(Duration::from_mins(2), flood).await.unwrap().unwrap();
 
-    assert_eq!((exit.status, exit.bytes, exit.output_fault), (Status::Code(0), BYTES + 11, None));
+    assert_eq!((exit.status, exit.bytes, exit.output_fault), (Ending::Code(0), BYTES + 11, None));
     let kept = std::fs::metadata(&path).unwrap().len();
     assert!(kept <= 257 << 20, "{kept}");
     let mut file = std::fs::File::open(&path).unwrap();
@@ -80,7 +82,7 @@ async fn s3_a_flood_does_not_fill_the_disk() {
     text.clear();
     file.seek(SeekFrom::Start(252 << 20)).unwrap();
     file.read_to_string(&mut text).unwrap();
-    let said = format!("[cutover: {} bytes left out here]\n", exit.left_out);
+    let said = format!("[cutover: {} bytes omitted here]\n", exit.left_out);
     let (_, tail) = text.split_once(&said).unwrap();
     assert!(tail.ends_with("y\ny\nlast\n"));
     // Nothing is lost but what is said to be.

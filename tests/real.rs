@@ -21,6 +21,8 @@ mod pty;
 
 #[path = "real/app.rs"]
 mod app;
+#[path = "real/line.rs"]
+mod line;
 #[path = "real/place.rs"]
 mod place;
 #[path = "real/plane.rs"]
@@ -40,3 +42,7 @@ mod rights;
 mod rollouts;
 #[path = "real/strangers.rs"]
 mod strangers;
+#[path = "real/strategies.rs"]
+mod strategies;
+#[path = "real/watches.rs"]
+mod watches;

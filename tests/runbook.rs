@@ -15,7 +15,7 @@ use cutover::{
         action::{ActionKind, Confirm, SlotRef},
         check::CheckKind,
         metric::{Missing, Query, Sample},
-        runbook::{Runbook, SourceKind, Status, Then},
+        runbook::{DocumentStatus, Runbook, SourceKind, Then},
         template::Template,
         time::{Span, Timestamp},
         verdict::{Ruling, rule},
@@ -28,7 +28,7 @@ use cutover::{
         promql::{self, Engine},
         scenario::Scenario,
         service,
-        stage::{FurnishedSlot, Furniture, SlotState, Stage},
+        stage::{Backend, Directing, FurnishedSlot, Furniture, Picture, Stage, Strategy},
     },
 };
 use serde_json::Value;
@@ -52,7 +52,7 @@ fn it_loads_without_a_fault() {
 fn the_front_matter_and_the_summary_are_complete() {
     let runbook = runbook();
     assert_eq!(runbook.document.module, "payment-system-backend");
-    assert_eq!(runbook.document.status, Status::Approved);
+    assert_eq!(runbook.document.status, DocumentStatus::Approved);
     assert!((5..=10).contains(&runbook.document.keywords.len()));
     assert_eq!(runbook.document.related.len(), 4);
     assert_eq!(runbook.changes.len(), 1);
@@ -308,10 +308,10 @@ fn the_loader_knows_every_key_of_the_schema_and_no_other() {
 }
 
 /// A cluster in which nothing moves.
-struct Still(Vec<SlotState>);
+struct Still(Picture);
 
 impl Stage for Still {
-    fn slots(&self) -> Vec<SlotState> {
+    fn picture(&self) -> Picture {
         self.0.clone()
     }
 }
@@ -384,7 +384,7 @@ async fn health_of_a_slot_without_requests_is_skipped() {
 async fn a_zero_without_an_age_is_no_number() {
     let errors = r#"sum(rate(http_requests_total{code=~"5..",slot="$slot"}[1m])) or vector(0)"#;
     for (_, sample) in measured(true, 0, Some(errors)).await {
-        let unknown = "age unknown: no series that the query reads has a point".to_owned();
+        let unknown = "age unknown: no series in the query has a point".to_owned();
         assert_eq!(sample.value, Err(Missing::Stale(unknown)));
     }
     for (_, sample) in measured(true, 3, Some(errors)).await {
@@ -392,19 +392,20 @@ async fn a_zero_without_an_age_is_no_number() {
     }
 }
 
-fn slots(live: &str, since: Option<i64>, green: u32) -> Vec<SlotState> {
-    let slot = |name: &str| SlotState {
-        name: name.to_owned(),
+fn slots(live: &str, since: Option<i64>, green: u32) -> Picture {
+    let slot = |name: &str| Backend {
+        slot: name.to_owned(),
         image: format!(
             "registry.example.com/payment-system-backend:{}",
             if name == live { "v1.5.0" } else { "v1.6.0" }
         ),
         ready: if name == "green" { green } else { 3 },
         desired: 3,
-        live: name == live,
-        live_since: since.filter(|_| name == live),
+        share: if name == live { 1.0 } else { 0.0 },
+        since: since.filter(|_| name == live),
+        ..Backend::default()
     };
-    ["blue", "green"].map(slot).into()
+    ["blue", "green"].map(slot).to_vec().into()
 }
 
 fn furniture(runbook: &Runbook) -> Furniture {
@@ -416,8 +417,7 @@ fn furniture(runbook: &Runbook) -> Furniture {
             .slots
             .iter()
             .map(|(name, slot)| {
-                let furnished =
-                    FurnishedSlot { deployment: slot.deployment.clone(), selector: slot.selector.clone() };
+                let furnished = FurnishedSlot::new(slot.deployment.clone(), slot.selector.clone());
                 (name.to_string(), furnished)
             })
             .collect(),
@@ -427,6 +427,8 @@ fn furniture(runbook: &Runbook) -> Furniture {
         replicas: 3,
         context: "rehearsal".to_owned(),
         window_ms: 900_000,
+        directing: Directing::Selector,
+        strategy: Strategy::default(),
     }
 }
 
@@ -458,6 +460,6 @@ fn every_query_is_answered_in_the_rehearsal_world() {
     for (id, below) in [("error_rate", 0.001), ("latency_p95", 0.2)] {
         assert!(number(id, "green").unwrap() < below, "{id} of the idle slot");
     }
-    let scraped = service::answer(service::Door::Front, "/metrics", &begun, &telemetry).body;
+    let scraped = service::answer(service::Door::Front(0), "/metrics", &begun, &telemetry).body;
     assert!(scraped.contains("http_error_rate{"), "what the scraped metric reads");
 }

@@ -1,4 +1,4 @@
-//! The eight stories of the rehearsal world, flown by the real binary without a terminal, to their published exit codes.
+//! Stories of the rehearsal world with the built-in runbook, flown by the real binary without a terminal, to their published exit codes.
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test end it where something is not there")]
 
@@ -157,4 +157,12 @@ fn rollback_needed_late_is_still_rolled_back() {
         counts
     });
     assert_eq!(counts.get("rollback_started"), Some(&1), "{counts:?}");
+}
+
+#[test]
+fn a_bad_line_stops_nobody() {
+    let flight = fly("bad-line");
+    flight.assert_end(0, "succeeded");
+    assert_eq!(flight.traffic(), ["green"]);
+    assert!(flight.named("foreign_change").is_empty(), "nobody has changed anything");
 }

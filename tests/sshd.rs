@@ -128,13 +128,13 @@ fn u1_a_connection_that_is_cut_in_a_step_leaves_the_run_watched() {
     let state = stage.path().display().to_string();
     let words = [env!("CARGO_BIN_EXE_cutover"), "rehearse", "--state-dir", &state];
     let mut far = Cockpit::spawn(&stage, (80, 24), sshd.command(&words));
-    far.wait_until("sets DEPLOY_VERSION");
+    far.wait_until("use this value for DEPLOY_VERSION");
     far.press(b"\r");
-    far.wait_until("answers yes");
+    far.wait_until("ENTER yes");
     far.press(b"\r");
-    far.wait_until("ticks the selected item");
+    far.wait_until("SPACE tick it");
     far.press(b":override rehearsing over a connection\r");
-    far.wait_until("starts: Prepare");
+    far.wait_until("start: Prepare");
     far.press(b"\r");
     stage.wait_for_event("step", |event| matches!(event, RunEvent::StepStarted { .. }));
     let engine = stage.engine();
@@ -145,7 +145,7 @@ fn u1_a_connection_that_is_cut_in_a_step_leaves_the_run_watched() {
     assert_eq!(stage.engine(), engine, "the same engine, alive");
 
     let mut near = Cockpit::start_in(&stage, (80, 24), &[OsStr::new("attach")], &[]);
-    near.wait_until("While nobody was at the controls");
+    near.wait_until("While nobody had control");
     near.press(b"\x1b");
-    near.wait_until("HELD");
+    near.wait_until("PAUSED");
 }

@@ -33,7 +33,7 @@ fn u2_the_terminal_is_given_back_when_its_user_leaves() {
     // A new size and keys at once; esc puts the question aside, q asks, y leaves.
     cockpit.signal(Signal::SIGWINCH);
     cockpit.press(b"\x1b");
-    cockpit.wait_for("Selected item");
+    cockpit.wait_until("▸Before the deployment");
     cockpit.press(b"q");
     cockpit.wait_for("Leave the cockpit");
     cockpit.press(b"y");
@@ -199,8 +199,13 @@ impl vte::Perform for Listener {
     }
 
     fn osc_dispatch(&mut self, params: &[&[u8]], _: bool) {
-        if params != [b"0".as_slice(), b"cutover"] {
-            self.foreign.push(format!("OSC {params:?}"));
+        let plain =
+            |text: &[u8]| String::from_utf8_lossy(text).chars().all(|c| !c.is_control() && !is_hidden(c));
+        match params {
+            // How the run stands, and the question for the background.
+            [b"0", title] if plain(title) && title.ends_with(b"cutover") => {}
+            [b"11", b"?"] => {}
+            _ => self.foreign.push(format!("OSC {params:?}")),
         }
     }
 
@@ -223,6 +228,10 @@ impl vte::Perform for Listener {
             ('J', b"") => first == 2,
             // The cursor, the alternate screen, bracketed paste.
             ('h' | 'l', b"?") => matches!(first, 25 | 1049 | 2004),
+            // What the terminal is asked, and its title kept and brought back.
+            ('p', b"?$") => first == 2026,
+            ('c', b"") => first == 0,
+            ('t', b"") => matches!(first, 22 | 23),
             _ => false,
         };
         if !ours {
@@ -243,9 +252,9 @@ fn u4_u5_what_a_command_prints_neither_commands_the_terminal_nor_hides() {
     // The bell is the cockpit's own; without it every one that sounds is somebody else's.
     let mut cockpit =
         Cockpit::start((200, 60), &["run".as_ref(), runbook.as_os_str()], &[("CUTOVER_BELL", "no")]);
-    cockpit.wait_for("Before the flight");
+    cockpit.wait_for("Before the deployment");
     cockpit.press(b"\r");
-    cockpit.wait_for("starts: Print");
+    cockpit.wait_for("start: Print");
     cockpit.press(b"\r");
     cockpit.wait_for("99 end");
     let until = Instant::now() + PATIENCE;

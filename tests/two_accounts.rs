@@ -1,5 +1,5 @@
 //! Two accounts on one host: the second may look where a group was let in, may approve where it was let in for that, and
-//! has no way to the controls.
+//! has no way to take control.
 
 #![expect(clippy::print_stdout, reason = "the figure is what the test is for")]
 #![expect(clippy::unwrap_used, reason = "helpers of a test end it where something is not there")]
@@ -189,9 +189,9 @@ fn l6_a_step_that_wants_approval_begins_with_another_accounts_word_only() {
     let run = run_id(&stage);
 
     let (code, _, said) = stage.run(&["approve", &run]);
-    assert!(code == 2 && said.contains("whoever drives cannot approve"), "{code} {said}");
+    assert!(code == 2 && said.contains("somebody else must approve"), "{code} {said}");
     let (code, told) = colleague.run(&["approve", &run, "--step", "first"]);
-    assert!(code == 2 && told.contains("the step that waits is second"), "{code} {told}");
+    assert!(code == 2 && told.contains("the waiting step is second"), "{code} {told}");
     // Approving is all that they can.
     let (code, told) = colleague.run(&["watch", &run, "--plain"]);
     assert_eq!(code, 2, "{told}");
@@ -242,9 +242,9 @@ fn two_people_on_one_account_hand_the_controls_to_and_fro() {
     ada.wait_until("Which version goes out?");
     // The question is closed, so that keys mean the run.
     ada.press(b"\x1b");
-    ada.wait_until("Selected item");
+    ada.wait_until("▸Before the deployment");
     let Some(mut bob) = logged_in_as(&stage, nobody, &["attach"]) else { return };
-    bob.wait_until("You look on; root drives");
+    bob.wait_until("you watch, root has control");
     let taken = || {
         let events = stage.events().into_iter();
         let taken = events.filter_map(|envelope| match envelope.event {
@@ -256,22 +256,22 @@ fn two_people_on_one_account_hand_the_controls_to_and_fro() {
 
     // A key that drives does nothing, and taking is refused while the pilot is there.
     bob.press(b":take I want it\r");
-    bob.wait_until("root is at the controls");
+    bob.wait_until("root has control");
     bob.press(b":ask\r");
-    ada.wait_until("nobody asks for the controls");
+    ada.wait_until("nobody asks for control");
     ada.press(b":keep\r");
     stage.wait_for_event("keep", |event| matches!(event, RunEvent::ControlKept { .. }));
-    bob.wait_until("You look on; root drives");
+    bob.wait_until("you watch, root has control");
     bob.press(b":ask\r");
-    ada.wait_until("nobody asks for the controls");
+    ada.wait_until("nobody asks for control");
     ada.press(b":give\r");
-    ada.wait_until("You look on; nobody drives");
+    ada.wait_until("you watch, nobody has control");
     assert_eq!(taken(), [("nobody".to_owned(), "root".to_owned(), None)]);
 
     // The new pilot's line breaks: the other one takes over again, with a reason.
     bob.line = None;
     bob.ended();
-    ada.wait_until("NOBODY drives, nobody is gone");
+    ada.wait_until("take control: nobody has it");
     ada.press(b":take\r");
     ada.wait_until("say why");
     ada.press(b":take their line broke\r");
@@ -279,5 +279,5 @@ fn two_people_on_one_account_hand_the_controls_to_and_fro() {
         matches!(event, RunEvent::ControlTaken { reason: Some(reason), .. } if reason == "their line broke")
     });
     assert_eq!(taken().len(), 2);
-    ada.wait_until("Before the flight");
+    ada.wait_until("Before the deployment");
 }

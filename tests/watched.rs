@@ -210,7 +210,7 @@ fn n3_a_run_that_is_held_in_line_mode_is_watched_and_rolled_back() {
     assert!(said.contains("kubectl-scale"), "{said}");
     watched.assert_left_watched(engine, &said);
     let (code, text, _) = watched.command(&["status", &watched.run]);
-    assert!(code == 8 && text.contains("held: ") && !text.contains("NOBODY WATCHES"), "{code} {text}");
+    assert!(code == 8 && text.contains("paused: ") && !text.contains("NOBODY WATCHES"), "{code} {text}");
 
     // Whoever comes in line mode finds it held still, and leaves it as it was.
     let run = watched.run.clone();

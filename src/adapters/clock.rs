@@ -1,23 +1,54 @@
-//! The run's time: anchored on the wall clock once, then counted by the time since boot.
+//! The run's time: set from the wall clock once, then counted by the time since boot.
 //!
 //! So a corrected wall clock moves nothing, and a laptop that slept knows how long it slept: `CLOCK_BOOTTIME` goes on
 //! where `Instant` stands still. A rehearsal's clock runs faster from the same kind of anchor.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use async_trait::async_trait;
 use nix::time::{ClockId, clock_gettime};
+use tokio::sync::Notify;
 
 use crate::{
     domain::time::{Span, Timestamp},
     engine::ports::Clock,
 };
 
-/// Timers of the runtime stand still while the host sleeps, so none is set for longer than this.
+/// Timers of the runtime stand still while the host is suspended. A clock that sleeps at least once a second, as the engine's
+/// does, notices that within that second and wakes all others; no other sleep is longer than this before it looks itself.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const NAP: Duration = Duration::from_secs(30);
+/// Where no clock tells how long the host was suspended, each looks for itself.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
 const NAP: Duration = Duration::from_secs(1);
+
+/// A host that was suspended for less than this was not.
+const SUSPENDED: i64 = 200;
+
+/// How far the time since boot was ahead of the runtime's timers at the last look, in milliseconds.
+static AHEAD: AtomicI64 = AtomicI64::new(i64::MIN);
+
+/// Tells all who sleep that the host was suspended.
+static WOKEN: Notify = Notify::const_new();
+
+/// Wakes all who sleep where the host was suspended since somebody last looked.
+fn look() {
+    let ahead = (since_boot() - since(ClockId::CLOCK_MONOTONIC)) / 1_000_000;
+    look_at(&AHEAD, &WOKEN, i64::try_from(ahead).unwrap_or(0));
+}
+
+fn look_at(known: &AtomicI64, woken: &Notify, ahead: i64) {
+    let before = known.swap(ahead, Ordering::Relaxed);
+    if before != i64::MIN && ahead.saturating_sub(before) >= SUSPENDED {
+        woken.notify_waiters();
+    }
+}
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const BOOT: ClockId = ClockId::CLOCK_BOOTTIME;
@@ -27,8 +58,13 @@ const BOOT: ClockId = ClockId::CLOCK_MONOTONIC;
 
 /// Nanoseconds since boot, time asleep included.
 fn since_boot() -> i128 {
+    since(BOOT)
+}
+
+/// Nanoseconds by one of the system's clocks.
+fn since(clock: ClockId) -> i128 {
     // Neither call can fail on a system that has the clock; standing still is then better than jumping about.
-    let read = clock_gettime(BOOT).or_else(|_| clock_gettime(ClockId::CLOCK_MONOTONIC));
+    let read = clock_gettime(clock).or_else(|_| clock_gettime(ClockId::CLOCK_MONOTONIC));
     read.map_or(0, |time| i128::from(time.tv_sec()) * 1_000_000_000 + i128::from(time.tv_nsec()))
 }
 
@@ -58,7 +94,7 @@ impl Anchor {
         self.after(since_boot() - self.boot)
     }
 
-    /// The time when so many nanoseconds have really passed.
+    /// The time after this many real nanoseconds.
     fn after(&self, passed: i128) -> i64 {
         #[expect(
             clippy::cast_precision_loss,
@@ -75,10 +111,15 @@ impl Anchor {
     async fn sleep(&self, span: Span) {
         let end = self.now().saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX));
         loop {
+            // From here on a suspended host is noticed, also before this task rests.
+            let woken = WOKEN.notified();
             let left = end.saturating_sub(self.now());
             let Ok(left @ 1..) = u64::try_from(left) else { return };
             let real = Duration::from_millis(left).div_f64(self.speed).max(Duration::from_micros(100));
-            tokio::time::sleep(real.min(NAP)).await;
+            tokio::select! {
+                () = tokio::time::sleep(real.min(NAP)) => look(),
+                () = woken => {}
+            }
         }
     }
 }
@@ -193,6 +234,25 @@ mod tests {
         for speed in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             assert!((FastClock::new(speed).speed() - 1.0).abs() < f64::EPSILON);
         }
+    }
+
+    #[tokio::test]
+    async fn a_suspended_host_wakes_all_who_sleep() {
+        let (known, woken) = (AtomicI64::new(i64::MIN), Notify::const_new());
+        let mut sleeper = done_by_now(woken.notified());
+        // The first look knows nothing to compare with, and clocks drift by a little.
+        for ahead in [5_000, 5_000, 5_100] {
+            look_at(&known, &woken, ahead);
+            assert!(!sleeper());
+        }
+        look_at(&known, &woken, 65_100);
+        assert!(sleeper());
+    }
+
+    /// Whether a future is done by now.
+    fn done_by_now<'a>(future: impl Future<Output = ()> + 'a) -> impl FnMut() -> bool + 'a {
+        let mut future = Box::pin(future);
+        move || futures::FutureExt::now_or_never(&mut future).is_some()
     }
 
     #[tokio::test]

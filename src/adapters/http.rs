@@ -1,4 +1,4 @@
-//! Requests that check and requests that act: HTTP, certificates and names, behind [`Network`].
+//! HTTP requests, certificate checks and DNS lookups, behind [`Network`].
 //!
 //! Whatever a server says is foreign text: made safe, shortened, and masked first where the options say how, since a
 //! shortened secret is one that no mask would find any more.
@@ -21,9 +21,12 @@ use reqwest::{
 pub use self::client::BadHttp;
 use self::client::{Answer, Ask, Client, NoAnswer};
 pub use super::tls::BadTrust;
-use super::tls::{self, Trust};
+use super::{
+    shown::shown,
+    tls::{self, Trust},
+};
 use crate::{
-    domain::{safe_text::SafeText, time::Timestamp},
+    domain::time::Timestamp,
     engine::ports::{Fault, HttpCall, Network, PortError, PortResult, Seen},
 };
 
@@ -85,15 +88,6 @@ impl HttpOptions {
     }
 }
 
-/// Foreign text made safe to show and cut to `longest` characters.
-pub(super) fn shown(text: &str, longest: usize) -> String {
-    let safe = SafeText::new(text.trim());
-    match safe.as_str().char_indices().nth(longest) {
-        Some((end, _)) => format!("{}…", &safe.as_str()[..end]),
-        None => safe.into(),
-    }
-}
-
 /// Requests, certificates and names.
 #[derive(Debug)]
 pub struct NetworkAdapter {
@@ -116,8 +110,9 @@ impl NetworkAdapter {
 #[async_trait]
 impl Network for NetworkAdapter {
     async fn http(&self, call: HttpCall) -> PortResult<Seen> {
-        let method = Method::from_bytes(call.method.as_bytes())
-            .map_err(|_| PortError::failed(format!("`{}` is no HTTP method", shown(&call.method, 20))))?;
+        let method = Method::from_bytes(call.method.as_bytes()).map_err(|_| {
+            PortError::failed(format!("`{}` is not a valid HTTP method", shown(&call.method, 20)))
+        })?;
         let url = web_url(&call.url).map_err(PortError::failed)?;
         let reads = matches!(method, Method::GET | Method::HEAD | Method::OPTIONS);
         let ask = Ask {
@@ -134,7 +129,7 @@ impl Network for NetworkAdapter {
             Ok(answer) => Ok(compare(&call, &answer, &self.options)),
             Err(NoAnswer::Lost(message)) if !reads => Err(PortError::new(
                 Fault::Unknown,
-                format!("{message}; whether the request was carried out is not known"),
+                format!("{message}; the request may have been carried out"),
             )),
             // It did reach the server and was answered, but the answer says nothing that could be judged.
             Err(NoAnswer::Unusable(message)) => Ok(Seen::no(message)),
@@ -163,9 +158,9 @@ impl Network for NetworkAdapter {
         } else if wanted.is_empty() {
             Ok(Seen::no(format!("{seen}; {expect} does not resolve to any address")))
         } else if wanted.len() == 1 && expect == list(&wanted) {
-            Ok(Seen::no(format!("{seen}, wanted {expect}")))
+            Ok(Seen::no(format!("{seen}, expected {expect}")))
         } else {
-            Ok(Seen::no(format!("{seen}, wanted an address of {expect}: {}", list(&wanted))))
+            Ok(Seen::no(format!("{seen}, expected an address of {expect}: {}", list(&wanted))))
         }
     }
 }
@@ -187,9 +182,7 @@ impl NetworkAdapter {
                 }
                 Err(_) => {
                     let seconds = DNS_DEADLINE.as_secs();
-                    return Err(PortError::failed(format!(
-                        "no answer about the name {place} within {seconds} s"
-                    )));
+                    return Err(PortError::failed(format!("no DNS answer for {place} within {seconds} s")));
                 }
             }
         };
@@ -210,11 +203,11 @@ fn list(addresses: &[IpAddr]) -> String {
 
 /// A URL that we can fetch. The fault never repeats the URL: it may hold a secret.
 pub(super) fn web_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text.trim()).map_err(|why| format!("the URL cannot be read: {why}"))?;
+    let url = Url::parse(text.trim()).map_err(|why| format!("not a valid URL: {why}"))?;
     match (url.scheme(), url.host_str()) {
         ("http" | "https", Some(_)) => Ok(url),
         (scheme, _) => {
-            Err(format!("the URL must begin with http:// or https://, not with {}:", shown(scheme, 20)))
+            Err(format!("the URL must start with http:// or https://, not {}:", shown(scheme, 20)))
         }
     }
 }
@@ -235,13 +228,16 @@ fn headers(call: &HttpCall) -> Result<HeaderMap, String> {
 
 pub(super) fn header_name(name: &str) -> Result<HeaderName, String> {
     HeaderName::from_bytes(name.as_bytes())
-        .map_err(|_| format!("`{}` is no name of a header", shown(name, 40)))
+        .map_err(|_| format!("`{}` is not a valid header name", shown(name, 40)))
 }
 
 /// A header's value, never shown in logs of the layers below, since it may be a secret.
 pub(super) fn header_value(name: &str, value: &str) -> Result<HeaderValue, String> {
     let mut value = HeaderValue::from_str(value).map_err(|_| {
-        format!("the value of header `{}` holds characters that no header may", shown(name, 40))
+        format!(
+            "the value of header `{}` contains characters that are not allowed in headers",
+            shown(name, 40)
+        )
     })?;
     value.set_sensitive(true);
     Ok(value)
@@ -256,8 +252,8 @@ fn compare(call: &HttpCall, answer: &Answer, options: &HttpOptions) -> Seen {
             (Some(target), _) => {
                 format!("{began}: redirected to {}, which was not followed", options.quote(target, 120))
             }
-            (None, Some(wanted)) => format!("{began}, wanted {wanted}"),
-            (None, None) => format!("{began}, wanted 2xx"),
+            (None, Some(wanted)) => format!("{began}, expected {wanted}"),
+            (None, None) => format!("{began}, expected 2xx"),
         });
     }
     let mut seen = vec![began.clone()];
@@ -268,7 +264,7 @@ fn compare(call: &HttpCall, answer: &Answer, options: &HttpOptions) -> Seen {
                 return Seen::no(format!("{began}, but the body is empty"));
             }
             Err(_) if answer.is_html() => {
-                return Seen::no(format!("{began}, but the body is HTML and not JSON"));
+                return Seen::no(format!("{began}, but the body is HTML, not JSON"));
             }
             Err(why) => return Seen::no(format!("{began}, but the body is not JSON: {why}")),
         };
@@ -280,7 +276,7 @@ fn compare(call: &HttpCall, answer: &Answer, options: &HttpOptions) -> Seen {
             let quoted = options.quote(&text, VALUE_LENGTH);
             if text != *wanted {
                 let wanted = options.quote(wanted, VALUE_LENGTH);
-                return Seen::no(format!("{began}, but {pointer} is \"{quoted}\", wanted \"{wanted}\""));
+                return Seen::no(format!("{began}, but {pointer} is \"{quoted}\", expected \"{wanted}\""));
             }
             seen.push(format!("{pointer} = \"{quoted}\""));
         }

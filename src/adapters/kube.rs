@@ -1,8 +1,8 @@
-//! The Kubernetes adapter: one target, its Service and its two Deployments.
+//! The Kubernetes adapter: one target, what directs its traffic (a Service, or a route), and its Deployments.
 //!
 //! ```text
 //! KubeConnector ── connect(target) ──> KubeCluster ──> gateway ──> API server
-//!   credentials    (kubeconfig)          switch          one door for every read and every write:
+//!   credentials    (kubeconfig)          director        one door for every read and every write:
 //!                                        deployment      deadlines, retries of reads, the fence of writes
 //!                                        progress        a look at a rollout; rollout, stage, pod: pure, the rules of kubectl
 //!                                        watch, picture  feeds folded into workloads
@@ -18,12 +18,15 @@
 mod absent;
 mod access;
 mod call;
+mod cause;
 mod credentials;
 mod deployment;
+mod director;
 mod fault;
 mod fence;
 mod gateway;
 mod headroom;
+mod lean;
 mod lease;
 mod logs;
 mod mirror;
@@ -35,21 +38,22 @@ mod pod;
 mod progress;
 mod quantity;
 mod rollout;
+mod seen;
 mod stage;
-mod switch;
 mod timing;
 mod view;
 mod watch;
+mod when;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
 use k8s_openapi::api::{
     apps::v1::Deployment,
-    core::v1::{Event as ApiEvent, Pod as ApiPod, Service},
+    core::v1::{Event as ApiEvent, Service},
 };
 use tokio::sync::mpsc;
 
@@ -57,6 +61,8 @@ use crate::{
     adapters::clock::SystemClock,
     domain::{
         action::PatchType,
+        director::{Director, Shares},
+        event::RollbackTarget,
         id::SlotName,
         observation::{Approach, Observation},
         rights::Right,
@@ -71,9 +77,11 @@ use crate::{
 
 use call::{Call, DEPLOYMENTS, EVENTS, PODS, SERVICES, is_name};
 use credentials::Source;
+use director::{Revisions, RouteView};
 use gateway::Gateway;
+use lean::LeanPod;
 use picture::{Picture, no_warnings, warning};
-use pod::{PodRecord, record};
+use pod::{LabelSets, PodRecord, TEMPLATE_HASH, record};
 use view::{DeploymentView, ServiceView, is_newer};
 use watch::Heartbeat;
 
@@ -140,11 +148,15 @@ impl KubeConnector {
     /// # Errors
     /// If the kubeconfig can't be used, a name can't be one, or the server does not answer: in words.
     pub async fn open(&self, target: &Target) -> PortResult<Arc<KubeCluster>> {
-        let deployments = target.slots.values().map(|slot| &slot.deployment);
-        for name in deployments.chain([&target.namespace, &target.service]) {
+        let slots = target.slots.values().flat_map(|slot| [Some(&slot.deployment), slot.service.as_ref()]);
+        let route = match &target.director {
+            Director::Route(route) => Some(&route.name),
+            Director::Selector | Director::Replicas | Director::Rollout => None,
+        };
+        for name in slots.flatten().chain(route).chain([&target.namespace, &target.service]) {
             if !is_name(name) {
                 return Err(PortError::failed(format!(
-                    "`{}` is no name of a Kubernetes object; see [target]",
+                    "`{}` is not a valid name of a Kubernetes object; correct [target]",
                     SafeText::new(name)
                 )));
             }
@@ -163,6 +175,8 @@ impl KubeConnector {
             lock_timing: self.lock_timing.clone(),
             service: Mutex::new(None),
             observed: Mutex::new(None),
+            observed_route: Mutex::new(None),
+            revisions: Mutex::new(Revisions::default()),
             pod_selectors: Mutex::new(BTreeMap::new()),
             uids: Mutex::new(BTreeMap::new()),
             lease_seen: Mutex::new(None),
@@ -182,10 +196,14 @@ pub struct KubeCluster {
     service: Mutex<Option<ServiceView>>,
     /// The Service as the last fresh look saw it: what a switch that follows that look believes.
     observed: Mutex<Option<ServiceView>>,
+    /// The route as the last fresh look saw it: what a shift that follows that look believes.
+    observed_route: Mutex<Option<RouteView>>,
+    /// Where one Deployment is two slots: which of its revisions are which.
+    revisions: Mutex<Revisions>,
     /// By which labels each Deployment's pods are found, as last seen. They never change for one Deployment.
-    pod_selectors: Mutex<BTreeMap<SlotName, String>>,
+    pod_selectors: Mutex<BTreeMap<String, String>>,
     /// The uid of each Deployment that was written to.
-    uids: Mutex<BTreeMap<SlotName, String>>,
+    uids: Mutex<BTreeMap<String, String>>,
     /// The target's lock as last seen, and since when it has looked so.
     lease_seen: Mutex<Option<lease::Observed>>,
 }
@@ -232,31 +250,43 @@ impl KubeCluster {
         self.gateway.read(&call).await
     }
 
+    /// The target's Deployments by name, each once: one may be two slots.
+    fn deployments(&self) -> BTreeSet<String> {
+        self.target.slots.values().map(|slot| slot.deployment.clone()).collect()
+    }
+
     /// Remembers which Deployment was written to.
     fn remember(&self, slot: &SlotName, deployment: &Deployment) {
-        if let Some(uid) = &deployment.metadata.uid {
-            locked(&self.uids).insert(slot.clone(), uid.clone());
+        if let (Some(uid), Some(slot)) = (&deployment.metadata.uid, self.target.slots.get(slot)) {
+            locked(&self.uids).insert(slot.deployment.clone(), uid.clone());
         }
     }
 
     fn remembered(&self, slot: &SlotName) -> Option<String> {
-        locked(&self.uids).get(slot).cloned()
+        locked(&self.uids).get(&self.target.slots.get(slot)?.deployment).cloned()
     }
 
-    /// Service and Deployments, read at the same time.
+    /// What directs traffic, and the Deployments, read at the same time.
     async fn read_decisive(&self) -> PortResult<Heartbeat> {
         let namespace = Some(self.target.namespace.as_str());
-        let service = Call::get(&SERVICES, namespace, &self.target.service);
-        let deployments = self.target.slots.iter().map(|(name, slot)| async move {
-            let call = Call::get(&DEPLOYMENTS, namespace, &slot.deployment);
+        let deployments = self.deployments().into_iter().map(|name| async move {
+            let call = Call::get(&DEPLOYMENTS, namespace, &name);
             let found: Option<Deployment> = self.gateway.find(&call).await?;
-            Ok((name.clone(), found.map(DeploymentView::of)))
+            Ok((name, found.map(DeploymentView::of)))
         });
-        let (service, deployments) =
-            tokio::join!(self.gateway.find::<Service>(&service), futures::future::try_join_all(deployments));
-        let service = service?.as_ref().map(ServiceView::of);
-        self.note_service(service.as_ref());
-        Ok(Heartbeat { service, deployments: deployments? })
+        let director = async {
+            if let Some(name) = self.route_name() {
+                return Ok((None, self.find_route(name).await?));
+            }
+            let call = Call::get(&SERVICES, namespace, &self.target.service);
+            let service: Option<Service> = self.gateway.find(&call).await?;
+            let service = service.as_ref().map(ServiceView::of);
+            self.note_service(service.as_ref());
+            Ok((service, None))
+        };
+        let (director, deployments) = tokio::join!(director, futures::future::try_join_all(deployments));
+        let (service, route) = director?;
+        Ok(Heartbeat { service, route, deployments: deployments? })
     }
 
     /// Hands each pod that a Deployment selects to `each`.
@@ -266,7 +296,37 @@ impl KubeCluster {
             return Ok(());
         }
         let call = Call::list(&PODS, Some(&self.target.namespace)).with("labelSelector", selector);
-        self.gateway.each(&call, |pod: ApiPod| each(record(&pod, &self.target.container))).await
+        let labels = LabelSets::default();
+        self.gateway.each(&call, |pod: LeanPod| each(self.labelled(&pod, &labels))).await
+    }
+
+    /// Which pods of a Deployment are a slot's: all of them, but where it is two slots.
+    fn pods_of(&self, slot: &SlotName, deployment: &DeploymentView) -> impl Fn(&LeanPod) -> bool {
+        let container = self.target.container.clone();
+        let parting = self.target.is_one_deployment().then(|| {
+            let template = rollout::told_hash(&deployment.object);
+            locked(&self.revisions).parting(template.as_deref(), &deployment.image(&container))
+        });
+        let slot = slot.clone();
+        move |pod| {
+            let Some(parting) = &parting else { return true };
+            let hash = pod.metadata.labels.as_ref().and_then(|labels| labels.get(TEMPLATE_HASH));
+            let image = pod.container(&container).and_then(|it| it.image.as_deref()).unwrap_or_default();
+            parting.slot_of(hash.map(String::as_str), image) == Some(slot.as_str())
+        }
+    }
+
+    /// A pod's record with its labels. What image its revision has is remembered on the way.
+    fn labelled(&self, pod: &LeanPod, labels: &LabelSets) -> PodRecord {
+        let container = self.target.container.as_str();
+        let mut record = record(pod, container);
+        record.labels = labels.shared(pod.metadata.labels.as_ref());
+        if self.target.is_one_deployment()
+            && let Some(image) = pod.container(container).and_then(|it| it.image.as_ref())
+        {
+            locked(&self.revisions).note(record.hash().unwrap_or_default(), image);
+        }
+        record
     }
 }
 
@@ -291,11 +351,15 @@ impl Cluster for KubeCluster {
             let version = view.version.clone();
             picture.service.put(view, &version);
         }
-        for (slot, view) in read.deployments {
+        if let Some(view) = read.route {
+            let version = view.version.clone();
+            picture.route.put(view, &version);
+        }
+        for (name, view) in read.deployments {
             // Also where there is none: that it is not there was seen.
-            let known = picture.deployments.entry(slot.clone()).or_default();
+            let known = picture.deployments.entry(name.clone()).or_default();
             let Some(view) = view else { continue };
-            let pods = picture.pods.entry(slot).or_default();
+            let pods = picture.pods.entry(name).or_default();
             self.each_pod(&view, |record| drop(pods.insert(record.pod.name.clone(), record))).await?;
             let version = view.version().to_owned();
             known.put(view, &version);
@@ -311,7 +375,8 @@ impl Cluster for KubeCluster {
             Err(fault) => return Err(fault),
         }
         picture.set_warnings(warnings);
-        Ok(picture.workload(&self.target, Connection::Connected, self.clock.now()))
+        let revisions = locked(&self.revisions).clone();
+        Ok(picture.workload(&self.target, &revisions, Connection::Connected, self.clock.now()))
     }
 
     async fn observe(&self) -> PortResult<Observation> {
@@ -338,6 +403,27 @@ impl Cluster for KubeCluster {
 
     async fn switch_traffic(&self, to: &SlotName, seen: Option<&Approach>) -> PortResult<String> {
         self.point_service_at(to, seen).await
+    }
+
+    async fn shift_traffic(&self, shares: &Shares, seen: Option<&Approach>) -> PortResult<String> {
+        self.put_shares(shares, seen).await
+    }
+
+    async fn revert(
+        &self,
+        slot: &SlotName,
+        to: &RollbackTarget,
+        seen: Option<&Observation>,
+    ) -> PortResult<String> {
+        self.put_template(slot, to, seen).await
+    }
+
+    async fn pause(&self, slot: &SlotName, paused: bool, seen: Option<&Observation>) -> PortResult<String> {
+        self.put_paused(slot, paused, seen).await
+    }
+
+    fn began_with(&self, hash: Option<&str>) {
+        locked(&self.revisions).begin(hash);
     }
 
     async fn scale(&self, slot: &SlotName, replicas: u32, seen: Option<&Observation>) -> PortResult<String> {

@@ -1,4 +1,4 @@
-//! Where numbers come from: the sources that a runbook declares, behind [`Metrics`].
+//! Metric sources as declared in the runbook, behind [`Metrics`].
 //!
 //! Every fault is a sample without a value and says why; nothing here turns a fault into a number. Two rules hold for
 //! all kinds of source:
@@ -6,44 +6,34 @@
 //!   Prometheus scrapes once a minute unless told otherwise, and a limit below that would call honest data stale.
 //! - A number whose time lies more than ten seconds ahead of ours is refused: one of the two clocks is wrong.
 
+mod endpoint;
+
 use std::{collections::BTreeMap, fs};
 
 use async_trait::async_trait;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use reqwest::{
-    Method, Url,
-    header::{AUTHORIZATION, HeaderMap},
-};
+use reqwest::header::{AUTHORIZATION, HeaderMap};
+
+use endpoint::WORDS;
+pub(super) use endpoint::{Endpoint, Reading, fresh, with_slot};
 
 use super::{
-    http::{
-        HttpOptions,
-        client::{Answer, Ask, Client, NoAnswer},
-        header_name, header_value, shown, web_url,
-    },
+    http::{HttpOptions, client::Client, header_name, header_value, web_url},
     prometheus::Prometheus,
     scrape::Scraper,
+    shown::shown,
     tls::Trust,
 };
 use crate::{
     domain::{
-        id::SlotName,
         metric::{Metric, Missing, Query, Sample},
         runbook::{Source, SourceKind},
+        slot_labels::SlotLabels,
         template::{Template, Unexpanded},
         time::{Span, Timestamp},
     },
     engine::ports::Metrics,
 };
-
-/// What a number rests on is never older than this, or two intervals.
-const OLDEST: Span = Span::from_secs(90);
-
-/// No clock is further ahead of ours than this.
-const FURTHEST_AHEAD: Span = Span::from_secs(10);
-
-/// So many characters of what a server says are shown.
-const WORDS: usize = 160;
 
 /// A source that cannot be asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -53,91 +43,6 @@ pub struct BadSource {
     pub source_name: String,
     /// What is wrong.
     pub why: String,
-}
-
-/// A number and when it was true.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Reading {
-    pub(super) at: Timestamp,
-    pub(super) value: f64,
-}
-
-impl Reading {
-    /// Itself, where it is a number and its time is believable.
-    fn checked(self, interval: Span, now: Timestamp) -> Result<Self, Missing> {
-        if !self.value.is_finite() {
-            return Err(Missing::NotANumber);
-        }
-        if self.at > now + FURTHEST_AHEAD {
-            return Err(Missing::Stale(format!("its time is {} ahead of ours", self.at.since(now).short())));
-        }
-        fresh(self.at, interval, now)?;
-        Ok(self)
-    }
-}
-
-/// Nothing, where a point of this time is fresh enough to rest on.
-pub(super) fn fresh(at: Timestamp, interval: Span, now: Timestamp) -> Result<(), Missing> {
-    let oldest = OLDEST.max(interval.saturating_add(interval));
-    let age = now.since(at);
-    if age > oldest {
-        Err(Missing::Stale(format!("the newest point is {} old", age.short())))
-    } else {
-        Ok(())
-    }
-}
-
-/// A URL with its headers, asked over and over.
-#[derive(Debug)]
-pub(super) struct Endpoint {
-    client: Client,
-    pub(super) url: Url,
-    headers: HeaderMap,
-    timeout: Span,
-    options: HttpOptions,
-}
-
-impl Endpoint {
-    /// Reads from `url`, which is this endpoint's own or one below it.
-    ///
-    /// # Errors
-    /// Where there is no answer, or one that leads elsewhere or is a page for people. Other answers are the caller's to
-    /// judge, whatever their status.
-    pub(super) async fn read(&self, url: Url, extra: HeaderMap) -> Result<Answer, Missing> {
-        let mut headers = self.headers.clone();
-        headers.extend(extra);
-        let ask = Ask {
-            method: Method::GET,
-            url,
-            headers,
-            body: None,
-            timeout: self.timeout,
-            follow: true,
-            alias: None,
-        };
-        let answer = self.client.ask(ask).await.map_err(|why| match why {
-            NoAnswer::NotSent(message) | NoAnswer::Lost(message) => Missing::Unreachable(message),
-            NoAnswer::Unusable(message) => Missing::BadAnswer(message),
-        })?;
-        if let Some(target) = &answer.sent_to {
-            return Err(Missing::BadAnswer(format!(
-                "redirected to {}, which was not followed",
-                self.quote(target)
-            )));
-        }
-        if answer.is_html() {
-            return Err(Missing::BadAnswer(format!(
-                "status {} with an HTML page instead of metrics",
-                answer.status.as_u16()
-            )));
-        }
-        Ok(answer)
-    }
-
-    /// What the server said, as it may be shown.
-    pub(super) fn quote(&self, text: &str) -> String {
-        self.options.quote(text, WORDS)
-    }
 }
 
 #[derive(Debug)]
@@ -191,7 +96,7 @@ impl MetricsAdapter {
         let adapters = sources.iter().map(|(name, source)| {
             let unset = templates(source).find_map(|template| expand(template).err()).filter(|_| lacks);
             let kind = match unset {
-                Some(unset) => Ok(Kind::Lost(format!("{unset}: secrets are never written down"))),
+                Some(unset) => Ok(Kind::Lost(format!("{unset}: secrets are never stored"))),
                 None => connect(source, expand, options),
             };
             kind.map(|kind| (name.clone(), kind)).map_err(|why| BadSource { source_name: name.clone(), why })
@@ -209,21 +114,23 @@ impl MetricsAdapter {
     async fn read(
         &self,
         metric: &Metric,
-        slot: Option<&SlotName>,
+        slot: Option<&SlotLabels>,
         now: Timestamp,
     ) -> Result<Reading, Missing> {
         let interval = metric.interval;
         let asked = std::time::Instant::now();
         let reading = match (&metric.query, self.source(&metric.query)?) {
             (Query::Promql { expr, .. }, Kind::Prometheus(source)) => {
-                source.read(&with_slot(expr, slot), interval).await
+                source.read(&with_slot(expr, slot)?, interval).await
             }
             (Query::Scrape { calc, .. }, Kind::Scrape(source)) => {
                 source.read(calc, slot, interval, now).await
             }
             (_, Kind::Lost(why)) => return Err(Missing::Unreachable(why.clone())),
             (Query::Promql { source, .. }, Kind::Scrape(_)) => {
-                return Err(Missing::BadAnswer(format!("source `{source}` is scraped and takes no PromQL")));
+                return Err(Missing::BadAnswer(format!(
+                    "source `{source}` is scraped, so it cannot answer PromQL"
+                )));
             }
             (Query::Scrape { source, .. }, Kind::Prometheus(_)) => {
                 return Err(Missing::BadAnswer(format!(
@@ -238,18 +145,18 @@ impl MetricsAdapter {
 
     fn source(&self, query: &Query) -> Result<&Kind, Missing> {
         let (Query::Promql { source, .. } | Query::Scrape { source, .. }) = query;
-        self.sources.get(source).ok_or_else(|| Missing::BadAnswer(format!("there is no source `{source}`")))
+        self.sources.get(source).ok_or_else(|| Missing::BadAnswer(format!("no such source: `{source}`")))
     }
 }
 
 #[async_trait]
 impl Metrics for MetricsAdapter {
-    async fn sample(&self, metric: &Metric, slot: Option<&SlotName>, now: Timestamp) -> Sample {
+    async fn sample(&self, metric: &Metric, slot: Option<&SlotLabels>, now: Timestamp) -> Sample {
         let reading = self.read(metric, slot, now).await;
         let at = reading.as_ref().map_or(now, |reading| reading.at);
         Sample {
             metric: metric.id.clone(),
-            slot: slot.cloned(),
+            slot: slot.map(|slot| slot.name.clone()),
             at,
             value: reading.map(|reading| reading.value),
         }
@@ -258,7 +165,7 @@ impl Metrics for MetricsAdapter {
     async fn backfill(
         &self,
         metric: &Metric,
-        slot: Option<&SlotName>,
+        slot: Option<&SlotLabels>,
         from: Timestamp,
         to: Timestamp,
     ) -> Vec<Sample> {
@@ -267,11 +174,12 @@ impl Metrics for MetricsAdapter {
         else {
             return Vec::new();
         };
-        let past =
-            source.read_range(&with_slot(expr, slot), from, to, metric.interval).await.unwrap_or_default();
+        // A revision that is not known has no past.
+        let Ok(expr) = with_slot(expr, slot) else { return Vec::new() };
+        let past = source.read_range(&expr, from, to, metric.interval).await.unwrap_or_default();
         let sample = |reading: Reading| Sample {
             metric: metric.id.clone(),
-            slot: slot.cloned(),
+            slot: slot.map(|slot| slot.name.clone()),
             at: reading.at,
             value: Some(reading.value).filter(|value| value.is_finite()).ok_or(Missing::NotANumber),
         };
@@ -318,24 +226,6 @@ fn connect(
         SourceKind::Prometheus { .. } => Kind::Prometheus(Prometheus::new(endpoint)),
         SourceKind::Scrape { .. } => Kind::Scrape(Scraper::new(endpoint)),
     })
-}
-
-/// The expression with `$slot` replaced by the slot's name, escaped as a string in PromQL is, so that a name can never
-/// end the string it stands in. A longer name that begins with `$slot` is left alone.
-pub(super) fn with_slot(text: &str, slot: Option<&SlotName>) -> String {
-    const PLACE: &str = "$slot";
-    let Some(slot) = slot else { return text.to_owned() };
-    let name = promql_parser::util::escape_string(slot.as_str());
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(PLACE) {
-        let tail = &rest[at + PLACE.len()..];
-        let longer = tail.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-        out.push_str(&rest[..at]);
-        out.push_str(if longer { PLACE } else { &name });
-        rest = tail;
-    }
-    out + rest
 }
 
 #[cfg(test)]

@@ -59,8 +59,8 @@ fn error_word<'a>(body: &'a str, webhook: &str) -> Option<&'a str> {
 #[async_trait]
 impl Notifier for WebhookNotifier {
     async fn send(&self, webhook: &str, text: &str) -> PortResult<String> {
-        let url =
-            web_url(webhook).map_err(|_| PortError::failed("the webhook is no http:// or https:// URL"))?;
+        let url = web_url(webhook)
+            .map_err(|_| PortError::failed("the webhook is not a valid http:// or https:// URL"))?;
         let ask = Ask {
             method: Method::POST,
             url,

@@ -1,4 +1,4 @@
-//! Running a command: its own process group, one pipe for all it prints, an end that comes for certain.
+//! Runs a command: in its own process group, with one pipe for all of its output, and with a guaranteed end.
 //!
 //! ```text
 //! spawn ──► runs ──► exits ──────────────────────► 500 ms for output and stragglers ──► sweep ──► Exit
@@ -56,7 +56,7 @@ pub enum Program {
 
 /// A command to run.
 #[derive(Clone)]
-pub struct Command {
+pub struct Invocation {
     /// What is run.
     pub program: Program,
     /// Variables added to our own environment, or replacing its.
@@ -73,7 +73,7 @@ pub struct Command {
     pub mark: Option<String>,
 }
 
-impl Command {
+impl Invocation {
     /// A command without additions and without a time limit.
     #[must_use]
     pub fn new(program: Program) -> Self {
@@ -81,24 +81,27 @@ impl Command {
     }
 }
 
-impl fmt::Debug for Command {
+impl fmt::Debug for Invocation {
     /// Names of variables, not their values: some are secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.env.iter().map(|(name, _)| name.as_str()).collect();
-        f.debug_struct("Command").field("program", &self.program).field("env", &names).finish_non_exhaustive()
+        f.debug_struct("Invocation")
+            .field("program", &self.program)
+            .field("env", &names)
+            .finish_non_exhaustive()
     }
 }
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
+pub enum Ending {
     /// It exited with this status.
     Code(u8),
     /// A signal ended it.
     Signal(i32),
 }
 
-impl fmt::Display for Status {
+impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Code(code) => write!(f, "exit status {code}"),
@@ -116,7 +119,7 @@ impl fmt::Display for Status {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exit {
     /// How the command itself ended.
-    pub status: Status,
+    pub status: Ending,
     /// It was ended because its time was over.
     pub timed_out: bool,
     /// It was ended because somebody wished so, or because nobody waited for it any more.
@@ -137,7 +140,7 @@ pub struct Exit {
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
     /// No program was named.
-    #[error("there is nothing to run: the list of arguments is empty")]
+    #[error("nothing to run: the list of arguments is empty")]
     Empty,
     /// No such program.
     #[error("the program `{program}` was not found; is it installed, and is its directory in PATH?")]
@@ -178,7 +181,7 @@ pub enum SpawnError {
         why: &'static str,
     },
     /// No pipe or thread for the output.
-    #[error("no pipe for the output: {0}")]
+    #[error("cannot create a pipe for the output: {0}")]
     Pipe(io::Error),
 }
 
@@ -241,7 +244,7 @@ impl Shell for LocalShell {
         news: mpsc::Sender<ShellNews>,
         cancel: CancelFlag,
     ) -> PortResult<ShellExit> {
-        let command = Command {
+        let command = Invocation {
             program: match call.program {
                 ShellProgram::Sh(script) => Program::Sh(script),
                 ShellProgram::Argv(argv) => Program::Argv(argv),
@@ -264,7 +267,7 @@ impl Shell for LocalShell {
         let _ = tokio::time::timeout(LAST_WORDS, told).await;
         match ended {
             Ok(exit) => Ok(ShellExit {
-                ok: exit.status == Status::Code(0) && !exit.timed_out && !exit.cancelled,
+                ok: exit.status == Ending::Code(0) && !exit.timed_out && !exit.cancelled,
                 timed_out: exit.timed_out,
                 cancelled: exit.cancelled,
                 detail: detail(&exit),
@@ -277,14 +280,14 @@ impl Shell for LocalShell {
 fn detail(exit: &Exit) -> String {
     let mut detail = exit.status.to_string();
     if exit.timed_out {
-        detail.push_str(", ended because its time was over");
+        detail.push_str(", stopped: timed out");
     }
     if exit.cancelled {
-        detail.push_str(", ended on request");
+        detail.push_str(", stopped on request");
     }
     if !exit.escaped.is_empty() {
         let pids: Vec<String> = exit.escaped.iter().map(u32::to_string).collect();
-        detail.push_str("; it left processes behind, which were ended: ");
+        detail.push_str("; it left processes behind, which were stopped: ");
         detail.push_str(&pids.join(", "));
     }
     if exit.left_out > 0 {
@@ -293,7 +296,7 @@ fn detail(exit: &Exit) -> String {
         detail.push_str(" bytes are not in its file");
     }
     if let Some(fault) = &exit.output_fault {
-        detail.push_str("; the output file is not complete: ");
+        detail.push_str("; the output file is incomplete: ");
         detail.push_str(fault);
     }
     detail

@@ -112,7 +112,7 @@ fn at_seconds(seconds: f64) -> Result<Timestamp, Missing> {
     let ms = (seconds * 1000.0).round();
     // Within a double's exact integers; a NaN is in no range.
     if !(-9.0e15..=9.0e15).contains(&ms) {
-        return Err(Missing::BadAnswer("a timestamp that is no time".to_owned()));
+        return Err(Missing::BadAnswer("a timestamp that is not a valid time".to_owned()));
     }
     #[expect(clippy::cast_possible_truncation, reason = "checked just above")]
     Ok(Timestamp(ms as i64))
@@ -137,7 +137,7 @@ impl Prometheus {
         if found.is_empty() {
             return Err(Missing::Stale(match aside.ages.as_slice() {
                 [] => "age unknown: the query reads no series".to_owned(),
-                _ => "age unknown: no series that the query reads has a point".to_owned(),
+                _ => "age unknown: no series in the query has a point".to_owned(),
             }));
         }
         // Ages are told by the server's clock and taken against the server's clock: ours may differ from it a little.
@@ -212,7 +212,7 @@ impl Prometheus {
                 [one] => one.values.iter().map(Point::reading).collect(),
                 more => Err(Missing::Ambiguous(format!("{} series", more.len()))),
             },
-            _ => Err(Missing::BadAnswer("no range of values".to_owned())),
+            _ => Err(Missing::BadAnswer("not a range of values".to_owned())),
         }
     }
 
@@ -226,7 +226,9 @@ impl Prometheus {
                 return Err(Missing::BadAnswer(format!("status {status}")));
             }
             Err(why) => {
-                return Err(Missing::BadAnswer(format!("status {status} with no Prometheus answer: {why}")));
+                return Err(Missing::BadAnswer(format!(
+                    "status {status}, not an answer from Prometheus: {why}"
+                )));
             }
         };
         if body.status != "success" || !answer.status.is_success() {

@@ -1,4 +1,4 @@
-//! The two ports that a rehearsal replaces: commands are not executed, notices are kept.
+//! The two ports that a rehearsal replaces: commands are not executed, notices are only stored.
 
 use std::{
     io::Write as _,
@@ -85,7 +85,7 @@ impl Shell for RehearsalShell {
             tokio::select! {
                 () = self.clock.sleep(LINE) => {}
                 Ok(_) = cancel.wait_for(|stop| *stop) => {
-                    let detail = "ended on request (rehearsal)".to_owned();
+                    let detail = "stopped on request (rehearsal)".to_owned();
                     return Ok(ShellExit { ok: false, timed_out: false, cancelled: true, detail });
                 }
             }
@@ -115,6 +115,6 @@ impl Inbox {
 impl Notifier for Inbox {
     async fn send(&self, _webhook: &str, text: &str) -> PortResult<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned());
-        Ok("kept in the rehearsal's inbox".to_owned())
+        Ok("stored in the rehearsal's inbox".to_owned())
     }
 }

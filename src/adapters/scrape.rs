@@ -1,4 +1,4 @@
-//! Arithmetic on text exposition that we scrape ourselves: for services without a Prometheus, and for `/federate`.
+//! Computes metrics from text format that we scrape ourselves: for services without a Prometheus, and for `/federate`.
 //!
 //! One scrape serves all metrics of a tick. The scrapes of the last minute are kept, of them only the series that some
 //! metric asks for, and rates are taken over what lies between the first and the last of them:
@@ -22,8 +22,8 @@ use tokio::sync::Mutex;
 use self::exposition::{Exposition, Labels};
 use super::metrics::{Endpoint, Reading, with_slot};
 use crate::domain::{
-    id::SlotName,
     metric::{Missing, ScrapeCalc},
+    slot_labels::SlotLabels,
     time::{Span, Timestamp},
 };
 
@@ -73,9 +73,9 @@ struct Selector {
 }
 
 impl Selector {
-    fn parse(text: &str, slot: Option<&SlotName>) -> Result<Self, Missing> {
-        let bad = |why: &str| Missing::BadAnswer(format!("`{text}` is no selector: {why}"));
-        let parsed = parser::parse(&with_slot(text, slot)).map_err(|why| bad(&why))?;
+    fn parse(text: &str, slot: Option<&SlotLabels>) -> Result<Self, Missing> {
+        let bad = |why: &str| Missing::BadAnswer(format!("`{text}` is not a valid selector: {why}"));
+        let parsed = parser::parse(&with_slot(text, slot)?).map_err(|why| bad(&why))?;
         let Expr::VectorSelector(selector) = parsed else {
             return Err(bad("write it as name{label=\"value\"}"));
         };
@@ -86,7 +86,7 @@ impl Selector {
         let named =
             matchers.iter().position(|matcher| matcher.name == METRIC_NAME && matcher.op == MatchOp::Equal);
         let name = selector.name.or_else(|| named.map(|at| matchers.remove(at).value));
-        Ok(Self { name: name.ok_or_else(|| bad("it has to name the metric"))?, matchers })
+        Ok(Self { name: name.ok_or_else(|| bad("the selector must name the metric"))?, matchers })
     }
 
     fn matches(&self, labels: &Labels) -> bool {
@@ -124,7 +124,7 @@ impl Scraper {
     pub(super) async fn read(
         &self,
         calc: &ScrapeCalc,
-        slot: Option<&SlotName>,
+        slot: Option<&SlotLabels>,
         interval: Span,
         now: Timestamp,
     ) -> Result<Reading, Missing> {
@@ -156,9 +156,12 @@ impl Scraper {
             return Err(Missing::BadAnswer(format!("status {}", answer.status.as_u16())));
         }
         let text = String::from_utf8(answer.body)
-            .map_err(|_| Missing::BadAnswer("the answer is no text".to_owned()))?;
+            .map_err(|_| Missing::BadAnswer("the answer is not text".to_owned()))?;
         let exposition = Exposition::parse(&text, &state.wanted).map_err(|why| {
-            Missing::BadAnswer(format!("no text exposition: {}", self.endpoint.quote(&why.to_string())))
+            Missing::BadAnswer(format!(
+                "not metrics in text format: {}",
+                self.endpoint.quote(&why.to_string())
+            ))
         })?;
         // After a step back in time the old scrapes would make nonsense of every rate.
         if state.scrapes.back().is_some_and(|last| now <= last.at) {
@@ -199,7 +202,7 @@ enum Plan {
 }
 
 impl Plan {
-    fn new(calc: &ScrapeCalc, slot: Option<&SlotName>) -> Result<Self, Missing> {
+    fn new(calc: &ScrapeCalc, slot: Option<&SlotLabels>) -> Result<Self, Missing> {
         Ok(match calc {
             ScrapeCalc::Rate { rate, over } => Self::Rate {
                 of: Selector::parse(rate, slot)?,

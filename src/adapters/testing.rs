@@ -1,4 +1,4 @@
-//! A server on loopback that answers as badly as a test wants.
+//! A loopback server for tests that misbehaves as told.
 
 use std::{
     net::SocketAddr,

@@ -1,4 +1,4 @@
-//! Whom we trust, and how long a host's certificate is still good.
+//! Which certificates are trusted, and how long a host's certificate is still valid.
 //!
 //! Trust is the host's own store (`SSL_CERT_FILE` and `SSL_CERT_DIR` honoured) and whatever certificates the operator
 //! adds with `ca_file`. Nothing here can turn a check off: what is not trusted fails, in a sentence that says why.
@@ -19,7 +19,7 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::http::shown;
+use super::shown::shown;
 use crate::{
     domain::time::{Span, Timestamp},
     engine::ports::{PortError, PortResult, Seen},
@@ -180,7 +180,7 @@ pub(super) async fn days_left(
 ) -> PortResult<Seen> {
     let place = if port == 443 { shown(host, 80) } else { format!("{}:{port}", shown(host, 80)) };
     let name = ServerName::try_from(host.to_owned())
-        .map_err(|_| PortError::failed(format!("`{place}` is no host name that a certificate can carry")))?;
+        .map_err(|_| PortError::failed(format!("`{place}` is not a valid host name for a certificate")))?;
     let Some(within) = trust.verifier.clone() else {
         return Err(PortError::failed(
             "this host trusts no certificates at all; install its ca-certificates package or set SSL_CERT_FILE",
@@ -218,7 +218,7 @@ pub(super) async fn days_left(
             }
             Some(fault @ rustls::Error::InvalidCertificate(_)) => Ok(Seen::no(describe(fault, &place))),
             Some(fault) => Err(PortError::failed(describe(fault, &place))),
-            None => Err(PortError::failed(format!("{place} broke off the TLS handshake: {why}"))),
+            None => Err(PortError::failed(format!("{place} aborted the TLS handshake: {why}"))),
         },
     }
 }
@@ -231,10 +231,11 @@ fn judge(leaf: &Leaf, days: u32, now: Timestamp) -> Seen {
         Seen::no(format!("the certificate expired on {until}; issued by {issuer}"))
     } else if left < i64::from(days) {
         Seen::no(format!(
-            "the certificate is valid for {left} days more, until {until}; {days} are wanted; issued by {issuer}"
+            "the certificate is valid for {left} more days, until {until}, but {days} are required; issued \
+             by {issuer}"
         ))
     } else {
-        Seen::yes(format!("valid for {left} days more, until {until}; issued by {issuer}"))
+        Seen::yes(format!("valid for {left} more days, until {until}; issued by {issuer}"))
     }
 }
 
@@ -246,14 +247,16 @@ fn day(at: Timestamp) -> String {
 fn untrusted(place: &str, leaf: Option<&Leaf>) -> String {
     match leaf {
         Some(leaf) if leaf.self_signed => {
-            format!("the certificate of {place} is self-signed; give it as `ca_file` if that is meant")
+            format!("the certificate of {place} is self-signed; if that is intended, set it as `ca_file`")
         }
         Some(leaf) => format!(
-            "the certificate of {place} is issued by {}, which this host does not trust; give its authority as `ca_file`",
+            "the certificate of {place} is issued by {}, which this host does not trust; set its authority \
+             as `ca_file`",
             leaf.issuer
         ),
         None => format!(
-            "the certificate of {place} is self-signed or issued by nobody this host trusts; give its authority as `ca_file`"
+            "the certificate of {place} is self-signed, or its issuer is not trusted by this host; set its \
+             authority as `ca_file`"
         ),
     }
 }
@@ -297,11 +300,11 @@ pub(super) fn describe(fault: &rustls::Error, place: &str) -> String {
                 presented.iter().map(|name| name.split('"').nth(1).unwrap_or(name.as_str())).collect();
             let names =
                 if names.is_empty() { "no name at all".to_owned() } else { shown(&names.join(", "), 120) };
-            format!("the certificate of {place} is for another name: it carries {names}")
+            format!("the certificate of {place} is for another name: {names}")
         }
         CertificateError::NotValidForName => format!("the certificate of {place} is for another name"),
         CertificateError::Revoked => format!("the certificate of {place} was revoked"),
-        other => format!("the certificate of {place} is refused: {other}"),
+        other => format!("the certificate of {place} was rejected: {other}"),
     }
 }
 

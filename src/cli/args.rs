@@ -1,158 +1,171 @@
 //! What the command line looks like.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _, Parser};
-use serde::{Deserialize, Serialize};
+use clap::{Args, Parser};
 
-use super::{exit::Exit, plain};
+use crate::config::theme::ThemeChoice;
+use crate::flight::job::{NewRun, Rehearsal, Resumption, Takeover, Terms};
 
-/// Flies a deployment runbook: checklist, steps, live metrics, and a rollback that is always ready.
+/// Run a deployment from a runbook: checklist, steps, live metrics, and a rollback that is always ready.
 #[derive(Debug, Parser)]
 #[command(name = "cutover", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: Subcommand,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 internal error, 2 usage or no usable kubeconfig, 3 runbook invalid, or its target is not there, \
-does not answer or may not be used, 4 check or step failed and \
-traffic untouched, 5 rolled back, 6 rollback failed, 7 someone else drives, 8 needs a person and there is no terminal, \
-9 paused or detached, 128+n ended by signal n";
+const EXIT_CODES: &str = "Exit codes:
+  0      done
+  1      internal error, or the run's engine is gone
+  2      usage: wrong command line, or unusable settings, keymap, kubeconfig or state directory
+  3      invalid runbook, or its cluster cannot be reached or does not have what the runbook names
+  4      a check or step failed; traffic was not touched
+  5      rolled back
+  6      rollback failed
+  7      another run or another person has control
+  8      a person is needed, and there is no terminal
+  9      paused, or the run continues without this screen
+  128+n  ended by signal n";
 
-/// What can be done.
+/// Every subcommand.
 #[derive(Debug, clap::Subcommand)]
 pub enum Subcommand {
-    /// Open a run and its cockpit.
+    /// Start a deployment and open its cockpit.
     Run(RunArgs),
-    /// The same against a simulated world: nothing real is touched.
+    /// Rehearse a deployment against a simulated cluster; nothing real is touched.
     Rehearse(RehearseArgs),
-    /// Every fault of a runbook with its place; exit code 3 where there is an error.
+    /// Validate a runbook; exit code 3 if it has errors.
     Check(CheckArgs),
-    /// All that would run, resolved, with the kubectl line for each Kubernetes action.
+    /// Show everything a run would do, with variables filled in and the kubectl command of each Kubernetes action.
     Plan(PlanArgs),
-    /// Go on with a paused or interrupted run.
+    /// Resume a paused or interrupted run.
     Resume(ResumeArgs),
-    /// A further screen on a run that flies; it drives where nobody does.
+    /// Open another screen on an active run, or look back at a finished one; takes control if nobody has it.
     Attach(AttachArgs),
-    /// A screen that only looks, on one's own run or another user's.
+    /// Open a read-only screen on your own run, or on one that another user shares with your group.
     Watch(AttachArgs),
-    /// Take the controls of a run whose pilot is gone.
+    /// Take control of a run whose pilot is gone.
     Takeover(TakeoverArgs),
-    /// Agree, from an account of one's own, that the step that waits begins.
+    /// Approve the step that is waiting for approval.
     Approve(ApproveArgs),
-    /// How a run stands, and whether its engine lives; the exit code says it too.
+    /// Run state and engine health, also as the exit code.
     Status(StatusArgs),
-    /// Roll a run back from a plain shell, and follow it to its end; or try a rollback that has stopped again, or give it up.
+    /// Roll a run back from the shell and follow it to the end; also retries or abandons a rollback that has stopped.
     Rollback(RollbackArgs),
-    /// End a run from a plain shell; traffic must not have moved.
+    /// Abort a run from the shell; only before traffic has been switched.
     Abort(OrderArgs),
-    /// A systemd user unit that gives a run whose engine died another one, in hold.
+    /// Manage the systemd user service that restarts the engine of an interrupted run; the run comes back paused.
     Service(ServiceArgs),
-    /// The process that a run lives in; started by run, rehearse and resume.
+    /// The process that executes a run; started by run, rehearse and resume.
     #[command(hide = true)]
     Engine,
-    /// The runs in the state directory.
+    /// List runs.
     List(ListArgs),
-    /// Post-deployment tasks of a run and when they are due.
+    /// Show the post-deployment tasks of a run and when they are due.
     Tasks(TasksArgs),
-    /// Completions for a shell, on stdout.
+    /// Show paths, and every setting with its value and where it comes from.
+    Config(ConfigArgs),
+    /// Print shell completions.
     Completions(CompletionsArgs),
-    /// The manual page, on stdout.
+    /// Print the manual page.
     Man,
 }
 
-/// How a run is shown.
-#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+/// How to show a run.
+#[derive(Debug, Clone, Default, Args)]
 pub struct ViewArgs {
-    /// No screen: one line an event.
+    /// No screen: print one line per event.
     #[arg(long)]
     pub plain: bool,
-    /// Without a screen: confirm everything a person would be asked, and fail closed on doubt.
+    /// Answer every confirmation with yes; stops when the outcome is uncertain. Needs --plain.
     #[arg(long, requires = "plain")]
     pub yes: bool,
-    /// Without a screen: the event stream, one JSON object a line on stdout.
+    /// Print events as JSON, one object per line. Needs --plain.
     #[arg(long, requires = "plain")]
     pub json_lines: bool,
-    /// Colours: auto, always or never.
+    /// When to use colours.
     #[arg(long, default_value = "auto", value_parser = ["auto", "always", "never"], env = "CUTOVER_COLOR")]
     pub color: String,
-    /// For a slow connection: at most 4 frames a second.
+    /// Colour theme; can also be set with `CUTOVER_THEME`.
+    #[arg(long, value_name = "THEME", value_parser = clap::builder::PossibleValuesParser::new(ThemeChoice::WORDS))]
+    pub theme: Option<String>,
+    /// Draw at most 4 frames per second, for slow connections.
     #[arg(long)]
     pub slow_link: bool,
-    /// Where runs are kept.
+    /// State directory, where runs are stored.
     #[arg(long, value_name = "DIR", env = "CUTOVER_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
 }
 
-/// How a run is shown and driven.
-#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+/// How to show and control a run.
+#[derive(Debug, Clone, Default, Args)]
 pub struct DriveArgs {
-    /// How it is shown.
+    /// How to show the run.
     #[command(flatten)]
     pub view: ViewArgs,
-    /// With --json-lines: samples too.
+    /// Print metric samples too. Needs --plain.
     #[arg(long, requires = "plain")]
     pub samples: bool,
-    /// A variable's value; may be given several times.
+    /// Set a variable; repeatable.
     #[arg(long = "var", value_name = "NAME=VALUE")]
     pub vars: Vec<String>,
-    /// Whether an optional part applies; may be given several times.
+    /// Include or leave out an optional part; repeatable.
     #[arg(long = "part", value_name = "NAME=yes|no")]
     pub parts: Vec<String>,
-    /// Go on where the run would be refused (runbook not approved, outside its window, another cluster), and say why.
+    /// Start even if the run would be refused (runbook not approved, outside its window, different cluster); the reason is recorded.
     #[arg(long = "override", value_name = "REASON")]
     pub override_reason: Option<String>,
-    /// Look, never act.
+    /// Open the screen read-only.
     #[arg(long, conflicts_with = "plain")]
     pub read_only: bool,
-    /// Let the users of this group watch, from accounts of their own.
+    /// Let members of this Unix group watch the run from their own accounts.
     #[arg(long, value_name = "GROUP", env = "CUTOVER_WATCH_GROUP")]
     pub watch_group: Option<String>,
-    /// Let the users of this group approve steps, from accounts of their own.
+    /// Let members of this Unix group approve steps from their own accounts.
     #[arg(long, value_name = "GROUP", env = "CUTOVER_APPROVE_GROUP")]
     pub approve_group: Option<String>,
 }
 
 /// `cutover run`
-#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+#[derive(Debug, Clone, Args)]
 pub struct RunArgs {
-    /// The runbook.
+    /// The runbook file.
     #[arg(default_value = "runbook.toml")]
     pub runbook: PathBuf,
-    /// Show what would run and stop.
+    /// Print the plan and exit, like `cutover plan`.
     #[arg(long)]
     pub dry_run: bool,
-    /// Take the target's lock from exactly this holder, who must be gone and has left nothing to go on from.
+    /// Take over the target's lock from this holder, which must be gone and have left no run to resume.
     #[arg(long, value_name = "LOCK-ID", requires = "reason")]
     pub takeover: Option<String>,
-    /// Why it is taken over; it is journaled.
+    /// Reason for the takeover; recorded in the journal.
     #[arg(long, value_name = "REASON", requires = "takeover")]
     pub reason: Option<String>,
-    /// How it is shown and driven.
+    /// How to show and control the run.
     #[command(flatten)]
     pub drive: DriveArgs,
 }
 
 /// `cutover rehearse`
-#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+#[derive(Debug, Clone, Args)]
 pub struct RehearseArgs {
-    /// The runbook; ./runbook.toml where there is one, else the built-in one.
+    /// The runbook file [default: ./runbook.toml if it exists, otherwise the built-in one].
     pub runbook: Option<PathBuf>,
-    /// The story the world tells.
+    /// Scenario to simulate; --list-scenarios shows them all.
     #[arg(long, default_value = "good", value_name = "NAME")]
     pub scenario: String,
-    /// The stories there are.
+    /// List the scenarios and exit.
     #[arg(long)]
     pub list_scenarios: bool,
-    /// How many times faster than life.
+    /// Simulation speed, as a multiple of real time.
     #[arg(long, default_value_t = 1.0, value_name = "N")]
     pub speed: f64,
-    /// Write the simulated cluster's kubeconfig here, for kubectl.
+    /// Write the simulated cluster's kubeconfig to this file, for use with kubectl.
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
-    /// How it is shown and driven.
+    /// How to show and control the run.
     #[command(flatten)]
     pub drive: DriveArgs,
 }
@@ -160,13 +173,13 @@ pub struct RehearseArgs {
 /// `cutover check`
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// The runbook.
+    /// The runbook file.
     #[arg(default_value = "runbook.toml")]
     pub runbook: PathBuf,
-    /// Warnings are errors too.
+    /// Treat warnings as errors.
     #[arg(long)]
     pub strict: bool,
-    /// Colours: auto, always or never.
+    /// When to use colours.
     #[arg(long, default_value = "auto", value_parser = ["auto", "always", "never"], env = "CUTOVER_COLOR")]
     pub color: String,
 }
@@ -174,52 +187,61 @@ pub struct CheckArgs {
 /// `cutover plan`
 #[derive(Debug, Args)]
 pub struct PlanArgs {
-    /// The runbook.
+    /// The runbook file.
     #[arg(default_value = "runbook.toml")]
     pub runbook: PathBuf,
-    /// A variable's value; may be given several times.
+    /// Set a variable; repeatable.
     #[arg(long = "var", value_name = "NAME=VALUE")]
     pub vars: Vec<String>,
-    /// Which slot to take as live.
+    /// Slot to assume is live [default: the runbook's first slot].
     #[arg(long, value_name = "SLOT")]
     pub live: Option<String>,
-    /// Instead, the Kubernetes roles that a run needs, as YAML: cutover plan --rbac | kubectl apply -f -
+    /// Print the Kubernetes roles that a run needs, as YAML, instead of the plan: cutover plan --rbac | kubectl apply -f -
     #[arg(long)]
     pub rbac: bool,
 }
 
 /// `cutover resume`
-#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+#[derive(Debug, Clone, Args)]
 pub struct ResumeArgs {
-    /// The run; the newest paused one where not given.
+    /// Run ID [default: the newest paused run].
     pub run: Option<String>,
-    /// Go on from the copy in the cluster, where the host that flew the run is gone.
+    /// Resume from the copy in the cluster, when the run's host is gone.
     #[arg(long)]
     pub from_cluster: bool,
-    /// With --from-cluster: the runbook, which says where the cluster and the Service are.
+    /// With --from-cluster: the runbook that names the cluster and the Service.
     #[arg(long, value_name = "FILE", default_value = "runbook.toml")]
     pub runbook: PathBuf,
-    /// Take the target's lock from exactly this holder, who must be gone.
+    /// Take over the target's lock from this holder, which must be gone.
     #[arg(long, value_name = "LOCK-ID", requires = "reason")]
     pub takeover: Option<String>,
-    /// Why it is taken over; it is journaled.
+    /// Reason for the takeover; recorded in the journal.
     #[arg(long, value_name = "REASON", requires = "takeover")]
     pub reason: Option<String>,
-    /// How it is shown and driven.
+    /// How to show and control the run.
     #[command(flatten)]
     pub drive: DriveArgs,
 }
 
-impl ResumeArgs {
-    /// A run of this host.
-    pub fn of(run: Option<String>, drive: DriveArgs) -> Self {
+impl From<RunArgs> for NewRun {
+    fn from(args: RunArgs) -> Self {
+        Self { runbook: args.runbook, takeover: Takeover::of(args.takeover, args.reason) }
+    }
+}
+
+impl From<RehearseArgs> for Rehearsal {
+    fn from(args: RehearseArgs) -> Self {
+        let RehearseArgs { runbook, scenario, speed, kubeconfig, .. } = args;
+        Self { runbook, scenario, speed, kubeconfig }
+    }
+}
+
+impl From<ResumeArgs> for Resumption {
+    fn from(args: ResumeArgs) -> Self {
         Self {
-            run,
-            from_cluster: false,
-            runbook: PathBuf::from("runbook.toml"),
-            takeover: None,
-            reason: None,
-            drive,
+            run: args.run,
+            from_cluster: args.from_cluster.then_some(args.runbook),
+            takeover: Takeover::of(args.takeover, args.reason),
         }
     }
 }
@@ -227,28 +249,30 @@ impl ResumeArgs {
 /// `cutover attach`, `cutover watch`
 #[derive(Debug, Clone, Args)]
 pub struct AttachArgs {
-    /// The run; the only one that flies where not given.
+    /// Run ID [default: the only active run].
     pub run: Option<String>,
-    /// How it is shown.
+    /// How to show the run.
     #[command(flatten)]
     pub view: ViewArgs,
 }
 
 impl DriveArgs {
-    /// For an engine that is started without anybody to show it to.
-    pub fn unattended(state: &Path) -> Self {
-        let view = ViewArgs {
-            plain: true,
-            color: "never".to_owned(),
-            state_dir: Some(state.to_owned()),
-            ..ViewArgs::default()
-        };
-        Self { view, ..Self::default() }
+    /// The part that the engine needs.
+    pub fn terms(&self) -> Terms {
+        Terms {
+            vars: self.vars.clone(),
+            parts: self.parts.clone(),
+            override_reason: self.override_reason.clone(),
+            watch_group: self.watch_group.clone(),
+            approve_group: self.approve_group.clone(),
+            color: self.view.color.clone(),
+            state_dir: self.view.state_dir.clone(),
+        }
     }
 }
 
 impl AttachArgs {
-    /// How the screen is shown.
+    /// With the defaults of a screen for everything else.
     pub fn drive(&self) -> DriveArgs {
         DriveArgs { view: self.view.clone(), ..DriveArgs::default() }
     }
@@ -257,13 +281,13 @@ impl AttachArgs {
 /// `cutover takeover`
 #[derive(Debug, Clone, Args)]
 pub struct TakeoverArgs {
-    /// Why; it is journaled. Not needed for one's own run.
+    /// Reason; recorded in the journal. Not needed for your own run.
     #[arg(long, value_name = "REASON", default_value = "")]
     pub reason: String,
-    /// With the id of a target's lock instead of a run: the runbook, which says where the cluster and the Service are.
+    /// If RUN is the ID of a target's lock: the runbook that names the cluster and the Service.
     #[arg(long, value_name = "FILE", default_value = "runbook.toml")]
     pub runbook: PathBuf,
-    /// Which run, and how it is shown.
+    /// Which run, and how to show it.
     #[command(flatten)]
     pub attach: AttachArgs,
 }
@@ -271,12 +295,12 @@ pub struct TakeoverArgs {
 /// `cutover approve`
 #[derive(Debug, Clone, Args)]
 pub struct ApproveArgs {
-    /// The run; the only one that can be approved where not given.
+    /// Run ID [default: the only run you can approve].
     pub run: Option<String>,
-    /// The step; the one that waits where not given.
+    /// Step ID [default: the step that is waiting].
     #[arg(long)]
     pub step: Option<String>,
-    /// Where runs are kept.
+    /// State directory, where runs are stored.
     #[arg(long, value_name = "DIR", env = "CUTOVER_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
 }
@@ -284,24 +308,24 @@ pub struct ApproveArgs {
 /// `cutover rollback`
 #[derive(Debug, Clone, Args)]
 pub struct RollbackArgs {
-    /// The run; where not given the only active one, or the newest unfinished one.
+    /// Run ID [default: the only active run, otherwise the newest unfinished one].
     pub run: Option<String>,
-    /// Why; it is journaled.
+    /// Reason; recorded in the journal.
     #[arg(long, value_name = "REASON", required_unless_present = "retry", conflicts_with = "retry")]
     pub reason: Option<String>,
-    /// Try a rollback that has stopped again.
+    /// Retry a rollback that has stopped.
     #[arg(long, conflicts_with = "give_up")]
     pub retry: bool,
-    /// Give up a rollback that has stopped: the run ends as failed, and traffic stays where it is.
+    /// Abandon a rollback that has stopped: the run ends as failed, and traffic stays where it is.
     #[arg(long, requires = "reason")]
     pub give_up: bool,
-    /// Where the engine is gone and another is started: a secret's value that was typed or captured; several times.
+    /// Value of a secret that had been typed or captured, needed if a new engine has to start; repeatable.
     #[arg(long = "var", value_name = "NAME=VALUE")]
     pub vars: Vec<String>,
-    /// The event stream, one JSON object a line on stdout.
+    /// Print events as JSON, one object per line.
     #[arg(long)]
     pub json_lines: bool,
-    /// Where runs are kept.
+    /// State directory, where runs are stored.
     #[arg(long, value_name = "DIR", env = "CUTOVER_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
 }
@@ -309,18 +333,18 @@ pub struct RollbackArgs {
 /// `cutover abort`
 #[derive(Debug, Clone, Args)]
 pub struct OrderArgs {
-    /// The run; where not given the only active one.
+    /// Run ID [default: the only active run].
     pub run: Option<String>,
-    /// Why; it is journaled.
+    /// Reason; recorded in the journal.
     #[arg(long, value_name = "REASON")]
     pub reason: String,
-    /// Where the engine is gone and another is started: a secret's value that was typed or captured; several times.
+    /// Value of a secret that had been typed or captured, needed if a new engine has to start; repeatable.
     #[arg(long = "var", value_name = "NAME=VALUE")]
     pub vars: Vec<String>,
-    /// The event stream, one JSON object a line on stdout.
+    /// Print events as JSON, one object per line.
     #[arg(long)]
     pub json_lines: bool,
-    /// Where runs are kept.
+    /// State directory, where runs are stored.
     #[arg(long, value_name = "DIR", env = "CUTOVER_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
 }
@@ -328,12 +352,12 @@ pub struct OrderArgs {
 /// `cutover status`
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// The run; the newest where not given.
+    /// Run ID [default: the newest run].
     pub run: Option<String>,
-    /// One JSON document.
+    /// Print one JSON document.
     #[arg(long)]
     pub json: bool,
-    /// Where runs are kept.
+    /// State directory, where runs are stored.
     #[arg(long, value_name = "DIR", env = "CUTOVER_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
 }
@@ -341,40 +365,40 @@ pub struct StatusArgs {
 /// `cutover service`
 #[derive(Debug, Args)]
 pub struct ServiceArgs {
-    /// What to do.
+    /// What to do with the service.
     pub command: ServiceCommand,
-    /// With run: look once instead of every 5 s.
+    /// With run: check once and exit, instead of every 5 s.
     #[arg(long)]
     pub once: bool,
-    /// Where runs are kept.
+    /// State directory, where runs are stored.
     #[arg(long, value_name = "DIR", env = "CUTOVER_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
 }
 
-/// What to do with the service.
+/// What to do with the systemd user service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum ServiceCommand {
-    /// Write the unit and start it.
+    /// Write the unit file and start the service.
     Install,
-    /// Stop it and take the unit away.
+    /// Stop the service and remove the unit file.
     Remove,
-    /// What the unit runs: an engine for each run that has lost its own.
+    /// Restart the engines of interrupted runs; this is what the unit executes.
     Run,
 }
 
 /// `cutover list`
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// The copies in the cluster instead, whichever host flew them.
+    /// List the copies in the cluster instead, from every host.
     #[arg(long)]
     pub cluster: bool,
-    /// With --cluster: the runbook, which says where the cluster and the Service are.
+    /// With --cluster: the runbook that names the cluster and the Service.
     #[arg(long, value_name = "FILE", default_value = "runbook.toml")]
     pub runbook: PathBuf,
-    /// One JSON document.
+    /// Print one JSON document.
     #[arg(long)]
     pub json: bool,
-    /// Where runs are kept.
+    /// State directory, where runs are stored.
     #[arg(long, value_name = "DIR", env = "CUTOVER_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
 }
@@ -382,25 +406,42 @@ pub struct ListArgs {
 /// `cutover tasks`
 #[derive(Debug, Args)]
 pub struct TasksArgs {
-    /// The run; the newest that succeeded where not given.
+    /// Run ID [default: the newest run with tasks].
     pub run: Option<String>,
-    /// Mark this task, by its number in the list, as done.
+    /// Mark the task with this number as done.
     #[arg(long, value_name = "NUMBER")]
     pub done: Option<usize>,
-    /// Where runs are kept.
+    /// State directory, where runs are stored.
     #[arg(long, value_name = "DIR", env = "CUTOVER_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// `cutover config`
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// Print one JSON document.
+    #[arg(long)]
+    pub json: bool,
+    /// When to use colours.
+    #[arg(long, value_parser = ["auto", "always", "never"])]
+    pub color: Option<String>,
+    /// Draw at most 4 frames per second, for slow connections.
+    #[arg(long)]
+    pub slow_link: bool,
+    /// State directory, where runs are stored.
+    #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
 }
 
 /// `cutover completions`
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
-    /// The shell.
+    /// Shell to print completions for.
     pub shell: clap_complete::Shell,
 }
 
 impl Cli {
-    /// The state directory given, for commands that have one.
+    /// The given state directory, for commands that take one.
     pub fn state_dir(&self) -> Option<&PathBuf> {
         match &self.command {
             Subcommand::Run(args) => args.drive.view.state_dir.as_ref(),
@@ -415,27 +456,23 @@ impl Cli {
             Subcommand::Abort(args) => args.state_dir.as_ref(),
             Subcommand::List(args) => args.state_dir.as_ref(),
             Subcommand::Tasks(args) => args.state_dir.as_ref(),
+            Subcommand::Config(args) => args.state_dir.as_ref(),
             _ => None,
         }
     }
-}
 
-/// `cutover completions SHELL`
-///
-/// # Errors
-/// If stdout can't be written.
-pub fn completions(args: &CompletionsArgs) -> color_eyre::Result<Exit> {
-    clap_complete::generate(args.shell, &mut Cli::command(), "cutover", &mut std::io::stdout());
-    Ok(Exit::Done)
-}
-
-/// `cutover man`
-///
-/// # Errors
-/// If stdout can't be written.
-pub fn man() -> color_eyre::Result<Exit> {
-    let mut page = Vec::new();
-    clap_mangen::Man::new(Cli::command()).render(&mut page)?;
-    plain::data(&String::from_utf8_lossy(&page));
-    Ok(Exit::Done)
+    /// Whether this command continues with the valid part of faulty settings, and prints what it ignores. Commands that open
+    /// a run or a screen don't; whoever started the engine has been told already.
+    pub fn goes_on_with_faulty_settings(&self) -> bool {
+        matches!(
+            self.command,
+            Subcommand::Approve(_)
+                | Subcommand::Status(_)
+                | Subcommand::Rollback(_)
+                | Subcommand::Abort(_)
+                | Subcommand::Service(_)
+                | Subcommand::List(_)
+                | Subcommand::Tasks(_)
+        )
+    }
 }

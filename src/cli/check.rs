@@ -1,43 +1,38 @@
-//! `cutover check`: every fault of a runbook with its place.
+//! `cutover check`: validates a runbook and prints each fault with its position.
 
 use std::io::IsTerminal as _;
 
-use super::{
-    args::CheckArgs,
-    compose,
-    exit::Exit,
-    flight,
-    plain::{data, talk},
+use super::args::CheckArgs;
+use crate::{
+    config,
+    flight::{
+        exit::Exit,
+        runbook,
+        say::{data, talk},
+        stop::Stop,
+    },
 };
-use crate::config;
 
-/// Prints all faults; exit code 3 where there is an error.
+/// Prints all faults; exit code 3 if one of them is an error.
 ///
 /// # Errors
 /// If the file can't be read.
-pub fn main(args: &CheckArgs) -> color_eyre::Result<Exit> {
+pub fn main(args: &CheckArgs) -> Result<Exit, Stop> {
     let name = args.runbook.display().to_string();
     let loaded = if let Ok(bytes) = std::fs::read(&args.runbook) {
         match String::from_utf8(bytes) {
             Ok(text) => {
                 let loaded = config::load_str(&name, &text);
-                let color = flight::use_color(&args.color, std::io::stdout().is_terminal());
+                let color = runbook::use_color(&args.color, std::io::stdout().is_terminal());
                 for diagnostic in &loaded.diagnostics {
                     data(&format!("{}\n", diagnostic.render(&text, color)));
                 }
                 loaded
             }
-            Err(error) => {
-                let at = error.utf8_error().valid_up_to();
-                let line = error.as_bytes()[..at].split(|byte| *byte == b'\n').count();
-                data(&format!(
-                    "error: {name} is not UTF-8 text: the first bad byte is on line {line} (offset {at}); save it as UTF-8"
-                ));
-                return Ok(Exit::InvalidRunbook);
-            }
+            Err(error) => return Err(Stop::unfit(runbook::not_utf8(&args.runbook, &error))),
         }
     } else {
-        compose::read_runbook(&args.runbook)?;
+        runbook::read(&args.runbook)?;
         return Ok(Exit::Internal);
     };
     let errors = loaded.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();

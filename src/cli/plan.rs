@@ -1,54 +1,34 @@
-//! `cutover plan`: all that would run, resolved.
+//! `cutover plan`: prints everything a run would do, with variables filled in.
 
-use super::{
-    args::PlanArgs,
-    compose,
-    exit::Exit,
-    flight,
-    plain::{data, talk},
-    vars::Given,
-};
-use crate::adapters::kube::lease_name;
+use super::args::PlanArgs;
 use crate::domain::{
     action::{Action, ActionKind, Confirm},
     check::{Check, CheckKind, NoTraffic},
     event::{Envelope, Opened, RollbackTarget, RunEvent},
     id::RunId,
-    rights,
     run::Run,
-    runbook::{ClusterFact, VarSource},
+    runbook::{ClusterFact, Target, VarSource},
     time::Timestamp,
     verdict::show_condition,
 };
+use crate::flight::{exit::Exit, roles::roles, runbook, say::data, stop::Stop, vars::Given};
 
 /// Prints the plan.
 ///
 /// # Errors
 /// If the runbook can't be read.
-pub fn main(args: &PlanArgs) -> color_eyre::Result<Exit> {
-    let text = compose::read_runbook(&args.runbook)?;
-    let loaded = match flight::load(&args.runbook, text, "auto") {
-        Ok(loaded) => loaded,
-        Err(exit) => return Ok(exit),
-    };
-    let given = match Given::parse(&args.vars, &[], &loaded.runbook) {
-        Ok(given) => given,
-        Err(faults) => {
-            for fault in &faults {
-                talk(fault);
-            }
-            return Ok(Exit::Usage);
-        }
-    };
+pub fn main(args: &PlanArgs) -> Result<Exit, Stop> {
+    let loaded = runbook::open(&args.runbook, "auto")?;
+    let given =
+        Given::parse(&args.vars, &[], &loaded.runbook).map_err(|faults| Stop::usage(faults.join("\n")))?;
     let runbook = loaded.runbook;
     let slots: Vec<_> = runbook.target.iter().flat_map(|target| target.slots.keys().cloned()).collect();
     let live = args.live.as_ref().map_or_else(
-        || slots.first().cloned(),
+        || runbook.target.as_ref().and_then(Target::presumed_live).cloned(),
         |live| slots.iter().find(|slot| slot.as_str() == live).cloned(),
     );
     if let (Some(wanted), None) = (&args.live, &live) {
-        talk(&format!("the runbook has no slot {wanted}"));
-        return Ok(Exit::Usage);
+        return Err(Stop::usage(format!("the runbook has no slot {wanted}")));
     }
     let opened = Opened {
         run_id: RunId("plan".to_owned()),
@@ -64,6 +44,8 @@ pub fn main(args: &PlanArgs) -> color_eyre::Result<Exit> {
             slot,
             image: "(its image now)".to_owned(),
             replicas: 3,
+            hash: None,
+            revision: None,
         }),
         new_slot_image: None,
         pinned: None,
@@ -86,24 +68,13 @@ pub fn main(args: &PlanArgs) -> color_eyre::Result<Exit> {
         run.vars.insert(name, Some(value));
     }
     if args.rbac {
-        return Ok(rbac(&run));
+        let roles = roles(&run)
+            .ok_or_else(|| Stop::usage("the runbook has no [target], so it needs nothing in a cluster"))?;
+        data(roles.trim_end());
+        return Ok(Exit::Done);
     }
     print(&run);
     Ok(Exit::Done)
-}
-
-/// Prints the roles that a run of this runbook needs, for `kubectl apply -f -`.
-fn rbac(run: &Run) -> Exit {
-    let Some(target) = &run.runbook.target else {
-        talk("the runbook has no [target], so it needs nothing in a cluster");
-        return Exit::Usage;
-    };
-    // The lock's own name: one a Service, and a name that any object may have.
-    let name = lease_name(&target.service);
-    let wide = lease_name(&format!("{}-{}", target.namespace, target.service));
-    let rights = rights::needed(&run.runbook, &name, &|text| text.expand(|name| run.value(name)).ok());
-    data(rights::role(&rights, &target.namespace, (&name, &wide), &run.runbook.document.title).trim_end());
-    Exit::Done
 }
 
 fn print(run: &Run) {
@@ -111,7 +82,7 @@ fn print(run: &Run) {
     data(&format!("{}  (runbook version {})", runbook.document.title, runbook.document.version));
     if let (Some(target), Some(live), Some(new)) = (&runbook.target, &run.live, &run.opened.new_slot) {
         data(&format!(
-            "taking {live} as live and {new} as idle in {}; the run asks the cluster",
+            "assuming {live} is live and {new} is idle in {}; a run asks the cluster",
             target.namespace
         ));
     }
@@ -142,7 +113,7 @@ fn print(run: &Run) {
             .map(|(from, to)| if from == to { format!("  ~{from}") } else { format!("  {from}-{to}") });
         data(&format!("\nStep {}: {}{}", index + 1, step.title, time.unwrap_or_default()));
         if let Some(part) = &step.when {
-            data(&format!("  only where `{part}` applies"));
+            data(&format!("  only if `{part}` applies"));
         }
         if let Some(critical) = &step.critical {
             data(&format!("  CRITICAL: {critical}"));

@@ -1,7 +1,7 @@
-//! `cutover service`: a systemd user unit that gives a run whose engine died another one.
+//! `cutover service`: a systemd user service that restarts the engine of an interrupted run.
 //!
-//! It restarts into hold: what ran when the engine died is unknown, and nothing new starts before a person has looked.
-//! Triggers are watched again at once, so a rollback that is due is done.
+//! The run comes back paused: what was running when the engine died is unknown, and nothing new starts until a person has looked.
+//! Triggers are watched again immediately, so a rollback that is due still happens.
 
 use std::{
     path::{Path, PathBuf},
@@ -13,27 +13,29 @@ use color_eyre::eyre::{WrapErr as _, eyre};
 use etcetera::BaseStrategy as _;
 
 use super::{
-    args::{DriveArgs, ResumeArgs, ServiceArgs, ServiceCommand},
-    engine::Task,
-    exit::Exit,
-    launch,
-    plain::{data, talk},
-    store,
+    args::{ServiceArgs, ServiceCommand},
+    front::launch,
 };
-use crate::journal::{self, Lock};
+use crate::flight::{
+    exit::Exit,
+    job::{Resumption, Task, Terms},
+    say::{data, talk},
+    stop::Stop,
+    store, who,
+};
 
 /// The unit's name.
 const UNIT: &str = "cutover.service";
-/// Between two looks for runs without an engine.
+/// How often to look for runs without an engine.
 const EVERY: Duration = Duration::from_secs(5);
-/// An engine that could not be started is tried again after this long.
+/// How long to wait before another try to start an engine.
 const PAUSE: Duration = Duration::from_mins(1);
 
 /// Installs, removes or runs the service.
 ///
 /// # Errors
 /// If a file can't be written or the state directory can't be read.
-pub async fn main(args: &ServiceArgs) -> color_eyre::Result<Exit> {
+pub async fn main(args: &ServiceArgs) -> Result<Exit, Stop> {
     match args.command {
         ServiceCommand::Install => install(args),
         ServiceCommand::Remove => remove(),
@@ -41,24 +43,24 @@ pub async fn main(args: &ServiceArgs) -> color_eyre::Result<Exit> {
     }
 }
 
-fn unit_path() -> color_eyre::Result<PathBuf> {
+fn unit_path() -> Result<PathBuf, Stop> {
     let strategy = etcetera::base_strategy::Xdg::new().wrap_err("no home directory")?;
     Ok(strategy.config_dir().join("systemd/user").join(UNIT))
 }
 
-/// The unit: the program as it is installed now, on the same state directory.
+/// The unit's text, for this program and this state directory.
 fn unit(program: &Path, state: &Path) -> String {
     format!(
         "[Unit]\n\
-         Description=Runs of cutover whose engine has died go on, in hold\n\
+         Description=Restart the engines of interrupted cutover runs\n\
          \n\
          [Service]\n\
          ExecStart={} service run --state-dir {}\n\
-         # KUBECONFIG, secrets that the runbook takes from the environment, proxies: NAME=VALUE, one a line, mode 0600.\n\
+         # KUBECONFIG, secrets that the runbook takes from the environment, proxies: one NAME=VALUE per line, mode 0600.\n\
          EnvironmentFile=-%E/cutover/service.env\n\
          Restart=always\n\
          RestartSec=5\n\
-         # The engines that it starts are processes of their own: they outlive it.\n\
+         # Engines are separate processes, and must survive a restart of this service.\n\
          KillMode=process\n\
          \n\
          [Install]\n\
@@ -80,8 +82,8 @@ fn quoted(path: &Path) -> String {
     format!("\"{text}\"")
 }
 
-fn install(args: &ServiceArgs) -> color_eyre::Result<Exit> {
-    let program = std::env::current_exe().wrap_err("where am I?")?;
+fn install(args: &ServiceArgs) -> Result<Exit, Stop> {
+    let program = std::env::current_exe().wrap_err("cannot find the cutover program itself")?;
     let state = std::path::absolute(store::state_dir(args.state_dir.as_ref())?)?;
     let path = unit_path()?;
     let dir = path.parent().ok_or_else(|| eyre!("no directory for the unit"))?;
@@ -91,22 +93,22 @@ fn install(args: &ServiceArgs) -> color_eyre::Result<Exit> {
     data(&path.display().to_string());
     if !systemctl(&["daemon-reload"]) || !systemctl(&["enable", "--now", UNIT]) {
         talk(
-            "no systemd of this user answers; where one does: systemctl --user enable --now cutover.service",
+            "cannot reach your systemd user manager; once it runs: systemctl --user enable --now cutover.service",
         );
     }
     talk(
-        "what its engines need from the environment (KUBECONFIG, secrets) goes into ~/.config/cutover/service.env, mode 0600",
+        "put what engines need from the environment (KUBECONFIG, secrets) into ~/.config/cutover/service.env, mode 0600",
     );
-    talk(&format!("to keep it running while you are logged out: loginctl enable-linger {}", store::user()));
+    talk(&format!("to keep it running while you are logged out: loginctl enable-linger {}", who::user()));
     Ok(Exit::Done)
 }
 
-fn remove() -> color_eyre::Result<Exit> {
+fn remove() -> Result<Exit, Stop> {
     let path = unit_path()?;
     let _ = systemctl(&["disable", "--now", UNIT]);
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).wrap_err_with(|| format!("cannot remove {}", path.display()));
+            return Err(error).wrap_err_with(|| format!("cannot remove {}", path.display()))?;
         }
         _ => {}
     }
@@ -121,26 +123,24 @@ fn systemctl(args: &[&str]) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// Starts an engine for each run that should have one and has none.
-async fn watch(args: &ServiceArgs) -> color_eyre::Result<Exit> {
+/// Starts an engine for each interrupted run.
+async fn watch(args: &ServiceArgs) -> Result<Exit, Stop> {
     let state = store::state_dir(args.state_dir.as_ref())?;
     let mut failed: Vec<(String, std::time::Instant)> = Vec::new();
     loop {
         failed.retain(|(_, at)| at.elapsed() < PAUSE);
         for found in store::runs(&state)? {
             let id = found.run.opened.run_id.0.clone();
-            // A paused run was left by somebody, in order; only what was torn from an engine gets another.
+            // A paused run was left on purpose; only an interrupted one gets another engine.
             let torn = found.run.finished.is_none() && found.run.opened.rehearsal.is_none();
-            let engine =
-                Lock::holder(&found.dir, journal::lock::RUN_LOCK).is_ok_and(|holder| holder.is_some());
-            if !torn || engine || failed.iter().any(|(known, _)| *known == id) {
+            if !torn || store::has_engine(&found.dir) || failed.iter().any(|(known, _)| *known == id) {
                 continue;
             }
-            talk(&format!("run {id} has no engine: it gets one, in hold"));
-            let drive = DriveArgs::unattended(&state);
-            let started = launch::start(Task::Resume(ResumeArgs::of(Some(id.clone()), drive)));
-            if !matches!(started, Ok(Ok(_))) {
-                talk(&format!("run {id} could not be taken up; it is tried again in {} s", PAUSE.as_secs()));
+            talk(&format!("run {id} has no engine; starting one, paused"));
+            let resumption = Resumption { run: Some(id.clone()), ..Resumption::default() };
+            if let Err(stop) = launch::start(Task::Resume(resumption), Terms::unattended(&state), false) {
+                stop.say();
+                talk(&format!("run {id}: cannot start an engine; next try in {} s", PAUSE.as_secs()));
                 failed.push((id, std::time::Instant::now()));
             }
         }

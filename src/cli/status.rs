@@ -1,14 +1,6 @@
-//! `cutover status`: how a run stands, and whether anybody watches it.
+//! `cutover status`: the state of a run, and whether its engine is watching it.
 
-use std::{path::Path, time::Duration};
-
-use super::{
-    args::StatusArgs,
-    autopilot,
-    exit::Exit,
-    plain::{data, json_document, talk},
-    store::{self, Found},
-};
+use super::{args::StatusArgs, front::autopilot};
 use crate::{
     domain::{
         event::Outcome,
@@ -16,79 +8,45 @@ use crate::{
         run::Run,
         time::{Span, Timestamp},
     },
-    engine::driver::TICK_FILE,
-    journal::{self, Holder, Lock},
+    flight::{
+        exit::Exit,
+        pulse::Pulse,
+        say::{data, json_document},
+        stop::Stop,
+        store::{self, Found},
+    },
 };
 
-/// An engine that has not ticked for so long does not live, whatever holds its lock.
-const SILENT: Duration = Duration::from_secs(15);
-
-/// Whether an engine has a run in its hands.
-struct Engine {
-    holder: Option<Holder>,
-    /// How long ago it last ticked, where it ever did.
-    ticked: Option<Duration>,
-    /// The run's time then: a rehearsal's runs faster than the host's.
-    said: Option<Timestamp>,
-}
-
-impl Engine {
-    fn of(dir: &Path) -> color_eyre::Result<Self> {
-        let holder = Lock::holder(dir, journal::lock::RUN_LOCK)?;
-        let tick = std::fs::metadata(dir.join(TICK_FILE)).and_then(|meta| meta.modified()).ok();
-        let said = std::fs::read_to_string(dir.join(TICK_FILE)).ok();
-        let said = said.and_then(|text| text.trim().parse::<jiff::Timestamp>().ok());
-        Ok(Self {
-            holder,
-            ticked: tick.map(|tick| tick.elapsed().unwrap_or_default()),
-            said: said.map(|said| Timestamp(said.as_millisecond())),
-        })
+/// The engine, in words.
+fn engine_words(engine: &Pulse) -> String {
+    let ago = engine
+        .ticked()
+        .map_or_else(|| "never ticked".to_owned(), |ago| format!("last tick {} ago", ago.short()));
+    match engine.pid() {
+        Some(pid) if engine.lives() => format!("process {pid}, {ago}"),
+        Some(pid) => format!("process {pid} DOES NOT ANSWER, {ago}"),
+        None => format!("none, {ago}"),
     }
-
-    fn lives(&self) -> bool {
-        self.holder.is_some() && self.ticked.is_some_and(|ago| ago < SILENT)
-    }
-
-    fn words(&self) -> String {
-        let ago = self
-            .ticked
-            .map_or_else(|| "never ticked".to_owned(), |ago| format!("last tick {} ago", span(ago).short()));
-        match &self.holder {
-            Some(holder) if self.lives() => format!("process {}, {ago}", holder.pid),
-            Some(holder) => format!("process {} DOES NOT ANSWER, {ago}", holder.pid),
-            None => format!("none, {ago}"),
-        }
-    }
-}
-
-fn span(duration: Duration) -> Span {
-    Span::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Prints it.
 ///
 /// # Errors
 /// If there is no such run, or its journal can't be read.
-pub fn main(args: &StatusArgs) -> color_eyre::Result<Exit> {
+pub fn main(args: &StatusArgs) -> Result<Exit, Stop> {
     let state = store::state_dir(args.state_dir.as_ref())?;
     let id = match &args.run {
         Some(run) => run.clone(),
-        None => {
-            if let Some(run) = store::newest(&state)? {
-                run
-            } else {
-                talk("no runs yet");
-                return Ok(Exit::Usage);
-            }
-        }
+        None => store::newest(&state)?.ok_or_else(|| {
+            Stop::usage(
+                "there are no runs on this host yet\nstart one with: cutover run, or cutover rehearse",
+            )
+        })?,
     };
-    let Some(found) = store::find(&state, &id)? else {
-        talk(&format!("there is no run {id}; see: cutover list"));
-        return Ok(Exit::Usage);
-    };
-    let engine = Engine::of(&found.dir)?;
+    let found = store::find(&state, &id)?.ok_or_else(|| Stop::no_run(&id))?;
+    let engine = Pulse::of(&found.dir)?;
     let own = Timestamp(jiff::Timestamp::now().as_millisecond());
-    let now = engine.said.filter(|_| engine.lives()).unwrap_or(own).max(found.run.last_at);
+    let now = engine.said().unwrap_or(own).max(found.run.last_at);
     let exit = exit(&found.run, &engine, now);
     if args.json {
         data(&json_document(&document(&found, &engine, exit, now)));
@@ -100,9 +58,9 @@ pub fn main(args: &StatusArgs) -> color_eyre::Result<Exit> {
     Ok(exit)
 }
 
-/// The outcome's code where the run is over; 8 where it waits for a person, 9 where it goes on by itself or is paused,
-/// 1 where it should have an engine and has none.
-fn exit(run: &Run, engine: &Engine, now: Timestamp) -> Exit {
+/// The outcome's code if the run is over; 8 if it needs a person, 9 if it continues by itself or is paused,
+/// 1 if it should have an engine and has none.
+fn exit(run: &Run, engine: &Pulse, now: Timestamp) -> Exit {
     if is_unwatched(run, engine) {
         return Exit::Internal;
     }
@@ -113,7 +71,7 @@ fn exit(run: &Run, engine: &Engine, now: Timestamp) -> Exit {
     }
 }
 
-/// What a run waits for from a person, where it does.
+/// What the run needs from a person, if anything.
 fn waits(run: &Run, now: Timestamp) -> Option<String> {
     let prompt = run.prompt(now);
     match &prompt {
@@ -121,7 +79,7 @@ fn waits(run: &Run, now: Timestamp) -> Option<String> {
             None
         }
         Prompt::Checking { open, .. } if open.is_empty() => None,
-        Prompt::Held { reason, .. } => Some(format!("held: {reason}")),
+        Prompt::Held { reason, .. } => Some(format!("paused: {reason}")),
         Prompt::Failed { .. } => Some("a step has failed".to_owned()),
         Prompt::Unknown { .. } => Some("an action's result is unknown".to_owned()),
         Prompt::Fired { .. } => Some("a trigger has fired".to_owned()),
@@ -130,12 +88,12 @@ fn waits(run: &Run, now: Timestamp) -> Option<String> {
     }
 }
 
-/// Whether a run should have an engine and has none: it has begun and is not over, or nobody has ended it in order.
-fn is_unwatched(run: &Run, engine: &Engine) -> bool {
+/// Whether a run should have an engine and has none: it has started and is not over, or was interrupted.
+fn is_unwatched(run: &Run, engine: &Pulse) -> bool {
     !engine.lives() && (run.needs_an_engine() || run.finished.is_none())
 }
 
-fn state_word(run: &Run, engine: &Engine) -> &'static str {
+fn state_word(run: &Run, engine: &Pulse) -> &'static str {
     if is_unwatched(run, engine) {
         return "NOBODY WATCHES";
     }
@@ -145,21 +103,21 @@ fn state_word(run: &Run, engine: &Engine) -> &'static str {
     }
 }
 
-/// The state, and where nobody watches what that means.
-fn state_words(run: &Run, engine: &Engine) -> String {
+/// The state, and what it means if no engine is watching.
+fn state_words(run: &Run, engine: &Pulse) -> String {
     if is_unwatched(run, engine) && run.needs_an_engine() {
         return run.unwatched();
     }
     state_word(run, engine).to_owned()
 }
 
-/// What there is to do now.
-fn next(run: &Run, engine: &Engine) -> Vec<String> {
+/// The commands to use next.
+fn next(run: &Run, engine: &Pulse) -> Vec<String> {
     let id = &run.opened.run_id;
     match run.finished.as_ref().map(|(outcome, ..)| *outcome) {
         None if engine.lives() => vec![format!("cutover attach {id}")],
         None | Some(Outcome::Held) if run.opened.rehearsal.is_some() => {
-            vec!["cutover rehearse (a rehearsal's world ends with its engine)".to_owned()]
+            vec!["cutover rehearse (a rehearsal cannot be resumed)".to_owned()]
         }
         None | Some(Outcome::Held) if run.needs_an_engine() => run.ways_on().into(),
         None | Some(Outcome::Held) => vec![format!("cutover resume {id}")],
@@ -177,18 +135,18 @@ fn step_words(run: &Run) -> Option<String> {
     Some(format!("{} of {}, {} ({})", index + 1, run.steps.len(), step.title, status.word()))
 }
 
-fn lines(found: &Found, engine: &Engine, now: Timestamp) -> Vec<String> {
+fn lines(found: &Found, engine: &Pulse, now: Timestamp) -> Vec<String> {
     let run = &found.run;
     let mut lines = vec![
         format!("{}  {}", run.opened.run_id, run.opened.runbook.document.title),
         format!("state     {}", state_words(run, engine)),
-        format!("engine    {}", engine.words()),
+        format!("engine    {}", engine_words(engine)),
     ];
     let mut say = |name: &str, what: Option<String>| {
         lines.extend(what.map(|what| format!("{name:8}  {what}")));
     };
     let pilot = run.pilot.as_ref().filter(|_| run.finished.is_none()).map(|pilot| match run.away_since {
-        Some(since) => format!("nobody; {pilot} is gone for {}", now.since(since).short()),
+        Some(since) => format!("nobody; {pilot} has been gone for {}", now.since(since).short()),
         None => pilot.to_string(),
     });
     say("pilot", pilot);
@@ -203,7 +161,7 @@ fn lines(found: &Found, engine: &Engine, now: Timestamp) -> Vec<String> {
     lines
 }
 
-fn document(found: &Found, engine: &Engine, exit: Exit, now: Timestamp) -> serde_json::Value {
+fn document(found: &Found, engine: &Pulse, exit: Exit, now: Timestamp) -> serde_json::Value {
     let run = &found.run;
     let step = run.current().filter(|_| run.steps_open).and_then(|index| {
         let step = run.runbook.steps.get(index)?;
@@ -221,8 +179,8 @@ fn document(found: &Found, engine: &Engine, exit: Exit, now: Timestamp) -> serde
         "exit_code": exit.code(),
         "engine": {
             "lives": engine.lives(),
-            "pid": engine.holder.as_ref().map(|holder| holder.pid),
-            "last_tick_age_ms": engine.ticked.map(|ago| span(ago).as_millis()),
+            "pid": engine.pid(),
+            "last_tick_age_ms": engine.ticked().map(Span::as_millis),
         },
         "pilot": run.pilot,
         "pilot_here": run.present_pilot().is_some(),

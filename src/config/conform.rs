@@ -1,4 +1,5 @@
-//! The tree against the format: unknown and missing keys, wrong types, words, durations, dates, regular expressions.
+//! Checks the parsed tree against the format: unknown and missing keys, wrong types, allowed words, durations, dates,
+//! regular expressions.
 //!
 //! Whatever can be said of one value alone is said here, once for every place; the passes after it read values without
 //! complaining again.
@@ -10,7 +11,7 @@ use super::{
     raw::{Node, Value},
     shape::{Key, Kind, Shape},
 };
-use crate::domain::{safe_text::SafeText, time::Span};
+use crate::domain::{director::Share, safe_text::SafeText, time::Span};
 
 /// Checks a table against its shape. `at` is where it is named: its key, or itself where it has none.
 pub(crate) fn table(shape: &'static Shape, node: &Node, at: &Range<usize>, faults: &mut Faults<'_>) {
@@ -32,18 +33,24 @@ pub(crate) fn table(shape: &'static Shape, node: &Node, at: &Range<usize>, fault
         .filter(|key| key.required && node.get(key.name).is_none())
         .map(|key| key.name)
         .collect();
-    if !missing.is_empty() {
-        let about: Vec<String> = missing
-            .iter()
-            .filter_map(|name| shape.key(name))
-            .map(|key| format!("`{}`: {}", key.name, key.about.trim_end_matches('.')))
-            .collect();
-        faults
-            .error(at.clone(), format!("{} needs {}", shape.what, list(&missing)))
-            .label(MISSING)
-            .help(about.join("; "));
-    }
+    needs(shape, &missing, at, faults);
     choice(shape, node, at, faults);
+}
+
+/// Reports keys that a table lacks, all in one.
+pub(crate) fn needs(shape: &'static Shape, missing: &[&str], at: &Range<usize>, faults: &mut Faults<'_>) {
+    if missing.is_empty() {
+        return;
+    }
+    let about: Vec<String> = missing
+        .iter()
+        .filter_map(|name| shape.key(name))
+        .map(|key| format!("`{}`: {}", key.name, key.about.trim_end_matches('.')))
+        .collect();
+    faults
+        .error(at.clone(), format!("{} needs {}", shape.what, list(missing)))
+        .label(MISSING)
+        .help(about.join("; "));
 }
 
 /// Beside the mark of a missing key. Such faults are left out where the file could not be parsed as a whole.
@@ -65,10 +72,10 @@ fn choice(shape: &Shape, node: &Node, at: &Range<usize>, faults: &mut Faults<'_>
             let span = node.entry(last).map_or_else(|| at.clone(), |entry| entry.key_span.clone());
             let of = list(&given);
             faults
-                .error(span, format!("{} can only be one thing, and has {of}", shape.what))
-                .label(format!("besides `{first}`"))
+                .error(span, format!("{} can have only one of {of}", shape.what))
+                .label(format!("in addition to `{first}`"))
                 .help(format!(
-                    "make it {} of their own, one for each; exactly one of {}",
+                    "split it into separate {}, each with exactly one of {}",
                     plural(shape),
                     list(choice.keys)
                 ));
@@ -86,9 +93,11 @@ fn companion(shape: &Shape, key: &Key, node: &Node, at: &Range<usize>, faults: &
     if key.with.is_empty() || key.with.iter().any(|other| node.get(other).is_some()) {
         return;
     }
-    faults
-        .error(at.clone(), format!("`{}` means nothing without {}", key.name, one_of(key.with)))
-        .help(format!("in {}: {}", shape.what, key.about.trim_end_matches('.')));
+    faults.error(at.clone(), format!("`{}` requires {}", key.name, one_of(key.with))).help(format!(
+        "in {}: {}",
+        shape.what,
+        key.about.trim_end_matches('.')
+    ));
 }
 
 fn one_of(keys: &[&str]) -> String {
@@ -130,16 +139,17 @@ fn value(name: &str, kind: &Kind, node: &Node, at: &Range<usize>, faults: &mut F
             Value::Integer(_) => {
                 faults
                     .error(node.span.clone(), format!("`{name}` is out of range"))
-                    .help(format!("a whole number from {low} to {high}"));
+                    .help(format!("write a whole number from {low} to {high}"));
             }
             _ => wrong_type(node, "a whole number", &format!("{name} = {}", (*low).max(1)), faults),
         },
+        Kind::Percent => percentage(name, node, faults),
         Kind::Share => match node.number() {
             Some(share) if (0.0..=1.0).contains(&share) => {}
             Some(_) => {
                 faults
-                    .error(node.span.clone(), format!("`{name}` is a number from 0 to 1"))
-                    .help("the 95th percentile is 0.95");
+                    .error(node.span.clone(), format!("`{name}` must be a number from 0 to 1"))
+                    .help("for the 95th percentile write 0.95");
             }
             None => wrong_type(node, "a number", &format!("{name} = 0.95"), faults),
         },
@@ -165,7 +175,7 @@ fn value(name: &str, kind: &Kind, node: &Node, at: &Range<usize>, faults: &mut F
                 value(name, kind, node, at, faults);
             } else {
                 let examples: Vec<String> = kinds.iter().map(|kind| example(name, kind)).collect();
-                wrong_type(node, "something else", &examples.join("` or `"), faults);
+                wrong_type(node, "a different type", &examples.join("` or `"), faults);
             }
         }
         Kind::Any => {}
@@ -203,7 +213,7 @@ fn written(name: &str, kind: &Kind, text: &str, node: &Node, faults: &mut Faults
         }
         Kind::ClockTime if clock_time(text).is_none() => {
             faults
-                .error(span(), format!("`{}` is no time of day", SafeText::new(text)))
+                .error(span(), format!("`{}` is not a valid time of day", SafeText::new(text)))
                 .help("write hours and minutes, 00:00 to 23:59: \"14:00\"");
         }
         Kind::Regex => {
@@ -211,8 +221,8 @@ fn written(name: &str, kind: &Kind, text: &str, node: &Node, faults: &mut Faults
                 let why = error.to_string();
                 let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ");
                 faults
-                    .error(span(), format!("`{name}` is no regular expression: {why}"))
-                    .help("write it in '...', where a backslash stays a backslash");
+                    .error(span(), format!("`{name}` is not a valid regular expression: {why}"))
+                    .help("write it in '...', which takes backslashes literally");
             }
         }
         Kind::Word(words) if !words.contains(&text) => {
@@ -226,7 +236,7 @@ fn written(name: &str, kind: &Kind, text: &str, node: &Node, faults: &mut Faults
 
 fn wrong_type(node: &Node, wanted: &str, example: &str, faults: &mut Faults<'_>) {
     faults
-        .error(node.span.clone(), format!("this is {}, where {wanted} belongs", node.kind()))
+        .error(node.span.clone(), format!("expected {wanted}, found {}", node.kind()))
         .help(format!("write it like `{example}`"));
 }
 
@@ -241,6 +251,7 @@ fn example(name: &str, kind: &Kind) -> String {
         Kind::Bool => "true".to_owned(),
         Kind::Integer(low, _) => (*low).max(1).to_string(),
         Kind::Share => "0.95".to_owned(),
+        Kind::Percent => "\"5%\"".to_owned(),
         Kind::Date => "2026-11-20".to_owned(),
         Kind::ClockTime => "\"14:00\"".to_owned(),
         Kind::Word(words) => format!("\"{}\"", words.first().copied().unwrap_or_default()),
@@ -278,9 +289,9 @@ fn shape_example_of(name: &str, shape: &Shape) -> String {
 fn no_controls(name: &str, text: &str, node: &Node, faults: &mut Faults<'_>) {
     if let Some(c) = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
         let help = if c == '\r' {
-            "save the file with Unix line ends (LF)"
+            "save the file with Unix line endings (LF)"
         } else {
-            "take it out; where a command needs one, let the command make it (printf)"
+            "remove it; if a command needs one, use printf in the command"
         };
         faults
             .error(node.span.clone(), format!("control character U+{:04X} in `{name}`", u32::from(c)))
@@ -297,7 +308,7 @@ fn nothing_hidden(name: &str, text: &str, node: &Node, faults: &mut Faults<'_>) 
     if let Some(c) = hidden {
         faults
             .error(node.span.clone(), format!("invisible character U+{:04X} in `{name}`", u32::from(c)))
-            .help("take it out: with it, a command does not read as it runs");
+            .help("remove it: with it, the command that runs is not the one you read");
     }
 }
 
@@ -311,9 +322,56 @@ pub(crate) fn duration_range(text: &str) -> Result<(Span, Span), String> {
             if from <= to {
                 Ok((from, to))
             } else {
-                Err(format!("`{text}` ends before it begins; the shorter time stands first"))
+                Err(format!("`{text}` ends before it begins; write the shorter time first"))
             }
         }
+    }
+}
+
+/// `"5%"`, `"12.5 %"`. A number could mean a part of 1 or of 100, so it is asked for in words.
+fn percentage(name: &str, node: &Node, faults: &mut Faults<'_>) {
+    match (node.text(), node.number()) {
+        (Some(text), _) => {
+            if let Err(message) = percent(text) {
+                faults.error_with_cure(node.span.clone(), &message);
+            }
+        }
+        (None, Some(number)) => {
+            faults.error(node.span.clone(), format!("expected a percentage, found {}", node.kind())).help(
+                format!(
+                    "write it in quotes with a percent sign: `{name} = \"{number}%\"`{}",
+                    if number > 0.0 && number < 1.0 {
+                        format!(" or `{name} = \"{}%\"`", (number * 1000.0).round() / 10.0)
+                    } else {
+                        String::new()
+                    }
+                ),
+            );
+        }
+        (None, None) => wrong_type(node, "a percentage", &example(name, &Kind::Percent), faults),
+    }
+}
+
+/// A share of the traffic from `5%`, `12.5 %`.
+pub(crate) fn percent(text: &str) -> Result<Share, String> {
+    let shown = SafeText::new(text);
+    let Some(number) = text.trim().strip_suffix('%').map(str::trim) else {
+        return Err(format!("`{shown}` has no percent sign; write it like \"5%\""));
+    };
+    let (whole, tenths) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(tenths) {
+        return Err(format!("`{shown}` is not a percentage; write a number from 0 to 100, like \"12.5%\""));
+    }
+    let tenths = tenths.trim_end_matches('0');
+    if tenths.len() > 1 {
+        return Err(format!("`{shown}` is too exact; a share has at most one decimal, like \"12.5%\""));
+    }
+    let thousandths = whole.parse::<u32>().ok().and_then(|whole| whole.checked_mul(10));
+    let thousandths = thousandths.and_then(|whole| whole.checked_add(tenths.parse().unwrap_or(0)));
+    match thousandths {
+        Some(thousandths) if thousandths <= 1000 => Ok(Share::of_thousand(thousandths)),
+        _ => Err(format!("`{shown}` is more than all of the traffic; write 0% to 100%")),
     }
 }
 
@@ -335,7 +393,7 @@ fn date(name: &str, node: &Node, faults: &mut Faults<'_>) {
     };
     if written.parse::<jiff::civil::Date>().is_err() || written.len() != 10 {
         faults
-            .error(node.span.clone(), format!("`{}` is no date", SafeText::new(written)))
+            .error(node.span.clone(), format!("`{}` is not a valid date", SafeText::new(written)))
             .help("write year, month and day: 2026-11-20");
     }
 }

@@ -1,4 +1,4 @@
-//! Faults in files that people write: what is wrong, where, and what would be right.
+//! Errors in files that people write: what is wrong, where, and how to fix it.
 //!
 //! Each is shown as compilers show theirs: the message, the file with line and column, the line itself with the place
 //! marked, and the cure. The excerpt is made safe to show before it is drawn, so a hostile file cannot command the

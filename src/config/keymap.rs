@@ -1,4 +1,4 @@
-//! What each key does, where: the bindings that keys, footer and help all come from.
+//! What each key does, and where. Keys, footer and help all use these bindings.
 //!
 //! A context is a place on the screen that has keys of its own. A key is looked up there first, then among the global
 //! ones, except in dialogs and while text is typed: there only their own keys count, so nothing typed into a field can
@@ -9,7 +9,7 @@
 //! [global]
 //! logs = ["l", "L"]
 //! [checklist]
-//! not-needed = "z"      # `x` no longer does it
+//! not-needed = "w"      # `x` no longer does it
 //! ```
 
 mod action;
@@ -34,6 +34,8 @@ pub enum Context {
     Steps,
     /// The log view.
     Logs,
+    /// Charts.
+    Metrics,
     /// The incident view.
     Incident,
     /// Post-deployment tasks.
@@ -46,11 +48,12 @@ pub enum Context {
 
 impl Context {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Global,
         Self::Checklist,
         Self::Steps,
         Self::Logs,
+        Self::Metrics,
         Self::Incident,
         Self::Tasks,
         Self::Dialog,
@@ -64,6 +67,7 @@ impl Context {
             Self::Checklist => "checklist",
             Self::Steps => "steps",
             Self::Logs => "logs",
+            Self::Metrics => "metrics",
             Self::Incident => "incident",
             Self::Tasks => "tasks",
             Self::Dialog => "dialog",
@@ -78,6 +82,7 @@ impl Context {
             Self::Checklist => "Checklist",
             Self::Steps => "Steps",
             Self::Logs => "Logs",
+            Self::Metrics => "Charts",
             Self::Incident => "Incident",
             Self::Tasks => "Tasks",
             Self::Dialog => "Dialogs",
@@ -91,7 +96,7 @@ impl Context {
     }
 }
 
-/// A line of the footer or of help.
+/// A line of help.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hint {
     /// The actions it stands for: one, or a pair such as down and up, or the panes.
@@ -170,22 +175,9 @@ impl Keymap {
         self.keys(context, action).first().map(Key::to_string)
     }
 
-    /// What can be done in a context, most useful first: the context's own, then the global ones it lets through.
-    /// A footer takes as many as fit.
-    pub fn hints(&self, context: Context) -> Vec<Hint> {
-        let mut hints = self.own_hints(context, |_| true);
-        if context.falls_through() {
-            let own: Vec<KeyAction> = hints.iter().flat_map(|hint| hint.actions.clone()).collect();
-            hints.extend(self.own_hints(Context::Global, |(action, keys)| {
-                !own.contains(action) && keys.iter().any(|key| self.action(context, *key) == Some(*action))
-            }));
-        }
-        hints
-    }
-
     /// Every binding by context, for the help page.
     pub fn help(&self) -> Vec<(Context, Vec<Hint>)> {
-        Context::ALL.into_iter().map(|context| (context, self.own_hints(context, |_| true))).collect()
+        Context::ALL.into_iter().map(|context| (context, self.own_hints(context))).collect()
     }
 
     fn bindings(&self, context: Context) -> &Bindings {
@@ -193,13 +185,10 @@ impl Keymap {
         self.contexts.get(&context).unwrap_or(&NONE)
     }
 
-    fn own_hints(&self, context: Context, keep: impl Fn(&(KeyAction, Vec<Key>)) -> bool) -> Vec<Hint> {
+    fn own_hints(&self, context: Context) -> Vec<Hint> {
         let mut hints: Vec<Hint> = Vec::new();
-        for entry @ (action, keys) in &self.bindings(context).0 {
+        for (action, keys) in &self.bindings(context).0 {
             let Some(first) = keys.first() else { continue };
-            if !keep(entry) {
-                continue;
-            }
             match hints.last_mut().filter(|hint| hint.word == action.word()) {
                 // Down and up, first and last, the panes: one hint for all that share a word.
                 Some(hint) => {
@@ -213,7 +202,7 @@ impl Keymap {
                         _ => format!("{}/{first}", hint.label),
                     };
                     hint.about = match action {
-                        KeyAction::Pane(_) => "The pane of that number".to_owned(),
+                        KeyAction::Pane(_) => "The pane with that number".to_owned(),
                         _ => format!("{}; {}", hint.about, lower_first(action.about())),
                     };
                 }
@@ -252,19 +241,20 @@ mod tests {
 
     #[test]
     fn hints_come_from_the_bindings_and_pairs_share_one() {
-        let keymap = Keymap::default();
+        let help = Keymap::default().help();
         let shown = |context| -> Vec<String> {
-            keymap.hints(context).iter().map(|hint| format!("{} {}", hint.label, hint.word)).collect()
+            let hints = help.iter().find(|(of, _)| *of == context).map(|(_, hints)| hints.clone());
+            hints.unwrap_or_default().iter().map(|hint| format!("{} {}", hint.label, hint.word)).collect()
         };
         let steps = shown(Context::Steps);
-        assert_eq!(&steps[..4], ["space tick", "f fails", "r retry", "s skip"]);
+        assert_eq!(&steps[..4], ["space tick", "f not ok", "r retry", "s skip"]);
+        let global = shown(Context::Global);
         for hint in
-            ["R rollback", "tab/shift-tab panes", "j/k move", "g/G ends", "1-9 pane", "? help", "q leave"]
+            ["R roll back", "tab/shift-tab panes", "j/k move", "g/G ends", "1-9 pane", "? help", "q leave"]
         {
-            assert!(steps.contains(&hint.to_owned()), "{hint} in {steps:?}");
+            assert!(global.contains(&hint.to_owned()), "{hint} in {global:?}");
         }
-        let logs = shown(Context::Logs);
-        assert!(logs.contains(&"n/N match".to_owned()) && !logs.contains(&"n note".to_owned()), "{logs:?}");
+        assert!(shown(Context::Logs).contains(&"n/N match".to_owned()));
         assert!(shown(Context::Dialog).starts_with(&["y yes".to_owned(), "n no".to_owned()]));
     }
 }

@@ -1,4 +1,4 @@
-//! runbook.toml as written becomes a runbook as meant, with every fault on the way.
+//! Turns runbook.toml into a runbook, and collects every error on the way.
 
 mod action;
 mod cover;
@@ -7,6 +7,8 @@ mod head;
 mod metrics;
 mod people;
 mod sampling;
+mod strategy;
+mod target;
 
 use std::{io, ops::Range, path::Path};
 
@@ -15,13 +17,14 @@ use super::{
     diagnose::{Diagnostic, Faults, suggest},
     raw::{self, Entry, MAX_BYTES, Node},
     shape::{self, Shape},
-    vars::{self, Ledger, Moment, Sink},
+    vars::{self, Moment, Sink, VarUses},
 };
 use crate::domain::{
     action::SlotRef,
+    director::{Director, OLD_REVISION},
     id::SlotName,
     metric::Unit,
-    runbook::{Runbook, SourceKind},
+    runbook::{Runbook, SourceKind, Strategy},
     template::{MAX_EXPANDED, Template},
     time::Span,
 };
@@ -88,8 +91,8 @@ pub fn load_file(path: &Path) -> io::Result<Loaded> {
             let source = String::from_utf8_lossy(error.as_bytes()).into_owned();
             let mut faults = Faults::new(&shown, &source);
             faults
-                .error(at..at + 1, format!("the file is not UTF-8 text: byte 0x{bad:02X} here"))
-                .help("save it as UTF-8; other encodings of letters such as `ä` are not read");
+                .error(at..at + 1, format!("the file is not valid UTF-8: byte 0x{bad:02X} here"))
+                .help("save it as UTF-8");
             let diagnostics = faults.into_sorted();
             Ok(Loaded { runbook: None, diagnostics, source })
         }
@@ -98,7 +101,7 @@ pub fn load_file(path: &Path) -> io::Result<Loaded> {
 
 fn too_large(path: &str) -> Loaded {
     let mut fault = Diagnostic::whole_file(path, "the file is larger than 1 MiB");
-    fault.help = Some("a runbook is a text of some pages; is this the right file?".to_owned());
+    fault.help = Some("a runbook is a few pages of text; is this the right file?".to_owned());
     Loaded { runbook: None, diagnostics: vec![fault], source: String::new() }
 }
 
@@ -138,9 +141,14 @@ struct MetricName {
 /// Reads the tree. Values that do not conform were reported before, and are passed over in silence here.
 struct Loader<'f, 's> {
     faults: &'f mut Faults<'s>,
-    ledger: Ledger,
-    /// The slots' colours; none where there is no target.
+    ledger: VarUses,
+    strategy: Strategy,
+    /// What moves traffic; none where there is no target.
+    director: Option<Director>,
+    /// The slots' names; none where there is no target.
     slots: Option<Vec<String>>,
+    /// What the steps give the new slot: a container, where it is named, and an image.
+    new_image: Option<(Option<String>, Template)>,
     metric_names: Vec<MetricName>,
     source_names: Vec<(String, bool)>,
 }
@@ -150,11 +158,6 @@ impl<'f, 's> Loader<'f, 's> {
         let names = |key: &str| -> Vec<&Entry> {
             root.get(key).map_or_else(Vec::new, |node| node.entries().iter().collect())
         };
-        let slots = root.get("target").map(|target| {
-            target
-                .get("slots")
-                .map_or_else(Vec::new, |slots| slots.entries().iter().map(|e| e.key.clone()).collect())
-        });
         let metric_names = names("metrics")
             .into_iter()
             .map(|entry| MetricName {
@@ -167,7 +170,16 @@ impl<'f, 's> Loader<'f, 's> {
             .into_iter()
             .map(|entry| (entry.key.clone(), entry.node.get("scrape").is_some()))
             .collect();
-        Self { faults, ledger: Ledger::default(), slots, metric_names, source_names }
+        Self {
+            faults,
+            ledger: VarUses::default(),
+            strategy: target::strategy_of(root),
+            director: target::director_of(root),
+            slots: target::slot_names(root),
+            new_image: None,
+            metric_names,
+            source_names,
+        }
     }
 
     fn runbook(mut self, root: &Node) -> Runbook {
@@ -196,6 +208,7 @@ impl<'f, 's> Loader<'f, 's> {
             parts,
         };
         self.cover(root, &runbook);
+        self.suits_strategy(root, &runbook);
         self.sampling(root, &runbook);
         self.ledger.balance(self.faults);
         runbook
@@ -214,12 +227,9 @@ impl<'f, 's> Loader<'f, 's> {
             self.faults
                 .error(
                     node.span.clone(),
-                    format!(
-                        "{what} is longer than {} KiB once its variables are filled in",
-                        MAX_EXPANDED / 1024
-                    ),
+                    format!("{what} is longer than {} KiB with its variables filled in", MAX_EXPANDED / 1024),
                 )
-                .help("a value that uses others several times grows fast; keep large texts in files");
+                .help("values that use each other grow fast; keep large texts in files");
         }
         Template::from(text)
     }
@@ -236,13 +246,22 @@ impl<'f, 's> Loader<'f, 's> {
         match written {
             "new" | "idle" => SlotRef::New,
             "previous" | "live" => SlotRef::Previous,
+            OLD_REVISION if self.is_one_deployment() => SlotRef::Previous,
             colour => {
                 match &self.slots {
                     Some(slots) if node.text().is_some() && !slots.iter().any(|slot| slot == colour) => {
                         let known: Vec<&str> = slots.iter().map(String::as_str).collect();
+                        let help = if self.is_one_deployment() {
+                            Some(
+                                "one Deployment has no colours: write `new`, or `previous` for the old one"
+                                    .to_owned(),
+                            )
+                        } else {
+                            vars::slot_help(colour, &known)
+                        };
                         self.faults
                             .error(node.span.clone(), format!("unknown slot `{colour}`"))
-                            .maybe_help(vars::slot_help(colour, &known));
+                            .maybe_help(help);
                     }
                     // Without a target that is told once, elsewhere.
                     _ => {}
@@ -259,7 +278,7 @@ impl<'f, 's> Loader<'f, 's> {
         if found.is_none() {
             let known: Vec<&str> = self.metric_names.iter().map(|metric| metric.name.as_str()).collect();
             let help = suggest(written, known)
-                .unwrap_or_else(|| format!("declare it: [metrics.{written}] with `query` and `unit`"));
+                .unwrap_or_else(|| format!("add [metrics.{written}] with `query` and `unit`"));
             self.faults.error(node.span.clone(), format!("unknown metric `{written}`")).help(help);
         }
         found

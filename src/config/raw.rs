@@ -1,4 +1,4 @@
-//! A TOML file as a tree whose keys and values know where they stand.
+//! A TOML file as a tree whose keys and values know their position.
 //!
 //! Deserialising with serde stops at the first fault, and with flattened or untagged types it loses the place as well.
 //! So the file is parsed into this tree, with TOML's own faults collected, and everything after walks the tree.
@@ -48,7 +48,7 @@ pub(crate) struct Entry {
     pub(crate) node: Node,
 }
 
-/// Parses a file. Faults of TOML itself are reported; what could be understood comes back all the same.
+/// Parses a file. Faults of TOML itself are reported; what could be understood comes back anyway.
 pub(crate) fn parse(faults: &mut Faults<'_>) -> Node {
     let (document, errors) = DeTable::parse_recoverable(faults.source());
     for error in errors {
@@ -65,23 +65,20 @@ pub(crate) fn parse(faults: &mut Faults<'_>) -> Node {
 /// TOML's words for a fault, with a cure where people often go wrong.
 fn explain(message: &str, marked: &str) -> (String, Option<&'static str>) {
     if message.starts_with("duplicate key") {
-        let help = "a key stands once in a table, and a table's header once in a file; keep one of them";
+        let help = "keep one of them: a key may appear once in a table, a table header once in a file";
         (format!("duplicate key `{marked}`"), Some(help))
     } else if message.starts_with("string values must be quoted") {
         (
             "text must be in quotes".to_owned(),
-            Some("durations and bounds, too: `timeout = \"10m\"`, `is = \"< 1%\"`"),
+            Some("put it in quotes, durations and bounds too: `timeout = \"10m\"`, `is = \"< 1%\"`"),
         )
     } else if message.contains("recursion") || message.contains("recurse") {
-        (
-            "nested too deeply".to_owned(),
-            Some("a runbook needs no more than a few levels of tables and lists"),
-        )
+        ("nested too deeply".to_owned(), Some("a runbook needs only a few levels of tables and lists"))
     } else if message.starts_with("missing escaped value") {
-        let help = "write regular expressions and commands in '...', where a backslash stays a backslash";
-        ("no such escape in \"...\"".to_owned(), Some(help))
+        let help = "write regular expressions and commands in '...', which takes backslashes literally";
+        ("unknown escape in \"...\"".to_owned(), Some(help))
     } else if message.starts_with("unclosed array") {
-        let help = "a list may go over several lines; between two items stands a comma";
+        let help = "close the list with `]`, and put a comma between items";
         (message.to_owned(), Some(help))
     } else {
         (message.to_owned(), None)
@@ -122,7 +119,7 @@ impl Node {
         match &self.value {
             Value::Text(_) => "text",
             Value::Integer(_) => "a whole number",
-            Value::Float(_) => "a number with a point",
+            Value::Float(_) => "a decimal number",
             Value::Bool(_) => "true or false",
             Value::Date(_) => "a date",
             Value::List(_) => "a list",

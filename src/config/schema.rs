@@ -1,4 +1,4 @@
-//! The JSON Schema of runbook.toml, for editors: completion, types and descriptions while one writes.
+//! The JSON Schema of runbook.toml, for editors: completion, types and descriptions.
 //!
 //! Made from the same data that the loader checks by, so the two cannot differ. It is draft-07, which is what TOML language
 //! servers read; what a schema cannot say (a slot that exists, a bound that fits its unit) is the loader's.
@@ -128,6 +128,9 @@ fn kind(of: &Kind) -> Value {
         Kind::Bool => json!({ "type": "boolean" }),
         Kind::Integer(low, high) => json!({ "type": "integer", "minimum": low, "maximum": high }),
         Kind::Share => json!({ "type": "number", "minimum": 0, "maximum": 1 }),
+        Kind::Percent => {
+            json!({ "type": "string", "pattern": "^\\s*[0-9]+(\\.[0-9]+)?\\s*%\\s*$", "examples": ["5%", "12.5%"] })
+        }
         // Language servers hand TOML's own dates over as strings.
         Kind::Date => json!({ "type": "string", "format": "date" }),
         Kind::ClockTime => json!({ "type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$" }),

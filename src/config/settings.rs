@@ -1,7 +1,9 @@
-//! The operator's own settings: `cutover/settings.toml` in the XDG config directory, and `CUTOVER_*` variables over it.
+//! The operator's settings: `cutover/settings.toml` in the XDG config directory, overridden by `CUTOVER_*` variables.
 //!
 //! What belongs to a deployment stands in the runbook; what belongs to a person and a terminal stands here. A flag on
 //! the command line beats both.
+
+mod origin;
 
 use std::{
     io::{self, Read as _},
@@ -10,11 +12,13 @@ use std::{
 
 use etcetera::BaseStrategy;
 
+pub use origin::{Origin, Setting};
+
 use super::{
     diagnose::{Diagnostic, Faults, suggest},
     keymap::Keymap,
     raw::{self, MAX_BYTES, Node},
-    theme::{ColorChoice, Theme, use_ascii, use_color},
+    theme::{ColorChoice, Theme, ThemeChoice, has_many_colours, use_ascii, use_color},
 };
 
 /// What an operator can set.
@@ -22,6 +26,8 @@ use super::{
 pub struct Settings {
     /// When to use colours.
     pub color: ColorChoice,
+    /// For which background, and which eyes, colours are chosen.
+    pub theme: ThemeChoice,
     /// Whether to draw with ASCII only; by the locale where not set.
     pub ascii: Option<bool>,
     /// At most four redraws a second instead of ten, for slow lines.
@@ -30,6 +36,10 @@ pub struct Settings {
     pub no_bell: bool,
     /// Whether to send desktop notifications through the terminal (OSC 9).
     pub osc9: bool,
+    /// Whether to leave the terminal's title alone.
+    pub no_title: bool,
+    /// Whether to take the mouse: a click selects, the wheel scrolls. Terminals then want shift for selecting text.
+    pub mouse: bool,
     /// A keymap file.
     pub keymap: Option<PathBuf>,
     /// Where runs are kept instead of the XDG state directory.
@@ -45,17 +55,52 @@ pub struct Found {
     pub settings: Settings,
     /// Faults of the file and of variables, each with the text it was found in.
     pub faults: Vec<(Diagnostic, String)>,
+    /// What was given, by whom: what beats stands after what it beats.
+    given: Vec<Setting>,
 }
 
-const KEYS: &[&str] = &["color", "ascii", "slow_link", "bell", "osc9", "keymap", "state_dir", "pilot"];
+const KEYS: &[&str] = &[
+    "color",
+    "theme",
+    "ascii",
+    "slow_link",
+    "bell",
+    "osc9",
+    "title",
+    "mouse",
+    "keymap",
+    "state_dir",
+    "pilot",
+];
+
+/// Those that are `true` or `false`.
+const FLAGS: &[&str] = &["ascii", "slow_link", "bell", "osc9", "title", "mouse"];
+
+/// What each setting is where nobody has said anything.
+const DEFAULTS: &[(&str, &str)] = &[
+    ("color", "auto"),
+    ("theme", "auto"),
+    ("ascii", "by the locale"),
+    ("slow_link", "false"),
+    ("bell", "true"),
+    ("osc9", "false"),
+    ("title", "true"),
+    ("mouse", "false"),
+    ("keymap", "built in"),
+    ("state_dir", "by XDG"),
+    ("pilot", "login name"),
+];
 
 /// Variables over the file, with the setting they stand for.
 const VARIABLES: &[(&str, &str)] = &[
     ("CUTOVER_COLOR", "color"),
+    ("CUTOVER_THEME", "theme"),
     ("CUTOVER_ASCII", "ascii"),
     ("CUTOVER_SLOW_LINK", "slow_link"),
     ("CUTOVER_BELL", "bell"),
     ("CUTOVER_OSC9", "osc9"),
+    ("CUTOVER_TITLE", "title"),
+    ("CUTOVER_MOUSE", "mouse"),
     ("CUTOVER_KEYMAP", "keymap"),
     ("CUTOVER_STATE_DIR", "state_dir"),
     ("CUTOVER_PILOT", "pilot"),
@@ -76,7 +121,7 @@ impl Settings {
     pub fn load(env: &dyn Fn(&str) -> Option<String>) -> Found {
         let mut found = Found::default();
         if let Some(path) = Self::path(env) {
-            let named = env("CUTOVER_SETTINGS").is_some();
+            let named = env("CUTOVER_SETTINGS").is_some_and(|path| !path.is_empty());
             match read(&path) {
                 Ok(text) => found = Self::load_str(&path.display().to_string(), &text),
                 Err((io::ErrorKind::NotFound, _)) if !named => {}
@@ -88,6 +133,7 @@ impl Settings {
             }
         }
         found.settings.apply(env, &mut found.faults);
+        found.note_variables(env);
         found
     }
 
@@ -95,6 +141,7 @@ impl Settings {
     pub fn load_str(path: &str, text: &str) -> Found {
         let mut faults = Faults::new(path, text);
         let mut settings = Self::default();
+        let mut given = Vec::new();
         let root = raw::parse(&mut faults);
         for entry in root.entries() {
             if !KEYS.contains(&entry.key.as_str()) {
@@ -103,25 +150,24 @@ impl Settings {
                     .maybe_help(suggest(&entry.key, KEYS.iter().copied()));
             } else if let Err((message, help)) = settings.set(&entry.key, &entry.node) {
                 faults.error(entry.node.span.clone(), message).help(help);
+            } else {
+                given.push((entry.key.clone(), value_of(&entry.node), line_of(text, entry.key_span.start)));
             }
         }
         let faults = faults.into_sorted().into_iter().map(|fault| (fault, text.to_owned())).collect();
-        Found { settings, faults }
+        let mut found = Found { settings, faults, given: Vec::new() };
+        for (key, value, line) in given {
+            found.give(&key, value, Origin::File { path: path.to_owned(), line });
+        }
+        found
     }
 
     /// Takes the variables that are set and not empty.
     fn apply(&mut self, env: &dyn Fn(&str) -> Option<String>, faults: &mut Vec<(Diagnostic, String)>) {
         for (variable, key) in VARIABLES {
             let Some(value) = env(variable).filter(|value| !value.is_empty()) else { continue };
-            let node = match (*key, value.to_ascii_lowercase().as_str()) {
-                ("ascii" | "slow_link" | "bell" | "osc9", "1" | "true" | "yes" | "on") => {
-                    raw::Value::Bool(true)
-                }
-                ("ascii" | "slow_link" | "bell" | "osc9", "0" | "false" | "no" | "off") => {
-                    raw::Value::Bool(false)
-                }
-                _ => raw::Value::Text(value),
-            };
+            let flag = flag_of_word(&value).filter(|_| FLAGS.contains(key));
+            let node = flag.map_or(raw::Value::Text(value), raw::Value::Bool);
             if let Err((message, help)) = self.set(key, &Node { span: 0..0, value: node }) {
                 let mut fault = Diagnostic::whole_file(&format!("${variable}"), message);
                 fault.help = Some(help);
@@ -140,10 +186,17 @@ impl Settings {
                 let word = node.text().and_then(ColorChoice::from_word);
                 self.color = word.ok_or_else(|| wrong("\"auto\", \"always\" or \"never\""))?;
             }
+            "theme" => {
+                let word = node.text().and_then(ThemeChoice::from_word);
+                self.theme =
+                    word.ok_or_else(|| wrong(&format!("one of {}", ThemeChoice::WORDS.join(", "))))?;
+            }
             "ascii" => self.ascii = Some(flag()?),
             "slow_link" => self.slow_link = flag()?,
             "bell" => self.no_bell = !flag()?,
             "osc9" => self.osc9 = flag()?,
+            "title" => self.no_title = !flag()?,
+            "mouse" => self.mouse = flag()?,
             "keymap" => self.keymap = Some(PathBuf::from(text()?)),
             "state_dir" => self.state_dir = Some(PathBuf::from(text()?)),
             "pilot" => self.pilot = Some(text()?.to_owned()),
@@ -152,13 +205,18 @@ impl Settings {
         Ok(())
     }
 
-    /// The keymap: the file's where one is set, else ours. Paths are relative to the settings file's directory.
-    pub fn keymap(&self, env: &dyn Fn(&str) -> Option<String>) -> (Keymap, Vec<(Diagnostic, String)>) {
-        let Some(path) = &self.keymap else { return (Keymap::default(), Vec::new()) };
-        let path = match Self::path(env).as_deref().and_then(Path::parent) {
+    /// Where the keymap file is, where one is set. Paths are relative to the settings file's directory.
+    pub fn keymap_path(&self, env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+        let path = self.keymap.as_ref()?;
+        Some(match Self::path(env).as_deref().and_then(Path::parent) {
             Some(directory) => directory.join(path),
             None => path.clone(),
-        };
+        })
+    }
+
+    /// The keymap: the file's where one is set, else ours.
+    pub fn keymap(&self, env: &dyn Fn(&str) -> Option<String>) -> (Keymap, Vec<(Diagnostic, String)>) {
+        let Some(path) = self.keymap_path(env) else { return (Keymap::default(), Vec::new()) };
         match read(&path) {
             Ok(text) => {
                 let (keymap, faults) = Keymap::load_str(&path.display().to_string(), &text);
@@ -173,7 +231,18 @@ impl Settings {
 
     /// The theme these settings and this environment give on a terminal.
     pub fn theme(&self, env: &dyn Fn(&str) -> Option<String>, terminal: bool) -> Theme {
-        Theme { color: use_color(self.color, env, terminal), ascii: use_ascii(self.ascii, env) }
+        let color = use_color(self.color, env, terminal);
+        let choice = if color { self.theme } else { ThemeChoice::Mono };
+        Theme::new(choice, has_many_colours(env), use_ascii(self.ascii, env))
+    }
+}
+
+/// What a variable's word means for a setting that is `true` or `false`.
+fn flag_of_word(word: &str) -> Option<bool> {
+    match word.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Some(true),
+        "0" | "false" | "no" | "off" => Some(false),
+        _ => None,
     }
 }
 
@@ -188,6 +257,16 @@ fn read(path: &Path) -> Result<String, (io::ErrorKind, String)> {
         return Err((io::ErrorKind::FileTooLarge, "larger than 1 MiB".to_owned()));
     }
     Ok(text)
+}
+
+/// The line that a byte is on, from 1.
+fn line_of(text: &str, at: usize) -> usize {
+    text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
+}
+
+/// A value without the quotes around a text.
+fn value_of(node: &Node) -> String {
+    node.text().map_or_else(|| shown(node), str::to_owned)
 }
 
 fn shown(node: &Node) -> String {
@@ -212,13 +291,16 @@ mod tests {
         assert!(found.settings.slow_link && found.settings.no_bell && !found.settings.osc9);
         assert_eq!(found.settings.pilot.as_deref(), Some("alice"));
 
-        let found =
-            Settings::load_str("settings.toml", "colour = \"never\"\nslow_link = \"yes\"\ncolor = \"red\"\n");
+        let found = Settings::load_str(
+            "settings.toml",
+            "colour = \"never\"\nslow_link = \"yes\"\ncolor = \"red\"\ntheme = \"pink\"\n",
+        );
         let shown: Vec<String> = found.faults.iter().map(|(fault, _)| fault.to_string()).collect();
         insta::assert_snapshot!(shown.join("\n"), @r#"
         settings.toml:1:1: error: unknown setting `colour`; did you mean `color`?
         settings.toml:2:13: error: `slow_link` cannot be "yes"; write `true` or `false`
         settings.toml:3:9: error: `color` cannot be "red"; write "auto", "always" or "never"
+        settings.toml:4:9: error: `theme` cannot be "pink"; write one of auto, dark, light, high-contrast, colour-blind, mono
         "#);
     }
 
@@ -228,14 +310,25 @@ mod tests {
         let env = |name: &str| match name {
             "CUTOVER_COLOR" => Some("always".to_owned()),
             "CUTOVER_OSC9" => Some("1".to_owned()),
+            "CUTOVER_THEME" => Some("light".to_owned()),
+            "CUTOVER_MOUSE" => Some("on".to_owned()),
+            "CUTOVER_TITLE" => Some("no".to_owned()),
             "CUTOVER_ASCII" => Some("perhaps".to_owned()),
             _ => None,
         };
         found.settings.apply(&env, &mut found.faults);
         assert_eq!(found.settings.color, ColorChoice::Always);
-        assert!(found.settings.osc9);
+        assert!(found.settings.osc9 && found.settings.mouse && found.settings.no_title);
+        assert_eq!(found.settings.theme, ThemeChoice::Light);
         let faults: Vec<String> = found.faults.iter().map(|(fault, _)| fault.to_string()).collect();
         assert_eq!(faults, ["$CUTOVER_ASCII: error: `ascii` cannot be \"perhaps\"; write `true` or `false`"]);
+    }
+
+    #[test]
+    fn without_colours_every_theme_is_the_one_that_needs_none() {
+        let settings = Settings { theme: ThemeChoice::Light, ..Settings::default() };
+        assert!(!settings.theme(&|name| (name == "NO_COLOR").then(|| "1".to_owned()), true).has_colour());
+        assert!(settings.theme(&|_| None, true).has_colour());
     }
 
     #[test]

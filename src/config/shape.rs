@@ -1,4 +1,4 @@
-//! The format of runbook.toml as data: every key, what it takes, and what it is for.
+//! The format of runbook.toml as data: every key, its type, and its meaning.
 //!
 //! The loader accepts exactly these keys, the JSON Schema for editors is made from them, and unknown keys are corrected
 //! by them. What a table cannot say (a slot that exists, a bound that fits its unit) is checked where it is loaded.
@@ -13,7 +13,7 @@ mod people;
 pub(crate) use action::{ACTION, ACTION_KINDS, HTTP, PATCH};
 pub(crate) use check::{CHECK, CHECK_KINDS, PODS_READY, TLS};
 pub(crate) use course::{ITEM, STEP, TRIGGER};
-pub(crate) use head::{DEPLOYMENT, FACTS, PART, RUNBOOK, VAR};
+pub(crate) use head::{DEPLOYMENT, FACTS, PART, RUNBOOK, SLOT, TARGET, VAR};
 pub(crate) use metrics::{METRIC, SOURCE};
 
 /// What a value must be.
@@ -37,6 +37,8 @@ pub(crate) enum Kind {
     Integer(i64, i64),
     /// A number from 0 to 1.
     Share,
+    /// `"5%"`: a share of the traffic.
+    Percent,
     /// A TOML date, or the same in quotes.
     Date,
     /// `"14:00"`.
@@ -51,7 +53,7 @@ pub(crate) enum Kind {
     List(&'static Kind),
     /// A table with known keys.
     Table(&'static Shape),
-    /// A table whose keys are names.
+    /// A table with names as keys.
     Map(&'static Kind),
     /// A value of one of these kinds; the first that fits its TOML type is taken.
     Either(&'static [Kind]),
@@ -70,7 +72,7 @@ pub(crate) struct Shape {
     pub(crate) about: &'static str,
     /// Its keys, in groups that shapes can share.
     pub(crate) keys: &'static [&'static [Key]],
-    /// Keys of which a table has one.
+    /// Mutually exclusive keys.
     pub(crate) choice: Option<Choice>,
 }
 
@@ -88,7 +90,7 @@ pub(crate) struct Key {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
     pub(crate) required: bool,
-    /// Keys of which one must be there for this one to mean anything; empty where it always does.
+    /// Requires one of these keys; none if empty.
     pub(crate) with: &'static [&'static str],
     /// What holds where it is not given. It stands here only: the loader, the schema and the reference take it from here.
     pub(crate) default: Default,

@@ -1,7 +1,13 @@
-//! How roles look: sixteen colours, a monochrome variant, and whether there is more than ASCII.
+//! How roles look: themes for dark and light backgrounds, for eyes that need more contrast or tell red and green apart badly,
+//! one without colour, and whether there is more than ASCII.
 //!
 //! Colour only underlines what words and glyphs already say. Red is kept for what needs a person now. Everything here
-//! is a pure function of given values, so every terminal can be tried in a test.
+//! is a pure function of given values, so every terminal can be tried in a test: each text has a contrast of at least 4.5:1
+//! on every background that its theme is for.
+
+mod inks;
+
+use inks::Inks;
 
 use crate::domain::{runbook::Environment, safe_text::Style16};
 
@@ -14,8 +20,8 @@ pub enum Role {
     Title,
     /// What is past, or matters less.
     Dim,
-    /// A pane's border.
-    Border,
+    /// The lines between panes: no text.
+    Rule,
     /// The border of the pane that has the keys.
     BorderFocused,
     /// The selected row.
@@ -30,6 +36,8 @@ pub enum Role {
     Warn,
     /// Needs a person now: failed, alert, breach.
     Bad,
+    /// A line around what needs a person now: no text.
+    BadEdge,
     /// A breach's or countdown's whole line.
     BadBand,
     /// A critical text before a step.
@@ -123,81 +131,221 @@ pub fn is_dumb(env: &dyn Fn(&str) -> Option<String>) -> bool {
     env("TERM").is_some_and(|term| term == "dumb")
 }
 
+/// A theme as a person chooses it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ThemeChoice {
+    /// Dark or light, as the terminal says when it is asked; dark where it doesn't answer.
+    #[default]
+    Auto,
+    /// For dark backgrounds.
+    Dark,
+    /// For light backgrounds.
+    Light,
+    /// White on black, whatever the terminal's background is, and nothing below 7:1 where there are 256 colours.
+    HighContrast,
+    /// Without red and green: blue, yellow, and black on orange. For dark or light, as the terminal says.
+    ColourBlind,
+    /// No colour at all.
+    Mono,
+}
+
+impl ThemeChoice {
+    /// The words in settings and on the command line.
+    pub const WORDS: &'static [&'static str] =
+        &["auto", "dark", "light", "high-contrast", "colour-blind", "mono"];
+
+    /// The choice that a word stands for.
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "auto" => Some(Self::Auto),
+            "dark" => Some(Self::Dark),
+            "light" => Some(Self::Light),
+            "high-contrast" => Some(Self::HighContrast),
+            // Both spellings: half of its users would write the other one.
+            "colour-blind" | "color-blind" => Some(Self::ColourBlind),
+            "mono" => Some(Self::Mono),
+            _ => None,
+        }
+    }
+}
+
+/// What the terminal's background is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ground {
+    /// White text is easier to read on it than black text.
+    #[default]
+    Dark,
+    /// Black text is easier to read on it.
+    Light,
+}
+
+impl Ground {
+    /// What a background of this colour is.
+    pub fn of(colour: [u8; 3]) -> Self {
+        let light = luminance(colour);
+        if contrast(light, 0.0) > contrast(1.0, light) { Self::Light } else { Self::Dark }
+    }
+}
+
+/// The relative luminance of an sRGB colour, 0 to 1, as WCAG 2 defines it.
+pub fn luminance(colour: [u8; 3]) -> f64 {
+    let linear = |part: u8| {
+        let part = f64::from(part) / 255.0;
+        if part <= 0.040_45 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
+    };
+    let [red, green, blue] = colour.map(linear);
+    0.2126 * red + 0.7152 * green + 0.0722 * blue
+}
+
+/// The contrast of two luminances, 1 to 21, as WCAG 2 defines it.
+pub fn contrast(one: f64, other: f64) -> f64 {
+    (one.max(other) + 0.05) / (one.min(other) + 0.05)
+}
+
+/// Which inks a theme draws with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Scheme {
+    #[default]
+    Plain,
+    HighContrast,
+    ColourBlind,
+    Mono,
+}
+
 /// How roles look, and whether only ASCII is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Theme {
-    /// Whether colours are used.
-    pub color: bool,
+    scheme: Scheme,
+    ground: Ground,
+    /// Whether there are 256 colours. Those beyond the first sixteen are the same in all terminals; the sixteen are what the
+    /// user's palette makes of them, down to grey for bright green.
+    many: bool,
+    /// Whether it depends on what the terminal says of its background.
+    asks: bool,
     /// Whether only ASCII is drawn.
     pub ascii: bool,
 }
 
 impl Default for Theme {
     fn default() -> Self {
-        Self { color: true, ascii: false }
+        Self::new(ThemeChoice::Dark, true, false)
     }
 }
 
-const RED: u8 = 1;
-const GREEN: u8 = 2;
-const YELLOW: u8 = 3;
-const BLUE: u8 = 4;
-const MAGENTA: u8 = 5;
-const CYAN: u8 = 6;
-const WHITE: u8 = 7;
-const BLACK: u8 = 0;
-const BRIGHT_WHITE: u8 = 15;
-
 impl Theme {
-    /// How a role looks. Without colour, only attributes are used, and what stands out still does.
-    pub fn style(self, role: Role) -> Style16 {
-        if self.color { Self::colored(role) } else { Self::monochrome(role) }
+    /// A theme; `many` says whether the terminal has 256 colours.
+    pub fn new(choice: ThemeChoice, many: bool, ascii: bool) -> Self {
+        let scheme = match choice {
+            ThemeChoice::Auto | ThemeChoice::Dark | ThemeChoice::Light => Scheme::Plain,
+            ThemeChoice::HighContrast => Scheme::HighContrast,
+            ThemeChoice::ColourBlind => Scheme::ColourBlind,
+            ThemeChoice::Mono => Scheme::Mono,
+        };
+        let ground = if choice == ThemeChoice::Light { Ground::Light } else { Ground::Dark };
+        let asks = matches!(choice, ThemeChoice::Auto | ThemeChoice::ColourBlind);
+        Self { scheme, ground, many, asks, ascii }
     }
 
-    fn colored(role: Role) -> Style16 {
-        let plain = Style16::default();
-        let on = |fg: u8, bg: u8| Style16 { fg: Some(fg), bg: Some(bg), bold: true, ..plain };
-        let fg = |fg: u8| Style16 { fg: Some(fg), ..plain };
-        let bold = |fg: u8| Style16 { fg: Some(fg), bold: true, ..plain };
-        match role {
-            Role::Text | Role::Border => plain,
-            Role::Title | Role::Next => Style16 { bold: true, ..plain },
-            Role::Dim => Style16 { dim: true, ..plain },
-            Role::Selection => Style16 { reverse: true, ..plain },
-            Role::BorderFocused | Role::Key | Role::SlotOther => bold(CYAN),
-            Role::Good => fg(GREEN),
-            Role::Warn | Role::Critical => bold(YELLOW),
-            Role::Bad => bold(RED),
-            Role::BadBand => on(BRIGHT_WHITE, RED),
-            // Not red: a header that is always red would teach the eye to pass over it.
-            Role::Band(Environment::Production) => on(BRIGHT_WHITE, MAGENTA),
-            Role::Band(Environment::Staging) | Role::Match => on(BLACK, YELLOW),
-            Role::Band(Environment::Development) => on(BLACK, CYAN),
-            Role::BandRehearsal => on(BLACK, WHITE),
-            Role::SlotBlue => bold(BLUE),
-            Role::SlotGreen => bold(GREEN),
-            Role::Command => fg(CYAN),
+    /// Whether the terminal's background matters to it.
+    pub fn asks(self) -> bool {
+        self.asks
+    }
+
+    /// The background it is drawn on.
+    pub fn ground(self) -> Ground {
+        self.ground
+    }
+
+    /// The same on this background.
+    #[must_use]
+    pub fn on(self, ground: Ground) -> Self {
+        if self.asks { Self { ground, ..self } } else { self }
+    }
+
+    /// Whether colours are used.
+    pub fn has_colour(self) -> bool {
+        self.scheme != Scheme::Mono
+    }
+
+    /// The colours of text and background that are drawn everywhere, where it doesn't rely on the terminal's.
+    pub fn paper(self) -> Option<(u8, u8)> {
+        match (self.scheme, self.many) {
+            (Scheme::HighContrast, true) => Some((inks::WHITE, inks::BLACK)),
+            (Scheme::HighContrast, false) => Some((15, 0)),
+            (Scheme::Plain | Scheme::ColourBlind | Scheme::Mono, _) => None,
         }
+    }
+
+    /// How a role looks. Without colour, only attributes are used, and what stands out still does.
+    pub fn style(self, role: Role) -> Style16 {
+        match self.inks() {
+            Some(inks) => inks.style(role),
+            None => Self::monochrome(role),
+        }
+    }
+
+    /// The colour that stands for one of the sixteen of command output, readable here; none is the text's own.
+    pub fn foreign(self, colour: u8) -> Option<u8> {
+        let inks = self.inks()?;
+        match colour % 8 {
+            1 => inks.foreign_red,
+            2 => inks.good.0,
+            3 => inks.foreign_yellow,
+            4 => inks.blue.0,
+            5 | 6 => inks.command.0,
+            // Black and white are what a terminal's text is anyway; grey is for what matters less.
+            _ if colour == 8 => inks.dim.0,
+            _ => None,
+        }
+    }
+
+    fn inks(self) -> Option<&'static Inks> {
+        let dark = self.ground == Ground::Dark;
+        Some(match (self.scheme, self.many) {
+            (Scheme::Mono, _) => return None,
+            (Scheme::Plain, true) if dark => &inks::DARK,
+            (Scheme::Plain, false) if dark => &inks::DARK_16,
+            (Scheme::Plain, true) => &inks::LIGHT,
+            (Scheme::Plain, false) => &inks::LIGHT_16,
+            (Scheme::ColourBlind, true) if dark => &inks::BLIND_DARK,
+            (Scheme::ColourBlind, false) if dark => &inks::BLIND_DARK_16,
+            (Scheme::ColourBlind, true) => &inks::BLIND_LIGHT,
+            (Scheme::ColourBlind, false) => &inks::BLIND_LIGHT_16,
+            (Scheme::HighContrast, true) => &inks::HIGH,
+            (Scheme::HighContrast, false) => &inks::HIGH_16,
+        })
     }
 
     fn monochrome(role: Role) -> Style16 {
         let plain = Style16::default();
         match role {
-            Role::Text | Role::Border | Role::Good | Role::Command => plain,
-            Role::Dim => Style16 { dim: true, ..plain },
+            Role::Text | Role::Good | Role::Command => plain,
+            // Told apart from the other slot, also as lines of a chart.
+            Role::SlotGreen => Style16 { underline: true, ..plain },
+            Role::Dim | Role::Rule => Style16 { dim: true, ..plain },
             Role::Title
             | Role::Next
             | Role::Key
-            | Role::Warn
             | Role::BorderFocused
             | Role::SlotBlue
-            | Role::SlotGreen
+            | Role::BadEdge
             | Role::SlotOther => Style16 { bold: true, ..plain },
+            Role::Warn => Style16 { underline: true, ..plain },
             Role::Critical | Role::Bad | Role::Match => Style16 { bold: true, underline: true, ..plain },
             Role::Selection | Role::Band(_) | Role::BandRehearsal => Style16 { reverse: true, ..plain },
             Role::BadBand => Style16 { reverse: true, bold: true, ..plain },
         }
     }
+}
+
+/// Whether the terminal is known to have 256 colours.
+pub fn has_many_colours(env: &dyn Fn(&str) -> Option<String>) -> bool {
+    const KNOWN: [&str; 8] =
+        ["256", "direct", "kitty", "alacritty", "foot", "wezterm", "ghostty", "truecolor"];
+    let colour = env("COLORTERM").is_some_and(|value| matches!(value.as_str(), "truecolor" | "24bit"));
+    let term = env("TERM").unwrap_or_default();
+    // The Linux console has sixteen, whatever somebody has exported.
+    term != "linux" && (colour || KNOWN.iter().any(|known| term.contains(known)))
 }
 
 #[cfg(test)]
@@ -235,7 +383,7 @@ mod tests {
 
     #[test]
     fn the_monochrome_theme_has_no_colour_and_a_visible_selection() {
-        let theme = Theme { color: false, ascii: false };
+        let theme = Theme::new(ThemeChoice::Mono, true, false);
         for role in
             [Role::Selection, Role::Bad, Role::BadBand, Role::Band(Environment::Production), Role::SlotBlue]
         {
@@ -243,5 +391,32 @@ mod tests {
             assert_eq!((style.fg, style.bg), (None, None));
             assert_ne!(style, Style16::default(), "{role:?} must stand out");
         }
+    }
+
+    #[test]
+    fn grounds_are_told_by_what_is_easier_to_read_on_them() {
+        for dark in [[0, 0, 0], [0x30, 0x0a, 0x24], [0x2e, 0x34, 0x40], [0x60, 0x60, 0x60]] {
+            assert_eq!(Ground::of(dark), Ground::Dark, "{dark:?}");
+        }
+        for light in [[255, 255, 255], [0xfd, 0xf6, 0xe3], [0xaa, 0xaa, 0xaa]] {
+            assert_eq!(Ground::of(light), Ground::Light, "{light:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_depends_on_it_asks_for_the_background() {
+        let asked = |choice| Theme::new(choice, true, false).on(Ground::Light);
+        assert_ne!(asked(ThemeChoice::Auto), Theme::new(ThemeChoice::Auto, true, false));
+        assert_eq!(asked(ThemeChoice::Dark), Theme::new(ThemeChoice::Dark, true, false));
+        assert!(!Theme::new(ThemeChoice::HighContrast, true, false).asks());
+    }
+
+    #[test]
+    fn many_colours_are_believed_where_the_terminal_is_known() {
+        let many = |pairs: &[(&str, &str)]| has_many_colours(&env(pairs));
+        assert!(many(&[("TERM", "xterm-256color")]) && many(&[("TERM", "xterm-kitty")]));
+        assert!(many(&[("TERM", "xterm"), ("COLORTERM", "truecolor")]));
+        assert!(!many(&[("TERM", "xterm")]) && !many(&[]));
+        assert!(!many(&[("TERM", "linux"), ("COLORTERM", "truecolor")]));
     }
 }

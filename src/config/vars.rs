@@ -1,6 +1,6 @@
-//! Variables: which there are, where each is used, and whether it can have a value there that may be shown there.
+//! Variables: which exist, where each is used, and whether it has a value there that may be shown.
 //!
-//! While a runbook is loaded, every use goes into a [`Ledger`] with its place in time and what becomes of the text. When
+//! While a runbook is loaded, every use goes into a [`VarUses`] with its place in time and what becomes of the text. When
 //! all is read, the ledger is balanced: unknown names, values that come too late, secrets that would be shown.
 
 use std::{
@@ -89,7 +89,7 @@ const MAX_GUESSES: usize = 100;
 
 /// Every declaration, use and capture of a runbook's variables.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger {
+pub(crate) struct VarUses {
     declared: Vec<Declared>,
     /// Where in `declared` a name is.
     index: BTreeMap<String, usize>,
@@ -101,8 +101,8 @@ pub(crate) struct Ledger {
     known: Option<&'static str>,
 }
 
-impl Ledger {
-    /// From here on a name has a value that no variable gives, until [`Ledger::forget`]. A variable of that name would mean
+impl VarUses {
+    /// From here on a name has a value that no variable gives, until [`VarUses::forget`]. A variable of that name would mean
     /// two things.
     pub(crate) fn know(&mut self, name: &'static str, faults: &mut Faults<'_>) {
         self.known = Some(name);
@@ -110,9 +110,9 @@ impl Ledger {
             faults
                 .error(
                     self.declared[*index].span.clone(),
-                    format!("`{name}` is the name of the slot that one would go back to, in `ready`"),
+                    format!("`{name}` is reserved: in `ready` it is the slot to go back to"),
                 )
-                .help("call this variable otherwise");
+                .help("rename this variable");
         }
     }
 
@@ -208,7 +208,7 @@ impl Ledger {
                     faults
                         .error(
                             span.clone(),
-                            format!("captures into `{name}`, which gets its value elsewhere"),
+                            format!("captures into `{name}`, which gets its value another way"),
                         )
                         .help(format!(
                             "declare it as `{name} = {{ captured = true }}`, or capture into another name"
@@ -226,7 +226,7 @@ impl Ledger {
             } else if is_name(&var.name) && !used.contains(var.name.as_str()) {
                 faults
                     .warning(var.span.clone(), format!("`{}` is never used", var.name))
-                    .help("take it out, or use it");
+                    .help("remove it, or use it");
             }
         }
     }
@@ -240,7 +240,8 @@ impl Ledger {
         let help = match (near, using.sink) {
             (Some(near), _) => format!("did you mean `{near}`?"),
             (None, Sink::Script) => format!(
-                "declare it under [vars], say `{name} = {{ env = \"{name}\" }}`; if the script can do without it, write `${{{name}:-}}`"
+                "declare it under [vars], for example `{name} = {{ env = \"{name}\" }}`; if the script can \
+                 do without it, write `${{{name}:-}}`"
             ),
             (None, _) => "declare it under [vars], or write `$$` for a dollar sign".to_owned(),
         };
@@ -254,17 +255,17 @@ impl Ledger {
             if index >= of {
                 faults
                     .error(using.span.clone(), format!("`{}` has no value yet here", var.name))
-                    .help("a value can use variables written before it; move that line up");
+                    .help("a value can only use variables defined above it; move that line up");
             } else if var.captured {
                 faults
                     .error(
                         using.span.clone(),
                         format!(
-                            "`{}` is captured during the run, and values are made when it opens",
+                            "`{}` is captured during the run, but values are set when it opens",
                             var.name
                         ),
                     )
-                    .help("use it where the step needs it");
+                    .help("use it in the step that needs it");
             }
             return;
         }
@@ -276,7 +277,7 @@ impl Ledger {
                     using.span.clone(),
                     format!("`{}` is used before any action has captured it", var.name),
                 )
-                .help("move the action that captures it before this one");
+                .help("move the action that captures it above this one");
         }
     }
 
@@ -292,23 +293,23 @@ impl Ledger {
                 }
                 (
                     format!("the secret `{name}` would be shown as part of this value"),
-                    "make this variable `secret = true`, too",
+                    "mark this variable as `secret = true`, too",
                 )
             }
             Sink::Url => (
                 format!(
-                    "the secret `{name}` would be part of a URL, which is shown, logged and seen by proxies"
+                    "the secret `{name}` would be part of a URL; URLs are shown, logged and seen by proxies"
                 ),
                 "send it in `headers` or in the body, or keep the whole URL in a secret variable",
             ),
             Sink::Notice => {
-                (format!("the secret `{name}` would be sent to the channel"), "take it out of the text")
+                (format!("the secret `{name}` would be sent to the channel"), "remove it from the text")
             }
             Sink::Argv => (
-                format!("the secret `{name}` would be an argument, which every user of the host can list"),
-                "use `sh`, where it is an environment variable, and let the program read it from there or from stdin",
+                format!("the secret `{name}` would be an argument; every user of the host can see those"),
+                "use `sh`, and let the program read it from the environment or from stdin",
             ),
-            Sink::Shown => (format!("the secret `{name}` would be shown and kept here"), "take it out"),
+            Sink::Shown => (format!("the secret `{name}` would be shown and stored here"), "remove it"),
         };
         faults.error(using.span.clone(), message).help(help);
     }
@@ -413,7 +414,7 @@ pub fn check_value(pattern: Option<&str>, value: &str) -> Result<(), String> {
     if let Some(c) = value.chars().find(|c| c.is_control()) {
         let what = match c {
             '\0' => "a NUL character",
-            '\n' | '\r' => "a line end",
+            '\n' | '\r' => "a line break",
             _ => "a control character",
         };
         return Err(format!("it contains {what}"));
@@ -423,7 +424,7 @@ pub fn check_value(pattern: Option<&str>, value: &str) -> Result<(), String> {
     match Regex::new(&format!("^(?:{pattern})$")) {
         Ok(regex) if regex.is_match(value) => Ok(()),
         Ok(_) => Err(format!("it does not match {pattern}")),
-        Err(_) => Err("its pattern is no regular expression".to_owned()),
+        Err(_) => Err("its pattern is not a valid regular expression".to_owned()),
     }
 }
 
@@ -434,7 +435,7 @@ pub(crate) fn name_help(written: &str) -> String {
         .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
         .collect();
     let start = if cleaned.starts_with(|c: char| c.is_ascii_digit()) { "_" } else { "" };
-    format!("letters, digits and `_`, as in a shell; say `{start}{cleaned}`")
+    format!("use letters, digits and `_`, as in a shell: `{start}{cleaned}`")
 }
 
 /// A slot's name, with a suggestion where it is none.
@@ -467,7 +468,7 @@ mod tests {
         assert!(check_value(version, "v1.6.0\n").is_err());
         assert!(check_value(Some("a|b"), "ax").is_err());
         assert!(check_value(None, "a\0b").unwrap_err().contains("NUL"));
-        assert!(check_value(None, "a\nb").unwrap_err().contains("line end"));
+        assert!(check_value(None, "a\nb").unwrap_err().contains("line break"));
         assert_eq!(check_value(None, "$(id) $HOME `x` ; |"), Ok(()), "a value stays a value");
     }
 }

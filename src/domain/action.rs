@@ -1,10 +1,10 @@
-//! What a step does: the things that change something.
+//! Actions: what a step does to change something.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{id::SlotName, template::Template, time::Span};
+use super::{director::Share, id::SlotName, template::Template, time::Span};
 
 /// A slot by its colour or by its role in this run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -34,11 +34,11 @@ pub enum Confirm {
 /// One action of a step, an undo or a rollback.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Action {
-    /// What it is called on the screen.
+    /// Its name on the screen.
     pub name: String,
     /// What it does.
     pub kind: ActionKind,
-    /// It is ended after this long.
+    /// It is stopped after this time.
     pub timeout: Span,
     /// Variables read from its output: name and regular expression with one group.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -60,6 +60,23 @@ pub struct Action {
     pub data_loss: Option<String>,
 }
 
+impl Action {
+    /// An action with nothing but what it does: no capture, no sample, no confirmation.
+    pub fn plain(name: impl Into<String>, kind: ActionKind, timeout: Span) -> Self {
+        Self {
+            name: name.into(),
+            kind,
+            timeout,
+            capture: Vec::new(),
+            sample: Vec::new(),
+            sample_failure: Vec::new(),
+            confirm: Confirm::None,
+            irreversible: None,
+            data_loss: None,
+        }
+    }
+}
+
 /// A variable taken from an action's output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capture {
@@ -78,25 +95,25 @@ pub enum ActionKind {
         /// The script, exactly as written.
         script: String,
     },
-    /// A program with its arguments, no shell between.
+    /// A program with its arguments, without a shell.
     Argv {
         /// The program and its arguments; `$NAME` is expanded within each, never split.
         argv: Vec<Template>,
     },
-    /// Give a slot's Deployment a new image.
+    /// Set the image of a slot's Deployment.
     SetImage {
-        /// Whose Deployment.
+        /// The slot.
         slot: SlotRef,
-        /// The container; the target's default where not given.
+        /// The container; the target's default if not set.
         container: Option<String>,
         /// The image.
         image: Template,
     },
     /// Wait until a slot's rollout is complete.
     Rollout {
-        /// Whose Deployment.
+        /// The slot.
         slot: SlotRef,
-        /// How long a fault must last before it has failed; as long as its cause deserves where not given.
+        /// How long a fault may last before it fails; if not set, it depends on the cause.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         patience: Option<Span>,
     },
@@ -104,20 +121,42 @@ pub enum ActionKind {
     SwitchTraffic {
         /// The slot that gets the traffic.
         to: SlotRef,
-        /// How many of its pods must be ready; where not given, as many as the slot has that has the traffic.
+        /// How many of its pods must be ready; if not set, as many as serve the traffic now.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ready: Option<u32>,
     },
+    /// Give a slot a share of the traffic, and the other the rest.
+    ShiftTraffic {
+        /// The slot that gets the share.
+        to: SlotRef,
+        /// How much.
+        share: Share,
+    },
+    /// Give a slot the template and image again that it had when the run opened.
+    Revert {
+        /// The slot.
+        slot: SlotRef,
+    },
+    /// Stop a rollout where it is: pods that run stay.
+    Pause {
+        /// The slot.
+        slot: SlotRef,
+    },
+    /// Let a stopped rollout go on.
+    Resume {
+        /// The slot.
+        slot: SlotRef,
+    },
     /// Set a slot's replicas.
     Scale {
-        /// Whose Deployment.
+        /// The slot.
         slot: SlotRef,
         /// How many.
         replicas: Replicas,
     },
-    /// Restart a slot's pods one after the other.
+    /// Rolling restart of a slot's pods.
     Restart {
-        /// Whose Deployment.
+        /// The slot.
         slot: SlotRef,
     },
     /// Patch any object of the namespace.
@@ -217,7 +256,7 @@ pub struct HttpRequest {
     /// The body, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Template>,
-    /// The status that is wanted; any 2xx where not given.
+    /// The expected status; any 2xx if not set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// JSON pointers into the answer (RFC 6901) and the text that must be there.
@@ -239,6 +278,10 @@ impl ActionKind {
         match self {
             Self::SetImage { .. }
             | Self::SwitchTraffic { .. }
+            | Self::ShiftTraffic { .. }
+            | Self::Revert { .. }
+            | Self::Pause { .. }
+            | Self::Resume { .. }
             | Self::Scale { .. }
             | Self::Restart { .. }
             | Self::Patch(_)
@@ -249,13 +292,17 @@ impl ActionKind {
         }
     }
 
-    /// Whether a person can find out by looking what became of it.
+    /// Whether a person can find out its outcome by looking.
     pub fn is_kubernetes(&self) -> bool {
         matches!(
             self,
             Self::SetImage { .. }
                 | Self::Rollout { .. }
                 | Self::SwitchTraffic { .. }
+                | Self::ShiftTraffic { .. }
+                | Self::Revert { .. }
+                | Self::Pause { .. }
+                | Self::Resume { .. }
                 | Self::Scale { .. }
                 | Self::Restart { .. }
                 | Self::Patch(_)

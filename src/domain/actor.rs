@@ -1,4 +1,4 @@
-//! Who did something: a person, or the machine itself.
+//! Who did something: a person or the machine.
 //!
 //! Written as one string, as it always was: `auto`, `trigger`, or the person's name.
 
@@ -48,10 +48,10 @@ impl Actor {
         }
     }
 
-    /// The actor in words, with what was seen where a look decided it: `auto, by looking: the selector points at green`.
+    /// The actor in words, with the evidence if the cluster decided it: `auto, from the cluster: the selector points at green`.
     pub fn with_evidence(&self, evidence: Option<&str>) -> String {
         match evidence {
-            Some(evidence) => format!("{self}, by looking: {evidence}"),
+            Some(evidence) => format!("{self}, from the cluster: {evidence}"),
             None => self.to_string(),
         }
     }

@@ -1,72 +1,26 @@
-//! What a run believes of the target: what it saw when it opened, changed by its own acts and by nothing else. Compared with
-//! a fresh look, every difference is somebody else's doing.
+//! What a run expects of the target: the state it saw when it opened, plus its own changes and nothing else. Any
+//! difference from a fresh read is somebody else's change.
+
+mod pinned;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+pub use pinned::{Pinned, PinnedRoute, PinnedSlot, labels};
 
 use super::{
     action::{ActionKind, SlotRef},
+    director::{Director, NEW_REVISION, Share, in_words, pods_for, share_of, shares_by},
     event::ActionRef,
     id::SlotName,
     observation::{Observation, SlotSeen},
     patched::Patched,
     run::Run,
+    runbook::Target,
     workload::ChangedBy,
 };
 
 /// The name under which the API server keeps our own writes.
 pub const FIELD_MANAGER: &str = "cutover";
-
-/// The target as it was at one moment: at the opening, or when somebody took a change as it was.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Pinned {
-    /// The Service's uid.
-    pub service: String,
-    /// What it selected.
-    pub selector: BTreeMap<String, String>,
-    /// The slot that it pointed at.
-    pub live: Option<SlotName>,
-    /// The slots by name.
-    pub slots: BTreeMap<SlotName, PinnedSlot>,
-}
-
-/// A slot as it was.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct PinnedSlot {
-    /// The Deployment's uid.
-    pub uid: String,
-    /// Its image; nothing where our own act gave it one that may not be shown.
-    pub image: Option<String>,
-    /// Its replicas.
-    pub replicas: u32,
-    /// Who had set them then. Older API servers keep no name of what went through `scale`: where the name is the same, it is
-    /// not the one who has changed them since.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scaled: Option<ChangedBy>,
-}
-
-impl Pinned {
-    /// What a look saw; nothing where there is no such Service.
-    pub fn of(seen: &Observation) -> Option<Self> {
-        let service = seen.service.as_ref()?;
-        let slots = seen.slots.iter().filter(|(_, slot)| slot.found).map(|(name, slot)| {
-            let pinned = PinnedSlot {
-                uid: slot.uid.clone(),
-                image: Some(slot.image.clone()),
-                replicas: slot.desired,
-                scaled: slot.scaled.clone(),
-            };
-            (name.clone(), pinned)
-        });
-        Some(Self {
-            service: service.uid.clone(),
-            selector: service.selector.clone(),
-            live: service.live.clone(),
-            slots: slots.collect(),
-        })
-    }
-}
 
 /// What differs from the run's belief.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,9 +66,30 @@ impl Run {
                     self.believe_pointed_at(&to);
                 }
             }
+            ActionKind::ShiftTraffic { to, share } => {
+                let share = self.new_share(&to, share);
+                self.believe_share(share);
+            }
+            ActionKind::Revert { slot } => {
+                let image = self.opened.previous.as_ref().map(|target| target.image.clone());
+                self.believe_slot(&slot, |pinned| pinned.image.clone_from(&image));
+                if self.is_one_deployment() {
+                    self.believe_slot(&SlotRef::New, |pinned| pinned.image = image);
+                } else if self
+                    .opened
+                    .new_slot
+                    .as_ref()
+                    .is_some_and(|new| share_of(&self.shares, new) == Share::NONE)
+                {
+                    // The promotion was taken back, and nobody meets the new version any more.
+                    self.switched_at = None;
+                }
+            }
             ActionKind::Patch(_) => self.believe_patched(at),
             // These change nothing that is compared.
             ActionKind::Restart { .. }
+            | ActionKind::Pause { .. }
+            | ActionKind::Resume { .. }
             | ActionKind::Rollout { .. }
             | ActionKind::Sh { .. }
             | ActionKind::Argv { .. }
@@ -131,8 +106,30 @@ impl Run {
         }
     }
 
+    /// The new slot has a share of the traffic, by our own doing: weights of the route, or pods.
+    fn believe_share(&mut self, share: Share) {
+        let (Some(new), Some(previous)) = (self.opened.new_slot.clone(), self.opened.previous.clone()) else {
+            return;
+        };
+        let Some(pinned) = self.pinned.as_mut() else { return };
+        if let Some(route) = &mut pinned.route {
+            let (part, rest) = route.weights_for(share);
+            route.weights.insert(new, part);
+            route.weights.insert(previous.slot, rest);
+            return;
+        }
+        let others = pinned.slots.get(&previous.slot).map_or(previous.replicas, |slot| slot.replicas);
+        if let (Some(slot), Some(pods)) = (pinned.slots.get_mut(&new), pods_for(share, others)) {
+            slot.replicas = pods;
+        }
+    }
+
     /// The Service points at a slot, by our own doing.
     pub(super) fn believe_pointed_at(&mut self, slot: &SlotName) {
+        if self.pinned.as_ref().is_some_and(|pinned| pinned.route.is_some()) {
+            let new = self.opened.new_slot.as_ref() == Some(slot);
+            return self.believe_share(if new { Share::ALL } else { Share::NONE });
+        }
         let pointed = self.selector_towards(slot);
         if let Some((pinned, selector)) = self.pinned.as_mut().zip(pointed) {
             (pinned.selector, pinned.live) = (selector, Some(slot.clone()));
@@ -183,6 +180,11 @@ impl Run {
     pub fn differences(&self, seen: &Observation) -> Vec<Difference> {
         let (Some(pinned), Some(target)) = (&self.pinned, &self.runbook.target) else { return Vec::new() };
         let mut found = Vec::new();
+        if let Some(believed) = &pinned.route {
+            found.extend(route_differs(target, believed, seen));
+            found.extend(self.slots_differ(pinned, seen));
+            return found;
+        }
         let object = format!("service/{}", target.service);
         match &seen.service {
             None => found.push(Difference::gone(object)),
@@ -191,7 +193,8 @@ impl Run {
             }
             Some(service) => {
                 if let Some(believed) = self.believed_selector().filter(|it| *it != service.selector) {
-                    let to = service.live.as_ref().filter(|live| Some(*live) != self.live.as_ref());
+                    let pointed = service.live.as_ref().filter(|_| target.director == Director::Selector);
+                    let to = pointed.filter(|live| Some(*live) != self.live.as_ref());
                     let what = to.map_or_else(
                         || {
                             format!(
@@ -207,7 +210,7 @@ impl Run {
                             if added.is_empty() {
                                 format!("it points at {slot}")
                             } else {
-                                format!("it points at {slot}, and selects by {} too", labels(&added))
+                                format!("it points at {slot}, and also selects by {}", labels(&added))
                             }
                         },
                     );
@@ -220,12 +223,45 @@ impl Run {
                 }
             }
         }
-        for (name, believed) in &pinned.slots {
-            let Some(slot) = seen.slots.get(name) else { continue };
-            found.extend(differences_of(name, believed, slot));
-        }
+        found.extend(self.slots_differ(pinned, seen));
         found
     }
+
+    /// Deployments that are not as believed. One that is two slots is compared once.
+    fn slots_differ(&self, pinned: &Pinned, seen: &Observation) -> Vec<Difference> {
+        let one = self.is_one_deployment();
+        let judged = pinned.slots.iter().filter(|(name, _)| !one || name.as_str() == NEW_REVISION);
+        let found =
+            judged.filter_map(|(name, believed)| Some(differences_of(name, believed, seen.slots.get(name)?)));
+        // A canary's pods are ordered by how many the others have just then: where an autoscaler decides that, no number was agreed.
+        let previous = self.opened.previous.as_ref().and_then(|target| seen.slot(&target.slot));
+        let follows = self.shares_follow_pods() && previous.is_some_and(|slot| slot.autoscaler.is_some());
+        let agreed = |it: &Difference| {
+            let new = self.opened.new_slot.as_ref();
+            !(follows && matches!(&it.kind, DifferenceKind::Replicas(name) if Some(name) == new))
+        };
+        found.flatten().filter(agreed).collect()
+    }
+}
+
+/// A route whose weights are not as believed: those of our own backends only.
+fn route_differs(target: &Target, believed: &PinnedRoute, seen: &Observation) -> Option<Difference> {
+    let object = target.director_object();
+    let Some(route) = &seen.route else { return Some(Difference::gone(object)) };
+    if route.uid != believed.uid {
+        return Some(Difference::replaced(object, route.changed.as_ref()));
+    }
+    let weigh = |weights: &BTreeMap<SlotName, u32>| {
+        shares_by(weights.iter().map(|(name, weight)| (name.clone(), u64::from(*weight))))
+    };
+    let (now, wanted) = (weigh(&route.weights), weigh(&believed.weights));
+    let same = now == wanted && route.weights.len() == believed.weights.len();
+    (!same).then(|| Difference {
+        object,
+        what: format!("traffic goes to {} instead of {}", in_words(&now), in_words(&wanted)),
+        manager: manager(route.changed.as_ref()),
+        kind: DifferenceKind::Traffic,
+    })
 }
 
 fn differences_of(name: &SlotName, believed: &PinnedSlot, slot: &SlotSeen) -> Vec<Difference> {
@@ -259,12 +295,12 @@ fn differences_of(name: &SlotName, believed: &PinnedSlot, slot: &SlotSeen) -> Ve
 
 impl Difference {
     fn gone(object: String) -> Self {
-        let manager = "somebody whose name the API server does not keep".to_owned();
+        let manager = "somebody the API server did not record".to_owned();
         Self { object, what: "it was deleted".to_owned(), manager, kind: DifferenceKind::Object }
     }
 
     fn replaced(object: String, changed: Option<&ChangedBy>) -> Self {
-        let what = "it was deleted and made anew".to_owned();
+        let what = "it was deleted and recreated".to_owned();
         Self { object, what, manager: manager(changed), kind: DifferenceKind::Object }
     }
 
@@ -278,14 +314,5 @@ impl Difference {
 fn manager(changed: Option<&ChangedBy>) -> String {
     changed
         .filter(|by| by.manager != FIELD_MANAGER)
-        .map_or_else(|| "somebody the API server does not name".to_owned(), |by| by.manager.clone())
-}
-
-/// Labels as people write them: `app=backend,version=blue`.
-pub fn labels(selector: &BTreeMap<String, String>) -> String {
-    if selector.is_empty() {
-        return "nothing".to_owned();
-    }
-    let pairs: Vec<String> = selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    super::safe_text::SafeText::from(pairs.join(",")).into()
+        .map_or_else(|| "somebody the API server did not record".to_owned(), |by| by.manager.clone())
 }

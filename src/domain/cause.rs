@@ -1,5 +1,5 @@
-//! Why a run is held, and why a rollback waits. Everything that follows from a cause goes by these; the sentences beside
-//! them are for people, and saying one differently changes nothing.
+//! Why a run is paused, and why a rollback waits. All logic goes by these enums; the sentences next to them are for
+//! people, and rewording one changes nothing.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ pub enum HoldCause {
     Person,
     /// A trigger that holds without data has none.
     NoData,
-    /// Nobody was at the controls.
+    /// Nobody had control.
     Away,
     /// Another engine has taken the run up.
     Resumed,

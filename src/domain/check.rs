@@ -1,4 +1,4 @@
-//! What a step or a checklist item looks at: the things that change nothing.
+//! Checks: what a step or a checklist item looks at without changing anything.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,9 +18,9 @@ pub struct Check {
     pub text: String,
     /// How that is found out.
     pub kind: CheckKind,
-    /// It has failed when it did not hold for this long. Ignored for a person's.
+    /// The check fails if it has not passed for this long. Ignored for a person's.
     pub timeout: Span,
-    /// Time between looks.
+    /// Time between attempts.
     pub interval: Span,
     /// Whether the step can pass without it.
     #[serde(default)]
@@ -38,31 +38,31 @@ pub enum CheckKind {
     Person,
     /// A request that only reads.
     Http(HttpRequest),
-    /// The certificate is valid for so many days more.
+    /// A certificate is valid for long enough.
     Tls {
-        /// The host, which is also the name the certificate must carry.
+        /// The host, and the name in the certificate.
         host: Template,
-        /// The port, 443 where not given.
+        /// The port, 443 if not set.
         port: u16,
-        /// Days that must be left.
+        /// How many days it must still be valid.
         days: u32,
     },
-    /// A name resolves to what is expected.
+    /// A name resolves as expected.
     Dns {
         /// The name.
         name: Template,
-        /// An address, or a name whose addresses it must share.
+        /// An address, or a name with which it must share an address.
         expect: Template,
     },
-    /// A metric is inside a bound. Decided from samples, not polled.
+    /// A metric is within a bound. Decided from samples, not polled.
     Metric {
         /// Which metric.
         metric: MetricId,
-        /// Which slot, where the metric is per slot. `new` where not given.
+        /// The slot, for a per-slot metric; `new` if not set.
         slot: Option<SlotRef>,
         /// What must hold.
         condition: Condition,
-        /// What it means that there was nothing to measure; where not given it is missing, and never holds.
+        /// What a metric without requests means; if not set, it counts as missing and never passes.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         no_traffic: Option<NoTraffic>,
     },
@@ -70,7 +70,7 @@ pub enum CheckKind {
     Rollout {
         /// Whose.
         slot: SlotRef,
-        /// How long a fault must last before the check has failed; as long as its cause deserves where not given.
+        /// How long a fault may last before the check fails; if not set, it depends on the cause.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         patience: Option<Span>,
     },
@@ -78,9 +78,9 @@ pub enum CheckKind {
     PodsReady {
         /// Whose.
         slot: SlotRef,
-        /// The least number that will do.
+        /// The minimum number.
         at_least: u32,
-        /// How long a fault must last before the check has failed; as long as its cause deserves where not given.
+        /// How long a fault may last before the check fails; if not set, it depends on the cause.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         patience: Option<Span>,
     },
@@ -96,7 +96,7 @@ pub enum CheckKind {
         /// How many.
         replicas: u32,
     },
-    /// The nodes have room for so many more pods of a slot, by their requests.
+    /// The nodes have room for this many more pods of a slot, by their requests.
     Headroom {
         /// Whose pods.
         slot: SlotRef,
@@ -144,7 +144,7 @@ pub enum NoTraffic {
     Skip,
     /// The check stays open until there is traffic; its timeout does not run meanwhile.
     Wait,
-    /// There should be traffic: the check does not hold.
+    /// There should be traffic: the check fails.
     Fail,
 }
 

@@ -1,14 +1,14 @@
-//! The copy of a run's journal that survives the host: how far it has got, and which copies there are.
+//! The copy of a run's journal that survives the host: how current it is, and which copies exist.
 
 use serde::{Deserialize, Serialize};
 
 use super::{id::RunId, time::Timestamp};
 
-/// How the copying goes.
+/// The state of the copy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum CopyState {
-    /// Nothing is copied, or nothing further.
+    /// Nothing is copied, or no longer.
     Off {
         /// Why, and what to ask for.
         why: String,
@@ -22,7 +22,7 @@ pub enum CopyState {
         /// When the copy was written.
         at: Timestamp,
     },
-    /// There is more in the journal than in the copy: the last try to write it failed, or there was none yet.
+    /// The copy is behind the journal: the last write failed, or there was none yet.
     Behind {
         /// Why.
         why: String,
@@ -31,7 +31,7 @@ pub enum CopyState {
     },
 }
 
-/// How far a run has got, as its copy says it: for lists of runs.
+/// A run's progress according to its copy, for lists of runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CopyHead {
     /// The newest record's sequence.
@@ -40,7 +40,7 @@ pub struct CopyHead {
     pub at: Timestamp,
     /// The run's state in a word.
     pub state: String,
-    /// Whether the run is over, so that its copy may be deleted one day.
+    /// Whether the run has ended, so that its copy may be deleted later.
     pub ended: bool,
 }
 
@@ -57,10 +57,10 @@ pub struct CopiedRun {
     pub host: String,
     /// The runbook's title.
     pub title: String,
-    /// How far it had got when the copy was last written.
+    /// Its progress when the copy was last written.
     pub head: CopyHead,
-    /// When the copy was begun, by the API server's clock.
+    /// When the copy was started, by the API server's clock.
     pub begun: Option<Timestamp>,
-    /// Pieces that there are.
+    /// The number of pieces.
     pub segments: usize,
 }

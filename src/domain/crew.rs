@@ -1,7 +1,7 @@
-//! Who sits at a run's screens, and who of them drives.
+//! The people at a run's screens, and which of them has control.
 //!
-//! One seat has the controls: the pilot's. Everybody else looks. The seat is taken when a screen opens and nobody sits
-//! there, handed over by the pilot, or taken with a reason once the pilot's screen is gone.
+//! One seat has control: the pilot's. Everybody else watches. The seat is taken when a screen opens and nobody has
+//! it, handed over by the pilot, or taken with a reason once the pilot's screen is gone.
 
 use std::fmt;
 
@@ -21,14 +21,14 @@ impl fmt::Display for ScreenId {
 /// A person, as the host knows them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Person {
-    /// The account they logged in with. Told by the kernel, never by the person.
+    /// The account they logged in with, according to the kernel, never to the person.
     pub login: String,
-    /// What they want to be called; the login where they did not say.
+    /// Their display name; the login if they gave none.
     pub name: String,
 }
 
 impl Person {
-    /// A person without another name than the login.
+    /// A person with no name other than the login.
     pub fn of_login(login: impl Into<String>) -> Self {
         let login = login.into();
         Self { name: login.clone(), login }
@@ -45,19 +45,19 @@ impl fmt::Display for Person {
     }
 }
 
-/// What a connection came for.
+/// The purpose of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Wish {
-    /// To drive, where the seat is free.
+    /// To have control, if nobody has it.
     Pilot,
-    /// To look, and perhaps to ask for the controls.
+    /// To watch, and perhaps to ask for control.
     Observe,
     /// One command in a shell: roll back, abort, take over.
     Errand,
-    /// To approve, and nothing else.
+    /// Only to approve.
     Approve,
-    /// To look, and nothing else.
+    /// Only to watch.
     Watch,
 }
 
@@ -65,15 +65,15 @@ pub enum Wish {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Drives.
+    /// Has control.
     Pilot,
-    /// Looks, and may ask for the controls.
+    /// Watches, and may ask for control.
     Observer,
     /// One command in a shell.
     Errand,
     /// May approve steps.
     Approver,
-    /// Looks.
+    /// Watches.
     Watcher,
 }
 

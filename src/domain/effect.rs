@@ -1,4 +1,4 @@
-//! What the machine wants done. Data only: the engine does it, and feeds the result back as an input.
+//! What the machine wants done. Only data: the engine does it and feeds the result back as an input.
 
 use super::{
     action::Action,
@@ -14,37 +14,37 @@ use super::{
 };
 use crate::domain::{event::ActionOutcome, message::Request};
 
-/// What the machine takes in.
+/// Inputs of the machine.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
     /// Time has passed.
     Tick,
-    /// Somebody wishes something.
+    /// Somebody asks for something.
     Operator(Request),
-    /// Somebody's screen has connected. Whoever joins as pilot has the controls.
+    /// Somebody's screen has connected. A screen that joins as pilot has control.
     ScreenJoined {
         /// Who.
         who: Person,
         /// What the screen may do.
         role: Role,
     },
-    /// Somebody's screen is gone.
+    /// Somebody's screen has left.
     ScreenLeft {
         /// Who.
         who: Person,
-        /// What it might do.
+        /// What the screen could do.
         role: Role,
     },
-    /// The controls change hands.
+    /// Control changes hands.
     Control {
-        /// Who drives now.
+        /// Who has control now.
         by: Person,
-        /// Who did before.
+        /// Who had it before.
         from: Option<Person>,
-        /// Why, where they were taken.
+        /// Why, if control was taken.
         reason: Option<String>,
     },
-    /// An observer asks for the controls.
+    /// An observer asks for control.
     ControlAsked {
         /// Who.
         by: Person,
@@ -55,27 +55,27 @@ pub enum Input {
         lock_id: String,
         /// Its fence.
         fence: u64,
-        /// Whom it was taken over from, and why, where it was.
+        /// Who it was taken over from, and why, if it was.
         from: Option<String>,
     },
-    /// The run is taken up in spite of something that speaks against it.
+    /// The run is resumed despite an objection, with a reason.
     Overridden(Override),
-    /// What is known about the target's lock has changed.
+    /// The state of the target's lock has changed.
     Lock(LockState),
-    /// A look at the process of an unknown action.
+    /// News about the process of an unknown action.
     ChildSeen {
         /// The action.
         at: ActionRef,
         /// The process.
         pid: u32,
-        /// Whether it lives.
+        /// Whether it is alive.
         alive: bool,
     },
-    /// The pilot keeps the controls.
+    /// The pilot keeps control.
     ControlKept,
-    /// Somebody agrees that the step that waits begins.
+    /// Somebody approves the waiting step.
     Approval {
-        /// The step they mean, where they named one.
+        /// The step, if they named one.
         step: Option<StepId>,
         /// Who.
         by: Person,
@@ -84,7 +84,7 @@ pub enum Input {
     VarSet {
         /// Its name.
         name: String,
-        /// Its value; nothing for a secret.
+        /// Its value; none for a secret.
         value: Option<String>,
         /// Where from.
         source: String,
@@ -109,7 +109,7 @@ pub enum Input {
         /// Its output's file name.
         output: Option<String>,
     },
-    /// A look at what became of an unknown action; nothing where looking did not tell.
+    /// The outcome of an unknown action, read from the cluster; none if it is still unknown.
     Verified {
         /// Which.
         at: ActionRef,
@@ -118,45 +118,45 @@ pub enum Input {
         /// In words.
         evidence: String,
     },
-    /// A look at a check.
+    /// The result of a check.
     CheckSeen {
         /// Which.
         at: CheckRef,
-        /// Whether it holds.
+        /// Whether it passes.
         holds: bool,
         /// What was seen.
         evidence: String,
     },
-    /// A look at a check has seen something that no later look takes back: the pod that printed it may be gone by then.
+    /// A check has seen something that later results do not change: the pod that printed it may be gone by then.
     CheckCaught {
         /// Which.
         at: CheckRef,
-        /// From when on it looked.
+        /// When it started to look.
         since: Timestamp,
         /// What was seen.
         evidence: String,
     },
-    /// A look at a check has shown that it cannot pass any more: to wait for its timeout would be in vain.
+    /// A check can no longer pass, so waiting for its timeout is useless.
     CheckHopeless {
         /// Which.
         at: CheckRef,
         /// What was seen.
         evidence: String,
     },
-    /// A look at a checklist item.
+    /// The result of a checklist item's check.
     ItemSeen {
         /// The group's index.
         group: usize,
         /// The item's index.
         item: usize,
-        /// Whether it holds.
+        /// Whether it passes.
         holds: bool,
-        /// Whether it can't be found out from here, so that a person must look.
+        /// Whether it can't be checked from here, so that a person must look.
         asks: bool,
         /// What was seen.
         evidence: String,
     },
-    /// A look at one of the checks that prove the way back.
+    /// The result of one of the quick rollback's `ready` checks.
     ReadySeen {
         /// The check's index in the quick rollback's `ready`.
         check: usize,
@@ -167,29 +167,29 @@ pub enum Input {
     },
     /// A measurement.
     Sample(Sample),
-    /// What was measured before the engine looked: evidence for the baseline, never for a trigger or of the present.
+    /// Samples from before the engine started: evidence for the baseline, never for a trigger or the present.
     Past(Vec<Sample>),
     /// The cluster has changed.
     Workload(Box<Workload>),
-    /// A fresh look at the target that was asked for, or why it could not be had.
+    /// A requested fresh read of the target, or why it failed.
     Observed(Box<Result<Observation, String>>),
     /// No older write of ours can reach this object any more: a slot's Deployment, or the Service. Or why that is not certain.
     Settled {
-        /// The slot; the Service where none is given.
+        /// The slot; none means the Service.
         slot: Option<SlotName>,
         /// Why not.
         fault: Option<String>,
     },
-    /// How it went to put back what somebody else has changed.
+    /// The result of reverting somebody else's change.
     PutBack {
         /// How.
         outcome: ActionOutcome,
         /// In words.
         detail: String,
     },
-    /// It is time to go on with something that waited.
+    /// A wait is over.
     Woken,
-    /// What we may do.
+    /// Our permissions.
     Access(Access),
     /// A notice was sent, or could not be.
     NoticeDone {
@@ -202,12 +202,12 @@ pub enum Input {
         /// The answer.
         detail: String,
     },
-    /// There is no room for the journal: nothing new may begin.
+    /// No disk space for the journal: nothing new may start.
     JournalFull {
-        /// The disk's words.
+        /// The error.
         why: String,
     },
-    /// The engine is told to end: finish what runs, start nothing, pause.
+    /// The engine must stop: finish the running action, start nothing, pause.
     Terminate {
         /// Why.
         reason: String,
@@ -255,67 +255,67 @@ impl Input {
     }
 }
 
-/// What the machine wants done.
+/// Effects: what the machine wants done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// Begin an action. Its `action_started` is durable by then.
+    /// Start an action. Its `action_started` is durable by then.
     StartAction(ActionRef),
-    /// The same for an act that a fresh look has allowed.
+    /// The same, for an action that a fresh read has allowed.
     StartGuarded {
         /// Which.
         at: ActionRef,
-        /// The look, which goes into the write.
+        /// The read, whose versions go into the write.
         approach: Box<Approach>,
     },
-    /// Look at the target afresh, once. The answer is an [`Input::Observed`].
+    /// Read the target, once. The answer is an [`Input::Observed`].
     Observe,
     /// Make sure that no write of ours that was not answered can still reach an object: a slot's Deployment, or the Service.
     Settle(Option<SlotName>),
-    /// Put back what somebody else has changed, by one act that a fresh look has allowed. Its event is durable by then; the
+    /// Revert somebody else's change, by one action that a fresh read has allowed. Its event is durable by then; the
     /// answer is an [`Input::PutBack`].
     PutBack {
-        /// The act.
+        /// The action.
         action: Box<Action>,
-        /// The look, which goes into the write.
+        /// The read, whose versions go into the write.
         approach: Box<Approach>,
     },
     /// Come back after this long.
     Wake(Span),
-    /// End a running action early.
+    /// Cancel a running action.
     CancelAction(ActionRef),
-    /// End the process of an unknown action that outlived its engine.
+    /// Stop the leftover process of an unknown action.
     EndChild(ActionRef),
-    /// Look at a check again and again.
+    /// Start polling a check.
     Watch(CheckRef),
-    /// Stop looking.
+    /// Stop polling it.
     StopWatch(CheckRef),
-    /// Look at a checklist item once.
+    /// Run a checklist item's check once.
     LookItem {
         /// The group's index.
         group: usize,
         /// The item's index.
         item: usize,
     },
-    /// Find out by looking what became of an unknown action.
+    /// Read the outcome of an unknown action from the cluster.
     Verify(ActionRef),
-    /// Tell people. Nothing waits for it.
+    /// Send a notice. Nothing waits for it.
     Notify {
         /// About what.
         milestone: Milestone,
         /// The text.
         text: String,
     },
-    /// The run needs nothing more: close.
+    /// Nothing is left to do: close the engine.
     Close,
 }
 
-/// What the machine decided: first the events are journaled and synced, then the effects are done, in order.
+/// A decision: first the events are written to the journal and synced, then the effects are carried out, in order.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Decision {
-    /// What has happened.
+    /// What happened.
     pub events: Vec<Envelope>,
     /// What must be done.
     pub effects: Vec<Effect>,
-    /// Why a wish was not granted.
+    /// Why a request was refused.
     pub refused: Option<String>,
 }

@@ -1,4 +1,5 @@
-//! What can happen to a run. The one vocabulary: the journal stores it, the engine emits it, everybody folds it.
+//! Everything that can happen to a run. It is the only vocabulary: the journal stores it, the engine emits it,
+//! everybody else folds it.
 //!
 //! Guarantees, for every list of events that one engine wrote:
 //! - `seq` rises by one from 1; `at` never falls.
@@ -9,7 +10,7 @@
 //!   attempt and action, or by none where the engine died: then the action's result is unknown.
 //! - `step_started` of an attempt comes before its actions, and exactly one of `step_passed` or `step_failed` ends the
 //!   attempt; a rollback or an abort that cuts it short fails it. `step_skipped` leaves a step out that is not under way.
-//! - At most one screen has the controls: `screen_joined` as pilot comes only where nobody has them.
+//! - At most one screen has control: `screen_joined` as pilot comes only where nobody has it.
 //! - There is at most one `rollback_started` without a `rollback_finished`.
 //!
 //! Names and fields are published (`--json-lines`): add, never rename.
@@ -29,6 +30,7 @@ use super::{
     belief::Pinned,
     cause::{HoldCause, StopCause},
     crew::{Person, Role},
+    director::Shares,
     id::{MetricId, ProcedureId, RunId, SlotName, StepId},
     metric::Missing,
     runbook::{Milestone, Runbook},
@@ -37,6 +39,7 @@ use super::{
     workload::ClusterIdentity,
 };
 
+pub use super::rollback_target::RollbackTarget;
 pub use urgency::{Urgency, are_urgent};
 
 /// The version of the event stream's schema, in every line of `--json-lines`.
@@ -55,7 +58,7 @@ pub struct Envelope {
     pub event: RunEvent,
 }
 
-/// Where an action stands in the runbook.
+/// Where an action is in the runbook.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(tag = "phase", rename_all = "snake_case")]
 pub enum Place {
@@ -78,7 +81,7 @@ pub enum Place {
     Completion,
 }
 
-/// A process on one host. All three together name it for ever: a number alone is used again.
+/// A process on one host. All three together identify it for good: a pid alone gets reused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChildProcess {
     /// Its number. It leads its group.
@@ -117,17 +120,17 @@ pub struct CheckRef {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActionOutcome {
-    /// As wanted.
+    /// Succeeded.
     Succeeded,
-    /// Not as wanted.
+    /// Failed.
     Failed,
-    /// It took longer than its `timeout` and was ended.
+    /// It took longer than its `timeout` and was stopped.
     TimedOut,
-    /// A person or a rollback ended it.
+    /// A person or a rollback stopped it.
     Cancelled,
-    /// Certainly not done, for a reason that may pass: the API server was not reached, or refused for now.
+    /// Certainly not done, for a reason that may pass: the API server was unreachable, or rejected it for now.
     Unavailable,
-    /// It was started, and what became of it could not be found out.
+    /// It was started, but its outcome is unknown.
     Unknown,
 }
 
@@ -141,13 +144,13 @@ pub enum Outcome {
     Failed,
     /// Rolled back.
     RolledBack,
-    /// The rollback failed: a person must act.
+    /// The rollback failed: somebody must act.
     RollbackFailed,
     /// Paused: it can be resumed.
     Held,
 }
 
-/// How an answered UNKNOWN is taken.
+/// The outcome of an unknown action, once it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Resolution {
@@ -155,19 +158,19 @@ pub enum Resolution {
     Done,
     /// It was not done; the step has failed.
     NotDone,
-    /// It shall run again.
+    /// Run it again.
     RunAgain,
 }
 
-/// The target of a rollback, fixed when the run opens.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RollbackTarget {
-    /// The slot that had traffic.
-    pub slot: SlotName,
-    /// Its image then.
-    pub image: String,
-    /// Its replicas then.
-    pub replicas: u32,
+impl Resolution {
+    /// As people read it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::NotDone => "not done",
+            Self::RunAgain => "run again",
+        }
+    }
 }
 
 /// What is fixed when a run opens.
@@ -181,15 +184,15 @@ pub struct Opened {
     pub runbook_sha256: String,
     /// The runbook's path or name.
     pub runbook_path: String,
-    /// The runbook as meant. Left out of `--json-lines`.
+    /// The loaded runbook. Omitted from `--json-lines`.
     pub runbook: Box<Runbook>,
-    /// Whether this is a rehearsal, and of what story.
+    /// The scenario, if this is a rehearsal.
     pub rehearsal: Option<String>,
-    /// Who pilots, `user`.
+    /// The pilot, `user`.
     pub pilot: String,
     /// Where the engine runs.
     pub host: String,
-    /// The cluster, where the runbook has a target.
+    /// The cluster, if the runbook has a target.
     pub cluster: Option<ClusterIdentity>,
     /// The slot that gets the new version.
     pub new_slot: Option<SlotName>,
@@ -197,10 +200,10 @@ pub struct Opened {
     pub previous: Option<RollbackTarget>,
     /// The image of the new slot when the run opened.
     pub new_slot_image: Option<String>,
-    /// The target as it was seen at the opening; nothing in journals of older versions.
+    /// The target as it was when the run opened; none in journals of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pinned: Option<Pinned>,
-    /// What was refused and overridden with a reason.
+    /// Refusals that were overridden with a reason.
     pub overrides: Vec<Override>,
 }
 
@@ -211,7 +214,7 @@ pub struct Roles {
     pub new_slot: SlotName,
     /// Its image now.
     pub new_slot_image: Option<String>,
-    /// The slot that a rollback goes back to.
+    /// The slot that a rollback returns to.
     pub previous: RollbackTarget,
 }
 
@@ -220,7 +223,7 @@ pub struct Roles {
 pub struct Override {
     /// What was refused: `runbook is a draft`, `outside the deployment window`, …
     pub what: String,
-    /// Why it was done all the same.
+    /// Why it was done anyway.
     pub reason: String,
     /// Who.
     pub by: String,
@@ -231,9 +234,9 @@ pub struct Override {
 #[serde(tag = "event", rename_all = "snake_case")]
 #[expect(clippy::large_enum_variant, reason = "the large one, run_opened, comes once in a run")]
 pub enum RunEvent {
-    /// A run exists.
+    /// The run was opened.
     RunOpened(Opened),
-    /// An engine has taken up a run again.
+    /// An engine has resumed the run.
     RunResumed {
         /// Who.
         by: String,
@@ -247,48 +250,48 @@ pub enum RunEvent {
         /// What the screen may do.
         role: Role,
     },
-    /// Somebody's screen is gone: left, or its connection broke.
+    /// Somebody's screen has left, or its connection broke.
     ScreenLeft {
         /// Who.
         who: Person,
-        /// What it might do.
+        /// What the screen could do.
         role: Role,
     },
-    /// An observer asks for the controls.
+    /// An observer asks for control.
     ControlAsked {
         /// Who.
         by: Person,
     },
-    /// The controls have changed hands.
+    /// Control has changed hands.
     ControlTaken {
-        /// Who drives now.
+        /// Who has control now.
         by: Person,
-        /// Who did before, where somebody did.
+        /// Who had it before, if anybody.
         from: Option<Person>,
-        /// Why they were taken; nothing where they were handed over, or the same person moved to another screen.
+        /// Why it was taken; none if it was handed over, or if the same person moved to another screen.
         reason: Option<String>,
     },
-    /// The pilot keeps the controls.
+    /// The pilot keeps control.
     ControlKept {
-        /// Who had asked for them.
+        /// Who had asked for it.
         from: Person,
     },
-    /// Somebody else agrees that a step begins.
+    /// Somebody other than the pilot approves a step.
     ApprovalGiven {
         /// The step.
         step: StepId,
-        /// The attempt that would begin.
+        /// The attempt to start.
         attempt: u32,
         /// Who.
         by: Person,
     },
-    /// The target's lock is ours: nobody else drives this target.
+    /// The target's lock is ours: no other run changes this target.
     LockTaken {
-        /// The id of this holding: what somebody types who takes over from us.
+        /// The lock's id, which somebody types to take over from us.
         lock_id: String,
         /// The fence: higher than any before, and written into what we change.
         fence: u64,
-        /// Whom it was taken over from, and why, where it was.
+        /// Who it was taken over from, and why, if it was.
         from: Option<String>,
     },
     /// The lock can't be renewed: nothing is written until it can.
@@ -298,26 +301,26 @@ pub enum RunEvent {
     },
     /// The lock is renewed again.
     LockCertain,
-    /// The lock is somebody else's, or gone: this engine writes nothing any more.
+    /// Somebody else has the lock, or it is gone: this engine writes nothing any more.
     LockLost {
         /// What happened, and who has it now.
         why: String,
     },
-    /// What an engine that is gone had started still runs, or runs no longer.
+    /// A process started by an earlier engine still runs, or no longer does.
     ChildSeen {
         /// The action whose result is unknown.
         #[serde(flatten)]
         at: ActionRef,
         /// The process.
         pid: u32,
-        /// Whether it lives.
+        /// Whether it is alive.
         alive: bool,
     },
-    /// A variable has a value. Secrets keep theirs out.
+    /// A variable has a value. Values of secrets are not stored.
     VarSet {
         /// Its name.
         name: String,
-        /// Its value; nothing for a secret.
+        /// Its value; none for a secret.
         value: Option<String>,
         /// Where it came from: `asked`, `env`, `cluster`, `captured`, `command line`, …
         source: String,
@@ -331,9 +334,9 @@ pub enum RunEvent {
         /// Who said so.
         by: Actor,
     },
-    /// Something that was refused goes on with a reason.
+    /// Somebody overrode a refusal with a reason.
     OverrideGiven(Override),
-    /// A checklist item holds, by a person or a check.
+    /// A checklist item has passed, by a person or a check.
     ItemTicked {
         /// The group's index.
         group: usize,
@@ -346,7 +349,7 @@ pub enum RunEvent {
         /// A person's note, or a check's evidence.
         note: Option<String>,
     },
-    /// A checklist item does not hold (any more).
+    /// A checklist item fails, or no longer passes.
     ItemUnticked {
         /// The group's index.
         group: usize,
@@ -356,7 +359,7 @@ pub enum RunEvent {
         by: Actor,
         /// Why.
         note: Option<String>,
-        /// It can't be found out from here: a person looks, and ticks it with a note.
+        /// It can't be checked from here: a person looks, and ticks it with a note.
         #[serde(default, skip_serializing_if = "is_false")]
         asks: bool,
     },
@@ -376,7 +379,7 @@ pub enum RunEvent {
         /// Who opened them.
         by: Actor,
     },
-    /// A step has begun.
+    /// A step has started.
     StepStarted {
         /// The step.
         step: StepId,
@@ -385,7 +388,7 @@ pub enum RunEvent {
         /// Who.
         by: Actor,
     },
-    /// An action is about to begin. Durable before its effect.
+    /// An action is about to start. Durable before its effect.
     ActionStarted {
         /// Which.
         #[serde(flatten)]
@@ -411,14 +414,14 @@ pub enum RunEvent {
         at: ActionRef,
         /// How.
         outcome: ActionOutcome,
-        /// In words: the exit status, the API server's answer, the fault and what to do.
+        /// In words: the exit status, the API server's answer, the error and what to do.
         detail: String,
         /// How long it took, milliseconds.
         took: Span,
         /// The output's file name inside the run's directory.
         output: Option<String>,
     },
-    /// An act that moves traffic or takes capacity away is due, and a fresh look at the target says: not yet. Told again where
+    /// An action that moves traffic or removes capacity is due, but a fresh read of the target says: not yet. Repeated when
     /// the reason changes.
     ActionWaits {
         /// Which.
@@ -427,17 +430,17 @@ pub enum RunEvent {
         /// What it waits for.
         why: String,
     },
-    /// An act of a rollback, safe to repeat, was not done or is not known to be: it is tried again.
+    /// An action of a rollback, which is safe to repeat, was not done or may not have been: it is retried.
     ActionRetried {
         /// Which.
         #[serde(flatten)]
         at: ActionRef,
-        /// Which try this will be, from 2.
+        /// The number of the next try, from 2.
         tries: u32,
-        /// Why the one before was not enough.
+        /// Why the previous one was not enough.
         why: String,
     },
-    /// A look at an unknown action could not tell what became of it: a person must say.
+    /// The outcome of an unknown action could not be read from the cluster: somebody must find out.
     ActionLooked {
         /// Which.
         #[serde(flatten)]
@@ -445,20 +448,20 @@ pub enum RunEvent {
         /// What was seen, in words.
         evidence: String,
     },
-    /// It is said what became of an unknown action: by a person, or after looking.
+    /// An unknown action was resolved, by a person or by reading the cluster.
     ActionResolved {
         /// Which.
         #[serde(flatten)]
         at: ActionRef,
         /// How.
         resolution: Resolution,
-        /// Who, or `auto` after looking.
+        /// Who, or `auto`.
         by: Actor,
-        /// What a look found, where one told.
+        /// What was read from the cluster, if that decided it.
         #[serde(default)]
         evidence: Option<String>,
     },
-    /// A check holds.
+    /// A check has passed.
     CheckPassed {
         /// Which.
         #[serde(flatten)]
@@ -469,11 +472,11 @@ pub enum RunEvent {
         evidence: String,
         /// Who, or `auto`.
         by: Actor,
-        /// Nothing was measured, and the check says that it is skipped then.
+        /// It was skipped, because nothing was measured and the check allows that.
         #[serde(default, skip_serializing_if = "is_false")]
         skipped: bool,
     },
-    /// A check does not hold: its time is over, it stopped holding inside a window, or something was seen that stays.
+    /// A check has failed: its time is up, it stopped passing inside a window, or something was seen that stays.
     CheckFailed {
         /// Which.
         #[serde(flatten)]
@@ -484,11 +487,11 @@ pub enum RunEvent {
         evidence: String,
         /// Who, or `auto`.
         by: Actor,
-        /// Something was seen that no later look takes back, only a person.
+        /// Something was seen that only a person can clear.
         #[serde(default, skip_serializing_if = "is_false")]
         caught: bool,
     },
-    /// A step is done and all its checks hold.
+    /// A step is done and all its checks have passed.
     StepPassed {
         /// The step.
         step: StepId,
@@ -504,16 +507,16 @@ pub enum RunEvent {
         /// Why.
         reason: String,
     },
-    /// A step is left out.
+    /// A step is skipped.
     StepSkipped {
         /// The step.
         step: StepId,
         /// Why.
         reason: String,
-        /// Who, or `auto` where its part does not apply.
+        /// Who, or `auto` if its part does not apply.
         by: Actor,
     },
-    /// A step is being taken back.
+    /// An undo has started.
     UndoStarted {
         /// The step.
         step: StepId,
@@ -522,7 +525,7 @@ pub enum RunEvent {
         /// Who.
         by: Actor,
     },
-    /// A step is taken back, or that failed.
+    /// An undo has ended.
     UndoFinished {
         /// The step.
         step: StepId,
@@ -533,7 +536,7 @@ pub enum RunEvent {
         /// In words.
         detail: String,
     },
-    /// The completion has begun.
+    /// The completion has started.
     CompletionStarted {
         /// From 1.
         attempt: u32,
@@ -551,17 +554,17 @@ pub enum RunEvent {
     BaselineRecorded {
         /// Mean of the samples since the run opened, at most the last five minutes.
         values: BTreeMap<String, f64>,
-        /// Of how much time the samples were, where that was less than five minutes.
+        /// How much time the samples cover, if less than five minutes.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         short: BTreeMap<String, Span>,
     },
-    /// What proves the way back passes now, or does not any more.
+    /// The quick rollback's `ready` checks pass now, or no longer do.
     WayBackChanged {
-        /// Whether all of it passes.
+        /// Whether all pass.
         ready: bool,
-        /// The checks that do not, by their text.
+        /// The failing checks, by their text.
         failing: Vec<String>,
-        /// What was seen of them.
+        /// What they saw.
         why: String,
     },
     /// The Service points at another slot.
@@ -571,7 +574,12 @@ pub enum RunEvent {
         /// To this one.
         to: SlotName,
     },
-    /// A monitored window has begun.
+    /// Traffic has other shares than before: by our own act, or as pods became ready.
+    TrafficShifted {
+        /// Each slot's share, in thousandths; empty while nobody answers.
+        shares: Shares,
+    },
+    /// A monitored window has opened.
     WindowOpened {
         /// The step.
         step: StepId,
@@ -580,7 +588,7 @@ pub enum RunEvent {
         /// How long it lasts.
         lasts: Span,
     },
-    /// So much of the window has been watched with data. Written now and then, so that a resume is not credited with more.
+    /// How much of the window has been watched with data. Written now and then, so that a resume does not count more.
     WindowAdvanced {
         /// The step.
         step: StepId,
@@ -600,7 +608,7 @@ pub enum RunEvent {
         /// The first breaching sample's time.
         since: Timestamp,
     },
-    /// A trigger in breach fires later than its `for` says, as things are now.
+    /// A breaching trigger will fire later than its `for` says.
     TriggerWaits {
         /// The trigger's index.
         trigger: usize,
@@ -613,7 +621,7 @@ pub enum RunEvent {
     TriggerCleared {
         /// The trigger's index.
         trigger: usize,
-        /// The value that cleared it; nothing in old journals, where data that went missing did.
+        /// The value that cleared it; none in old journals, where missing data did.
         value: Option<f64>,
     },
     /// Too many samples of a trigger's metric are missing.
@@ -625,12 +633,12 @@ pub enum RunEvent {
         /// Why.
         why: Missing,
     },
-    /// Enough is measured again.
+    /// Enough samples arrive again.
     TriggerSees {
         /// The trigger's index.
         trigger: usize,
     },
-    /// A trigger's `for` is full, or its `no_data = "rollback"` holds.
+    /// A trigger has fired: its `for` is full, or its `no_data = "rollback"` applies.
     TriggerFired {
         /// The trigger's index.
         trigger: usize,
@@ -641,10 +649,10 @@ pub enum RunEvent {
     CountdownStarted {
         /// The trigger's index.
         trigger: usize,
-        /// When it ends.
+        /// When it starts.
         ends_at: Timestamp,
     },
-    /// Somebody stopped it.
+    /// The countdown was cancelled.
     CountdownCancelled {
         /// The trigger's index.
         trigger: usize,
@@ -653,7 +661,7 @@ pub enum RunEvent {
         /// Who.
         by: Actor,
     },
-    /// A rollback has begun.
+    /// A rollback has started.
     RollbackStarted {
         /// `quick`, `database`, or `undo` before the switch.
         procedure: ProcedureId,
@@ -661,51 +669,51 @@ pub enum RunEvent {
         reason: String,
         /// Who, or `trigger`.
         by: Actor,
-        /// What will be done, in order: the procedure's actions without those that are already true, and with those
-        /// that are needed first (the previous slot scaled up again).
+        /// What will be done, in order: the procedure's actions without those already done, and with those needed first
+        /// (scaling up the previous slot).
         actions: Vec<Action>,
         /// Before the switch: the steps whose `undo` runs, in order.
         undo: Vec<StepId>,
-        /// The promise.
+        /// The promised time.
         within: Option<Span>,
     },
-    /// A fresh look says that something is needed before an act of the rollback: pods are started first.
+    /// A fresh read says that an action of the rollback needs something first: starting pods.
     RollbackPrepared {
         /// The procedure.
         procedure: ProcedureId,
-        /// The index of the act that needs it; these stand before it from now on.
+        /// The index of the action that needs it; these come before it from now on.
         before: usize,
         /// What is done first.
         actions: Vec<Action>,
     },
-    /// Traffic is back, and something after that was not as it should be. The rollback goes on.
+    /// Traffic is back, but something after that went wrong. The rollback continues.
     RollbackRemarked {
         /// The procedure.
         procedure: ProcedureId,
-        /// The action that was not done, by its index, where it is one.
+        /// The index of the action that was not done, if it is one.
         action: Option<usize>,
         /// What is left, in words.
         remark: String,
     },
-    /// The promised time is over and traffic is not back. It is tried on until somebody gives up.
+    /// The promised time has passed and traffic is not back. It keeps trying until somebody gives up.
     RollbackLate {
         /// The procedure.
         procedure: ProcedureId,
-        /// The promise.
+        /// The promised time.
         within: Span,
         /// What it waits for.
         why: String,
     },
-    /// An act of a rollback begins although the target cannot be read.
+    /// An action of a rollback starts although the target cannot be read.
     RollbackBlind {
         /// The procedure.
         procedure: ProcedureId,
-        /// Why that is taken to be right.
+        /// Why that is acceptable.
         why: String,
-        /// Who says so.
+        /// Who ordered it.
         by: Actor,
     },
-    /// A rollback waits for `retry`: an action of it failed, or somebody must look first.
+    /// A rollback waits for a retry: one of its actions failed, or somebody must look first.
     RollbackStopped {
         /// The procedure.
         procedure: ProcedureId,
@@ -715,7 +723,7 @@ pub enum RunEvent {
         #[serde(default)]
         cause: StopCause,
     },
-    /// A stopped rollback goes on with the failed action.
+    /// A stopped rollback was retried from the failed action.
     RollbackRetried {
         /// The procedure.
         procedure: ProcedureId,
@@ -734,7 +742,7 @@ pub enum RunEvent {
         detail: String,
         /// How long it took.
         took: Span,
-        /// The promise.
+        /// The promised time.
         within: Option<Span>,
     },
     /// Somebody else changed what we deploy.
@@ -745,36 +753,36 @@ pub enum RunEvent {
         what: String,
         /// The field manager.
         manager: String,
-        /// The line that puts it back by hand, or what to do; nothing in journals of older versions.
+        /// The command that reverts it by hand, or what to do; empty in journals of older versions.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         put_back: String,
     },
-    /// Something that somebody else has changed is put back. Durable before its effect begins.
+    /// Reverting somebody else's change starts. Durable before its effect.
     PutBackStarted {
-        /// The act.
+        /// The action.
         action: Box<Action>,
-        /// The line that does the same by hand.
+        /// The command that does the same by hand.
         does: String,
         /// Who ordered it.
         by: Actor,
     },
-    /// That has ended.
+    /// Reverting it has ended.
     PutBackFinished {
         /// How.
         outcome: ActionOutcome,
         /// In words.
         detail: String,
     },
-    /// Somebody takes the target as it is now: what was different is what the run believes from here on.
+    /// Somebody accepted the target as it is: from now on the run expects this state.
     TargetTaken {
         /// The target now.
         pinned: Pinned,
-        /// Which slot gets the new version and which one is gone back to, where that was fixed anew.
+        /// The slots' roles, if they were chosen again.
         roles: Option<Roles>,
         /// Who.
         by: Actor,
     },
-    /// Nothing new starts until somebody continues.
+    /// The run is paused: nothing new starts until somebody resumes it.
     RunHeld {
         /// Why, in words.
         reason: String,
@@ -784,14 +792,14 @@ pub enum RunEvent {
         #[serde(default)]
         cause: HoldCause,
     },
-    /// A held run goes on.
+    /// A paused run was resumed.
     RunContinued {
         /// Who.
         by: Actor,
     },
     /// A notice was sent, or could not be.
     NoticeSent {
-        /// About what; nothing for a step's own notice.
+        /// About what; none for a step's own notice.
         milestone: Option<Milestone>,
         /// The text.
         text: String,
@@ -800,7 +808,7 @@ pub enum RunEvent {
         /// The answer in words.
         detail: String,
     },
-    /// A task was left for after the deployment.
+    /// A post-deployment task was created.
     TaskCreated {
         /// Its index.
         task: usize,
@@ -840,14 +848,14 @@ pub enum RunEvent {
         /// Who.
         by: Actor,
     },
-    /// A person's remark.
+    /// A person's note.
     NoteAdded {
         /// The text.
         text: String,
         /// Who.
         by: Actor,
     },
-    /// The run has ended, or pauses (`held`).
+    /// The run has ended, or is paused (`held`).
     RunFinished {
         /// How.
         outcome: Outcome,

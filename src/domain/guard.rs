@@ -1,4 +1,4 @@
-//! The guard: whether an act that moves traffic or takes capacity away may begin, by a look at the target that is fresh.
+//! The guard: decides on a fresh read of the target whether an action that moves traffic or removes capacity may start.
 //!
 //! ```text
 //!   act is due ──▶ look (at most 0.5 s old) ──▶ judge ──▶ go          the act begins, and carries the versions seen
@@ -11,16 +11,18 @@
 //!
 //! Pure, and the only place where this is decided: steps, undo, every rollback, by key, by trigger or from a shell.
 
+mod shared;
+
 use std::collections::BTreeMap;
 
 use super::{
     action::{Action, ActionKind},
     belief::labels,
+    director::Share,
     event::{ActionRef, Place},
-    id::SlotName,
+    id::{QUICK, SlotName, UNDO},
     observation::{Observation, SlotSeen},
     patched::Patched,
-    plan::{QUICK, UNDO},
     run::{Run, tag_of},
     runbook::Slot,
     time::Span,
@@ -42,6 +44,8 @@ pub enum Verdict {
         selector: Option<BTreeMap<String, String>>,
         /// What is worth knowing afterwards: it went with less than all.
         remark: Option<String>,
+        /// For a shift that starts or stops pods: how many of the new slot's.
+        replicas: Option<u32>,
     },
     /// Not yet.
     Wait(String),
@@ -57,14 +61,14 @@ pub enum Verdict {
 
 impl Verdict {
     fn go() -> Self {
-        Self::Go { selector: None, remark: None }
+        Self::Go { selector: None, remark: None, replicas: None }
     }
 
     /// What speaks against beginning now, in words.
     pub fn against(self) -> Option<String> {
         match self {
             Self::Go { .. } => None,
-            Self::Prepare(_) => Some("its pods have to be started first".to_owned()),
+            Self::Prepare(_) => Some("its pods must be started first".to_owned()),
             Self::Wait(why) | Self::Spare(why) | Self::Hold(why) | Self::Refuse(why) => Some(why),
         }
     }
@@ -75,6 +79,14 @@ impl Verdict {
 enum Act {
     /// It gives a slot the traffic.
     Traffic { to: SlotName, demand: Option<u32> },
+    /// It gives the new slot this share of the traffic, and the previous one the rest.
+    Share(Share),
+    /// It gives a slot the template again that it had.
+    Revert { slot: SlotName },
+    /// It stops a rollout where it is.
+    Pause { slot: SlotName },
+    /// It lets a rollout go on.
+    Resume { slot: SlotName },
     /// It sets a slot's replicas.
     Scale { slot: SlotName, replicas: u32 },
     /// It replaces a slot's pods; and sets their number, where it says so.
@@ -96,6 +108,10 @@ impl Run {
             ActionKind::SwitchTraffic { to, ready } => {
                 self.slot(to).map_or(Act::Free, |to| Act::Traffic { to, demand: *ready })
             }
+            ActionKind::ShiftTraffic { to, share } => Act::Share(self.new_share(to, *share)),
+            ActionKind::Revert { slot } => self.slot(slot).map_or(Act::Free, |slot| Act::Revert { slot }),
+            ActionKind::Pause { slot } => self.slot(slot).map_or(Act::Free, |slot| Act::Pause { slot }),
+            ActionKind::Resume { slot } => self.slot(slot).map_or(Act::Free, |slot| Act::Resume { slot }),
             ActionKind::Scale { slot, replicas } => {
                 let replicas = self.replicas(*replicas);
                 self.slot(slot).map_or(Act::Free, |slot| Act::Scale { slot, replicas })
@@ -121,7 +137,14 @@ impl Run {
     pub fn is_guarded(&self, at: &ActionRef) -> bool {
         let Some(action) = self.action(at) else { return false };
         match self.act(action) {
-            Act::Traffic { .. } | Act::Scale { .. } | Act::Replace { .. } | Act::PatchService => true,
+            Act::Traffic { .. }
+            | Act::Share(_)
+            | Act::Revert { .. }
+            | Act::Pause { .. }
+            | Act::Resume { .. }
+            | Act::Scale { .. }
+            | Act::Replace { .. }
+            | Act::PatchService => true,
             Act::Command => !self.emptied_before(at).is_empty(),
             Act::Free => false,
         }
@@ -130,8 +153,11 @@ impl Run {
     /// Whether an act takes pods away or replaces them.
     pub fn takes_capacity(&self, at: &ActionRef) -> bool {
         match self.action(at).map(|action| self.act(action)) {
-            Some(Act::Scale { .. } | Act::Replace { .. }) => true,
-            Some(Act::Traffic { .. } | Act::PatchService | Act::Command | Act::Free) | None => false,
+            Some(Act::Scale { .. } | Act::Replace { .. } | Act::Revert { .. } | Act::Resume { .. }) => true,
+            // With pods that serve as they are ready, a smaller share takes pods away.
+            Some(Act::Share(_)) => self.shares_follow_pods(),
+            Some(Act::Traffic { .. } | Act::Pause { .. } | Act::PatchService | Act::Command | Act::Free)
+            | None => false,
         }
     }
 
@@ -168,9 +194,20 @@ impl Run {
         match act {
             Act::Traffic { to, demand } if rolls_back => self.judge_return(&to, demand, seen, waited, None),
             Act::Traffic { to, demand } => self.judge_switch(&to, demand, seen),
-            Act::Scale { slot, replicas } => self.judge_scale(&slot, replicas, seen, takes_all),
+            Act::Share(share) => self.judge_share(share, seen, waited),
+            Act::Revert { slot } => self.judge_revert(&slot, seen),
+            Act::Pause { slot } => self.judge_pause(&slot, seen),
+            Act::Resume { slot } => {
+                seen.slot(&slot).map_or_else(|| none_of(&slot), |found| self.judge_rollout(&slot, found))
+            }
+            Act::Scale { slot, replicas } => self
+                .judge_lag(&slot, replicas, seen, waited)
+                .filter(|_| !takes_all)
+                .unwrap_or_else(|| self.judge_scale(&slot, replicas, seen, takes_all)),
             Act::Replace { slot, replicas } => {
-                self.judge_replace(&slot, replicas, seen, takes_all).unwrap_or_else(Verdict::go)
+                let image = self.image_of(action);
+                self.judge_replace(&slot, replicas, image.as_deref(), seen, takes_all)
+                    .unwrap_or_else(Verdict::go)
             }
             Act::PatchService => self.judge_service_patch(action, seen, waited),
             Act::Command => self.judge_command(at, seen),
@@ -181,20 +218,28 @@ impl Run {
     /// Traffic to a slot in the course of the deployment: it has as many ready pods as are asked for, else as many as serve
     /// now.
     fn judge_switch(&self, to: &SlotName, demand: Option<u32>, seen: &Observation) -> Verdict {
-        let Some(slot) = seen.slot(to) else { return Verdict::Refuse(format!("{to} has no Deployment")) };
-        if seen.service.is_none() {
-            return Verdict::Refuse("the Service does not exist".to_owned());
+        let Some(slot) = seen.slot(to) else { return none_of(to) };
+        if let Some(refusal) = self.undirected(seen) {
+            return refusal;
         }
         if !slot.observed {
-            return Verdict::Wait(format!("the controller has not seen {to}'s newest template yet"));
+            return Verdict::Wait(format!("the controller has not caught up with {to}'s latest change yet"));
         }
-        let serving = seen.live().filter(|live| *live != to).map_or(0, |live| seen.serving(live));
+        if let Some(why) = seen.not_carried_out() {
+            return Verdict::Wait(why);
+        }
+        let others = seen.slots.keys().filter(|name| *name != to);
+        let serving = match &seen.route {
+            // It may lead already, and still take over what the other carries.
+            Some(_) => others.map(|name| seen.serving(name)).max().unwrap_or(0),
+            None => seen.live().filter(|live| *live != to).map_or(0, |live| seen.serving(live)),
+        };
         let needed = demand.unwrap_or(serving).max(1);
         let would = self.would_serve(to, slot, seen);
         if would >= needed {
             return Verdict::go();
         }
-        Verdict::Wait(format!("{}; {needed} wanted", self.short_of_pods(to, slot, would)))
+        Verdict::Wait(format!("{}; {needed} needed", self.short_of_pods(to, slot, would)))
     }
 
     /// A patch of the Service: whoever it would select has ready pods, in the course of the deployment as many as serve now. One
@@ -234,11 +279,16 @@ impl Run {
             }
             Act::Scale { slot, replicas } => self.judge_scale(&slot, replicas, seen, false),
             Act::Replace { slot, replicas } => {
-                self.judge_replace(&slot, replicas, seen, false).unwrap_or_else(Verdict::go)
+                let image = self.image_of(action);
+                self.judge_replace(&slot, replicas, image.as_deref(), seen, false).unwrap_or_else(Verdict::go)
             }
-            Act::PatchService | Act::Command | Act::Free => {
-                Verdict::Refuse("that is for a person to put back".to_owned())
-            }
+            Act::Share(share) => self.judge_share(share, seen, Span::ZERO),
+            Act::Revert { .. }
+            | Act::Pause { .. }
+            | Act::Resume { .. }
+            | Act::PatchService
+            | Act::Command
+            | Act::Free => Verdict::Refuse("a person has to put that back".to_owned()),
         }
     }
 
@@ -259,7 +309,7 @@ impl Run {
         let reached: Vec<_> = reached.collect();
         if after.is_empty() || reached.is_empty() {
             return Verdict::Refuse(format!(
-                "the Service would select {words}, and no pods of a slot are that"
+                "the Service would select {words}, which matches no pods of a slot"
             ));
         }
         let (unseen, ready): (Vec<_>, Vec<_>) = reached.into_iter().partition(|(_, slot)| !slot.observed);
@@ -270,9 +320,11 @@ impl Run {
             return Verdict::go();
         }
         if let Some((name, _)) = unseen.first() {
-            return Verdict::Wait(format!("the controller has not seen {name}'s newest template yet"));
+            return Verdict::Wait(format!(
+                "the controller has not caught up with {name}'s latest change yet"
+            ));
         }
-        Verdict::Wait(format!("the Service would select {words}, with {would} ready pods; {needed} wanted"))
+        Verdict::Wait(format!("the Service would select {words}, with {would} ready pods; {needed} needed"))
     }
 
     /// Traffic back to a slot in a rollback: as many as had it before, waited for; then with what there is; never with none.
@@ -285,22 +337,16 @@ impl Run {
         waited: Span,
         fixed: Option<&BTreeMap<String, String>>,
     ) -> Verdict {
-        let Some(slot) = seen.slot(to) else { return Verdict::Refuse(format!("{to} has no Deployment")) };
-        if seen.service.is_none() {
-            return Verdict::Refuse("the Service does not exist".to_owned());
+        let Some(slot) = seen.slot(to) else { return none_of(to) };
+        if let Some(refusal) = self.undirected(seen) {
+            return refusal;
         }
         let target = self.opened.previous.as_ref().filter(|target| target.slot == *to);
-        if let Some(target) = target.filter(|target| target.image != slot.image) {
-            let who = slot.changed.as_ref().map_or("somebody", |by| by.manager.as_str());
-            return Verdict::Refuse(format!(
-                "{to} does not run what had the traffic before: {} now, {} then (changed by {who}); \
-                 put the image back or decide by hand",
-                tag_of(&slot.image),
-                tag_of(&target.image)
-            ));
+        if let Some(verdict) = self.judge_version(to, slot) {
+            return verdict;
         }
         if !slot.observed {
-            return Verdict::Wait(format!("the controller has not seen {to}'s newest template yet"));
+            return Verdict::Wait(format!("the controller has not caught up with {to}'s latest change yet"));
         }
         let before = target.map_or(1, |target| target.replicas).max(1);
         let needed = match &slot.autoscaler {
@@ -316,9 +362,10 @@ impl Run {
         let selector = if as_is < as_was { self.selector_towards(to) } else { None };
         let would = as_is.max(as_was);
         if would >= needed {
-            return Verdict::Go { selector, remark: None };
+            return Verdict::Go { selector, remark: None, replicas: None };
         }
-        let asleep = slot.desired < needed && (slot.autoscaler.is_none() || slot.desired == 0);
+        // More than it had cannot be had by starting what it had.
+        let asleep = slot.desired < needed.min(before) && (slot.autoscaler.is_none() || slot.desired == 0);
         if asleep {
             return Verdict::Prepare(vec![self.wake(to)]);
         }
@@ -326,17 +373,27 @@ impl Run {
         let patience = Span::from_millis(within.as_millis() / PATIENCE_PART);
         if would > 0 && waited >= patience {
             let remark =
-                format!("traffic went back to {would} of {needed} pods of {to}: the others were not ready");
-            return Verdict::Go { selector, remark: Some(remark) };
+                format!("traffic is back on {would} of {needed} pods of {to}: the others were not ready");
+            return Verdict::Go { selector, remark: Some(remark), replicas: None };
         }
-        Verdict::Wait(format!("{}; {needed} wanted", self.short_of_pods(to, slot, would)))
+        Verdict::Wait(format!("{}; {needed} needed", self.short_of_pods(to, slot, would)))
     }
 
     /// Fewer pods for a slot: never for the one that has the traffic, and not while nothing serves the traffic.
     fn judge_scale(&self, slot: &SlotName, replicas: u32, seen: &Observation, takes_all: bool) -> Verdict {
-        let Some(found) = seen.slot(slot) else {
-            return Verdict::Refuse(format!("{slot} has no Deployment"));
-        };
+        let Some(found) = seen.slot(slot) else { return none_of(slot) };
+        if self.is_one_deployment() && replicas == 0 && !takes_all {
+            return Verdict::Refuse(format!(
+                "deployment/{} has all of the traffic; its pods must stay",
+                found.deployment
+            ));
+        }
+        if self.shares_follow_pods() && self.opened.new_slot.as_ref() == Some(slot) && !takes_all {
+            if self.is_one_deployment() {
+                return Verdict::go();
+            }
+            return self.judge_pods(replicas, seen, Span::ZERO);
+        }
         if replicas >= found.desired {
             let owner =
                 found.autoscaler.as_ref().filter(|_| self.rolling_back().is_some() && found.desired > 0);
@@ -350,11 +407,11 @@ impl Run {
         if takes_all {
             return Verdict::go();
         }
-        if let Some(refusal) = keeps_its_pods(slot, seen) {
+        if let Some(refusal) = self.keeps_its_pods(slot, seen) {
             return refusal;
         }
         let Some(live) = seen.live() else {
-            return Verdict::Wait("the Service points at no slot of ours".to_owned());
+            return Verdict::Wait(format!("{} points at no slot of this runbook", self.director_word()));
         };
         if seen.serving(live) == 0 {
             // Traffic is back, and somebody has taken its pods away since: they are started again before ours go.
@@ -364,7 +421,7 @@ impl Run {
                 return Verdict::Prepare(vec![self.wake(live)]);
             }
             return Verdict::Wait(format!(
-                "{live} has the traffic and no ready pod: {slot}'s pods are the last ones"
+                "{live} has the traffic but no ready pod: {slot}'s pods are the last ones"
             ));
         }
         Verdict::go()
@@ -376,16 +433,26 @@ impl Run {
         &self,
         slot: &SlotName,
         replicas: Option<Result<u32, String>>,
+        image: Option<&str>,
         seen: &Observation,
         takes_all: bool,
     ) -> Option<Verdict> {
-        let Some(found) = seen.slot(slot) else {
-            return Some(Verdict::Refuse(format!("{slot} has no Deployment")));
-        };
+        let Some(found) = seen.slot(slot) else { return Some(none_of(slot)) };
         if takes_all {
             return None;
         }
-        if let Some(refusal) = keeps_its_pods(slot, seen) {
+        if self.is_one_deployment() {
+            let zero = matches!(replicas, Some(Ok(0)));
+            return Some(if zero {
+                self.judge_scale(slot, 0, seen, false)
+            } else {
+                self.judge_rollout(slot, found)
+            });
+        }
+        if self.promotes(slot, image, seen) {
+            return Some(self.judge_rollout(slot, found));
+        }
+        if let Some(refusal) = self.keeps_its_pods(slot, seen) {
             return Some(refusal);
         }
         match replicas? {
@@ -401,19 +468,28 @@ impl Run {
             let pods = seen.slots.get(&name).map_or(0, |slot| slot.pods);
             if pods > 0 {
                 let verb = if pods == 1 { "pod of" } else { "pods of" };
-                return Verdict::Wait(format!("{pods} {verb} {name} still to end"));
+                return Verdict::Wait(format!("{pods} {verb} {name} still terminating"));
             }
         }
         Verdict::go()
     }
 
     fn would_serve(&self, to: &SlotName, slot: &SlotSeen, seen: &Observation) -> u32 {
+        if seen.route.is_some() {
+            return seen.reachable(to);
+        }
+        if self.shares_follow_pods() {
+            return seen.serving(to);
+        }
         let described = self.runbook.target.as_ref().and_then(|t| Some((t, t.slots.get(to)?)));
         let Some(((target, described), service)) = described.zip(seen.service.as_ref()) else { return 0 };
         slot.selected_by(&target.selector_on(&service.selector, described))
     }
 
     fn would_serve_as_pinned(&self, to: &SlotName, slot: &SlotSeen) -> u32 {
+        if self.has_shares() {
+            return 0;
+        }
         self.selector_towards(to).map_or(0, |selector| slot.selected_by(&selector))
     }
 
@@ -423,25 +499,15 @@ impl Run {
             let selector = self.runbook.target.as_ref().and_then(|target| target.slots.get(to));
             let own = selector.map(|slot| labels(&slot.selector)).unwrap_or_default();
             return format!(
-                "{to} has {ready} ready pods, but the Service would reach {would}: it selects by more than {own}"
+                "{to} has {ready} ready pods, but the Service would reach only {would}: it selects by more \
+                 than {own}"
             );
         }
         format!("{to} has {would} of {} pods ready", slot.desired)
     }
 }
 
-/// A slot that the Service points at, or whose pods it selects all the same, is left alone.
-fn keeps_its_pods(slot: &SlotName, seen: &Observation) -> Option<Verdict> {
-    if seen.service.is_none() {
-        return Some(Verdict::Refuse(
-            "the Service does not exist, so nobody knows who serves the users".to_owned(),
-        ));
-    }
-    let serving = seen.serving(slot);
-    if seen.live() != Some(slot) && serving == 0 {
-        return None;
-    }
-    let who = seen.service.as_ref().and_then(|service| service.changed.as_ref());
-    let who = who.map(|by| format!(", set by {}", by.manager)).unwrap_or_default();
-    Some(Verdict::Refuse(format!("{slot} has the traffic{who}; its pods stay as they are")))
+/// What is said of a slot that is not there.
+fn none_of(slot: &SlotName) -> Verdict {
+    Verdict::Refuse(format!("{slot} has no Deployment"))
 }

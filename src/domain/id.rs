@@ -1,4 +1,4 @@
-//! Names of things, each with a type of its own so that they cannot be mixed up.
+//! Names, each with its own type so that they cannot be mixed up.
 
 use std::{borrow::Borrow, fmt};
 
@@ -58,3 +58,9 @@ name!(
     /// A run: its opening time and a random tail.
     RunId
 );
+
+/// The name of the procedure that undoes finished steps before the switch.
+pub const UNDO: &str = "undo";
+
+/// The name of the procedure that `R` fires after the switch.
+pub const QUICK: &str = "quick";

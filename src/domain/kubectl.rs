@@ -1,4 +1,4 @@
-//! The kubectl line that does what a Kubernetes action does, so that a person can take over by hand at any time.
+//! The kubectl command that does the same as a Kubernetes action, so that a person can take over by hand at any time.
 //!
 //! Lines are shell words, quoted: they can be pasted as they are. A variable that has no value yet stays a shell
 //! variable in double quotes; a value that happens to contain `$` or quotes stays a value.
@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{
     action::{ActionKind, PatchAction, PatchType, Replicas, SlotRef},
+    director::{Director, RouteRef},
     id::SlotName,
     runbook::{Slot, Target},
     template::{Piece, Template},
@@ -53,7 +54,16 @@ pub fn kubectl_line(
             };
             format!("kubectl scale deployment {} --replicas={replicas} {tail}", quote(&deployment(slot)?))
         }
-        ActionKind::SwitchTraffic { to, .. } => {
+        ActionKind::Revert { slot } => {
+            format!("kubectl rollout undo {} {tail}", quote(&format!("deployment/{}", deployment(slot)?)))
+        }
+        ActionKind::Pause { slot } => {
+            format!("kubectl rollout pause {} {tail}", quote(&format!("deployment/{}", deployment(slot)?)))
+        }
+        ActionKind::Resume { slot } => {
+            format!("kubectl rollout resume {} {tail}", quote(&format!("deployment/{}", deployment(slot)?)))
+        }
+        ActionKind::SwitchTraffic { to, .. } if target.director == Director::Selector => {
             let (name, to) = slot(to)?;
             let patch = selector_patch(&name, to, target);
             format!(
@@ -63,10 +73,53 @@ pub fn kubectl_line(
             )
         }
         ActionKind::Patch(patch) => patch_line(patch, show, &tail),
-        ActionKind::Sh { .. } | ActionKind::Argv { .. } | ActionKind::Http(_) | ActionKind::Notify { .. } => {
+        // Which weights, or how many pods, depends on the run: see `weights_line` and `Run::action_command`.
+        ActionKind::SwitchTraffic { .. }
+        | ActionKind::ShiftTraffic { .. }
+        | ActionKind::Sh { .. }
+        | ActionKind::Argv { .. }
+        | ActionKind::Http(_)
+        | ActionKind::Notify { .. } => {
             return None;
         }
     })
+}
+
+/// The line that gives the backends of a route's rule these weights. Which place each has in the rule is the order of the
+/// target's slots where nobody has looked.
+///
+/// Each place is tested for its Service first: where somebody has put in another backend since, nothing is written.
+pub fn weights_line(
+    target: &Target,
+    route: &RouteRef,
+    rule: usize,
+    weights: &[(usize, String, u32)],
+) -> String {
+    let at = |place: &usize, field: &str| format!("/spec/rules/{rule}/backendRefs/{place}/{field}");
+    let places = weights.iter().flat_map(|(place, service, weight)| {
+        [
+            serde_json::json!({ "op": "test", "path": at(place, "name"), "value": service }),
+            serde_json::json!({ "op": "add", "path": at(place, "weight"), "value": weight }),
+        ]
+    });
+    let patch = Value::Array(places.collect());
+    format!(
+        "kubectl patch httproute {} {} --type=json -p {}",
+        quote(&route.name),
+        scope(target),
+        quote(&patch.to_string())
+    )
+}
+
+/// The line that goes back to a revision by its number; to the one before the newest where that is not known.
+pub fn revert_line(target: &Target, deployment: &str, revision: Option<u64>) -> String {
+    let to = revision.map(|revision| format!(" --to-revision={revision}")).unwrap_or_default();
+    format!("kubectl rollout undo {}{to} {}", quote(&format!("deployment/{deployment}")), scope(target))
+}
+
+/// The line that gives a Deployment so many replicas.
+pub fn scale_line(target: &Target, deployment: &str, replicas: u32) -> String {
+    format!("kubectl scale deployment {} --replicas={replicas} {}", quote(deployment), scope(target))
 }
 
 /// The line that gives the Service these labels to select by, and takes away those without a value.
@@ -177,6 +230,7 @@ mod tests {
         let slot = |colour: &str| Slot {
             deployment: format!("backend-{colour}"),
             selector: BTreeMap::from([("version".to_owned(), colour.to_owned())]),
+            service: None,
         };
         Target {
             context: None,
@@ -185,6 +239,7 @@ mod tests {
             service: "backend-service".into(),
             slots: BTreeMap::from([("blue".into(), slot("blue")), ("green".into(), slot("green"))]),
             container: "backend".into(),
+            director: Director::Selector,
         }
     }
 

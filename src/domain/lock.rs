@@ -1,4 +1,4 @@
-//! The lock of a target as everybody sees it: who holds it, and what an engine knows about its own.
+//! The lock of a target: who holds it, and what an engine knows about its own.
 //!
 //! ```text
 //! (acquired) ──> Held ──renewals fail for longer than the deadline──> Uncertain ──a renewal succeeds──> Held
@@ -13,22 +13,22 @@ use serde::{Deserialize, Serialize};
 
 use super::time::Timestamp;
 
-/// Who holds a target's lock, as the lock itself says. All texts come from outside and are safe to show.
+/// The holder of a target's lock, according to the lock. All texts come from outside and are safe to show.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockHolder {
     /// What a person types to take over from exactly this holder.
     pub lock_id: String,
-    /// The person, as in `alice@bastion`; empty where it is not said.
+    /// The person, as in `alice@bastion`; empty if unknown.
     pub who: String,
-    /// The host of the engine; empty where it is not said.
+    /// The host of the engine; empty if unknown.
     pub host: String,
-    /// The run that is driven; empty where it is not said.
+    /// The run; empty if unknown.
     pub run_id: String,
     /// Since when, by the holder's clock.
     pub since: Option<Timestamp>,
     /// The last renewal, by the holder's clock: for people only, since two hosts' clocks cannot be compared.
     pub renewed_at: Option<Timestamp>,
-    /// Whether we ourselves have watched it for a whole lease duration without a renewal.
+    /// Whether we have watched it for a whole lease duration without a renewal.
     pub expired: bool,
 }
 
@@ -36,7 +36,7 @@ impl LockHolder {
     /// Who, from where, since when, with which run: `alice@bastion on bastion-2 since 14:02:10 UTC (run 20261122-140210-x1)`.
     #[must_use]
     pub fn words(&self) -> String {
-        let who = if self.who.is_empty() { "somebody without a name" } else { &self.who };
+        let who = if self.who.is_empty() { "somebody unnamed" } else { &self.who };
         let host = if self.host.is_empty() { String::new() } else { format!(" on {}", self.host) };
         let since = self.since.map(|since| format!(" since {} UTC", since.clock())).unwrap_or_default();
         let run = if self.run_id.is_empty() { String::new() } else { format!(" (run {})", self.run_id) };
@@ -50,7 +50,7 @@ impl LockHolder {
 pub enum LockState {
     /// It is ours, renewed within the deadline.
     Held {
-        /// The id of this holding.
+        /// The lock's id.
         lock_id: String,
         /// The fence: grows with each holding, and is written into what we change.
         fence: u64,
@@ -61,17 +61,17 @@ pub enum LockState {
     Uncertain {
         /// When the deadline passed.
         since: Timestamp,
-        /// What keeps it from being renewed.
+        /// Why it can't be renewed.
         why: String,
     },
-    /// It is not ours any more, and never will be again.
+    /// It is no longer ours, and never will be again.
     Lost {
         /// What happened, for people.
         why: String,
-        /// Who has it now, where somebody has.
+        /// Who has it now, if anybody.
         by: Option<LockHolder>,
     },
-    /// It was given back.
+    /// It was released.
     Released,
 }
 

@@ -10,7 +10,7 @@
 //! Each input is taken in by one method; then `advance` does whatever follows by itself until nothing more does.
 //! Every change of the run's state is an event, applied to the machine's own [`Run`] the moment it is emitted. What the
 //! machine keeps besides (samples, pictures of the cluster, clocks of triggers and checks) is evidence, not state: after a
-//! restart it is gathered anew, and nobody is credited with time that nobody measured.
+//! restart it is gathered again, and nobody is credited with time that nobody measured.
 //!
 //! Longer than 500 lines because every input and every command is dispatched here; what is done about them stands in its
 //! phase.
@@ -23,6 +23,7 @@ mod guard;
 mod journal;
 mod persevere;
 mod rollback;
+mod shares;
 mod step;
 mod tasks;
 mod watch;
@@ -30,6 +31,7 @@ mod way_back;
 mod window;
 
 pub use guard::BLIND_WORD;
+pub use watch::RECONSIDER;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -38,7 +40,7 @@ use super::{
     actor::Actor,
     cause::{HoldCause, StopCause},
     effect::{Decision, Effect, Input},
-    event::{ActionOutcome, ActionRef, CheckRef, Envelope, Opened, Outcome, Place, Resolution, RunEvent},
+    event::{ActionOutcome, ActionRef, CheckRef, Envelope, Opened, Outcome, Place, RunEvent},
     id::{MetricId, SlotName},
     message::{Command, Request, Stage},
     metric::Sample,
@@ -61,6 +63,8 @@ pub struct Machine {
     latest: BTreeMap<(MetricId, Option<SlotName>), Sample>,
     recent: BTreeMap<String, VecDeque<(Timestamp, f64)>>,
     clocks: BTreeMap<usize, TriggerClock>,
+    /// Countdowns that wait, or have waited, for somebody who writes why they should be cancelled.
+    reconsidered: BTreeMap<usize, watch::Reconsidered>,
     watched: BTreeMap<CheckRef, checks::Watched>,
     item_due: BTreeMap<(usize, usize), Timestamp>,
     item_looking: BTreeSet<(usize, usize)>,
@@ -86,6 +90,8 @@ pub struct Machine {
     window_written: Span,
     /// Since when a window whose time is full is not measured, and whether somebody was told.
     unmeasured: Option<(Timestamp, bool)>,
+    /// Since when the gateway has not carried out the route, as the watch shows it.
+    unfit: Option<Timestamp>,
     /// Fresh looks at the target, and what waits for one.
     looks: guard::Looks,
     /// How much later than it was true a fact may arrive without being late: see [`Machine::allow_for`].
@@ -143,7 +149,7 @@ impl Machine {
                     machine.emit(RunEvent::ActionFinished {
                         at: at.clone(),
                         outcome: ActionOutcome::Unknown,
-                        detail: "the engine ended while it ran; it is never run again by itself".to_owned(),
+                        detail: "the engine ended while it ran; it never runs again by itself".to_owned(),
                         took: Span::ZERO,
                         output: None,
                     });
@@ -162,12 +168,12 @@ impl Machine {
         let active =
             machine.run.steps_open && machine.run.finished.is_none() && machine.run.rolling_back().is_none();
         if active && !machine.is_held_for_good() {
-            machine.hold(HoldCause::Resumed, "resumed: look around, then continue", Actor::Auto);
+            machine.hold(HoldCause::Resumed, "resumed: check everything, then continue", Actor::Auto);
         }
         let waits = machine.run.rolling_back().is_none_or(|rollback| rollback.stopped.is_some());
         if copied && !waits {
             let reason =
-                "taken over from a copy, which may lack the last seconds: look around, then try it again";
+                "taken over from a copy, which may lack the last seconds: check everything, then retry";
             machine.stop_rollback(StopCause::Copied, reason);
         }
         machine.advance();
@@ -181,6 +187,7 @@ impl Machine {
             began: now.max(run.last_at),
             window_written: Span::ZERO,
             unmeasured: None,
+            unfit: None,
             run,
             out: Decision::default(),
             last_tick: None,
@@ -189,6 +196,7 @@ impl Machine {
             latest: BTreeMap::new(),
             recent: BTreeMap::new(),
             clocks: BTreeMap::new(),
+            reconsidered: BTreeMap::new(),
             watched: BTreeMap::new(),
             item_due: BTreeMap::new(),
             item_looking: BTreeSet::new(),
@@ -411,7 +419,7 @@ impl Machine {
             Command::Resolve { at, resolution } => self.resolve(at, resolution, by),
             Command::EndChildren => {
                 if !self.end_orphans(|_| true) {
-                    self.refuse("no process of this run has outlived its engine");
+                    self.refuse("no process of this run is left over");
                 }
             }
             Command::Hold { reason } if self.run.is_undoing_steps() => self.hold_undoing(&reason, &by),
@@ -429,6 +437,7 @@ impl Machine {
             Command::RetryRollback => self.retry_rollback(by),
             Command::AbandonRollback { reason } => self.abandon_rollback(&reason),
             Command::CancelCountdown { trigger, reason } => self.cancel_countdown(trigger, reason, by),
+            Command::Reconsider { trigger, begins } => self.reconsider(trigger, begins),
             Command::Abort { reason } => self.abort(&reason),
             Command::Suspend { reason } => self.end(Outcome::Held, &reason),
             Command::TaskDone { task } => self.task_done(task, by),
@@ -455,20 +464,20 @@ impl Machine {
         let over = self.run.finished.is_some();
         match command.stage() {
             Stage::Waiting if over => {
-                Some("the run is over, or paused; a paused run is taken up with `cutover resume`")
+                Some("the run has ended or is paused; continue a paused run with `cutover resume`")
             }
             Stage::Steps if self.run.is_undoing_steps() && matches!(command, Command::Hold { .. }) => None,
             Stage::Steps if self.run.rolling_back().is_some() => {
-                Some("a rollback is running; the steps are over")
+                Some("a rollback is running; no more steps start")
             }
-            Stage::Steps if over => Some("the run is over"),
+            Stage::Steps if over => Some("the run has ended"),
             Stage::Steps | Stage::Waiting | Stage::Any => None,
         }
     }
 
     fn continue_run(&mut self, by: Actor) {
         if self.run.held.is_none() {
-            return self.refuse("the run is not held");
+            return self.refuse("the run is not paused");
         }
         if self.refuse_fenced_off() {
             return;
@@ -482,7 +491,7 @@ impl Machine {
     /// Ends the run as soon as nothing runs.
     fn end(&mut self, outcome: Outcome, reason: &str) {
         if self.run.rolling_back().is_some() && !self.run.rollback_waits() {
-            return self.refuse("a rollback is running; it is not left half done. Wait for its end");
+            return self.refuse("a rollback is running and must finish first: wait for its end");
         }
         if self.run.finished.is_some() {
             self.closing = true;
@@ -495,8 +504,8 @@ impl Machine {
     /// is closed as paused. A rollback under way is brought to its end first.
     fn terminate(&mut self, reason: String) {
         if self.running_action().is_some() && self.terminating.is_none() {
-            let what = if self.run.rolling_back().is_some() { "the rollback" } else { "what runs" };
-            self.refuse(format!("{reason}: {what} is finished, then the run is paused"));
+            let what = if self.run.rolling_back().is_some() { "the rollback" } else { "the running action" };
+            self.refuse(format!("{reason}: {what} finishes first, then the run is paused"));
         }
         let until = self.now + TERMINATION_GRACE;
         self.terminating.get_or_insert((reason, until));
@@ -542,7 +551,7 @@ impl Machine {
     /// have rolled back is gone with it.
     fn leave_unwatched(&mut self, reason: &str) {
         let [resume, rollback] = self.run.ways_on();
-        let words = format!("{}. Go on with: {resume}; go back with: {rollback}", self.run.unwatched());
+        let words = format!("{}. Continue: {resume}; roll back: {rollback}", self.run.unwatched());
         if self.run.switch_begun() || self.run.rolling_back().is_some() {
             self.notify(Milestone::Paged, format!("{words} ({reason})"));
         }
@@ -553,7 +562,7 @@ impl Machine {
         if self.run.finished.is_some() && self.run.rolling_back().is_none() {
             self.closing = true;
         } else {
-            self.refuse("the run is not finished; pause it, or end it with a reason");
+            self.refuse("the run has not ended; pause it, or end it with a reason");
         }
     }
 
@@ -573,7 +582,7 @@ impl Machine {
                 let back = self.run.previous_version().unwrap_or_default();
                 self.notify(
                     Milestone::RolledBack,
-                    format!("ROLLED BACK: {module} is on {back} again: {detail}"),
+                    format!("ROLLED BACK: {module} is back on {back}: {detail}"),
                 );
             }
             Outcome::RollbackFailed => {
@@ -603,15 +612,6 @@ impl Machine {
 /// Whether what was typed is the word that was asked for; case and blanks around it do not matter.
 fn typed_matches(typed: Option<&str>, word: &str) -> bool {
     typed.is_some_and(|typed| typed.trim().eq_ignore_ascii_case(word.trim()))
-}
-
-/// A resolution as the past tense.
-fn resolved(resolution: Resolution) -> &'static str {
-    match resolution {
-        Resolution::Done => "done",
-        Resolution::NotDone => "not done",
-        Resolution::RunAgain => "run again",
-    }
 }
 
 #[cfg(test)]

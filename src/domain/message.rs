@@ -1,4 +1,4 @@
-//! What engine and screens say to each other. Serialisable, all of it: nothing else passes between them.
+//! The messages between the engine and its screens. All are serialisable, and nothing else passes between the two.
 //!
 //! A screen first gets [`Update::Backlog`] with every event of the run so far, then lives on [`Update::Event`]s. The rest is
 //! telemetry: lossy, coalesced, never needed to know the run's state.
@@ -17,10 +17,10 @@ use super::{
     workload::{Access, LogLine, Workload},
 };
 
-/// A screen's wish.
+/// A screen's request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {
-    /// Who wishes it.
+    /// Who asks.
     pub by: Actor,
     /// What.
     pub command: Command,
@@ -44,23 +44,23 @@ pub enum Command {
         /// Whether it applies.
         applies: bool,
     },
-    /// Tick a checklist item of a person's.
+    /// Tick a manual checklist item.
     TickItem {
         /// The group's index.
         group: usize,
         /// The item's index.
         item: usize,
-        /// A remark.
+        /// A note.
         note: Option<String>,
     },
-    /// Take a tick back.
+    /// Untick an item.
     UntickItem {
         /// The group's index.
         group: usize,
         /// The item's index.
         item: usize,
     },
-    /// Say that an item is not needed.
+    /// Mark an item as not needed.
     WaiveItem {
         /// The group's index.
         group: usize,
@@ -69,35 +69,35 @@ pub enum Command {
         /// Why.
         reason: String,
     },
-    /// Look at an item's check again now.
+    /// Run an item's check again now.
     RecheckItem {
         /// The group's index.
         group: usize,
         /// The item's index.
         item: usize,
     },
-    /// Open the steps. Items that do not hold need a reason.
+    /// Close the checklist and open the steps. Open items need a reason.
     OpenSteps {
-        /// Why it goes on without them.
+        /// Why the steps start without them.
         override_reason: Option<String>,
     },
     /// Start a pending step, or the completion (`step` is none).
     Start {
         /// The step.
         step: Option<StepId>,
-        /// The attempt that would begin.
+        /// The attempt to start.
         attempt: u32,
-        /// What was typed, where the step wants that.
+        /// The typed word, if the step requires one.
         typed: Option<String>,
     },
-    /// Start the next action, where automation is manual or the action wants a confirmation.
+    /// Start the next action, if automation is manual or the action requires confirmation.
     Proceed {
-        /// The action that would begin.
+        /// The action to start.
         at: ActionRef,
-        /// What was typed, where the action wants that.
+        /// The typed word, if the action requires one.
         typed: Option<String>,
     },
-    /// A person's check holds or not.
+    /// A manual check has passed or failed.
     TickCheck {
         /// The step; none for the completion or a rollback.
         step: Option<StepId>,
@@ -105,9 +105,9 @@ pub enum Command {
         attempt: u32,
         /// The check's index.
         check: usize,
-        /// Whether it holds.
+        /// Whether it passed.
         holds: bool,
-        /// A remark.
+        /// A note.
         note: Option<String>,
     },
     /// Try a failed step again.
@@ -121,31 +121,31 @@ pub enum Command {
     Undo {
         /// The step.
         step: StepId,
-        /// What was typed, where an undo action wants that.
+        /// The typed word, if an undo action requires one.
         typed: Option<String>,
     },
-    /// Leave a step out.
+    /// Skip a step.
     Skip {
         /// The step.
         step: StepId,
         /// Why.
         reason: String,
     },
-    /// Say what became of an unknown action.
+    /// Resolve an unknown action.
     Resolve {
         /// Which.
         at: ActionRef,
-        /// What became of it.
+        /// Its outcome.
         resolution: Resolution,
     },
-    /// End the processes that outlived their engine.
+    /// Stop processes left over from an earlier engine.
     EndChildren,
-    /// Start nothing new.
+    /// Pause: start nothing new.
     Hold {
         /// Why.
         reason: String,
     },
-    /// Go on.
+    /// Resume.
     Continue,
     /// Roll back: `quick` after the switch, undo before it.
     Rollback {
@@ -158,56 +158,64 @@ pub enum Command {
         procedure: ProcedureId,
         /// Why.
         reason: String,
-        /// What was typed: the word shown.
+        /// The typed word, as shown.
         typed: String,
     },
-    /// Take the target as it is now, after somebody else has changed it: the run believes what is seen from here on.
+    /// Accept the target as it is after somebody else's change: from now on the run expects this state.
     TakeTarget,
-    /// Put back what somebody else has changed of the target, as far as that is safe, and go on.
+    /// Revert somebody else's change to the target if that is safe, and go on.
     PutBack,
     /// Keep a fresh look at the target at hand for the next two seconds: somebody is about to order an act, and it shall not
     /// have to wait for one.
     KeepLooking,
-    /// Let the act of a rollback that waits for a look at the cluster begin without one.
+    /// Somebody begins to write why a countdown should be cancelled, or has stopped writing: it waits meanwhile, once and for at
+    /// most [`crate::domain::machine::RECONSIDER`].
+    Reconsider {
+        /// The trigger.
+        trigger: usize,
+        /// Whether they begin.
+        begins: bool,
+    },
+    /// Let a rollback's action that waits for a read of the cluster start without it.
     GoBlind {
         /// What was typed: [`crate::domain::machine::BLIND_WORD`].
         typed: String,
     },
-    /// Go on with a stopped rollback at the failed action.
+    /// Retry a stopped rollback from the failed action.
     RetryRollback,
-    /// Where the journal is lost: let a rollback go on without it, recorded elsewhere.
+    /// If the journal is lost: let a rollback run without it, recorded elsewhere.
     GoOnUnrecorded {
         /// What was typed: [`WITHOUT_A_JOURNAL`].
         typed: String,
     },
-    /// Give a stopped rollback up: it has failed.
+    /// Give up a stopped rollback: it has failed.
     AbandonRollback {
         /// Why.
         reason: String,
     },
-    /// Stop a countdown.
+    /// Cancel a countdown.
     CancelCountdown {
         /// The trigger's index.
         trigger: usize,
         /// Why.
         reason: String,
     },
-    /// End the run here: failed where nothing was switched.
+    /// End the run here, as failed; only before traffic was switched.
     Abort {
         /// Why.
         reason: String,
     },
-    /// Pause the run and let the engine end; it can be resumed.
+    /// Pause the run and stop the engine; the run can be resumed.
     Suspend {
         /// Why.
         reason: String,
     },
-    /// A post-deployment task is done.
+    /// Mark a post-deployment task as done.
     TaskDone {
         /// Its index.
         task: usize,
     },
-    /// Close a finished run's engine.
+    /// Stop the engine of a finished run.
     Close,
     /// Declare an incident, or change its text.
     Incident {
@@ -229,25 +237,25 @@ pub enum Command {
         /// Ticked.
         done: bool,
     },
-    /// Add a remark to the log.
+    /// Add a note to the log.
     Note {
         /// The text.
         text: String,
     },
-    /// Ask whoever drives for the controls.
+    /// Ask for control.
     AskControl,
-    /// Give the controls to whoever asks for them.
+    /// Hand control over to the person who asked.
     HandOver,
-    /// Keep the controls: whoever asked is told no.
+    /// Keep control: the person who asked is told so.
     KeepControl,
-    /// Take the controls: once the pilot's screen is gone, with a reason; or from one's own other screen.
+    /// Take control: with a reason once the pilot's screen is gone, or from one's own other screen.
     TakeControl {
-        /// Why; may be empty where it is one's own seat.
+        /// Why; may be empty if it is one's own.
         reason: String,
     },
-    /// Agree that a step begins.
+    /// Approve a step.
     Approve {
-        /// The step; the one that waits for approvals where not given.
+        /// The step; if not set, the one that waits for approval.
         step: Option<StepId>,
     },
     /// Send me log lines of a slot, or of one of its pods.
@@ -259,14 +267,14 @@ pub enum Command {
     },
 }
 
-/// When in a run's life a command has its place.
+/// The stages of a run in which a command makes sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// It drives the checklist or the steps: not once the run is over, and not while a rollback runs.
+    /// Checklist and steps: not after the run has ended, and not during a rollback.
     Steps,
-    /// It lets something go on that waits for a person, in the steps or in a rollback: not once the run is over.
+    /// Lets something continue that waits for a person, in the steps or in a rollback: not after the run has ended.
     Waiting,
-    /// At any time; where it makes no sense it is refused by what it asks for.
+    /// At any time; it is refused individually if it makes no sense.
     Any,
 }
 
@@ -296,6 +304,7 @@ impl Command {
             | Self::TakeTarget
             | Self::PutBack
             | Self::CancelCountdown { .. }
+            | Self::Reconsider { .. }
             | Self::Incident { .. }
             | Self::TickIncidentStep { .. }
             | Self::HandOver
@@ -318,7 +327,7 @@ impl Command {
         }
     }
 
-    /// When it has its place.
+    /// When it makes sense.
     pub fn stage(&self) -> Stage {
         match self {
             Self::SetVar { .. }
@@ -360,6 +369,7 @@ impl Command {
             | Self::TakeControl { .. }
             | Self::Approve { .. }
             | Self::KeepLooking
+            | Self::Reconsider { .. }
             | Self::Logs { .. } => Stage::Any,
         }
     }
@@ -373,38 +383,38 @@ pub fn is_consent(typed: &str) -> bool {
     typed.trim().eq_ignore_ascii_case(WITHOUT_A_JOURNAL)
 }
 
-/// How a run's journal stands.
+/// The state of a run's journal.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum JournalState {
-    /// It is written.
+    /// It is being written.
     #[default]
     Whole,
-    /// There is no room. Space is kept for a rollback and for ends; nothing else is begun until there is room again.
+    /// No disk space. Some is reserved for a rollback and for final events; nothing else starts until there is space again.
     Full {
-        /// The disk's words.
+        /// The error.
         why: String,
     },
     /// It can't be written any more. Nothing is done until a person consents to a rollback without it.
     Lost {
-        /// The disk's words.
+        /// The error.
         why: String,
     },
-    /// A person has consented: a rollback can be done, and is recorded elsewhere.
+    /// A person has consented: a rollback can run, recorded elsewhere.
     Elsewhere {
-        /// The disk's words.
+        /// The error.
         why: String,
         /// The record.
         path: String,
     },
 }
 
-/// What the engine tells a screen.
+/// What the engine sends to a screen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "update", rename_all = "snake_case")]
 #[expect(clippy::large_enum_variant, reason = "updates are encoded at once and never kept in numbers")]
 pub enum Update {
-    /// Everything that happened before this screen came.
+    /// Everything that happened before this screen joined.
     Backlog {
         /// The events in order.
         events: Vec<Envelope>,
@@ -435,7 +445,7 @@ pub enum Update {
         /// All of it.
         workload: Box<Workload>,
     },
-    /// What we may do.
+    /// Our permissions.
     Access {
         /// All of it.
         access: Access,
@@ -451,13 +461,13 @@ pub enum Update {
         /// Lines that were not sent because there were too many.
         dropped: u64,
     },
-    /// What a polled check of the running place sees at the moment.
+    /// The current result of a polled check.
     Watching {
         /// The step; none for completion and rollback.
         step: Option<StepId>,
         /// The check's index.
         check: usize,
-        /// Whether it holds now.
+        /// Whether it passes now.
         holds: bool,
         /// In words.
         evidence: String,

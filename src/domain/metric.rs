@@ -30,6 +30,22 @@ pub enum Unit {
 impl Unit {
     /// The value with its unit, in at most ten columns: `0.04 %`, `143 ms`, `1.2 s`, `41`, `2300/min`, `1.5 MiB`.
     pub fn show(self, value: f64) -> String {
+        self.show_with(value, 0)
+    }
+
+    /// As [`Self::show`], with as many more digits as it takes to tell the value from one that it is judged by: a rate of
+    /// 0.0996 % is not "0.1 %, below 0.1 %".
+    pub fn show_beside(self, value: f64, bounds: impl IntoIterator<Item = f64> + Clone) -> String {
+        #[expect(clippy::float_cmp, reason = "what is exactly the bound may look like it")]
+        let alike = |extra: usize| {
+            let text = self.show_with(value, extra);
+            bounds.clone().into_iter().any(|bound| bound != value && self.show(bound) == text)
+        };
+        self.show_with(value, (0..MOST_EXTRA).find(|extra| !alike(*extra)).unwrap_or(MOST_EXTRA))
+    }
+
+    fn show_with(self, value: f64, extra: usize) -> String {
+        let digits = |value| digits(value, extra);
         match self {
             Self::Percent => format!("{} %", digits(value * 100.0)),
             Self::Ms => format!("{} ms", digits(value)),
@@ -51,13 +67,17 @@ impl Unit {
     }
 }
 
-/// About three significant digits, no trailing zeros.
-fn digits(value: f64) -> String {
-    let decimals = match value.abs() {
-        a if a >= 100.0 => 0,
-        a if a >= 10.0 => 1,
-        _ => 2,
-    };
+/// Digits that are added at most to tell a value from a bound.
+const MOST_EXTRA: usize = 4;
+
+/// About three significant digits and so many more, no trailing zeros.
+fn digits(value: f64, extra: usize) -> String {
+    let decimals = extra
+        + match value.abs() {
+            a if a >= 100.0 => 0,
+            a if a >= 10.0 => 1,
+            _ => 2,
+        };
     let text = format!("{value:.decimals$}");
     let text =
         if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text };
@@ -122,11 +142,11 @@ impl Bound {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Query {
-    /// PromQL for a Prometheus source. `$slot` stands for the slot's name.
+    /// PromQL for a Prometheus source.
     Promql {
         /// The source's name under `[sources]`.
         source: String,
-        /// The expression, with `$slot` where the metric is per slot.
+        /// The expression, with one of [`SLOT_PLACES`](super::slot_labels::SLOT_PLACES) where the metric is per slot.
         expr: String,
     },
     /// Arithmetic on text exposition that we scrape ourselves.
@@ -138,7 +158,7 @@ pub enum Query {
     },
 }
 
-/// What is computed from scraped series. Selectors are written `name{label="value",other=~"re"}`.
+/// What to compute from scraped series. Selectors are written `name{label="value",other=~"re"}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScrapeCalc {
@@ -172,11 +192,11 @@ pub struct Metric {
     pub title: String,
     /// Where its number comes from.
     pub query: Query,
-    /// Whether each slot has a line of its own; `$slot` in the query then is the slot's name.
+    /// Whether each slot has a line of its own; `$slot` and the like in the query are then the slot's.
     pub per_slot: bool,
     /// The unit of the number.
     pub unit: Unit,
-    /// The range in which nothing needs doing.
+    /// The range in which nothing needs to be done.
     pub normal: Option<Bound>,
     /// The range in which somebody must act.
     pub alert: Option<Bound>,
@@ -186,13 +206,36 @@ pub struct Metric {
     pub interval: Span,
 }
 
+impl Metric {
+    /// Whether its query names what only the cluster can tell of a slot: its revision or its version.
+    pub fn names_revision(&self) -> bool {
+        let texts: Vec<&str> = match &self.query {
+            Query::Promql { expr, .. } => vec![expr],
+            Query::Scrape { calc: ScrapeCalc::Rate { rate, over }, .. } => {
+                over.iter().map(String::as_str).chain([rate.as_str()]).collect()
+            }
+            Query::Scrape { calc: ScrapeCalc::Quantile { histogram, .. }, .. } => vec![histogram],
+            Query::Scrape { calc: ScrapeCalc::Gauge { gauge }, .. } => vec![gauge],
+        };
+        let names = |text: &str| {
+            ["$hash", "${hash}", "$version", "${version}"].iter().any(|name| text.contains(name))
+        };
+        self.per_slot && texts.into_iter().any(names)
+    }
+
+    /// A value with its unit, told from the bounds it is judged by.
+    pub fn show(&self, value: f64) -> String {
+        self.unit.show_beside(value, [self.normal, self.alert].into_iter().flatten().map(|bound| bound.value))
+    }
+}
+
 /// Why there is no number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "missing", content = "detail", rename_all = "snake_case")]
 pub enum Missing {
     /// The server could not be reached, or did not answer in time.
     Unreachable(String),
-    /// It answered with an error or with something that is no metric.
+    /// It answered with an error or with something that is not a metric.
     BadAnswer(String),
     /// An empty result: nobody measures this.
     NoData,
@@ -206,6 +249,8 @@ pub enum Missing {
     Stale(String),
     /// More than one series where one is wanted.
     Ambiguous(String),
+    /// It can't be asked for, because something that the query names of the slot is not known: there is no such revision.
+    NotYet(String),
 }
 
 impl Missing {
@@ -219,7 +264,8 @@ impl Missing {
             | Self::NoData
             | Self::NotANumber
             | Self::Stale(_)
-            | Self::Ambiguous(_) => false,
+            | Self::Ambiguous(_)
+            | Self::NotYet(_) => false,
         }
     }
 }
@@ -235,6 +281,7 @@ impl fmt::Display for Missing {
             Self::EmptyRatio => f.write_str("no data to divide by"),
             Self::Stale(by) => write!(f, "stale: {by}"),
             Self::Ambiguous(what) => write!(f, "more than one series: {what}"),
+            Self::NotYet(what) => write!(f, "not known yet: {what}"),
         }
     }
 }
@@ -272,7 +319,7 @@ impl Verdict {
     pub fn word(self) -> &'static str {
         match self {
             Self::Ok => "ok",
-            Self::Warn => "high",
+            Self::Warn => "watch",
             Self::Alert => "ALERT",
             Self::Missing => "NO DATA",
         }
@@ -292,5 +339,15 @@ mod tests {
         assert_eq!(Unit::Count.show(41.0), "41");
         assert_eq!(Unit::PerMinute.show(2300.4), "2300/min");
         assert_eq!(Unit::Bytes.show(1_572_864.0), "1.5 MiB");
+    }
+
+    #[test]
+    fn a_value_that_is_not_its_bound_does_not_look_like_it() {
+        let beside = |unit: Unit, value, bound| unit.show_beside(value, [bound]);
+        assert_eq!(beside(Unit::Percent, 0.000_996, 0.001), "0.0996 %");
+        assert_eq!(beside(Unit::Percent, 0.001, 0.001), "0.1 %");
+        assert_eq!(beside(Unit::Ms, 199.7, 200.0), "199.7 ms");
+        assert_eq!(beside(Unit::Ms, 143.2, 200.0), "143 ms");
+        assert_eq!(beside(Unit::Percent, 0.010_000_001, 0.01), "1 %", "as far as anybody cares");
     }
 }

@@ -1,4 +1,4 @@
-//! What acts need of the run's variables before the first of them begins, and what of it is not there.
+//! Which variables an action needs before it starts, and which of them are missing.
 //!
 //! A procedure that finds out half-way that it has no backup to restore has taken the pods away by then. So this is asked
 //! before anything is done, and shown where the procedure is offered.
@@ -33,6 +33,10 @@ impl Action {
             }
             ActionKind::Rollout { .. }
             | ActionKind::SwitchTraffic { .. }
+            | ActionKind::ShiftTraffic { .. }
+            | ActionKind::Revert { .. }
+            | ActionKind::Pause { .. }
+            | ActionKind::Resume { .. }
             | ActionKind::Scale { .. }
             | ActionKind::Restart { .. } => false,
         }
@@ -105,7 +109,7 @@ impl Run {
         let taker = self.runbook.steps.iter().find(|step| captures(step, name)).map(|step| &step.id);
         Some(match taker {
             Some(step) => {
-                format!("{what} needs ${name}, which step `{step}` would have captured; it was never taken")
+                format!("{what} needs ${name}, but step `{step}` never captured it")
             }
             None => format!("{what} needs ${name}, which has no value"),
         })

@@ -1,13 +1,19 @@
-//! A fresh look at the target: what the API server says right now, by reads and not from the watch.
+//! A fresh read of the target: what the API server says right now, read directly and not from the watch.
 //!
 //! A watched picture ([`super::workload::Workload`]) may be seconds old and proposes what to do. An observation decides whether it is done:
 //! see [`super::guard`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{id::SlotName, time::Timestamp, workload::ChangedBy};
+use super::{
+    director::{Share, Shares, share_of, shares_by},
+    id::SlotName,
+    rollback_target::RollbackTarget,
+    time::Timestamp,
+    workload::ChangedBy,
+};
 
 /// What one look found. All reads began at the same moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -18,6 +24,33 @@ pub struct Observation {
     pub service: Option<ServiceSeen>,
     /// The slots by name.
     pub slots: BTreeMap<SlotName, SlotSeen>,
+    /// The route, where one directs traffic and exists.
+    pub route: Option<RouteSeen>,
+}
+
+/// A route as it was seen: the rule that leads to the slots' Services.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RouteSeen {
+    /// Its uid: another one means that it was deleted and recreated.
+    pub uid: String,
+    /// Its `resourceVersion`: it goes into the write that follows.
+    pub version: String,
+    /// What each slot's backend weighs. A slot that is no backend of the rule is missing.
+    pub weights: BTreeMap<SlotName, u32>,
+    /// The place of the rule in the route.
+    pub rule: usize,
+    /// The place of each slot's backend in the rule.
+    pub places: BTreeMap<SlotName, usize>,
+    /// What backends of others in the same rule weigh together.
+    pub others: u32,
+    /// Slots that other rules of the route send traffic to.
+    pub elsewhere: BTreeSet<SlotName>,
+    /// Why its gateway does not carry it out, or not yet: `status.parents` says so.
+    pub unfit: Option<String>,
+    /// Whether a gateway has not seen its latest change: requests may still go where they went before.
+    pub lags: bool,
+    /// Who last changed its rules.
+    pub changed: Option<ChangedBy>,
 }
 
 /// What a write stands on.
@@ -25,14 +58,16 @@ pub struct Observation {
 pub struct Approach {
     /// The look that allowed it. Where the object has changed since, nothing is written.
     pub seen: Observation,
-    /// For a switch: the whole selector that the Service shall have; the slot's labels over what it has now where not given.
+    /// For a switch: the whole selector that the Service shall have; the slot's labels over what it has now if not set.
     pub selector: Option<BTreeMap<String, String>>,
+    /// For a shift that starts or stops pods: how many of the new slot's.
+    pub replicas: Option<u32>,
 }
 
 /// The Service as it was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ServiceSeen {
-    /// Its uid: another one means that it was deleted and made anew.
+    /// Its uid: another one means that it was deleted and recreated.
     pub uid: String,
     /// Its `resourceVersion`: it goes into the write that follows.
     pub version: String,
@@ -55,7 +90,8 @@ pub struct SlotSeen {
     pub uid: String,
     /// `metadata.generation`: rises with each change of the spec.
     pub generation: i64,
-    /// Whether the controller has seen that generation. Where not, its status speaks of the spec before.
+    /// Whether the controllers have caught up with it: the Deployment's, and those of its `ReplicaSets`. Where not, what is said
+    /// of its pods speaks of the spec before, and some that look ready may be about to end.
     pub observed: bool,
     /// `spec.replicas`.
     pub desired: u32,
@@ -67,8 +103,25 @@ pub struct SlotSeen {
     pub scaled: Option<ChangedBy>,
     /// Pods that are ready, run the template and are not on their way out: how many carry which labels.
     pub ready: Vec<(BTreeMap<String, String>, u32)>,
+    /// Pods that are ready and not on their way out, of whatever template: how many carry which labels. They answer users.
+    pub answering: Vec<(BTreeMap<String, String>, u32)>,
     /// All pods, also those on their way out.
     pub pods: u32,
+    /// Its revision, by its `pod-template-hash`; empty where that could not be told.
+    pub hash: String,
+    /// The number of that revision, as `kubectl rollout history` shows it.
+    pub revision: Option<u64>,
+    /// Ready pods that a rolling update of this Deployment always leaves: none with strategy `Recreate`, or where
+    /// `maxUnavailable` lets it take all at once.
+    pub kept: u32,
+    /// Whether the Deployment is paused.
+    pub paused: bool,
+    /// The revision of the Deployment's template as it is now: that of the slot, except where one Deployment is two slots.
+    pub template_hash: String,
+    /// The image of that template.
+    pub template_image: String,
+    /// What the slot's own Service selects, where a route directs traffic; none where that does not exist.
+    pub own_selector: Option<BTreeMap<String, String>>,
     /// The autoscaler that owns the replicas.
     pub autoscaler: Option<Autoscaler>,
 }
@@ -85,6 +138,17 @@ pub struct Autoscaler {
 }
 
 impl SlotSeen {
+    /// What one goes back to, where this slot is what has the traffic.
+    pub fn as_rollback_target(&self, slot: SlotName) -> RollbackTarget {
+        RollbackTarget {
+            slot,
+            image: self.image.clone(),
+            replicas: self.desired,
+            hash: (!self.hash.is_empty()).then(|| self.hash.clone()),
+            revision: self.revision,
+        }
+    }
+
     /// Ready pods of the template that stay. More than are wanted are about to end: the controller learns of a scale-down
     /// before any pod is told, and until then all of them look ready.
     pub fn ready(&self) -> u32 {
@@ -104,9 +168,28 @@ impl SlotSeen {
 }
 
 impl Observation {
-    /// The slot that the Service points at. Pointing is not serving.
+    /// The slot that traffic is directed to, or most of it. Being pointed at is not serving.
     pub fn live(&self) -> Option<&SlotName> {
-        self.service.as_ref()?.live.as_ref()
+        match &self.route {
+            Some(route) => heaviest(&route.weights),
+            None => self.service.as_ref()?.live.as_ref(),
+        }
+    }
+
+    /// How much of the traffic each slot gets, by what directs it: by weight, or by the ready pods that the Service selects.
+    pub fn shares(&self) -> Shares {
+        match &self.route {
+            Some(route) => {
+                shares_by(route.weights.iter().map(|(name, weight)| (name.clone(), u64::from(*weight))))
+            }
+            None => shares_by(self.slots.keys().map(|name| (name.clone(), u64::from(self.answering(name))))),
+        }
+    }
+
+    /// Whether a slot gets all of the traffic, and nobody else of ours any.
+    pub fn is_alone(&self, slot: &SlotName) -> bool {
+        let shares = self.shares();
+        share_of(&shares, slot) == Share::ALL
     }
 
     /// A slot whose Deployment exists.
@@ -114,9 +197,51 @@ impl Observation {
         self.slots.get(name).filter(|slot| slot.found)
     }
 
+    /// Why users do not go where the route says, in words.
+    pub fn not_carried_out(&self) -> Option<String> {
+        not_carried_out(self.route.as_ref()?.unfit.as_deref())
+    }
+
     /// Ready pods of a slot that the Service sends traffic to now.
     pub fn serving(&self, name: &SlotName) -> u32 {
-        let Some((service, slot)) = self.service.as_ref().zip(self.slot(name)) else { return 0 };
-        slot.selected_by(&service.selector)
+        let Some(slot) = self.slot(name) else { return 0 };
+        match (&self.route, &self.service) {
+            (Some(route), _) if route.weights.get(name).is_none_or(|weight| *weight == 0) => 0,
+            (Some(_), _) => self.reachable(name),
+            (None, Some(service)) => slot.selected_by(&service.selector),
+            (None, None) => 0,
+        }
     }
+
+    /// Pods of a slot that answer users now, of whatever template: what is being replaced serves until it goes.
+    fn answering(&self, name: &SlotName) -> u32 {
+        let Some((slot, service)) = self.slot(name).zip(self.service.as_ref()) else { return 0 };
+        let selects = |labels: &BTreeMap<String, String>| {
+            !service.selector.is_empty()
+                && service.selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+        };
+        slot.answering.iter().filter(|(labels, _)| selects(labels)).map(|(_, count)| count).sum()
+    }
+
+    /// Ready pods of a slot that would get traffic if the route gave it a weight: those that its own Service selects.
+    pub fn reachable(&self, name: &SlotName) -> u32 {
+        let Some(slot) = self.slot(name) else { return 0 };
+        slot.own_selector.as_ref().map_or(0, |selector| slot.selected_by(selector))
+    }
+}
+
+/// What is said of a route that its gateway does not carry out: the words for why, whoever has seen it.
+pub fn not_carried_out(unfit: Option<&str>) -> Option<String> {
+    unfit.map(|why| format!("the gateway does not carry out the HTTPRoute: {why}"))
+}
+
+/// The slot that weighs most; of equals the first by name. None where nothing weighs anything.
+fn heaviest(weights: &BTreeMap<SlotName, u32>) -> Option<&SlotName> {
+    let mut best: Option<(&SlotName, u32)> = None;
+    for (name, weight) in weights {
+        if *weight > best.map_or(0, |(_, weight)| weight) {
+            best = Some((name, *weight));
+        }
+    }
+    best.map(|(name, _)| name)
 }

@@ -1,5 +1,5 @@
-//! What a runbook's own `patch` makes of the Service or of a slot's Deployment: the selector, the replicas and the image as they
-//! will be, told before anything is written.
+//! What a runbook's own `patch` does to the Service or to a slot's Deployment: the resulting selector, replicas and
+//! image, computed before anything is written.
 //!
 //! Strategic and merge patches merge by key, null removes; a JSON patch is followed operation by operation. Where the result
 //! cannot be told (a value that is not known here, an operation that copies from elsewhere) the answer says so, and what
@@ -72,18 +72,16 @@ impl Run {
         let service = json!({ "metadata": {}, "spec": { "selector": before, "type": null } });
         let mut after = self.patched(patch, service, &["/spec/selector", "/spec/type"])?;
         if after.pointer("/spec/type").and_then(Value::as_str) == Some("ExternalName") {
-            return Err("the Service would not select any pods, but lead to another name".to_owned());
+            return Err("the Service would select no pods, but point to another name".to_owned());
         }
         let selector = match after.pointer_mut("/spec/selector").map(Value::take) {
             None | Some(Value::Null) => Map::new(),
             Some(Value::Object(selector)) => selector,
-            Some(other) => return Err(format!("what the Service would select cannot be told: {other}")),
+            Some(other) => return Err(format!("unknown what the Service would select: {other}")),
         };
         let known = |(key, value): (String, Value)| match value {
             Value::String(text) if !text.contains(UNKNOWN) => Ok((key, text)),
-            _ => {
-                Err(format!("what the Service would select cannot be told: the value of {key} is not known"))
-            }
+            _ => Err(format!("unknown what the Service would select: the value of {key} is not known")),
         };
         selector.into_iter().map(known).collect()
     }
@@ -117,7 +115,7 @@ impl Run {
             // What is not said is one.
             None | Some(Value::Null) => Ok(1),
             Some(number) => (number.as_u64().and_then(|count| u32::try_from(count).ok()))
-                .ok_or_else(|| format!("how many replicas there would be cannot be told: {number}")),
+                .ok_or_else(|| format!("unknown how many replicas there would be: {number}")),
         };
         let containers = after.pointer(CONTAINERS).and_then(Value::as_array);
         let named = |item: &&Value| item.get("name").and_then(Value::as_str) == Some(&target.container);
@@ -204,8 +202,7 @@ fn merge_by_name(target: &mut Value, patch: &[Value]) {
 /// One operation of a JSON patch (RFC 6902), as far as it concerns the places that are to be told.
 fn follow(object: &mut Value, operation: &Value, kept: &[&str]) -> Result<(), String> {
     let field = |name: &str| operation.get(name).and_then(Value::as_str);
-    let unclear =
-        || format!("what the Service or Deployment would be after this patch cannot be told: {operation}");
+    let unclear = || format!("unknown what this patch does to the Service or Deployment: {operation}");
     let (op, path) = field("op").zip(field("path")).ok_or_else(unclear)?;
     // Inside a place, or above it.
     let concerns = |path: &str| {

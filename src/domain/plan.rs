@@ -1,26 +1,21 @@
-//! What a rollback would do now, and whether it could: always known, always shown.
+//! What a rollback would do now, and whether it would work: always known, always shown.
 //!
-//! Longer than 500 lines because what a rollback would do, what it leaves and how ready it is are told from the same facts.
+//! Longer than 500 lines because what a rollback would do, what it leaves and how long it takes are told from the same facts.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod readiness;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    action::{Action, ActionKind, Confirm, Replicas, SlotRef},
-    belief::labels,
-    id::{ProcedureId, SlotName, StepId},
-    kubectl::kubectl_line,
-    run::{Run, tag_of},
+    action::{Action, ActionKind, Replicas, SlotRef},
+    director::{Director, RuleRef, Share, pods_for, weights_for},
+    id::{ProcedureId, QUICK, SlotName, StepId, UNDO},
+    kubectl::{kubectl_line, revert_line, scale_line, weights_line},
+    run::{ActionStatus, Run, tag_of},
     runbook::Step,
     time::{Span, Timestamp},
-    workload::{Access, Connection, RolloutState, Workload},
+    workload::Workload,
 };
-
-/// The name of the procedure that undoes finished steps before the switch.
-pub const UNDO: &str = "undo";
-/// The name of the procedure that `R` fires after the switch.
-pub const QUICK: &str = "quick";
 
 /// In the checks that prove the way back, the name of the slot that one would go back to.
 pub const WAY_BACK_SLOT: &str = "SLOT";
@@ -83,7 +78,7 @@ pub enum Light {
     NotReady,
 }
 
-/// Whether an action is one that no runbook declares and a plan may hold all the same: pods that are started before traffic
+/// Whether an action is one that no runbook declares and a plan may hold anyway: pods that are started before traffic
 /// goes to them.
 pub fn is_wake(action: &Action) -> bool {
     let ActionKind::Scale { slot, replicas } = &action.kind else { return false };
@@ -91,17 +86,8 @@ pub fn is_wake(action: &Action) -> bool {
 }
 
 fn wake(slot: SlotRef, replicas: Replicas) -> Action {
-    Action {
-        name: "Start the pods of the slot that traffic goes back to".to_owned(),
-        kind: ActionKind::Scale { slot, replicas },
-        timeout: Span::from_mins(1),
-        capture: Vec::new(),
-        sample: Vec::new(),
-        sample_failure: Vec::new(),
-        confirm: Confirm::None,
-        irreversible: None,
-        data_loss: None,
-    }
+    let kind = ActionKind::Scale { slot, replicas };
+    Action::plain("Start the pods of the slot that gets the traffic back", kind, Span::from_mins(1))
 }
 
 impl Run {
@@ -179,6 +165,17 @@ impl Run {
         }
     }
 
+    /// Which steps a rollback before the switch undoes, by their numbers: `undoes steps 3, 1`.
+    pub fn undo_words(&self, undo: &[StepId]) -> String {
+        let number = |id: &StepId| Some((self.runbook.step_index(id.as_str())? + 1).to_string());
+        let numbers: Vec<String> = undo.iter().filter_map(number).collect();
+        match numbers.len() {
+            1 => format!("undoes step {}", numbers.concat()),
+            2..=4 => format!("undoes steps {}", numbers.join(", ")),
+            count => format!("undoes {count} steps"),
+        }
+    }
+
     /// Why `R` leaves a step as it is that has an undo.
     pub fn why_not_undone(&self, step: &Step, now: Timestamp) -> Option<String> {
         if step.undo.is_empty() {
@@ -188,10 +185,6 @@ impl Run {
             return Some(lacks);
         }
         let lost = self.undo_loses(step)?;
-        let procedure = self.runbook.rollbacks.iter().any(|procedure| {
-            procedure.id.as_str() != QUICK && procedure.run.iter().any(|action| action.loses().is_some())
-        });
-        let keys = if procedure { "u or D" } else { "u" };
         Some(match self.restores(step) {
             Some((name, value)) => {
                 let age = self.captured_age(&name, now);
@@ -200,9 +193,9 @@ impl Run {
                     seconds => format!(", {} min old,", seconds / 60),
                 });
                 let age = age.unwrap_or_default();
-                format!("the backup {value}{age} can be restored with {keys}; lost is {lost}")
+                format!("its undo restores the backup {value}{age} and loses {lost}")
             }
-            None => format!("it can be undone with {keys}; lost is {lost}"),
+            None => format!("its undo loses {lost}"),
         })
     }
 
@@ -223,6 +216,7 @@ impl Run {
         }
         if id == QUICK {
             self.traffic_first(&mut actions);
+            self.promotion_first(&mut actions);
         }
         self.wake_previous(&mut actions, workload);
         let not_undone = if id == QUICK { self.irreversible() } else { Vec::new() };
@@ -242,8 +236,7 @@ impl Run {
     /// Nothing that can fail stands before the switch back but what starts the pods that it leads to.
     fn traffic_first(&self, actions: &mut Vec<Action>) {
         let previous = self.slot(&SlotRef::Previous);
-        let leads_back = |action: &Action| matches!(&action.kind, ActionKind::SwitchTraffic { to, .. } if self.slot(to) == previous);
-        let Some(switch) = actions.iter().position(leads_back) else { return };
+        let Some(switch) = actions.iter().position(|action| self.leads_back(action)) else { return };
         let starts = |action: &Action| match &action.kind {
             ActionKind::Scale { slot, replicas } => {
                 self.slot(slot) == previous && self.replicas(*replicas) > 0
@@ -255,6 +248,26 @@ impl Run {
         let switch = actions.pop();
         let (needed, rest): (Vec<_>, Vec<_>) = std::mem::take(actions).into_iter().partition(starts);
         actions.extend(needed.into_iter().chain(switch).chain(rest).chain(after));
+    }
+
+    /// Where a canary was promoted, that is taken back before traffic is: the guard would demand it, and an operator wants to know
+    /// how long it takes.
+    fn promotion_first(&self, actions: &mut Vec<Action>) {
+        let Some(back) = actions.iter().position(|action| self.leads_back(action)) else { return };
+        if self.is_promoted() {
+            actions.splice(back..back, self.unpromote());
+        }
+    }
+
+    /// Whether an action brings the traffic back by what it says.
+    fn leads_back(&self, action: &Action) -> bool {
+        let previous = self.slot(&SlotRef::Previous);
+        match &action.kind {
+            ActionKind::SwitchTraffic { to, .. } => self.slot(to) == previous,
+            ActionKind::ShiftTraffic { to, share } => self.new_share(to, *share) == Share::NONE,
+            ActionKind::Revert { slot } => self.is_one_deployment() && self.slot(slot) == previous,
+            _ => false,
+        }
     }
 
     /// A switch is never left out: one of ours may still be on its way. A slot at its replicas needs no scaling.
@@ -317,10 +330,8 @@ impl Run {
                 matches!(action.kind, ActionKind::Sh { .. } | ActionKind::Argv { .. } | ActionKind::Http(_))
             });
             if outside {
-                let by_hand = self.runbook.procedure("database").is_some();
-                let key = if by_hand { " (its own key: D)" } else { "" };
                 let backup = self.value("BACKUP_ID").map(|id| format!(", backup {id}")).unwrap_or_default();
-                left.push(format!("{}{backup}{key}", step.title));
+                left.push(format!("{}{backup}", step.title));
             }
         }
         left
@@ -337,7 +348,23 @@ impl Run {
             |slot: &SlotRef| self.slot(slot).map_or_else(|| "?".to_owned(), |name| name.0.to_uppercase());
         let service = self.runbook.target.as_ref().map_or("the service", |target| target.service.as_str());
         match &action.kind {
+            ActionKind::SwitchTraffic { to, .. } if self.has_route() => {
+                format!("give {} all traffic", colour(to))
+            }
             ActionKind::SwitchTraffic { to, .. } => format!("point {service} at {}", colour(to)),
+            ActionKind::ShiftTraffic { to, share } => match self.pods_for_share(to, *share) {
+                Some((pods, gets)) => {
+                    let new = colour(&SlotRef::New);
+                    format!("run {pods} pods of {new}, {gets} of the traffic")
+                }
+                None => format!("give {} {share} of the traffic", colour(to)),
+            },
+            ActionKind::Revert { slot } => {
+                let version = self.previous_version().unwrap_or_default();
+                format!("give {} the template it had, {version}", colour(slot))
+            }
+            ActionKind::Pause { slot } => format!("stop the rollout of {} where it is", colour(slot)),
+            ActionKind::Resume { slot } => format!("let the rollout of {} go on", colour(slot)),
             ActionKind::SetImage { slot, image, .. } => {
                 format!("set {} to {}", colour(slot), tag_of(&self.show(image)))
             }
@@ -365,6 +392,26 @@ impl Run {
             ActionKind::Argv { argv } => {
                 Some(argv.iter().map(|word| self.show(word)).collect::<Vec<_>>().join(" "))
             }
+            ActionKind::ShiftTraffic { to, share } => self.shift_command(self.new_share(to, *share)),
+            ActionKind::SwitchTraffic { to, .. } if self.has_route() => {
+                let new = self.slot(to) == self.opened.new_slot;
+                self.shift_command(if new { Share::ALL } else { Share::NONE })
+            }
+            ActionKind::Revert { slot } => {
+                let target = self.runbook.target.as_ref()?;
+                let deployment = &target.slots.get(&self.slot(slot)?)?.deployment;
+                let revision = self.opened.previous.as_ref().and_then(|previous| previous.revision);
+                let line = revert_line(target, deployment, revision);
+                // kubectl does not undo what is paused.
+                let resume = ActionKind::Resume { slot: slot.clone() };
+                let resume = self.has_paused_rollout().then(|| {
+                    kubectl_line(&resume, target, &|slot| self.slot(slot), &|template| self.show(template), 1)
+                });
+                Some(match resume.flatten() {
+                    Some(resume) => format!("{resume} && {line}"),
+                    None => line,
+                })
+            }
             kind => {
                 let target = self.runbook.target.as_ref()?;
                 let before = self.replicas(Replicas::Before);
@@ -373,181 +420,79 @@ impl Run {
         }
     }
 
+    /// How many pods the new slot gets for a share that follows pods, and the share that they come to.
+    fn pods_for_share(&self, to: &SlotRef, share: Share) -> Option<(u32, Share)> {
+        if !self.shares_follow_pods() {
+            return None;
+        }
+        let previous = self.opened.previous.as_ref()?;
+        let believed = self.pinned.as_ref().and_then(|pinned| pinned.slots.get(&previous.slot));
+        let others = believed.map_or(previous.replicas, |slot| slot.replicas);
+        let pods = pods_for(self.new_share(to, share), others)?;
+        Some((pods, Share::of(u64::from(pods), u64::from(pods) + u64::from(others))))
+    }
+
+    /// The line that gives the new slot a share.
+    fn shift_command(&self, share: Share) -> Option<String> {
+        let target = self.runbook.target.as_ref()?;
+        let (new, previous) = (self.opened.new_slot.as_ref()?, self.opened.previous.as_ref()?);
+        let Director::Route(route) = &target.director else {
+            let (pods, _) = self.pods_for_share(&SlotRef::New, share)?;
+            return Some(scale_line(target, &target.slots.get(new)?.deployment, pods));
+        };
+        let pinned = self.pinned.as_ref().and_then(|pinned| pinned.route.as_ref());
+        let place = |name: &SlotName| {
+            let seen = pinned.and_then(|route| route.places.get(name)).copied();
+            seen.or_else(|| target.slots.keys().position(|slot| slot == name)).unwrap_or(0)
+        };
+        let rule = match (&route.rule, pinned) {
+            (_, Some(seen)) => seen.rule,
+            (RuleRef::Number(number), None) => *number,
+            (RuleRef::Name(_), None) => 0,
+        };
+        let (part, rest) = pinned.map_or_else(|| weights_for(share), |route| route.weights_for(share));
+        let service = |name: &SlotName| target.slots.get(name).and_then(|slot| slot.service.clone());
+        let mut weights = [
+            (place(new), service(new).unwrap_or_default(), part),
+            (place(&previous.slot), service(&previous.slot).unwrap_or_default(), rest),
+        ];
+        weights.sort_unstable();
+        Some(weights_line(target, route, rule, &weights))
+    }
+
     /// About how long actions take: what the same kind took in this run, else a guess that is on the long side.
     fn estimate<'a>(&self, actions: impl IntoIterator<Item = &'a Action>) -> Span {
+        let actions: Vec<&Action> = actions.into_iter().collect();
         let works = self.steps.iter().zip(&self.runbook.steps).map(|(state, step)| (&step.run, &state.work));
         let seen: Vec<_> = works
             .flat_map(|(actions, work)| actions.iter().zip(&work.actions))
-            .filter_map(|(action, state)| state.took.map(|took| (std::mem::discriminant(&action.kind), took)))
+            // What failed took as long as its timeout: that says nothing of the next.
+            .filter(|(_, state)| state.status == ActionStatus::Done)
+            .filter_map(|(action, state)| state.took.map(|took| (&action.kind, took)))
             .collect();
-        actions.into_iter().fold(Span::ZERO, |sum, action| {
-            let kind = std::mem::discriminant(&action.kind);
-            let longest = seen.iter().filter(|(other, _)| *other == kind).map(|(_, took)| *took).max();
-            sum.saturating_add(longest.unwrap_or_else(|| guess(&action.kind)))
-        })
-    }
-
-    /// Whether a rollback could be done now, and how fast.
-    pub fn readiness(
-        &self,
-        workload: Option<&Workload>,
-        access: Option<&Access>,
-        now: Timestamp,
-    ) -> Readiness {
-        let off = |word: &str, detail: String| Readiness {
-            light: Light::Off,
-            word: word.to_owned(),
-            detail,
-            against: Vec::new(),
+        let longest = |is: &dyn Fn(&ActionKind) -> bool| {
+            seen.iter().filter(|(kind, _)| is(kind)).map(|(_, took)| *took).max()
         };
-        if let Some(rollback) = self.rolling_back() {
-            return off("ROLLING BACK", rollback.started_at.clock());
-        }
-        if !self.can_roll_back() {
-            return match self.rollbacks.last() {
-                Some(rollback) if rollback.finished.as_ref().is_some_and(|(ok, ..)| *ok) => off(
-                    "ROLLED BACK",
-                    format!("took {}", rollback.finished.as_ref().map_or(Span::ZERO, |f| f.2).clock()),
-                ),
-                _ => off("nothing to roll back yet", String::new()),
+        let waits_for = |slot: &SlotRef, after: usize| {
+            actions[after..].iter().any(|action| {
+                matches!(&action.kind, ActionKind::Rollout { slot: of, .. } if self.slot(of) == self.slot(slot))
+            })
+        };
+        actions.iter().enumerate().fold(Span::ZERO, |sum, (at, action)| {
+            let this = std::mem::discriminant(&action.kind);
+            let took = longest(&|kind| std::mem::discriminant(kind) == this);
+            // Pods that are ordered have to start before anything else goes on, about as long as in a rollout, where none
+            // follows that waits for them.
+            let starts = match &action.kind {
+                ActionKind::Scale { slot, replicas }
+                    if self.replicas(*replicas) > 0 && !waits_for(slot, at) =>
+                {
+                    longest(&|kind| matches!(kind, ActionKind::Rollout { .. })).unwrap_or(ROLLOUT)
+                }
+                _ => Span::ZERO,
             };
-        }
-        let plan = self.rollback_plan(workload, now);
-        let mut against = Vec::new();
-        let mut slow = Vec::new();
-        let mut facts = Vec::new();
-        self.judge_proof(workload, &mut facts, &mut slow, &mut against);
-        against.extend(plan.lacks.iter().cloned());
-        if let Some(lock) = &self.lock {
-            against.extend(lock.lost.iter().map(|why| format!("the target's lock is lost: {why}")));
-            slow.extend(lock.uncertain.iter().map(|why| format!("nothing can be written now: {why}")));
-        }
-        if self.goes_quick() {
-            self.judge_previous(workload, now, &mut facts, &mut slow, &mut against);
-            if plan.procedure.is_none() {
-                against.push("the runbook has no [rollback.quick]".to_owned());
-            }
-            match access.and_then(|access| access.patch_service) {
-                Some(true) => facts.push("may patch".to_owned()),
-                Some(false) => against.push("may not patch the Service".to_owned()),
-                None => slow.push("permission to patch not known".to_owned()),
-            }
-        } else {
-            let live = workload.and_then(|workload| workload.live.as_ref().zip(Some(workload)));
-            if let Some((live, workload)) = live.filter(|(live, _)| Some(*live) != self.live.as_ref()) {
-                let who = workload.service_changed.as_ref().map_or("somebody", |by| by.manager.as_str());
-                against.push(format!("{live} has the traffic, set by {who}"));
-            }
-            let count = plan.undo.len();
-            facts.push(format!("undoes {count} step{}", if count == 1 { "" } else { "s" }));
-        }
-        facts.push(format!("~{} s", plan.estimate.as_secs().max(1)));
-        if plan.within.is_some_and(|within| plan.estimate > within) {
-            slow.push("longer than promised".to_owned());
-        }
-        let (light, word) = if !against.is_empty() {
-            (Light::NotReady, "ROLLBACK NOT READY")
-        } else if !slow.is_empty() {
-            (Light::Slow, "ROLLBACK SLOW")
-        } else {
-            (Light::Ready, "ROLLBACK READY")
-        };
-        against.extend(slow);
-        let detail = if against.is_empty() { facts.join(", ") } else { against.join(", ") };
-        Readiness { light, word: word.to_owned(), detail, against }
-    }
-
-    /// What the checks of the quick rollback's `ready` say. A slot without pods can prove nothing: that it is started first is
-    /// told anyway.
-    fn judge_proof(
-        &self,
-        workload: Option<&Workload>,
-        facts: &mut Vec<String>,
-        slow: &mut Vec<String>,
-        against: &mut Vec<String>,
-    ) {
-        let proofs = self.runbook.procedure(QUICK).map_or(&[][..], |quick| &quick.ready);
-        let Some(target) = self.opened.previous.as_ref().filter(|_| !proofs.is_empty()) else { return };
-        let asleep = workload
-            .and_then(|workload| workload.slots.get(&target.slot))
-            .is_some_and(|slot| slot.found && slot.desired == 0 && target.replicas > 0);
-        match &self.way_back {
-            _ if asleep => slow.push(format!("cannot be proved while {} has no pods", target.slot)),
-            Some(seen) if seen.ready => facts.push("proved".to_owned()),
-            Some(seen) => against.push(seen.why.clone()),
-            None => against.push("not proved yet".to_owned()),
-        }
-    }
-
-    fn judge_previous(
-        &self,
-        workload: Option<&Workload>,
-        now: Timestamp,
-        facts: &mut Vec<String>,
-        slow: &mut Vec<String>,
-        against: &mut Vec<String>,
-    ) {
-        let Some(target) = &self.opened.previous else { return };
-        let Some(workload) = workload else {
-            slow.push("cluster not seen yet".to_owned());
-            return;
-        };
-        if let Connection::Lost(why) = &workload.connection {
-            slow.push(format!("cluster not seen for {}: {why}", now.since(workload.as_of).short()));
-        }
-        let Some(slot) = workload.slots.get(&target.slot) else {
-            slow.push(format!("{} not seen yet", target.slot));
-            return;
-        };
-        if !slot.found {
-            against.push(format!("{} has no Deployment", target.slot));
-            return;
-        }
-        if slot.image != target.image {
-            against.push(format!(
-                "{} runs {} now, not {}",
-                target.slot,
-                tag_of(&slot.image),
-                tag_of(&target.image)
-            ));
-        }
-        // What is to go does not count, nor what still runs another template.
-        let ready = slot.ready.min(slot.desired).min(slot.updated);
-        let pods = format!("{} {ready}/{} ready", target.slot, target.replicas);
-        if slot.rollout == RolloutState::Unobserved {
-            slow.push(format!("the controller has not seen {}'s newest template yet", target.slot));
-        }
-        self.judge_service(workload, slow, against);
-        if ready >= target.replicas {
-            facts.push(pods);
-            facts.push(tag_of(&target.image).to_owned());
-        } else if slot.ready.min(slot.desired) >= target.replicas {
-            slow.push(format!("{pods}: its pods are being replaced"));
-        } else if slot.desired < target.replicas {
-            slow.push(format!("{pods}: it is scaled up first"));
-        } else {
-            against.push(pods);
-        }
-    }
-
-    /// Whether the Service is there to be switched, and selects by nothing that somebody else has put there.
-    fn judge_service(&self, workload: &Workload, slow: &mut Vec<String>, against: &mut Vec<String>) {
-        let Some(now) = &workload.selector else {
-            if workload.connection == Connection::Connected {
-                against.push("the Service does not exist".to_owned());
-            }
-            return;
-        };
-        let Some(believed) = self.pinned.as_ref().map(|pinned| &pinned.selector) else { return };
-        let slots = self.runbook.target.iter().flat_map(|target| target.slots.values());
-        let own: BTreeSet<&String> = slots.flat_map(|slot| slot.selector.keys()).collect();
-        let foreign =
-            now.iter().filter(|(key, value)| !own.contains(key) && believed.get(*key) != Some(*value));
-        let foreign: BTreeMap<_, _> = foreign.map(|(key, value)| (key.clone(), value.clone())).collect();
-        if !foreign.is_empty() {
-            let who = workload.service_changed.as_ref().map_or("somebody", |by| by.manager.as_str());
-            slow.push(format!("the Service selects by {} too, set by {who}", labels(&foreign)));
-        }
+            sum.saturating_add(took.unwrap_or_else(|| guess(&action.kind))).saturating_add(starts)
+        })
     }
 
     /// Slots an action leaves without pods although the rollback needs them: typed confirmation inside the window.
@@ -563,10 +508,13 @@ impl Run {
     }
 }
 
+/// About how long pods take to start, where none was seen to.
+const ROLLOUT: Span = Span::from_secs(60);
+
 /// About how long an action takes that was not seen yet.
 fn guess(kind: &ActionKind) -> Span {
     match kind {
-        ActionKind::Rollout { .. } => Span::from_secs(60),
+        ActionKind::Rollout { .. } => ROLLOUT,
         ActionKind::Sh { .. } | ActionKind::Argv { .. } => Span::from_secs(30),
         ActionKind::Notify { .. } => Span::ZERO,
         ActionKind::Http(_) => Span::from_secs(2),

@@ -1,4 +1,4 @@
-//! What a trigger in breach would do as things are now. Whatever a screen promises comes from here.
+//! What a breaching trigger will do if nothing changes. Everything that a screen predicts comes from here.
 
 use super::{
     run::Run,
@@ -13,7 +13,7 @@ pub enum Promise {
     In(Span),
     /// `for` is full: it fires with the next breach that is measured.
     NextBreach,
-    /// The clock starts anew: so long after the next breach.
+    /// The clock starts over: so long after the next breach.
     Anew(Span),
 }
 
@@ -34,5 +34,28 @@ impl Run {
             Some((until, why @ Waits::TooFew { .. })) => (after(*until), Some(why)),
             None => (after(since + watch.hold_for), None),
         })
+    }
+
+    /// A trigger's reason with what was measured of it up to now; nothing where nothing is measured. A reason says
+    /// what was seen, not what the rule would have wanted to see: `latest` where the screen has it, else the first value outside.
+    pub fn measured_reason(&self, trigger: usize, now: Timestamp, latest: Option<f64>) -> Option<String> {
+        let (declared, state) = self.runbook.triggers.get(trigger).zip(self.triggers.get(trigger))?;
+        if let Some((_, reason)) = &state.fired {
+            return Some(reason.clone());
+        }
+        let (since, value) = state.breaching?;
+        let watch = declared.watch.as_ref()?;
+        let metric = self.runbook.metric(watch.metric.as_str())?;
+        let (title, lasted) = (metric.title.to_lowercase(), now.since(since).clock());
+        let (shown, bound) = (metric.unit.show(latest.unwrap_or(value)), watch.when.show(metric.unit));
+        Some(format!("{title} {shown} for {lasted} (alert {bound})"))
+    }
+
+    /// Since when something has been wrong, as far as it was measured: the oldest breach that lasts, else the last rollback's
+    /// beginning, else now.
+    pub fn trouble_since(&self, now: Timestamp) -> Timestamp {
+        let breach = self.triggers.iter().filter_map(|state| Some(state.breaching?.0)).min();
+        let rollback = self.rollbacks.last().map(|rollback| rollback.started_at);
+        breach.or(rollback).unwrap_or(now)
     }
 }

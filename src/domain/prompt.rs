@@ -1,4 +1,5 @@
-//! What the run waits for, and so what Enter does. The screen shows it, line mode acts on it, the machine checks it.
+//! What the run waits for, and therefore what Enter does. The screen shows it, line mode acts on it, the machine checks
+//! it.
 
 use super::{
     action::Confirm,
@@ -19,7 +20,7 @@ pub enum Prompt {
         name: String,
         /// The question.
         question: String,
-        /// What is offered.
+        /// The suggested answer.
         default: Option<String>,
     },
     /// Whether an optional part applies.
@@ -28,7 +29,7 @@ pub enum Prompt {
         part: String,
         /// The question.
         question: String,
-        /// What is offered.
+        /// The suggested answer.
         default: bool,
     },
     /// Checklist items: these are open.
@@ -36,17 +37,17 @@ pub enum Prompt {
         /// Group and item of each that keeps the steps closed.
         open: Vec<(usize, usize)>,
     },
-    /// Every needed item holds: Enter opens the steps.
+    /// Every required item has passed: Enter opens the steps.
     OpenSteps,
     /// Enter starts this step.
     Start {
         /// The step's index.
         step: usize,
-        /// The attempt that would begin.
+        /// The attempt to start.
         attempt: u32,
         /// What starts it.
         confirm: Confirm,
-        /// The word to type, where that is asked.
+        /// The word to type, if any.
         word: String,
     },
     /// Enter starts the completion.
@@ -57,7 +58,7 @@ pub enum Prompt {
         at: ActionRef,
         /// What starts it.
         confirm: Confirm,
-        /// The word to type, where that is asked.
+        /// The word to type, if any.
         word: String,
     },
     /// The action runs.
@@ -65,11 +66,11 @@ pub enum Prompt {
         /// Which.
         at: ActionRef,
     },
-    /// Checks are watched; a person's are open.
+    /// Checks are running; manual ones are open.
     Checking {
         /// Where.
         place: Place,
-        /// A person's checks that are open, by index.
+        /// Open manual checks, by index.
         open: Vec<usize>,
     },
     /// A step's attempt has failed.
@@ -94,7 +95,7 @@ pub enum Prompt {
         /// The trigger's index.
         trigger: usize,
     },
-    /// Held until somebody continues.
+    /// Paused until somebody resumes.
     Held {
         /// Why.
         cause: HoldCause,
@@ -205,7 +206,7 @@ impl Run {
     /// Whether a rollback before the switch undoes steps: it can be stopped between two actions, and given up.
     pub fn is_undoing_steps(&self) -> bool {
         let undoing =
-            self.rolling_back().is_some_and(|rollback| rollback.procedure.as_str() == super::plan::UNDO);
+            self.rolling_back().is_some_and(|rollback| rollback.procedure.as_str() == super::id::UNDO);
         undoing && self.finished.is_none()
     }
 
@@ -224,7 +225,7 @@ impl Run {
         rollback.stopped.is_some() || self.rollback_gate().is_some() || unknown
     }
 
-    /// Whether the engine still looks at what became of an unknown action.
+    /// Whether the engine still reads the outcome of an unknown action.
     pub fn is_looked_at(&self, at: &ActionRef) -> bool {
         let state = self.work(&at.place).and_then(|work| work.actions.get(at.action));
         self.action(at).is_some_and(|action| action.kind.is_kubernetes())
@@ -287,10 +288,10 @@ impl Run {
         Prompt::Checking { place: place.clone(), open }
     }
 
-    /// What a person must do before an action starts, where anything: its own confirmation, or Enter before every action.
+    /// What a person must do before an action starts, if anything: its own confirmation, or Enter before every action.
     /// A single undo was confirmed as a whole, with its typed word. A rollback before the switch was confirmed with one
     /// key, so a typed word still stops its undo actions; nothing stops a rollback procedure's. What would leave the
-    /// rollback without pods wants the slot's name typed.
+    /// rollback without pods requires the slot's name to be typed.
     pub fn gate(&self, at: &ActionRef) -> Option<(Confirm, String)> {
         let action = self.action(at)?;
         let word = match &at.place {
@@ -318,7 +319,7 @@ impl Run {
 }
 
 impl Run {
-    /// Until every monitored window is over the previous slot may be needed again.
+    /// Until every monitored window has ended, the previous slot may be needed again.
     fn may_need_rollback(&self) -> bool {
         let mut windows =
             self.runbook.steps.iter().zip(&self.steps).filter(|(step, _)| step.window.is_some());

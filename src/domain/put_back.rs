@@ -1,10 +1,11 @@
-//! Putting somebody else's change back: the line that does it by hand, and the act of ours that does the same.
+//! Reverting somebody else's change: the kubectl command that does it by hand, and our action that does the same.
 
 use std::collections::BTreeMap;
 
 use super::{
-    action::{Action, ActionKind, Confirm, Replicas, SlotRef},
+    action::{Action, ActionKind, Replicas, SlotRef},
     belief::{Difference, DifferenceKind, labels},
+    director::Share,
     kubectl::{kubectl_line, selector_line},
     observation::Observation,
     run::Run,
@@ -21,6 +22,9 @@ impl Run {
         let target = self.runbook.target.as_ref();
         let line = match &difference.kind {
             DifferenceKind::Object => None,
+            DifferenceKind::Traffic if self.believed_share().is_some() => {
+                self.put_back_action(difference).ok().and_then(|action| self.action_command(&action))
+            }
             DifferenceKind::Traffic => target.zip(self.believed_selector()).map(|(target, believed)| {
                 let now = seen.service.as_ref().map(|service| service.selector.clone()).unwrap_or_default();
                 let gone = now.into_keys().filter(|key| !believed.contains_key(key)).map(|key| (key, None));
@@ -49,20 +53,24 @@ impl Run {
         let kind = match &difference.kind {
             DifferenceKind::Object => {
                 return Err(format!(
-                    "make {object} again as it was (kubectl apply -f with its manifest), then :accept"
+                    "recreate {object} as it was (kubectl apply -f with its manifest), then :accept"
                 ));
+            }
+            DifferenceKind::Traffic if self.believed_share().is_some() => {
+                let share = self.believed_share().unwrap_or_default();
+                ActionKind::ShiftTraffic { to: SlotRef::New, share }
             }
             DifferenceKind::Traffic => {
                 let selector = self.believed_selector().unwrap_or_default();
                 let slot = self.runbook.target.as_ref().and_then(|target| target.pointed_at(&selector));
                 let to = slot.ok_or_else(|| {
-                    format!("let {object} select {} again: no slot is that", labels(&selector))
+                    format!("make {object} select {} again: that is not a slot", labels(&selector))
                 })?;
                 ActionKind::SwitchTraffic { to: SlotRef::Named(to), ready: None }
             }
             DifferenceKind::Image(name) => {
                 let image = believed(name).and_then(|slot| slot.image.as_ref());
-                let image = image.ok_or_else(|| format!("give {object} the image again that it had"))?;
+                let image = image.ok_or_else(|| format!("give {object} its old image again"))?;
                 // A value, whatever is in it: nothing is expanded.
                 let image = Template(image.replace('$', "$$"));
                 ActionKind::SetImage { slot: SlotRef::Named(name.clone()), container: None, image }
@@ -72,17 +80,15 @@ impl Run {
                 ActionKind::Scale { slot: SlotRef::Named(name.clone()), replicas: Replicas::Count(replicas) }
             }
         };
-        Ok(Action {
-            name: format!("Put {object} back"),
-            kind,
-            timeout: PATIENCE,
-            capture: Vec::new(),
-            sample: Vec::new(),
-            sample_failure: Vec::new(),
-            confirm: Confirm::None,
-            irreversible: None,
-            data_loss: None,
-        })
+        Ok(Action::plain(format!("Put {object} back"), kind, PATIENCE))
+    }
+
+    /// The new slot's share by the weights that the run believes in, where a route directs traffic.
+    fn believed_share(&self) -> Option<Share> {
+        let route = self.pinned.as_ref()?.route.as_ref()?;
+        let all: u64 = route.weights.values().map(|weight| u64::from(*weight)).sum();
+        let new = route.weights.get(self.opened.new_slot.as_ref()?).copied().unwrap_or(0);
+        Some(Share::of(u64::from(new), all))
     }
 
     /// The order in which differences are put back: pods that are missing first, since traffic needs them; then what runs in

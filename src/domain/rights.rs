@@ -1,5 +1,5 @@
-//! What a run needs to be allowed in the cluster: one table, from which the printed Role, the question "may I?" at the
-//! opening and `docs/permissions.md` all come.
+//! The permissions that a run needs in the cluster. One table is the source of the printed roles, of the access reviews
+//! when a run opens, and of `docs/permissions.md`.
 //!
 //! ```text
 //! TABLE (verb, resource, of which objects, what for) ── needed(runbook) ──> Right ──> role(): YAML for kubectl
@@ -12,144 +12,22 @@
 //!
 //! Longer than 500 lines because the table is one list, with what each right is for and what is lost without it.
 
+mod right;
 mod role;
 
-use std::{borrow::Cow, collections::BTreeSet, fmt};
-
-use serde::{Deserialize, Serialize};
+use std::{borrow::Cow, collections::BTreeSet};
 
 use super::{
     action::{ActionKind, PatchAction},
     check::{Check, CheckKind},
+    director::Director,
     runbook::{Group, Item, Runbook, Target},
     template::Template,
     time::Span,
 };
 
+pub use right::{Missing, Right, Scope, Verb, Weight};
 pub use role::{markdown, role};
-
-/// A verb of the API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verb {
-    /// Reads one object.
-    Get,
-    /// Reads all objects of a kind, or those that a selector finds.
-    List,
-    /// Is told of changes.
-    Watch,
-    /// Makes an object.
-    Create,
-    /// Puts an object in another's place.
-    Update,
-    /// Changes a part of an object.
-    Patch,
-    /// Deletes an object.
-    Delete,
-}
-
-impl Verb {
-    /// As roles write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "get",
-            Self::List => "list",
-            Self::Watch => "watch",
-            Self::Create => "create",
-            Self::Update => "update",
-            Self::Patch => "patch",
-            Self::Delete => "delete",
-        }
-    }
-}
-
-/// Where a right is needed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Scope {
-    /// In the target's namespace.
-    Namespace,
-    /// In the whole cluster.
-    Cluster,
-}
-
-/// What it means that a right is missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Weight {
-    /// The run cannot even be opened.
-    Opening,
-    /// The target's lock cannot be had: the run opens only with a reason.
-    Lock,
-    /// A write, or what decides about one, cannot be done: an item of the checklist fails.
-    Run,
-    /// The run can do its work, and something is poorer: a remark.
-    Remark,
-}
-
-/// One verb on one resource, as this runbook needs it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Right {
-    /// What is done.
-    pub verb: Verb,
-    /// The API group; empty for the core group.
-    pub group: String,
-    /// The resource as roles write it, `pods/log`.
-    pub resource: String,
-    /// To which objects it can be limited; empty where RBAC cannot, or where the name is not known before.
-    pub names: Vec<String>,
-    /// Where.
-    pub scope: Scope,
-    /// What it means that it is missing.
-    pub weight: Weight,
-    /// What it is for.
-    pub what_for: String,
-    /// What happens without it.
-    pub without: String,
-}
-
-/// A right that is not given.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Missing {
-    /// What is needed.
-    pub right: Right,
-    /// The namespace; nothing where it is needed in the whole cluster.
-    pub namespace: Option<String>,
-    /// Who lacks it, as the kubeconfig names them.
-    pub user: String,
-}
-
-impl Right {
-    /// As roles name the resource: `deployments.apps`.
-    pub fn in_roles(&self) -> String {
-        if self.group.is_empty() {
-            self.resource.clone()
-        } else {
-            format!("{}.{}", self.resource, self.group)
-        }
-    }
-
-    /// The objects for people: `service backend-service`, `deployments.apps backend-blue, backend-green`.
-    pub fn object(&self) -> String {
-        let names = if self.names.is_empty() { String::new() } else { format!(" {}", self.names.join(", ")) };
-        format!("{}{names}", self.in_roles())
-    }
-}
-
-impl fmt::Display for Missing {
-    /// What is missing, and what to ask for.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Right { verb, .. } = &self.right;
-        write!(
-            f,
-            "not allowed to {} {}{}; ask for {}",
-            verb.as_str(),
-            self.right.object(),
-            self.place(),
-            self.wanted()
-        )
-    }
-}
 
 impl Missing {
     fn place(&self) -> String {
@@ -174,6 +52,10 @@ impl Missing {
 enum On {
     /// The target's Service.
     Service,
+    /// The slots' own Services.
+    SlotServices,
+    /// The target's route.
+    Route,
     /// The target's Deployments.
     Deployments,
     /// The target's lock.
@@ -189,6 +71,10 @@ enum On {
 enum When {
     /// For every target.
     Always,
+    /// Where a Service directs traffic.
+    Service,
+    /// Where an `HTTPRoute` does.
+    Route,
     /// Where a check asks whether the nodes have room.
     Headroom,
 }
@@ -213,9 +99,9 @@ const TABLE: &[Row] = &[
         resource: "services",
         on: On::Service,
         scope: Scope::Namespace,
-        when: When::Always,
+        when: When::Service,
         weight: Weight::Opening,
-        what_for: "a fresh look before each act, and every 10 s",
+        what_for: "read before every write, and every 10 s",
         without: "the run does not open (exit code 3)",
     },
     Row {
@@ -224,10 +110,10 @@ const TABLE: &[Row] = &[
         resource: "services",
         on: On::Service,
         scope: Scope::Namespace,
-        when: When::Always,
+        when: When::Service,
         weight: Weight::Run,
-        what_for: "moving traffic there and back; the fence",
-        without: "no switch, no way back: an item of the checklist fails",
+        what_for: "switch traffic and switch back; the fence",
+        without: "no switch, no rollback: a checklist item fails",
     },
     Row {
         verbs: &[Verb::List, Verb::Watch],
@@ -235,10 +121,54 @@ const TABLE: &[Row] = &[
         resource: "services",
         on: On::Service,
         scope: Scope::Namespace,
-        when: When::Always,
+        when: When::Service,
         weight: Weight::Remark,
-        what_for: "the live picture",
-        without: "the picture is up to 10 s late; each act is still decided by a fresh look",
+        what_for: "the live view",
+        without: "the view is up to 10 s old; every write is still decided on a fresh read",
+    },
+    Row {
+        verbs: &[Verb::Get],
+        group: "gateway.networking.k8s.io",
+        resource: "httproutes",
+        on: On::Route,
+        scope: Scope::Namespace,
+        when: When::Route,
+        weight: Weight::Opening,
+        what_for: "read before every write, and every 10 s",
+        without: "the run does not open (exit code 3)",
+    },
+    Row {
+        verbs: &[Verb::Patch],
+        group: "gateway.networking.k8s.io",
+        resource: "httproutes",
+        on: On::Route,
+        scope: Scope::Namespace,
+        when: When::Route,
+        weight: Weight::Run,
+        what_for: "change the weights of the slots' Services; the fence",
+        without: "no traffic is shifted, no rollback: a checklist item fails",
+    },
+    Row {
+        verbs: &[Verb::List, Verb::Watch],
+        group: "gateway.networking.k8s.io",
+        resource: "httproutes",
+        on: On::Route,
+        scope: Scope::Namespace,
+        when: When::Route,
+        weight: Weight::Remark,
+        what_for: "the live view",
+        without: "the view is up to 10 s old; every write is still decided on a fresh read",
+    },
+    Row {
+        verbs: &[Verb::Get],
+        group: "",
+        resource: "services",
+        on: On::SlotServices,
+        scope: Scope::Namespace,
+        when: When::Route,
+        weight: Weight::Opening,
+        what_for: "know which pods the route's traffic reaches",
+        without: "the run does not open (exit code 3)",
     },
     Row {
         verbs: &[Verb::Get],
@@ -248,7 +178,7 @@ const TABLE: &[Row] = &[
         scope: Scope::Namespace,
         when: When::Always,
         weight: Weight::Opening,
-        what_for: "a fresh look before each act, and every 10 s",
+        what_for: "read before every write, and every 10 s",
         without: "the run does not open (exit code 3)",
     },
     Row {
@@ -259,8 +189,8 @@ const TABLE: &[Row] = &[
         scope: Scope::Namespace,
         when: When::Always,
         weight: Weight::Run,
-        what_for: "image, replicas, restart; the fence",
-        without: "no new image, no scaling: an item of the checklist fails",
+        what_for: "set the image, scale, restart, revert, pause, resume; the fence",
+        without: "no new image, no scaling, no revert: a checklist item fails",
     },
     Row {
         verbs: &[Verb::List, Verb::Watch],
@@ -270,8 +200,8 @@ const TABLE: &[Row] = &[
         scope: Scope::Namespace,
         when: When::Always,
         weight: Weight::Remark,
-        what_for: "the live picture",
-        without: "the picture is up to 10 s late; each act is still decided by a fresh look",
+        what_for: "the live view",
+        without: "the view is up to 10 s old; every write is still decided on a fresh read",
     },
     Row {
         verbs: &[Verb::List],
@@ -281,8 +211,9 @@ const TABLE: &[Row] = &[
         scope: Scope::Namespace,
         when: When::Always,
         weight: Weight::Remark,
-        what_for: "telling the pods of the newest template from others while a rollout is waited for",
-        without: "the Deployment's conditions have to tell, which may name it a moment late",
+        what_for: "tell the new pods from the old ones during a rollout, and ready pods from ones about to be deleted; the \
+                   template that a revert restores",
+        without: "only the Deployment's status is used, which can lag a moment; a revert restores the image alone",
     },
     Row {
         verbs: &[Verb::List],
@@ -292,8 +223,8 @@ const TABLE: &[Row] = &[
         scope: Scope::Namespace,
         when: When::Always,
         weight: Weight::Run,
-        what_for: "counting the ready pods of a slot before traffic goes there",
-        without: "the Deployment's own count has to do: an item of the checklist fails",
+        what_for: "count a slot's ready pods before traffic goes there",
+        without: "only the Deployment's own count is used: a checklist item fails",
     },
     Row {
         verbs: &[Verb::Watch],
@@ -303,8 +234,8 @@ const TABLE: &[Row] = &[
         scope: Scope::Namespace,
         when: When::Always,
         weight: Weight::Remark,
-        what_for: "the live picture",
-        without: "pods are not shown as they change",
+        what_for: "the live view",
+        without: "pods are not shown live",
     },
     Row {
         verbs: &[Verb::Get],
@@ -314,8 +245,8 @@ const TABLE: &[Row] = &[
         scope: Scope::Namespace,
         when: When::Always,
         weight: Weight::Remark,
-        what_for: "the log of one pod that was chosen on the screen",
-        without: "a single pod's log is not shown",
+        what_for: "the log of one pod, chosen on the screen",
+        without: "no log of a single pod",
     },
     Row {
         verbs: &[Verb::Get],
@@ -325,8 +256,8 @@ const TABLE: &[Row] = &[
         scope: Scope::Namespace,
         when: When::Always,
         weight: Weight::Remark,
-        what_for: "logs on the screen, and checks of the kind `logs`",
-        without: "no logs; where a check reads logs it cannot pass, and an item of the checklist fails",
+        what_for: "logs on the screen; `logs` checks",
+        without: "no logs; `logs` checks cannot pass, and then a checklist item fails",
     },
     Row {
         verbs: &[Verb::List, Verb::Watch],
@@ -347,8 +278,8 @@ const TABLE: &[Row] = &[
         scope: Scope::Namespace,
         when: When::Always,
         weight: Weight::Remark,
-        what_for: "knowing which replicas an autoscaler owns",
-        without: "what an autoscaler does looks like somebody else's change",
+        what_for: "know which replicas an autoscaler owns",
+        without: "an autoscaler's changes look like somebody else's",
     },
     Row {
         verbs: &[Verb::Get, Verb::Update],
@@ -358,8 +289,8 @@ const TABLE: &[Row] = &[
         scope: Scope::Namespace,
         when: When::Always,
         weight: Weight::Lock,
-        what_for: "the target's lock: one driver at a time",
-        without: "the run does not open (exit code 8) unless somebody gives a reason",
+        what_for: "the target's lock: one run at a time",
+        without: "the run does not open (exit code 8) without a reason",
     },
     Row {
         verbs: &[Verb::Create],
@@ -370,7 +301,7 @@ const TABLE: &[Row] = &[
         when: When::Always,
         weight: Weight::Lock,
         what_for: "the target's lock, the first time",
-        without: "the same, as long as there is no Lease yet",
+        without: "the same, if there is no Lease yet",
     },
     Row {
         verbs: &[Verb::List, Verb::Get, Verb::Create, Verb::Update],
@@ -380,8 +311,8 @@ const TABLE: &[Row] = &[
         scope: Scope::Namespace,
         when: When::Always,
         weight: Weight::Remark,
-        what_for: "the copy of the run's journal, from which another host can go on",
-        without: "no copy in the cluster: where this host is lost, the run is lost with it",
+        what_for: "the copy of the run's journal, so that another host can take over",
+        without: "no copy in the cluster: if this host is lost, so is the run",
     },
     Row {
         verbs: &[Verb::Delete],
@@ -391,8 +322,8 @@ const TABLE: &[Row] = &[
         scope: Scope::Namespace,
         when: When::Always,
         weight: Weight::Remark,
-        what_for: "removing the copies of old runs, from the eleventh on",
-        without: "old copies stay",
+        what_for: "delete the copies of old runs, from the eleventh on",
+        without: "old copies are kept",
     },
     Row {
         verbs: &[Verb::Get],
@@ -402,8 +333,9 @@ const TABLE: &[Row] = &[
         scope: Scope::Cluster,
         when: When::Always,
         weight: Weight::Remark,
-        what_for: "telling this cluster from others by the uid of `kube-system`",
-        without: "the server's URL stands for the cluster; with `cluster_uid` in the runbook an item of the checklist fails",
+        what_for: "identify the cluster by the uid of `kube-system`",
+        without: "the server's URL identifies the cluster; with `cluster_uid` in the runbook a checklist \
+            item fails",
     },
     Row {
         verbs: &[Verb::List],
@@ -413,8 +345,8 @@ const TABLE: &[Row] = &[
         scope: Scope::Cluster,
         when: When::Headroom,
         weight: Weight::Remark,
-        what_for: "checks of the kind `headroom`",
-        without: "the check asks a person",
+        what_for: "`headroom` checks",
+        without: "a person has to check",
     },
     Row {
         verbs: &[Verb::List],
@@ -424,8 +356,8 @@ const TABLE: &[Row] = &[
         scope: Scope::Cluster,
         when: When::Headroom,
         weight: Weight::Remark,
-        what_for: "checks of the kind `headroom`",
-        without: "the check asks a person",
+        what_for: "`headroom` checks",
+        without: "a person has to check",
     },
 ];
 
@@ -434,7 +366,14 @@ const TABLE: &[Row] = &[
 pub fn needed(runbook: &Runbook, lease: &str, show: &dyn Fn(&Template) -> Option<String>) -> Vec<Right> {
     let Some(target) = &runbook.target else { return Vec::new() };
     let mut rights = Vec::new();
-    for row in TABLE.iter().filter(|row| row.when == When::Always || asks_for_room(runbook)) {
+    let routed = target.has_route();
+    let applies = |when: When| match when {
+        When::Always => true,
+        When::Service => !routed,
+        When::Route => routed,
+        When::Headroom => asks_for_room(runbook),
+    };
+    for row in TABLE.iter().filter(|row| applies(row.when)) {
         for verb in row.verbs {
             rights.push(Right {
                 verb: *verb,
@@ -458,7 +397,7 @@ pub fn needed(runbook: &Runbook, lease: &str, show: &dyn Fn(&Template) -> Option
             scope: Scope::Namespace,
             weight: Weight::Run,
             what_for: "a `patch` action of the runbook".to_owned(),
-            without: "the action fails: an item of the checklist fails".to_owned(),
+            without: "the action cannot run: a checklist item fails".to_owned(),
         };
         let known = |other: &Right| {
             (other.verb, &other.group, &other.resource) == (right.verb, &right.group, &right.resource)
@@ -475,6 +414,14 @@ pub fn needed(runbook: &Runbook, lease: &str, show: &dyn Fn(&Template) -> Option
 fn names(on: On, target: &Target, lease: &str) -> Vec<String> {
     match on {
         On::Service => vec![target.service.clone()],
+        On::SlotServices => {
+            let names: BTreeSet<_> = target.slots.values().filter_map(|slot| slot.service.clone()).collect();
+            names.into_iter().collect()
+        }
+        On::Route => match &target.director {
+            Director::Route(route) => vec![route.name.clone()],
+            Director::Selector | Director::Replicas | Director::Rollout => Vec::new(),
+        },
         // Two slots with one Deployment need it once.
         On::Deployments => {
             let names: BTreeSet<_> = target.slots.values().map(|slot| slot.deployment.clone()).collect();
@@ -516,6 +463,10 @@ fn patches(runbook: &Runbook) -> impl Iterator<Item = &PatchAction> {
         | ActionKind::SetImage { .. }
         | ActionKind::Rollout { .. }
         | ActionKind::SwitchTraffic { .. }
+        | ActionKind::ShiftTraffic { .. }
+        | ActionKind::Revert { .. }
+        | ActionKind::Pause { .. }
+        | ActionKind::Resume { .. }
         | ActionKind::Scale { .. }
         | ActionKind::Restart { .. }
         | ActionKind::Http(_)
@@ -691,6 +642,26 @@ mod tests {
         let blue = target.slots[&SlotName::from("blue")].clone();
         target.slots.insert("green".into(), blue.clone());
         assert_eq!(find(&rights(&small), Verb::Patch, "deployments.apps")[0].names, [blue.deployment]);
+    }
+
+    #[test]
+    fn with_a_route_it_is_the_route_that_is_written_and_no_service() {
+        use crate::domain::director::{RouteRef, RuleRef};
+        let mut small = runbook();
+        let target = small.target.as_mut().unwrap();
+        target.director = Director::Route(RouteRef { name: "shop".to_owned(), rule: RuleRef::Number(0) });
+        for (name, slot) in &mut target.slots {
+            slot.service = Some(format!("shop-{name}"));
+        }
+        let rights = rights(&small);
+        for verb in [Verb::Get, Verb::List, Verb::Watch, Verb::Patch] {
+            let routes = find(&rights, verb, "httproutes.gateway.networking.k8s.io");
+            assert_eq!(routes[0].names, ["shop"], "{verb:?}");
+        }
+        let services: Vec<_> = rights.iter().filter(|right| right.resource == "services").collect();
+        assert_eq!(services.len(), 1, "they are only read");
+        assert_eq!((services[0].verb, services[0].names.len()), (Verb::Get, 2));
+        assert!(rights.iter().all(|right| !right.names.contains(&small.target.as_ref().unwrap().service)));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Whether a rollout can still succeed: what a look at it has found goes in, the verdict comes out.
+//! Whether a rollout can still succeed: facts go in, a verdict comes out.
 //!
 //! ```text
 //! facts ──> RolloutWatch::look ──> Complete | Progressing | Stuck(cause)
@@ -190,7 +190,7 @@ impl Patience {
         written.map_or(Self::ByCause, Self::Of)
     }
 
-    /// How long a fault is borne whose cause deserves `deserved`; nothing where it is borne for ever.
+    /// How long a fault with the patience `deserved` is tolerated; none means forever.
     fn with(self, deserved: Span) -> Option<Span> {
         match self {
             Self::ByCause => Some(deserved),

@@ -1,4 +1,4 @@
-//! A runbook as meant: every name resolved, every value with its unit. `config` makes it from `runbook.toml`.
+//! A runbook after loading: every name resolved, every value with its unit. `config` makes it from `runbook.toml`.
 //!
 //! Longer than 500 lines because it is one list of plain types, each with its own words.
 
@@ -6,29 +6,31 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::target::{Slot, Target};
 use super::{
-    action::{Action, ActionKind, Confirm, SlotRef},
+    action::{Action, ActionKind, Confirm, Replicas, SlotRef},
     check::Check,
-    id::{MetricId, ProcedureId, SlotName, StepId},
+    director::{Director, Share},
+    id::{MetricId, ProcedureId, StepId},
     metric::{Bound, Metric},
     template::Template,
     time::Span,
 };
 
-/// The whole document.
+/// The whole runbook.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Runbook {
     /// Front matter.
     pub document: Document,
-    /// The deployment's metadata and executive summary.
+    /// Metadata of the deployment, executive summary.
     pub deployment: Deployment,
-    /// What is deployed to, where the runbook does Kubernetes work.
+    /// Where to deploy; required if the runbook does anything on Kubernetes.
     pub target: Option<Target>,
     /// Variables by name, in order of writing.
     pub vars: Vec<Var>,
-    /// Optional parts that are asked about once, when the run opens.
+    /// Optional parts; the operator is asked once, when the run opens.
     pub parts: Vec<Part>,
-    /// Where metrics come from, by name.
+    /// Metrics sources by name.
     pub sources: BTreeMap<String, Source>,
     /// Metrics in order of writing.
     pub metrics: Vec<Metric>,
@@ -36,21 +38,21 @@ pub struct Runbook {
     pub checklist: Vec<Group>,
     /// The steps, in order.
     pub steps: Vec<Step>,
-    /// What is done when the last step has passed.
+    /// What happens after the last step has passed.
     pub completion: Completion,
-    /// Rollback procedures; `quick` is the one that `R` fires after the switch.
+    /// Rollback procedures; `R` runs `quick` after the switch.
     pub rollbacks: Vec<Procedure>,
-    /// What fires a rollback, or is offered as a reason for one.
+    /// What triggers a rollback, or is offered as a reason for one.
     pub triggers: Vec<Trigger>,
     /// Post-deployment tasks.
     pub tasks: Vec<Task>,
     /// Incident response.
     pub incident: Option<Incident>,
-    /// Whom to call.
+    /// Contacts.
     pub contacts: Vec<Contact>,
     /// Links by name: dashboards, trackers, tool references.
     pub links: Vec<Link>,
-    /// Where notices go.
+    /// Where notices are sent.
     pub notify: Notify,
     /// The document's change log.
     pub changes: Vec<Change>,
@@ -59,12 +61,12 @@ pub struct Runbook {
 /// The runbook's front matter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Document {
-    /// The module that is deployed.
+    /// The module to deploy.
     pub module: String,
     /// The document's title.
     pub title: String,
-    /// Where it is in its review.
-    pub status: Status,
+    /// Its review status.
+    pub status: DocumentStatus,
     /// The document's own version.
     pub version: String,
     /// The date of the last change, ISO 8601.
@@ -77,28 +79,28 @@ pub struct Document {
     pub related: BTreeMap<String, String>,
 }
 
-/// Where a runbook is in its review.
+/// A runbook's review status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Status {
+pub enum DocumentStatus {
     /// Being written.
     Draft,
     /// Being reviewed.
     InReview,
     /// Released for use.
     Approved,
-    /// Not to be used any more.
+    /// No longer to be used.
     Deprecated,
 }
 
 /// The deployment's metadata.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Deployment {
-    /// Where it goes.
+    /// The environment.
     pub environment: Environment,
     /// How traffic moves.
     pub strategy: Strategy,
-    /// Where Enter is needed.
+    /// When Enter is needed.
     pub automation: Automation,
     /// How often, in words.
     pub frequency: Option<String>,
@@ -106,11 +108,11 @@ pub struct Deployment {
     pub window: Option<DeployWindow>,
     /// How long it takes from start to completion.
     pub expected: Option<Span>,
-    /// The promise: a rollback is done within this.
+    /// The promised time for a rollback.
     pub rollback_within: Option<Span>,
     /// Whether users see an interruption.
     pub zero_downtime: bool,
-    /// What must be true for it to count as a success.
+    /// What counts as success.
     pub success_factors: Vec<String>,
 }
 
@@ -120,14 +122,14 @@ pub struct Deployment {
 pub enum Environment {
     /// For developers.
     Development,
-    /// The dress rehearsal.
+    /// Like production, without users.
     Staging,
     /// Users.
     Production,
 }
 
 impl Environment {
-    /// The word on the band.
+    /// The word in the header.
     pub fn word(self) -> &'static str {
         match self {
             Self::Development => "DEVELOPMENT",
@@ -151,7 +153,19 @@ pub enum Strategy {
     Recreate,
 }
 
-/// Where Enter is needed.
+impl Strategy {
+    /// As the runbook writes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::BlueGreen => "blue-green",
+            Self::Rolling => "rolling",
+            Self::Canary => "canary",
+            Self::Recreate => "recreate",
+        }
+    }
+}
+
+/// When Enter is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Automation {
@@ -159,7 +173,7 @@ pub enum Automation {
     Manual,
     /// Before every step.
     SemiAutomated,
-    /// Nowhere, while all is well and no confirmation is asked for.
+    /// Never, while everything is fine and no confirmation is required.
     Full,
 }
 
@@ -176,55 +190,6 @@ pub struct DeployWindow {
     pub timezone: String,
 }
 
-/// What is deployed to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Target {
-    /// The kubeconfig context; the current one where not given.
-    pub context: Option<String>,
-    /// The uid of `kube-system`, where the runbook pins the cluster itself.
-    pub cluster_uid: Option<String>,
-    /// The namespace.
-    pub namespace: String,
-    /// The Service whose selector says which slot is live.
-    pub service: String,
-    /// The slots by colour.
-    pub slots: BTreeMap<SlotName, Slot>,
-    /// The container whose image is set.
-    pub container: String,
-}
-
-impl Target {
-    /// A Service's selector after a switch to a slot: the slot's labels set, labels that only other slots use removed, all
-    /// others as they are.
-    pub fn selector_on(&self, selector: &BTreeMap<String, String>, slot: &Slot) -> BTreeMap<String, String> {
-        let mut pointed = selector.clone();
-        pointed.retain(|key, _| {
-            slot.selector.contains_key(key)
-                || !self.slots.values().any(|other| other.selector.contains_key(key))
-        });
-        pointed.extend(slot.selector.clone());
-        pointed
-    }
-
-    /// The slot that a Service's selector points at: the one for which a switch would change nothing.
-    ///
-    /// Nothing where no slot is, or where two have the same labels and nobody could tell which is meant.
-    pub fn pointed_at(&self, selector: &BTreeMap<String, String>) -> Option<SlotName> {
-        let mut pointed = self.slots.iter().filter(|(_, slot)| self.selector_on(selector, slot) == *selector);
-        let first = pointed.next()?;
-        pointed.next().is_none().then(|| first.0.clone())
-    }
-}
-
-/// One slot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Slot {
-    /// Its Deployment.
-    pub deployment: String,
-    /// The labels the Service selects for it.
-    pub selector: BTreeMap<String, String>,
-}
-
 /// A variable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Var {
@@ -236,7 +201,7 @@ pub struct Var {
     pub pattern: Option<String>,
     /// Whether it is masked everywhere.
     pub secret: bool,
-    /// What a rehearsal takes where nothing else gives a value.
+    /// The value in a rehearsal, if nothing else gives one.
     pub sample: Option<String>,
 }
 
@@ -248,19 +213,19 @@ pub enum VarSource {
     Ask {
         /// The question.
         question: String,
-        /// What is offered.
+        /// The suggested answer.
         default: Option<String>,
     },
     /// The engine's environment.
     Env {
         /// The environment variable's name.
         name: String,
-        /// What is taken where it is not set; without it, that is an error.
+        /// Used if it is not set; without a default, that is an error.
         default: Option<String>,
     },
     /// Written in the runbook.
     Fixed {
-        /// The value; may use variables written before it.
+        /// The value; it may use variables defined above it.
         value: Template,
     },
     /// Known from the cluster when the run opens.
@@ -296,15 +261,15 @@ pub enum ClusterFact {
 /// An optional part of the runbook.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// The name that steps give in `when`.
+    /// The name that steps use in `when`.
     pub name: String,
     /// The question.
     pub question: String,
-    /// What is assumed where nobody answers.
+    /// The answer if nobody gives one.
     pub default: bool,
 }
 
-/// Where metrics come from.
+/// A source of metrics.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// Which protocol, and where.
@@ -315,9 +280,9 @@ pub struct Source {
     pub bearer_token: Option<Template>,
     /// User and password for basic authentication.
     pub basic_auth: Option<(Template, Template)>,
-    /// A file of certificates to trust besides the host's.
+    /// Certificates to trust in addition to the host's.
     pub ca_file: Option<String>,
-    /// How long an answer may take.
+    /// Time limit for an answer.
     pub timeout: Span,
 }
 
@@ -330,9 +295,9 @@ pub enum SourceKind {
         /// The base URL.
         url: Template,
     },
-    /// Text exposition at this URL.
+    /// Metrics in text format at this URL.
     Scrape {
-        /// The URL, a `/metrics` or a `/federate`.
+        /// The URL, such as `/metrics` or `/federate`.
         url: Template,
     },
 }
@@ -351,11 +316,11 @@ pub struct Group {
 pub struct Item {
     /// What must be true.
     pub text: String,
-    /// How it is found out; [`CheckKind::Person`](super::check::CheckKind::Person) where a person ticks.
+    /// How it is checked; [`CheckKind::Person`](super::check::CheckKind::Person) if a person ticks it.
     pub check: Check,
-    /// Whether the steps open without it.
+    /// Whether the steps can start without it.
     pub optional: bool,
-    /// After this long it must be looked at again.
+    /// After this time it must be checked again.
     pub valid_for: Span,
 }
 
@@ -368,43 +333,43 @@ pub struct Step {
     pub title: String,
     /// How long it takes, from and to.
     pub time: Option<(Span, Span)>,
-    /// What stands out before it starts.
+    /// A warning, shown before it starts.
     pub critical: Option<String>,
     /// The optional part it belongs to.
     pub when: Option<String>,
     /// What starts it.
     pub confirm: Confirm,
-    /// How many other people must confirm.
+    /// How many other people must approve it.
     pub approvals: u32,
-    /// What it does, in order.
+    /// Its actions, in order.
     pub run: Vec<Action>,
-    /// What must hold then.
+    /// Checks that must pass afterwards.
     pub check: Vec<Check>,
-    /// What takes it back, in order.
+    /// Actions that undo it, in order.
     pub undo: Vec<Action>,
-    /// Why nothing needs taking back, where the step changes something and has neither `undo` nor a rollback.
+    /// Why there is nothing to undo, if the step changes something and has neither `undo` nor a rollback.
     pub no_undo: Option<String>,
-    /// Where the checks are watched for a time.
+    /// The monitored window, if it has one.
     pub window: Option<Window>,
-    /// What a person should do when it fails.
+    /// What the operator should do if it fails.
     pub on_failure: Vec<String>,
-    /// Hints for a person: what to look at, where.
+    /// Hints for the operator: what to look at, and where.
     pub notes: Vec<String>,
 }
 
 /// The monitored window of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
-    /// How long, counting only time with data.
+    /// How long; paused while metrics are missing.
     pub lasts: Span,
 }
 
-/// What ends a deployment.
+/// The end of a deployment.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Completion {
-    /// What is done, in order.
+    /// Actions, in order.
     pub run: Vec<Action>,
-    /// What must hold then.
+    /// Checks that must pass afterwards.
     pub check: Vec<Check>,
 }
 
@@ -415,40 +380,40 @@ pub struct Procedure {
     pub id: ProcedureId,
     /// Its title.
     pub title: String,
-    /// The promise.
+    /// The promised time.
     pub within: Option<Span>,
-    /// When it may be used at all, in words.
+    /// When it may be used, in words.
     pub only: Option<String>,
-    /// What it does, in order.
+    /// Its actions, in order.
     pub run: Vec<Action>,
-    /// What must hold then.
+    /// Checks that must pass afterwards.
     pub check: Vec<Check>,
-    /// What proves that one can go back by it; `$SLOT` is the slot that one would go back to.
+    /// Checks that prove it would work; `$SLOT` is the slot to go back to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ready: Vec<Check>,
 }
 
-/// What fires a rollback.
+/// What triggers a rollback.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trigger {
     /// Its words for people: `error rate > 1 % for 5m`, or the reason as written.
     pub reason: String,
-    /// What is watched; without it this is a reason for a person to choose.
+    /// What is watched; without it, a reason that a person can choose.
     pub watch: Option<TriggerWatch>,
 }
 
 /// The measured side of a trigger.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TriggerWatch {
-    /// The metric; where it is per slot, the new slot's.
+    /// The metric; if it is per slot, the new slot's.
     pub metric: MetricId,
     /// The breach.
     pub when: Bound,
-    /// How long it must last.
+    /// How long the breach must last.
     pub hold_for: Span,
-    /// What then happens.
+    /// What happens then.
     pub then: Then,
-    /// What happens where there is no data.
+    /// What happens if the metric is missing: `hold` pauses the run.
     pub no_data: OnNoData,
 }
 
@@ -464,13 +429,13 @@ pub enum Then {
     Rollback,
 }
 
-/// What blindness does.
+/// What happens without metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnNoData {
     /// The window waits.
     Hold,
-    /// As a breach that lasted.
+    /// Treated as a breach that lasted.
     Rollback,
 }
 
@@ -488,7 +453,7 @@ pub struct Task {
 pub struct Incident {
     /// The channel, `#incidents`.
     pub channel: Option<String>,
-    /// Who commands, in words.
+    /// The incident commander, in words.
     pub commander: Option<String>,
     /// Severity levels, worst first.
     pub levels: Vec<Level>,
@@ -505,7 +470,7 @@ pub struct Level {
     pub level: String,
     /// `Critical`.
     pub title: String,
-    /// What it looks like.
+    /// An example.
     pub example: String,
     /// How soon somebody must respond.
     pub respond: String,
@@ -513,7 +478,7 @@ pub struct Level {
     pub escalate: String,
 }
 
-/// Whom to call.
+/// A person or role to contact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contact {
     /// The role.
@@ -535,14 +500,14 @@ pub struct Link {
     pub url: String,
 }
 
-/// Where notices go.
+/// Where notices are sent.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Notify {
     /// A Slack-compatible incoming webhook: usually `$NAME` of a secret variable.
     pub slack: Option<Template>,
     /// The channel's name for people, `#deployments`.
     pub channel: Option<String>,
-    /// Which milestones are told.
+    /// Which milestones are sent.
     pub on: Vec<Milestone>,
 }
 
@@ -560,7 +525,7 @@ pub enum Milestone {
     Failed,
     /// Traffic is back, or the steps are undone.
     RolledBack,
-    /// Something needs a person: a trigger, blindness, a failed rollback.
+    /// Somebody must act: a trigger, missing metrics, a failed rollback.
     Paged,
 }
 
@@ -593,13 +558,36 @@ impl Runbook {
         self.rollbacks.iter().find(|procedure| procedure.id.as_str() == id)
     }
 
-    /// The index of the first step that moves traffic to the new slot.
+    /// The index of the first step that lets users meet the new version.
     pub fn switch_step(&self) -> Option<usize> {
-        self.steps.iter().position(|step| {
-            step.run.iter().any(
-                |action| matches!(&action.kind, ActionKind::SwitchTraffic { to, .. } if *to != SlotRef::Previous),
-            )
-        })
+        self.steps.iter().position(|step| step.run.iter().any(|action| self.lets_meet(action)))
+    }
+
+    /// Whether an action lets users meet the new version, as far as that can be told before a run: it gives the new slot
+    /// traffic, or starts pods of it that the Service selects already.
+    pub fn lets_meet(&self, action: &Action) -> bool {
+        let director = self.target.as_ref().map(|target| &target.director);
+        let one = director == Some(&Director::Rollout);
+        match &action.kind {
+            ActionKind::SwitchTraffic { to, .. } => *to != SlotRef::Previous,
+            ActionKind::ShiftTraffic { to: SlotRef::Previous, share } => *share < Share::ALL,
+            ActionKind::ShiftTraffic { share, .. } => *share > Share::NONE,
+            ActionKind::SetImage { .. } | ActionKind::Restart { .. } => one,
+            ActionKind::Scale { slot, replicas } => {
+                director == Some(&Director::Replicas)
+                    && *slot != SlotRef::Previous
+                    && *replicas != Replicas::Count(0)
+            }
+            ActionKind::Rollout { .. }
+            | ActionKind::Revert { .. }
+            | ActionKind::Pause { .. }
+            | ActionKind::Resume { .. }
+            | ActionKind::Patch(_)
+            | ActionKind::Sh { .. }
+            | ActionKind::Argv { .. }
+            | ActionKind::Http(_)
+            | ActionKind::Notify { .. } => false,
+        }
     }
 
     /// All checks of steps, completion and rollbacks, with the place they stand in, for cross-checks.

@@ -1,4 +1,4 @@
-//! Text from outside that can neither command a terminal nor hide something from its reader.
+//! Makes text from outside safe to show: it can neither control the terminal nor hide anything from its reader.
 //!
 //! Runbooks, command output, Kubernetes objects, metrics and HTTP bodies are all written by others. Whatever of it
 //! reaches a screen, a log or a report passes through [`SafeText`] first, so no widget has to think about it again.

@@ -1,4 +1,4 @@
-//! The recent past of one metric, as the charts draw it.
+//! The recent history of one metric, as the charts draw it.
 //!
 //! Bounded in time and in number, ordered by time, with room for "nobody knows": a missing sample is kept as one, so a
 //! gap looks like a gap and not like the value before it.

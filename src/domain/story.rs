@@ -1,8 +1,10 @@
-//! Each event as one plain line, for deploy.log, line mode, the timeline and reports. Nothing in it commands a terminal.
+//! Describes each event in one line of plain text, for deploy.log, line mode, the timeline and reports. The text cannot
+//! control a terminal.
 
 use super::{
     actor::Actor,
     crew::Role,
+    director::in_words,
     event::{ActionOutcome, ActionRef, CheckRef, Place, RunEvent},
     run::Run,
     safe_text::SafeText,
@@ -42,19 +44,19 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
         }
         RunEvent::RunResumed { by, host } => format!("run resumed by {by} on {host}"),
         RunEvent::ScreenJoined { who, role } => match role {
-            Role::Pilot => format!("{who} has the controls"),
+            Role::Pilot => format!("{who} has control"),
             Role::Errand => return None,
-            role => format!("{who} looks on ({})", role.word()),
+            role => format!("{who} joined ({})", role.word()),
         },
         RunEvent::ScreenLeft { who, role } => match role {
-            Role::Pilot => format!("{who}, who had the controls, is gone: nobody drives"),
+            Role::Pilot => format!("{who}, who had control, left: nobody has control"),
             Role::Errand => return None,
-            role => format!("{who} is gone ({})", role.word()),
+            role => format!("{who} left ({})", role.word()),
         },
-        RunEvent::ControlAsked { by } => format!("{by} asks for the controls"),
+        RunEvent::ControlAsked { by } => format!("{by} asks for control"),
         RunEvent::LockTaken { lock_id, from, .. } => match from {
             Some(from) => format!("TAKEN OVER from {from}; the target's lock is {lock_id}"),
-            None => format!("the target's lock is ours: {lock_id}"),
+            None => format!("got the target's lock: {lock_id}"),
         },
         RunEvent::LockUncertain { why } => {
             format!("NOTHING CAN BE WRITTEN: the target's lock can't be renewed: {why}")
@@ -64,17 +66,17 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
         RunEvent::ChildSeen { at, pid, alive } => {
             let name = action_name(run, at);
             if *alive {
-                format!("{name}: its process {pid} outlived the engine and still runs")
+                format!("{name}: its process {pid} survived the engine and still runs")
             } else {
-                format!("{name}: its process {pid} does not run on this host any more")
+                format!("{name}: its process {pid} no longer runs on this host")
             }
         }
-        RunEvent::ControlKept { from } => format!("the controls were not given to {from}"),
+        RunEvent::ControlKept { from } => format!("control was not given to {from}"),
         RunEvent::ControlTaken { by, from, reason } => {
             let from = from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
             match reason {
-                Some(reason) => format!("{by} took the controls{from}: {reason}"),
-                None => format!("{by} has the controls now{from}"),
+                Some(reason) => format!("{by} took control{from}: {reason}"),
+                None => format!("{by} has control now{from}"),
             }
         }
         RunEvent::ApprovalGiven { step, by, .. } => format!("{} approved by {by}", title(step)),
@@ -92,7 +94,7 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
             format!("[ ] {}: {by}{}", item(*group, *index), note(remark))
         }
         RunEvent::ItemWaived { group, item: index, reason, by } => {
-            format!("[-] {}: not needed, says {by}: {reason}", item(*group, *index))
+            format!("[-] {}: not needed ({by}): {reason}", item(*group, *index))
         }
         RunEvent::ChecklistPassed { by } => format!("checklist passed, steps opened by {by}"),
         RunEvent::StepStarted { step, attempt, by } if *attempt > 1 => {
@@ -125,27 +127,26 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
             format!("{}: {} waits: {why}", place(run, &at.place), action_name(run, at))
         }
         RunEvent::ActionRetried { at, tries, why } => {
-            format!("{}: {}: try {tries} follows: {why}", place(run, &at.place), action_name(run, at))
+            format!("{}: {}: try {tries} is next: {why}", place(run, &at.place), action_name(run, at))
         }
         RunEvent::ActionLooked { at, evidence } => {
             let place = place(run, &at.place);
-            format!("{place}: {}: looked, and could not tell: {evidence}", action_name(run, at))
+            format!("{place}: {}: read from the cluster, still unknown: {evidence}", action_name(run, at))
         }
         RunEvent::ActionResolved { at, resolution, by, evidence } => {
             let by = by.with_evidence(evidence.as_deref());
-            format!("{}: {} resolved as {resolution:?} by {by}", place(run, &at.place), action_name(run, at))
+            let (place, name) = (place(run, &at.place), action_name(run, at));
+            format!("{place}: {name} resolved as {} by {by}", resolution.words())
         }
         // The evidence says that it was skipped, and why.
         RunEvent::CheckPassed { at, text, evidence, by, skipped: true } => {
             check(run, at, text, evidence, by, "NOT MEASURED")
         }
-        RunEvent::CheckPassed { at, text, evidence, by, .. } => check(run, at, text, evidence, by, "holds"),
-        RunEvent::CheckFailed { at, text, evidence, by, .. } => {
-            check(run, at, text, evidence, by, "DOES NOT HOLD")
-        }
+        RunEvent::CheckPassed { at, text, evidence, by, .. } => check(run, at, text, evidence, by, "passed"),
+        RunEvent::CheckFailed { at, text, evidence, by, .. } => check(run, at, text, evidence, by, "FAILED"),
         RunEvent::StepPassed { step, .. } => format!("{} passed", title(step)),
         RunEvent::StepFailed { step, reason, .. } => format!("{} FAILED: {reason}", title(step)),
-        RunEvent::StepSkipped { step, reason, by } => format!("{} left out by {by}: {reason}", title(step)),
+        RunEvent::StepSkipped { step, reason, by } => format!("{} skipped by {by}: {reason}", title(step)),
         RunEvent::UndoStarted { step, by, .. } => format!("{}: undo started by {by}", title(step)),
         RunEvent::UndoFinished { step, ok, detail, .. } => {
             format!("{}: {}{detail}", title(step), if *ok { "" } else { "FAILED: " })
@@ -153,10 +154,14 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
         RunEvent::CompletionStarted { by, .. } => format!("completion started by {by}"),
         RunEvent::CompletionFailed { reason, .. } => format!("completion FAILED: {reason}"),
         RunEvent::BaselineRecorded { values, short } => {
-            let least = short.values().min().map(|span| format!(", from {} of data only", span.clock()));
+            let least = short.values().min().map(|span| format!(", from only {} of data", span.clock()));
             format!("baseline recorded: {} values{}", values.len(), least.unwrap_or_default())
         }
         RunEvent::TrafficSwitched { from, to } => format!("TRAFFIC SWITCHED from {from} to {to}"),
+        RunEvent::TrafficShifted { shares } if shares.is_empty() => {
+            "NOBODY ANSWERS: no pod is ready".to_owned()
+        }
+        RunEvent::TrafficShifted { shares } => format!("TRAFFIC SHIFTED: {}", in_words(shares)),
         RunEvent::WindowOpened { lasts, .. } => format!("window opened, {lasts}"),
         RunEvent::TriggerBreaching { reason, metric, value, .. } => {
             let unit = run
@@ -175,7 +180,7 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
         RunEvent::TriggerSees { trigger: index } => format!("data again: {}", trigger(*index)),
         RunEvent::TriggerFired { reason, .. } => format!("TRIGGER FIRED: {reason}"),
         RunEvent::CountdownStarted { ends_at, .. } => {
-            format!("rollback starts by itself at {}", ends_at.clock())
+            format!("automatic rollback at {}", ends_at.clock())
         }
         RunEvent::CountdownCancelled { reason, by, .. } => format!("countdown cancelled by {by}: {reason}"),
         RunEvent::RollbackStarted { procedure, reason, by, .. } => {
@@ -189,13 +194,13 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
         RunEvent::RollbackLate { within, why, .. } => {
             format!("ROLLBACK NOT DONE within {within}, still trying: {why}")
         }
-        RunEvent::RollbackBlind { why, by, .. } => format!("ROLLBACK WITHOUT A LOOK ({by}): {why}"),
-        RunEvent::WayBackChanged { ready: true, .. } => {
-            "the way back is open: all its checks pass".to_owned()
+        RunEvent::RollbackBlind { why, by, .. } => {
+            format!("ROLLBACK WITHOUT READING THE CLUSTER ({by}): {why}")
         }
-        RunEvent::WayBackChanged { why, .. } => format!("THE WAY BACK IS NOT READY: {why}"),
+        RunEvent::WayBackChanged { ready: true, .. } => "rollback ready: all its checks pass".to_owned(),
+        RunEvent::WayBackChanged { why, .. } => format!("ROLLBACK NOT READY: {why}"),
         RunEvent::RollbackStopped { reason, .. } => format!("ROLLBACK STOPPED: {reason}"),
-        RunEvent::RollbackRetried { by, .. } => format!("rollback goes on, says {by}"),
+        RunEvent::RollbackRetried { by, .. } => format!("rollback retried by {by}"),
         RunEvent::RollbackFinished { procedure, ok, took, within, detail } => {
             let promise = within.map(|within| format!(", promised {within}")).unwrap_or_default();
             let end = if *ok { "done" } else { "FAILED" };
@@ -211,15 +216,15 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
             format!("put back: {detail}")
         }
         RunEvent::PutBackFinished { outcome: ActionOutcome::Unknown, detail } => {
-            format!("put back or not, that is UNKNOWN: {detail}")
+            format!("UNKNOWN whether it was put back: {detail}")
         }
         RunEvent::PutBackFinished { detail, .. } => format!("NOT PUT BACK: {detail}"),
         RunEvent::TargetTaken { pinned, by, .. } => {
-            let live = pinned.live.as_ref().map_or("no slot of ours", |live| live.as_str());
-            format!("the target is taken as it is now, says {by}: traffic is on {live}")
+            let live = pinned.live.as_ref().map_or("no slot of this runbook", |live| live.as_str());
+            format!("the target was accepted as it is by {by}: traffic is on {live}")
         }
-        RunEvent::RunHeld { reason, by, .. } => format!("HELD by {by}: {reason}"),
-        RunEvent::RunContinued { by } => format!("continued by {by}"),
+        RunEvent::RunHeld { reason, by, .. } => format!("PAUSED by {by}: {reason}"),
+        RunEvent::RunContinued { by } => format!("resumed by {by}"),
         RunEvent::NoticeSent { text, ok, detail, .. } => {
             let end = if *ok { "sent" } else { "NOT SENT" };
             format!("notice {end} ({detail}): {}", text.lines().next().unwrap_or_default())

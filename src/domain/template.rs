@@ -29,7 +29,7 @@ impl fmt::Display for Unexpanded {
         match self {
             Self::Unset(name) => write!(f, "variable ${name} has no value"),
             Self::TooLong => {
-                write!(f, "with its variables filled in it is longer than {} KiB", MAX_EXPANDED / 1024)
+                write!(f, "it is longer than {} KiB with its variables filled in", MAX_EXPANDED / 1024)
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Points in time and spans, as people write and read them.
+//! Points in time and durations, as people write and read them.
 
 use std::{
     fmt,
@@ -129,6 +129,14 @@ impl Span {
         }
     }
 
+    /// As an estimate: `~3 s`, from a minute on `~1:44`.
+    pub fn about(self) -> String {
+        match self.as_secs() {
+            s @ 0..=59 => format!("~{} s", s.max(1)),
+            _ => format!("~{}", self.clock()),
+        }
+    }
+
     /// In one short unit, for ages: `5s`, `3m`, `2h`, `4d`.
     pub fn short(self) -> String {
         match self.as_secs() {
@@ -172,13 +180,17 @@ impl fmt::Display for Span {
     }
 }
 
-/// Why a text is no span.
+/// Why a text is not a valid span.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadSpan(pub String);
 
 impl fmt::Display for BadSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is no duration; write a number with its unit, such as `30s`, `5m` or `1h30m`", self.0)
+        write!(
+            f,
+            "`{}` is not a valid duration; write a number with a unit, such as `30s`, `5m` or `1h30m`",
+            self.0
+        )
     }
 }
 

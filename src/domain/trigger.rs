@@ -1,11 +1,12 @@
-//! The `for` clock of one trigger: how long its condition has been true, by evidence alone, and through lost answers.
+//! The `for` clock of one trigger: how long its condition has been true, counted only on evidence, and tolerant of lost
+//! answers.
 //!
 //! ```text
 //!            breach                       breach, `for` full and enough measured
 //!   quiet ───────────▶ breaching ───────────────────────────────────────▶ fired ──┐
 //!     ▲                 │   │ ▲                                             │     │ stays so
 //!     │   good sample   │   └─┘ breach after too long a gap:                 │ ◀───┘
-//!     ├─────────────────┘       the clock starts anew                       │
+//!     ├─────────────────┘       the clock starts over                       │
 //!     └─────────────────────────────────────────────────────────────────────┘ reset()
 //!
 //!   seeing ── five missing in a row, or half of the last 20 ──▶ blind ── six measured in a row ──▶ seeing
@@ -24,7 +25,7 @@
 //! - Time passes by the samples' own timestamps. A value whose timestamp is not after the last value's says nothing new
 //!   and is ignored, so a server that repeats itself moves no clock.
 //! - A missing sample neither advances nor ends the clock. It was due, so too many of them make it wait for more; and too
-//!   long a time without a value makes it start anew.
+//!   long a time without a value makes it start over.
 //! - Doubt ends by measurement only: a breach with a good sample, blindness with six measured in a row.
 //! - A value from further ahead than two intervals, ten seconds at least, is no evidence but a wrong clock, and counts as
 //!   missing. Were it taken, every honest sample after it would look like a step back.
@@ -70,7 +71,7 @@ const AHEAD: Span = Span::from_secs(10);
 /// What a sample changed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TriggerChange {
-    /// The condition is true and the clock runs. Told again, with a later `since`, where a gap started the clock anew.
+    /// The condition is true and the clock runs. Told again, with a later `since`, where a gap restarted the clock.
     Breaching {
         /// The first breaching sample's time.
         since: Timestamp,
@@ -124,12 +125,12 @@ pub enum Waits {
         /// Samples that were due.
         due: u32,
     },
-    /// Nothing was measured for so long that the clock starts anew with the next breach.
+    /// Nothing was measured for so long that the clock starts over with the next breach.
     Gap {
         /// For how long.
         unmeasured: Span,
     },
-    /// Another engine has taken the run up: the clock starts anew with the next breach.
+    /// Another engine has taken the run up: the clock starts over with the next breach.
     Resumed,
 }
 
@@ -140,9 +141,9 @@ impl std::fmt::Display for Waits {
                 write!(f, "{measured} of {due} samples measured, {MEASURED_PERCENT} % needed")
             }
             Self::Gap { unmeasured } => {
-                write!(f, "not measured for {}, the clock starts anew", unmeasured.clock())
+                write!(f, "not measured for {}: the clock starts over", unmeasured.clock())
             }
-            Self::Resumed => f.write_str("the run was resumed, the clock starts anew"),
+            Self::Resumed => f.write_str("the run was resumed: the clock starts over"),
         }
     }
 }
@@ -164,7 +165,7 @@ pub struct Breach {
     seen: Timestamp,
     /// The latest time that it was said to wait for.
     told: Timestamp,
-    /// It was said that the clock starts anew.
+    /// It was said that the clock starts over.
     lapsed: bool,
 }
 
@@ -175,7 +176,7 @@ pub struct TriggerState {
     pub breach: Option<Breach>,
     /// Samples that were due since it began, by the spacing achieved.
     pub due: u32,
-    /// How long it must last.
+    /// How long the breach must last.
     pub of: Span,
     /// Whether the trigger has fired and was not reset.
     pub fired: bool,
@@ -379,7 +380,7 @@ impl TriggerClock {
     }
 
     /// What a missing sample means for a breach: one more was due. Where the next one would come after too long a gap the
-    /// clock is going to start anew.
+    /// clock is going to start over.
     fn missed_in_breach(&mut self, at: Timestamp) -> Option<TriggerChange> {
         let (spacing, longest) = (self.spacing(), self.longest_gap());
         let breach = self.breach.as_mut()?;

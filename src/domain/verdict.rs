@@ -1,4 +1,4 @@
-//! Judges numbers: against the bounds a metric declares, and against what a check demands. Reads those bounds, too.
+//! Judges numbers against the bounds of a metric and against the bound of a check. Also parses those bounds.
 //!
 //! A missing number is never fine and never a breach: it has a verdict of its own, and a check on it cannot hold.
 //!
@@ -48,8 +48,14 @@ pub enum Undecided {
 impl fmt::Display for Undecided {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoBaseline => "no baseline was recorded before the switch; judge it by hand, or give the check a bound with `is`",
-            Self::ZeroBaseline => "the baseline is 0, and no value but 0 lies within a part of that; give the check a bound with `is`",
+            Self::NoBaseline => {
+                "no baseline was recorded before the switch; judge it yourself, or give the \
+                check a bound with `is`"
+            }
+            Self::ZeroBaseline => {
+                "the baseline is 0, so a percentage of it allows nothing else; give the \
+                check a bound with `is`"
+            }
             Self::NotANumber => "the value is not a number",
         })
     }
@@ -108,15 +114,19 @@ pub fn rule(
         (Ok(value), _) => match condition_holds(condition, *value, baseline) {
             Ok(holds) => {
                 let wanted = show_condition(condition, metric.unit, baseline);
-                let evidence = format!("{} ({wanted})", metric.unit.show(*value));
+                let judged = match condition {
+                    Condition::Is(bound) => Some(bound.value),
+                    Condition::WithinBaseline(_) => baseline,
+                };
+                let evidence = format!("{} ({wanted})", metric.unit.show_beside(*value, judged));
                 if holds { Ruling::Holds(evidence) } else { Ruling::Fails(evidence) }
             }
-            Err(why) => Ruling::Fails(format!("cannot tell: {why}")),
+            Err(why) => Ruling::Fails(format!("unknown: {why}")),
         },
         (Err(missing), Some(meaning)) if missing.is_no_traffic() => match meaning {
             NoTraffic::Skip => Ruling::Skipped(format!("skipped: no requests{} yet", on())),
             NoTraffic::Wait => Ruling::Waits(format!("waits: no requests{} yet", on())),
-            NoTraffic::Fail => Ruling::Fails(format!("no requests{}, and there should be some", on())),
+            NoTraffic::Fail => Ruling::Fails(format!("no requests{}, but some are expected", on())),
         },
         (Err(missing), None) if missing.is_no_traffic() => {
             Ruling::Fails(format!("no traffic{}: {missing}", on()))
@@ -137,7 +147,7 @@ pub fn show_condition(condition: Condition, unit: Unit, baseline: Option<f64>) -
     }
 }
 
-/// Why a text is no bound. Its words say what would be one.
+/// Why a text is not a valid bound, and what would be one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadBound {
     /// The text as written.
@@ -179,8 +189,8 @@ pub fn parse_bound(text: &str, unit: Unit) -> Result<Bound, BadBound> {
 /// Anything else, and a part that is not above zero.
 pub fn parse_within(text: &str) -> Result<Condition, BadBound> {
     let bad = |why: &str| BadBound { text: text.to_owned(), why: why.to_owned() };
-    let usage =
-        "is no distance; write a percentage of what was recorded before the switch, as in `20% of baseline`";
+    let usage = "is not a valid distance; write a percentage of the value recorded before the switch, as in `20% of \
+         baseline`";
     let words: Vec<&str> = text.split_whitespace().collect();
     let literal = match words.as_slice() {
         [number, "of", "baseline"] => (*number).to_owned(),
@@ -191,9 +201,7 @@ pub fn parse_within(text: &str) -> Result<Condition, BadBound> {
     if part > 0.0 {
         Ok(Condition::WithinBaseline(part))
     } else {
-        Err(bad(
-            "demands the very same value, which no measurement gives; allow some distance, as in `20% of baseline`",
-        ))
+        Err(bad("allows no distance, and no measurement is that exact; allow some, as in `20% of baseline`"))
     }
 }
 
@@ -215,12 +223,9 @@ fn parse_value(literal: &str, unit: Unit) -> Result<f64, String> {
     let (number, suffix) = literal.split_at(end);
     let number: f64 = number
         .parse()
-        .map_err(|_| format!("has no number after its comparison; write it as in `{}`", example(unit)))?;
+        .map_err(|_| format!("has no number after the comparison; write it as in `{}`", example(unit)))?;
     if number < 0.0 && unit != Unit::Count {
-        return Err(format!(
-            "is below zero, where this metric never goes; write it as in `{}`",
-            example(unit)
-        ));
+        return Err(format!("is below zero, which this metric never is; write it as in `{}`", example(unit)));
     }
     let suffix = suffix.trim();
     if suffix.is_empty() && number == 0.0 {
@@ -277,12 +282,12 @@ fn bytes(suffix: &str) -> Option<f64> {
 
 fn misfit(suffix: &str, unit: Unit) -> String {
     let wanted = match unit {
-        Unit::Percent => "a percent metric wants `%`",
-        Unit::Ms => "a metric in milliseconds wants `ms`, `s` or `m`",
-        Unit::S => "a metric in seconds wants `ms`, `s` or `m`",
-        Unit::Count => "a count wants a number without a unit",
-        Unit::PerMinute => "a metric per minute wants `/min`, `/s` or `/h`",
-        Unit::Bytes => "a metric in bytes wants `B`, `KiB`, `MiB`, `GiB` or `TiB`",
+        Unit::Percent => "a percent metric needs `%`",
+        Unit::Ms => "a metric in milliseconds needs `ms`, `s` or `m`",
+        Unit::S => "a metric in seconds needs `ms`, `s` or `m`",
+        Unit::Count => "a count needs a number without a unit",
+        Unit::PerMinute => "a metric per minute needs `/min`, `/s` or `/h`",
+        Unit::Bytes => "a metric in bytes needs `B`, `KiB`, `MiB`, `GiB` or `TiB`",
     };
     let found = if suffix.is_empty() { "has no unit".to_owned() } else { format!("has the unit `{suffix}`") };
     format!("{found}; {wanted}, as in `{}`", example(unit))
@@ -322,7 +327,7 @@ mod tests {
         assert_eq!(judge(&metric(Some("< 5%"), Some("> 1%")), &Ok(0.02)), Verdict::Alert);
     }
 
-    /// M1: whatever the bounds are, what is no number is missing: 48 values, none of them ok and none an alert.
+    /// M1: whatever the bounds are, what is no number is missing: 52 values, none of them ok and none an alert.
     #[test]
     fn m1_what_is_no_number_is_missing() {
         let metrics = [
@@ -331,7 +336,7 @@ mod tests {
             metric(None, None),
             metric(None, Some("> 0%")),
         ];
-        let values: [Result<f64, Missing>; 12] = [
+        let values: [Result<f64, Missing>; 13] = [
             Ok(f64::NAN),
             Ok(-f64::NAN),
             Ok(f64::INFINITY),
@@ -344,10 +349,11 @@ mod tests {
             Err(Missing::BadAnswer("HTML".into())),
             Err(Missing::Stale("5 minutes old".into())),
             Err(Missing::Ambiguous("2 series".into())),
+            Err(Missing::NotYet("the version of new".into())),
         ];
         let verdicts: Vec<Verdict> =
             metrics.iter().flat_map(|metric| values.iter().map(|value| judge(metric, value))).collect();
-        assert_eq!(verdicts, vec![Verdict::Missing; 48]);
+        assert_eq!(verdicts, vec![Verdict::Missing; 52]);
     }
 
     #[test]
@@ -387,9 +393,9 @@ mod tests {
         for (text, unit, says) in [
             ("0.1%", Unit::Percent, "begin with <, <=, > or >="),
             ("== 1%", Unit::Percent, "begin with"),
-            ("< 1", Unit::Percent, "has no unit; a percent metric wants `%`"),
-            ("< 200ms", Unit::Percent, "has the unit `ms`; a percent metric wants `%`"),
-            ("< 1%", Unit::S, "has the unit `%`; a metric in seconds wants `ms`"),
+            ("< 1", Unit::Percent, "has no unit; a percent metric needs `%`"),
+            ("< 200ms", Unit::Percent, "has the unit `ms`; a percent metric needs `%`"),
+            ("< 1%", Unit::S, "has the unit `%`; a metric in seconds needs `ms`"),
             ("< 500", Unit::Ms, "has no unit"),
             ("< 500", Unit::S, "has no unit"),
             ("< 5 req", Unit::Count, "without a unit"),
@@ -477,7 +483,7 @@ mod tests {
             );
             assert_eq!(
                 seen(Some(NoTraffic::Fail)),
-                Ruling::Fails("no requests on GREEN, and there should be some".to_owned())
+                Ruling::Fails("no requests on GREEN, but some are expected".to_owned())
             );
             assert_eq!(seen(None), Ruling::Fails(format!("no traffic on GREEN: {nothing}")));
         }

@@ -1,10 +1,10 @@
-//! The cluster as the run sees it: two slots, their pods, the Service, what went wrong lately.
+//! The cluster as the run sees it: two slots, their pods, the Service, recent problems.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{id::SlotName, rights::Missing, time::Timestamp};
+use super::{director::Shares, id::SlotName, rights::Missing, time::Timestamp};
 
 /// Everything the watches know at one moment. Sent whole; small enough at any size because pods beyond
 /// [`Workload::MAX_PODS`] a slot are only counted.
@@ -26,6 +26,26 @@ pub struct Workload {
     pub connection: Connection,
     /// When this picture was last confirmed by the API server.
     pub as_of: Timestamp,
+    /// How much of the traffic each slot gets, where a slot can have a part of it.
+    #[serde(default)]
+    pub shares: Shares,
+    /// The route, where one directs traffic: what each slot's backend weighs, and why its gateway does not carry it out.
+    #[serde(default)]
+    pub route: Option<RouteState>,
+}
+
+/// A route as the watch sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RouteState {
+    /// Its uid.
+    pub uid: String,
+    /// What each slot's backend weighs.
+    pub weights: BTreeMap<SlotName, u32>,
+    /// Why its gateway does not carry it out, or not yet.
+    pub unfit: Option<String>,
+    /// Whether it only has not seen the latest change yet.
+    #[serde(default)]
+    pub lags: bool,
 }
 
 impl Workload {
@@ -76,12 +96,50 @@ pub struct SlotWorkload {
     pub image: String,
     /// The rollout's state by kubectl's rules.
     pub rollout: RolloutState,
+    /// Its revision, by its `pod-template-hash`; empty where that is not known.
+    #[serde(default)]
+    pub hash: String,
     /// Who last changed the Deployment's spec.
     pub changed: Option<ChangedBy>,
     /// Pods, worst first, at most [`Workload::MAX_PODS`].
     pub pods: Vec<Pod>,
     /// All pods counted by status word.
     pub counts: BTreeMap<String, u32>,
+    /// What is known of the pods that are not listed.
+    #[serde(default)]
+    pub unlisted: Unlisted,
+}
+
+/// The pods of a slot beyond [`Workload::MAX_PODS`], in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Unlisted {
+    /// How many they are.
+    pub pods: u32,
+    /// How many of them are bad: see [`Pod::bad`].
+    pub bad: u32,
+    /// Their restarts together.
+    pub restarts: u32,
+}
+
+impl SlotWorkload {
+    /// Pods with something wrong, listed or not.
+    pub fn bad(&self) -> u32 {
+        let listed = self.pods.iter().filter(|pod| pod.bad).count();
+        u32::try_from(listed).unwrap_or(u32::MAX).saturating_add(self.unlisted.bad)
+    }
+
+    /// Restarts of all pods, listed or not.
+    pub fn restarts(&self) -> u32 {
+        self.pods.iter().fold(self.unlisted.restarts, |all, pod| all.saturating_add(pod.restarts))
+    }
+
+    /// All pods by status word: what is not simply running first, the most frequent of it before the others.
+    pub fn by_status(&self) -> Vec<(&str, u32)> {
+        let mut all: Vec<(&str, u32)> =
+            self.counts.iter().map(|(word, count)| (word.as_str(), *count)).collect();
+        all.sort_by_key(|(word, count)| (*word == "Running", std::cmp::Reverse(*count)));
+        all
+    }
 }
 
 /// Where a rollout stands, by the rules of `kubectl rollout status`.
@@ -142,7 +200,7 @@ pub struct WarningEvent {
 /// What the API server says we may do; `None` where not asked yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Access {
-    /// Whether the Service may be patched.
+    /// Whether what directs traffic, the Service or the `HTTPRoute`, may be patched.
     pub patch_service: Option<bool>,
     /// Whether the Deployments may be patched and scaled.
     pub patch_deployments: Option<bool>,
@@ -173,6 +231,9 @@ pub struct ClusterIdentity {
 pub struct LogLine {
     /// The pod's name.
     pub pod: String,
+    /// When it was printed, as the cluster says; none for remarks of our own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
     /// The text, made safe.
     pub text: String,
 }

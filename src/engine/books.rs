@@ -1,5 +1,5 @@
-//! What is written down: the journal first, then what screens are shown, the deployment's log and the journal's copy. And
-//! what waits until it can be written.
+//! Everything that is recorded: the journal first, then updates for screens, deploy.log and the journal's copy. Also
+//! holds back what can't be written yet.
 
 use std::{collections::VecDeque, io::Write as _, path::Path, sync::Arc};
 
@@ -154,6 +154,6 @@ impl Books {
 /// What the end of an engine without a journal says.
 pub(super) fn lost(why: &str) -> String {
     format!(
-        "the journal can't be written ({why}); nothing more is begun. Mend the disk, then `cutover resume`"
+        "the journal can't be written ({why}); nothing new starts. Fix the disk, then run `cutover resume`"
     )
 }

@@ -1,4 +1,4 @@
-//! The screens of an engine, and which of them has the controls.
+//! The screens of an engine, and which of them has control.
 //!
 //! ```text
 //! joins as pilot ── seat free, and it was this person's or nobody's ──▶ pilot
@@ -58,7 +58,7 @@ impl Crew {
         is_told(role).then_some(Input::ScreenLeft { who: person, role })
     }
 
-    /// Whoever has the controls.
+    /// Who has control.
     pub(super) fn pilot(&self) -> Option<&Member> {
         self.members().find(|member| member.role == Role::Pilot)
     }
@@ -101,7 +101,7 @@ impl Crew {
         self.seats.iter().filter(|(_, seat)| !told(seat)).map(|(id, _)| *id).collect()
     }
 
-    /// Gives the controls to a screen.
+    /// Gives control to a screen.
     fn seat(&mut self, to: ScreenId) {
         for (id, seat) in &mut self.seats {
             if *id == to {
@@ -112,44 +112,44 @@ impl Crew {
         }
     }
 
-    /// Somebody takes the controls.
+    /// Somebody takes control.
     ///
     /// # Errors
     /// Why they may not, and what to do instead.
     pub(super) fn take(&mut self, run: &Run, id: ScreenId, reason: &str) -> Result<Input, String> {
         let Some(Member { person, .. }) = self.member(id).cloned() else {
-            return Err("this screen is gone".to_owned());
+            return Err("this screen is closed".to_owned());
         };
         let pilot = self.pilot().map(|pilot| (pilot.id, pilot.person.clone()));
         if pilot.as_ref().is_some_and(|(seat, _)| *seat == id) {
-            return Err("you have the controls".to_owned());
+            return Err("you have control".to_owned());
         }
         let from = pilot.map(|(_, pilot)| pilot);
         if let Some(pilot) = from.as_ref().filter(|pilot| pilot.login != person.login) {
-            return Err(format!("{pilot} is at the controls; ask for them, and {pilot} hands them over"));
+            return Err(format!("{pilot} has control; ask for it, and {pilot} can hand it over"));
         }
         let before = from.clone().or_else(|| run.pilot.clone());
         let own = before.as_ref().is_none_or(|before| before.login == person.login);
         let reason = reason.trim();
         if !own && reason.is_empty() {
-            return Err("say why you take the controls".to_owned());
+            return Err("say why you take control".to_owned());
         }
         self.seat(id);
         let from = before.filter(|before| before.login != person.login);
         Ok(Input::Control { by: person, from, reason: (!reason.is_empty()).then(|| reason.to_owned()) })
     }
 
-    /// The pilot gives the controls to whoever asks for them.
+    /// The pilot hands control over to the person who asked.
     ///
     /// # Errors
-    /// Where nobody asks, or whoever asked is gone.
+    /// If nobody asked, or the person who asked has left.
     pub(super) fn hand_over(&mut self, run: &Run) -> Result<Input, String> {
-        let asking = run.control_asked.as_ref().ok_or("nobody asks for the controls")?;
+        let asking = run.control_asked.as_ref().ok_or("nobody asks for control")?;
         let to = self
             .members()
             .find(|member| member.person == *asking && member.role == Role::Observer)
             .map(|member| (member.id, member.person.clone()));
-        let (id, by) = to.ok_or_else(|| format!("{asking} is gone"))?;
+        let (id, by) = to.ok_or_else(|| format!("{asking} has left"))?;
         let from = self.pilot().map(|pilot| pilot.person.clone());
         self.seat(id);
         Ok(Input::Control { by, from, reason: None })
@@ -164,11 +164,11 @@ pub(super) fn permit(role: Role, command: &Command) -> Result<(), &'static str> 
     let permitted = command.needs().contains(&role);
     match role {
         _ if permitted => Ok(()),
-        Role::Pilot => Err("you have the controls"),
-        Role::Observer => Err("you look on; ask for the controls with :ask"),
-        Role::Errand => Err("that is done in the cockpit"),
-        Role::Approver => Err("this connection may approve, and nothing else"),
-        Role::Watcher => Err("this connection only watches"),
+        Role::Pilot => Err("you have control"),
+        Role::Observer => Err("you only watch; ask for control with :ask"),
+        Role::Errand => Err("do that in the cockpit"),
+        Role::Approver => Err("this connection may only approve"),
+        Role::Watcher => Err("this connection may only watch"),
     }
 }
 

@@ -8,14 +8,14 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::{
     books::{Books, lost},
     feeds::{Feeds, mask_input},
     hall::Hall,
     hands::Hands,
-    kit::Kit,
+    kit::{Kit, slot_labels},
     messages::{End, Incoming, News, UpdateSink},
     ports::{Journal, JournalCopier, Ports, TargetLock},
     requests::Requests,
@@ -40,7 +40,7 @@ mod decide;
 const TICK: Span = Span::from_secs(1);
 /// … but not more often than this in real time, however fast a rehearsal runs.
 const LEAST_TICK: Duration = Duration::from_millis(40);
-/// Whoever looks at the run's directory sees that the engine lives: its file `tick` is never older than this.
+/// The run's directory shows that the engine is alive: its file `tick` is never older than this.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Screens see the time at most this often.
 const SHOW_TICK: Duration = Duration::from_millis(250);
@@ -93,6 +93,14 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// Tells the cluster's adapter which revision the run goes back to: its pods are the previous slot's.
+    pub(super) fn tell_revision(&self) {
+        let hash = self.machine.run().opened.previous.as_ref().and_then(|target| target.hash.as_deref());
+        if let Ok(cluster) = self.kit.ports.cluster() {
+            cluster.began_with(hash);
+        }
+    }
+
     /// Puts the parts together. Nothing runs yet.
     pub fn new(mut parts: Parts) -> Self {
         #[expect(
@@ -103,12 +111,14 @@ impl Engine {
         let slack = (parts.ports.clock.speed() * 1000.0) as u64;
         parts.machine.allow_for(Span::from_millis(slack));
         let (news_in, news) = mpsc::channel(1024);
+        let labels = slot_labels(parts.machine.run().runbook.target.as_ref(), None);
         let kit = Arc::new(Kit {
             ports: parts.ports,
             secrets: parts.secrets,
             run_dir: parts.run_dir,
             lock: parts.lock,
             copy: parts.copy,
+            labels: Arc::new(watch::Sender::new(labels)),
             news: news_in,
         });
         Self {
@@ -136,6 +146,7 @@ impl Engine {
             // Without its first record of this engine the run has no state that anybody could rely on.
             self.end = Some(End::JournalLost(lost(&why)));
         }
+        self.tell_revision();
         self.feeds.start(self.machine.run());
         for found in self.feeds.find_unrecorded(self.machine.run()) {
             self.feed(found);
@@ -289,9 +300,7 @@ impl Engine {
                     self.hands.finished(at);
                 }
                 self.hall.take_in(&input);
-                let looked = matches!(input, Input::Workload(_));
                 self.feed(input);
-                if looked {}
             }
         }
     }

@@ -1,13 +1,16 @@
-//! Everything that comes in by itself: samples, pictures of the cluster, permissions, the state of the lock and of the
-//! journal's copy, and what an engine before this one has left.
+//! All input that arrives on its own: samples, cluster pictures, permissions, the state of the lock and of the
+//! journal's copy, and processes left over from an earlier engine.
 
 use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
-use tokio::{sync::mpsc, task::AbortHandle};
+use tokio::{
+    sync::{mpsc, watch},
+    task::AbortHandle,
+};
 
 use super::{
-    kit::Kit,
+    kit::{Kit, slot_labels},
     messages::News,
     perform::{forget_unmasked, mark},
     ports::Ports,
@@ -15,10 +18,10 @@ use super::{
 };
 use crate::domain::{
     effect::Input,
-    id::SlotName,
     message::Update,
     metric::{Metric, Missing, Sample},
     run::Run,
+    slot_labels::SlotLabels,
     time::{Span, Timestamp},
     workload::Connection,
 };
@@ -33,6 +36,8 @@ const LEAST_ACCESS: Duration = Duration::from_secs(5);
 const LEAST_SAMPLE: Duration = Duration::from_millis(200);
 /// After a real pause longer than this the time in between is not made up for.
 const LONGEST_STALL: Duration = Duration::from_secs(2);
+/// How long the first picture is waited for, where a metric's past can't be asked for without it.
+const FIRST_PICTURE: Duration = Duration::from_secs(5);
 /// How often it is looked whether what a dead engine left still runs.
 const LOOK_AT_ORPHANS: Duration = Duration::from_millis(500);
 
@@ -58,22 +63,19 @@ impl Feeds {
     /// Samples, pictures of the cluster, permissions.
     pub(super) fn start(&mut self, run: &Run) {
         let runbook = Arc::clone(&run.runbook);
-        let slots: Vec<SlotName> =
-            runbook.target.iter().flat_map(|target| target.slots.keys().cloned()).collect();
         for metric in runbook.metrics.clone() {
-            let lanes = if metric.per_slot && !slots.is_empty() {
-                slots.iter().cloned().map(Some).collect()
-            } else {
-                vec![None]
-            };
-            let task = tokio::spawn(sample(metric, lanes, self.kit.ports.clone(), self.kit.news.clone()));
+            let labels = self.kit.labels.subscribe();
+            let task = tokio::spawn(sample(metric, labels, self.kit.ports.clone(), self.kit.news.clone()));
             self.tasks.push(task.abort_handle());
         }
         let Some(cluster) = self.kit.ports.cluster.clone() else { return };
         let mut pictures = Arc::clone(&cluster).watch();
-        let news = self.kit.news.clone();
+        let (news, labels) = (self.kit.news.clone(), Arc::clone(&self.kit.labels));
+        let target = runbook.target.clone();
         let watch = tokio::spawn(async move {
             while let Some(picture) = pictures.recv().await {
+                let told = slot_labels(target.as_ref(), Some(&picture));
+                labels.send_if_modified(|known| std::mem::replace(known, told.clone()) != told);
                 if news.send(News::Input(Input::Workload(Box::new(picture)))).await.is_err() {
                     return;
                 }
@@ -157,10 +159,26 @@ impl Feeds {
     }
 }
 
+/// The slots that a metric is measured of, as they are known now; one that is none where it is not per slot.
+fn lanes(metric: &Metric, labels: &watch::Receiver<Vec<SlotLabels>>) -> Vec<Option<SlotLabels>> {
+    let known = labels.borrow();
+    if metric.per_slot && !known.is_empty() { known.iter().cloned().map(Some).collect() } else { vec![None] }
+}
+
 /// Measures one metric for ever, all its slots at once; first the past.
-async fn sample(metric: Metric, lanes: Vec<Option<SlotName>>, ports: Ports, news: mpsc::Sender<News>) {
+async fn sample(
+    metric: Metric,
+    mut labels: watch::Receiver<Vec<SlotLabels>>,
+    ports: Ports,
+    news: mpsc::Sender<News>,
+) {
+    if metric.names_revision() {
+        // The past of a revision can only be asked for once the cluster has told which it is.
+        let told = labels.wait_for(|known| known.iter().any(|slot| slot.version.is_some()));
+        drop(tokio::time::timeout(FIRST_PICTURE, told).await);
+    }
     let now = ports.clock.now();
-    for slot in &lanes {
+    for slot in lanes(&metric, &labels) {
         let past = ports.metrics.backfill(&metric, slot.as_ref(), now - BACKFILL, now).await;
         if !past.is_empty() {
             let update = Update::Samples { samples: past.clone(), backfill: true };
@@ -170,14 +188,15 @@ async fn sample(metric: Metric, lanes: Vec<Option<SlotName>>, ports: Ports, news
             }
         }
     }
-    let mut last: Vec<Option<Timestamp>> = vec![None; lanes.len()];
+    let mut last: Vec<Option<Timestamp>> = vec![None; lanes(&metric, &labels).len()];
     let mut was = tokio::time::Instant::now();
     loop {
         let (asked, real) = (ports.clock.now(), tokio::time::Instant::now());
         // Where time runs fast, one real moment skips several intervals: what was measured in between is fetched. After
         // a real pause (a suspended laptop, a stopped process) it is not: nobody was watching then.
         let make_up = real.duration_since(was) < LONGEST_STALL;
-        let lane = async |slot: Option<&SlotName>, before: Option<Timestamp>| {
+        let lanes = lanes(&metric, &labels);
+        let lane = async |slot: Option<&SlotLabels>, before: Option<Timestamp>| {
             let sample = ports.metrics.sample(&metric, slot, ports.clock.now()).await;
             let half = Span::from_millis(metric.interval.as_millis() / 2);
             let mut samples = match before

@@ -1,4 +1,4 @@
-//! Who is here, and what was shown to them: whoever comes later is shown it too.
+//! Who is connected, and what they have been shown. A screen that joins later is shown it too.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -21,7 +21,7 @@ use crate::domain::{
 
 /// Samples kept for screens that come later, for each metric and slot.
 const HISTORY: usize = 360;
-/// A finished run's engine stays this long for whoever may want to look, or to roll back.
+/// How long the engine of a finished run stays, for people who want to look or to roll back.
 const LINGER: Duration = Duration::from_mins(1);
 /// A rehearsal that nobody attends ends after this long: nothing real is in its hands.
 const REHEARSE_ALONE: Duration = Duration::from_mins(30);
@@ -93,12 +93,12 @@ impl Hall {
         self.crew.leave(id)
     }
 
-    /// Whoever sits at a screen.
+    /// Whoever is at a screen.
     pub(super) fn member(&self, id: ScreenId) -> Option<&Member> {
         self.crew.member(id)
     }
 
-    /// Somebody takes the controls.
+    /// Somebody takes control.
     ///
     /// # Errors
     /// Why they may not, and what to do instead.
@@ -106,10 +106,10 @@ impl Hall {
         self.crew.take(run, id, reason)
     }
 
-    /// The pilot gives the controls to whoever asks for them.
+    /// The pilot hands control over to the person who asked.
     ///
     /// # Errors
-    /// Where nobody asks, or whoever asked is gone.
+    /// If nobody asked, or the person who asked has left.
     pub(super) fn hand_over(&mut self, run: &Run) -> Result<Input, String> {
         self.crew.hand_over(run)
     }
@@ -125,7 +125,7 @@ impl Hall {
         if run.finished.is_some() && alone >= LINGER {
             Some(Input::Operator(Request { by, command: Command::Close }))
         } else if run.opened.rehearsal.is_some() && self.crew.is_empty() && alone >= REHEARSE_ALONE {
-            Some(Input::Terminate { reason: "a rehearsal that nobody attends".to_owned() })
+            Some(Input::Terminate { reason: "nobody watches this rehearsal".to_owned() })
         } else {
             None
         }
@@ -136,7 +136,7 @@ impl Hall {
         self.asker = asker;
     }
 
-    /// Tells whoever asked why it was not done; everybody, where nobody in particular asked.
+    /// Tells the person who asked why it was not done, or everybody if nobody in particular asked.
     pub(super) fn answer(&mut self, why: impl Into<String>) {
         let update = Update::Refused { why: why.into() };
         match self.asker {

@@ -1,4 +1,4 @@
-//! What is under way because the machine wanted it: actions, checks that are watched, checklist items that are looked at.
+//! Work in progress for the machine: running actions, watched checks, checklist items that are being checked.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -24,7 +24,8 @@ use crate::domain::{
     lock::LockState,
     observation::Approach,
     run::Run,
-    runbook::{Milestone, Runbook},
+    runbook::{Milestone, Runbook, Target},
+    slot_labels::SlotLabels,
     time::Span,
     verdict::{Ruling, rule},
 };
@@ -183,7 +184,7 @@ impl Hands {
             matches!(action.kind, ActionKind::Sh { .. } | ActionKind::Argv { .. } | ActionKind::Http(_));
         if let Some(Err(why)) = self.kit.lock.as_ref().filter(|_| unfenced).map(|lock| lock.permit()) {
             let (news, outcome) = (self.kit.news.clone(), self.outcome_of_refusal());
-            let detail = format!("not begun: {why}");
+            let detail = format!("not started: {why}");
             tokio::spawn(async move {
                 let input = Input::ActionFinished { at, outcome, detail, took: Span::ZERO, output: None };
                 let _ = news.send(News::Input(input)).await;
@@ -222,6 +223,7 @@ impl Hands {
             values: self.kit.values(run),
             slots: Slots::of(run),
             since: since.unwrap_or_else(|| self.kit.ports.clock.now()),
+            shared: run.runbook.target.as_ref().is_some_and(Target::has_shares),
         }
     }
 
@@ -245,8 +247,9 @@ impl Hands {
         };
         let (looker, news) = (self.looker(None, run), self.kit.news.clone());
         let runbook = Arc::clone(&run.runbook);
+        let labels = self.kit.labels.borrow().clone();
         let task = tokio::spawn(async move {
-            let seen = match look_metric(&check, &runbook, &looker).await {
+            let seen = match look_metric(&check, &runbook, &looker, &labels).await {
                 Some(seen) => seen,
                 None => looker.look(&check).await,
             };
@@ -268,7 +271,12 @@ impl Hands {
 }
 
 /// A checklist item on a metric is decided from one measurement, of the slot that it names.
-async fn look_metric(check: &Check, runbook: &Runbook, looker: &Looker) -> Option<Seen> {
+async fn look_metric(
+    check: &Check,
+    runbook: &Runbook,
+    looker: &Looker,
+    labels: &[SlotLabels],
+) -> Option<Seen> {
     let CheckKind::Metric { metric, slot, condition, no_traffic } = &check.kind else { return None };
     let declared = runbook.metric(metric.as_str())?;
     let slot = match looker.slots.get(slot.as_ref().unwrap_or(&SlotRef::New)) {
@@ -277,7 +285,9 @@ async fn look_metric(check: &Check, runbook: &Runbook, looker: &Looker) -> Optio
         Err(why) => return Some(Seen::no(why)),
     };
     let slot = slot.as_ref();
-    let sample = looker.ports.metrics.sample(declared, slot, looker.ports.clock.now()).await;
+    let known = |slot: &SlotName| labels.iter().find(|known| known.name == *slot).cloned();
+    let asked = slot.map(|slot| known(slot).unwrap_or_else(|| slot.as_str().into()));
+    let sample = looker.ports.metrics.sample(declared, asked.as_ref(), looker.ports.clock.now()).await;
     Some(match rule(declared, *condition, *no_traffic, slot, &sample.value, None) {
         Ruling::Holds(evidence) | Ruling::Skipped(evidence) => Seen::yes(evidence),
         Ruling::Fails(evidence) | Ruling::Waits(evidence) => Seen::no(evidence),

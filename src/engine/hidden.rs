@@ -1,5 +1,5 @@
-//! Output that a secret is captured from. Nobody knows what in it is secret before it has all come, so until then it is kept
-//! in memory, where it ends with the engine: what reaches the disk is masked, or a line that says why there is nothing.
+//! Output that a secret is captured from. What is secret in it is known only at its end, so until then it is kept in
+//! memory and is gone with the engine. On disk it is masked, or replaced by a line that says why it is missing.
 
 use std::{
     fs::{File, OpenOptions},
@@ -18,7 +18,7 @@ use super::{mask::Masker, ports::Output};
 use crate::domain::event::ActionOutcome;
 
 /// What is kept of such output where nobody knows what in it is secret.
-pub const NOT_KEPT: &str = "[not kept: a secret was to be captured from it]\n";
+pub const NOT_KEPT: &str = "[not stored: it may contain a captured secret]\n";
 
 /// Such output is kept up to this length, masked; bytes. Of more, pieces are missing, and half a secret is not found.
 const LONGEST: u64 = 16 * 1024 * 1024;

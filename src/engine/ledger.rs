@@ -1,4 +1,4 @@
-//! Where decisions are written down before anything is done, and what becomes of a run whose journal can't be written.
+//! Where decisions are written before anything is done, and what happens to a run whose journal can't be written.
 //!
 //! ```text
 //!           no room                                     any other fault
@@ -59,7 +59,7 @@ impl Ledger {
             (JournalState::Lost { why }, _) => return Err(why.clone()),
             (JournalState::Elsewhere { .. }, Some(record)) if urgent => record.append(events),
             (JournalState::Elsewhere { .. }, _) => {
-                return Err("without a journal nothing but a rollback is done".to_owned());
+                return Err("without a journal, only a rollback can run".to_owned());
             }
             _ if urgent => self.journal.append_urgent(events),
             _ => self.journal.append(events),
@@ -104,7 +104,7 @@ impl Ledger {
     /// If no other place can be written either.
     pub(super) fn go_elsewhere(&mut self, run: &RunId, places: &[PathBuf]) -> Result<(), String> {
         let JournalState::Lost { why } = &self.state else {
-            return Err("the journal is written; a rollback needs no other record".to_owned());
+            return Err("the journal works; a rollback needs no other record".to_owned());
         };
         let record = Elsewhere::create(run, places)?;
         self.state = JournalState::Elsewhere { why: why.clone(), path: record.path.display().to_string() };
@@ -138,7 +138,7 @@ impl Elsewhere {
                 }
             }
         }
-        Err(format!("no other place takes a record either: {}", faults.join(", ")))
+        Err(format!("no other place can store a record either: {}", faults.join(", ")))
     }
 
     fn append(&mut self, events: &[Envelope]) -> io::Result<()> {

@@ -1,4 +1,4 @@
-//! Looking: every kind of check that is polled, and what became of an unknown action.
+//! Runs checks: every kind that is polled, and the lookup of an unknown action's outcome.
 //!
 //! Longer than 500 lines because every kind of check is looked at here, and shares what a look may claim.
 
@@ -17,6 +17,7 @@ use crate::domain::{
     action::{Action, ActionKind, HttpRequest, SlotRef},
     belief::labels,
     check::{Check, CheckKind},
+    director::{in_words, pods_for, share_of},
     effect::Input,
     event::{CheckRef, Place, Resolution},
     id::SlotName,
@@ -30,7 +31,7 @@ use crate::domain::{
 };
 
 /// Where a look cannot tell what became of an action.
-const UNSEEN: &str = "the cluster does not show whether this was done";
+const UNSEEN: &str = "the cluster can't show whether this was done";
 /// Pods that are named where their logs could not be read.
 const NAMED: usize = 3;
 /// Characters of a log line that are quoted.
@@ -71,19 +72,27 @@ pub struct Looker {
     pub slots: Slots,
     /// Log lines count from here.
     pub since: Timestamp,
+    /// Whether a slot can have a part of the traffic.
+    pub shared: bool,
 }
 
-/// The colours of the roles.
+/// The colours of the roles, and whether one of them has as many pods as it is to have for now.
 #[derive(Debug, Clone, Default)]
 pub struct Slots {
     new: Option<SlotName>,
     previous: Option<SlotName>,
+    /// The run has stopped the rollout that makes the pods of one from those of the other.
+    stopped: bool,
 }
 
 impl Slots {
     /// As the run has them.
     pub fn of(run: &Run) -> Self {
-        Self { new: run.slot(&SlotRef::New), previous: run.slot(&SlotRef::Previous) }
+        Self {
+            new: run.slot(&SlotRef::New),
+            previous: run.slot(&SlotRef::Previous),
+            stopped: run.has_paused_rollout(),
+        }
     }
 
     pub(super) fn get(&self, slot: &SlotRef) -> Result<SlotName, String> {
@@ -97,7 +106,7 @@ impl Slots {
 }
 
 impl Looker {
-    /// Looks once. A fault is a "no" with its reason: what could not be seen does not hold.
+    /// Looks once. A fault is a "no" with its reason: what could not be seen has not passed.
     pub async fn look(&self, check: &Check) -> Seen {
         self.look_on(check, &mut Memory::new(self.since, patience_of(check))).await
     }
@@ -142,7 +151,7 @@ impl Looker {
         let network = &self.ports.network;
         match &check.kind {
             CheckKind::Person => Err("a person decides".to_owned()),
-            CheckKind::Metric { .. } => Err("decided from samples".to_owned()),
+            CheckKind::Metric { .. } => Err("judged from samples".to_owned()),
             CheckKind::Http(request) => {
                 let deadline = Span::from_secs(10).min(check.timeout.max(Span::from_secs(1)));
                 let call = http_call(request, &self.values, deadline).map_err(unset)?;
@@ -167,7 +176,7 @@ impl Looker {
                 match self.ports.cluster()?.headroom(&slot, *replicas).await {
                     // It will not change by looking again: somebody who may look must.
                     Err(PortError { kind: Fault::Denied, message }) => {
-                        Ok(Seen::asks(format!("a person must look: {message}")))
+                        Ok(Seen::asks(format!("somebody must look: {message}")))
                     }
                     seen => seen.map_err(|error| error.message),
                 }
@@ -177,7 +186,7 @@ impl Looker {
                 let access = asked.map_err(|error| error.message)?;
                 Ok(match access.missing.first() {
                     Some(missing) => Seen::no(format!("{missing}; without it: {}", right.without)),
-                    None => Seen::yes("the API server says that it is allowed"),
+                    None => Seen::yes("allowed by the API server"),
                 })
             }
             CheckKind::Rollout { slot, .. } => {
@@ -213,7 +222,9 @@ impl Looker {
 
     /// Looks at a rollout, and remembers whether it can still succeed.
     async fn look_rollout(&self, slot: &SlotName, memory: &mut Memory) -> Result<RolloutVerdict, String> {
-        let facts = self.ports.cluster()?.rollout(slot).await.map_err(|error| error.message)?;
+        let mut facts = self.ports.cluster()?.rollout(slot).await.map_err(|error| error.message)?;
+        // That it was told to stop is no fault of it.
+        facts.paused &= !self.slots.stopped;
         let verdict = memory.rollout.look(&facts, self.ports.clock.now());
         memory.hopeless = matches!(verdict, RolloutVerdict::Stuck { .. });
         Ok(verdict)
@@ -226,14 +237,18 @@ impl Looker {
             let found = seen.slot(&name).cloned();
             found.map(|slot| (name.clone(), slot)).ok_or_else(|| format!("{name} has no Deployment"))
         };
-        let unobserved = |name: &SlotName| Seen::no(format!("the controller has not seen {name}'s spec yet"));
+        let unobserved =
+            |name: &SlotName| Seen::no(format!("the controller has not seen {name}'s new spec yet"));
         match kind {
             CheckKind::PodsReady { slot, at_least, .. } => {
                 let (name, slot) = find(slot)?;
                 if !slot.observed {
                     return Ok(unobserved(&name));
                 }
-                let (ready, wanted) = (slot.ready(), slot.desired.max(*at_least));
+                // Of a rollout that was told to stop no more pods come than there are.
+                let stopped = self.slots.stopped && slot.paused;
+                let wanted = if stopped { slot.pods } else { slot.desired }.max(*at_least);
+                let ready = slot.ready();
                 Ok(Seen::of(ready >= wanted, format!("{name} {ready}/{wanted} ready")))
             }
             CheckKind::ScaledTo { slot, replicas } => {
@@ -242,15 +257,23 @@ impl Looker {
                     return Ok(unobserved(&name));
                 }
                 let (desired, pods, ready) = (slot.desired, slot.pods, slot.ready());
-                let evidence = format!("{name} wants {desired}, has {pods} pods, {ready} ready");
+                let evidence = format!("{name}: {desired} desired, {pods} pods, {ready} ready");
                 Ok(Seen::of([desired, pods, ready] == [*replicas; 3], evidence))
             }
             // Selecting is not serving: somebody has to answer.
             CheckKind::TrafficOn { slot } => {
                 let name = self.slots.get(slot)?;
+                if self.shared {
+                    if let Some(why) = seen.not_carried_out() {
+                        return Ok(Seen::no(why));
+                    }
+                    let (shares, serving) = (in_words(&seen.shares()), seen.serving(&name));
+                    let text = format!("traffic goes to {shares}, {name} has {serving} ready pods");
+                    return Ok(Seen::of(seen.is_alone(&name) && serving > 0, text));
+                }
                 Ok(match (seen.live(), seen.serving(&name)) {
                     (Some(live), 0) if *live == name => {
-                        Seen::no(format!("the service selects {live}, and none of its pods is ready"))
+                        Seen::no(format!("the service selects {live}, but none of its pods is ready"))
                     }
                     (Some(live), ready) if *live == name => {
                         Seen::yes(format!("the service selects {live}, {ready} ready"))
@@ -259,7 +282,7 @@ impl Looker {
                     (None, _) => Seen::no(nowhere(seen)),
                 })
             }
-            _ => Err("not a look at the cluster".to_owned()),
+            _ => Err("not a check of the cluster".to_owned()),
         }
     }
 
@@ -273,7 +296,7 @@ impl Looker {
         memory: &mut LogMemory,
     ) -> Result<Seen, String> {
         let compile = |pattern: Option<&str>| {
-            pattern.map(Regex::new).transpose().map_err(|error| format!("bad pattern: {error}"))
+            pattern.map(Regex::new).transpose().map_err(|error| format!("not a valid pattern: {error}"))
         };
         let (without, wanted) = (compile(without)?, compile(with)?);
         if let Some(caught) = &memory.caught {
@@ -288,7 +311,8 @@ impl Looker {
         if let Some(why) = self.values.lacks(script) {
             return Err(why);
         }
-        let expect = expect.map(Regex::new).transpose().map_err(|error| format!("bad pattern: {error}"))?;
+        let expect =
+            expect.map(Regex::new).transpose().map_err(|error| format!("not a valid pattern: {error}"))?;
         let call = ShellCall {
             program: ShellProgram::Sh(script.to_owned()),
             env: self.values.environment(),
@@ -325,7 +349,7 @@ impl Looker {
         })
     }
 
-    /// What became of a Kubernetes action whose result is not known; nothing where the cluster cannot tell.
+    /// The outcome of a Kubernetes action whose result is unknown; none if the cluster cannot tell.
     ///
     /// "Not done" is only said once it cannot be done any more either: a request without an answer may still be on its way, so
     /// its object is marked first, which makes the API server refuse what carries an older version.
@@ -338,8 +362,15 @@ impl Looker {
 
     async fn try_verify(&self, run: &Run, action: &Action) -> Result<(Resolution, String), String> {
         let object = match &action.kind {
-            ActionKind::SwitchTraffic { .. } => None,
-            ActionKind::Scale { slot, .. } | ActionKind::SetImage { slot, .. } => Some(self.slots.get(slot)?),
+            ActionKind::ShiftTraffic { .. } if run.shares_follow_pods() => {
+                Some(self.slots.get(&SlotRef::New)?)
+            }
+            ActionKind::SwitchTraffic { .. } | ActionKind::ShiftTraffic { .. } => None,
+            ActionKind::Scale { slot, .. }
+            | ActionKind::SetImage { slot, .. }
+            | ActionKind::Revert { slot }
+            | ActionKind::Pause { slot }
+            | ActionKind::Resume { slot } => Some(self.slots.get(slot)?),
             // Waiting changes nothing, so it can simply be done again.
             ActionKind::Rollout { .. } => {
                 return Ok((Resolution::RunAgain, "waiting changes nothing".to_owned()));
@@ -380,13 +411,45 @@ impl Looker {
         match &action.kind {
             ActionKind::SwitchTraffic { to, .. } => {
                 let to = self.slots.get(to)?;
+                if seen.route.is_some() {
+                    return Ok((seen.is_alone(&to), format!("traffic goes to {}", in_words(&seen.shares()))));
+                }
                 let text =
                     seen.live().map_or_else(|| nowhere(seen), |live| format!("the service selects {live}"));
                 Ok((seen.live() == Some(&to), text))
             }
+            ActionKind::ShiftTraffic { to, share } => {
+                let share = run.new_share(to, *share);
+                let (new, previous) = (self.slots.get(&SlotRef::New)?, self.slots.get(&SlotRef::Previous)?);
+                if run.shares_follow_pods() {
+                    let (found, stable) = (slot(&SlotRef::New)?, slot(&SlotRef::Previous)?);
+                    let wanted = pods_for(share, stable.desired);
+                    return Ok((
+                        wanted == Some(found.desired),
+                        format!("{} replicas desired", found.desired),
+                    ));
+                }
+                let shares = seen.shares();
+                let done = share_of(&shares, &new) == share && share_of(&shares, &previous) == share.rest();
+                Ok((done, format!("traffic goes to {}", in_words(&shares))))
+            }
+            ActionKind::Revert { slot: which } => {
+                let (found, target) = (slot(which)?, run.opened.previous.as_ref());
+                let target = target.ok_or_else(|| UNSEEN.to_owned())?;
+                let same = match &target.hash {
+                    Some(hash) if !found.template_hash.is_empty() => found.template_hash == *hash,
+                    _ => found.template_image == target.image,
+                };
+                Ok((same, format!("the template's image is {}", found.template_image)))
+            }
+            ActionKind::Pause { slot: which } | ActionKind::Resume { slot: which } => {
+                let (found, wanted) = (slot(which)?, matches!(action.kind, ActionKind::Pause { .. }));
+                let word = if found.paused { "the rollout is paused" } else { "the rollout is not paused" };
+                Ok((found.paused == wanted, word.to_owned()))
+            }
             ActionKind::Scale { slot: which, replicas } => {
                 let found = slot(which)?;
-                Ok((found.desired == run.replicas(*replicas), format!("{} replicas wanted", found.desired)))
+                Ok((found.desired == run.replicas(*replicas), format!("{} replicas desired", found.desired)))
             }
             ActionKind::SetImage { slot: which, image, .. } => {
                 let (found, image) =
@@ -416,7 +479,7 @@ fn is_patched(run: &Run, action: &Action, seen: &Observation) -> Option<(bool, S
             let replicas = change.replicas.and_then(Result::ok);
             let done = replicas.is_none_or(|replicas| replicas == now.desired)
                 && image.as_ref().is_none_or(|image| *image == now.image);
-            let words = format!("image is {}, {} replicas wanted", now.image, now.desired);
+            let words = format!("image is {}, {} replicas desired", now.image, now.desired);
             (replicas.is_some() || image.is_some()).then_some((done, words))
         }
     }
@@ -426,7 +489,7 @@ fn is_patched(run: &Run, action: &Action, seen: &Observation) -> Option<(bool, S
 fn nowhere(seen: &Observation) -> String {
     seen.service.as_ref().map_or_else(
         || "the service does not exist".to_owned(),
-        |service| format!("the service selects {}, which is no slot", labels(&service.selector)),
+        |service| format!("the service selects {}, which is not a slot", labels(&service.selector)),
     )
 }
 
@@ -480,7 +543,7 @@ impl LogMemory {
         Self { marks: LogMarks::new(since), lines: 0, pods: BTreeSet::new(), caught: None, found: None }
     }
 
-    /// What a check makes of the lines that were read anew.
+    /// What a check makes of the lines that were read again.
     fn judge(&mut self, read: LogsRead, without: Option<&Regex>, with: Option<&Regex>) -> Seen {
         self.lines += read.lines.len();
         self.pods.extend(read.pods);
@@ -493,7 +556,7 @@ impl LogMemory {
         if let Some(caught) = &self.caught {
             return Seen::no(caught.clone());
         }
-        let unread = (!read.unread.is_empty()).then(|| format!("cannot tell: {}", named(&read.unread)));
+        let unread = (!read.unread.is_empty()).then(|| format!("unknown: {}", named(&read.unread)));
         let so_far = format!(
             "{} lines of {} read since {}",
             thousands(self.lines),
@@ -523,7 +586,7 @@ fn quote(line: &LogLine, pattern: &Regex) -> Option<String> {
     Some(format!("{}: {dots}{part} …", line.pod))
 }
 
-/// The first of those whose logs were not read, and why.
+/// The first pods with unread logs, and why.
 fn named(unread: &[(String, String)]) -> String {
     let mut parts: Vec<String> =
         unread.iter().take(NAMED).map(|(pod, why)| format!("{pod}: {why}")).collect();
@@ -569,7 +632,7 @@ mod tests {
     fn read(lines: &[(&str, &str)], unread: &[(&str, &str)]) -> LogsRead {
         let pair = |(a, b): &(&str, &str)| ((*a).to_owned(), (*b).to_owned());
         LogsRead {
-            lines: lines.iter().map(pair).map(|(pod, text)| LogLine { pod, text }).collect(),
+            lines: lines.iter().map(pair).map(|(pod, text)| LogLine { pod, at: None, text }).collect(),
             pods: vec!["web-1".to_owned(), "web-2".to_owned()],
             unread: unread.iter().map(pair).collect(),
         }
@@ -605,7 +668,7 @@ mod tests {
         let mut memory = memory();
         assert_eq!(
             memory.judge(read(&[("web-1", "fine")], &denied), Some(&fatal), None),
-            Seen::no("cannot tell: web-2: not allowed: pods/log; 1 lines of 2 pods read since 11:06:40")
+            Seen::no("unknown: web-2: not allowed: pods/log; 1 lines of 2 pods read since 11:06:40")
         );
         assert_eq!(memory.caught, None, "not being able to tell is not caught");
         assert!(memory.judge(read(&[], &[]), Some(&fatal), None).holds, "it could be read in the end");
@@ -631,6 +694,7 @@ mod tests {
     fn a_long_line_is_looked_at_whole_and_quoted_in_part() {
         let line = LogLine {
             pod: "web-1".to_owned(),
+            at: None,
             text: format!("{} FATAL {}", "a".repeat(9_000), "b".repeat(9_000)),
         };
         let quoted = quote(&line, &regex("FATAL")).unwrap();

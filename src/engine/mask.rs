@@ -31,7 +31,7 @@ const SHORTEST_FRAGMENT: usize = 8;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MaskError {
     /// A value too short to be masked.
-    #[error("the secret {name} has {length} bytes; fewer than {SHORTEST} can't be masked")]
+    #[error("the secret {name} has {length} bytes; it needs at least {SHORTEST} to be masked")]
     TooShort {
         /// The variable's name.
         name: String,
@@ -39,7 +39,7 @@ pub enum MaskError {
         length: usize,
     },
     /// The search could not be built: more or longer secrets than it can hold.
-    #[error("the secrets can't be searched for: {0}")]
+    #[error("secrets can't be masked: {0}")]
     TooMany(String),
 }
 

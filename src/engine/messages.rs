@@ -1,4 +1,4 @@
-//! What comes to an engine and what goes out of it: from screens and to them, from all that runs, and its end.
+//! Messages to and from an engine: from and to screens, from running work, and how it ended.
 
 use crate::domain::{
     crew::{Person, ScreenId, Wish},

@@ -1,4 +1,4 @@
-//! The output of a command as lines for a screen: bounded, harmless, and never slower than the command.
+//! A command's output as lines for a screen: bounded, harmless, and never slower than the command.
 //!
 //! A [`LineAssembler`] takes bytes as they come and gives styled lines when asked. Only what a line shows is kept:
 //! text, the sixteen colours, a rewritten progress bar's last state. Cursor movements over other lines, titles,

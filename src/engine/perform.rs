@@ -1,4 +1,4 @@
-//! Doing: one action, from its expanded values to its outcome.
+//! Runs one action, from expanding its values to its outcome.
 //!
 //! Longer than 500 lines because every kind of action has its way here, and shares its deadlines, its output and its end.
 
@@ -21,13 +21,14 @@ use super::{
 };
 use crate::domain::{
     action::{Action, ActionKind, Capture, HttpRequest, SlotRef},
+    director::{Share, Shares, pods_for},
     effect::Input,
     event::{ActionOutcome, ActionRef},
     id::SlotName,
     message::Update,
     observation::Approach,
     run::Run,
-    runbook::Milestone,
+    runbook::{Milestone, Target},
     template::Unexpanded,
     time::{LEAST_REAL, Span},
 };
@@ -104,7 +105,7 @@ impl Write<'_> {
             done = self.once() => done.unwrap_or_else(Done::from),
             () = deadline(&*self.ports.clock, self.action.timeout) => Done {
                 outcome: ActionOutcome::Unknown,
-                detail: format!("no answer within {}; it may have arrived", self.action.timeout),
+                detail: format!("no answer within {}; the request may have arrived", self.action.timeout),
                 output: None,
             },
         };
@@ -127,19 +128,48 @@ impl Write<'_> {
                 let container = container.as_deref().unwrap_or(self.container);
                 cluster.set_image(&self.slot(slot)?, container, &image, seen).await?
             }
+            ActionKind::SwitchTraffic { to, .. } if self.run.has_route() => {
+                let (to, other) = (self.slot(to)?, self.run.other_slot(to));
+                let mut shares: Shares = [(to, Share::ALL)].into();
+                shares.extend(other.map(|other| (other, Share::NONE)));
+                cluster.shift_traffic(&shares, self.approach).await?
+            }
             ActionKind::SwitchTraffic { to, .. } => {
                 cluster.switch_traffic(&self.slot(to)?, self.approach).await?
             }
             ActionKind::Scale { slot, replicas } => {
                 cluster.scale(&self.slot(slot)?, self.run.replicas(*replicas), seen).await?
             }
+            ActionKind::ShiftTraffic { to, share } => {
+                let share = self.run.new_share(to, *share);
+                let new = self.slot(&SlotRef::New)?;
+                if self.run.shares_follow_pods() {
+                    let pods = self.approach.and_then(|approach| approach.replicas).or_else(|| {
+                        let previous = self.run.opened.previous.as_ref()?;
+                        pods_for(share, previous.replicas)
+                    });
+                    let pods = pods.ok_or_else(|| PortError::failed("so much cannot be had by pods"))?;
+                    cluster.scale(&new, pods, seen).await?
+                } else {
+                    let previous = self.slot(&SlotRef::Previous)?;
+                    let shares = [(new, share), (previous, share.rest())].into();
+                    cluster.shift_traffic(&shares, self.approach).await?
+                }
+            }
+            ActionKind::Revert { slot } => {
+                let to = self.run.opened.previous.as_ref();
+                let to = to.ok_or_else(|| PortError::failed("the run does not know what it opened with"))?;
+                cluster.revert(&self.slot(slot)?, to, seen).await?
+            }
+            ActionKind::Pause { slot } => cluster.pause(&self.slot(slot)?, true, seen).await?,
+            ActionKind::Resume { slot } => cluster.pause(&self.slot(slot)?, false, seen).await?,
             ActionKind::Restart { slot } => cluster.restart(&self.slot(slot)?, seen).await?,
             ActionKind::Patch(patch) => {
                 let name = self.values.expand(&patch.name).map_err(unset)?;
                 let body = patch.expand(&|text| self.values.expand(text)).map_err(unset)?;
                 cluster.patch(&patch.kind, &name, patch.patch_type, &body, seen).await?
             }
-            _ => return Err(PortError::failed("this is no write")),
+            _ => return Err(PortError::failed("not a write")),
         };
         Ok(Done::ok(answer))
     }
@@ -185,7 +215,7 @@ impl Performance {
         // A fault of ours must not leave an action that runs for ever: it is unknown, and a person says what became of it.
         let done = AssertUnwindSafe(perform).catch_unwind().await.unwrap_or_else(|_| Done {
             outcome: ActionOutcome::Unknown,
-            detail: "a part of cutover itself broke while it ran; the log says where".to_owned(),
+            detail: "cutover itself failed while it ran; its log says where".to_owned(),
             output: None,
         });
         let took = self.ports.clock.now().since(from);
@@ -231,9 +261,9 @@ impl Performance {
             |why: &str| Done { outcome: ActionOutcome::Unknown, detail: why.to_owned(), output: None };
         tokio::select! {
             done = self.write_once() => done.unwrap_or_else(|fault| self.not_written(fault)),
-            () = cancelled(&mut cancel) => unknown("stopped while waiting for the answer; it may have arrived"),
+            () = cancelled(&mut cancel) => unknown("stopped while waiting for an answer; the request may have arrived"),
             () = deadline(&*self.ports.clock, self.action.timeout) => {
-                unknown(&format!("no answer within {}; it may have arrived", self.action.timeout))
+                unknown(&format!("no answer within {}; the request may have arrived", self.action.timeout))
             }
         }
     }
@@ -300,11 +330,11 @@ impl Performance {
         let webhook =
             match self.run.runbook.notify.slack.as_ref().map(|url| self.values.expand(url)).transpose() {
                 Ok(Some(webhook)) => webhook,
-                Ok(None) => return Done::ok("nobody to tell: the runbook has no [notify]"),
+                Ok(None) => return Done::ok("not sent: the runbook has no [notify]"),
                 Err(unset) => return Done::ok(format!("not sent: {unset}")),
             };
         send_notice(&self.ports, &self.values, self.news.clone(), Ok(webhook), None, &text);
-        Done::ok("on its way")
+        Done::ok("sending")
     }
 
     async fn shell(&self, program: ShellProgram) -> Done {
@@ -316,7 +346,7 @@ impl Performance {
         let kept = if hides || !on_disk {
             match hidden::file() {
                 Ok(file) => Output::Memory(file),
-                Err(error) => return Done::failed(format!("no memory to hide its output in: {error}")),
+                Err(error) => return Done::failed(format!("no memory to hide its output: {error}")),
             }
         } else {
             Output::Disk(path.clone())
@@ -341,7 +371,7 @@ impl Performance {
         let (outcome, detail) = if exit.cancelled {
             (ActionOutcome::Cancelled, exit.detail)
         } else if exit.timed_out {
-            (ActionOutcome::TimedOut, format!("not done after {}: {}", self.action.timeout, exit.detail))
+            (ActionOutcome::TimedOut, format!("timed out after {}: {}", self.action.timeout, exit.detail))
         } else if exit.ok {
             match self.capture(&kept).await {
                 Ok(()) => (ActionOutcome::Succeeded, exit.detail),
@@ -351,7 +381,7 @@ impl Performance {
             (ActionOutcome::Failed, exit.detail)
         };
         if hides && let Err(error) = self.keep_masked(kept, path, outcome).await {
-            let detail = format!("{detail}; its output could not be kept: {error}");
+            let detail = format!("{detail}; its output could not be stored: {error}");
             return Done { outcome, detail, output: None };
         }
         Done { outcome, detail, output: on_disk.then_some(name) }
@@ -369,7 +399,7 @@ impl Performance {
     async fn follow(&self, mut news: mpsc::Receiver<ShellNews>, hides: bool) {
         let mut lines = LineAssembler::default().masking(self.values.secrets().masker());
         if hides {
-            lines.push(b"[not shown while it runs: a secret is captured from it]\n");
+            lines.push(b"[hidden while it runs: a secret is captured from it]\n");
         }
         let mut shown = 0;
         let mut fresh = false;
@@ -435,7 +465,7 @@ impl Performance {
             let var = self.run.runbook.vars.iter().find(|var| var.name == name);
             let secret = var.is_some_and(|var| var.secret);
             check_value(&name, &value, var.and_then(|var| var.pattern.as_deref())).map_err(|why| {
-                if secret { format!("${name}: what the output has does not fit") } else { why }
+                if secret { format!("${name}: the value in the output is not valid") } else { why }
             })?;
             accepted.push((name, value, secret));
         }
@@ -483,7 +513,7 @@ pub fn forget_unmasked(run: &Run, run_dir: &Path) {
         if path.exists()
             && let Err(error) = std::fs::write(&path, hidden::NOT_KEPT)
         {
-            tracing::error!(%error, path = %path.display(), "output that may have a secret in it is still there");
+            tracing::error!(%error, path = %path.display(), "output that may contain a secret could not be removed");
         }
     }
 }
@@ -528,11 +558,11 @@ fn read_captures(captures: &[Capture], kept: &Output) -> Result<Vec<(String, Str
         .zip(found)
         .map(|((capture, _), value)| match value {
             Some(value) if value.contains(char::is_control) => {
-                Err(format!("${} would hold a control character", capture.var))
+                Err(format!("the value of ${} would contain a control character", capture.var))
             }
             Some(value) => Ok((capture.var.clone(), value)),
             None => Err(format!(
-                "the output has nothing for ${}: no line matches `{}`",
+                "no value for ${} in the output: no line matches `{}`",
                 capture.var, capture.pattern
             )),
         })
@@ -567,7 +597,8 @@ fn file_name(at: &ActionRef) -> String {
 pub async fn verify(run: Run, at: ActionRef, ports: Ports, values: Values, news: mpsc::Sender<News>) {
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     let Some(action) = run.action(&at).cloned() else { return };
-    let looker = Looker { since: ports.clock.now(), slots: Slots::of(&run), ports, values };
+    let shared = run.runbook.target.as_ref().is_some_and(Target::has_shares);
+    let looker = Looker { since: ports.clock.now(), slots: Slots::of(&run), ports, values, shared };
     let (resolution, evidence) = looker.verify(&run, &action).await;
     let evidence = looker.values.secrets().mask(&evidence);
     let _ = news.send(News::Input(Input::Verified { at, resolution, evidence })).await;

@@ -1,4 +1,4 @@
-//! What the engine needs from the world: one small trait each. Adapters implement them; tests put fakes in their place.
+//! What the engine needs from outside: one small trait each. Adapters implement them; tests use fakes.
 //!
 //! No port retries a write. Every call comes back within its deadline, with a sentence a person can act on where it failed.
 
@@ -16,7 +16,8 @@ use tokio::sync::{mpsc, watch};
 use crate::domain::{
     action::PatchType,
     copy::{CopyHead, CopyState},
-    event::{ChildProcess, Envelope},
+    director::Shares,
+    event::{ChildProcess, Envelope, RollbackTarget},
     id::SlotName,
     lock::LockState,
     metric::{Metric, Sample},
@@ -24,29 +25,30 @@ use crate::domain::{
     rights::Right,
     rollout::RolloutFacts,
     runbook::Runbook,
+    slot_labels::SlotLabels,
     time::{Span, Timestamp},
     workload::{Access, ClusterIdentity, LogLine, Workload},
 };
 
-/// Why something outside did not work, in words that say what happened, where, and what to do now.
+/// An error from outside, with a message that says what happened, where, and what to do now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortError {
-    /// What kind of fault, where the engine acts on it.
+    /// The kind, for the engine.
     pub kind: Fault,
-    /// The sentence.
+    /// The message, for people.
     pub message: String,
 }
 
-/// The kinds of fault the engine tells apart.
+/// The kinds of error that the engine distinguishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It was certainly not done, and asking again will not change that.
+    /// Certainly not done, and a retry will not help.
     Failed,
-    /// It was certainly not done, for a reason that may pass: not reached, overloaded, the login or the lock not certain now.
+    /// Certainly not done, for a reason that may pass: unreachable, overloaded, login expired, lock uncertain.
     Unavailable,
-    /// It may have been done: the request left, and no answer came.
+    /// It may have been done: the request was sent, but no answer came.
     Unknown,
-    /// Not allowed, or not logged in any more.
+    /// Not allowed, or no longer logged in.
     Denied,
     /// Somebody else changed the object since we read it.
     Conflict,
@@ -55,17 +57,17 @@ pub enum Fault {
 }
 
 impl PortError {
-    /// A fault after which nothing has changed.
+    /// An error that changed nothing.
     pub fn failed(message: impl Into<String>) -> Self {
         Self { kind: Fault::Failed, message: message.into() }
     }
 
-    /// A fault after which nothing has changed, and which may pass.
+    /// An error that changed nothing and may pass.
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self { kind: Fault::Unavailable, message: message.into() }
     }
 
-    /// A fault of a given kind.
+    /// An error of a given kind.
     pub fn new(kind: Fault, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
@@ -82,14 +84,14 @@ impl std::error::Error for PortError {}
 /// The result of a port's call.
 pub type PortResult<T> = Result<T, PortError>;
 
-/// Time as the run has it: the wall clock in a real run, faster in a rehearsal.
+/// The run's time: the wall clock in a real run, faster in a rehearsal.
 #[async_trait]
 pub trait Clock: Send + Sync {
-    /// Now. Never falls, counts time asleep.
+    /// Now. Never goes back, and counts time asleep.
     fn now(&self) -> Timestamp;
     /// Waits until `span` has passed on this clock.
     async fn sleep(&self, span: Span);
-    /// Seconds that pass on this clock in a real one: 1 but in rehearsals.
+    /// Seconds that pass on this clock per real second: 1, except in rehearsals.
     fn speed(&self) -> f64 {
         1.0
     }
@@ -106,16 +108,16 @@ pub type CancelFlag = watch::Receiver<bool>;
 pub trait Cluster: Send + Sync {
     /// Which cluster this is.
     async fn identity(&self) -> PortResult<ClusterIdentity>;
-    /// What a runbook needs to be allowed here, the names of its objects included.
+    /// The permissions that a runbook needs here, including the names of its objects.
     fn rights(&self, runbook: &Runbook) -> Vec<Right>;
-    /// Which of these rights we have, by asking (`SelfSubjectAccessReview`): nothing is tried.
+    /// Which of these permissions we have, by asking (`SelfSubjectAccessReview`): nothing is tried.
     async fn access(&self, rights: &[Right]) -> PortResult<Access>;
-    /// The state of everything now, by fresh reads.
+    /// The state of everything now, freshly read.
     async fn look(&self) -> PortResult<Workload>;
-    /// A fresh look at what decides about an act: Service, Deployments, pods and autoscalers, side by side, in one round trip.
+    /// A fresh read of what the guard decides on: Service, Deployments, pods and autoscalers, in one parallel round trip.
     async fn observe(&self) -> PortResult<Observation>;
     /// Watches until the receiver is dropped; sends a new picture whenever something changed, at most four a second.
-    /// Connection faults are told in [`Workload::connection`] and mended by watching again.
+    /// Connection errors are reported in [`Workload::connection`], and the watch is restarted.
     fn watch(self: Arc<Self>) -> mpsc::Receiver<Workload>;
     /// Sets a container's image. The container must exist: checked before anything is written.
     ///
@@ -128,10 +130,26 @@ pub trait Cluster: Send + Sync {
         image: &str,
         seen: Option<&Observation>,
     ) -> PortResult<String>;
-    /// One look at a slot's rollout: facts, which the domain judges. Reasons are only read where it is not complete.
+    /// One read of a slot's rollout: facts for the domain to judge. Reasons are only read if it is not complete.
     async fn rollout(&self, slot: &SlotName) -> PortResult<RolloutFacts>;
     /// Points the Service at a slot: one request, on a warm connection, with the fence in it. The answer is the API server's.
     async fn switch_traffic(&self, to: &SlotName, seen: Option<&Approach>) -> PortResult<String>;
+    /// Gives the backends of two slots these shares in the route: one request, with the fence and the version in it. Everything
+    /// else of the route stays as it is.
+    async fn shift_traffic(&self, shares: &Shares, seen: Option<&Approach>) -> PortResult<String>;
+    /// Gives a slot's Deployment the template again that it had: that of the `ReplicaSet` with this revision's hash; where that
+    /// is gone, the image. A paused rollout goes on.
+    async fn revert(
+        &self,
+        slot: &SlotName,
+        to: &RollbackTarget,
+        seen: Option<&Observation>,
+    ) -> PortResult<String>;
+    /// Stops a slot's rollout where it is, or lets it go on.
+    async fn pause(&self, slot: &SlotName, paused: bool, seen: Option<&Observation>) -> PortResult<String>;
+    /// With one Deployment: the revision that the run began with, by its `pod-template-hash`. Its pods are the old slot's, all
+    /// others the new one's. Before it is told, all pods of the template as it is are the old slot's.
+    fn began_with(&self, hash: Option<&str>);
     /// Sets a slot's replicas.
     async fn scale(&self, slot: &SlotName, replicas: u32, seen: Option<&Observation>) -> PortResult<String>;
     /// Restarts a slot's pods (the annotation that kubectl sets).
@@ -160,11 +178,11 @@ pub trait Cluster: Send + Sync {
     /// Every log line of a slot's pods after the marks, oldest first, and the marks set behind them: what a check reads.
     /// The log of a container before its restart is part of it.
     async fn logs_after(&self, slot: &SlotName, marks: &mut LogMarks) -> PortResult<LogsRead>;
-    /// Whether the nodes have room for so many more pods of a slot: evidence, or why not.
+    /// Whether the nodes have room for this many more pods of a slot: evidence, or why not.
     async fn headroom(&self, slot: &SlotName, replicas: u32) -> PortResult<Seen>;
 }
 
-/// What was read of a slot's logs, and what was not.
+/// The part of a slot's logs that was read, and what was not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogsRead {
     /// The lines.
@@ -180,7 +198,8 @@ impl LogsRead {
     /// The lines as a screen shows them: what was not read is said before them.
     #[must_use]
     pub fn shown(self) -> Vec<LogLine> {
-        let remarks = self.unread.into_iter().map(|(pod, why)| LogLine { pod, text: format!("({why})") });
+        let remarks =
+            self.unread.into_iter().map(|(pod, why)| LogLine { pod, at: None, text: format!("({why})") });
         remarks.chain(self.lines).collect()
     }
 }
@@ -194,7 +213,7 @@ pub struct LogMarks {
     pub newest: BTreeMap<(String, u32), jiff::Timestamp>,
     /// Starts that have ended and were read to their end.
     pub finished: BTreeSet<(String, u32)>,
-    /// What was read lately, by pod's uid, oldest first. A container may have been started anew between the look at its status and
+    /// What was read lately, by pod's uid, oldest first. A container may have been restarted between the look at its status and
     /// the reading of its log: then the lines were the next start's, and the mark that they left says nothing of this one's.
     pub lately: BTreeMap<String, Vec<LateRead>>,
 }
@@ -213,7 +232,7 @@ pub struct LateRead {
 }
 
 impl LogMarks {
-    /// Nothing is read yet, and nothing before `since` counts.
+    /// Nothing has been read yet, and nothing before `since` counts.
     #[must_use]
     pub fn new(since: Timestamp) -> Self {
         Self { since, newest: BTreeMap::new(), finished: BTreeSet::new(), lately: BTreeMap::new() }
@@ -228,64 +247,64 @@ pub trait TargetLock: Send + Sync {
     /// is measured at this very moment, time asleep included.
     ///
     /// # Errors
-    /// Where the lock is lost, given back, or was not renewed within the deadline.
+    /// If the lock is lost, released, or was not renewed within the deadline.
     fn permit(&self) -> Result<u64, String>;
-    /// What is known about the lock, told whenever it changes.
+    /// The state of the lock; notifies on every change.
     fn state(&self) -> watch::Receiver<LockState>;
-    /// Gives the lock back, if it is still ours. No write is allowed from here on.
+    /// Releases the lock, if it is still ours. After this no write is allowed.
     async fn release(&self) -> PortResult<()>;
 }
 
-/// What a look found.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    /// Whether what was wanted is so.
+    /// Whether it passed.
     pub holds: bool,
-    /// Whether it can't be found out from here for good, so that a person must look.
+    /// Whether it can never be checked from here, so that a person must look.
     pub asks: bool,
     /// In words, with values.
     pub evidence: String,
 }
 
 impl Seen {
-    /// It is so.
+    /// Passed.
     pub fn yes(evidence: impl Into<String>) -> Self {
         Self { holds: true, asks: false, evidence: evidence.into() }
     }
 
-    /// It is so, or not.
+    /// Passed or not.
     pub fn of(holds: bool, evidence: impl Into<String>) -> Self {
         Self { holds, asks: false, evidence: evidence.into() }
     }
 
-    /// It is not so.
+    /// Not passed.
     pub fn no(evidence: impl Into<String>) -> Self {
         Self { holds: false, asks: false, evidence: evidence.into() }
     }
 
-    /// Nobody can tell from here: a person must look.
+    /// It can't be checked from here: a person must look.
     pub fn asks(evidence: impl Into<String>) -> Self {
         Self { holds: false, asks: true, evidence: evidence.into() }
     }
 }
 
-/// Where numbers come from.
+/// Metrics.
 #[async_trait]
 pub trait Metrics: Send + Sync {
-    /// Measures one metric once, for one slot where it is per slot. Faults are samples too: see
+    /// Measures one metric once, for one slot if it is per slot. Errors are samples, too: see
     /// [`crate::domain::metric::Missing`].
-    async fn sample(&self, metric: &Metric, slot: Option<&SlotName>, now: Timestamp) -> Sample;
-    /// The past from `from` to `to`, oldest first; empty where the source keeps none.
+    async fn sample(&self, metric: &Metric, slot: Option<&SlotLabels>, now: Timestamp) -> Sample;
+    /// The history from `from` to `to`, oldest first; empty if the source keeps none.
     async fn backfill(
         &self,
         metric: &Metric,
-        slot: Option<&SlotName>,
+        slot: Option<&SlotLabels>,
         from: Timestamp,
         to: Timestamp,
     ) -> Vec<Sample>;
 }
 
-/// A request as it goes out, everything expanded.
+/// A request ready to send, with all variables expanded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpCall {
     /// The method.
@@ -296,9 +315,9 @@ pub struct HttpCall {
     pub headers: BTreeMap<String, String>,
     /// The body.
     pub body: Option<String>,
-    /// The status wanted; any 2xx where not given.
+    /// The expected status; if not set, any 2xx.
     pub status: Option<u16>,
-    /// JSON pointers and the texts wanted there.
+    /// JSON pointers and the texts expected there.
     pub json: BTreeMap<String, String>,
     /// Text the body must contain.
     pub contains: Option<String>,
@@ -306,10 +325,10 @@ pub struct HttpCall {
     pub timeout: Span,
 }
 
-/// Requests and other looks at the network.
+/// HTTP requests and other network checks.
 #[async_trait]
 pub trait Network: Send + Sync {
-    /// Sends one request, once, and compares the answer. `Ok` is an answer, as wanted or not; `Err` means none came.
+    /// Sends one request, once, and compares the answer. `Ok` is an answer, expected or not; `Err` means that none came.
     async fn http(&self, call: HttpCall) -> PortResult<Seen>;
     /// How long a host's certificate is valid.
     async fn tls(&self, host: &str, port: u16, days: u32, now: Timestamp) -> PortResult<Seen>;
@@ -317,12 +336,12 @@ pub trait Network: Send + Sync {
     async fn dns(&self, name: &str, expect: &str) -> PortResult<Seen>;
 }
 
-/// Where the output of a command is kept.
+/// Where a command's output is stored.
 #[derive(Debug, Clone)]
 pub enum Output {
-    /// In a file of this name. Of more output than a disk should hold, the beginning and the end.
+    /// In a file of this name. If there is too much output, only its beginning and end.
     Disk(PathBuf),
-    /// In this file, which is memory: nobody knows yet what in it is secret. Less is kept than on a disk.
+    /// In this file in memory, because it is not known yet what in it is secret. Stores less than a disk.
     Memory(Arc<std::fs::File>),
 }
 
@@ -336,17 +355,17 @@ pub struct ShellCall {
     /// What its processes are known by wherever they went, this run's and this action's alone; nothing for checks, which
     /// an engine after this one need not find.
     pub mark: Option<String>,
-    /// It is ended after this long.
+    /// It is stopped after this time.
     pub timeout: Span,
-    /// Where the output is kept, secrets masked; nowhere for checks.
+    /// Where the output is stored, secrets masked; none for checks.
     pub output: Option<Output>,
     /// What a rehearsal prints instead.
     pub sample: Vec<String>,
-    /// What a rehearsal prints when the scenario lets it fail.
+    /// What a rehearsal prints if its scenario makes this fail.
     pub sample_failure: Vec<String>,
 }
 
-/// What is run.
+/// What to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ShellProgram {
     /// `/bin/sh -c script`
@@ -358,20 +377,20 @@ pub enum ShellProgram {
 /// How a command ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShellExit {
-    /// Whether it exited 0.
+    /// Whether it exited with 0.
     pub ok: bool,
-    /// It was ended because its time was over.
+    /// It was stopped because it timed out.
     pub timed_out: bool,
-    /// It was ended because somebody wished so.
+    /// It was stopped on request.
     pub cancelled: bool,
     /// `exit status 3`, `killed by signal 9 (KILL)`, with children that had to be swept.
     pub detail: String,
 }
 
-/// What a running command tells.
+/// News from a running command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ShellNews {
-    /// It runs.
+    /// It has started.
     Spawned(ChildProcess),
     /// It printed. Raw bytes, secrets masked.
     Output(Vec<u8>),
@@ -380,26 +399,27 @@ pub enum ShellNews {
 /// Commands.
 #[async_trait]
 pub trait Shell: Send + Sync {
-    /// Runs a command to its end. News go to `news`, which may be slow: output that is kept may be dropped here. `Err` means that it could not be started.
+    /// Runs a command to its end. News goes to `news`, which may be slow: stored output may be dropped there. `Err` means that it
+    /// could not be started.
     async fn run(
         &self,
         call: ShellCall,
         news: mpsc::Sender<ShellNews>,
         cancel: CancelFlag,
     ) -> PortResult<ShellExit>;
-    /// Whether an earlier engine's command with this mark still runs on this host: the process itself, or what it left.
+    /// Whether an earlier engine's command with this mark still runs on this host: the process itself, or its children.
     fn is_running(&self, child: &ChildProcess, mark: &str) -> bool;
     /// The process of an earlier engine's command with this mark, where it still runs on this host: for a command whose
     /// engine died before it could write down which process that is.
     fn find(&self, mark: &str) -> Option<ChildProcess>;
-    /// Ends such a command, all of it: asks, waits 10 s, kills.
+    /// Stops such a command with all its processes: TERM, 10 s, KILL.
     async fn end(&self, child: &ChildProcess, mark: &str);
 }
 
 /// Notices to people.
 #[async_trait]
 pub trait Notifier: Send + Sync {
-    /// Sends a text to a webhook. Never retried; the answer is told in words.
+    /// Sends a text to a webhook. Never retried; returns the answer in words.
     async fn send(&self, webhook: &str, text: &str) -> PortResult<String>;
 }
 
@@ -408,10 +428,10 @@ pub trait Journal: Send {
     /// Writes events and makes them durable before it returns.
     ///
     /// # Errors
-    /// If anything could not be written and synced; nothing may be done then.
+    /// If anything could not be written and synced; then nothing may be done.
     fn append(&mut self, events: &[Envelope]) -> std::io::Result<()>;
 
-    /// As [`Self::append`], for what must be written even where room is short: a rollback, and ends. Space is kept for it.
+    /// Like [`Self::append`], for events that must be written even if space is short: a rollback, and ends. Space is reserved for them.
     ///
     /// # Errors
     /// As [`Self::append`].
@@ -419,7 +439,7 @@ pub trait Journal: Send {
         self.append(events)
     }
 
-    /// Whether what was written is still where it is looked for. Asked every second.
+    /// Whether the file is still where readers look for it. Checked every second.
     ///
     /// # Errors
     /// If it is not; nothing can be written from then on.
@@ -436,18 +456,18 @@ pub trait Journal: Send {
 
 /// The copy of the run's journal that survives this host.
 pub trait JournalCopier: Send + Sync {
-    /// There is more in the journal. Never waits.
+    /// The journal has grown. Never waits.
     fn note(&self, head: CopyHead);
-    /// How the copying goes, told whenever it changes.
+    /// The state of the copy; notifies on every change.
     fn state(&self) -> watch::Receiver<CopyState>;
 }
 
-/// Everything the engine reaches the world through.
+/// All ports of an engine.
 #[derive(Clone)]
 pub struct Ports {
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// Kubernetes, where the runbook has a target.
+    /// Kubernetes, if the runbook has a target.
     pub cluster: Option<Arc<dyn Cluster>>,
     /// Numbers.
     pub metrics: Arc<dyn Metrics>,

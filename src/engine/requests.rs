@@ -1,5 +1,4 @@
-//! What a screen asks for, and what becomes of it before the machine hears of it: whether this screen may and what must stay
-//! secret.
+//! Requests from screens, before the machine sees them: whether the screen may do this, and what must stay secret.
 
 use std::sync::Arc;
 
@@ -88,7 +87,7 @@ impl Requests {
             return Ok(if var.secret { String::new() } else { value });
         }
         check_value(name, &value, var.pattern.as_deref())
-            .map_err(|why| if var.secret { format!("${name}: the value does not fit") } else { why })?;
+            .map_err(|why| if var.secret { format!("${name}: the value is not valid") } else { why })?;
         if var.secret {
             self.kit.secrets.add(name, value).map_err(|error| error.to_string())?;
             return Ok(String::new());

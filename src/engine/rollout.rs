@@ -1,4 +1,4 @@
-//! Waiting for a rollout: shows how it gets on, and ends as soon as it is known that it cannot succeed.
+//! Waits for a rollout: shows its progress, and ends as soon as it is certain that it cannot succeed.
 
 use super::{
     output::LineAssembler,
@@ -69,7 +69,7 @@ impl Performance {
             () = deadline(clock, self.action.timeout) => false,
         };
         let (outcome, detail) = if stopped {
-            (ActionOutcome::Cancelled, "stopped waiting; the rollout itself goes on".to_owned())
+            (ActionOutcome::Cancelled, "stopped waiting; the rollout itself continues".to_owned())
         } else {
             (ActionOutcome::TimedOut, format!("not complete after {}: {}", self.action.timeout, shown.last))
         };
@@ -97,7 +97,7 @@ impl Performance {
         shown: &mut Shown,
     ) -> String {
         let (RolloutCause::CrashLoop, Some(pod)) = (cause, pod) else { return text };
-        let hint = format!("the whole log: key l, or kubectl logs --previous {pod}");
+        let hint = format!("whole log: key l, or kubectl logs --previous {pod}");
         let read = cluster.logs(slot, Some(&pod), LOG_LINES, None).await;
         let lines = read.map(|read| read.lines).unwrap_or_default();
         for line in &lines {
@@ -107,7 +107,7 @@ impl Performance {
         match lines.iter().rev().map(|line| line.text.trim()).find(|line| !line.is_empty()) {
             Some(last) => {
                 let last: String = last.chars().take(QUOTED).collect();
-                format!("{text}; its log ends with `{last}` ({hint})")
+                format!("{text}; last log line: `{last}` ({hint})")
             }
             None => format!("{text} ({hint})"),
         }

@@ -1,4 +1,4 @@
-//! The values of variables, secrets among them, as actions and checks need them.
+//! The values of variables, including secrets, as actions and checks need them.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -140,7 +140,8 @@ impl Values {
     pub fn lacks(&self, script: &str) -> Option<String> {
         let name = self.lost.iter().find(|name| mentions(script, name))?;
         Some(format!(
-            "it uses ${name}, a secret that this engine does not have: secrets are never written down; set it in the environment, or give it with --var {name}=VALUE, and resume"
+            "it uses the secret ${name}, which this engine does not have, because secrets are never stored: \
+             set it in the environment or pass --var {name}=VALUE, and resume"
         ))
     }
 
@@ -160,11 +161,11 @@ pub fn check_value(name: &str, value: &str, pattern: Option<&str>) -> Result<(),
     }
     let Some(pattern) = pattern else { return Ok(()) };
     let whole = regex::Regex::new(&format!("^(?:{pattern})$"))
-        .map_err(|error| format!("bad pattern of ${name}: {error}"))?;
+        .map_err(|error| format!("the pattern of ${name} is not valid: {error}"))?;
     if whole.is_match(value) {
         Ok(())
     } else {
-        Err(format!("${name} must match `{pattern}`; `{value}` does not"))
+        Err(format!("${name} must match `{pattern}`, but `{value}` does not"))
     }
 }
 

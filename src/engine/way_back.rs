@@ -1,4 +1,4 @@
-//! Whether one could go back right now: the checks of `[rollback.quick] ready`, looked at for the whole run.
+//! Whether a rollback would work right now: runs the checks of `[rollback.quick] ready` for the whole run.
 //!
 //! Each check is looked at by itself, so that a slow one keeps none of the others waiting. What was seen goes to the machine,
 //! which tells the screens and the journal when it changes; a look that does not come is as bad as one that fails, and the
@@ -16,9 +16,10 @@ use super::{
 use crate::domain::{
     check::Check,
     effect::Input,
-    id::SlotName,
-    plan::{QUICK, WAY_BACK_SLOT},
+    id::{QUICK, SlotName},
+    plan::WAY_BACK_SLOT,
     run::Run,
+    runbook::Target,
     time::{Span, Timestamp},
 };
 
@@ -78,6 +79,7 @@ impl WayBack {
             values: self.kit.values(run).with(WAY_BACK_SLOT, slot.as_str()),
             slots: Slots::of(run),
             since: run.opened_at,
+            shared: run.runbook.target.as_ref().is_some_and(Target::has_shares),
         };
         let news = self.kit.news.clone();
         tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! A directory that is ours alone: journals, locks and output hold what was deployed, where and by whom.
+//! A private directory: journals, locks and output contain what was deployed, where and by whom.
 
 use std::{
     fs::{DirBuilder, File, Metadata, OpenOptions},
@@ -106,7 +106,7 @@ impl RunDir {
         let meta = file.metadata()?;
         let path = self.join(name);
         if !meta.is_file() {
-            return Err(refused(&path, "is no regular file"));
+            return Err(refused(&path, "is not a regular file"));
         }
         check(&path, &meta)?;
         Ok(file)
@@ -117,7 +117,7 @@ fn check(path: &Path, meta: &Metadata) -> io::Result<()> {
     if meta.uid() != geteuid().as_raw() {
         Err(refused(path, "belongs to another user"))
     } else if meta.mode() & 0o077 != 0 {
-        Err(refused(path, "is open to other users; `chmod go-rwx` it if you trust what is in it"))
+        Err(refused(path, "is accessible to other users; run `chmod go-rwx` on it if you trust its contents"))
     } else {
         Ok(())
     }
@@ -160,10 +160,10 @@ mod tests {
         assert!(dir.open_file("journal").is_err());
         std::fs::write(dir.join("shared"), "").unwrap();
         std::fs::set_permissions(dir.join("shared"), PermissionsExt::from_mode(0o644)).unwrap();
-        assert!(dir.read_file("shared").unwrap_err().to_string().contains("open to other users"));
+        assert!(dir.read_file("shared").unwrap_err().to_string().contains("accessible to other users"));
 
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
-        assert!(RunDir::open(&path).unwrap_err().to_string().contains("open to other users"));
+        assert!(RunDir::open(&path).unwrap_err().to_string().contains("accessible to other users"));
     }
 
     #[test]

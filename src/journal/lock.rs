@@ -1,4 +1,4 @@
-//! One engine a run, one run a target, on this host: `flock` on a file that says who holds it.
+//! One engine per run and one run per target on this host: `flock` on a file that names its holder.
 //!
 //! The kernel gives a lock back when its holder dies, however it dies. That is all a free lock means: a command that
 //! the dead engine had started may run on, so the journal is asked for it before anything else is done.
@@ -42,7 +42,7 @@ pub struct Holder {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Somebody else has it.
-    #[error("{} is held by {}", path.display(), holder.as_ref().map_or("another process".to_owned(), |holder| format!("{} (pid {})", holder.who, holder.pid)))]
+    #[error("{} is locked by {}", path.display(), holder.as_ref().map_or("another process".to_owned(), |holder| format!("{} (pid {})", holder.who, holder.pid)))]
     Held {
         /// The lock file.
         path: PathBuf,

@@ -1,4 +1,4 @@
-//! Reading a journal without changing it, also one that is being written.
+//! Reads a journal without changing it, even while it is being written.
 
 use std::{
     io::{self, Read},
@@ -27,18 +27,19 @@ pub enum ReadError {
         source: io::Error,
     },
     /// It is some other file.
-    #[error("this is not a journal of cutover")]
+    #[error("this is not a cutover journal")]
     Foreign,
     /// A later version of this program wrote it.
     #[error(
-        "the journal has format {found}, this program knows {FORMAT_VERSION}: use the version of cutover that wrote it"
+        "the journal has format {found}, but this version reads {FORMAT_VERSION}: use the version of cutover \
+         that wrote it"
     )]
     Newer {
         /// Its version.
         found: u32,
     },
     /// The process died while it made the file. Nothing was run.
-    #[error("the journal's header was never finished: the run had not begun")]
+    #[error("the journal's header is incomplete: the run never started")]
     Unstarted,
     /// Bytes changed after they were written, or are missing from the middle.
     #[error("the journal is damaged at byte {offset}: {why}")]
@@ -49,7 +50,7 @@ pub enum ReadError {
         why: String,
     },
     /// An intact record that this program doesn't understand.
-    #[error("record {sequence} of the journal can't be understood: {why}")]
+    #[error("record {sequence} of the journal can't be decoded: {why}")]
     Unreadable {
         /// Which.
         sequence: u64,
@@ -150,11 +151,11 @@ fn parse_header(bytes: &[u8]) -> Result<(Header, Position), ReadError> {
     match u32_at(bytes, 8) {
         Some(FORMAT_VERSION) => {}
         Some(found) if found > FORMAT_VERSION => return Err(ReadError::Newer { found }),
-        _ => return Err(corrupt("there is no such version of the format")),
+        _ => return Err(corrupt("unknown format version")),
     }
     let length = u32_at(bytes, 12).map_or(usize::MAX, |length| to_index(length.into()));
     if length > LONGEST_HEADER {
-        return Err(corrupt("the header's length is impossible"));
+        return Err(corrupt("the header's length is not valid"));
     }
     let end = HEADER_PREFIX + length;
     let whole = end + FOOT;
@@ -171,7 +172,7 @@ fn parse_header(bytes: &[u8]) -> Result<(Header, Position), ReadError> {
         return Err(corrupt("the header's checksum is wrong"));
     }
     let header = serde_json::from_slice(covered.get(HEADER_PREFIX..).unwrap_or_default())
-        .map_err(|fault| corrupt(&format!("the header can't be understood: {fault}")))?;
+        .map_err(|fault| corrupt(&format!("the header can't be decoded: {fault}")))?;
     Ok((header, Position { offset: whole as u64, sequence: 1, chain }))
 }
 
@@ -196,7 +197,7 @@ fn next(rest: &[u8], at: Position) -> Result<Found<'_>, ReadError> {
         None => return Ok(Found::End),
         Some(0) if written(rest).is_empty() => return Ok(Found::End),
         Some(&BEGIN) => {}
-        Some(_) => return Err(corrupt(0, "no record begins here")),
+        Some(_) => return Err(corrupt(0, "no record starts here")),
     }
     let (Some(covered), Some(sum)) = (rest.get(..HEAD - 4), u32_at(rest, HEAD - 4)) else {
         return Ok(Found::Torn);
@@ -216,7 +217,7 @@ fn next(rest: &[u8], at: Position) -> Result<Found<'_>, ReadError> {
         return Err(corrupt(5, "a record is missing before this one"));
     }
     if length > LONGEST {
-        return Err(corrupt(1, "the record's length is impossible"));
+        return Err(corrupt(1, "the record's length is not valid"));
     }
     let whole = HEAD + length + FOOT;
     let Some(&end) = rest.get(whole - 1) else { return Ok(Found::Torn) };

@@ -1,4 +1,4 @@
-//! Making a journal fit to be continued after its engine died.
+//! Repairs a journal so that it can be continued after its engine died.
 
 use std::{
     io::{self, Write},

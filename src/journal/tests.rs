@@ -318,7 +318,7 @@ fn j4_a_failed_write_or_sync_spends_the_writer() {
     // The disk is well again, and it does not matter.
     writer.disk.syncs_left = None;
     let refused = writer.append(&event(1)).unwrap_err().to_string();
-    assert!(refused.contains("not written any more"), "{refused}");
+    assert!(refused.contains("no longer written"), "{refused}");
     assert!(writer.sync().is_err());
 }
 
@@ -414,7 +414,7 @@ fn a_lock_says_who_holds_it() {
     let lock = Lock::acquire(&dir, lock::RUN_LOCK, &holder("alice@bastion")).unwrap();
     assert_eq!(Lock::holder(&dir, lock::RUN_LOCK).unwrap(), Some(holder("alice@bastion")));
     let fault = Lock::acquire(&dir, lock::RUN_LOCK, &holder("bob@bastion")).unwrap_err();
-    assert!(fault.to_string().contains("held by alice@bastion (pid "), "{fault}");
+    assert!(fault.to_string().contains("locked by alice@bastion (pid "), "{fault}");
     drop(lock);
     assert_eq!(Lock::holder(&dir, lock::RUN_LOCK).unwrap(), None);
     let _lock = Lock::acquire(&dir, lock::RUN_LOCK, &holder("bob")).unwrap();

@@ -125,10 +125,8 @@ impl Writer {
         let path = dir.join(FILE);
         let why = match path.symlink_metadata() {
             Ok(found) if (found.dev(), found.ino()) == (ours.dev(), ours.ino()) => return Ok(()),
-            Ok(_) => "was exchanged for another file while the run was using it",
-            Err(fault) if fault.kind() == io::ErrorKind::NotFound => {
-                "was deleted or moved while the run was using it"
-            }
+            Ok(_) => "was replaced by another file during the run",
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => "was deleted or moved during the run",
             // A disk that does not answer is found out by writing to it.
             Err(_) => return Ok(()),
         };
@@ -238,7 +236,7 @@ impl<D: Disk> Writer<D> {
     fn refuse_if_spent(&self) -> io::Result<()> {
         match &self.spent {
             Some(why) => {
-                Err(io::Error::other(format!("the journal is not written any more since a fault: {why}")))
+                Err(io::Error::other(format!("the journal is no longer written after an error: {why}")))
             }
             None => Ok(()),
         }

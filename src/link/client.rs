@@ -1,4 +1,4 @@
-//! A screen's end of an engine's socket.
+//! The screen's end of an engine's socket.
 
 use std::{io, path::Path};
 
@@ -78,7 +78,7 @@ async fn attach(path: &Path, first: Option<Vec<u8>>) -> io::Result<Client> {
                     }
                 }
                 Ok(None) => return,
-                Err(error) => return tracing::warn!(%error, "the engine's words can't be read"),
+                Err(error) => return tracing::warn!(%error, "the engine's update can't be decoded"),
             }
         }
     });

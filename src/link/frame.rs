@@ -21,7 +21,8 @@ const AT_ONCE: usize = 64 * 1024;
 pub enum FrameError {
     /// The other side speaks another version.
     #[error(
-        "the other side speaks version {0} of the protocol, this is version {VERSION}; start the same cutover on both sides"
+        "the other side speaks protocol version {0}, this side {VERSION}; use the same version of cutover on \
+         both sides"
     )]
     Version(u8),
     /// Longer than [`MAX_FRAME`], or shorter than it says.

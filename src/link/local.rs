@@ -1,4 +1,4 @@
-//! The channel inside one process.
+//! The channel within one process.
 
 use tokio::sync::mpsc;
 

@@ -1,4 +1,4 @@
-//! Who is at the other end of a socket: told by the kernel, not by the other end.
+//! Who is at the other end of a socket, according to the kernel.
 
 use tokio::net::UnixStream;
 

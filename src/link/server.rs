@@ -66,18 +66,18 @@ pub struct Hello {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Approval {
-    /// The step; the one that waits where not given.
+    /// The step; the one that waits if not set.
     pub approve: Option<StepId>,
 }
 
 /// Which socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Door {
-    /// For whoever drives.
+    /// For the person who has control.
     Control,
-    /// For whoever approves.
+    /// For approvers.
     Approve,
-    /// For whoever looks.
+    /// For watchers.
     Watch,
 }
 
@@ -134,7 +134,7 @@ impl Outlet {
         };
         let first = matches!(update, Update::Backlog { .. });
         if !first && waiting.saturating_add(bytes.len()) > LONGEST_QUEUE {
-            tracing::warn!("a screen that does not keep up is dropped");
+            tracing::warn!("dropped a screen that did not keep up");
             return false;
         }
         self.waiting.fetch_add(bytes.len(), Ordering::Relaxed);
@@ -209,9 +209,9 @@ pub fn listen(
                         drop(seat);
                     });
                 }
-                Ok(_) => tracing::warn!("too many screens: one was turned away"),
+                Ok(_) => tracing::warn!("too many screens: rejected one"),
                 Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    tracing::warn!(%error, "could not accept a connection");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
@@ -223,12 +223,12 @@ pub fn listen(
 async fn serve(stream: UnixStream, door: Door, counter: Counter, arrivals: mpsc::Sender<Arrival>) {
     let peer = match Peer::of(&stream) {
         Ok(peer) => peer,
-        Err(error) => return tracing::warn!(%error, "a client whose user is not known was turned away"),
+        Err(error) => return tracing::warn!(%error, "rejected a client whose user is unknown"),
     };
     let own = nix::unistd::getuid().as_raw();
-    // The file's mode says so already; a directory moved or a mode changed by hand must not open the controls.
+    // The file's mode says so already; a directory moved or a mode changed by hand must not let anybody take control.
     if door == Door::Control && peer.uid != own && peer.uid != 0 {
-        return tracing::warn!(uid = peer.uid, "another user was turned away from the controls");
+        return tracing::warn!(uid = peer.uid, "refused control to another user");
     }
     counter.open.fetch_add(1, Ordering::Relaxed);
     let id = ScreenId(counter.last.fetch_add(1, Ordering::Relaxed) + 1);
@@ -273,7 +273,7 @@ async fn greet(stream: UnixStream, door: Door, peer: &Peer) -> Option<Greeted> {
     }
 }
 
-/// Hands on what a client asks, until it is gone or sends what is no message.
+/// Forwards a client's requests until it leaves or sends something invalid.
 async fn read(mut reader: OwnedReadHalf, door: Door, id: ScreenId, arrivals: mpsc::Sender<Arrival>) {
     if door == Door::Watch {
         // Nothing here can become a command: there is no decoder. Bytes are only counted, so that a flood ends.
@@ -291,7 +291,7 @@ async fn read(mut reader: OwnedReadHalf, door: Door, id: ScreenId, arrivals: mps
         let bytes = match frame::read(&mut reader, LONGEST_REQUEST).await {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return,
-            Err(error) => return tracing::warn!(%error, "a client is dropped"),
+            Err(error) => return tracing::warn!(%error, "dropped a client"),
         };
         let command = match door {
             Door::Control => frame::decode::<Command>(&bytes),
@@ -305,7 +305,7 @@ async fn read(mut reader: OwnedReadHalf, door: Door, id: ScreenId, arrivals: mps
                     return;
                 }
             }
-            Err(error) => return tracing::warn!(%error, "a client that sent no message is dropped"),
+            Err(error) => return tracing::warn!(%error, "dropped a client that sent no message"),
         }
     }
 }
@@ -319,7 +319,7 @@ async fn write(
         match timeout(STUCK, writer.write_all(&bytes)).await {
             Ok(Ok(())) => waiting.fetch_sub(bytes.len(), Ordering::Relaxed),
             Ok(Err(_)) => return,
-            Err(_) => return tracing::warn!("a screen that takes nothing is dropped"),
+            Err(_) => return tracing::warn!("dropped a screen that read nothing"),
         };
     }
     let _ = writer.shutdown().await;

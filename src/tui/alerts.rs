@@ -1,22 +1,28 @@
-//! What is wrong now, in words, worst first. The two lines below the traffic picture show the first; `:alerts` all.
+//! Current problems in words, worst first. The two lines below the traffic picture show the first one; `:alerts` shows all.
+
+use ratatui::style::Style;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::{
     model::{Model, telemetry::Reading},
+    offer::panes,
     story, subject,
+    widget::row::{Row, wrap},
 };
 use crate::{
-    config::keymap::{Context, KeyAction},
+    config::keymap::KeyAction,
     domain::{
         cause::HoldCause,
         copy::CopyState,
         event::Outcome,
         message::{JournalState, WITHOUT_A_JOURNAL},
         metric::Verdict,
+        observation::not_carried_out,
         plan::Light,
         promise::Promise,
         prompt::Prompt,
         run::{Run, TriggerState},
-        runbook::{OnNoData, Then, Trigger, TriggerWatch},
+        runbook::{OnNoData, Strategy, Then, Trigger, TriggerWatch},
         time::Span,
         workload::Connection,
     },
@@ -30,6 +36,8 @@ const COPY_BEHIND: Span = Span::from_secs(30);
 pub struct Alert {
     /// Whether it needs a person now.
     pub urgent: bool,
+    /// The state in a word or two, for the header: `BREACH`, `watch: latency`.
+    pub word: String,
     /// What is wrong.
     pub headline: String,
     /// How far something has run: so much of so much.
@@ -38,14 +46,39 @@ pub struct Alert {
     pub follows: String,
 }
 
+/// From this height on a headline that is too long for one line has two.
+const TALL: u16 = 20;
+
+impl Alert {
+    /// The headline in the lines it takes on a screen of this size, two at most.
+    pub fn lines(&self, (width, height): (u16, u16)) -> Vec<String> {
+        let width = usize::from(width).saturating_sub(4);
+        if height < TALL || self.headline.width() <= width {
+            return vec![self.headline.clone()];
+        }
+        let mut lines = wrap(&self.headline, width);
+        if lines.len() > 2 {
+            let rest = lines.split_off(1).join(" ");
+            lines.push(Row::of(rest, Style::new()).fit(width).text());
+        }
+        lines
+    }
+}
+
+/// How many lines the worst problem and its consequence take on a screen of this size.
+pub fn height(model: &Model, size: (u16, u16)) -> u16 {
+    all(model).first().map_or(0, |first| if first.lines(size).len() > 1 { 3 } else { 2 })
+}
+
 /// Everything that is wrong now, worst first.
 pub fn all(model: &Model) -> Vec<Alert> {
     let mut alerts = Vec::new();
     let Some(run) = &model.run else { return alerts };
     if let Some(silent) = model.silent {
         alerts.push(urgent(
-            format!("THE ENGINE IS SILENT for {}", silent.short()),
-            "What is shown may be old. Keys that ask it for something may not be heard.".to_owned(),
+            "NO ENGINE",
+            format!("NO ANSWER FROM THE ENGINE for {}", silent.short()),
+            "This screen may be out of date, and keys may have no effect.".to_owned(),
         ));
     }
     alerts.extend(from_journal(model));
@@ -54,6 +87,7 @@ pub fn all(model: &Model) -> Vec<Alert> {
     if matches!(prompt, Prompt::Held { cause: HoldCause::Foreign, .. }) {
         alerts.extend(run.foreign.iter().filter(|it| !it.put_back.is_empty()).map(|change| Alert {
             urgent: false,
+            word: "CHANGED".to_owned(),
             headline: change.words.clone(),
             meter: None,
             follows: format!("By hand: {}", change.put_back),
@@ -89,13 +123,16 @@ fn from_guards(model: &Model, run: &Run) -> Vec<Alert> {
     if let Some(lock) = &run.lock {
         if let Some(why) = &lock.lost {
             alerts.push(urgent(
+                "FENCED OFF",
                 format!("FENCED OFF: {why}"),
-                "This engine changes nothing any more. Close it; look on with: cutover watch".to_owned(),
+                "This engine changes nothing any more. Close this screen; watch with: cutover watch"
+                    .to_owned(),
             ));
         } else if let Some(why) = &lock.uncertain {
             alerts.push(urgent(
-                format!("NOTHING CAN BE WRITTEN: the target's lock can't be renewed: {why}"),
-                "It is tried again all the time; a rollback is tried until it can be done.".to_owned(),
+                "LOCK UNCERTAIN",
+                format!("LOCK UNCERTAIN, nothing is written: it can't be renewed: {why}"),
+                "Renewing is retried all the time. A rollback is retried until it is done.".to_owned(),
             ));
         }
     }
@@ -106,6 +143,7 @@ fn from_guards(model: &Model, run: &Run) -> Vec<Alert> {
     };
     alerts.extend(copy.map(|why| Alert {
         urgent: false,
+        word: "watch: no copy".to_owned(),
         headline: format!("No copy of the journal in the cluster: {why}"),
         meter: None,
         follows: "If this host is lost, the run can't be resumed from another one.".to_owned(),
@@ -121,78 +159,99 @@ fn from_crew(model: &Model, run: &Run) -> Option<Alert> {
     if let Some(since) = run.away_since {
         let gone = run.pilot.as_ref().map_or_else(String::new, |pilot| format!(" ({pilot} is gone)"));
         return Some(urgent(
-            format!("NOBODY IS AT THE CONTROLS for {}{gone}", model.now.since(since).clock()),
-            "What runs is finished, triggers are watched and roll back; nothing new starts.".to_owned(),
+            "NOBODY HAS CONTROL",
+            format!("NOBODY HAS CONTROL for {}{gone}", model.now.since(since).clock()),
+            "Actions under way finish and triggers still roll back; nothing new starts.".to_owned(),
         ));
     }
     let asking = run.control_asked.as_ref()?;
     let follows = if model.looks_only() {
         format!("{} decides.", run.pilot.as_ref().map_or("the pilot", |pilot| pilot.name.as_str()))
     } else {
-        ":give hands them over, :keep keeps them.".to_owned()
+        ":give hands it over, :keep keeps it.".to_owned()
     };
-    Some(Alert { urgent: false, headline: format!("{asking} asks for the controls"), meter: None, follows })
+    Some(Alert {
+        urgent: false,
+        word: "control asked for".to_owned(),
+        headline: format!("{asking} asks for control"),
+        meter: None,
+        follows,
+    })
 }
 
-fn urgent(headline: String, follows: String) -> Alert {
-    Alert { urgent: true, headline, meter: None, follows }
+fn urgent(word: &str, headline: String, follows: String) -> Alert {
+    Alert { urgent: true, word: word.to_owned(), headline, meter: None, follows }
 }
 
 fn from_journal(model: &Model) -> Option<Alert> {
-    let rollback = model.key_in(Context::Steps, KeyAction::Rollback);
+    let rollback = panes::label(model, KeyAction::Rollback);
     Some(match &model.journal {
         JournalState::Whole => return None,
         JournalState::Full { why } => urgent(
-            format!("NO ROOM FOR THE JOURNAL, nothing new starts: {why}"),
-            format!("{rollback} still rolls back: space is kept for that. Free the disk, then continue."),
+            "DISK FULL",
+            format!("JOURNAL DISK FULL, nothing new starts: {why}"),
+            match rollback {
+                Some(key) => {
+                    format!("{key} still rolls back: space is kept for it. Free some disk, then continue.")
+                }
+                None => "Space for a rollback is kept. Free some disk, then continue.".to_owned(),
+            },
         ),
         JournalState::Lost { why } => urgent(
-            format!("THE JOURNAL IS LOST, nothing is done any more: {why}"),
-            format!("To roll back all the same, type  :unrecorded {WITHOUT_A_JOURNAL}"),
+            "JOURNAL LOST",
+            format!("JOURNAL LOST, nothing is done any more: {why}"),
+            format!("To roll back without it, type  :unrecorded {WITHOUT_A_JOURNAL}"),
         ),
         JournalState::Elsewhere { path, .. } => urgent(
-            format!("NO JOURNAL: {rollback} rolls back, nothing else is done"),
+            "NO JOURNAL",
+            match rollback {
+                Some(key) => format!("NO JOURNAL: {key} rolls back, nothing else is done"),
+                None => "NO JOURNAL: only a rollback can run".to_owned(),
+            },
             format!("Recorded in {path}"),
         ),
     })
 }
 
 fn from_prompt(model: &Model, run: &Run, prompt: &Prompt) -> Option<Alert> {
-    let key = |action| model.key_in(Context::Steps, action);
+    // A key is named only where it is offered.
+    let by_key = |action, words: &str| {
+        panes::label(model, action).map_or_else(String::new, |key| format!(" {key} {words}."))
+    };
     Some(match prompt {
         Prompt::RollingBack => {
             let (at, why) = run.waiting_act()?;
             let late = run.rolling_back().is_some_and(|rollback| rollback.late);
             let what = run.action(&at).map_or("the rollback", |action| action.name.as_str());
+            // Why comes before what: the pane below shows which action it is, and a narrow screen may cut the end.
             let headline = if late { "ROLLBACK LATE, still trying" } else { "ROLLBACK WAITS" };
             let tries =
                 run.work(&at.place).and_then(|work| work.actions.get(at.action)).map_or(0, |it| it.tries);
             let tries = if tries > 1 { format!(" Try {tries} follows.") } else { String::new() };
             urgent(
-                format!("{headline}: {what}: {why}"),
-                format!("It goes on by itself.{tries} {} gives it up.", key(KeyAction::CancelCountdown)),
+                "ROLLBACK WAITS",
+                format!("{headline}: {why} (action: {what})"),
+                format!("Retried by itself.{tries}{}", by_key(KeyAction::CancelCountdown, "abandons it")),
             )
         }
         Prompt::Acting { at } => {
             let (_, why) = run.waiting_act().filter(|(waiting, _)| waiting == at)?;
             let what = run.action(at).map_or("", |action| action.name.as_str());
-            let follows = "It begins by itself as soon as that is so.".to_owned();
-            Alert { urgent: false, ..urgent(format!("{what} waits: {why}"), follows) }
+            let follows = "It starts as soon as that changes.".to_owned();
+            Alert { urgent: false, ..urgent("waits", format!("{what} waits: {why}"), follows) }
         }
         Prompt::RollbackStopped { reason, .. } => urgent(
+            "ROLLBACK STOPPED",
             format!("ROLLBACK STOPPED: {reason}"),
-            format!(
-                "{} tries the failed action again; {} gives it up, with a reason.",
-                key(KeyAction::Retry),
-                key(KeyAction::CancelCountdown)
-            ),
+            "The previous state is not restored. Nothing continues until you choose.".to_owned(),
         ),
         Prompt::Unknown { at } => {
-            urgent(format!("UNKNOWN: {}", story::action_name(run, at)), unknown_words(run, at))
+            urgent("UNKNOWN", format!("UNKNOWN: {}", story::action_name(run, at)), unknown_words(run, at))
         }
         Prompt::Proceed { at, .. } if run.rolling_back().is_some() => urgent(
+            "WAITS FOR YOU",
             format!("THE ROLLBACK WAITS FOR YOU: {}", story::action_name(run, at)),
-            "This cannot be taken back: ENTER, then type the word that is shown.".to_owned(),
+            "This can't be undone: you must type a word.".to_owned(),
         ),
         Prompt::Countdown { trigger, ends_at } => {
             let left = ends_at.since(model.now);
@@ -208,12 +267,13 @@ fn from_prompt(model: &Model, run: &Run, prompt: &Prompt) -> Option<Alert> {
                 .map_or("", |(_, reason)| reason);
             Alert {
                 urgent: true,
+                word: "COUNTDOWN".to_owned(),
                 headline: format!("ROLLBACK IN {}: {why}", left.clock()),
                 meter: Some((whole.saturating_sub(left).as_millis(), whole.as_millis())),
                 follows: format!(
-                    "It starts by itself. {} cancels it, with a reason. {}, then y: at once.",
-                    key(KeyAction::CancelCountdown),
-                    key(KeyAction::Rollback)
+                    "It starts by itself.{}{}",
+                    by_key(KeyAction::Rollback, "rolls back now"),
+                    by_key(KeyAction::CancelCountdown, "cancels, with a reason")
                 ),
             }
         }
@@ -224,11 +284,12 @@ fn from_prompt(model: &Model, run: &Run, prompt: &Prompt) -> Option<Alert> {
                 .and_then(|state| state.fired.as_ref())
                 .map_or("", |(_, reason)| reason);
             urgent(
+                "TRIGGER FIRED",
                 format!("TRIGGER FIRED: {why}"),
                 format!(
-                    "You decide: {} rolls back, {} goes on, with a reason.",
-                    key(KeyAction::Rollback),
-                    key(KeyAction::CancelCountdown)
+                    "You decide.{}{}",
+                    by_key(KeyAction::Rollback, "rolls back"),
+                    by_key(KeyAction::CancelCountdown, "continues, with a reason")
                 ),
             )
         }
@@ -246,7 +307,11 @@ fn from_prompt(model: &Model, run: &Run, prompt: &Prompt) -> Option<Alert> {
             } else {
                 "Traffic was not touched."
             };
-            urgent(format!("FAILED: {what}: {why}"), format!("{traffic} Nothing goes on until you decide."))
+            urgent(
+                "FAILED",
+                format!("FAILED: {what}: {why}"),
+                format!("{traffic} Nothing continues until you choose."),
+            )
         }
         Prompt::Held { cause, reason } => {
             let held = run.held.as_ref();
@@ -256,23 +321,24 @@ fn from_prompt(model: &Model, run: &Run, prompt: &Prompt) -> Option<Alert> {
             Alert {
                 urgent: cause.is_fault(),
                 ..urgent(
-                    format!("HELD{who} for {}: {reason}", since.clock()),
+                    "PAUSED",
+                    format!("PAUSED{who} for {}: {reason}", since.clock()),
                     match cause {
                         HoldCause::Foreign => {
-                            ":putback puts it back, :accept takes it as it is. Triggers stay armed."
-                                .to_owned()
+                            "Triggers stay armed. Put it back, or accept it as it is.".to_owned()
                         }
-                        _ => "Nothing new starts. ENTER goes on.".to_owned(),
+                        _ => format!("Nothing new starts.{}", by_key(KeyAction::Confirm, "resumes")),
                     },
                 )
             }
         }
         Prompt::Finished { outcome: Outcome::RollbackFailed } => urgent(
+            "ROLLBACK FAILED",
             "THE ROLLBACK HAS FAILED: a person must act now".to_owned(),
             format!(
-                "The commands of each action are shown. On-call: {}. Incident: {}.",
-                key(KeyAction::Contacts),
-                key(KeyAction::Incident)
+                "The command of each action is shown below.{}{}",
+                by_key(KeyAction::Contacts, "shows the contacts"),
+                by_key(KeyAction::Incident, "declares an incident")
             ),
         ),
         _ => return None,
@@ -281,19 +347,17 @@ fn from_prompt(model: &Model, run: &Run, prompt: &Prompt) -> Option<Alert> {
 
 fn unknown_words(run: &Run, at: &crate::domain::event::ActionRef) -> String {
     if run.is_looked_at(at) {
-        return "It was started, and its end was not seen. The cluster is looked at for what became of it."
-            .to_owned();
+        return "It was started, its outcome was not recorded. Reading it from the cluster.".to_owned();
     }
     if let Some(child) = run.outlives(at) {
         return format!("Its process {} STILL RUNS: wait for its end, or end it with :kill.", child.pid);
     }
     let state = run.work(&at.place).and_then(|work| work.actions.get(at.action));
     match state.and_then(|state| state.child.as_ref()) {
-        Some(child) => format!(
-            "It was started, its end was not seen. Its process {} may still live. ENTER: what became of it?",
-            child.pid
-        ),
-        None => "It was started, and its end was not seen. ENTER: what became of it?".to_owned(),
+        Some(child) => {
+            format!("It was started, its outcome was not recorded. Its process {} may still run.", child.pid)
+        }
+        None => "It was started, its outcome was not recorded: done or not done?".to_owned(),
     }
 }
 
@@ -312,11 +376,6 @@ fn from_breach(
         Promise::Anew(_) => Span::ZERO,
     };
     let reading = reading(model, metric);
-    let next = match watch.then {
-        Then::Ask => "you are asked whether to roll back.".to_owned(),
-        Then::Countdown(whole) => format!("a countdown starts: {whole}, then rollback by itself."),
-        Then::Rollback => "the rollback starts by itself.".to_owned(),
-    };
     // What is promised is what would happen now; where that is not all, it says so.
     let why = why.map(ToString::to_string).or_else(|| match &reading.value {
         Some(_) => None,
@@ -325,26 +384,54 @@ fn from_breach(
             reading.why.as_ref().map_or_else(|| "no data".to_owned(), ToString::to_string)
         )),
     });
-    let follows = match promise {
-        Promise::In(left) if why.is_none() => format!("In {} {next}", left.clock()),
-        Promise::In(left) => format!("In {} at the earliest {next}", left.clock()),
-        Promise::NextBreach => format!("With the next breach that is measured {next}"),
-        Promise::Anew(whole) => format!("{} after the next breach that is measured {next}", whole.clock()),
+    let now = panes::label(model, KeyAction::Rollback)
+        .map_or_else(String::new, |key| format!(" {key} rolls back now."));
+    let earliest = if why.is_some() { " at the earliest" } else { "" };
+    let follows = match (watch.then, promise) {
+        (Then::Ask, Promise::In(left)) => format!("You are asked to decide in {}{earliest}", left.clock()),
+        (Then::Ask, Promise::NextBreach) => "You are asked to decide at the next measured breach".to_owned(),
+        (Then::Ask, Promise::Anew(whole)) => {
+            format!("You are asked to decide {} after the next measured breach", whole.clock())
+        }
+        (Then::Countdown(_) | Then::Rollback, promise) => {
+            let countdown = if let Then::Countdown(whole) = watch.then { whole } else { Span::ZERO };
+            match promise {
+                Promise::In(left) => {
+                    let whole = left.saturating_add(countdown).clock();
+                    let last = match countdown {
+                        Span::ZERO => String::new(),
+                        countdown => format!(", the last {} as a countdown", countdown.clock()),
+                    };
+                    format!("Rolls back by itself in {whole}{earliest}{last}")
+                }
+                Promise::NextBreach if countdown == Span::ZERO => {
+                    "Rolls back by itself at the next measured breach".to_owned()
+                }
+                Promise::NextBreach => {
+                    format!("Rolls back by itself {} after the next measured breach", countdown.clock())
+                }
+                Promise::Anew(whole) => format!(
+                    "Rolls back by itself {} after the next measured breach",
+                    whole.saturating_add(countdown).clock()
+                ),
+            }
+        }
     };
     Some(Alert {
         urgent: true,
+        word: "BREACH".to_owned(),
         headline: format!(
-            "BREACH: {} {} (bound {}) for {} of {}",
+            "BREACH: {} {} (alert {}) for {} of {}",
             metric.title,
-            metric.unit.show(reading.value.unwrap_or(first)),
+            metric.show(reading.value.unwrap_or(first)),
             watch.when.show(metric.unit),
             lasted.clock(),
             watch.hold_for.clock()
         ),
         meter: Some((lasted.as_millis(), watch.hold_for.as_millis())),
         follows: match why {
-            Some(why) => format!("{follows} ({why})"),
-            None => follows,
+            Some(why) => format!("{follows} ({why}).{now}"),
+            None => format!("{follows}.{now}"),
         },
     })
 }
@@ -353,11 +440,12 @@ fn from_blindness(run: &Run, trigger: &Trigger, watch: &TriggerWatch, state: &Tr
     let metric = run.runbook.metric(watch.metric.as_str())?;
     let why = state.blind.as_ref()?;
     let then = match watch.no_data {
-        OnNoData::Hold => "The window waits: without data it cannot succeed.",
-        OnNoData::Rollback => "Counts as a breach: it ends in a rollback.",
+        OnNoData::Hold => "Health unknown: the window waits for data.",
+        OnNoData::Rollback => "Missing data counts as a breach: it ends in a rollback.",
     };
     Some(urgent(
-        format!("BLIND: {} is not measured: {why}", metric.title),
+        "BLIND",
+        format!("BLIND: no data for {}: {why}", metric.title),
         format!("{then} Trigger: {}", trigger.reason),
     ))
 }
@@ -375,29 +463,34 @@ fn from_cluster(model: &Model, run: &Run, active: bool) -> Vec<Alert> {
     {
         let since = model.now.since(workload.as_of).short();
         alerts.push(urgent(
-            format!("THE CLUSTER IS NOT SEEN for {since}: {why}"),
-            "Traffic and pods are shown as last seen.".to_owned(),
+            "NO CLUSTER",
+            format!("CLUSTER NOT REACHABLE for {since}: {why}"),
+            "Traffic and pods are shown as last seen; they may have changed.".to_owned(),
         ));
+    }
+    if run.finished.is_none() {
+        alerts.extend(from_traffic(model, run));
     }
     if active && run.switch_begun() {
         let readiness = run.readiness(workload, model.telemetry.access.as_ref(), model.now);
         if readiness.light == Light::NotReady {
             alerts.push(urgent(
+                "NO WAY BACK",
                 format!("A ROLLBACK WOULD FAIL NOW: {}", readiness.against.join(", ")),
-                "There would be no way back. Mend this before anything else.".to_owned(),
+                "There is no way back until this is fixed.".to_owned(),
             ));
         }
     }
     let slots = workload.into_iter().flat_map(|workload| &workload.slots);
     for (name, slot) in slots.filter(|_| active || run.finished.is_some()) {
-        let bad: Vec<_> = slot.pods.iter().filter(|pod| pod.bad).collect();
-        if let Some(first) = bad.first() {
+        if let Some(first) = slot.pods.iter().find(|pod| pod.bad) {
             alerts.push(Alert {
                 urgent: false,
+                word: "watch: pods".to_owned(),
                 headline: format!(
                     "{}: {} of {} pods not well: {}",
                     name.0.to_uppercase(),
-                    bad.len(),
+                    slot.bad(),
                     slot.desired,
                     first.status
                 ),
@@ -409,12 +502,44 @@ fn from_cluster(model: &Model, run: &Run, active: bool) -> Vec<Alert> {
     alerts
 }
 
+/// What keeps users from the slots that traffic is directed to.
+fn from_traffic(model: &Model, run: &Run) -> Vec<Alert> {
+    let mut alerts = Vec::new();
+    if subject::nobody_answers(model) {
+        let recreates = run.runbook.deployment.strategy == Strategy::Recreate;
+        alerts.push(urgent(
+            "NOBODY ANSWERS",
+            "NOBODY ANSWERS: no pod that the Service selects is ready; users get errors".to_owned(),
+            if recreates {
+                "Recreate stops the old pods before it starts new ones. R goes back, and takes as long again."
+            } else {
+                "The pods pane says what each pod waits for."
+            }
+            .to_owned(),
+        ));
+    }
+    // A gateway takes a moment for every change: that is no alert.
+    let route = subject::route(model).filter(|route| !route.lags);
+    if let Some(words) = not_carried_out(route.and_then(|route| route.unfit.as_deref())) {
+        alerts.push(urgent(
+            "ROUTE REFUSED",
+            words,
+            "Users stay where they were. The window does not count; its step fails after a minute."
+                .to_owned(),
+        ));
+    }
+    alerts
+}
+
 /// The newest warning event about a pod, else where to look.
 fn warning_about(model: &Model, pod: &str) -> String {
     let warnings = model.telemetry.workload.as_ref().map_or(&[][..], |workload| &workload.warnings);
     let found = warnings.iter().find(|warning| warning.object.ends_with(pod));
     found.map_or_else(
-        || format!("Its log: {}", model.key_in(Context::Steps, KeyAction::Logs)),
+        || match panes::label(model, KeyAction::Logs) {
+            Some(key) => format!("{key} shows its log"),
+            None => String::new(),
+        },
         |warning| format!("{}: {}", warning.reason, warning.message),
     )
 }
@@ -437,7 +562,8 @@ fn from_metrics(model: &Model, run: &Run) -> Vec<Alert> {
                 metric.alert.map(|bound| format!(", alert {}", bound.show(metric.unit))).unwrap_or_default();
             Some(Alert {
                 urgent: false,
-                headline: format!("{} {}{bound}", metric.title, metric.unit.show(value)),
+                word: format!("watch: {}", metric.title.to_lowercase()),
+                headline: format!("{} {}{bound}", metric.title, metric.show(value)),
                 meter: None,
                 follows: metric.action.clone().unwrap_or_else(|| "Look into it.".to_owned()),
             })

@@ -1,8 +1,9 @@
-//! What comes from the terminal: keys, pastes, a new size, its end.
+//! What comes from the terminal: keys, pastes, the mouse, answers, its end.
 //!
 //! A thread of its own waits for it, so that decoding never waits for drawing and drawing never for decoding. It waits
-//! with `poll` on the terminal itself and only then asks crossterm: crossterm alone would spin or sleep for ever once
-//! the terminal has hung up.
+//! with `poll`, which tells a terminal that has hung up from one that is silent.
+
+mod decode;
 
 use std::{
     io::{self, PipeReader, PipeWriter},
@@ -10,11 +11,15 @@ use std::{
     time::Duration,
 };
 
-use crossterm::event::{self, Event, KeyEvent, KeyEventKind, KeyModifiers};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use decode::{Decoder, Waits};
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    unistd,
+};
 use tokio::sync::mpsc;
 
-use crate::config::keymap::{Key, KeyCode};
+use crate::config::keymap::Key;
 
 /// Something from the terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,17 +28,61 @@ pub enum Input {
     Key(Key),
     /// A text was pasted. Never keys, whatever is in it.
     Paste(String),
-    /// The size has changed.
-    Resized,
+    /// Something was done with the mouse.
+    Mouse(Mouse),
+    /// The terminal has answered what it was asked.
+    Told(Answer),
     /// The terminal has gone away.
     HungUp,
+}
+
+/// What a terminal says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Its background's colour.
+    Background([u8; 3]),
+    /// It can hold a frame back until all of it has come (mode 2026).
+    HoldsFrames,
+    /// It has answered everything that it knows an answer to.
+    Last,
+}
+
+/// A mouse, where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mouse {
+    /// What was done.
+    pub does: MouseDoes,
+    /// The column, from 0.
+    pub column: u16,
+    /// The row, from 0.
+    pub row: u16,
+}
+
+/// What a mouse can do here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MouseDoes {
+    /// The left button was pressed.
+    Click,
+    /// The wheel was turned up by a notch.
+    WheelUp,
+    /// The wheel was turned down by a notch.
+    WheelDown,
 }
 
 /// Inputs that may wait; more than anybody types while a frame is drawn.
 const WAITING: usize = 1024;
 
-/// The least that crossterm's source must be given: with no time at all it does not look.
-const LOOK: Duration = Duration::from_millis(1);
+/// After an escape nothing more comes within this time where it was the key. Short enough to be no delay, long enough for a
+/// connection that cuts sequences in two.
+const ESCAPE: Duration = Duration::from_millis(25);
+/// A sequence that has begun is complete within this time, or never.
+const REST: Duration = Duration::from_millis(100);
+/// … but an answer from the terminal is, which nobody types: a connection may stall in the middle of it.
+const ANSWER: Duration = Duration::from_secs(5);
+/// A paste that has brought nothing for this long has stalled: from then on ctrl-c ends it.
+const PASTE: Duration = Duration::from_secs(2);
+/// A paste that has stalled for this long is over: its end was lost.
+const STALLED: Duration = Duration::from_mins(1);
 
 /// The thread that reads the terminal. Ends when dropped.
 #[derive(Debug)]
@@ -50,9 +99,9 @@ impl Reader {
     pub fn start() -> io::Result<Self> {
         let (stopped, stop) = io::pipe()?;
         let (sender, inputs) = mpsc::channel(WAITING);
-        std::thread::Builder::new()
-            .name("terminal-input".to_owned())
-            .spawn(move || read(&stopped, &sender))?;
+        std::thread::Builder::new().name("terminal-input".to_owned()).spawn(move || {
+            read(&stopped, &sender);
+        })?;
         Ok(Self { inputs, stop: Some(stop) })
     }
 
@@ -70,123 +119,64 @@ impl Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         // Closing the pipe wakes the thread; closing the channel frees it where it waits for room. It is not waited
-        // for: half of an escape sequence keeps it in a read that only another key ends.
+        // for: another process on the same terminal may have taken what it was woken for.
         self.stop = None;
         self.inputs.close();
     }
 }
 
 fn read(stopped: &PipeReader, sender: &mpsc::Sender<Input>) {
+    let mut decoder = Decoder::default();
+    let mut bytes = [0; 4096];
     let stdin = io::stdin();
+    let send = |inputs: Vec<Input>| inputs.into_iter().all(|input| sender.blocking_send(input).is_ok());
     loop {
         let mut waits =
             [PollFd::new(stdin.as_fd(), PollFlags::POLLIN), PollFd::new(stopped.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut waits, PollTimeout::NONE) {
-            Err(nix::errno::Errno::EINTR) => continue,
+        let ready = match poll(&mut waits, patience(decoder.waits())) {
+            Err(Errno::EINTR) => continue,
             Err(_) => break,
-            Ok(_) => {}
+            Ok(ready) => ready,
+        };
+        if ready == 0 {
+            if send(decoder.give_up()) {
+                continue;
+            }
+            return;
         }
         let is = |at: usize, flags| waits[at].revents().is_some_and(|found| found.intersects(flags));
         if is(1, PollFlags::all()) {
             return;
         }
         // After a hang-up the descriptor is readable as well, and gives end of file for ever.
-        if is(0, PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL) || !drain(sender) {
+        if is(0, PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL) {
             break;
+        }
+        match unistd::read(&stdin, &mut bytes) {
+            Ok(0) => break,
+            Ok(count) => {
+                if !send(decoder.take(&bytes[..count])) {
+                    return;
+                }
+            }
+            // Another process has been quicker, or has made the terminal non-blocking.
+            Err(Errno::EINTR | Errno::EAGAIN) => {}
+            Err(_) => break,
         }
     }
     let _ = sender.blocking_send(Input::HungUp);
 }
 
-/// Takes what crossterm can decode now. `false` where nobody listens any more or the terminal fails.
-fn drain(sender: &mpsc::Sender<Input>) -> bool {
-    loop {
-        match event::poll(LOOK) {
-            Ok(true) => {}
-            Ok(false) => return true,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(_) => return false,
-        }
-        let Ok(event) = event::read() else { return false };
-        if let Some(input) = decode(event)
-            && sender.blocking_send(input).is_err()
-        {
-            return false;
-        }
-    }
-}
-
-/// What an event of the terminal means; nothing for what has no meaning here.
-pub fn decode(event: Event) -> Option<Input> {
-    match event {
-        Event::Key(key) => decode_key(key).map(Input::Key),
-        Event::Paste(text) => Some(Input::Paste(text)),
-        Event::Resize(..) => Some(Input::Resized),
-        Event::Mouse(_) | Event::FocusGained | Event::FocusLost => None,
-    }
-}
-
-fn decode_key(key: KeyEvent) -> Option<Key> {
-    use crossterm::event::KeyCode as Code;
-    if key.kind == KeyEventKind::Release {
-        return None;
-    }
-    // Alt is never bound: many terminals send it as escape and the key, which must not become the key alone.
-    if key
-        .modifiers
-        .intersects(KeyModifiers::ALT | KeyModifiers::SUPER | KeyModifiers::META | KeyModifiers::HYPER)
-    {
-        return None;
-    }
-    let code = match key.code {
-        Code::Char(c) => KeyCode::Char(c),
-        Code::Enter => KeyCode::Enter,
-        Code::Esc => KeyCode::Esc,
-        Code::BackTab => KeyCode::BackTab,
-        Code::Tab if key.modifiers.contains(KeyModifiers::SHIFT) => KeyCode::BackTab,
-        Code::Tab => KeyCode::Tab,
-        Code::Up => KeyCode::Up,
-        Code::Down => KeyCode::Down,
-        Code::Left => KeyCode::Left,
-        Code::Right => KeyCode::Right,
-        Code::Home => KeyCode::Home,
-        Code::End => KeyCode::End,
-        Code::PageUp => KeyCode::PageUp,
-        Code::PageDown => KeyCode::PageDown,
-        Code::Backspace => KeyCode::Backspace,
-        Code::Delete => KeyCode::Delete,
-        Code::Insert => KeyCode::Insert,
-        _ => return None,
+/// How long the next byte may take.
+fn patience(waits: Waits) -> PollTimeout {
+    let most = match waits {
+        Waits::No => return PollTimeout::NONE,
+        Waits::Escape => ESCAPE,
+        Waits::Rest => REST,
+        Waits::Answer => ANSWER,
+        Waits::Paste => PASTE,
+        Waits::Stalled => STALLED,
     };
-    let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
-    let code = match code {
-        // Terminals differ in the case they report for ctrl and a letter.
-        KeyCode::Char(c) if ctrl => KeyCode::Char(c.to_ascii_lowercase()),
-        code => code,
-    };
-    Some(Key { code, ctrl })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(code: event::KeyCode, modifiers: KeyModifiers) -> Option<Input> {
-        decode(Event::Key(KeyEvent::new(code, modifiers)))
-    }
-
-    #[test]
-    fn keys_keep_their_meaning_and_alt_has_none() {
-        use event::KeyCode as Code;
-        assert_eq!(key(Code::Char('R'), KeyModifiers::SHIFT), Some(Input::Key(Key::char('R'))));
-        assert_eq!(key(Code::Char('C'), KeyModifiers::CONTROL), Some(Input::Key(Key::ctrl('c'))));
-        assert_eq!(key(Code::Tab, KeyModifiers::SHIFT), Some(Input::Key(Key::named(KeyCode::BackTab))));
-        assert_eq!(key(Code::Char('y'), KeyModifiers::ALT), None);
-        assert_eq!(key(Code::F(5), KeyModifiers::NONE), None);
-    }
-
-    #[test]
-    fn a_paste_stays_one() {
-        assert_eq!(decode(Event::Paste("y\r".to_owned())), Some(Input::Paste("y\r".to_owned())));
-    }
+    // All are far below what poll can wait.
+    PollTimeout::try_from(most).unwrap_or(PollTimeout::NONE)
 }

@@ -5,7 +5,8 @@ use ratatui::layout::Rect;
 
 use super::{
     alerts,
-    model::{Layer, Model, Pane, Phase},
+    model::{Model, Pane, Phase},
+    subject,
 };
 
 /// Below this a single pane is shown.
@@ -28,7 +29,7 @@ pub struct Layout {
     pub alert: Rect,
     /// The panes, dialogs and pages, with the rule above them.
     pub body: Rect,
-    /// The rule below the panes, or what is said once.
+    /// The rule below the panes, or a one-time message.
     pub rule: Rect,
     /// What the next key does.
     pub next: Rect,
@@ -61,7 +62,7 @@ pub fn layout(model: &Model, area: Rect) -> Layout {
     let slots =
         model.run.as_ref().and_then(|run| run.runbook.target.as_ref()).map_or(1, |target| target.slots.len());
     let traffic = take(u16::try_from(slots.clamp(1, 2)).unwrap_or(2));
-    let alert = take(if alerts::all(model).is_empty() { 0 } else { 2 });
+    let alert = take(alerts::height(model, (area.width, area.height)));
     let foot = top.height.min(3);
     let body = Rect { height: top.height - foot, ..top };
     let line = |n: u16| Rect { y: body.bottom() + n, height: u16::from(n < foot), ..top };
@@ -96,14 +97,20 @@ pub fn split(model: &Model, body: Rect) -> Panes {
     }
     let size = (body.width, body.height);
     let phase = model.phase();
+    if phase == Phase::Window && size.1 >= 10 {
+        return window(model, body);
+    }
     // At 80x24 the checklist needs the whole height; its answers about health are in the line of the clock.
     let lower = match phase {
         Phase::Checklist if size.1 < 24 => 0,
         _ if size.1 < 10 => 0,
+        // The end is a page of its own: what was measured last is in the header.
+        Phase::Over if size.1 < 20 => 0,
         // 16 rows at 80x24 without an alert, 14 with one: 5 and a rule below in both.
         _ if size.1 < 20 => 6,
         // In the window the metrics are what is looked at.
-        Phase::Window | Phase::RollingBack | Phase::Over => size.1 * 3 / 5,
+        Phase::Window | Phase::RollingBack => size.1 * 3 / 5,
+        Phase::Over => size.1 * 2 / 5,
         Phase::Checklist => size.1 / 3,
         Phase::Steps => size.1 * 9 / 20,
     };
@@ -130,6 +137,41 @@ pub fn split(model: &Model, body: Rect) -> Panes {
     panes
 }
 
+/// The window: its table over the full width, as high as it needs; below it the details.
+fn window(model: &Model, body: Rect) -> Panes {
+    let mut panes = Panes::default();
+    let lines = u16::try_from(subject::window_lines(model)).unwrap_or(u16::MAX).saturating_add(1);
+    let workload = model.telemetry.workload.as_ref();
+    let unwell =
+        workload.is_some_and(|seen| seen.slots.values().any(|slot| slot.pods.iter().any(|pod| pod.bad)));
+    let least = match &model.run {
+        // What somebody else has changed wants more words than advice does.
+        Some(run) if !run.foreign.is_empty() => 8,
+        _ if unwell => 6,
+        _ => 4,
+    };
+    let high = lines.min(body.height.saturating_sub(least));
+    let upper = Rect { height: high, ..body };
+    let below = Rect { y: upper.bottom(), height: body.height - high, ..body };
+    columns(&mut panes, upper, &[(Pane::Work, body.width)]);
+    let width = body.width;
+    if has_log_pane(model.size) {
+        let (metrics, pods) = (width * 2 / 5, width / 5);
+        let logs = (width - metrics - pods) / 2;
+        let rest = width - metrics - pods - logs - 3;
+        let all = [(Pane::Metrics, metrics), (Pane::Pods, pods), (Pane::Logs, logs), (Pane::Detail, rest)];
+        columns(&mut panes, below, &all);
+    } else if below.height >= 12 && width >= 100 {
+        let (metrics, pods) = (width * 19 / 40, width * 3 / 10);
+        let all = [(Pane::Metrics, metrics), (Pane::Pods, pods), (Pane::Detail, width - metrics - pods - 2)];
+        columns(&mut panes, below, &all);
+    } else {
+        let pods = width * 9 / 20;
+        columns(&mut panes, below, &[(Pane::Pods, pods), (Pane::Detail, width - pods - 1)]);
+    }
+    panes
+}
+
 fn columns(panes: &mut Panes, area: Rect, widths: &[(Pane, u16)]) {
     let mut x = area.x;
     for (at, (pane, width)) in widths.iter().enumerate() {
@@ -141,19 +183,4 @@ fn columns(panes: &mut Panes, area: Rect, widths: &[(Pane, u16)]) {
         panes.places.push((*pane, Rect { x, width, ..area }));
         x += width;
     }
-}
-
-/// Whether Enter first brings back what it would act on: another step is shown, or another pane fills the screen.
-pub fn enter_returns(model: &Model) -> bool {
-    let Some(run) = &model.run else { return false };
-    let elsewhere = model.cursor.step.is_some() && model.cursor.step != run.current();
-    let hidden = model.cursor.zoomed && !matches!(model.cursor.focus, Pane::Work | Pane::Detail);
-    matches!(model.phase(), Phase::Steps | Phase::Window) && (elsewhere || hidden)
-}
-
-/// Whether a frame of this size shows what Enter does.
-pub fn shows_next(model: &Model) -> bool {
-    let (width, height) = model.size;
-    let covered = matches!(model.layers.last(), Some(Layer::Page(_)));
-    width >= 20 && height >= 4 && !covered
 }

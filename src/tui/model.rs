@@ -4,11 +4,15 @@
 //! asked from [`Run`] when it is needed.
 
 pub mod form;
+pub mod offer;
 pub mod page;
+pub mod still;
 pub mod telemetry;
 
 use form::{Form, RollbackForm};
+use offer::Offer;
 use page::Page;
+use still::Still;
 use telemetry::Telemetry;
 
 use super::style::Look;
@@ -29,7 +33,7 @@ use crate::{
 };
 
 /// What the caller decides about a screen.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "independent switches of a person's settings")]
 pub struct ScreenOptions {
     /// Whether it only watches.
@@ -44,6 +48,12 @@ pub struct ScreenOptions {
     pub bell: bool,
     /// Whether to say the same by OSC 9, as a desktop notification.
     pub osc9: bool,
+    /// Whether the terminal's title shows the state of the run.
+    pub title: bool,
+    /// Whether to take the mouse: a click selects, the wheel scrolls, nothing acts.
+    pub mouse: bool,
+    /// Whether the terminal can be asked what it is: not where it would print the question.
+    pub asks_terminal: bool,
     /// Whether copies go to the terminal's clipboard (OSC 52), as over SSH; else to a file in the run's directory.
     pub copy_osc52: bool,
     /// How a person comes back to this run, as typed in a shell; shown before leaving.
@@ -59,6 +69,9 @@ impl Default for ScreenOptions {
             slow_link: false,
             bell: true,
             osc9: false,
+            title: true,
+            mouse: false,
+            asks_terminal: true,
             copy_osc52: false,
             come_back: "cutover attach".to_owned(),
         }
@@ -82,18 +95,20 @@ pub struct Model {
     pub silent: Option<Span>,
     /// How the run stood when the engine closed it.
     pub closed: Option<Option<Outcome>>,
-    /// How the copy of the journal beside the target goes; none where there is to be none.
+    /// State of the journal's copy beside the target; none if there is no copy.
     pub copy: Option<CopyState>,
     /// Who is there.
     pub members: Vec<Member>,
     /// Which of them this screen is; none before the engine has said so.
     pub you: Option<ScreenId>,
-    /// From when to when nobody had the controls, where this screen came back to that.
+    /// From when to when nobody had control, if this screen returned after that.
     pub missed: Option<(Timestamp, Timestamp)>,
-    /// How the journal stands.
+    /// State of the journal.
     pub journal: JournalState,
-    /// Measurements, the cluster, output, logs.
+    /// Measurements, the cluster, output, logs, as they are now. Panes and pages show [`Model::measured`].
     pub telemetry: Telemetry,
+    /// The frozen data, if the screen is frozen.
+    pub still: Option<Box<Still>>,
     /// What has happened, in words, oldest first.
     pub story: Vec<(Timestamp, String)>,
     /// Where the operator's attention is.
@@ -102,20 +117,35 @@ pub struct Model {
     pub layers: Vec<Layer>,
     /// Something said once.
     pub toast: Option<Toast>,
-    /// What the last frame offered: Enter does this, whatever has happened since.
-    pub shown: Option<Prompt>,
+    /// What the last frame offered: a key starts this and nothing else, whatever has happened since.
+    pub shown: Vec<Offer>,
     /// When a key was last pressed, by the engine's time.
     pub last_key: Timestamp,
     /// When the engine was last asked to keep a look at the target at hand, by the engine's time.
     pub kept_looking: Timestamp,
     /// When ctrl-c was pressed once.
     pub interrupted: Option<Timestamp>,
-    /// When the journal last had the window's watched time.
-    pub window_advanced: Option<Timestamp>,
+    /// The window's watched time as last shown.
+    pub window: Option<ShownWindow>,
+    /// Whether the terminal may still answer what it was asked.
+    pub asking: bool,
     /// Columns and rows of the terminal.
     pub size: (u16, u16),
     /// A question that was put aside with esc, so that it does not come back by itself.
     pub aside: Option<Prompt>,
+}
+
+/// How much of a window was shown as watched: its clock never falls back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShownWindow {
+    /// The step's index.
+    pub step: usize,
+    /// The step's attempt.
+    pub attempt: u32,
+    /// The time.
+    pub watched: Span,
+    /// When that was shown.
+    pub at: Timestamp,
 }
 
 /// Where the operator's attention is.
@@ -141,6 +171,10 @@ pub struct Cursor {
     pub task: usize,
     /// How far the log pane is scrolled up from its end.
     pub logs: usize,
+    /// Whether long lines of logs are wrapped instead of cut.
+    pub wrap: bool,
+    /// Whether lines of logs have their times.
+    pub stamps: bool,
     /// What was searched for.
     pub search: Option<String>,
 }
@@ -207,6 +241,7 @@ impl Model {
     pub fn new(options: ScreenOptions) -> Self {
         Self {
             look: Look(options.theme),
+            asking: options.asks_terminal,
             options,
             run: None,
             run_dir: String::new(),
@@ -219,15 +254,16 @@ impl Model {
             missed: None,
             journal: JournalState::Whole,
             telemetry: Telemetry::default(),
+            still: None,
             story: Vec::new(),
             cursor: Cursor::default(),
             layers: Vec::new(),
             toast: None,
-            shown: None,
+            shown: Vec::new(),
             last_key: Timestamp::default(),
             kept_looking: Timestamp::default(),
             interrupted: None,
-            window_advanced: None,
+            window: None,
             size: (80, 24),
             aside: None,
         }
@@ -243,7 +279,7 @@ impl Model {
         own.map_or(Role::Pilot, |member| member.role)
     }
 
-    /// Whether this screen only looks: it was opened so, or somebody else drives.
+    /// Whether this screen is read-only: it was opened so, or somebody else has control.
     pub fn looks_only(&self) -> bool {
         self.role() != Role::Pilot
     }
@@ -254,7 +290,7 @@ impl Model {
         over && self.telemetry.workload.is_none() && self.telemetry.latest.is_empty()
     }
 
-    /// Who drives now, where somebody does.
+    /// Who has control now, if anybody.
     pub fn pilot(&self) -> Option<&Person> {
         self.run.as_ref().and_then(Run::present_pilot)
     }
@@ -312,7 +348,7 @@ impl Model {
         groups.iter().enumerate().flat_map(|(g, group)| (0..group.items.len()).map(move |i| (g, i)))
     }
 
-    /// A checklist item's state with staleness taken in: what was seen too long ago does not hold any more.
+    /// A checklist item's state with staleness taken in: one that passed too long ago counts no more.
     pub fn item_status(&self, group: usize, item: usize) -> (ItemStatus, bool) {
         let Some(run) = &self.run else { return (ItemStatus::Open, false) };
         let Some((state, declared)) = run
@@ -331,17 +367,27 @@ impl Model {
 
     /// The keys that count now.
     pub fn context(&self) -> Context {
-        match self.layers.last() {
+        self.context_of(self.layers.last())
+    }
+
+    /// The keys that count where this lies on top.
+    pub fn context_of(&self, layer: Option<&Layer>) -> Context {
+        match layer {
             Some(Layer::Form(form)) if form.is_typing() => Context::Input,
             Some(Layer::Rollback(form)) if form.is_typing() => Context::Input,
             Some(Layer::Form(_) | Layer::Rollback(_)) => Context::Dialog,
             Some(Layer::Command(_) | Layer::Search(_)) => Context::Input,
             Some(Layer::Page(page)) => page.context(),
-            None => match self.phase() {
-                Phase::Checklist => Context::Checklist,
-                Phase::Steps | Phase::Window | Phase::RollingBack => Context::Steps,
-                Phase::Over => Context::Tasks,
-            },
+            None => self.pane_context(),
+        }
+    }
+
+    /// The keys that count on the panes.
+    pub fn pane_context(&self) -> Context {
+        match self.phase() {
+            Phase::Checklist => Context::Checklist,
+            Phase::Steps | Phase::Window | Phase::RollingBack => Context::Steps,
+            Phase::Over => Context::Tasks,
         }
     }
 
@@ -350,11 +396,16 @@ impl Model {
         self.key_in(self.context(), action)
     }
 
-    /// The key to show for an action in a context.
+    /// The key to show for an action in a context; a dash if it has none.
     pub fn key_in(&self, context: Context, action: KeyAction) -> String {
-        let label = self.options.keymap.label(context, action).unwrap_or_else(|| "-".to_owned());
+        self.bound_key(context, action).unwrap_or_else(|| "-".to_owned())
+    }
+
+    /// The key that does this in a context, as it is shown; none where the keymap gives none.
+    pub fn bound_key(&self, context: Context, action: KeyAction) -> Option<String> {
+        let label = self.options.keymap.label(context, action)?;
         // Named keys stand out from words as capitals: ENTER, SPACE, ESC.
-        if label.chars().count() > 1 { label.to_uppercase() } else { label }
+        Some(if label.chars().count() > 1 { label.to_uppercase() } else { label })
     }
 
     /// The topmost page, where a page is topmost.

@@ -1,6 +1,6 @@
 //! What can happen to a screen.
 
-use super::input::Input;
+use super::{input::Input, model::ScreenOptions};
 use crate::domain::{message::Update, time::Span};
 
 /// Something that may change the model.
@@ -14,6 +14,10 @@ pub enum Msg {
     Silence(Span),
     /// A copy was made: to the terminal's clipboard, or to this file; or why not.
     Copied(Result<String, String>),
+    /// Settings and keymap were read again; or their faults, one per line.
+    Reloaded(Result<Box<ScreenOptions>, Vec<String>>),
+    /// Something was saved to this file; or why not.
+    Saved(Result<String, String>),
 }
 
 /// What a change of the model wants done.
@@ -30,8 +34,26 @@ pub enum Effect {
         /// The text.
         text: String,
     },
+    /// Read settings and keymap again.
+    Reload,
+    /// Keep something as text in a file of the run's directory.
+    Save {
+        /// What the file is called, without its time and ending.
+        name: String,
+        /// What is kept.
+        what: Saved,
+    },
     /// Draw everything anew.
     Repaint,
     /// Leave the screen.
     Leave,
+}
+
+/// What to save in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Saved {
+    /// The screen as it is seen.
+    Screen,
+    /// These lines.
+    Lines(Vec<String>),
 }

@@ -18,11 +18,13 @@ use tokio::{
 pub use super::model::ScreenOptions;
 pub use super::terminal::TuiError;
 use super::{
-    input::{Input, Reader},
+    input::{Answer, Input, Reader},
+    keep, links,
     model::Model,
-    msg::{Effect, Msg},
-    subject,
-    terminal::Screen,
+    msg::{Effect, Msg, Saved},
+    offer,
+    terminal::{Manners, Screen},
+    title,
     update::update,
     view,
 };
@@ -41,7 +43,7 @@ use crate::{
 const FRAME: Duration = Duration::from_millis(100);
 /// Between two frames on a slow link.
 const SLOW_FRAME: Duration = Duration::from_millis(250);
-/// Between two frames while somebody types.
+/// Time between two frames while somebody types.
 const QUICK_FRAME: Duration = Duration::from_millis(16);
 /// How long after a key frames are quick: long enough for the engine's answer to it.
 const QUICK: Duration = Duration::from_millis(300);
@@ -53,6 +55,9 @@ const SILENCE: Duration = Duration::from_secs(4);
 const FIRST: Duration = Duration::from_millis(100);
 /// How long the engine may keep a request waiting before it is tried again.
 const SEND: Duration = Duration::from_millis(20);
+
+/// How long the terminal's answers are waited for when the screen is left.
+const HEAR_OUT: Duration = Duration::from_millis(100);
 
 /// How a screen ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,19 +84,30 @@ pub enum EndReason {
 /// Shows a run until its user leaves, the engine closes it, or the terminal goes away. The terminal is as before
 /// afterwards, however it ends. The client ends with it; the run goes on in its engine.
 ///
+/// `reload` reads settings and keymap again, or gives their faults.
+///
 /// # Errors
 /// If there is no terminal, it cannot be set up, or another part of the process panicked.
-pub async fn run(client: Client, options: ScreenOptions) -> Result<ScreenEnd, TuiError> {
+pub async fn run(client: Client, options: ScreenOptions, reload: &Reload<'_>) -> Result<ScreenEnd, TuiError> {
     // Signals first: from here on none of them ends the process over a raw terminal.
     let mut signals = Signals::new().map_err(TuiError::Input)?;
-    let screen = Screen::enter("cutover")?;
+    let asks_background = options.theme.asks();
+    let screen = Screen::enter(Manners {
+        title: options.title,
+        mouse: options.mouse,
+        asks: options.asks_terminal,
+        asks_background,
+    })?;
     let reader = Reader::start().map_err(TuiError::Input)?;
-    let mut cockpit = Cockpit::new(client, options, screen, reader);
+    let mut cockpit = Cockpit::new(client, options, screen, reader, reload);
     cockpit.model.size = crossterm::terminal::size().unwrap_or((80, 24));
     let why = match cockpit.first().await {
         Some(end) => end,
         None => cockpit.fly(&mut signals).await?,
     };
+    if why != EndReason::HungUp {
+        cockpit.hear_out().await;
+    }
     let outcome = match cockpit.model.closed {
         Some(outcome) => outcome,
         None => {
@@ -101,8 +117,12 @@ pub async fn run(client: Client, options: ScreenOptions) -> Result<ScreenEnd, Tu
     Ok(ScreenEnd { why, outcome })
 }
 
+/// Reads settings and keymap again: what the screen is to be like, or every fault, one a line.
+pub type Reload<'a> = dyn Fn() -> Result<ScreenOptions, Vec<String>> + Send + Sync + 'a;
+
 /// Everything the loop holds.
-struct Cockpit {
+struct Cockpit<'a> {
+    reload: &'a Reload<'a>,
     client: Client,
     screen: Screen,
     reader: Reader,
@@ -128,10 +148,17 @@ enum Woken {
     Second,
 }
 
-impl Cockpit {
-    fn new(client: Client, options: ScreenOptions, screen: Screen, reader: Reader) -> Self {
+impl<'a> Cockpit<'a> {
+    fn new(
+        client: Client,
+        options: ScreenOptions,
+        screen: Screen,
+        reader: Reader,
+        reload: &'a Reload<'a>,
+    ) -> Self {
         let now = Instant::now();
         Self {
+            reload,
             client,
             screen,
             reader,
@@ -231,7 +258,7 @@ impl Cockpit {
         self.drawn + pause
     }
 
-    /// Takes in what is there already, for a few milliseconds at most.
+    /// Handles what has already arrived, for a few milliseconds at most.
     async fn drain(&mut self) -> Option<EndReason> {
         let until = Instant::now() + DRAIN;
         loop {
@@ -256,8 +283,17 @@ impl Cockpit {
         if input == Input::HungUp {
             return Some(EndReason::HungUp);
         }
-        if input == Input::Resized {
-            self.resize();
+        if let Input::Told(answer) = input {
+            if answer == Answer::HoldsFrames {
+                self.screen.hold_frames();
+            }
+            let before = self.model.look;
+            let end = self.handle(Msg::Input(input)).await;
+            // Nobody waits for it, unless the colours are other ones now.
+            if before != self.model.look {
+                self.draw();
+            }
+            return end;
         }
         let end = self.handle(Msg::Input(input)).await;
         self.pressed = Some(Instant::now());
@@ -287,6 +323,14 @@ impl Cockpit {
                 Effect::Copy { name, text } => {
                     let copied = self.copy(name, &text);
                     update(&mut self.model, Msg::Copied(copied));
+                }
+                Effect::Reload => {
+                    let fresh = (self.reload)().map(Box::new);
+                    update(&mut self.model, Msg::Reloaded(fresh));
+                }
+                Effect::Save { name, what } => {
+                    let saved = self.save(&name, what);
+                    update(&mut self.model, Msg::Saved(saved));
                 }
                 Effect::Repaint => self.screen.repaint(),
                 Effect::Leave => end = Some(EndReason::Quit),
@@ -319,11 +363,25 @@ impl Cockpit {
         self.dirty = false;
         self.drawn = Instant::now();
         let model = &mut self.model;
-        self.screen.draw(|buffer| {
+        let links = links::targets(model);
+        self.screen.draw(&links, |buffer| {
             model.size = (buffer.area.width, buffer.area.height);
             view::draw(model, buffer);
         });
-        self.model.shown = subject::offered(&self.model);
+        self.screen.set_title(&title::of(&self.model));
+        self.model.shown = offer::shown(&self.model);
+    }
+
+    /// If the program left before the terminal has answered, the answers would be typed into the shell.
+    async fn hear_out(&mut self) {
+        let until = Instant::now() + HEAR_OUT;
+        while self.model.asking {
+            match timeout(until.saturating_duration_since(Instant::now()), self.reader.next()).await {
+                Ok(Some(Input::Told(Answer::Last))) => self.model.asking = false,
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => return,
+            }
+        }
     }
 
     /// Says so where nothing has come from the engine for too long.
@@ -356,11 +414,21 @@ impl Cockpit {
             self.screen.write(format!("\x1b]52;c;{encoded}\x07").as_bytes());
             return Ok("the clipboard of your terminal".to_owned());
         }
-        let path = Path::new(&self.model.run_dir).join(format!("{name}.txt"));
-        match std::fs::write(&path, format!("{text}\n")) {
-            Ok(()) => Ok(path.display().to_string()),
-            Err(error) => Err(format!("{}: {error}", path.display())),
-        }
+        self.keep(name, &format!("{text}\n"))
+    }
+
+    /// Keeps the screen or some lines in a file. The answer says where it is.
+    fn save(&mut self, name: &str, what: Saved) -> Result<String, String> {
+        let text = match what {
+            Saved::Screen => view::text(&self.model),
+            Saved::Lines(lines) => lines.iter().fold(String::new(), |text, line| text + line + "\n"),
+        };
+        self.keep(name, &text)
+    }
+
+    fn keep(&self, name: &str, text: &str) -> Result<String, String> {
+        let path = keep::write(Path::new(&self.model.run_dir), name, self.model.now, text)?;
+        Ok(path.display().to_string())
     }
 }
 

@@ -5,6 +5,7 @@
 
 use ratatui::{
     buffer::Buffer,
+    layout::Rect,
     style::{Color, Modifier, Style},
 };
 
@@ -32,9 +33,11 @@ impl Look {
         /// What the eye should find first.
         strong => Title,
         /// Rules between panes.
-        rule => Dim,
+        rule => Rule,
         /// The edge of a dialog.
         edge => BorderFocused,
+        /// The edge of a dialog about what is bad.
+        alert_edge => BadEdge,
         /// As it should be.
         ok => Good,
         /// Outside normal; somebody should look.
@@ -57,7 +60,22 @@ impl Look {
 
     /// The selected line, over whatever is on it: reversed colours of single words would be a patchwork.
     pub fn selected(self) -> Style {
-        self.of(Role::Selection).fg(Color::Reset).bg(Color::Reset)
+        let style = self.of(Role::Selection);
+        style.fg(style.fg.unwrap_or(Color::Reset)).bg(style.bg.unwrap_or(Color::Reset))
+    }
+
+    /// Text of a command, with the colours it came with as far as they can be read here. A ground of its own becomes a
+    /// reversed text: what stood out still does.
+    pub fn foreign(self, look: Style16) -> Style {
+        let fg = look.fg.and_then(|colour| self.0.foreign(colour));
+        let ground = look.bg.is_some_and(|colour| !matches!(colour, 0 | 7 | 8 | 15));
+        let fg = if ground { look.bg.and_then(|colour| self.0.foreign(colour)).or(fg) } else { fg };
+        style16(Style16 { fg, bg: None, reverse: look.reverse || ground, dim: false, ..look })
+    }
+
+    /// Frozen data, while everything else continues.
+    pub fn held_still(self) -> Style {
+        self.of(Role::Warn).add_modifier(Modifier::REVERSED)
     }
 
     /// How a role looks.
@@ -70,39 +88,73 @@ impl Look {
         self.of(if rehearsal { Role::BandRehearsal } else { Role::Band(environment) })
     }
 
-    /// A slot's look: its own colour, where its name is one.
-    ///
-    /// The bright ones: on dark backgrounds most palettes make plain blue unreadable.
+    /// A slot's look: its own colour, where its name is one and the theme has it.
     pub fn slot(self, name: &str) -> Style {
-        let style = self.of(Role::slot(name));
-        match style.fg {
-            Some(Color::Blue) => style.fg(Color::LightBlue),
-            Some(Color::Green) => style.fg(Color::LightGreen),
-            _ => style,
+        self.of(Role::slot(name))
+    }
+
+    /// Makes an area look as what lies behind a dialog: there, and not what one looks at.
+    pub fn recede(self, area: Rect, buffer: &mut Buffer) {
+        let dim = self.of(Role::Dim);
+        let area = area.intersection(buffer.area);
+        for y in area.top()..area.bottom() {
+            for x in area.left()..area.right() {
+                let cell = &mut buffer[(x, y)];
+                // Also where the theme has no dimmer colour than the text's.
+                cell.modifier = Modifier::DIM;
+                cell.fg = dim.fg.unwrap_or(Color::Reset);
+                cell.bg = Color::Reset;
+            }
         }
     }
 
-    /// Takes away what this terminal cannot show. The last thing that happens to a frame.
+    /// Takes away what this terminal cannot show, and makes readable what others have coloured. The last thing that happens
+    /// to a frame.
     pub fn finish(self, buffer: &mut Buffer) {
-        if !self.0.color {
-            for cell in &mut buffer.content {
-                (cell.fg, cell.bg) = (Color::Reset, Color::Reset);
+        let Self(theme) = self;
+        let paper = theme.paper().map(|(fg, bg)| (ink(fg), ink(bg)));
+        let bad = self.of(Role::Bad);
+        for cell in &mut buffer.content {
+            // A bar on a ground of its own is a block: its colour alone says what the ground says of words.
+            let bar = matches!(cell.symbol(), "▁" | "▂" | "▃" | "▄" | "▅" | "▆" | "▇" | "█");
+            if bar && bad.bg.is_some() && (Some(cell.fg), Some(cell.bg)) == (bad.fg, bad.bg) {
+                (cell.fg, cell.bg) = (cell.bg, Color::Reset);
             }
-        }
-        if self.0.ascii {
-            for cell in &mut buffer.content {
-                if !cell.symbol().is_ascii() {
-                    let plain = plain(cell.symbol());
-                    cell.set_symbol(plain);
-                }
+            if !theme.has_colour() {
+                (cell.fg, cell.bg) = (Color::Reset, Color::Reset);
+            } else if let Some((fg, bg)) = paper {
+                cell.fg = if cell.fg == Color::Reset { fg } else { cell.fg };
+                cell.bg = if cell.bg == Color::Reset { bg } else { cell.bg };
+            }
+            if theme.ascii && !cell.symbol().is_ascii() {
+                let plain = plain(cell.symbol());
+                cell.set_symbol(plain);
             }
         }
     }
 }
 
-/// The attributes of command output and of the theme, as ratatui has them.
-pub fn style16(look: Style16) -> Style {
-    const COLOURS: [Color; 16] = [
+/// What marks a piece of text as a link: ratatui's cells have no place for one, and this theme no use for a colour of
+/// underlines. [`linked`] finds it again where frames become bytes.
+pub fn link(number: u16) -> Style {
+    let [high, low] = number.to_be_bytes();
+    Style::new().underline_color(Color::Rgb(LINK, high, low))
+}
+
+/// The number of the link that a cell belongs to.
+pub fn linked(underline: Color) -> Option<u16> {
+    match underline {
+        Color::Rgb(LINK, high, low) => Some(u16::from_be_bytes([high, low])),
+        _ => None,
+    }
+}
+
+/// Tells a link's mark from a colour.
+const LINK: u8 = 0x8b;
+
+/// A colour by its number: the sixteen by their names, the rest as they are.
+fn ink(colour: u8) -> Color {
+    const NAMED: [Color; 16] = [
         Color::Black,
         Color::Red,
         Color::Green,
@@ -120,10 +172,14 @@ pub fn style16(look: Style16) -> Style {
         Color::LightCyan,
         Color::White,
     ];
-    let colour = |index: u8| COLOURS.get(usize::from(index)).copied();
+    NAMED.get(usize::from(colour)).copied().unwrap_or(Color::Indexed(colour))
+}
+
+/// The attributes of the theme, as ratatui has them.
+pub fn style16(look: Style16) -> Style {
     let mut style = Style::new();
-    style.fg = look.fg.and_then(colour);
-    style.bg = look.bg.and_then(colour);
+    style.fg = look.fg.map(ink);
+    style.bg = look.bg.map(ink);
     let attributes = [
         (look.bold, Modifier::BOLD),
         (look.dim, Modifier::DIM),
@@ -143,20 +199,31 @@ fn plain(symbol: &str) -> &'static str {
         '✔' | '↓' => "v",
         '✖' => "X",
         '○' => "o",
-        '●' | '▇' | '⠁'..='⣿' => "*",
-        '◌' | '·' | '░' | '▂' => ".",
+        '●' | '•' | '▇' | '⠁'..='⣿' => "*",
+        '◌' | '·' | '░' | '▂' | '┈' => ".",
+        '┆' | '╷' | '╎' => ":",
+        '×' => "x",
         '▶' | '▸' | '→' | '≥' => ">",
         '◀' | '←' | '≤' => "<",
         '↶' | '↑' => "^",
         '–' | '—' | '─' | '▄' => "-",
-        '‖' | '━' | '▅' => "=",
+        '‖' | '━' | '▅' | '╌' => "=",
         '│' => "|",
         '┌' | '┐' | '└' | '┘' | '┬' | '┴' | '├' | '┤' | '┼' | '▆' => "+",
         '█' | '▓' | '┃' | '┏' | '┓' | '┗' | '┛' => "#",
         '…' => "~",
         '▁' => "_",
+        '▲' => "^",
+        '▼' => "v",
         '▃' => ",",
-        '\u{2800}' => " ",
+        '\u{2800}' | '\u{a0}' => " ",
+        '\u{2018}' | '\u{2019}' => "'",
+        '\u{201c}' | '\u{201d}' => "\"",
+        // Whatever else is drawn with: a line, a block, a shape.
+        '\u{2500}'..='\u{257f}' => "+",
+        '\u{2580}'..='\u{259f}' => "#",
+        '\u{25a0}'..='\u{25ff}' => "o",
+        '\u{2190}'..='\u{21ff}' => ">",
         _ => "?",
     }
 }
@@ -164,11 +231,12 @@ fn plain(symbol: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ratatui::{buffer::Cell, layout::Rect};
+    use crate::config::theme::ThemeChoice;
+    use ratatui::buffer::Cell;
 
     #[test]
     fn without_colours_selection_and_band_stay_visible() {
-        let look = Look(Theme { color: false, ascii: false });
+        let look = Look(Theme::new(ThemeChoice::Mono, true, false));
         let mut buffer = Buffer::empty(Rect::new(0, 0, 3, 1));
         buffer.set_string(0, 0, "a", look.band(Environment::Production, false));
         buffer.set_string(1, 0, "b", look.selected());
@@ -181,8 +249,29 @@ mod tests {
     }
 
     #[test]
+    fn a_theme_with_a_paper_of_its_own_leaves_no_cell_to_the_terminal() {
+        let look = Look(Theme::new(ThemeChoice::HighContrast, true, false));
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 3, 1));
+        buffer.set_string(0, 0, "a", look.selected());
+        buffer.set_string(1, 0, "b", look.warn());
+        look.finish(&mut buffer);
+        assert!(buffer.content.iter().all(|cell| cell.fg != Color::Reset && cell.bg != Color::Reset));
+    }
+
+    #[test]
+    fn colours_of_others_are_those_that_can_be_read_here() {
+        let look = Look(Theme::new(ThemeChoice::Light, true, false));
+        let output = |fg, bg| look.foreign(Style16 { fg, bg, ..Style16::default() });
+        assert_eq!(output(Some(11), None).fg, Some(Color::Indexed(94)), "no yellow on white");
+        assert_eq!(output(Some(15), None).fg, None, "nor white");
+        let badge = output(Some(15), Some(1));
+        assert_eq!((badge.fg, badge.bg), (Some(Color::Indexed(124)), None));
+        assert!(badge.add_modifier.contains(Modifier::REVERSED));
+    }
+
+    #[test]
     fn ascii_leaves_nothing_else() {
-        let look = Look(Theme { color: true, ascii: true });
+        let look = Look(Theme::new(ThemeChoice::Dark, true, true));
         let mut buffer = Buffer::empty(Rect::new(0, 0, 12, 1));
         buffer.set_string(0, 0, "✔ 漢 █é│x", look.text());
         look.finish(&mut buffer);

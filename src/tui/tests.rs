@@ -1,7 +1,14 @@
 //! Whole screens, keys, and what must never happen to a terminal.
 
+mod charts;
+mod dialogs;
 mod fixture;
+mod help;
+mod idle;
 mod keys;
+mod large;
+mod mouse;
 mod promises;
 mod safety;
 mod screens;
+mod styles;

@@ -7,24 +7,28 @@
 mod command_line;
 mod engine;
 mod form;
+mod mouse;
 mod page;
 mod panes;
+mod search;
 mod text;
 
-pub use command_line::COMMANDS;
-pub(crate) use page::draft;
-pub(crate) use panes::{check_due, undo_target};
-
 use super::{
-    input::Input,
-    model::{Layer, Model},
-    msg::{Effect, Msg},
+    input::{Answer, Input},
+    model::{Layer, Model, Phase, ShownWindow, form::Purpose},
+    msg::{Effect, Msg, Saved},
+    offer,
+    style::Look,
 };
 use crate::{
-    config::keymap::{Context, Key, KeyAction},
+    config::{
+        keymap::{Context, Key, KeyAction},
+        theme::Ground,
+    },
     domain::{
         message::Command,
         prompt::Prompt,
+        run::Run,
         time::{Span, Timestamp},
     },
 };
@@ -33,12 +37,15 @@ use crate::{
 const INTERRUPT: Span = Span::from_secs(5);
 /// While a dialog is open that orders an act the engine hears of that so often.
 const KEEP_LOOKING: Span = Span::from_secs(1);
+/// The journal has the watched time of a window so often; more than that was not counted.
+const WRITTEN_EVERY: Span = Span::from_secs(10);
 /// How long something said once stays.
 const TOAST: Span = Span::from_secs(12);
 
 /// Takes a message in. The effects are in the order they must be done.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     let before = model.prompt();
+    let wrote = reconsidered(model);
     let mut effects = Vec::new();
     match msg {
         Msg::Update(update) => engine::apply(model, *update, &mut effects),
@@ -46,10 +53,47 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Silence(span) => model.silent = Some(span),
         Msg::Copied(Ok(where_to)) => model.say(format!("copied to {where_to}")),
         Msg::Copied(Err(why)) => model.refuse(format!("not copied: {why}")),
+        Msg::Reloaded(Ok(fresh)) => {
+            // What the terminal has said of its background still holds.
+            model.look = Look(fresh.theme.on(model.look.0.ground()));
+            model.options = *fresh;
+            model.say("settings and keymap were read again; title and mouse count from the next screen on");
+        }
+        Msg::Reloaded(Err(faults)) => model.refuse(kept_as_they_were(&faults)),
+        Msg::Saved(Ok(path)) => model.say(format!("saved to {path}")),
+        Msg::Saved(Err(why)) => model.refuse(format!("not saved: {why}")),
     }
     settle(model, before.as_ref(), &mut effects);
     keep_looking(model, &mut effects);
+    let writes = reconsidered(model);
+    if wrote != writes && !model.looks_only() {
+        let tell = |trigger, begins| Effect::Send(Command::Reconsider { trigger, begins });
+        effects.extend(wrote.map(|trigger| tell(trigger, false)));
+        effects.extend(writes.map(|trigger| tell(trigger, true)));
+    }
     effects
+}
+
+/// Why settings and keymap stay as they were: the first fault in one line, without its directory and its cure.
+fn kept_as_they_were(faults: &[String]) -> String {
+    let first = faults.first().map_or("they can't be read", String::as_str);
+    let (place, fault) = first.split_once(": ").unwrap_or(("", first));
+    let place = place.rsplit('/').next().unwrap_or(place);
+    let fault = fault.strip_prefix("error: ").unwrap_or(fault);
+    let fault = fault.split_once("; ").map_or(fault, |(fault, _)| fault);
+    let more = if faults.len() > 1 { format!(" (and {} more)", faults.len() - 1) } else { String::new() };
+    format!("{place}: {fault}{more}; settings stay as they were, see: cutover config")
+}
+
+/// The trigger whose countdown somebody is writing a reason to cancel.
+fn reconsidered(model: &Model) -> Option<usize> {
+    model.layers.iter().find_map(|layer| match layer {
+        Layer::Form(form) => match form.purpose {
+            Purpose::CancelCountdown { trigger } => Some(trigger),
+            _ => None,
+        },
+        _ => None,
+    })
 }
 
 /// While a dialog is open that orders an act the engine keeps a fresh look at the target at hand: the act does not wait for
@@ -75,8 +119,20 @@ fn on_input(model: &mut Model, input: Input, effects: &mut Vec<Effect>) {
             on_key(model, key, effects);
         }
         Input::Paste(text) => text::paste(model, &text),
-        Input::Resized => {}
+        Input::Mouse(mouse) => mouse::on_mouse(model, mouse),
+        Input::Told(answer) => on_answer(model, answer),
         Input::HungUp => effects.push(Effect::Leave),
+    }
+}
+
+/// What the terminal says of itself; after its last answer it is not believed any more.
+fn on_answer(model: &mut Model, answer: Answer) {
+    match answer {
+        Answer::Background(colour) if model.asking => {
+            model.look = Look(model.look.0.on(Ground::of(colour)));
+        }
+        Answer::Last => model.asking = false,
+        Answer::Background(_) | Answer::HoldsFrames => {}
     }
 }
 
@@ -87,13 +143,15 @@ fn on_key(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
     model.interrupted = None;
     let context = model.context();
     let action = model.options.keymap.action(context, key);
+    // On panes a key that is not offered says why; elsewhere it is a letter, or nothing.
+    let offered = action.filter(|action| offer::is_offered(model, *action));
     match model.layers.last() {
-        Some(Layer::Form(_)) => form::on_key(model, key, action, effects),
-        Some(Layer::Rollback(_)) => form::on_rollback_key(model, key, action, effects),
-        Some(Layer::Command(_)) => command_line::on_key(model, key, action, effects),
-        Some(Layer::Search(_)) => page::on_search_key(model, key, action, effects),
+        Some(Layer::Form(_)) => form::on_key(model, key, offered, effects),
+        Some(Layer::Rollback(_)) => form::on_rollback_key(model, key, offered, effects),
+        Some(Layer::Command(_)) => command_line::on_key(model, key, offered, effects),
+        Some(Layer::Search(_)) => search::on_key(model, key, offered),
         Some(Layer::Page(_)) => {
-            if let Some(action) = action {
+            if let Some(action) = offered {
                 page::on_action(model, action, effects);
             }
         }
@@ -109,7 +167,6 @@ fn on_key(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
 fn on_common_action(model: &mut Model, action: KeyAction, effects: &mut Vec<Effect>) -> bool {
     match action {
         KeyAction::Rollback => form::open_rollback(model),
-        KeyAction::DatabaseRollback => form::open_procedure(model, None),
         KeyAction::Help
         | KeyAction::Contacts
         | KeyAction::Links
@@ -122,10 +179,16 @@ fn on_common_action(model: &mut Model, action: KeyAction, effects: &mut Vec<Effe
         KeyAction::Search => model.layers.push(Layer::Search(tui_input::Input::default())),
         KeyAction::Quit => form::open_quit(model, effects),
         KeyAction::Redraw => effects.push(Effect::Repaint),
-        KeyAction::Hold => form::open_hold(model),
+        KeyAction::Freeze => model.freeze(),
+        KeyAction::Save => save_screen(effects),
         _ => return false,
     }
     true
+}
+
+/// Keeps the screen as it is seen now.
+fn save_screen(effects: &mut Vec<Effect>) {
+    effects.push(Effect::Save { name: "screen".to_owned(), what: Saved::Screen });
 }
 
 /// The first ctrl-c says what it would do, the second does it: it leaves the screen, like `q`.
@@ -135,7 +198,7 @@ fn interrupt(model: &mut Model, effects: &mut Vec<Effect>) {
         return;
     }
     model.interrupted = Some(model.now);
-    let what = if is_active(model) { "leaves, and the run goes on" } else { "leaves" };
+    let what = if is_active(model) { "leaves; the run continues" } else { "leaves" };
     let quit = model.key_in(Context::Global, KeyAction::Quit);
     let rollback = model.key_in(Context::Global, KeyAction::Rollback);
     model.say(format!("ctrl-c again {what}; {quit} says more; {rollback} rolls back"));
@@ -163,6 +226,7 @@ fn settle(model: &mut Model, before: Option<&Prompt>, effects: &mut Vec<Effect>)
         model.toast = None;
     }
     let Some(prompt) = model.prompt() else { return };
+    advance_window(model);
     form::drop_stale(model, &prompt);
     if model.aside.as_ref().is_some_and(|aside| *aside != prompt) {
         model.aside = None;
@@ -183,10 +247,10 @@ fn on_new_prompt(model: &mut Model, before: Option<&Prompt>, prompt: &Prompt, ef
     model.cursor.check = None;
     let urgent = match prompt {
         Prompt::Failed { .. } => Some("a step has failed"),
-        Prompt::Unknown { .. } => Some("an action's result is unknown"),
-        Prompt::Countdown { .. } => Some("a rollback starts by itself soon"),
+        Prompt::Unknown { .. } => Some("an action's outcome is unknown"),
+        Prompt::Countdown { .. } => Some("an automatic rollback is about to start"),
         Prompt::Fired { .. } => Some("a trigger has fired"),
-        Prompt::Held { .. } => Some("the run is held"),
+        Prompt::Held { .. } => Some("the run is paused"),
         Prompt::RollbackStopped { .. } => Some("the rollback has stopped"),
         Prompt::RollingBack => Some("a rollback runs"),
         _ => None,
@@ -218,6 +282,30 @@ fn on_new_prompt(model: &mut Model, before: Option<&Prompt>, prompt: &Prompt, ef
     }
 }
 
+/// The watched time to show. Between two entries in the journal it goes on by the clock, as long as there is data; what was
+/// shown is never taken back.
+fn advance_window(model: &mut Model) {
+    let Some(index) = model.run.as_ref().and_then(Run::current).filter(|_| model.phase() == Phase::Window)
+    else {
+        return;
+    };
+    let Some(run) = &model.run else { return };
+    let Some(state) = run.steps.get(index) else { return };
+    let blind = run.triggers.iter().any(|trigger| trigger.blind.is_some());
+    let attempt = state.work.attempt;
+    let shown = model.window.filter(|shown| shown.step == index && shown.attempt == attempt);
+    let watched = match shown {
+        Some(shown) if !blind && run.held.is_none() => {
+            let by_clock = shown.watched.saturating_add(model.now.since(shown.at));
+            by_clock.min(state.watched.saturating_add(WRITTEN_EVERY)).max(shown.watched)
+        }
+        Some(shown) => shown.watched,
+        None => Span::ZERO,
+    };
+    let watched = watched.max(state.watched);
+    model.window = Some(ShownWindow { step: index, attempt, watched, at: model.now });
+}
+
 /// Keeps every selection inside what there is.
 fn clamp(model: &mut Model) {
     let items = model.items().count();
@@ -228,22 +316,4 @@ fn clamp(model: &mut Model) {
     cursor.step = cursor.step.map(|step| step.min(last(run.steps.len())));
     cursor.task = cursor.task.min(last(run.tasks.len()));
     cursor.metric = cursor.metric.min(last(run.runbook.metrics.len()));
-}
-
-/// Whether Enter may do what the run waits for now: only what the last frame has shown.
-fn is_shown(model: &Model, prompt: &Prompt) -> bool {
-    model.shown.as_ref() == Some(prompt)
-}
-
-/// The commands that begin like what is typed, in words.
-pub fn command_help(typed: &str) -> String {
-    let mut all = command_line::matching(typed);
-    match (all.next(), all.next()) {
-        (None, _) => "no such command; :help lists them".to_owned(),
-        (Some((name, takes, what)), None) => format!("{name} {takes}: {what}"),
-        (Some(first), Some(second)) => {
-            let names: Vec<&str> = [first, second].into_iter().chain(all).map(|(name, ..)| *name).collect();
-            names.join(" ")
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-/// Simulated time. Cheap to clone; all parts of one world share it with the engine that flies in it.
+/// Simulated time. Cheap to clone; all parts of one world share it with the engine that runs in it.
 #[derive(Clone)]
 pub struct WorldClock {
     now: Arc<dyn Fn() -> i64 + Send + Sync>,

@@ -1,11 +1,12 @@
-//! A Kubernetes API server with just enough of a cluster behind it to deploy, switch and roll back two Deployments:
+//! A Kubernetes API server with just enough of a cluster behind it to deploy, switch, shift and roll back Deployments:
 //! real HTTP on a loopback port, answering kubectl and every other client as the real one would.
 //!
 //! ```text
 //! server     connections, answers that go on (watches, followed logs), faults on request
-//! api        one request -> one answer; write: the verbs that change; watching; validate, patch, fields (who set what), selector, table
+//! api        one request -> one answer; write: the verbs that change; watching; validate, route, patch, fields (who set what), selector, table
 //! state      objects (store) and the agenda: what happens when, in simulated time
-//! controllers, rollout, endpoints, kubelet    what a control plane and its nodes do by themselves
+//! controllers, rollout, endpoints, kubelet, gateway    what a control plane, its nodes and a gateway do by themselves
+//! directing  who gets the users' requests
 //! seed       the cluster at the beginning; trouble, hindrance: what makes a real one awkward
 //! ```
 //!
@@ -14,19 +15,24 @@
 
 mod api;
 mod controllers;
+mod created;
+mod directing;
 mod discovery;
 mod endpoints;
 mod event_view;
 mod fault;
 mod fields;
+mod gateway;
 mod hindrance;
 mod kubelet;
+mod life;
 mod logs;
 mod object;
 mod patch;
 mod resource;
 mod roles;
 mod rollout;
+mod route;
 mod scale;
 mod seed;
 mod selector;
@@ -40,6 +46,7 @@ mod tests;
 mod trouble;
 mod validate;
 mod watching;
+mod weather;
 mod write;
 
 use std::{collections::BTreeMap, io, sync::Arc};
@@ -59,7 +66,7 @@ use self::{
 use super::{
     clock::WorldClock,
     scenario::Scenario,
-    stage::{Furniture, SlotState, Stage},
+    stage::{Furniture, Picture, Stage},
 };
 
 /// The version that the cluster says it is.
@@ -94,6 +101,15 @@ pub enum ForeignEdit {
         /// Its new number.
         replicas: u32,
     },
+    /// The backends of a route's rule get other weights, in their order; what is not named keeps its own.
+    Weights {
+        /// The `HTTPRoute`.
+        route: String,
+        /// The rule's index.
+        rule: usize,
+        /// Their new weights.
+        weights: Vec<u32>,
+    },
 }
 
 impl Cluster {
@@ -108,6 +124,9 @@ impl Cluster {
         let shared = Arc::new(Shared::new(state, listener.local_addr()?, clock));
         tokio::spawn(server::listen(Arc::clone(&shared), listener));
         tokio::spawn(server::play(Arc::clone(&shared)));
+        if scenario == Scenario::BadLine {
+            tokio::spawn(weather::play(Arc::clone(&shared)));
+        }
         Ok(Arc::new(Self { shared, context, namespace }))
     }
 
@@ -117,7 +136,7 @@ impl Cluster {
         format!("http://{}", self.shared.address)
     }
 
-    /// A kubeconfig (YAML) whose one context leads here.
+    /// A kubeconfig (YAML) with one context, which leads here.
     #[must_use]
     pub fn kubeconfig(&self) -> String {
         // JSON strings are YAML strings.
@@ -171,7 +190,7 @@ impl Cluster {
 
     /// Ends all watches there are, as a server that restarts does.
     pub fn close_watches(&self) {
-        self.shared.watch_generation.send_modify(|generation| *generation += 1);
+        self.shared.end_watches();
     }
 
     /// Forgets all changes so far: whoever watches from before now gets a 410.
@@ -205,6 +224,13 @@ impl Cluster {
                 }
             }
             ForeignEdit::Replicas { replicas, .. } => put(object, "/spec/replicas", *replicas),
+            ForeignEdit::Weights { rule, weights, .. } => {
+                let backends = object.pointer_mut(&format!("/spec/rules/{rule}/backendRefs"));
+                let backends = backends.and_then(Value::as_array_mut).into_iter().flatten();
+                for (backend, weight) in backends.zip(weights) {
+                    backend["weight"] = json!(weight);
+                }
+            }
         };
         self.shared.change(|state| {
             let key = match edit {
@@ -212,6 +238,7 @@ impl Cluster {
                 ForeignEdit::Image { deployment, .. } | ForeignEdit::Replicas { deployment, .. } => {
                     state.key(Kind::Deployment, deployment)
                 }
+                ForeignEdit::Weights { route, .. } => state.key(Kind::HttpRoute, route),
             };
             let Some(mut object) = state.store.get(&key).map(|object| Value::clone(object)) else {
                 return false;
@@ -297,12 +324,7 @@ impl Cluster {
     /// such a pod.
     #[must_use = "there may be nothing of this name"]
     pub fn crash_pod(&self, pod: &str) -> bool {
-        self.shared.change(|state| {
-            let key = state.key(Kind::Pod, pod);
-            let Some(pod) = state.store.get(&key).map(|pod| Value::clone(pod)) else { return false };
-            state.crash(&pod, 1);
-            true
-        })
+        self.shared.change(|state| state.crash_pod(pod))
     }
 
     /// Gives a Deployment a `HorizontalPodAutoscaler`. It keeps the number of replicas there is, within its bounds, until it is
@@ -324,8 +346,12 @@ impl Cluster {
 }
 
 impl Stage for Cluster {
-    fn slots(&self) -> Vec<SlotState> {
-        self.shared.state().slots()
+    fn picture(&self) -> Picture {
+        self.shared.state().picture()
+    }
+
+    fn pictures(&self, since: i64) -> Vec<(i64, Picture)> {
+        self.shared.state().pictures(since)
     }
 }
 

@@ -17,9 +17,9 @@ use self::{
 };
 use super::{
     promql::Engine,
+    reply::Reply,
     scenario::Scenario,
-    service::Reply,
-    stage::{Furniture, SlotState},
+    stage::{Directing, Furniture, Picture},
     traffic::{STEP_MS, Traffic},
 };
 
@@ -52,12 +52,13 @@ pub struct Telemetry {
     own_up: SeriesId,
     /// The `job` label.
     job: String,
-    /// The `instance` label by slot.
-    instances: BTreeMap<String, String>,
+    /// The Deployments by slot.
+    deployments: BTreeMap<String, String>,
+    directing: Directing,
     settings: Settings,
 }
 
-/// A slot that is scraped.
+/// A backend that is scraped.
 #[derive(Debug)]
 struct Target {
     incarnation: u64,
@@ -67,23 +68,20 @@ struct Target {
 }
 
 impl Telemetry {
-    /// A world that has run for [`Settings::history_ms`] when it is `now_ms`, with the cluster as `stage` has it.
+    /// A world that has run for [`Settings::history_ms`] when it is `now_ms`, with the cluster as `picture` has it.
     #[must_use]
     pub fn start(
         furniture: &Furniture,
         scenario: Scenario,
         seed: u64,
         now_ms: i64,
-        stage: &[SlotState],
+        picture: &Picture,
         settings: Settings,
     ) -> Self {
         let mut store = Store::new(settings.retention_ms);
         let own_up = store.series(named("up", [("job", "prometheus"), ("instance", "localhost:9090")]));
-        let instances = furniture
-            .slots
-            .iter()
-            .map(|(slot, objects)| (slot.clone(), format!("{}:8080", objects.deployment)))
-            .collect();
+        let slots = furniture.slots.iter();
+        let deployments = slots.map(|(slot, objects)| (slot.clone(), objects.deployment.clone())).collect();
         let mut telemetry = Self {
             traffic: Traffic::new(furniture, scenario, seed, now_ms - settings.history_ms)
                 .counting_probes(settings.counts_probes),
@@ -92,21 +90,34 @@ impl Telemetry {
             targets: BTreeMap::new(),
             own_up,
             job: furniture.service.clone(),
-            instances,
+            deployments,
+            directing: furniture.directing.clone(),
             settings,
         };
         // Before the world began the cluster was as it is at its beginning, and nothing had just been switched.
-        let before: Vec<_> =
-            stage.iter().cloned().map(|slot| SlotState { live_since: None, ..slot }).collect();
+        let mut before = picture.clone();
+        before.backends.iter_mut().for_each(|backend| backend.since = None);
         telemetry.advance(now_ms, &before);
+        telemetry.traffic.forget_users();
         telemetry
     }
 
-    /// Catches up with `now_ms`, the cluster being as `stage` says. Seconds that lie beyond the retention are left out.
-    pub fn advance(&mut self, now_ms: i64, stage: &[SlotState]) {
+    /// Catches up with `now_ms`, the cluster having been as `picture` says. Seconds that lie beyond the retention are left out.
+    pub fn advance(&mut self, now_ms: i64, picture: &Picture) {
+        self.follow(now_ms, std::slice::from_ref(&(i64::MIN, picture.clone())));
+    }
+
+    /// Catches up with `now_ms`, each second as the picture says that was true at its end.
+    pub fn follow(&mut self, now_ms: i64, pictures: &[(i64, Picture)]) {
         self.traffic.skip_to(now_ms - self.settings.retention_ms);
+        let mut at = 0;
         while self.traffic.now_ms() + STEP_MS <= now_ms {
-            self.traffic.step(stage);
+            let end = self.traffic.now_ms() + STEP_MS;
+            while pictures.get(at + 1).is_some_and(|(from, _)| *from <= end) {
+                at += 1;
+            }
+            let Some((_, picture)) = pictures.get(at) else { return };
+            self.traffic.step(picture);
             if self.traffic.now_ms() % self.settings.scrape_ms == 0 {
                 self.scrape();
             }
@@ -132,23 +143,22 @@ impl Telemetry {
         let t = self.traffic.now_ms();
         self.store.append(self.own_up, t, 1.0);
         let exporting: BTreeMap<String, u64> =
-            self.traffic.exporting().map(|(slot, incarnation)| (slot.to_owned(), incarnation)).collect();
-        let gone: Vec<_> =
-            self.targets.keys().filter(|slot| !exporting.contains_key(*slot)).cloned().collect();
-        for slot in gone {
-            if let Some(target) = self.targets.remove(&slot) {
+            self.traffic.exporting().map(|one| (one.id.to_owned(), one.incarnation)).collect();
+        let gone: Vec<_> = self.targets.keys().filter(|id| !exporting.contains_key(*id)).cloned().collect();
+        for id in gone {
+            if let Some(target) = self.targets.remove(&id) {
                 self.end(target.series.into_iter().chain([target.up]), t);
             }
         }
-        for (slot, incarnation) in exporting {
-            if self.targets.get(&slot).is_none_or(|target| target.incarnation != incarnation) {
-                self.discover(&slot, incarnation, t);
+        for (id, incarnation) in exporting {
+            if self.targets.get(&id).is_none_or(|target| target.incarnation != incarnation) {
+                self.discover(&id, t);
             }
-            let Some(target) = self.targets.get(&slot) else { continue };
+            let Some(target) = self.targets.get(&id) else { continue };
             self.store.append(target.up, t, 1.0);
             let mut ids = target.series.iter();
             let store = &mut self.store;
-            self.traffic.visit(&slot, &mut |point| {
+            self.traffic.visit(&id, &mut |point| {
                 if let Some(&id) = ids.next() {
                     store.append(id, t, point.value);
                 }
@@ -156,20 +166,36 @@ impl Telemetry {
         }
     }
 
-    /// Makes the series of a slot whose pods are new, and ends those that only the old ones had.
-    fn discover(&mut self, slot: &str, incarnation: u64, t: i64) {
-        let instance = self.instances.get(slot).map_or(slot, String::as_str).to_owned();
+    /// Makes the series of a backend whose pods are new, and ends those that only the old ones had.
+    fn discover(&mut self, id: &str, t: i64) {
+        let Some(exporter) = self.traffic.exporting().find(|exporter| exporter.id == id) else { return };
+        let incarnation = exporter.incarnation;
+        let deployment = self.deployments.get(exporter.slot).map_or(exporter.slot, String::as_str);
+        let selects_slots = self.directing == Directing::Selector;
+        let instance = if selects_slots {
+            format!("{deployment}:8080")
+        } else {
+            format!("{deployment}-{}:8080", exporter.hash)
+        };
         let own = [("job", self.job.as_str()), ("instance", instance.as_str())];
-        let up = self.store.series(named("up", own.into_iter().chain([("slot", slot)])));
+        // What tells targets apart besides: the slot, or what the pods run.
+        let mut target = Vec::new();
+        if self.directing != Directing::Rollout {
+            target.push(("slot", exporter.slot));
+        }
+        if !selects_slots {
+            target.extend([("version", exporter.version), ("pod_template_hash", exporter.hash)]);
+        }
+        let up = self.store.series(named("up", own.into_iter().chain(target)));
         let store = &mut self.store;
         let mut series = Vec::new();
-        self.traffic.visit(slot, &mut |point| {
+        self.traffic.visit(id, &mut |point| {
             let name = format!("{}{}", point.family.name, point.suffix);
             let labels: Labels = named(&name, own.into_iter().chain(point.labels.iter().copied()));
             series.push(store.series(labels));
         });
         let stay: HashSet<_> = series.iter().copied().collect();
-        if let Some(old) = self.targets.insert(slot.to_owned(), Target { incarnation, up, series }) {
+        if let Some(old) = self.targets.insert(id.to_owned(), Target { incarnation, up, series }) {
             self.end(old.series.into_iter().filter(|id| !stay.contains(id)), t);
         }
     }

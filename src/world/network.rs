@@ -1,4 +1,4 @@
-//! The simulated network: every name that the runbook's URLs use leads into the rehearsal's world.
+//! The simulated network: every host name in the runbook's URLs leads into the rehearsal.
 //!
 //! ```text
 //! HTTP client --- proxy ---+-- http://host/path                        --+
@@ -30,6 +30,7 @@ use super::{
     metrics,
     scenario::Scenario,
     stage::{Furniture, Stage},
+    traffic::Users,
 };
 
 /// The address of the load balancer, for every name: from the block reserved for documentation, so nobody's.
@@ -146,6 +147,12 @@ impl Network {
     #[must_use]
     pub fn inbox(&self) -> Vec<(String, String)> {
         self.site.inbox()
+    }
+
+    /// What the users met since the world began: how many requests there were, and how many failed.
+    #[must_use]
+    pub fn users(&self) -> Users {
+        self.site.users()
     }
 
     /// Whether the scenario has taken the metrics servers down.

@@ -233,7 +233,7 @@ impl<'a> Evaluator<'a> {
         let from = to - millis(subquery.range)?;
         let step = subquery.step.map_or(Ok(DEFAULT_STEP_MS), millis)?;
         if step <= 0 || (to - from) / step > MAX_POINTS {
-            return Err(unsupported("a subquery of so many steps"));
+            return Err(unsupported("a subquery with that many steps"));
         }
         let ranges = self.steps(&subquery.expr, from.div_euclid(step) * step + step, to, step)?;
         Ok(Window { ranges, from, to })

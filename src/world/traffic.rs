@@ -1,22 +1,28 @@
-//! The traffic of the simulated service: who answers how many requests, how fast and how well.
+//! The simulated service's traffic: who answers how many requests, how fast and how well.
 //!
-//! One stream of users, about forty requests a second in small waves, goes to the slot that the Service selects;
-//! everything that the world measures is counted from it, second by second of simulated time. The same seed and the same
+//! One stream of users, about forty requests a second in small waves, goes where the cluster's [`Picture`] says, each backend
+//! getting its share; everything that the world measures is counted from it, second by second of simulated time. The same seed and the same
 //! cluster give the same counters, whether the seconds are walked one by one or caught up with in one go.
 
+mod counter;
 mod noise;
-mod slot;
+mod pods;
 mod story;
+mod users;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use self::{noise::noise, slot::Pods, story::Health};
+pub use self::users::{Answered, Users};
+use self::{
+    noise::noise,
+    pods::Pods,
+    story::{Health, Story},
+};
 use super::{
     metrics::exposition::Point,
     scenario::Scenario,
-    stage::{Furniture, SlotState},
+    stage::{Backend, Directing, Furniture, Picture},
 };
-use story::Story;
 
 /// The traffic moves in steps of this many simulated milliseconds.
 pub const STEP_MS: i64 = 1_000;
@@ -24,7 +30,7 @@ pub const STEP_MS: i64 = 1_000;
 /// Users' requests a second, before waves and noise.
 const REQUESTS_PER_SECOND: f64 = 40.0;
 
-/// How much of the traffic can change slots in one step: connections take two seconds to drain.
+/// How much of the traffic can change slots in one step when a selector changes: connections take two seconds to drain.
 const MOVE_PER_STEP: f64 = 0.5;
 
 /// The traffic up to one moment.
@@ -33,21 +39,43 @@ pub struct Traffic {
     story: Story,
     /// The image the world began with: whatever else gets traffic is a new version.
     old_image: String,
+    /// Whether a selector directs the traffic: a slot is one backend then, and connections take their time to move.
+    selects_slots: bool,
+    /// Whether all versions are one Deployment's: slots tell nothing apart then.
+    one_deployment: bool,
     seed: u64,
     now_ms: i64,
-    slots: BTreeMap<String, Slot>,
+    has_begun: bool,
+    backends: BTreeMap<String, Served>,
     incarnations: u64,
     metrics_outage: bool,
     counts_probes: bool,
+    users: Users,
 }
 
-/// One slot's part.
+/// One backend's part.
 #[derive(Debug, Default)]
-struct Slot {
+struct Served {
+    slot: String,
     /// Share of the users' requests that arrive here, 0 to 1.
     share: f64,
     /// The pods that answer, where any is ready.
     pods: Option<Pods>,
+}
+
+/// A backend that shows its metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exporter<'a> {
+    /// Its name among all backends: the slot's where a selector directs the traffic, else with the template's hash.
+    pub id: &'a str,
+    /// Its slot.
+    pub slot: &'a str,
+    /// The image's tag.
+    pub version: &'a str,
+    /// The pods' `pod-template-hash`; empty where nobody knows it.
+    pub hash: &'a str,
+    /// Which start of its pods it is: a number that changes when all counters begin over.
+    pub incarnation: u64,
 }
 
 impl Traffic {
@@ -57,12 +85,16 @@ impl Traffic {
         Self {
             story: Story::new(scenario, furniture.window_ms, seed),
             old_image: furniture.image.clone(),
+            selects_slots: furniture.directing == Directing::Selector,
+            one_deployment: furniture.directing == Directing::Rollout,
             seed,
             now_ms: start_ms - start_ms.rem_euclid(STEP_MS),
-            slots: BTreeMap::new(),
+            has_begun: false,
+            backends: BTreeMap::new(),
             incarnations: 0,
             metrics_outage: false,
             counts_probes: true,
+            users: Users::default(),
         }
     }
 
@@ -85,97 +117,122 @@ impl Traffic {
         self.metrics_outage
     }
 
+    /// What the users met so far.
+    #[must_use]
+    pub fn users(&self) -> &Users {
+        &self.users
+    }
+
+    /// Counts what the users meet from nothing.
+    pub(super) fn forget_users(&mut self) {
+        self.users = Users::default();
+    }
+
     /// Leaves out the seconds before `t`, where it has not come that far: nobody will ask for them.
     pub fn skip_to(&mut self, t: i64) {
         self.now_ms = self.now_ms.max(t - t.rem_euclid(STEP_MS));
     }
 
-    /// Counts one more second, in which the cluster is as `stage` says.
-    pub fn step(&mut self, stage: &[SlotState]) {
-        let beginning = self.slots.is_empty();
+    /// Counts one more second, in which the cluster is as `picture` says.
+    pub fn step(&mut self, picture: &Picture) {
+        let is_first = !std::mem::replace(&mut self.has_begun, true);
         self.now_ms += STEP_MS;
-        let live = live_at(stage, self.now_ms);
-        self.slots.retain(|name, _| stage.iter().any(|state| state.name == *name));
-        for state in stage {
-            let is_live = live == Some(state.name.as_str());
-            let slot = self.slots.entry(state.name.clone()).or_default();
-            slot.follow(state, self.now_ms, &mut self.incarnations);
-            let target = if is_live { 1.0 } else { 0.0 };
-            slot.share = if beginning {
-                target
-            } else {
-                slot.share + (target - slot.share).clamp(-MOVE_PER_STEP, MOVE_PER_STEP)
-            };
-            let Some(pods) = &mut slot.pods else { continue };
-            let health = match new_for(state, is_live, pods, &self.old_image, self.now_ms) {
+        let second = self.now_ms / STEP_MS;
+        let requests = users(self.seed, second);
+        let ids: BTreeSet<String> = picture.backends.iter().map(|backend| self.id(backend)).collect();
+        self.backends.retain(|id, _| ids.contains(id));
+        // What is not sent to a backend of ours nor to one of others finds nobody.
+        let mut lost = 1.0 - picture.elsewhere;
+        self.users.count_elsewhere(requests * picture.elsewhere);
+        for backend in &picture.backends {
+            let moves = if is_first || !self.selects_slots { 1.0 } else { MOVE_PER_STEP };
+            let served = self.backends.entry(self.id(backend)).or_default();
+            served.follow(backend, self.now_ms, &mut self.incarnations);
+            served.share += (backend.share - served.share).clamp(-moves, moves);
+            let Some(pods) = &mut served.pods else { continue };
+            lost -= served.share;
+            let new_for = new_for(backend, pods, &self.old_image, self.now_ms, self.selects_slots);
+            let health = match new_for {
                 Some(live_ms) => {
                     self.metrics_outage |= self.story.is_metrics_outage(live_ms);
                     self.story.health(live_ms)
                 }
                 None => Health::GOOD,
             };
-            let requests = users(self.seed, self.now_ms / STEP_MS) * slot.share;
             if self.counts_probes {
                 pods.probe();
             }
-            pods.serve(requests, slot.share, health, self.seed, self.now_ms / STEP_MS);
+            let (answered, failed) =
+                pods.serve(requests * served.share, served.share, health, self.seed, second);
+            self.users.count(pods.version(), answered, failed);
         }
+        self.users.count_lost(requests * lost);
     }
 
-    /// The slots that answer, and which start of their pods it is: a number that changes when all counters begin anew.
-    pub fn exporting(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.slots
-            .iter()
-            .filter_map(|(name, slot)| slot.pods.as_ref().map(|pods| (name.as_str(), pods.incarnation)))
+    fn id(&self, backend: &Backend) -> String {
+        if self.selects_slots { backend.slot.clone() } else { format!("{}/{}", backend.slot, backend.hash) }
     }
 
-    /// Whether `slot` has a pod that answers.
+    /// The backends that answer.
+    pub fn exporting(&self) -> impl Iterator<Item = Exporter<'_>> {
+        self.backends.iter().filter_map(|(id, served)| {
+            let pods = served.pods.as_ref()?;
+            Some(Exporter {
+                id,
+                slot: &served.slot,
+                version: pods.version(),
+                hash: &pods.hash,
+                incarnation: pods.incarnation,
+            })
+        })
+    }
+
+    /// Whether the backend `id` has a pod that answers.
     #[must_use]
-    pub fn answers(&self, slot: &str) -> bool {
-        self.slots.get(slot).is_some_and(|slot| slot.pods.is_some())
+    pub fn answers(&self, id: &str) -> bool {
+        self.backends.get(id).is_some_and(|served| served.pods.is_some())
     }
 
-    /// Shows every measurement of `slot`, always in the same order for the same incarnation.
-    pub fn visit(&self, slot: &str, visitor: &mut dyn FnMut(&Point<'_>)) {
-        if let Some(pods) = self.slots.get(slot).and_then(|slot| slot.pods.as_ref()) {
-            pods.visit(slot, visitor);
+    /// Shows every measurement of the backend `id`, always in the same order for the same incarnation. All have the labels
+    /// `slot`, `version` and `pod_template_hash`; where one Deployment has both versions, there is no slot.
+    pub fn visit(&self, id: &str, visitor: &mut dyn FnMut(&Point<'_>)) {
+        let Some(served) = self.backends.get(id) else { return };
+        if let Some(pods) = &served.pods {
+            pods.visit((!self.one_deployment).then_some(served.slot.as_str()), visitor);
         }
     }
 }
 
-impl Slot {
+impl Served {
     /// Takes over what the cluster says of the pods; other pods than before start counting from nothing.
-    fn follow(&mut self, state: &SlotState, now_ms: i64, incarnations: &mut u64) {
-        if state.ready == 0 {
+    fn follow(&mut self, backend: &Backend, now_ms: i64, incarnations: &mut u64) {
+        self.slot.clone_from(&backend.slot);
+        if backend.ready == 0 {
             self.pods = None;
             return;
         }
-        if self.pods.as_ref().is_none_or(|pods| pods.image != state.image) {
+        if self.pods.as_ref().is_none_or(|pods| (&pods.image, &pods.hash) != (&backend.image, &backend.hash))
+        {
             *incarnations += 1;
-            self.pods = Some(Pods::new(&state.image, now_ms, *incarnations));
+            self.pods = Some(Pods::new(&backend.image, &backend.hash, now_ms, *incarnations));
         }
         if let Some(pods) = &mut self.pods {
-            pods.ready = state.ready;
+            pods.ready = backend.ready;
         }
     }
 }
 
-/// The slot that was live at `t`. A switch that came after `t` is not seen yet: the other slot had the traffic.
-fn live_at(stage: &[SlotState], t: i64) -> Option<&str> {
-    let live = stage.iter().find(|state| state.live)?;
-    if live.live_since.is_some_and(|since| since > t) {
-        let other = stage.iter().find(|state| state.name != live.name);
-        return other.map(|state| state.name.as_str());
-    }
-    Some(&live.name)
-}
-
-/// For how many milliseconds a new version has had the traffic, where it is one and has it.
-fn new_for(state: &SlotState, is_live: bool, pods: &Pods, old_image: &str, now_ms: i64) -> Option<i64> {
-    if !is_live || state.image == old_image {
+/// For how many milliseconds a new version has had traffic, where it is one and has any. In a slot that had the traffic already
+/// it is new from its pods' start on.
+fn new_for(backend: &Backend, pods: &Pods, old_image: &str, now_ms: i64, in_slot: bool) -> Option<i64> {
+    if !backend.is_live() || backend.image == old_image {
         return None;
     }
-    let since = state.live_since.map_or(pods.started_ms, |since| since.max(pods.started_ms));
+    let since = match backend.since {
+        Some(since) if in_slot => since.max(pods.started_ms),
+        Some(since) => since,
+        None => pods.started_ms,
+    };
     Some(now_ms - since)
 }
 

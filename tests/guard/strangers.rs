@@ -92,8 +92,10 @@ fn traffic_put_back_while_no_engine_lived_keeps_its_pods() {
     stand.stranger_points_at("blue");
     let mut helm = Helm::resume(&stand.ground);
     helm.wait_until("the run", |helm| helm.run.is_some());
+    // It is refused where the change was found already, else the run is held for it.
     helm.order(&Order::Continue);
-    assert_holds(&mut helm);
+    helm.wait_until("word of it", |helm| helm.has(|event| matches!(event, RunEvent::ForeignChange { .. })));
+    helm.wait(Duration::from_secs(1));
     assert!(!helm.began("retire"), "{}", helm.story());
     assert_eq!((stand.live().as_str(), stand.serving(BLUE)), ("blue", 2), "{}", helm.story());
 }
@@ -201,8 +203,7 @@ fn a_database_is_restored_only_once_the_pods_that_write_to_it_are_gone() {
         reason: "corrupt".into(),
         typed: "database".into(),
     });
-    let waits =
-        |event: &RunEvent| matches!(event, RunEvent::ActionWaits { why, .. } if why.contains("still to end"));
+    let waits = |event: &RunEvent| matches!(event, RunEvent::ActionWaits { why, .. } if why.contains("still terminating"));
     helm.wait_until("a restore that waits", |helm| helm.has(waits) || helm.began("restore"));
     helm.wait(Duration::from_secs(2));
     assert!(!helm.began("restore") && stand.ground.logged().is_empty(), "{}", helm.story());

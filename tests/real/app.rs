@@ -12,7 +12,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -26,7 +26,22 @@ use super::{ground::WORLD, plane::PLANE};
 /// Requests of all users in a second.
 const RATE: f64 = 200.0;
 
-/// What was counted of one slot.
+/// What leads users to pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// The Service: every pod behind it gets the same part.
+    Service,
+    /// The rule of the route `backend` with this number: as much as each backend weighs. No gateway serves it: this plays one.
+    Route(usize),
+}
+
+/// Pods that share a part of all requests: slot and image tag of each.
+struct Backend {
+    part: f64,
+    pods: Vec<(String, String)>,
+}
+
+/// What was counted of one slot, or of one revision of the Deployment that has no slots.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Counted {
     pub(crate) good: f64,
@@ -48,45 +63,61 @@ struct State {
 pub(crate) struct App {
     state: Arc<Mutex<State>>,
     ends: Arc<AtomicBool>,
+    /// The generation of the route by which users' requests go, where a route leads them.
+    pub(crate) generation: Arc<AtomicI64>,
     pub(crate) url: String,
     prometheus: Option<Prometheus>,
 }
 
 impl App {
-    pub(crate) fn start(namespace: &str) -> Self {
+    pub(crate) fn start(namespace: &str, way: Way) -> Self {
         let state = Arc::new(Mutex::new(State::default()));
         let ends = Arc::new(AtomicBool::new(false));
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let (serving, ended) = (Arc::clone(&state), Arc::clone(&ends));
-        std::thread::spawn(move || {
-            for line in listener.incoming() {
-                if ended.load(Ordering::Relaxed) {
-                    return;
-                }
-                let serving = Arc::clone(&serving);
-                std::thread::spawn(move || line.map(|line| answer(line, &serving)));
-            }
-        });
+        let url = listen(&state, &ends);
         let (users, ended, namespace) = (Arc::clone(&state), Arc::clone(&ends), namespace.to_owned());
+        let generation = Arc::new(AtomicI64::new(0));
+        let now = Arc::clone(&generation);
         std::thread::spawn(move || {
             let client = WORLD.block_on(PLANE.client());
             let mut last = Instant::now();
             while !ended.load(Ordering::Relaxed) {
                 std::thread::sleep(Duration::from_millis(200));
                 // Nobody knows where users go while the API server rests: nodes keep the rules that they have.
-                let Some(pods) = WORLD.block_on(behind(&client, &namespace)) else { continue };
+                let Some((backends, by)) = WORLD.block_on(behind(&client, &namespace, way)) else { continue };
                 let requests = RATE * last.elapsed().as_secs_f64();
                 last = Instant::now();
-                users.lock().serve(&pods, requests);
+                users.lock().serve(&backends, requests);
+                now.store(by, Ordering::Relaxed);
             }
         });
-        Self { state, ends, url: format!("http://127.0.0.1:{port}"), prometheus: None }
+        Self { state, ends, generation, url, prometheus: None }
+    }
+
+    /// Its users are always where they are told to be: the API server is not asked, which would be a load of its own where
+    /// thousands of pods are.
+    pub(crate) fn steady(slot: &str, tag: &str) -> Self {
+        let state = Arc::new(Mutex::new(State::default()));
+        let ends = Arc::new(AtomicBool::new(false));
+        let url = listen(&state, &ends);
+        let (users, ended) = (Arc::clone(&state), Arc::clone(&ends));
+        let backends = [Backend { part: 1.0, pods: vec![(slot.to_owned(), tag.to_owned())] }];
+        std::thread::spawn(move || {
+            while !ended.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_secs(1));
+                users.lock().serve(&backends, RATE);
+            }
+        });
+        Self { state, ends, generation: Arc::default(), url, prometheus: None }
     }
 
     /// With a Prometheus that scrapes it each second.
     pub(crate) fn with_prometheus(mut self, dir: &Path) -> Self {
-        self.prometheus = Some(Prometheus::start(dir, self.url.trim_start_matches("http://")));
+        let config = format!(
+            "global: {{ scrape_interval: 1s, scrape_timeout: 1s }}\n\
+             scrape_configs: [{{ job_name: app, static_configs: [{{ targets: ['{}'] }}] }}]\n",
+            self.url.trim_start_matches("http://")
+        );
+        self.prometheus = Some(Prometheus::start(dir, &config));
         self
     }
 
@@ -105,6 +136,17 @@ impl App {
 
     pub(crate) fn counted(&self, slot: &str) -> Counted {
         self.state.lock().counted.get(slot).copied().unwrap_or_default()
+    }
+
+    /// Everything that was counted, for whoever reads why a test has failed.
+    pub(crate) fn told_of(&self) -> String {
+        let state = self.state.lock();
+        format!("counted {:?}, unanswered {}", state.counted, state.unanswered)
+    }
+
+    /// Requests that a pod has answered.
+    pub(crate) fn served(&self) -> f64 {
+        self.state.lock().counted.values().map(|counted| counted.good + counted.bad).sum()
     }
 
     /// What was before does not count: pods were still starting.
@@ -126,19 +168,24 @@ impl Drop for App {
 }
 
 impl State {
-    fn serve(&mut self, pods: &[(String, String)], requests: f64) {
-        if pods.is_empty() {
+    fn serve(&mut self, backends: &[Backend], requests: f64) {
+        if backends.is_empty() {
             self.unanswered += requests;
-            return;
         }
-        self.live.clone_from(&pods[0]);
-        #[expect(clippy::cast_precision_loss, reason = "a handful of pods")]
-        let each = requests / pods.len() as f64;
-        for (slot, tag) in pods {
-            let bad = each * self.errs.get(tag).copied().unwrap_or(0.0);
-            let counted = self.counted.entry(slot.clone()).or_default();
-            counted.good += each - bad;
-            counted.bad += bad;
+        for Backend { part, pods } in backends {
+            let Some(first) = pods.first() else {
+                self.unanswered += requests * part;
+                continue;
+            };
+            self.live.clone_from(first);
+            #[expect(clippy::cast_precision_loss, reason = "a handful of pods")]
+            let each = requests * part / pods.len() as f64;
+            for (slot, tag) in pods {
+                let bad = each * self.errs.get(tag).copied().unwrap_or(0.0);
+                let counted = self.counted.entry(slot.clone()).or_default();
+                counted.good += each - bad;
+                counted.bad += bad;
+            }
         }
     }
 
@@ -177,16 +224,41 @@ impl State {
     }
 }
 
-/// The pods that the Service's endpoints are: slot and image tag of each.
-async fn behind(client: &Client, namespace: &str) -> Option<Vec<(String, String)>> {
-    let get = async |what: &str| {
-        let path = format!("/api/v1/namespaces/{namespace}/{what}");
-        let request = hyper::Request::get(path).body(Vec::new()).ok()?;
-        let answer = client.request::<Value>(request);
-        tokio::time::timeout(Duration::from_secs(2), answer).await.ok()?.ok()
+/// Where users' requests go now, and by which generation of the route.
+async fn behind(client: &Client, namespace: &str, way: Way) -> Option<(Vec<Backend>, i64)> {
+    let Way::Route(rule) = way else {
+        let pods = endpoints(client, namespace, "backend-service").await?;
+        return Some((vec![Backend { part: 1.0, pods }], 0));
     };
-    let endpoints = get("endpoints/backend-service").await?;
-    let pods = get("pods").await?;
+    let route =
+        get(client, "gateway.networking.k8s.io/v1", &format!("{namespace}/httproutes/backend")).await?;
+    let weighed: Vec<(String, f64)> = route["spec"]["rules"][rule]["backendRefs"]
+        .as_array()?
+        .iter()
+        .filter_map(|backend| Some((backend["name"].as_str()?.to_owned(), backend["weight"].as_f64()?)))
+        .filter(|(_, weight)| *weight > 0.0)
+        .collect();
+    let all: f64 = weighed.iter().map(|(_, weight)| weight).sum();
+    let mut backends = Vec::new();
+    for (service, weight) in weighed {
+        let pods = endpoints(client, namespace, &service).await?;
+        backends.push(Backend { part: weight / all, pods });
+    }
+    Some((backends, route["metadata"]["generation"].as_i64()?))
+}
+
+async fn get(client: &Client, group: &str, what: &str) -> Option<Value> {
+    let root = if group == "v1" { "/api" } else { "/apis" };
+    let path = format!("{root}/{group}/namespaces/{what}");
+    let request = hyper::Request::get(path).body(Vec::new()).ok()?;
+    let answer = client.request::<Value>(request);
+    tokio::time::timeout(Duration::from_secs(2), answer).await.ok()?.ok()
+}
+
+/// The pods that a Service's endpoints are: slot, or revision where there are no slots, and image tag of each.
+async fn endpoints(client: &Client, namespace: &str, service: &str) -> Option<Vec<(String, String)>> {
+    let endpoints = get(client, "v1", &format!("{namespace}/endpoints/{service}")).await?;
+    let pods = get(client, "v1", &format!("{namespace}/pods")).await?;
     let ready = endpoints["subsets"].as_array().into_iter().flatten();
     let ready = ready.flat_map(|subset| subset["addresses"].as_array().into_iter().flatten());
     let found = ready.filter_map(|address| {
@@ -195,10 +267,28 @@ async fn behind(client: &Client, namespace: &str) -> Option<Vec<(String, String)
             .iter()
             .find(|pod| pod["metadata"]["name"] == address["targetRef"]["name"])?;
         let image = pod["spec"]["containers"][0]["image"].as_str()?;
-        let slot = pod["metadata"]["labels"]["version"].as_str()?;
+        let labels = &pod["metadata"]["labels"];
+        let slot = labels["version"].as_str().or_else(|| labels["pod-template-hash"].as_str())?;
         Some((slot.to_owned(), image.rsplit(':').next()?.to_owned()))
     });
     Some(found.collect())
+}
+
+/// Answers everybody from now on; gives where.
+fn listen(state: &Arc<Mutex<State>>, ends: &Arc<AtomicBool>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (serving, ended) = (Arc::clone(state), Arc::clone(ends));
+    std::thread::spawn(move || {
+        for line in listener.incoming() {
+            if ended.load(Ordering::Relaxed) {
+                return;
+            }
+            let serving = Arc::clone(&serving);
+            std::thread::spawn(move || line.map(|line| answer(line, &serving)));
+        }
+    });
+    format!("http://127.0.0.1:{port}")
 }
 
 fn answer(mut line: TcpStream, state: &Mutex<State>) {
@@ -223,19 +313,16 @@ fn answer(mut line: TcpStream, state: &Mutex<State>) {
 }
 
 /// Debian's Prometheus, or that of `KUBEBUILDER_ASSETS`.
-struct Prometheus {
+pub(crate) struct Prometheus {
     child: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Prometheus {
-    fn start(dir: &Path, scraped: &str) -> Self {
+    /// With this configuration; what it keeps is in a directory of its own below `dir`.
+    pub(crate) fn start(dir: &Path, config: &str) -> Self {
         let dir = dir.join("prometheus");
         std::fs::create_dir_all(&dir).unwrap();
-        let config = format!(
-            "global: {{ scrape_interval: 1s, scrape_timeout: 1s }}\n\
-             scrape_configs: [{{ job_name: app, static_configs: [{{ targets: ['{scraped}'] }}] }}]\n"
-        );
         std::fs::write(dir.join("prometheus.yml"), config).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let child = Command::new(PLANE.bin.join("prometheus"))

@@ -3,54 +3,20 @@
 use std::time::Duration;
 
 use cutover::domain::event::{Outcome, RunEvent};
-use serde_json::{Value, json};
 
 use super::{
-    ground::WORLD,
     helm::Helm,
+    line::proxy_before,
     place::{BLUE, GREEN, NEW, PODS, Place},
-    plane::PLANE,
-    proxy::{Proxy, Trouble},
+    proxy::Trouble,
 };
-
-/// A proxy before the API server that is somebody who may do everything, and a place whose product goes through it.
-fn through_a_proxy(place: &mut Place) -> Proxy {
-    let text = std::fs::read_to_string(&PLANE.kubeconfig).unwrap();
-    let mut kubeconfig: Value = serde_saphyr::from_str(&text).unwrap();
-    let decoded = |value: &Value| {
-        base64::Engine::decode(&base64::prelude::BASE64_STANDARD, value.as_str().unwrap()).unwrap()
-    };
-    let cluster = &kubeconfig["clusters"][0]["cluster"];
-    let user = &kubeconfig["users"][0]["user"];
-    let mut identity = decoded(&user["client-certificate-data"]);
-    identity.extend(decoded(&user["client-key-data"]));
-    let proxy = WORLD.block_on(async {
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .no_gzip()
-            .tls_certs_only([reqwest::Certificate::from_pem(&decoded(
-                &cluster["certificate-authority-data"],
-            ))
-            .unwrap()])
-            .identity(reqwest::Identity::from_pem(&identity).unwrap())
-            .build()
-            .unwrap();
-        Proxy::before(cluster["server"].as_str().unwrap(), client).await
-    });
-    kubeconfig["clusters"][0]["cluster"] = json!({"server": proxy.url()});
-    kubeconfig["users"][0]["user"] = json!({});
-    let path = place.stage.path().join("kubeconfig");
-    std::fs::write(&path, kubeconfig.to_string()).unwrap();
-    place.kubeconfig = path;
-    proxy
-}
 
 /// Each trouble on the write that brings the users back.
 #[test]
 #[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
 fn the_rollbacks_switch_meets_every_trouble() {
     let mut place = Place::new(NEW);
-    let proxy = through_a_proxy(&mut place);
+    let proxy = proxy_before(&mut place);
     let troubles = [
         (Trouble::Answer(503), 3),
         (Trouble::Answer(429), 3),
@@ -66,11 +32,7 @@ fn the_rollbacks_switch_meets_every_trouble() {
         helm.fly_until("switch", |helm| helm.passed("switch"));
         proxy.rule("PATCH", &["services/backend-service"], times, trouble);
         helm.roll_back();
-        helm.wait_until("end", Helm::is_over);
-        assert_eq!(helm.outcome(), Some(Outcome::RolledBack), "{trouble:?}: {}", helm.story());
-        place.assert_on_blue(&helm);
-        place.assert_all_answered(&helm);
-        assert_eq!(helm.close(), 5, "{trouble:?}");
+        place.assert_rolls_back_after(helm, &trouble);
         proxy.clear();
     }
 }
@@ -80,7 +42,7 @@ fn the_rollbacks_switch_meets_every_trouble() {
 #[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
 fn the_lock_and_the_copy_meet_trouble() {
     let mut place = Place::new(NEW);
-    let proxy = through_a_proxy(&mut place);
+    let proxy = proxy_before(&mut place);
     let mut helm = Helm::open(&place);
     proxy.rule("PUT", &["leases/"], 1, Trouble::AnswerLost);
     proxy.rule("PUT", &["leases/"], 1, Trouble::Answer(503));
@@ -99,7 +61,7 @@ fn the_lock_and_the_copy_meet_trouble() {
 #[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
 fn a_rollback_after_the_retirement_with_a_watch_that_lags() {
     let mut place = Place::new(NEW);
-    let proxy = through_a_proxy(&mut place);
+    let proxy = proxy_before(&mut place);
     let mut helm = Helm::open(&place);
     helm.fly_until("window", |helm| helm.has(|event| matches!(event, RunEvent::WindowOpened { .. })));
     let lag = Duration::from_secs(8);
@@ -124,17 +86,13 @@ fn a_rollback_while_the_retirement_is_on_its_way() {
         Trouble::AnswerLost,
     ] {
         let mut place = Place::new(NEW);
-        let proxy = through_a_proxy(&mut place);
+        let proxy = proxy_before(&mut place);
         let mut helm = Helm::open(&place);
         helm.fly_until("window", |helm| helm.has(|event| matches!(event, RunEvent::WindowOpened { .. })));
         proxy.rule("PATCH", &["deployments/backend-blue"], 1, trouble);
         helm.fly_until("retirement", |helm| helm.began("retire"));
         helm.roll_back();
-        helm.wait_until("end", Helm::is_over);
-        assert_eq!(helm.outcome(), Some(Outcome::RolledBack), "{trouble:?}: {}", helm.story());
-        place.assert_on_blue(&helm);
-        place.assert_all_answered(&helm);
-        assert_eq!(helm.close(), 5);
+        place.assert_rolls_back_after(helm, &trouble);
     }
 }
 
@@ -144,7 +102,7 @@ fn a_rollback_while_the_retirement_is_on_its_way() {
 fn traffic_waits_for_pods_of_the_new_template() {
     let place = Place::new("registry.example.com/backend:v1.6.0-slow");
     // The new slot has its old pods, all of them ready, and nothing waits for a rollout.
-    place.kubectl(&["scale", "deployment/backend-green", "--replicas=2"]);
+    place.scale(GREEN, 2);
     place.eventually("green is up", || {
         let green = place.object("deployment", GREEN).unwrap_or_default();
         green["status"]["readyReplicas"] == 2
@@ -155,11 +113,8 @@ fn traffic_waits_for_pods_of_the_new_template() {
     let pods = place.kubectl(&["get", "pods", "-l", "version=green", "--output=jsonpath={range .items[*]}{.spec.containers[0].image} {.status.containerStatuses[0].ready}{\"\\n\"}{end}"]);
     let ready = pods.lines().filter(|pod| pod.ends_with("v1.6.0-slow true")).count();
     assert_eq!(ready, PODS, "{pods}\n{}", helm.story());
-    place.assert_all_answered(&helm);
     helm.roll_back();
-    helm.wait_until("end", Helm::is_over);
-    place.assert_on_blue(&helm);
-    assert_eq!(helm.close(), 5);
+    place.assert_rolls_back(helm);
 }
 
 /// Somebody moves the traffic while no engine lives: whoever takes the run up sees it before anything is done.
@@ -170,13 +125,7 @@ fn a_change_while_no_engine_lived() {
     let mut helm = Helm::open(&place);
     helm.fly_until("deploy", |helm| helm.passed("deploy"));
     helm.kill();
-    place.kubectl(&[
-        "patch",
-        "service",
-        "backend-service",
-        "-p",
-        r#"{"spec":{"selector":{"version":"green"}}}"#,
-    ]);
+    place.point_at("green");
     let mut helm = Helm::resume(&place);
     helm.wait_until("word of it", |helm| helm.has(|event| matches!(event, RunEvent::ForeignChange { .. })));
     assert!(helm.is_held(), "{}", helm.story());
@@ -194,14 +143,8 @@ fn a_change_during_the_checklist() {
     let place = Place::new(NEW);
     let mut helm = Helm::open(&place);
     helm.wait(Duration::from_secs(1));
-    place.kubectl(&["scale", "deployment/backend-green", "--replicas=2"]);
-    place.kubectl(&[
-        "patch",
-        "service",
-        "backend-service",
-        "-p",
-        r#"{"spec":{"selector":{"version":"green"}}}"#,
-    ]);
+    place.scale(GREEN, 2);
+    place.point_at("green");
     helm.fly_until("word of it", |helm| helm.has(|event| matches!(event, RunEvent::ForeignChange { .. })));
     helm.wait(Duration::from_secs(3));
     helm.confirm();
@@ -219,14 +162,8 @@ fn a_change_while_a_command_runs() {
     place.edit("'echo backup >> \"$LOG\";", "'echo backup >> \"$LOG\"; sleep 5;");
     let mut helm = Helm::open(&place);
     helm.fly_until("command", |helm| helm.has(|event| matches!(event, RunEvent::ActionSpawned { .. })));
-    place.kubectl(&["scale", "deployment/backend-green", "--replicas=2"]);
-    place.kubectl(&[
-        "patch",
-        "service",
-        "backend-service",
-        "-p",
-        r#"{"spec":{"selector":{"version":"green"}}}"#,
-    ]);
+    place.scale(GREEN, 2);
+    place.point_at("green");
     helm.fly_until("word of it", |helm| helm.has(|event| matches!(event, RunEvent::ForeignChange { .. })));
     helm.confirm();
     helm.wait(Duration::from_secs(2));
@@ -242,8 +179,8 @@ fn a_rollback_to_pods_that_were_taken_away_and_given_back() {
     let place = Place::new(NEW);
     let mut helm = Helm::open(&place);
     helm.fly_until("switch", |helm| helm.passed("switch"));
-    place.kubectl(&["scale", "deployment/backend-blue", "--replicas=0"]);
-    place.kubectl(&["scale", "deployment/backend-blue", "--replicas=2"]);
+    place.scale(BLUE, 0);
+    place.scale(BLUE, 2);
     helm.roll_back();
     place.assert_rolls_back(helm);
 }

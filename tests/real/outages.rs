@@ -78,5 +78,7 @@ fn killed_and_started_again_in_a_rollback() {
     helm.roll_back();
     helm.wait(Duration::from_secs(5));
     PLANE.revive();
-    place.assert_rolls_back(helm);
+    // The controllers start again with it, and the Endpoints may name the slot that is emptied a while longer: what cutover does
+    // not read, see docs/guarantees.md.
+    place.assert_comes_back(helm);
 }

@@ -17,7 +17,7 @@ use cutover::domain::event::Outcome;
 use serde_json::Value;
 
 use super::{
-    app::App,
+    app::{App, Way},
     helm::{Base, Helm},
     plane::{IN_THE_AIR, PLANE, furniture},
     pty::{PATIENCE, Stage},
@@ -114,23 +114,36 @@ impl Place {
     }
 
     fn of(image: &str, pods: usize, shared: Option<RwLockReadGuard<'static, ()>>) -> Self {
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let namespace = format!("flight-{}-{number}", std::process::id());
-        PLANE.apply(&furniture(&namespace, [pods, 0]));
-        let stage = Stage::new();
-        let app = App::start(&namespace).with_prometheus(stage.path());
-        let runbook = RUNBOOK
-            .replace("@namespace@", &namespace)
-            .replace("@prometheus@", &app.prometheus())
-            .replace("@image@", image);
-        std::fs::write(stage.path().join("runbook.toml"), runbook).unwrap();
-        let kubeconfig = PLANE.kubeconfig.clone();
-        let place = Self { namespace, stage, app, kubeconfig, _in_the_air: shared };
+        let manifest = |namespace: &str| furniture(namespace, [pods, 0]);
+        let place = Self::set_up(&RUNBOOK.replace("@image@", image), manifest, Way::Service, shared);
         place.eventually("blue serves", || {
             place.serving(BLUE) == pods && place.app.counted("blue").good > 0.0
         });
         place.app.forget_unanswered();
         place
+    }
+
+    /// Beside others, with another runbook and other objects. Who is still starting counts as nobody.
+    pub(crate) fn furnished(runbook: &str, manifest: impl Fn(&str) -> String, way: Way) -> Self {
+        let shared = IN_THE_AIR.read().unwrap_or_else(PoisonError::into_inner);
+        Self::set_up(runbook, manifest, way, Some(shared))
+    }
+
+    fn set_up(
+        runbook: &str,
+        manifest: impl Fn(&str) -> String,
+        way: Way,
+        shared: Option<RwLockReadGuard<'static, ()>>,
+    ) -> Self {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let namespace = format!("flight-{}-{number}", std::process::id());
+        PLANE.apply(&manifest(&namespace));
+        let stage = Stage::new();
+        let app = App::start(&namespace, way).with_prometheus(stage.path());
+        let runbook = runbook.replace("@namespace@", &namespace).replace("@prometheus@", &app.prometheus());
+        std::fs::write(stage.path().join("runbook.toml"), runbook).unwrap();
+        let kubeconfig = PLANE.kubeconfig.clone();
+        Self { namespace, stage, app, kubeconfig, _in_the_air: shared }
     }
 
     /// The runbook with a change of a test's own.
@@ -209,12 +222,23 @@ impl Place {
     }
 
     pub(crate) fn told(&self) -> String {
-        let slot = |name| {
-            let (wants, serving, image) = (self.replicas(name), self.serving(name), self.image(name));
-            format!("{name}: wants {wants}, {serving} serving, {image}")
-        };
-        let counted = (self.app.counted("blue"), self.app.counted("green"), self.app.unanswered());
-        format!("live {}, {}, {}, counted {counted:?}", self.live(), slot(BLUE), slot(GREEN))
+        let kinds = "deployments,replicasets,pods,endpoints";
+        let args = ["--namespace", &self.namespace, "--request-timeout=5s", "get", kinds, "--output=wide"];
+        let objects = PLANE.kubectl(&args).stdout;
+        let app = self.app.told_of();
+        format!("live {}, {app}\n{}", self.live(), String::from_utf8_lossy(&objects))
+    }
+
+    /// Somebody points the Service at another version.
+    pub(crate) fn point_at(&self, version: &str) {
+        let patch = format!(r#"{{"spec":{{"selector":{{"version":"{version}"}}}}}}"#);
+        self.kubectl(&["patch", "service", "backend-service", "-p", &patch]);
+    }
+
+    /// Somebody scales a Deployment.
+    pub(crate) fn scale(&self, deployment: &str, replicas: usize) {
+        let target = format!("deployment/{deployment}");
+        self.kubectl(&["scale", &target, &format!("--replicas={replicas}")]);
     }
 
     // --- what must be so at an end -------------------------------------------------------------------------------------
@@ -230,12 +254,28 @@ impl Place {
     }
 
     /// The rollback that was ordered comes to its end: the users are on blue as before, and none of them has found nobody.
-    pub(crate) fn assert_rolls_back(&self, mut helm: Helm) {
+    pub(crate) fn assert_rolls_back(&self, helm: Helm) {
+        self.rolls_back(helm, true, "");
+    }
+
+    /// … where some of the users have found nobody: somebody else had seen to that.
+    pub(crate) fn assert_comes_back(&self, helm: Helm) {
+        self.rolls_back(helm, false, "");
+    }
+
+    /// … with what the test was about, for whoever reads why it has failed.
+    pub(crate) fn assert_rolls_back_after(&self, helm: Helm, what: &dyn std::fmt::Debug) {
+        self.rolls_back(helm, true, &format!("{what:?}: "));
+    }
+
+    fn rolls_back(&self, mut helm: Helm, all_answered: bool, what: &str) {
         helm.wait_until("end", Helm::is_over);
-        assert_eq!(helm.outcome(), Some(Outcome::RolledBack), "{}", helm.story());
+        assert_eq!(helm.outcome(), Some(Outcome::RolledBack), "{what}{}", helm.story());
         self.assert_on_blue(&helm);
-        self.assert_all_answered(&helm);
-        assert_eq!(helm.close(), 5);
+        if all_answered {
+            self.assert_all_answered(&helm);
+        }
+        assert_eq!(helm.close(), 5, "{what}");
     }
 
     /// No request has ever found nobody.

@@ -43,13 +43,30 @@ fn logs(place: &Place) -> String {
     files.map(|file| std::fs::read_to_string(file.path()).unwrap()).collect()
 }
 
+/// From now on the product may do what the printed roles say, and nothing else.
+pub(super) fn with_printed_roles(place: &mut Place) {
+    PLANE.apply(&printed(place).replace("cutover-operators", &group(place)));
+    as_an_operator(place);
+}
+
+/// Nothing that the run wanted was missing.
+pub(super) fn assert_enough(place: &Place, helm: &Helm) {
+    let run = helm.run.as_ref().unwrap();
+    assert!(run.lock.is_some(), "it has the target's lock");
+    let groups = &run.runbook.checklist;
+    assert!(groups.iter().all(|group| group.title != PERMISSIONS), "{groups:?}");
+    let story = helm.story();
+    assert!(!story.contains("not allowed") && !story.contains("forbidden"), "{story}");
+    let logs = logs(place);
+    assert!(!logs.contains("not allowed") && !logs.contains("orbidden"), "{logs}");
+}
+
 #[test]
 #[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
 fn the_printed_roles_are_enough_for_a_flight_and_for_a_rollback() {
     for wanted in [Outcome::Succeeded, Outcome::RolledBack] {
         let mut place = Place::new(NEW);
-        PLANE.apply(&printed(&place).replace("cutover-operators", &group(&place)));
-        as_an_operator(&mut place);
+        with_printed_roles(&mut place);
         let mut helm = Helm::open(&place);
         match wanted {
             Outcome::RolledBack => {
@@ -61,20 +78,11 @@ fn the_printed_roles_are_enough_for_a_flight_and_for_a_rollback() {
         }
         let run = helm.run.as_ref().unwrap();
         assert_eq!(run.finished.as_ref().map(|(outcome, ..)| *outcome), Some(wanted), "{}", helm.story());
-        assert!(run.lock.is_some(), "it has the target's lock");
-        assert!(
-            run.runbook.checklist.iter().all(|group| group.title != PERMISSIONS),
-            "{:?}",
-            run.runbook.checklist
-        );
         assert!(
             run.opened.cluster.as_ref().is_some_and(|cluster| !cluster.uid.is_empty()),
             "the uid was read"
         );
-        let story = helm.story();
-        assert!(!story.contains("not allowed") && !story.contains("forbidden"), "{story}");
-        let logs = logs(&place);
-        assert!(!logs.contains("not allowed") && !logs.contains("orbidden"), "{logs}");
+        assert_enough(&place, &helm);
     }
 }
 

@@ -11,6 +11,7 @@ use std::{
 use cutover::{
     adapters::{clock::SystemClock, kube::KubeConnector},
     domain::{
+        director::Director,
         id::SlotName,
         rollout::{Patience, RolloutCause, RolloutVerdict, RolloutWatch},
         runbook::{Slot, Target},
@@ -51,7 +52,7 @@ impl Ground {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let slot = |name: &str| {
             let selector = [("version".to_owned(), name.to_owned())].into();
-            (name.into(), Slot { deployment: format!("backend-{name}"), selector })
+            (name.into(), Slot { deployment: format!("backend-{name}"), selector, service: None })
         };
         let target = Target {
             context: None,
@@ -60,6 +61,7 @@ impl Ground {
             service: "backend-service".to_owned(),
             slots: [slot("blue"), slot("green")].into(),
             container: "backend".to_owned(),
+            director: Director::default(),
         };
         let kubeconfig = std::fs::read_to_string(&PLANE.kubeconfig).unwrap();
         let connector = KubeConnector::from_kubeconfig_text(kubeconfig, Arc::new(SystemClock::new()));
@@ -236,7 +238,7 @@ fn a_deadline_is_told_and_does_not_stop_the_way_back() {
         ground.deploy("registry.example.com/backend:v1.7.0-unready").await;
         let text = ground.fails(RolloutCause::Deadline).await;
         assert!(text.contains("has timed out progressing"), "{text}");
-        assert!(text.contains("1 runs and is not ready: Readiness probe failed"), "{text}");
+        assert!(text.contains("1 is running but not ready: Readiness probe failed"), "{text}");
         ground.deploy(NEW).await;
         let (end, words) = ground.follow(Patience::ByCause).await;
         assert_eq!(end, RolloutVerdict::Complete, "{words:#?}");

@@ -34,27 +34,16 @@ fn goes_on(place: &Place, mut helm: Helm) {
     helm.fly_until("switch", |helm| helm.passed("switch"));
     assert_eq!((place.live().as_str(), place.serving(GREEN)), ("green", PODS), "{}", helm.story());
     helm.roll_back();
-    helm.wait_until("end", Helm::is_over);
-    place.assert_on_blue(&helm);
-    assert_eq!(helm.close(), 5);
+    place.assert_comes_back(helm);
 }
 
 #[test]
 #[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
 fn the_selector() {
     let place = Place::new(NEW);
-    let select = |version: &str| {
-        place.kubectl(&[
-            "patch",
-            "service",
-            "backend-service",
-            "-p",
-            &format!(r#"{{"spec":{{"selector":{{"version":"{version}"}}}}}}"#),
-        ]);
-    };
-    let (helm, reason) = held(&place, || select("green"));
+    let (helm, reason) = held(&place, || place.point_at("green"));
     assert!(reason.contains("service/backend-service") && reason.contains("kubectl"), "{reason}");
-    select("blue");
+    place.point_at("blue");
     goes_on(&place, helm);
 }
 
@@ -95,12 +84,10 @@ fn the_image_of_the_new_slot() {
 #[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
 fn kubectl_scale_on_the_new_slot() {
     let place = Place::new(NEW);
-    let scale =
-        |count: &str| place.kubectl(&["scale", "deployment/backend-green", &format!("--replicas={count}")]);
-    let (helm, reason) = held(&place, || drop(scale("1")));
+    let (helm, reason) = held(&place, || place.scale(GREEN, 1));
     // Not every server keeps the name of whoever went through `scale`; ours it was not.
     assert!(reason.contains("1 replicas instead of 2") && !reason.contains("by cutover"), "{reason}");
-    scale("2");
+    place.scale(GREEN, 2);
     goes_on(&place, helm);
 }
 
@@ -108,12 +95,10 @@ fn kubectl_scale_on_the_new_slot() {
 #[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
 fn kubectl_scale_on_the_slot_that_has_the_users() {
     let place = Place::new(NEW);
-    let scale =
-        |count: &str| place.kubectl(&["scale", "deployment/backend-blue", &format!("--replicas={count}")]);
-    let (helm, reason) = held(&place, || drop(scale("1")));
+    let (helm, reason) = held(&place, || place.scale(BLUE, 1));
     // Not every server keeps the name of whoever went through `scale`; ours it was not.
     assert!(reason.contains("1 replicas instead of 2") && !reason.contains("by cutover"), "{reason}");
-    scale("2");
+    place.scale(BLUE, 2);
     place.eventually("blue has its pods again", || place.serving(BLUE) == PODS);
     goes_on(&place, helm);
 }
@@ -137,9 +122,7 @@ fn the_service_is_deleted_and_made_anew() {
     helm.wait_until("taken", |helm| helm.has(|event| matches!(event, RunEvent::TargetTaken { .. })));
     helm.fly_until("switch", |helm| helm.passed("switch"));
     helm.roll_back();
-    helm.wait_until("end", Helm::is_over);
-    place.assert_on_blue(&helm);
-    assert_eq!(helm.close(), 5);
+    place.assert_comes_back(helm);
 }
 
 #[test]
@@ -164,7 +147,7 @@ fn an_autoscaler_on_the_slot_one_goes_back_to() {
     helm.fly_until("switch", |helm| helm.passed("switch"));
     // There are no metrics in this cluster: it keeps what there is, within its bounds.
     place.kubectl(&["autoscale", "deployment/backend-blue", "--min=1", "--max=2", "--cpu-percent=80"]);
-    place.kubectl(&["scale", "deployment/backend-blue", "--replicas=1"]);
+    place.scale(BLUE, 1);
     place.eventually("blue has one pod", || {
         let blue = place.object("deployment", BLUE).unwrap_or_default();
         blue["status"]["readyReplicas"] == 1 && blue["status"]["replicas"] == 1

@@ -15,6 +15,8 @@ use serde_json::Value;
 #[path = "kube.rs"]
 mod kube;
 
+pub(crate) use kube::furniture;
+
 use super::pty::Stage;
 
 /// The clusters of all tests in this process.
@@ -28,7 +30,12 @@ const SPEED: u32 = 60;
 
 /// A cluster with two pods in each slot, and nobody's product before it.
 pub(crate) async fn world_of_two(scenario: Scenario) -> Arc<Cluster> {
-    kube::world(kube::furniture(2), scenario, SPEED).await
+    kube::world(furniture(2), scenario, SPEED).await
+}
+
+/// A cluster furnished like this.
+pub(crate) async fn world_of(furniture: Furniture) -> Arc<Cluster> {
+    kube::world(furniture, Scenario::Good, SPEED).await
 }
 
 /// One cluster with blue live on two pods and green beside it, a runbook, and the file that its commands write to.
@@ -47,12 +54,12 @@ impl Ground {
     }
 
     pub(crate) fn of_context(runbook: &str, scenario: Scenario, context: &str) -> Self {
-        Self::furnished(runbook, scenario, Furniture { context: context.into(), ..kube::furniture(2) })
+        Self::furnished(runbook, scenario, Furniture { context: context.into(), ..furniture(2) })
     }
 
     /// With so many pods in each slot.
     pub(crate) fn with_replicas(runbook: &str, replicas: u32) -> Self {
-        Self::furnished(runbook, Scenario::Good, kube::furniture(replicas))
+        Self::furnished(runbook, Scenario::Good, furniture(replicas))
     }
 
     fn furnished(runbook: &str, scenario: Scenario, furniture: Furniture) -> Self {

@@ -11,11 +11,7 @@ use std::{
 };
 
 use cutover::{
-    cli::{
-        args::{DriveArgs, ResumeArgs, RunArgs},
-        autopilot::{self, Move},
-        engine::{Job, Task, Word},
-    },
+    cli::front::autopilot::{self, Move},
     domain::{
         crew::Wish,
         event::{Envelope, Outcome, RunEvent},
@@ -24,6 +20,7 @@ use cutover::{
         run::Run,
         time::{Span, Timestamp},
     },
+    flight::job::{Job, NewRun, Rehearsal, Resumption, Task, Terms, Word},
     link::{self, Client},
 };
 
@@ -51,7 +48,7 @@ impl Base for Ground {
     }
 }
 
-/// At the controls of a run.
+/// In control of a run.
 pub(crate) struct Helm {
     pub(crate) engine: Child,
     client: Client,
@@ -63,32 +60,36 @@ pub(crate) struct Helm {
     pub(crate) refused: Vec<String>,
     /// The engine has closed the run.
     pub(crate) closed: bool,
+    /// Samples that were told, without those of the past.
+    pub(crate) samples: usize,
     given: Vec<(Order, Instant)>,
 }
 
 impl Helm {
     /// Opens a run of the ground's runbook.
     pub(crate) fn open(base: &impl Base) -> Self {
-        Self::start(
-            base,
-            Task::Run(RunArgs {
-                runbook: "runbook.toml".into(),
-                dry_run: false,
-                takeover: None,
-                reason: None,
-                drive: DriveArgs::unattended(base.stage().path()),
-            }),
-        )
+        Self::start(base, Task::Run(NewRun { runbook: "runbook.toml".into(), takeover: None }))
+    }
+
+    /// Opens a run of the base's runbook in a simulated world that tells this story, so many times as fast.
+    pub(crate) fn rehearse(base: &impl Base, scenario: &str, speed: f64) -> Self {
+        let rehearsal = Rehearsal {
+            runbook: Some("runbook.toml".into()),
+            scenario: scenario.to_owned(),
+            speed,
+            kubeconfig: None,
+        };
+        Self::start(base, Task::Rehearse(rehearsal))
     }
 
     /// Takes the newest run up.
     pub(crate) fn resume(base: &impl Base) -> Self {
         let run = base.stage().runs().pop().unwrap().file_name().unwrap().to_string_lossy().into_owned();
-        Self::start(base, Task::Resume(ResumeArgs::of(Some(run), DriveArgs::unattended(base.stage().path()))))
+        Self::start(base, Task::Resume(Resumption { run: Some(run), ..Resumption::default() }))
     }
 
     fn start(base: &impl Base, task: Task) -> Self {
-        let job = Job { task, pilot: "tester".into() };
+        let job = Job { task, terms: Terms::unattended(base.stage().path()), pilot: "tester".into() };
         let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
         base.equip(&mut command).arg("engine").current_dir(base.stage().path());
         let mut engine =
@@ -109,6 +110,7 @@ impl Helm {
             events: Vec::new(),
             refused: Vec::new(),
             closed: false,
+            samples: 0,
             given: Vec::new(),
         }
     }
@@ -136,6 +138,9 @@ impl Helm {
             }
             Ok(Some(Update::Tick { now })) => self.now = now,
             Ok(Some(Update::Refused { why })) => self.refused.push(why),
+            Ok(Some(Update::Samples { samples, backfill: false })) => {
+                self.samples += samples.len();
+            }
             Ok(Some(Update::Closed { .. }) | None) => self.closed = true,
             Ok(Some(_)) => {}
             Err(_) => return false,

@@ -12,6 +12,7 @@ use std::{
 use async_trait::async_trait;
 use cutover::{
     domain::{
+        director::Director,
         runbook::{Slot, Target},
         time::{Span, Timestamp},
     },
@@ -20,7 +21,7 @@ use cutover::{
         clock::WorldClock,
         cluster::Cluster,
         scenario::Scenario,
-        stage::{FurnishedSlot, Furniture},
+        stage::{Directing, FurnishedSlot, Furniture, Strategy},
     },
 };
 
@@ -50,8 +51,9 @@ pub(crate) fn labels(version: &str) -> BTreeMap<String, String> {
 }
 
 pub(crate) fn target() -> Target {
-    let slot =
-        |name: &str| (name.into(), Slot { deployment: format!("backend-{name}"), selector: labels(name) });
+    let slot = |name: &str| {
+        (name.into(), Slot { deployment: format!("backend-{name}"), selector: labels(name), service: None })
+    };
     Target {
         context: Some("prod-eu-1".to_owned()),
         cluster_uid: None,
@@ -59,6 +61,7 @@ pub(crate) fn target() -> Target {
         service: "backend-service".to_owned(),
         slots: [slot("blue"), slot("green")].into(),
         container: "backend".to_owned(),
+        director: Director::default(),
     }
 }
 
@@ -66,7 +69,7 @@ pub(crate) fn target() -> Target {
 pub(crate) fn furniture(replicas: u32) -> Furniture {
     let furnished = |name: &str| {
         let deployment = format!("backend-{name}");
-        (name.to_owned(), FurnishedSlot { deployment, selector: labels(name) })
+        (name.to_owned(), FurnishedSlot::new(deployment, labels(name)))
     };
     Furniture {
         namespace: "production".into(),
@@ -78,6 +81,8 @@ pub(crate) fn furniture(replicas: u32) -> Furniture {
         replicas,
         context: "prod-eu-1".into(),
         window_ms: 900_000,
+        directing: Directing::Selector,
+        strategy: Strategy::default(),
     }
 }
 

@@ -50,6 +50,16 @@ pub(crate) enum Trouble {
     Answer(u16),
     /// Its answer begins at once, and every piece of it comes this much later than the server has sent it: a watch that lags.
     Lag(Duration),
+    /// Its answer comes so many bytes at a time, with a pause after each: a line that is thin.
+    Drip(usize, Duration),
+    /// Its answer begins, and then nothing comes any more, not even its end: the peer has gone without a word.
+    Silent,
+    /// A watch is told in its stream that its version is too old, and ends.
+    Gone,
+    /// A watch asks for what happened after the first version there ever was, whatever its client has asked for.
+    OldVersion,
+    /// No bookmark of a watch comes through.
+    NoBookmarks,
 }
 
 /// Which requests meet it.
@@ -82,6 +92,8 @@ struct Inner {
     cut: watch::Sender<u64>,
     /// No connection is taken before this moment.
     refusing: watch::Sender<Instant>,
+    /// Raised to let all answers that are under way go silent, without an end.
+    muted: watch::Sender<u64>,
 }
 
 /// A running proxy. It ends with the runtime it was started in.
@@ -115,6 +127,7 @@ impl Proxy {
             stalled: watch::Sender::new(now),
             cut: watch::Sender::new(0),
             refusing: watch::Sender::new(now),
+            muted: watch::Sender::new(0),
         });
         tokio::spawn(listen(Arc::clone(&inner), listener, address));
         Self { address, inner }
@@ -146,6 +159,12 @@ impl Proxy {
     pub(crate) fn refuse(&self, span: Duration) {
         self.inner.refusing.send_replace(Instant::now() + span);
         self.inner.cut.send_modify(|cut| *cut += 1);
+    }
+
+    /// Answers that are under way say nothing more and do not end, as where a host on the way has lost power: watches that are
+    /// open now stay open and silent.
+    pub(crate) fn mute(&self) {
+        self.inner.muted.send_modify(|muted| *muted += 1);
     }
 
     /// The requests so far with this method that have this in their path and query.
@@ -243,8 +262,10 @@ async fn respond(inner: Arc<Inner>, request: Request<Incoming>) -> Result<Respon
     match trouble {
         Some(Trouble::Cut) => return Err(Lost),
         Some(Trouble::Answer(code)) => return Ok(refusal(code)),
+        Some(Trouble::Gone) => return Ok(gone()),
         _ => {}
     }
+    let path = if trouble == Some(Trouble::OldVersion) { since_the_first(&path) } else { path };
     let mut headers = parts.headers.clone();
     for hop in [HOST, CONTENT_LENGTH, TRANSFER_ENCODING] {
         headers.remove(hop);
@@ -276,40 +297,110 @@ async fn respond(inner: Arc<Inner>, request: Request<Incoming>) -> Result<Respon
             }
         }
     }
-    let lag = match trouble {
-        Some(Trouble::Lag(lag)) => lag,
-        _ => Duration::ZERO,
-    };
-    // Pieces wait behind each other, not the server for them.
-    let (send, pieces) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        let mut stream = answer.bytes_stream();
-        loop {
+    let muted = inner.muted.subscribe();
+    let pieces = pieces(answer, trouble);
+    let body = futures::stream::unfold((inner, pieces), move |(inner, mut pieces)| {
+        let mut muted = muted.clone();
+        async move {
+            let next = async {
+                let (due, piece): (Instant, Bytes) = pieces.recv().await?;
+                sleep_until(due).await;
+                inner.moving().await;
+                Some((Ok::<_, Infallible>(Frame::data(piece)), (inner, pieces)))
+            };
             tokio::select! {
-                piece = stream.next() => match piece {
-                    Some(Ok(piece)) => if send.send((Instant::now() + lag, piece)).is_err() { return },
-                    Some(Err(_)) | None => return,
-                },
-                () = send.closed() => return,
+                next = next => next,
+                _ = muted.changed() => std::future::pending().await,
             }
         }
-    });
-    let body = futures::stream::unfold((inner, pieces), |(inner, mut pieces)| async move {
-        let (due, piece): (Instant, Bytes) = pieces.recv().await?;
-        sleep_until(due).await;
-        inner.moving().await;
-        Some((Ok::<_, Infallible>(Frame::data(piece)), (inner, pieces)))
     });
     Ok(response.body(BodyExt::boxed(StreamBody::new(body))).unwrap())
 }
 
+/// The pieces of an answer, each with the moment when it may leave. They wait behind each other, not the server for them.
+fn pieces(answer: reqwest::Response, trouble: Option<Trouble>) -> mpsc::UnboundedReceiver<(Instant, Bytes)> {
+    let (send, pieces) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        let mut stream = answer.bytes_stream();
+        let mut lines = Vec::new();
+        // When the newest piece may leave.
+        let mut last = Instant::now();
+        loop {
+            let piece = tokio::select! {
+                piece = stream.next() => piece,
+                () = send.closed() => return,
+            };
+            let Some(Ok(piece)) = piece else { break };
+            let now = Instant::now();
+            let sent = match trouble {
+                Some(Trouble::Lag(lag)) => send.send((now + lag, piece)),
+                Some(Trouble::Silent) => Ok(()),
+                Some(Trouble::Drip(bytes, pause)) => piece.chunks(bytes).try_for_each(|part| {
+                    last = last.max(now) + pause;
+                    send.send((last, Bytes::copy_from_slice(part)))
+                }),
+                Some(Trouble::NoBookmarks) => {
+                    lines.extend_from_slice(&piece);
+                    let whole = lines.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+                    let told: Vec<u8> = lines.drain(..whole).collect();
+                    let kept = told.split_inclusive(|byte| *byte == b'\n').filter(|line| !is_bookmark(line));
+                    send.send((now, kept.flatten().copied().collect()))
+                }
+                _ => send.send((now, piece)),
+            };
+            if sent.is_err() {
+                return;
+            }
+        }
+        if trouble == Some(Trouble::Silent) {
+            send.closed().await;
+        }
+    });
+    pieces
+}
+
+fn is_bookmark(line: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Value>(line).is_ok_and(|event| event["type"] == "BOOKMARK")
+}
+
+/// The path of a watch that asks for everything since version 1.
+fn since_the_first(path: &str) -> String {
+    let parts = path.split('&').map(|part| {
+        let (before, name) = part.rsplit_once('?').map_or(("", part), |(path, name)| (path, name));
+        let mark = if before.is_empty() { "" } else { "?" };
+        if name.starts_with("resourceVersion=") {
+            format!("{before}{mark}resourceVersion=1")
+        } else {
+            part.to_owned()
+        }
+    });
+    parts.collect::<Vec<_>>().join("&")
+}
+
+/// The body of an error as an API server gives it.
+fn status(code: u16) -> serde_json::Value {
+    let reason = match code {
+        403 => "Forbidden",
+        410 => "Expired",
+        _ => "",
+    };
+    serde_json::json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": code,
+        "reason": reason, "message": "the proxy says so",
+    })
+}
+
+/// A watch whose one event says that its version is too old.
+fn gone() -> Response<Body> {
+    let event = serde_json::json!({"type": "ERROR", "object": status(410)});
+    let mut response = Response::new(Full::new(Bytes::from(format!("{event}\n"))).boxed());
+    response.headers_mut().insert(CONTENT_TYPE, "application/json".parse().unwrap());
+    response
+}
+
 /// An error as an API server gives it.
 fn refusal(code: u16) -> Response<Body> {
-    let status = serde_json::json!({
-        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": code,
-        "reason": if code == 403 { "Forbidden" } else { "" }, "message": "the proxy says so",
-    });
-    let mut response = Response::new(Full::new(Bytes::from(status.to_string())).boxed());
+    let mut response = Response::new(Full::new(Bytes::from(status(code).to_string())).boxed());
     *response.status_mut() = StatusCode::from_u16(code).unwrap();
     response.headers_mut().insert(CONTENT_TYPE, "application/json".parse().unwrap());
     response

@@ -129,7 +129,7 @@ impl Cockpit {
     /// A rehearsal's cockpit.
     pub(crate) fn open() -> Self {
         let mut cockpit = Self::start((80, 24), &["rehearse".as_ref()], &[]);
-        cockpit.wait_for("Before the flight");
+        cockpit.wait_for("Before the deployment");
         cockpit
     }
 
@@ -160,14 +160,12 @@ impl Cockpit {
         }
         let before = tcgetattr(&pty.slave).unwrap();
         let stdio = || Stdio::from(pty.slave.try_clone().unwrap());
-        let child = command
-            .env("TERM", "xterm-256color")
-            .env("LANG", "C.UTF-8")
-            .stdin(stdio())
-            .stdout(stdio())
-            .stderr(stdio())
-            .spawn()
-            .unwrap();
+        for (name, usual) in [("TERM", "xterm-256color"), ("LANG", "C.UTF-8")] {
+            if !command.get_envs().any(|(set, _)| set == name) {
+                command.env(name, usual);
+            }
+        }
+        let child = command.stdin(stdio()).stdout(stdio()).stderr(stdio()).spawn().unwrap();
         // One descriptor and no more: closing it is what hangs the line up.
         let line = File::from(pty.master);
         fcntl(&line, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
@@ -246,23 +244,26 @@ impl Cockpit {
             }
             assert!(Instant::now() < until, "it does not come to it on\n{screen}");
             let lines: Vec<_> = screen.lines().collect();
-            let next = lines.iter().rev().nth(1).map_or("", |line| line.trim_start());
+            // Below it is the footer, where there is one.
+            let mut last = lines.iter().rev().take(2).map(|line| line.trim_start());
+            let next = last.find(|line| line.starts_with("ENTER")).unwrap_or_default();
             if next == pressed.0 && Instant::now() < pressed.1 {
                 std::thread::sleep(Duration::from_millis(20));
                 continue;
             }
             pressed = (next.to_owned(), Instant::now() + Duration::from_secs(1));
-            if next.starts_with("SPACE") {
-                self.press(b" ");
-            } else if next.starts_with("y ") {
+            let (_, word) = next.split_once("nothing until the word ").unwrap_or_default();
+            if next.contains(" y roll back now") {
                 self.press(b"y");
-            } else if next.starts_with("ENTER") {
-                if next.contains("stands there")
-                    && let Some((_, after)) = screen.split_once("ype the word ")
-                    && let Some(word) = after.split_whitespace().next()
-                {
-                    self.press(word.as_bytes());
-                }
+            } else if next.contains("add it to the log") {
+                // The host was so slow that a word was typed again, into a screen on which `n` begins a note.
+                self.press(b"\x1b");
+            } else if let Some(word) = word.split_whitespace().next() {
+                self.press(word.as_bytes());
+                self.press(b"\r");
+            } else if [" SPACE ok", " SPACE tick it", " SPACE done"].iter().any(|tick| next.contains(tick)) {
+                self.press(b" ");
+            } else if next.starts_with("ENTER") && !next.starts_with("ENTER nothing") {
                 self.press(b"\r");
             }
         }

@@ -1,4 +1,4 @@
-//! One request, one answer, one deadline: the ground under every adapter that speaks HTTP.
+//! One request, one answer, one deadline: the base of every adapter that uses HTTP.
 //!
 //! The deadline spans everything from the first byte of the connection to the last byte of the body, so a server that
 //! drips cannot hold us. Bodies end at a cap that counts what comes out of decompression. Nothing is sent twice: no
@@ -15,7 +15,8 @@ use reqwest::{
     header::{CONTENT_TYPE, HeaderMap, LOCATION},
 };
 
-use super::{HttpOptions, Proxying, shown};
+use super::{HttpOptions, Proxying};
+use crate::adapters::shown::shown;
 use crate::{
     adapters::tls::{self, BadTrust, Trust},
     domain::time::Span,
@@ -34,7 +35,7 @@ pub enum BadHttp {
     #[error(transparent)]
     Trust(#[from] BadTrust),
     /// The proxy's address is no URL.
-    #[error("the proxy's address is no URL")]
+    #[error("the proxy's address is not a valid URL")]
     Proxy,
     /// TLS cannot be set up.
     #[error("cannot set up TLS: {0}")]
@@ -166,7 +167,7 @@ async fn read(response: &mut reqwest::Response, place: &str) -> Result<Vec<u8>, 
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|why| describe(why, place))? {
         if body.len() + chunk.len() > BODY_CAP {
-            return Err(NoAnswer::Unusable(format!("the answer of {place} is longer than 1 MiB")));
+            return Err(NoAnswer::Unusable(format!("the answer from {place} is longer than 1 MiB")));
         }
         body.extend_from_slice(&chunk);
     }
@@ -208,15 +209,15 @@ fn describe(error: reqwest::Error, place: &str) -> NoAnswer {
         let kind = causes(error).find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
         return NoAnswer::NotSent(match kind {
             Some(io::ErrorKind::ConnectionRefused) => format!("{place} refused the connection"),
-            Some(io::ErrorKind::TimedOut) => format!("{place} did not answer the connection"),
+            Some(io::ErrorKind::TimedOut) => format!("{place} did not accept the connection in time"),
             _ => format!("cannot connect to {place}: {last}"),
         });
     }
     if error.is_builder() {
-        return NoAnswer::NotSent(format!("the request to {place} cannot be made: {last}"));
+        return NoAnswer::NotSent(format!("cannot send the request to {place}: {last}"));
     }
     if error.is_decode() || error.is_body() {
-        return NoAnswer::Unusable(format!("{place} sent a body that cannot be read to its end: {last}"));
+        return NoAnswer::Unusable(format!("cannot read the body from {place}: {last}"));
     }
-    NoAnswer::Lost(format!("{place} broke off before its answer: {last}"))
+    NoAnswer::Lost(format!("{place} closed the connection before it answered: {last}"))
 }

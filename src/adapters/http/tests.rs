@@ -49,7 +49,7 @@ async fn what_was_seen_is_told() {
 
     let seen = adapter.http(version(address, "1.6.0")).await.unwrap();
     assert!(!seen.holds, "a leading v counts");
-    assert_eq!(evidence(&seen), "200, but /version is \"v1.6.0\", wanted \"1.6.0\"");
+    assert_eq!(evidence(&seen), "200, but /version is \"v1.6.0\", expected \"1.6.0\"");
 
     let json = [("/ready", "true"), ("/pods", "3"), ("/part", "{\"a\":[1]}"), ("/part/a/0", "1")];
     let json: BTreeMap<_, _> = json.map(|(pointer, wanted)| (pointer.to_owned(), wanted.to_owned())).into();
@@ -79,9 +79,9 @@ async fn status_and_text_are_compared() {
     let seen = adapter.http(HttpCall { status: Some(410), ..get(url("/gone")) }).await.unwrap();
     assert!(seen.holds);
     let seen = adapter.http(HttpCall { status: Some(200), ..get(url("/else")) }).await.unwrap();
-    assert_eq!((seen.holds, evidence(&seen)), (false, "503, wanted 200".into()));
+    assert_eq!((seen.holds, evidence(&seen)), (false, "503, expected 200".into()));
     let seen = adapter.http(get(url("/else"))).await.unwrap();
-    assert_eq!((seen.holds, evidence(&seen)), (false, "503, wanted 2xx".into()));
+    assert_eq!((seen.holds, evidence(&seen)), (false, "503, expected 2xx".into()));
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn a_login_page_is_not_the_answer() {
     // The same page served in place.
     let (address, _) = serve(|_| Reply::http("200 OK", "text/html", "<!doctype html><form>")).await;
     let seen = adapter().http(version(address, "v1.6.0")).await.unwrap();
-    assert_eq!((seen.holds, evidence(&seen)), (false, "200, but the body is HTML and not JSON".into()));
+    assert_eq!((seen.holds, evidence(&seen)), (false, "200, but the body is HTML, not JSON".into()));
 }
 
 #[tokio::test]
@@ -152,7 +152,7 @@ async fn an_endless_body_ends_at_the_cap() {
     let chunk = [b"4000\r\n", vec![b'x'; 0x4000].as_slice(), b"\r\n"].concat();
     let (address, _) = serve(move |_| Reply::Endless(head.clone(), chunk.clone())).await;
     let seen = adapter().http(version(address, "v1.6.0")).await.unwrap();
-    assert_eq!(seen, Seen::no(format!("the answer of {address} is longer than 1 MiB")));
+    assert_eq!(seen, Seen::no(format!("the answer from {address} is longer than 1 MiB")));
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn a_gzip_bomb_ends_at_the_cap() {
     assert!(bomb.len() < 100_000);
     let (address, _) = serve(move |_| Reply::with("200 OK", &[("Content-Encoding", "gzip")], &bomb)).await;
     let seen = adapter().http(version(address, "v1.6.0")).await.unwrap();
-    assert_eq!(seen, Seen::no(format!("the answer of {address} is longer than 1 MiB")));
+    assert_eq!(seen, Seen::no(format!("the answer from {address} is longer than 1 MiB")));
 }
 
 #[tokio::test]
@@ -174,11 +174,11 @@ async fn broken_bodies_say_so() {
     let cut = b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{\"version\":".to_vec();
     let (address, _) = serve(move |_| Reply::Bytes(cut.clone())).await;
     let seen = adapter.http(version(address, "v1.6.0")).await.unwrap();
-    assert!(!seen.holds && seen.evidence.contains("cannot be read to its end"), "{}", seen.evidence);
+    assert!(!seen.holds && seen.evidence.contains("cannot read the body"), "{}", seen.evidence);
     let (address, _) =
         serve(|_| Reply::with("200 OK", &[("Content-Encoding", "gzip")], "no gzip at all")).await;
     let seen = adapter.http(version(address, "v1.6.0")).await.unwrap();
-    assert!(!seen.holds && seen.evidence.contains("cannot be read to its end"), "{}", seen.evidence);
+    assert!(!seen.holds && seen.evidence.contains("cannot read the body"), "{}", seen.evidence);
     let (address, _) = serve(|_| Reply::json("{\"version\": \"v1.6")).await;
     let seen = adapter.http(version(address, "v1.6.0")).await.unwrap();
     assert!(evidence(&seen).starts_with("200, but the body is not JSON: EOF"), "{}", seen.evidence);
@@ -235,7 +235,7 @@ async fn requests_carry_what_they_should() {
     }
     for url in ["", "example.com/x", "ftp://example.com", "file:///etc/passwd", "http://"] {
         let error = adapter.http(get(url.into())).await.unwrap_err();
-        assert!(error.message.starts_with("the URL"), "{url}: {error}");
+        assert!(error.message.contains("URL"), "{url}: {error}");
     }
     assert!(requests.lock().unwrap().is_empty());
 }
@@ -285,12 +285,12 @@ async fn names_are_compared_by_address() {
     for (name, expect, holds, says) in [
         ("api.example.com", "192.0.2.7", true, "api.example.com resolves to 192.0.2.7, 192.0.2.8"),
         ("api.example.com", "lb.example.com", true, "api.example.com resolves to 192.0.2.7, 192.0.2.8"),
-        ("old.example.com", "192.0.2.7", false, "old.example.com resolves to 192.0.2.1, wanted 192.0.2.7"),
+        ("old.example.com", "192.0.2.7", false, "old.example.com resolves to 192.0.2.1, expected 192.0.2.7"),
         (
             "old.example.com",
             "lb.example.com",
             false,
-            "old.example.com resolves to 192.0.2.1, wanted an address of lb.example.com: 192.0.2.8",
+            "old.example.com resolves to 192.0.2.1, expected an address of lb.example.com: 192.0.2.8",
         ),
         (
             "old.example.com",

@@ -1,4 +1,4 @@
-//! What to say where something of the runbook is not in the cluster: what was looked for and where, what there is instead.
+//! Error messages for objects that do not exist: what was looked for and where, and what exists instead.
 //!
 //! The lists asked for here are only for the sentence: whoever may not list gets it without names.
 
@@ -10,13 +10,13 @@ use crate::{domain::safe_text::SafeText, engine::ports::PortResult};
 
 use super::{
     KubeCluster,
-    call::{Call, DEPLOYMENTS, NAMESPACES, Resource, SERVICES},
+    call::{Call, DEPLOYMENTS, HTTP_ROUTES, NAMESPACES, Resource, SERVICES},
 };
 
 /// Names that are told at most.
 const TOLD: usize = 8;
 
-/// An object of which only the name matters.
+/// An object with only its name.
 #[derive(Deserialize)]
 struct Named {
     metadata: ObjectMeta,
@@ -26,6 +26,11 @@ impl KubeCluster {
     /// The words for a Service that does not exist.
     pub async fn no_service(&self) -> String {
         self.absent(&SERVICES, &self.target.service, "target.service").await
+    }
+
+    /// The words for a route that does not exist.
+    pub async fn no_route(&self) -> String {
+        self.absent(&HTTP_ROUTES, self.route_name().unwrap_or_default(), "target.route").await
     }
 
     /// The words for a Deployment that does not exist.
@@ -42,14 +47,14 @@ impl KubeCluster {
         if matches!(looked, Ok(None)) {
             let there = self.instead(&NAMESPACES, None, namespace).await;
             return format!(
-                "there is no namespace {namespace} ({place})\n{there}correct `target.namespace` in the runbook, or choose \
-                 another context"
+                "namespace {namespace} not found ({place})\n{there}correct `target.namespace` in the \
+                 runbook, or use another context"
             );
         }
         let there = self.instead(resource, Some(namespace), name).await;
         format!(
-            "there is no {} {name} in namespace {namespace} ({place})\n{there}correct `{key}` in the runbook, or choose \
-             another context or namespace",
+            "{} {name} not found in namespace {namespace} ({place})\n{there}correct `{key}` in the runbook, \
+             or use another context or namespace",
             resource.word
         )
     }
@@ -60,8 +65,8 @@ impl KubeCluster {
         let call = Call::list(resource, namespace).metadata_only();
         let listed = self.gateway.each(&call, |object: Named| names.extend(object.metadata.name)).await;
         match listed {
-            Ok(()) if names.is_empty() => format!("there are no {} at all; ", resource.plural),
-            Ok(()) => format!("{} there: {}; ", resource.plural, most_alike(names, wanted)),
+            Ok(()) if names.is_empty() => format!("it has no {}; ", resource.plural),
+            Ok(()) => format!("it has these {}: {}; ", resource.plural, most_alike(names, wanted)),
             Err(_) => String::new(),
         }
     }

@@ -1,4 +1,4 @@
-//! Who the cluster is, and what we may do in it.
+//! The cluster's identity, and our permissions in it.
 
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::version::Info};
@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     domain::{
+        director::Director,
         rights::{self, Missing, Right, Scope, Verb, Weight},
         runbook::Runbook,
         safe_text::SafeText,
@@ -16,7 +17,7 @@ use crate::{
 
 use super::{
     KubeCluster,
-    call::{ACCESS_REVIEWS, Call, DEPLOYMENTS, NAMESPACES, Resource, SERVICES},
+    call::{ACCESS_REVIEWS, Call, DEPLOYMENTS, HTTP_ROUTES, NAMESPACES, Resource, SERVICES},
     gateway::Gateway,
     lease::lease_name,
 };
@@ -32,7 +33,7 @@ pub(super) async fn identify(gateway: &Gateway, namespace: &str) -> PortResult<C
     let uid = match system {
         Ok(system) => system.metadata.uid.unwrap_or_default(),
         Err(PortError { kind: Fault::Denied | Fault::NotFound, message }) => {
-            tracing::info!("the cluster's uid is not known: {message}");
+            tracing::info!("the cluster's uid is unknown: {message}");
             String::new()
         }
         Err(fault) => return Err(fault),
@@ -89,7 +90,11 @@ impl KubeCluster {
             let lacks = missing.iter().any(|missing| asked(&missing.right));
             rights.iter().any(asked).then_some(!lacks)
         };
-        let (patch_service, patch_deployments) = (may_patch(&SERVICES), may_patch(&DEPLOYMENTS));
+        let directs = match &self.target.director {
+            Director::Route(_) => &HTTP_ROUTES,
+            Director::Selector | Director::Replicas | Director::Rollout => &SERVICES,
+        };
+        let (patch_service, patch_deployments) = (may_patch(directs), may_patch(&DEPLOYMENTS));
         Ok(Access { patch_service, patch_deployments, missing, at: self.clock.now() })
     }
 

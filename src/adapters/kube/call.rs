@@ -1,4 +1,4 @@
-//! One request to the API server, as data: what is asked of which object. Paths are built here and nowhere else.
+//! One request to the API server, as data: the verb and the object. Paths are built only here.
 
 use std::borrow::Cow;
 
@@ -63,6 +63,9 @@ pub(super) static REPLICA_SETS: Resource = Resource::known("apps", "v1", "replic
 /// Autoscalers, in the version that every release since 1.2 serves.
 pub(super) static AUTOSCALERS: Resource =
     Resource::known("autoscaling", "v1", "horizontalpodautoscalers", "horizontalpodautoscaler");
+/// Routes of the Gateway API.
+pub(super) static HTTP_ROUTES: Resource =
+    Resource::known("gateway.networking.k8s.io", "v1", "httproutes", "httproute");
 /// Leases: locks that everybody respects who would change the same target.
 pub(super) static LEASES: Resource = Resource::known("coordination.k8s.io", "v1", "leases", "lease");
 /// Configuration objects: where a run's copy is kept.
@@ -92,7 +95,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// A path that is no resource, such as `/version`.
+    /// A path that is not a resource, such as `/version`.
     pub(super) fn path(path: &str) -> Self {
         Self {
             method: Method::GET,

@@ -1,4 +1,4 @@
-//! How the cluster is reached: kubeconfig, context, proxy, credentials.
+//! How to reach the cluster: kubeconfig, context, proxy, credentials.
 //!
 //! A [`Session`] is one client with the names it was made from. It can be made again, since credentials expire and people
 //! log in again while a run goes on.
@@ -33,7 +33,7 @@ use crate::{
     engine::ports::{Fault, PortError, PortResult},
 };
 
-use super::{fault::cause, timing::Timing};
+use super::{cause::cause, timing::Timing};
 
 /// The context's name where the program runs in a pod and there is no kubeconfig.
 const IN_CLUSTER: &str = "in-cluster";
@@ -79,13 +79,13 @@ impl Login {
         } else if let Some(provider) = &auth.auth_provider {
             format!("log in again with the tool of the auth provider `{}`", provider.name)
         } else if let Some(file) = &auth.token_file {
-            format!("put a fresh token into {file}")
+            format!("write a fresh token to {file}")
         } else if auth.token.is_some() {
             "log in again with the tool that wrote the token into the kubeconfig".to_owned()
         } else if auth.client_certificate.is_some() || auth.client_certificate_data.is_some() {
             "renew the client certificate in the kubeconfig".to_owned()
         } else {
-            "give the kubeconfig's user credentials".to_owned()
+            "add credentials to the kubeconfig's user".to_owned()
         };
         // Roles are given to whom the credentials stand in for.
         let user = auth.impersonate.as_deref().unwrap_or(user);
@@ -114,7 +114,7 @@ pub(super) async fn open(source: &Source, wanted: Option<&str>, timing: &Timing)
     let built = tokio::task::spawn_blocking(move || build(&source, wanted.as_deref(), idle));
     match tokio::time::timeout(limit, built).await {
         Ok(Ok(session)) => session,
-        Ok(Err(_)) => Err(PortError::failed("the kubeconfig could not be read: the reading thread failed")),
+        Ok(Err(_)) => Err(PortError::failed("the kubeconfig could not be read: an internal thread failed")),
         Err(_) => Err(PortError::new(
             Fault::Denied,
             format!(
@@ -145,7 +145,7 @@ fn in_cluster(wanted: Option<&str>, idle: Duration) -> Option<PortResult<Session
     let config = Config::incluster().ok()?;
     let login = Login {
         user: "the pod's service account".to_owned(),
-        advice: "restart the pod, its service account's token is not accepted".to_owned(),
+        advice: "the token of the pod's service account is not accepted: restart the pod".to_owned(),
     };
     Some(session(&config, None, IN_CLUSTER.to_owned(), login, idle))
 }
@@ -171,7 +171,7 @@ fn from_kubeconfig(
         wanted.map(str::to_owned).or_else(|| kubeconfig.current_context.clone().filter(|n| !n.is_empty()))
     else {
         return Err(PortError::failed(format!(
-            "the kubeconfig ({}) has no current context and the runbook names none; set `target.context` ({})",
+            "the kubeconfig ({}) has no current context and the runbook sets none; set `target.context` ({})",
             place(),
             known()
         )));
@@ -210,7 +210,8 @@ fn from_kubeconfig(
         cluster.as_ref().and_then(|cluster| cluster.proxy_url.clone()).filter(|url| !url.is_empty());
     if cluster.is_some_and(|cluster| cluster.insecure_skip_tls_verify == Some(true)) {
         return Err(PortError::failed(format!(
-            "cluster `{}` in the kubeconfig turns certificate checks off (insecure-skip-tls-verify); give its certificate-authority instead",
+            "cluster `{}` in the kubeconfig turns certificate checks off (insecure-skip-tls-verify); set its \
+             certificate-authority instead",
             SafeText::new(&context.cluster)
         )));
     }
@@ -337,7 +338,7 @@ fn unreadable(fault: &KubeconfigError) -> PortError {
     PortError::failed(format!(
         "no usable kubeconfig at {}: {}\nset KUBECONFIG to a readable one, or put one at ~/.kube/config",
         place(),
-        SafeText::from(fault.to_string())
+        SafeText::new(fault.to_string().lines().next().unwrap_or_default())
     ))
 }
 

@@ -1,4 +1,4 @@
-//! Changing a slot's Deployment: image, replicas, restart.
+//! Changing a slot's Deployment: image, replicas, restart. What goes back to an older template is in `director::revert`.
 //!
 //! Every change reads first and writes with the uid and `resourceVersion` it read. While a rollout runs, the controller
 //! moves that version several times a second by writing status, so a 409 is looked into: where `metadata.generation`
@@ -21,7 +21,7 @@ use crate::{
 
 use super::{
     KubeCluster,
-    call::{AUTOSCALERS, Call, DEPLOYMENTS, SERVICES},
+    call::{AUTOSCALERS, Call, DEPLOYMENTS, HTTP_ROUTES, SERVICES},
     fence::fence_of,
     rollout::desired,
     view::{by, changed, changer, scaled},
@@ -34,13 +34,13 @@ const ROUNDS: u32 = 4;
 const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 
 /// One change of a Deployment.
-struct Change<'a> {
+pub(super) struct Change<'a> {
     /// The patch without its metadata.
-    patch: Value,
+    pub(super) patch: Value,
     /// Whether a Deployment is as wanted.
-    holds: &'a (dyn Fn(&Deployment) -> bool + Sync),
+    pub(super) holds: &'a (dyn Fn(&Deployment) -> bool + Sync),
     /// What was done, for people: `image of backend set to …`.
-    done: String,
+    pub(super) done: String,
 }
 
 impl KubeCluster {
@@ -67,7 +67,7 @@ impl KubeCluster {
         if holds(&before) {
             self.remember(slot, &before);
             return Ok(format!(
-                "deployment/{} has image {} already",
+                "deployment/{} already has image {}",
                 name_of(&before.metadata),
                 SafeText::new(image)
             ));
@@ -85,12 +85,12 @@ impl KubeCluster {
         seen: Option<&Observation>,
     ) -> PortResult<String> {
         let wanted = i32::try_from(replicas)
-            .map_err(|_| PortError::failed(format!("{replicas} replicas are more than Kubernetes knows")))?;
+            .map_err(|_| PortError::failed(format!("{replicas} replicas are more than Kubernetes allows")))?;
         let before = self.read_as_seen(slot, seen).await?;
         let now = desired(&before);
         if now == wanted {
             self.remember(slot, &before);
-            return Ok(format!("deployment/{} has {replicas} replicas already", name_of(&before.metadata)));
+            return Ok(format!("deployment/{} already has {replicas} replicas", name_of(&before.metadata)));
         }
         if let Some(refusal) = self.autoscaler_of(&before, wanted).await {
             return Err(refusal);
@@ -109,7 +109,8 @@ impl KubeCluster {
         let before = self.read_as_seen(slot, seen).await?;
         if before.spec.paused == Some(true) {
             return Err(PortError::failed(format!(
-                "deployment/{} is paused, so a restart would not begin; continue it with `kubectl rollout resume`",
+                "deployment/{} is paused, so a restart would not start; resume it with `kubectl rollout \
+                 resume`",
                 name_of(&before.metadata)
             )));
         }
@@ -142,22 +143,31 @@ impl KubeCluster {
         Err(PortError::new(
             Fault::Conflict,
             format!(
-                "deployment/{} was changed by {} right after it was looked at, so nothing was written",
+                "deployment/{} was changed by {} right after it was read, so nothing was written",
                 name_of(&now.metadata),
                 by(who.as_ref())
             ),
         ))
     }
 
-    /// Marks the Deployment, or the Service, so that a write of ours that is still on its way finds another version and is refused.
+    /// Marks the Deployment, or what directs traffic, so that a write of ours that is still on its way finds another version and is refused.
     pub(super) async fn settle_writes(&self, slot: Option<&SlotName>) -> PortResult<()> {
         match slot {
             Some(slot) => self.touch(&DEPLOYMENTS, &self.slot(slot)?.deployment).await,
-            None => self.touch(&SERVICES, &self.target.service).await,
+            None => match self.route_name() {
+                Some(route) => self.touch(&HTTP_ROUTES, route).await,
+                None => self.touch(&SERVICES, &self.target.service).await,
+            },
         }
     }
 
-    async fn change(&self, slot: &SlotName, mut seen: Deployment, change: &Change<'_>) -> PortResult<String> {
+    /// Makes one change of a Deployment that was read before.
+    pub(super) async fn change(
+        &self,
+        slot: &SlotName,
+        mut seen: Deployment,
+        change: &Change<'_>,
+    ) -> PortResult<String> {
         let name = name_of(&seen.metadata);
         let mut round = 0;
         loop {
@@ -190,7 +200,7 @@ impl KubeCluster {
                 Err(blind) => {
                     return Err(PortError::new(
                         Fault::Unknown,
-                        format!("{told}; and the look at it failed: {}", blind.message),
+                        format!("{told}; and reading it failed: {}", blind.message),
                     ));
                 }
             };
@@ -205,19 +215,20 @@ impl KubeCluster {
                 (false, true) if now.metadata.resource_version == seen.metadata.resource_version => {
                     return Err(PortError::new(
                         Fault::Unknown,
-                        format!("{told}. It is as before, but the request may yet arrive"),
+                        format!("{told}. It is unchanged, but the request may still arrive"),
                     ));
                 }
                 (false, true) => {
-                    return Err(PortError::failed(format!(
-                        "deployment/{name} was not changed, and the lost request cannot be applied any more"
+                    return Err(PortError::unavailable(format!(
+                        "deployment/{name} was not changed, and the lost request can no longer take effect"
                     )));
                 }
                 (_, false) if !same => {
                     return Err(PortError::new(
                         Fault::Conflict,
                         format!(
-                            "deployment/{name} was deleted and made anew meanwhile; look at it, then decide again"
+                            "deployment/{name} was deleted and recreated meanwhile; look at it, then decide \
+                             again"
                         ),
                     ));
                 }
@@ -258,20 +269,21 @@ impl KubeCluster {
         let spec = owner.spec;
         let autoscaler = name_of(&owner.metadata);
         Some(PortError::failed(format!(
-            "horizontalpodautoscaler/{autoscaler} owns the replicas of deployment/{name} ({} to {}) and would set them back; \
-             change its bounds instead, or delete it first",
+            "horizontalpodautoscaler/{autoscaler} owns the replicas of deployment/{name} ({} to {}) and \
+             would reset them; change its bounds instead, or delete it first",
             spec.min_replicas.unwrap_or(1),
             spec.max_replicas
         )))
     }
 }
 
-fn name_of(metadata: &ObjectMeta) -> String {
+/// An object's name.
+pub(super) fn name_of(metadata: &ObjectMeta) -> String {
     metadata.name.clone().unwrap_or_default()
 }
 
 /// The containers that have an image, with the list they stand in.
-fn container_names(deployment: &Deployment) -> Vec<(&'static str, String)> {
+pub(super) fn container_names(deployment: &Deployment) -> Vec<(&'static str, String)> {
     let Some(template) = deployment.spec.template.spec.as_ref() else {
         return Vec::new();
     };
@@ -281,7 +293,8 @@ fn container_names(deployment: &Deployment) -> Vec<(&'static str, String)> {
     main.chain(init).collect()
 }
 
-fn image_of(deployment: &Deployment, name: &str) -> Option<String> {
+/// The image of a container of this very name.
+pub(super) fn image_of(deployment: &Deployment, name: &str) -> Option<String> {
     let template = deployment.spec.template.spec.as_ref()?;
     let mut all = template.containers.iter().chain(template.init_containers.iter().flatten());
     all.find(|container| container.name == name).and_then(|container| container.image.clone())

@@ -1,4 +1,4 @@
-//! What can go wrong with one request, and the sentence for it.
+//! What can go wrong with a request, and the message for it.
 //!
 //! The distinction that matters for writes is whether the API server can have acted: a request that never left and an
 //! answer of 4xx prove that nothing was done; silence, a broken connection and any 5xx prove nothing.
@@ -12,7 +12,11 @@ use crate::{
     engine::ports::{Fault, PortError},
 };
 
-use super::{call::Call, credentials::Session};
+use super::{
+    call::{Call, HTTP_ROUTES},
+    cause::cause,
+    credentials::Session,
+};
 
 /// Why one exchange with the API server gave nothing usable.
 #[derive(Debug, Clone)]
@@ -79,7 +83,7 @@ impl Failure {
     }
 
     /// Whether a write was refused, and never will be applied, since its object is not the one that it was for: another version,
-    /// or made anew. Servers tell the second as a value that cannot be changed (422).
+    /// or recreated. Servers tell the second as a value that cannot be changed (422).
     pub(super) fn is_conflict(&self) -> bool {
         match self {
             Self::Answer { code, message, .. } => *code == 409 || (*code == 422 && names_uid(message)),
@@ -142,11 +146,13 @@ impl Failure {
             Self::Unreadable(why) if call.writes => PortError::new(
                 Fault::Unknown,
                 format!(
-                    "the answer from {server} to `{words}` is not the API's ({why}); it may have been done: look before trying again, and check what stands before the API server"
+                    "the answer from {server} to `{words}` is not from the API server ({why}); it may have \
+                     been done: look before trying again, and check for a proxy in between"
                 ),
             ),
             Self::Unreadable(why) => PortError::failed(format!(
-                "cannot {words}: the answer from {server} is not the API's ({why}); check that this URL is the API server's"
+                "cannot {words}: the answer from {server} is not from an API server ({why}); check the \
+                 server's URL"
             )),
             Self::Answer { code, reason, message, retry_after } => {
                 answered(call, session, (*code, reason, message), *retry_after)
@@ -188,6 +194,13 @@ fn answered(
                 ),
             )
         }
+        // A path that nothing serves is answered as an object that is not there is, but for the object's name.
+        404 if is_of_missing_kind(call, message) => PortError::failed(format!(
+            "the Gateway API v1 is not installed in this cluster: {} has no {}; install its CRDs, or direct traffic by a \
+             Service",
+            session.server,
+            HTTP_ROUTES.in_roles()
+        )),
         404 if call.name.is_some() => PortError::new(
             Fault::NotFound,
             format!("{} does not exist{} on {}{says}", call.object(), namespace_clause(call), session.server),
@@ -202,16 +215,16 @@ fn answered(
         ),
         422 if names_uid(message) => PortError::new(
             Fault::Conflict,
-            format!("cannot {words}: it was deleted and made anew meanwhile{says}"),
+            format!("cannot {words}: it was deleted and recreated meanwhile{says}"),
         ),
         415 => PortError::failed(format!(
-            "cannot {words}: this kind does not take that patch type; use `merge` or `json`{says}"
+            "cannot {words}: this kind does not support that patch type; use `merge` or `json`{says}"
         )),
-        422 => PortError::failed(format!("cannot {words}: the API server refuses the value{says}")),
+        422 => PortError::failed(format!("cannot {words}: the API server rejected the value{says}")),
         429 => {
             let wait = retry_after.map(|wait| format!(" in {} s", wait.as_secs())).unwrap_or_default();
             PortError::unavailable(format!(
-                "cannot {words}: the API server is overloaded and refused it; try again{wait}{says}"
+                "cannot {words}: the API server is overloaded; try again{wait}{says}"
             ))
         }
         500.. if call.writes => PortError::new(
@@ -229,6 +242,12 @@ fn answered(
     }
 }
 
+/// Whether a "not found" is about the kind of a route, and not about the one route that was asked for.
+fn is_of_missing_kind(call: &Call, message: &str) -> bool {
+    let routes = call.resource.as_ref().is_some_and(|resource| resource.group == HTTP_ROUTES.group);
+    routes && call.name.as_ref().is_none_or(|name| !message.contains(&format!("\"{name}\"")))
+}
+
 /// Whether a refusal is about the object's uid, which every write of ours carries.
 fn names_uid(message: &str) -> bool {
     message.contains("metadata.uid: ")
@@ -236,19 +255,6 @@ fn names_uid(message: &str) -> bool {
 
 fn namespace_clause(call: &Call) -> String {
     call.namespace.as_ref().map(|name| format!(" in namespace {name}")).unwrap_or_default()
-}
-
-/// The deepest cause of an error, made safe: the outer layers only say that something failed.
-pub(super) fn cause(fault: &(dyn std::error::Error + 'static)) -> String {
-    let mut deepest = fault;
-    // Some errors name themselves as their source.
-    for _ in 0..16 {
-        match deepest.source() {
-            Some(source) => deepest = source,
-            None => break,
-        }
-    }
-    SafeText::from(deepest.to_string()).into()
 }
 
 /// The beginning of a body that is no Status, as one safe line: usually a proxy's page.

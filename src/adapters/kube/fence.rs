@@ -1,4 +1,4 @@
-//! The fence: a number in the Service and the Deployments that says who had the last word.
+//! The fence: a number in what directs traffic (the Service, or the route) and in the Deployments that tells which lock holder wrote last.
 //!
 //! Each holding of the target's lock has a higher number than the one before. It is written in the same patch as each change,
 //! together with the uid and `resourceVersion` of what was read, and by a takeover into all objects at once (also by a run that
@@ -20,7 +20,7 @@ use crate::{
 
 use super::{
     KubeCluster,
-    call::{Call, DEPLOYMENTS, Resource, SERVICES},
+    call::{Call, DEPLOYMENTS, HTTP_ROUTES, Resource, SERVICES},
 };
 
 /// The annotation with the fence.
@@ -37,7 +37,7 @@ pub(super) fn fence_of(metadata: &ObjectMeta) -> Option<u64> {
     metadata.annotations.as_ref()?.get(FENCE)?.parse().ok()
 }
 
-/// An object, of which only the metadata matters.
+/// An object with only its metadata.
 #[derive(serde::Deserialize)]
 struct Marked {
     metadata: ObjectMeta,
@@ -74,7 +74,7 @@ impl KubeCluster {
         Err(PortError::new(
             Fault::Denied,
             format!(
-                "fenced off: {who}; {object} carries fence {higher}, ours is {}, so nothing was written",
+                "fenced off: {who}; {object} has fence {higher}, ours is {}, so nothing was written",
                 allowed.fence
             ),
         ))
@@ -88,6 +88,8 @@ impl KubeCluster {
             match self.gateway.read::<Marked>(&call).await {
                 Ok(object) => Ok(fence_of(&object.metadata)),
                 Err(PortError { kind: Fault::NotFound | Fault::Denied, .. }) => Ok(None),
+                // The cluster has no routes at all: whoever looks at the target says so.
+                Err(PortError { kind: Fault::Failed, .. }) if *resource == HTTP_ROUTES => Ok(None),
                 Err(fault) => Err(fault),
             }
         });
@@ -140,13 +142,14 @@ impl KubeCluster {
         }
     }
 
-    /// The objects that carry the fence.
+    /// The objects that carry the fence: what directs traffic, and the Deployments, each once.
     fn guarded(&self) -> impl Iterator<Item = (&'static Resource, String)> {
-        let deployments = self
-            .target
-            .slots
-            .values()
-            .map(|slot| (&DEPLOYMENTS as &'static Resource, slot.deployment.clone()));
-        std::iter::once((&SERVICES as &'static Resource, self.target.service.clone())).chain(deployments)
+        let director: (&'static Resource, String) = match self.route_name() {
+            Some(route) => (&HTTP_ROUTES, route.to_owned()),
+            None => (&SERVICES, self.target.service.clone()),
+        };
+        let deployments =
+            self.deployments().into_iter().map(|name| (&DEPLOYMENTS as &'static Resource, name));
+        std::iter::once(director).chain(deployments)
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the nodes have room for more pods of a slot: allocatable resources less what the scheduled pods request.
+//! Whether the nodes have room for more pods of a slot: allocatable resources minus the requests of scheduled pods.
 //!
 //! It is the scheduler's own arithmetic for requests, node selectors and hard taints. Affinity, topology spread and
 //! priorities are left out, so it is evidence and no promise.
@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::{
-    api::core::v1::{Container, Node, Pod as ApiPod, PodSpec, Taint, Toleration},
+    api::core::v1::{Container, Node, PodSpec, Taint, Toleration},
     apimachinery::pkg::api::resource::Quantity,
 };
+use serde::Deserialize;
 
 use crate::{
     domain::id::SlotName,
@@ -20,6 +21,12 @@ use super::{
     call::{Call, NODES, PODS},
     quantity::milli,
 };
+
+/// A pod of which nothing but its spec is read: these are all pods of the cluster.
+#[derive(Deserialize)]
+struct Scheduled {
+    spec: Option<PodSpec>,
+}
 
 /// Amounts by resource, in thousandths of each resource's unit.
 type Amounts = BTreeMap<String, i128>;
@@ -41,7 +48,7 @@ impl KubeCluster {
         listed.await.map_err(|fault| cannot_know(&fault))?;
         let call =
             Call::list(&PODS, None).with("fieldSelector", "status.phase!=Succeeded,status.phase!=Failed");
-        let listed = self.gateway.each(&call, |pod: ApiPod| {
+        let listed = self.gateway.each(&call, |pod: Scheduled| {
             let Some(spec) = pod.spec else { return };
             if let Some(left) = spec.node_name.as_ref().and_then(|node| free.get_mut(node)) {
                 for (resource, amount) in requests(&spec) {
@@ -54,7 +61,7 @@ impl KubeCluster {
         let room: i128 = free.values().map(|left| fitting(left, &wanted)).sum();
         let words = words(&wanted);
         let evidence = format!(
-            "room for {room} more pods ({words} each) on {} of {nodes} nodes, {replicas} wanted",
+            "room for {room} more pods ({words} each) on {} of {nodes} nodes, {replicas} needed",
             free.len()
         );
         Ok(if room >= i128::from(replicas) { Seen::yes(evidence) } else { Seen::no(evidence) })
@@ -62,7 +69,7 @@ impl KubeCluster {
 }
 
 fn cannot_know(fault: &PortError) -> PortError {
-    PortError::new(fault.kind, format!("the room on the nodes is not known: {}", fault.message))
+    PortError::new(fault.kind, format!("the room on the nodes is unknown: {}", fault.message))
 }
 
 /// How many pods with these requests fit into what is left of a node.

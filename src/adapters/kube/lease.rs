@@ -1,4 +1,4 @@
-//! The lock that everybody respects who would change the same target: a Lease beside it, named `cutover-<service>`.
+//! The lock that keeps two runs from changing the same target: a Lease next to it, named `cutover-<service>`.
 //!
 //! ```text
 //! acquire    absent or free ── write with the version read ──────────────────────────> ours, fence + 1
@@ -47,7 +47,7 @@ pub struct LockClaim {
     /// Locks that engines of this host have taken before, each with its run, and that this claim may take over: the run's
     /// own, where a crashed engine's run goes on. The caller holds the local locks, so those engines are dead.
     pub previous: Vec<(String, RunId)>,
-    /// The id that this holding shall have; a new one where not given. Whoever notes it before the lock is taken knows it
+    /// The id that this holding shall have; a new one if not set. Whoever notes it before the lock is taken knows it
     /// again after a crash in between.
     pub id: Option<String>,
 }
@@ -56,7 +56,8 @@ pub struct LockClaim {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LockRefused {
     /// Somebody else has it.
-    #[error("{} drives {of}; watch with `cutover watch {}` there, or, if that engine is gone, `cutover takeover {}` with a reason", holder.words(), holder.run_id, holder.lock_id)]
+    #[error("{} has control of {of}; watch it there with `cutover watch {}`, or, if that engine is dead, \
+        take over with `cutover takeover {}` and a reason", holder.words(), holder.run_id, holder.lock_id)]
     Held {
         /// What is locked: `service/backend-service`.
         of: String,
@@ -64,7 +65,7 @@ pub enum LockRefused {
         holder: Box<LockHolder>,
     },
     /// A takeover named another lock than the one that is held.
-    #[error("that is not the id of the lock that is held now: {} drives {of}, with lock {}; look again, then decide", holder.words(), holder.lock_id)]
+    #[error("the lock id does not match: {} has control of {of}, with lock {}; look again, then decide", holder.words(), holder.lock_id)]
     WrongId {
         /// What is locked.
         of: String,
@@ -72,7 +73,8 @@ pub enum LockRefused {
         holder: Box<LockHolder>,
     },
     /// A takeover named the right lock, but its holder is alive.
-    #[error("{} drives {of} and is alive: the lock was renewed while we watched; ask for control there, or watch with `cutover watch {}`", holder.words(), holder.run_id)]
+    #[error("{} has control of {of} and is alive: the lock was renewed while we watched; ask for control \
+        there, or watch with `cutover watch {}`", holder.words(), holder.run_id)]
     Alive {
         /// What is locked.
         of: String,
@@ -80,7 +82,7 @@ pub enum LockRefused {
         holder: Box<LockHolder>,
     },
     /// A takeover of a lock that nobody holds.
-    #[error("nobody holds the lock of {of}; there is nothing to take over")]
+    #[error("nobody holds the lock of {of}, so there is nothing to take over")]
     Free {
         /// What is not locked.
         of: String,

@@ -1,4 +1,4 @@
-//! Log lines of a slot, its pods' lines merged by the time the kubelet stamped on them.
+//! Log lines of a slot, merged by the kubelet's timestamps.
 //!
 //! A screen gets the newest lines of the pods that matter most. A check gets everything, piece by piece: each container's
 //! log is read on from where the last look ended, and the log of the container before a restart to its end, since that is
@@ -13,7 +13,6 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod as ApiPod};
 
 use crate::{
     domain::{id::SlotName, safe_text::SafeText, time::Timestamp, workload::LogLine},
@@ -23,12 +22,13 @@ use crate::{
 use super::{
     KubeCluster,
     call::{Call, PODS, is_name},
+    lean::{LeanContainerStatus, LeanPod},
     picture::worst_first,
     pod::{PodRecord, record},
     view::DeploymentView,
 };
 
-/// Pods whose logs are read for one view; more would be no view.
+/// How many pods' logs are read for one view.
 const MAX_PODS: usize = 12;
 /// Pods read at the same time.
 const AT_ONCE: usize = 4;
@@ -73,8 +73,8 @@ impl KubeCluster {
         let tail = tail.clamp(1, MAX_LINES);
         let (pods, left_out) = self.pods_for_logs(slot, pod).await?;
         let single = pods.len() == 1;
-        let read = stream::iter(pods)
-            .map(|pod| async move { (pod_name(&pod), self.read_log(&pod, tail, since).await) });
+        let read =
+            stream::iter(pods).map(|pod| async move { (pod.name(), self.read_log(&pod, tail, since).await) });
         let (mut lines, mut told) = (Vec::new(), LogsRead::default());
         let mut read = read.buffer_unordered(AT_ONCE);
         while let Some((pod, result)) = read.next().await {
@@ -106,7 +106,11 @@ impl KubeCluster {
         let (mut sources, mut left_out) = (Vec::new(), 0_usize);
         let namespace = Some(self.target.namespace.as_str());
         let call = Call::list(&PODS, namespace).with("labelSelector", deployment.pods());
-        let each = self.gateway.each(&call, |pod: ApiPod| {
+        let of_slot = self.pods_of(slot, &deployment);
+        let each = self.gateway.each(&call, |pod: LeanPod| {
+            if !of_slot(&pod) {
+                return;
+            }
             if sources.len() < MAX_CHECKED {
                 sources.push(LogSource::of(&pod, &self.target.container));
             } else {
@@ -116,12 +120,11 @@ impl KubeCluster {
         each.await?;
         let name = &self.slot(slot)?.deployment;
         if sources.is_empty() {
-            let why = format!("deployment/{name} has no pods, so there is no log");
-            return Err(PortError::new(Fault::NotFound, why));
+            return Err(self.no_log(slot, name));
         }
         let (mut lines, mut told) = (Vec::new(), LogsRead::default());
         if left_out > 0 {
-            told.unread.push((name.clone(), format!("{left_out} more pods are not read")));
+            told.unread.push((name.clone(), format!("{left_out} more pods were not read")));
         }
         let mut waiting: BTreeSet<String> = sources.iter().map(|source| source.pod.clone()).collect();
         let known: &LogMarks = marks;
@@ -140,7 +143,7 @@ impl KubeCluster {
         }
         drop(read);
         for pod in waiting {
-            told.unread.push((pod, "not read yet: the logs before it are long".to_owned()));
+            told.unread.push((pod, "not read yet: other logs are long".to_owned()));
         }
         for (source, read) in all {
             if read.unread.is_empty() {
@@ -187,14 +190,14 @@ impl KubeCluster {
                 }
                 // It was there a moment ago: nothing of it can be read any more.
                 Err(fault) if fault.kind == Fault::NotFound => {
-                    read.unread.push("it went while its log was read".to_owned());
+                    read.unread.push("it was deleted while its log was read".to_owned());
                 }
                 Err(fault) => read.unread.push(fault.message),
             }
         }
         if source.lost_a_log(marks) {
             read.unread
-                .push(format!("it restarted {} times; only its last logs can be read", source.restarts));
+                .push(format!("it restarted {} times; only its last two logs can be read", source.restarts));
         }
         read
     }
@@ -244,24 +247,28 @@ impl KubeCluster {
     }
 
     /// The pods to read, the ones in trouble and the newest first, and how many are left out.
-    async fn pods_for_logs(&self, slot: &SlotName, pod: Option<&str>) -> PortResult<(Vec<ApiPod>, usize)> {
+    async fn pods_for_logs(&self, slot: &SlotName, pod: Option<&str>) -> PortResult<(Vec<LeanPod>, usize)> {
         let namespace = Some(self.target.namespace.as_str());
         if let Some(pod) = pod {
             if !is_name(pod) {
                 return Err(PortError::new(
                     Fault::NotFound,
-                    format!("`{}` is no pod's name", SafeText::new(pod)),
+                    format!("`{}` is not a valid pod name", SafeText::new(pod)),
                 ));
             }
             return Ok((vec![self.gateway.read(&Call::get(&PODS, namespace, pod)).await?], 0));
         }
         let deployment = DeploymentView::of(self.read_deployment(slot).await?);
-        let mut pods: Vec<(PodRecord, ApiPod)> = Vec::new();
+        let mut pods: Vec<(PodRecord, LeanPod)> = Vec::new();
         let mut left_out = 0;
         let call = Call::list(&PODS, namespace).with("labelSelector", deployment.pods());
-        let each = self.gateway.each(&call, |pod: ApiPod| {
+        let of_slot = self.pods_of(slot, &deployment);
+        let each = self.gateway.each(&call, |pod: LeanPod| {
+            if !of_slot(&pod) {
+                return;
+            }
             pods.push((record(&pod, &self.target.container), pod));
-            // Whole pods are heavy: keep twice what is wanted, then sort and cut.
+            // A slot may have thousands: keep twice what is wanted, then sort and cut.
             if pods.len() > 2 * MAX_PODS {
                 left_out += keep_first(&mut pods);
             }
@@ -269,24 +276,27 @@ impl KubeCluster {
         each.await?;
         left_out += keep_first(&mut pods);
         if pods.is_empty() {
-            return Err(PortError::new(
-                Fault::NotFound,
-                format!("deployment/{} has no pods, so there is no log", self.slot(slot)?.deployment),
-            ));
+            return Err(self.no_log(slot, &self.slot(slot)?.deployment));
         }
         Ok((pods.into_iter().map(|(_, pod)| pod).collect(), left_out))
     }
 
-    async fn read_log(&self, pod: &ApiPod, tail: u32, since: Option<Timestamp>) -> PortResult<Vec<Stamped>> {
-        let name = pod_name(pod);
-        let containers = pod.spec.as_ref().map_or(&[][..], |spec| spec.containers.as_slice());
-        let container = containers.iter().find(|c| c.name == self.target.container).or(containers.first());
+    fn no_log(&self, slot: &SlotName, deployment: &str) -> PortError {
+        let of = if self.target.is_one_deployment() { format!(" of {slot}") } else { String::new() };
+        PortError::new(
+            Fault::NotFound,
+            format!("deployment/{deployment} has no pods{of}, so there is no log"),
+        )
+    }
+
+    async fn read_log(&self, pod: &LeanPod, tail: u32, since: Option<Timestamp>) -> PortResult<Vec<Stamped>> {
+        let name = pod.name();
         let mut call = Call::get(&PODS, Some(&self.target.namespace), &name)
             .subresource("log")
             .with("timestamps", "true")
             .with("tailLines", tail.to_string())
             .with("limitBytes", MAX_BYTES.to_string());
-        if let Some(container) = container {
+        if let Some(container) = pod.container(&self.target.container) {
             call = call.with("container", container.name.clone());
         }
         if let Some(since) = since {
@@ -342,14 +352,11 @@ struct NewLines {
 }
 
 impl LogSource {
-    fn of(pod: &ApiPod, container: &str) -> Self {
-        let containers = pod.spec.as_ref().map_or(&[][..], |spec| spec.containers.as_slice());
-        let found = containers.iter().find(|c| c.name == container).or(containers.first());
-        let container = found.map(|found| found.name.clone()).unwrap_or_default();
-        let statuses = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
-        let status = statuses.into_iter().find(|status| status.name == container);
+    fn of(pod: &LeanPod, container: &str) -> Self {
+        let container = pod.container(container).map(|found| found.name.clone()).unwrap_or_default();
+        let status = pod.status.container_statuses.iter().find(|status| status.name == container);
         let source = Self {
-            pod: pod_name(pod),
+            pod: pod.name(),
             uid: pod.metadata.uid.clone().unwrap_or_default(),
             container,
             ..Self::default()
@@ -360,11 +367,10 @@ impl LogSource {
         }
     }
 
-    fn with(self, status: &ContainerStatus) -> Self {
-        let state = status.state.as_ref();
-        let last = status.last_state.as_ref().and_then(|last| last.terminated.as_ref());
-        let running = state.and_then(|state| state.running.as_ref());
-        let ended = state.and_then(|state| state.terminated.as_ref());
+    fn with(self, status: &LeanContainerStatus) -> Self {
+        let last = status.last_state.terminated.as_ref();
+        let running = status.state.running.as_ref();
+        let ended = status.state.terminated.as_ref();
         let at = |time: Option<&k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>| {
             time.map(|time| Timestamp(time.0.as_millisecond()))
         };
@@ -439,20 +445,17 @@ fn stamped(body: &[u8], pod: &str, most: usize) -> Vec<Stamped> {
             // A line without a stamp belongs to the one before it.
             Err(_) => line,
         };
-        Stamped { at, line: LogLine { pod: pod.to_owned(), text: cut(text, most) } }
+        let printed = (at != jiff::Timestamp::MIN).then(|| Timestamp(at.as_millisecond()));
+        Stamped { at, line: LogLine { pod: pod.to_owned(), at: printed, text: cut(text, most) } }
     });
     lines.collect()
 }
 
-fn keep_first(pods: &mut Vec<(PodRecord, ApiPod)>) -> usize {
+fn keep_first(pods: &mut Vec<(PodRecord, LeanPod)>) -> usize {
     pods.sort_by(|(a, _), (b, _)| worst_first(a, b).then_with(|| b.pod.created.cmp(&a.pod.created)));
     let surplus = pods.len().saturating_sub(MAX_PODS);
     pods.truncate(MAX_PODS);
     surplus
-}
-
-fn pod_name(pod: &ApiPod) -> String {
-    pod.metadata.name.clone().unwrap_or_default()
 }
 
 /// A line made safe and cut to a length that a screen can bear.
@@ -526,7 +529,7 @@ mod tests {
     fn the_last_words_are_not_lost_where_a_look_has_met_the_next_start_already() {
         let line = |seconds: i64, text: &str| Stamped {
             at: Timestamp(SINCE + seconds * 1000).to_jiff(),
-            line: LogLine { pod: "web-1".to_owned(), text: text.to_owned() },
+            line: LogLine { pod: "web-1".to_owned(), at: None, text: text.to_owned() },
         };
         let (said, last_words, next) = (line(10, "INFO"), line(19, "FATAL"), line(25, "starting"));
         let mut marks = LogMarks::new(Timestamp(SINCE));

@@ -54,7 +54,7 @@ pub use read::{CopyFault, FetchedCopy};
 /// Pieces of a copy at most: 8 MiB of journal.
 const SEGMENTS: usize = 16;
 
-/// Runs of a Service whose copies stay.
+/// How many runs of a Service keep their copies.
 pub const KEPT_RUNS: usize = 10;
 
 /// A run that has not come to an end, and was not written for so long, never will.
@@ -139,7 +139,8 @@ impl KubeCluster {
         read: ReadJournal,
         every: Duration,
     ) -> JournalCopy {
-        let begun = CopyState::Behind { why: "nothing was copied yet".to_owned(), since: self.clock.now() };
+        let begun =
+            CopyState::Behind { why: "nothing has been copied yet".to_owned(), since: self.clock.now() };
         let (head, heads) = watch::channel(None);
         let (finishing, finish) = watch::channel(false);
         let (states, state) = watch::channel(begun);
@@ -213,7 +214,7 @@ impl Mirror {
                         CopyState::Behind { why, since }
                     }
                     Err(Halt::Off(why)) => {
-                        tracing::warn!(why, "the journal is not copied any more");
+                        tracing::warn!(why, "the journal is no longer copied");
                         states.send_replace(CopyState::Off { why });
                         return;
                     }
@@ -222,7 +223,7 @@ impl Mirror {
                 if !open && !pruned {
                     pruned = true;
                     if let Err(fault) = self.prune().await {
-                        tracing::info!(%fault, "old copies stay");
+                        tracing::info!(%fault, "old copies are kept");
                     }
                 }
             }
@@ -266,7 +267,7 @@ impl Mirror {
             }
             if self.index + 1 == SEGMENTS {
                 return Err(Halt::Off(format!(
-                    "the journal has become longer than {} MiB, which is as much as is copied; the copy ends there",
+                    "the journal is longer than {} MiB; the copy ends there",
                     (SEGMENTS * SEGMENT) >> 20
                 )));
             }
@@ -315,8 +316,8 @@ impl Mirror {
             };
             if !same {
                 return Err(Halt::Off(format!(
-                    "the cluster has a copy of run {run} that has gone another way than this journal (configmap/{}, \
-                     written on {}); it is left as it is",
+                    "the cluster has a copy of run {run} that differs from this journal (configmap/{}, \
+                     written on {}); it was not changed",
                     label.name, label.run.host
                 )));
             }
@@ -374,7 +375,7 @@ impl Mirror {
         if older || known {
             return Ok(());
         }
-        Err(Halt::Off(format!("{by}, by another engine that copies the same run; it is left as it is")))
+        Err(Halt::Off(format!("{by}, by another engine that copies the same run; it was not changed")))
     }
 
     /// The fence to write with; nothing where there is no lock.
@@ -450,7 +451,7 @@ impl Mirror {
         };
         let label = Label::of(&object.metadata);
         if label.run.run_id != self.about.run_id {
-            return Err(Halt::Off(format!("configmap/{name} is somebody else's; it is left as it is")));
+            return Err(Halt::Off(format!("configmap/{name} belongs to somebody else; it was not changed")));
         }
         self.not_later(&label)?;
         let (theirs, ours) = (&label.run.head, head);

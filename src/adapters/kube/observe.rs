@@ -1,21 +1,22 @@
-//! A fresh look at the target: Service, Deployments, their pods and autoscalers, read side by side in one round trip.
+//! A fresh read of the target: what directs traffic, the Deployments, what they have made, and autoscalers, in one parallel round
+//! trip.
 //!
 //! Nothing here comes from the watch. A Deployment's pod selector cannot be changed once it is made, so that of an earlier
-//! look asks for the pods at once; the very first look of a slot takes one round trip more.
+//! look asks for the pods at once; the very first look of a Deployment takes one round trip more.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::{
-    apps::v1::Deployment,
+    apps::v1::{Deployment, ReplicaSet},
     autoscaling::v1::HorizontalPodAutoscaler,
-    core::v1::{Pod as ApiPod, Service},
+    core::v1::Service,
 };
 
 use crate::{
     domain::{
+        director::leading,
         id::SlotName,
         observation::{Autoscaler, Observation, ServiceSeen, SlotSeen},
-        runbook::Slot,
         safe_text::SafeText,
     },
     engine::ports::{Fault, PortError, PortResult},
@@ -23,70 +24,154 @@ use crate::{
 
 use super::{
     KubeCluster,
-    call::{AUTOSCALERS, Call, DEPLOYMENTS, PODS, SERVICES},
+    call::{AUTOSCALERS, Call, DEPLOYMENTS, PODS, REPLICA_SETS, SERVICES},
+    director::RouteView,
+    lean::LeanPod,
     locked,
     pod::record,
-    rollout,
+    seen::{Made, SeenDeployment, SeenPod},
     view::{DeploymentView, ServiceView},
 };
 
-/// A pod with what decides whether it serves.
-struct SeenPod {
-    labels: BTreeMap<String, String>,
-    image: String,
-    ready: bool,
-    leaving: bool,
+/// What directs traffic, as it was read.
+enum Directing {
+    Service(Option<ServiceView>),
+    /// With what the slots' own Services select.
+    Route(Option<RouteView>, BTreeMap<SlotName, BTreeMap<String, String>>),
 }
-
-/// A Deployment with its pods. Nothing where pods may not be listed.
-type SeenSlot = (Option<DeploymentView>, Option<Vec<SeenPod>>);
 
 impl KubeCluster {
     pub(super) async fn observe_target(&self) -> PortResult<Observation> {
         let at = self.clock.now();
-        let call = Call::get(&SERVICES, Some(&self.target.namespace), &self.target.service);
-        let slots = self.target.slots.iter().map(|(name, slot)| async move {
-            Ok::<_, PortError>((name.clone(), self.observe_slot(name, slot).await?))
+        let deployments = self.deployments().into_iter().map(|name| async move {
+            let seen = self.observe_deployment(&name).await?;
+            Ok::<_, PortError>((name, seen))
         });
-        let (service, slots, autoscalers) = tokio::join!(
-            self.gateway.find::<Service>(&call),
-            futures::future::try_join_all(slots),
+        let (directing, deployments, autoscalers) = tokio::join!(
+            self.observe_director(),
+            futures::future::try_join_all(deployments),
             self.autoscalers(),
         );
-        let service = service?.as_ref().map(ServiceView::of);
-        self.note_service(service.as_ref());
-        locked(&self.observed).clone_from(&service);
-        let (slots, autoscalers) = (slots?, autoscalers?);
-        let slots = slots.into_iter().map(|(name, seen)| {
-            let seen = self.slot_seen(&name, seen, &autoscalers);
-            (name, seen)
-        });
-        Ok(Observation {
+        let (directing, deployments, autoscalers) = (directing?, deployments?, autoscalers?);
+        let deployments: BTreeMap<String, Option<SeenDeployment>> = deployments.into_iter().collect();
+        let mut seen = Observation {
             at,
-            slots: slots.collect(),
-            service: service.map(|view| self.service_seen_as(view)),
-        })
+            slots: self.slots_seen(&deployments, &autoscalers),
+            service: None,
+            route: None,
+        };
+        match directing {
+            Directing::Service(service) => {
+                seen.service = service.map(|view| self.service_seen_as(view));
+                // No selector points at one of the slots: the one with the most pods leads.
+                if self.target.shares_follow_pods() {
+                    let live = leading(&seen.shares()).cloned();
+                    if let Some(service) = &mut seen.service {
+                        service.live = live;
+                    }
+                }
+            }
+            Directing::Route(route, mut selectors) => {
+                seen.route = route.as_ref().map(RouteView::seen);
+                for (name, slot) in &mut seen.slots {
+                    slot.own_selector = selectors.remove(name);
+                }
+            }
+        }
+        Ok(seen)
+    }
+
+    async fn observe_director(&self) -> PortResult<Directing> {
+        let namespace = Some(self.target.namespace.as_str());
+        let Some(name) = self.route_name() else {
+            let call = Call::get(&SERVICES, namespace, &self.target.service);
+            let service: Option<Service> = self.gateway.find(&call).await?;
+            let service = service.as_ref().map(ServiceView::of);
+            self.note_service(service.as_ref());
+            locked(&self.observed).clone_from(&service);
+            return Ok(Directing::Service(service));
+        };
+        let named = self.target.slots.iter().filter_map(|(slot, it)| Some((slot, it.service.as_ref()?)));
+        let services = named.map(|(slot, name)| async move {
+            let found: Option<Service> = self.gateway.find(&Call::get(&SERVICES, namespace, name)).await?;
+            let selector = found.map(|service| ServiceView::of(&service).selector);
+            Ok::<_, PortError>(selector.map(|selector| (slot.clone(), selector)))
+        });
+        let (route, services) = tokio::join!(self.find_route(name), futures::future::try_join_all(services));
+        let route = route?;
+        locked(&self.observed_route).clone_from(&route);
+        Ok(Directing::Route(route, services?.into_iter().flatten().collect()))
+    }
+
+    /// Every slot by what its Deployment has made; both of them where one Deployment is two.
+    fn slots_seen(
+        &self,
+        deployments: &BTreeMap<String, Option<SeenDeployment>>,
+        autoscalers: &BTreeMap<String, Autoscaler>,
+    ) -> BTreeMap<SlotName, SlotSeen> {
+        let container = self.target.container.as_str();
+        let mut slots = BTreeMap::new();
+        for (name, slot) in &self.target.slots {
+            let autoscaler = autoscalers.get(&slot.deployment);
+            match deployments.get(&slot.deployment).and_then(Option::as_ref) {
+                None => {
+                    let absent = SlotSeen { deployment: slot.deployment.clone(), ..SlotSeen::default() };
+                    slots.insert(name.clone(), absent);
+                }
+                Some(seen) if self.target.is_one_deployment() => {
+                    if !slots.contains_key(name) {
+                        let mut revisions = locked(&self.revisions);
+                        slots.extend(seen.revisions(container, autoscaler, &mut revisions));
+                    }
+                }
+                Some(seen) => drop(slots.insert(name.clone(), seen.slot(container, autoscaler))),
+            }
+        }
+        slots
     }
 
     /// A Deployment and its pods, at the same time where the pods' labels are known.
-    async fn observe_slot(&self, name: &SlotName, slot: &Slot) -> PortResult<SeenSlot> {
-        let call = Call::get(&DEPLOYMENTS, Some(&self.target.namespace), &slot.deployment);
+    async fn observe_deployment(&self, name: &str) -> PortResult<Option<SeenDeployment>> {
+        let call = Call::get(&DEPLOYMENTS, Some(&self.target.namespace), name);
         let known = locked(&self.pod_selectors).get(name).cloned();
         let early = async {
             match &known {
-                Some(selector) => Some(self.seen_pods(selector).await),
+                Some(selector) => Some(self.made_by(selector).await),
                 None => None,
             }
         };
         let (deployment, early) = tokio::join!(self.gateway.find::<Deployment>(&call), early);
-        let Some(view) = deployment?.map(DeploymentView::of) else { return Ok((None, None)) };
+        let Some(view) = deployment?.map(DeploymentView::of) else { return Ok(None) };
         let selector = view.pods();
-        let pods = match early.filter(|_| known.as_deref() == Some(selector.as_str())) {
-            Some(pods) => pods?,
-            None => self.seen_pods(&selector).await?,
+        let made = match early.filter(|_| known.as_deref() == Some(selector.as_str())) {
+            Some(made) => made?,
+            None => self.made_by(&selector).await?,
         };
-        locked(&self.pod_selectors).insert(name.clone(), selector);
-        Ok((Some(view), pods))
+        locked(&self.pod_selectors).insert(name.to_owned(), selector);
+        Ok(Some(SeenDeployment { view, made }))
+    }
+
+    /// What a Deployment has made, by the labels that it selects.
+    async fn made_by(&self, selector: &str) -> PortResult<Made> {
+        let (pods, sets) = tokio::join!(self.seen_pods(selector), self.seen_sets(selector));
+        Ok(Made { pods: pods?, sets: sets? })
+    }
+
+    /// The `ReplicaSets` with these labels; nothing where they may not be listed.
+    async fn seen_sets(&self, selector: &str) -> PortResult<Option<Vec<ReplicaSet>>> {
+        if selector.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let call = Call::list(&REPLICA_SETS, Some(&self.target.namespace)).with("labelSelector", selector);
+        let mut sets = Vec::new();
+        match self.gateway.each(&call, |set: ReplicaSet| sets.push(set)).await {
+            Ok(()) => Ok(Some(sets)),
+            Err(PortError { kind: Fault::Denied, message }) => {
+                tracing::debug!(message, "replicasets can't be listed; using the Deployment's own status");
+                Ok(None)
+            }
+            Err(fault) => Err(fault),
+        }
     }
 
     /// The pods with these labels; nothing where they may not be listed.
@@ -98,12 +183,14 @@ impl KubeCluster {
         let call = Call::list(&PODS, Some(&self.target.namespace)).with("labelSelector", selector);
         let container = &self.target.container;
         let mut pods = Vec::new();
-        let listed = self.gateway.each(&call, |mut pod: ApiPod| {
+        let listed = self.gateway.each(&call, |mut pod: LeanPod| {
+            // One that has ended for good, say evicted, stays in the list and is none of the slot's pods any more.
+            if matches!(pod.status.phase.as_deref(), Some("Failed" | "Succeeded")) {
+                return;
+            }
             let seen = record(&pod, container);
-            let containers = pod.spec.as_ref().map_or(&[][..], |spec| spec.containers.as_slice());
-            let image = containers.iter().find(|c| c.name == *container).or(containers.first());
             pods.push(SeenPod {
-                image: image.and_then(|container| container.image.clone()).unwrap_or_default(),
+                image: pod.container(container).and_then(|it| it.image.clone()).unwrap_or_default(),
                 ready: seen.pod.ready,
                 leaving: seen.leaving,
                 labels: pod.metadata.labels.take().unwrap_or_default(),
@@ -112,7 +199,7 @@ impl KubeCluster {
         match listed.await {
             Ok(()) => Ok(Some(pods)),
             Err(PortError { kind: Fault::Denied, message }) => {
-                tracing::warn!(message, "pods can't be listed; the Deployment's own count has to do");
+                tracing::warn!(message, "pods can't be listed; using the Deployment's own count");
                 Ok(None)
             }
             Err(fault) => Err(fault),
@@ -149,53 +236,5 @@ impl KubeCluster {
             selector: view.selector,
             changed: view.changed,
         }
-    }
-
-    fn slot_seen(
-        &self,
-        name: &SlotName,
-        (view, pods): SeenSlot,
-        autoscalers: &BTreeMap<String, Autoscaler>,
-    ) -> SlotSeen {
-        let Some(slot) = self.target.slots.get(name) else { return SlotSeen::default() };
-        let mut seen = SlotSeen { deployment: slot.deployment.clone(), ..SlotSeen::default() };
-        let Some(view) = view else { return seen };
-        let status = view.object.status.clone().unwrap_or_default();
-        let positive = |number: Option<i32>| u32::try_from(number.unwrap_or(0)).unwrap_or(0);
-        seen.found = true;
-        seen.uid = view.object.metadata.uid.clone().unwrap_or_default();
-        seen.generation = view.object.metadata.generation.unwrap_or(0);
-        seen.observed = status.observed_generation.unwrap_or(0) >= seen.generation;
-        seen.desired = positive(Some(rollout::desired(&view.object)));
-        let image = view.image(&self.target.container);
-        seen.image = SafeText::new(&image).into();
-        (seen.changed, seen.scaled) = (view.changed.clone(), view.scaled.clone());
-        seen.autoscaler = autoscalers.get(&slot.deployment).cloned();
-        let Some(pods) = pods else {
-            // The status speaks of the newest template only where the controller has seen it and no pod is old. Which labels
-            // the pods carry is not known then; the template's own are the best guess.
-            let of_template = seen.observed && positive(status.updated_replicas) >= positive(status.replicas);
-            let labels = view.object.spec.template.metadata.as_ref().and_then(|it| it.labels.clone());
-            let ready = if of_template { positive(status.ready_replicas) } else { 0 };
-            seen.ready = vec![(labels.unwrap_or_default(), ready)];
-            seen.pods = positive(status.replicas);
-            return seen;
-        };
-        seen.pods = u32::try_from(pods.len()).unwrap_or(u32::MAX);
-        // A restart, or a change of anything but the image, leaves pods of the old template that look like those of the new one.
-        // The controller counts them; which ones they are does not matter, so they are taken to be ready.
-        let others = pods.iter().filter(|pod| !pod.leaving && pod.image != image).count();
-        let outdated = positive(status.replicas).saturating_sub(positive(status.updated_replicas));
-        let mut outdated = outdated.saturating_sub(u32::try_from(others).unwrap_or(u32::MAX));
-        let mut ready: BTreeMap<BTreeMap<String, String>, u32> = BTreeMap::new();
-        for pod in pods.into_iter().filter(|pod| pod.ready && pod.image == image) {
-            *ready.entry(pod.labels).or_default() += 1;
-        }
-        seen.ready = ready.into_iter().collect();
-        for (_, count) in &mut seen.ready {
-            let old = outdated.min(*count);
-            (*count, outdated) = (*count - old, outdated - old);
-        }
-        seen
     }
 }

@@ -1,6 +1,6 @@
-//! Patching any object of the namespace, as the runbook writes it.
+//! Patches any object in the namespace, as the runbook says.
 //!
-//! A patch of the target's own objects, the Service or a slot's Deployment, carries the `resourceVersion` of the look that
+//! A patch of the target's own objects, the Service or the route or a slot's Deployment, carries the `resourceVersion` of the look that
 //! allowed it, and the lock's fence where the kind of patch has room for it. A 409 proves that it was not applied; where what
 //! matters of the object (its selector, its spec) is as it was looked at, it is sent again with the version now.
 //!
@@ -22,7 +22,7 @@ use crate::{
 
 use super::{
     KubeCluster,
-    call::{Call, DEPLOYMENTS, Resource, SERVICES, is_name},
+    call::{Call, DEPLOYMENTS, HTTP_ROUTES, Resource, SERVICES, is_name},
     fence::fence_of,
     view::by,
 };
@@ -35,6 +35,7 @@ const VERSION: &str = "/metadata/resourceVersion";
 /// An object of the target.
 enum Ours {
     Service,
+    Route(String),
     Slot(SlotName),
 }
 
@@ -66,13 +67,14 @@ impl KubeCluster {
     ) -> PortResult<String> {
         if !is_name(name) {
             return Err(PortError::failed(format!(
-                "`{}` is no name of a Kubernetes object",
+                "`{}` is not a valid name of a Kubernetes object",
                 SafeText::new(name)
             )));
         }
         if patch_type == PatchType::Json && !patch.is_array() {
             return Err(PortError::failed(
-                "a patch of type `json` is a list of operations; use `merge` or `strategic` for an object",
+                "a patch of type `json` must be a list of operations; use `merge` or `strategic` for an \
+                 object",
             ));
         }
         let resource = self.resource_of(kind).await?;
@@ -110,11 +112,13 @@ impl KubeCluster {
 
     /// The object of the target that is meant, where it is one.
     fn of_target(&self, resource: &Resource, name: &str) -> Option<Ours> {
-        if resource.plural == SERVICES.plural && resource.group.is_empty() && name == self.target.service {
-            return Some(Ours::Service);
+        let is = |known: &Resource| resource.plural == known.plural && resource.group == known.group;
+        match self.route_name() {
+            Some(route) if is(&HTTP_ROUTES) && name == route => return Some(Ours::Route(route.to_owned())),
+            None if is(&SERVICES) && name == self.target.service => return Some(Ours::Service),
+            _ => {}
         }
-        let deployments = resource.plural == DEPLOYMENTS.plural && resource.group == DEPLOYMENTS.group;
-        let slot = self.target.slots.iter().find(|(_, slot)| deployments && slot.deployment == name);
+        let slot = self.target.slots.iter().find(|(_, slot)| is(&DEPLOYMENTS) && slot.deployment == name);
         slot.map(|(slot, _)| Ours::Slot(slot.clone()))
     }
 
@@ -128,6 +132,24 @@ impl KubeCluster {
         };
         let slot = match ours {
             Ours::Slot(slot) => slot,
+            Ours::Route(name) => {
+                let Some(now) = self.find_route(name).await? else {
+                    let why =
+                        format!("httproute/{name} does not exist in namespace {}", self.target.namespace);
+                    return Err(PortError::new(Fault::NotFound, why));
+                };
+                let looked = seen.and_then(|seen| seen.route.as_ref());
+                if looked.is_some_and(|looked| looked.uid != now.uid || looked.weights != now.weights()) {
+                    return Err(PortError::new(
+                        Fault::Conflict,
+                        format!(
+                            "httproute/{name} was changed by {} right after it was read, so nothing was written",
+                            by(now.changed.as_ref())
+                        ),
+                    ));
+                }
+                return Ok(Read { uid: now.uid, version: now.version, fence: now.fence });
+            }
             Ours::Service => {
                 let looked = seen.and_then(|seen| seen.service.as_ref());
                 let known = looked.filter(|_| !anew).and_then(|looked| {
@@ -142,7 +164,7 @@ impl KubeCluster {
                     return Err(PortError::new(
                         Fault::Conflict,
                         format!(
-                            "service/{} was changed by {} right after it was looked at, so nothing was written",
+                            "service/{} was changed by {} right after it was read, so nothing was written",
                             self.target.service,
                             by(now.changed.as_ref())
                         ),
@@ -201,7 +223,7 @@ impl KubeCluster {
             return known.ok_or_else(|| {
                 let names: Vec<String> = KNOWN_KINDS.iter().map(|(.., word)| format!("`{word}`")).collect();
                 PortError::failed(format!(
-                    "kind `{}` is not known by itself; write `kind.group/version`, or one of {}",
+                    "unknown kind `{}`; write `kind.group/version`, or one of {}",
                     SafeText::new(kind),
                     names.join(", ")
                 ))
@@ -209,7 +231,7 @@ impl KubeCluster {
         };
         let bad = || {
             PortError::failed(format!(
-                "`{}` is no `group/version`, such as `argoproj.io/v1alpha1`",
+                "`{}` is not a valid `group/version`, such as `argoproj.io/v1alpha1`",
                 SafeText::new(group_version)
             ))
         };
@@ -229,7 +251,7 @@ impl KubeCluster {
         })?;
         if !found.namespaced {
             return Err(PortError::failed(format!(
-                "kind `{}` does not live in namespaces; only objects of the target's namespace are patched",
+                "kind `{}` is not namespaced; only objects in the target's namespace can be patched",
                 found.kind
             )));
         }

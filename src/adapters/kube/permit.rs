@@ -1,4 +1,4 @@
-//! What an engine knows about its own lock, and whether a write may leave now.
+//! What an engine knows about its own lock, and whether it may write now.
 //!
 //! Measured from the moment the last successful renewal was *sent*, on a clock that counts time asleep: the API server cannot
 //! have begun the new term earlier. So a laptop that slept and a process that was stopped find out before their next write.
@@ -83,18 +83,18 @@ impl Permit {
                 return Ok(Allowed { fence, left: self.timing.duration.saturating_sub(age).to_std() });
             }
             LockState::Uncertain { why, .. } => format!(
-                "the lock of {} was last renewed {} ago and counts for {} ({why}), so it is not certain that it is still \
+                "the lock of {} was last renewed {} ago and is valid for {} ({why}), so it may no longer be \
                  ours; nothing is changed until it is renewed",
                 self.of,
                 seconds(age),
                 seconds(self.deadline())
             ),
             LockState::Lost { why, by } => {
-                let by = by.map(|by| format!("; {} drives now", by.words())).unwrap_or_default();
-                format!("the lock of {} is lost: {why}{by}; nothing is changed from here any more", self.of)
+                let by = by.map(|by| format!("; {} has control now", by.words())).unwrap_or_default();
+                format!("the lock of {} is lost: {why}{by}; this engine changes nothing any more", self.of)
             }
             LockState::Released => {
-                format!("the lock of {} was given back; nothing is changed from here any more", self.of)
+                format!("the lock of {} was released; this engine changes nothing any more", self.of)
             }
         };
         Err(why)
@@ -116,7 +116,7 @@ impl Permit {
         let why = term.trouble.clone();
         LockState::Uncertain {
             since: term.renewed + self.deadline(),
-            why: why.unwrap_or_else(|| "this process or its host stood still".to_owned()),
+            why: why.unwrap_or_else(|| "this process or its host was suspended".to_owned()),
         }
     }
 
@@ -129,7 +129,7 @@ impl Permit {
         }
     }
 
-    /// Tells whoever watches, where the passing of time has changed the state.
+    /// Tells watchers if time alone has changed the state.
     pub(super) fn tell(&self) {
         self.publish(&mut self.term(), self.clock.now());
     }
@@ -224,7 +224,7 @@ mod tests {
         for ms in [10_000, 10_001, 60_000] {
             clock.0.store(ms, Ordering::SeqCst);
             let why = permit.check().unwrap_err();
-            assert!(why.contains("counts for 10.0 s (no answer)"), "{why}");
+            assert!(why.contains("is valid for 10.0 s (no answer)"), "{why}");
         }
         assert_eq!(
             *permit.watch().borrow(),
@@ -239,7 +239,7 @@ mod tests {
         clock.0.store(62_000, Ordering::SeqCst);
         permit.renewed(Timestamp(2_000));
         let why = permit.check().unwrap_err();
-        assert!(why.contains("last renewed 60.0 s ago") && why.contains("stood still"), "{why}");
+        assert!(why.contains("last renewed 60.0 s ago") && why.contains("was suspended"), "{why}");
         permit.renewed(Timestamp(61_500));
         assert!(permit.check().is_ok(), "it is ours again once it could be renewed");
     }

@@ -1,21 +1,24 @@
-//! Everything known of the cluster at one moment, and the workload made of it.
+//! Everything known about the cluster at one moment, and the workload derived from it.
 
 use std::{cmp::Ordering, collections::BTreeMap};
 
 use k8s_openapi::api::core::v1::Event as ApiEvent;
 
 use crate::domain::{
+    director::{Director, NEW_REVISION, OLD_REVISION, leading, shares_by},
     id::SlotName,
-    runbook::Target,
+    runbook::{Slot, Target},
     safe_text::SafeText,
     time::Timestamp,
     workload::{Connection, SlotWorkload, WarningEvent, Workload},
 };
 
 use super::{
-    pod::{PodRecord, said_at},
-    rollout::{self, NewestSet},
+    director::{Revisions, RouteView, shares_of_pods},
+    pod::PodRecord,
+    rollout::{self, NewestSet, told_hash},
     view::{DeploymentView, ServiceView, is_newer},
+    when::said_at,
 };
 
 /// Warnings shown.
@@ -75,8 +78,11 @@ pub(super) struct Warning {
 #[derive(Debug, Default)]
 pub(super) struct Picture {
     pub(super) service: Newest<ServiceView>,
-    pub(super) deployments: BTreeMap<SlotName, Newest<DeploymentView>>,
-    pub(super) pods: BTreeMap<SlotName, BTreeMap<String, PodRecord>>,
+    pub(super) route: Newest<RouteView>,
+    /// By their names. One may be two slots.
+    pub(super) deployments: BTreeMap<String, Newest<DeploymentView>>,
+    /// By the Deployment that selects them, then by their names.
+    pub(super) pods: BTreeMap<String, BTreeMap<String, PodRecord>>,
     warnings: BTreeMap<String, WarningEvent>,
 }
 
@@ -100,57 +106,157 @@ impl Picture {
         }
     }
 
-    /// The workload as of a moment.
-    pub(super) fn workload(&self, target: &Target, connection: Connection, now: Timestamp) -> Workload {
-        let service = self.service.get();
+    /// The workload as of a moment. `revisions` is what is known of them where one Deployment is two slots.
+    pub(super) fn workload(
+        &self,
+        target: &Target,
+        revisions: &Revisions,
+        connection: Connection,
+        now: Timestamp,
+    ) -> Workload {
+        let (service, route) = (self.service.get(), self.route.get());
         let mut warnings: Vec<WarningEvent> = self.warnings.values().cloned().collect();
         warnings.sort_by(|a, b| b.at.cmp(&a.at).then_with(|| a.object.cmp(&b.object)));
         warnings.truncate(SHOWN_WARNINGS);
+        // A slot of which nothing was told yet is not one whose Deployment is gone.
+        let told = target.slots.iter().filter(|(_, slot)| self.deployments.contains_key(&slot.deployment));
+        let parts: BTreeMap<&SlotName, Part<'_>> =
+            told.map(|(name, slot)| (name, self.part(name, slot, target, revisions))).collect();
+        let shares = match &target.director {
+            Director::Selector => BTreeMap::new(),
+            Director::Route(_) => route.map(|route| shares_by(wide(route.weights()))).unwrap_or_default(),
+            Director::Replicas | Director::Rollout => service.map_or_else(BTreeMap::new, |service| {
+                let pods = parts.iter().map(|(name, part)| (*name, part.pods.clone()));
+                shares_of_pods(&service.selector, pods)
+            }),
+        };
+        let live = match &target.director {
+            Director::Selector => service.and_then(|service| target.pointed_at(&service.selector)),
+            Director::Route(_) | Director::Replicas | Director::Rollout => leading(&shares).cloned(),
+        };
+        let changed = match &target.director {
+            Director::Route(_) => route.and_then(|route| route.changed.clone()),
+            _ => service.and_then(|service| service.changed.clone()),
+        };
         Workload {
-            // A slot of which nothing was told yet is not one whose Deployment is gone.
-            slots: (target.slots.iter())
-                .filter(|&(name, _)| self.deployments.contains_key(name))
-                .map(|(name, slot)| (name.clone(), self.slot(name, &slot.deployment, &target.container)))
+            slots: (parts.into_iter())
+                .map(|(name, part)| (name.clone(), slot(part, &target.container)))
                 .collect(),
             selector: service.map(|service| safe_labels(&service.selector)),
-            live: service.and_then(|service| target.pointed_at(&service.selector)),
+            live,
             service_version: service.map(|service| service.version.clone()).unwrap_or_default(),
-            service_changed: service.and_then(|service| service.changed.clone()),
+            service_changed: changed,
             warnings,
             connection,
             as_of: now,
+            shares,
+            route: route.map(RouteView::state),
         }
     }
 
-    fn slot(&self, name: &SlotName, deployment: &str, container: &str) -> SlotWorkload {
-        let mut slot = SlotWorkload { deployment: deployment.to_owned(), ..SlotWorkload::default() };
-        let none = BTreeMap::new();
-        let records = self.pods.get(name).unwrap_or(&none);
-        if let Some(view) = self.deployments.get(name).and_then(Newest::get) {
-            let status = view.object.status.clone().unwrap_or_default();
-            slot.found = true;
-            slot.uid = view.object.metadata.uid.clone().unwrap_or_default();
-            slot.desired = positive(Some(rollout::desired(&view.object)));
-            slot.updated = positive(status.updated_replicas);
-            slot.ready = positive(status.ready_replicas);
-            slot.available = positive(status.available_replicas);
-            slot.image = SafeText::from(view.image(container)).into();
-            let newest = NewestSet::told_by(&view.object);
-            slot.rollout = rollout::facts(&view.object, newest.as_ref(), records.values()).state();
-            slot.changed.clone_from(&view.changed);
+    /// What a slot has of its Deployment.
+    fn part<'a>(
+        &'a self,
+        name: &SlotName,
+        slot: &'a Slot,
+        target: &Target,
+        revisions: &Revisions,
+    ) -> Part<'a> {
+        let view = self.deployments.get(&slot.deployment).and_then(Newest::get);
+        let all: Vec<&PodRecord> =
+            self.pods.get(&slot.deployment).into_iter().flat_map(BTreeMap::values).collect();
+        let whole =
+            Part { deployment: &slot.deployment, view, pods: all, hash: String::new(), revision: None };
+        let Some(view) = view else { return whole };
+        let template = told_hash(&view.object);
+        if !target.is_one_deployment() {
+            return Part { hash: template.unwrap_or_default(), ..whole };
         }
-        for record in records.values() {
-            *slot.counts.entry(record.pod.status.clone()).or_default() += 1;
-        }
-        let mut worst: Vec<&PodRecord> = records.values().collect();
-        if worst.len() > Workload::MAX_PODS {
-            worst.select_nth_unstable_by(Workload::MAX_PODS, |a, b| worst_first(a, b));
-            worst.truncate(Workload::MAX_PODS);
-        }
-        worst.sort_by(|a, b| worst_first(a, b));
-        slot.pods = worst.into_iter().map(|record| record.pod.clone()).collect();
-        slot
+        let image = view.image(&target.container);
+        let parting = revisions.parting(template.as_deref(), &image);
+        let slot_of = |record: &PodRecord| {
+            let image = record.hash().and_then(|hash| revisions.image(hash)).unwrap_or_default();
+            parting.slot_of(record.hash(), image)
+        };
+        let pods: Vec<&PodRecord> =
+            whole.pods.iter().copied().filter(|record| slot_of(record) == Some(name.as_str())).collect();
+        let old = parting.old().map(str::to_owned);
+        let is_old = name.as_str() == OLD_REVISION;
+        // While it is paused, nobody says which revision the template is.
+        let old_runs_template = match &template {
+            Some(_) => old == template,
+            None => !whole.pods.iter().any(|record| slot_of(record) == Some(NEW_REVISION)),
+        };
+        let hash = if is_old { old } else { template.filter(|_| !old_runs_template) };
+        let of_pods = || pods.iter().find_map(|pod| pod.hash().map(str::to_owned));
+        let hash = hash.or_else(of_pods).unwrap_or_default();
+        let known = revisions.image(&hash).filter(|_| is_old).map(str::to_owned);
+        let image = known.unwrap_or(image);
+        let runs_template = old_runs_template == is_old;
+        Part { pods, hash, revision: Some(Revision { runs_template, image }), ..whole }
     }
+}
+
+/// What a slot has of its Deployment: all of it, or one revision's share.
+struct Part<'a> {
+    deployment: &'a str,
+    view: Option<&'a DeploymentView>,
+    pods: Vec<&'a PodRecord>,
+    hash: String,
+    /// Where the Deployment is two slots.
+    revision: Option<Revision>,
+}
+
+struct Revision {
+    /// Whether it is that of the Deployment's template, which the status counts as updated.
+    runs_template: bool,
+    image: String,
+}
+
+fn slot(part: Part<'_>, container: &str) -> SlotWorkload {
+    let mut slot = SlotWorkload { deployment: part.deployment.to_owned(), ..SlotWorkload::default() };
+    let records = part.pods;
+    if let Some(view) = part.view {
+        let status = view.object.status.clone().unwrap_or_default();
+        slot.found = true;
+        slot.uid = view.object.metadata.uid.clone().unwrap_or_default();
+        slot.desired = positive(Some(rollout::desired(&view.object)));
+        slot.updated = positive(status.updated_replicas);
+        slot.ready = positive(status.ready_replicas);
+        slot.available = positive(status.available_replicas);
+        slot.image = SafeText::from(view.image(container)).into();
+        slot.hash = SafeText::from(part.hash).into();
+        let newest = NewestSet::told_by(&view.object);
+        // Where the Deployment is two slots, a rollout is the way from one to the other.
+        slot.rollout = rollout::facts(&view.object, newest.as_ref(), records.iter().copied()).state();
+        slot.changed.clone_from(&view.changed);
+    }
+    if let Some(revision) = part.revision {
+        let ready = records.iter().filter(|record| record.pod.ready && !record.leaving).count();
+        slot.ready = u32::try_from(ready).unwrap_or(u32::MAX);
+        slot.available = slot.available.min(slot.ready);
+        slot.updated = if revision.runs_template { slot.updated } else { 0 };
+        slot.image = SafeText::from(revision.image).into();
+    }
+    for record in &records {
+        *slot.counts.entry(record.pod.status.clone()).or_default() += 1;
+    }
+    let mut worst = records;
+    if worst.len() > Workload::MAX_PODS {
+        worst.select_nth_unstable_by(Workload::MAX_PODS, |a, b| worst_first(a, b));
+        for record in worst.drain(Workload::MAX_PODS..) {
+            slot.unlisted.pods += 1;
+            slot.unlisted.bad += u32::from(record.pod.bad);
+            slot.unlisted.restarts = slot.unlisted.restarts.saturating_add(record.pod.restarts);
+        }
+    }
+    worst.sort_by(|a, b| worst_first(a, b));
+    slot.pods = worst.into_iter().map(|record| record.pod.clone()).collect();
+    slot
+}
+
+fn wide(weights: BTreeMap<SlotName, u32>) -> impl Iterator<Item = (SlotName, u64)> {
+    weights.into_iter().map(|(name, weight)| (name, u64::from(weight)))
 }
 
 /// The order of the pods pane: what is wrong, what is not ready yet, what is leaving, what is well; within each, more
@@ -173,7 +279,10 @@ pub(super) fn warning(target: &Target, event: &ApiEvent) -> Option<Warning> {
     let object = &event.involved_object;
     let (kind, name) = (object.kind.as_deref()?, object.name.as_deref()?);
     let is_ours = match kind {
-        "Service" => name == target.service,
+        "Service" => {
+            name == target.service || target.slots.values().any(|slot| slot.service.as_deref() == Some(name))
+        }
+        "HTTPRoute" => matches!(&target.director, Director::Route(route) if route.name == name),
         "Deployment" => target.slots.values().any(|slot| slot.deployment == name),
         // Names of what a Deployment makes: a hash for the ReplicaSet, and five characters more for the pod.
         "ReplicaSet" => target.slots.values().any(|slot| made_by(name, &slot.deployment, 1)),
@@ -227,12 +336,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::{rollout::PodStage, runbook::Slot, workload::Pod};
+    use crate::{
+        adapters::kube::pod::Labels,
+        domain::{rollout::PodStage, workload::Pod},
+    };
 
     fn target() -> Target {
         let slot = |name: &str| Slot {
             deployment: format!("backend-{name}"),
             selector: [("version".to_owned(), name.to_owned())].into(),
+            service: None,
         };
         Target {
             context: None,
@@ -241,6 +354,7 @@ mod tests {
             service: "svc".to_owned(),
             slots: [("blue".into(), slot("blue")), ("green".into(), slot("green"))].into(),
             container: "backend".to_owned(),
+            director: Director::default(),
         }
     }
 
@@ -262,6 +376,7 @@ mod tests {
             },
             why: String::new(),
             leaving: status == "Terminating",
+            labels: Labels::default(),
         }
     }
 
@@ -283,17 +398,43 @@ mod tests {
             let status = if n % 1000 == 7 { "CrashLoopBackOff" } else { "Running" };
             (name.clone(), record(&name, status, status == "Running", n % 3))
         });
-        picture.pods.insert("green".into(), pods.collect());
-        assert!(picture.workload(&target(), Connection::Connecting, Timestamp(1)).slots.is_empty());
-        for slot in ["blue", "green"] {
-            picture.deployments.insert(slot.into(), Newest::default());
+        picture.pods.insert("backend-green".into(), pods.collect());
+        assert!(
+            picture
+                .workload(&target(), &Revisions::default(), Connection::Connecting, Timestamp(1))
+                .slots
+                .is_empty()
+        );
+        for name in ["backend-blue", "backend-green"] {
+            picture.deployments.insert(name.into(), Newest::default());
         }
-        let it = picture.workload(&target(), Connection::Connected, Timestamp(1));
+        let it = picture.workload(&target(), &Revisions::default(), Connection::Connected, Timestamp(1));
         let green = &it.slots["green"];
         assert_eq!(green.pods.len(), Workload::MAX_PODS);
         assert!(green.pods[..10].iter().all(|pod| pod.bad) && !green.pods[10].bad);
         assert_eq!((green.counts["Running"], green.counts["CrashLoopBackOff"]), (9990, 10));
         assert!(!green.found && it.slots["blue"].pods.is_empty());
+        // The third of them has restarted once, the next twice: what is not listed is told in numbers.
+        assert_eq!((green.unlisted.pods, green.bad(), green.restarts()), (9_800, 10, 9_999));
+        let bytes = serde_json::to_vec(&it).unwrap().len();
+        assert!(bytes < 64 << 10, "{bytes} bytes for a screen");
+    }
+
+    #[test]
+    fn more_bad_pods_than_are_listed_are_counted_all() {
+        let mut picture = Picture::default();
+        let pods = (0..1_000).map(|n| {
+            let status = if n < 600 { "CrashLoopBackOff" } else { "Running" };
+            let record = record(&format!("p{n:05}"), status, status == "Running", u32::from(n < 600));
+            (record.pod.name.clone(), record)
+        });
+        picture.pods.insert("backend-green".into(), pods.collect());
+        picture.deployments.insert("backend-green".into(), Newest::default());
+        let it = picture.workload(&target(), &Revisions::default(), Connection::Connected, Timestamp(1));
+        let green = &it.slots["green"];
+        assert!(green.pods.iter().all(|pod| pod.bad));
+        assert_eq!((green.bad(), green.restarts(), green.unlisted.bad), (600, 600, 400));
+        assert_eq!(green.by_status(), [("CrashLoopBackOff", 600), ("Running", 400)]);
     }
 
     #[test]
@@ -351,7 +492,8 @@ mod tests {
             };
             picture.put_warning(Warning { name: n.to_string(), event });
         }
-        let it = picture.workload(&target(), Connection::Connected, Timestamp(1)).warnings;
+        let it =
+            picture.workload(&target(), &Revisions::default(), Connection::Connected, Timestamp(1)).warnings;
         assert_eq!(it.len(), 50);
         assert_eq!((it[0].at, it[49].at), (Timestamp(499), Timestamp(450)));
         assert_eq!(picture.warnings.len(), KEPT_WARNINGS);

@@ -1,17 +1,52 @@
-//! A pod in one word, by the rules of the STATUS column that `kubectl get pods` prints.
+//! A pod's status in one word, by the rules of the STATUS column of `kubectl get pods`.
 //!
 //! The rules are the API server's own table printer's, so that the word on our screen and the one in another terminal agree.
 
-use k8s_openapi::{
-    api::core::v1::{
-        Container, ContainerState, ContainerStatus, Event as ApiEvent, Pod as ApiPod, PodStatus,
-    },
-    apimachinery::pkg::apis::meta::v1::Time,
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
 };
 
-use crate::domain::{rollout::PodStage, safe_text::SafeText, time::Timestamp, workload::Pod};
+use k8s_openapi::api::core::v1::ContainerState;
 
-use super::stage::stage;
+use crate::domain::{rollout::PodStage, safe_text::SafeText, workload::Pod};
+
+use super::{
+    lean::{LeanContainer, LeanContainerStatus, LeanPod, LeanStatus},
+    locked,
+    stage::{ended_word, is_sidecar, stage},
+    when::at,
+};
+
+/// The label with the hash of the template that a pod was made from.
+pub(super) const TEMPLATE_HASH: &str = "pod-template-hash";
+
+/// A pod's labels. Most pods of a Deployment have the same ones.
+pub(super) type Labels = Arc<BTreeMap<String, String>>;
+
+/// Labels that many pods have, stored once.
+#[derive(Debug, Default)]
+pub(super) struct LabelSets(Mutex<Vec<Labels>>);
+
+impl LabelSets {
+    /// Different ones kept at most: pods that each have a label of their own would fill it for nothing.
+    const KEPT: usize = 64;
+
+    /// These labels, shared with the pods that have the same.
+    pub(super) fn shared(&self, labels: Option<&BTreeMap<String, String>>) -> Labels {
+        let mut known = locked(&self.0);
+        let Some(labels) = labels else { return Labels::default() };
+        if let Some(same) = known.iter().find(|known| known.as_ref() == labels) {
+            return Arc::clone(same);
+        }
+        let labels = Arc::new(labels.clone());
+        if known.len() >= Self::KEPT {
+            known.remove(0);
+        }
+        known.push(Arc::clone(&labels));
+        labels
+    }
+}
 
 /// A pod with what only this adapter needs of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +63,15 @@ pub(super) struct PodRecord {
     pub(super) why: String,
     /// Whether it is on its way out, so that its troubles are nobody's.
     pub(super) leaving: bool,
+    /// Its labels, where somebody needs them: see [`LabelSets`].
+    pub(super) labels: Labels,
+}
+
+impl PodRecord {
+    /// The hash of the template that it was made from.
+    pub(super) fn hash(&self) -> Option<&str> {
+        self.labels.get(TEMPLATE_HASH).map(String::as_str)
+    }
 }
 
 /// Words that waiting alone does not mend. `ErrImagePull` is tried again by the kubelet, yet rarely succeeds by itself.
@@ -52,18 +96,14 @@ const BAD: [&str; 17] = [
 ];
 
 /// Makes the record of a pod; `container` is the one whose image says the version.
-pub(super) fn record(pod: &ApiPod, container: &str) -> PodRecord {
-    let empty = PodStatus::default();
-    let status = pod.status.as_ref().unwrap_or(&empty);
-    let (containers, sidecars) = pod.spec.as_ref().map_or((&[][..], Vec::new()), |spec| {
-        let sidecars =
-            spec.init_containers.iter().flatten().filter(|container| is_sidecar(container)).collect();
-        (spec.containers.as_slice(), sidecars)
-    });
-    let column = column(pod, status, &sidecars);
-    let total = containers.len() + sidecars.len();
+pub(super) fn record(pod: &LeanPod, container: &str) -> PodRecord {
+    let status = &pod.status;
+    let sidecars: Vec<&LeanContainer> =
+        pod.spec.init_containers.iter().filter(|container| is_sidecar(container)).collect();
+    let column = column(pod, &sidecars);
+    let total = pod.spec.containers.len() + sidecars.len();
     let is_ready = condition(status, "Ready") && !column.leaving;
-    let unschedulable = status.conditions.iter().flatten().find(|condition| {
+    let unschedulable = status.conditions.iter().find(|condition| {
         condition.type_ == "PodScheduled"
             && condition.status == "False"
             && condition.reason.as_deref() == Some("Unschedulable")
@@ -80,19 +120,15 @@ pub(super) fn record(pod: &ApiPod, container: &str) -> PodRecord {
         .why
         .or_else(|| unschedulable.and_then(|condition| condition.message.clone()))
         .unwrap_or_default();
-    let image = containers
-        .iter()
-        .find(|c| c.name == container)
-        .or(containers.first())
-        .and_then(|c| c.image.as_deref());
+    let image = pod.container(container).and_then(|container| container.image.as_deref());
     let owners = pod.metadata.owner_references.iter().flatten();
     let set = owners.filter(|owner| owner.kind == "ReplicaSet" && owner.controller == Some(true));
     PodRecord {
         uid: pod.metadata.uid.clone().unwrap_or_default(),
         set: set.map(|owner| owner.name.clone()).next().unwrap_or_default(),
-        stage: stage(pod, status),
+        stage: stage(pod),
         pod: Pod {
-            name: SafeText::from(pod.metadata.name.clone().unwrap_or_default()).into(),
+            name: SafeText::from(pod.name()).into(),
             status: SafeText::from(word).into(),
             ready: is_ready && column.ready == total,
             containers_ready: count(column.ready),
@@ -104,6 +140,7 @@ pub(super) fn record(pod: &ApiPod, container: &str) -> PodRecord {
         },
         why: if bad { SafeText::from(why).into() } else { String::new() },
         leaving: column.leaving,
+        labels: Labels::default(),
     }
 }
 
@@ -115,7 +152,8 @@ struct Column {
     leaving: bool,
 }
 
-fn column(pod: &ApiPod, status: &PodStatus, sidecars: &[&Container]) -> Column {
+fn column(pod: &LeanPod, sidecars: &[&LeanContainer]) -> Column {
+    let status = &pod.status;
     let gated = |condition: &k8s_openapi::api::core::v1::PodCondition| {
         condition.type_ == "PodScheduled" && condition.reason.as_deref() == Some("SchedulingGated")
     };
@@ -127,10 +165,10 @@ fn column(pod: &ApiPod, status: &PodStatus, sidecars: &[&Container]) -> Column {
         restarts: 0,
         leaving: false,
     };
-    if status.conditions.iter().flatten().any(gated) {
+    if status.conditions.iter().any(gated) {
         "SchedulingGated".clone_into(&mut column.word);
     }
-    let (initializing, sidecar_restarts) = initialization(&mut column, pod, status, sidecars);
+    let (initializing, sidecar_restarts) = initialization(&mut column, pod, sidecars);
     if !initializing || condition(status, "Initialized") {
         column.restarts = sidecar_restarts;
         main_containers(&mut column, status);
@@ -148,23 +186,17 @@ fn column(pod: &ApiPod, status: &PodStatus, sidecars: &[&Container]) -> Column {
 
 /// Goes through the init containers up to the one that is at work or has failed. Says whether there is one, and how often
 /// the sidecars among them have restarted: only those count once the pod has started.
-fn initialization(
-    column: &mut Column,
-    pod: &ApiPod,
-    status: &PodStatus,
-    sidecars: &[&Container],
-) -> (bool, u32) {
-    let wanted = pod.spec.as_ref().and_then(|spec| spec.init_containers.as_ref()).map_or(0, Vec::len);
+fn initialization(column: &mut Column, pod: &LeanPod, sidecars: &[&LeanContainer]) -> (bool, u32) {
+    let wanted = pod.spec.init_containers.len();
     let mut sidecar_restarts = 0;
-    for (index, container) in status.init_container_statuses.iter().flatten().enumerate() {
+    for (index, container) in pod.status.init_container_statuses.iter().enumerate() {
         let restarts = u32::try_from(container.restart_count).unwrap_or(0);
         column.restarts += restarts;
         let sidecar = sidecars.iter().any(|sidecar| sidecar.name == container.name);
         if sidecar {
             sidecar_restarts += restarts;
         }
-        let state = container.state.clone().unwrap_or_default();
-        match (&state.terminated, &state.waiting) {
+        match (&container.state.terminated, &container.state.waiting) {
             (Some(ended), _) if ended.exit_code == 0 => continue,
             _ if sidecar && container.started == Some(true) => {
                 column.ready += usize::from(container.ready);
@@ -190,13 +222,12 @@ fn initialization(
     (false, sidecar_restarts)
 }
 
-fn main_containers(column: &mut Column, status: &PodStatus) {
+fn main_containers(column: &mut Column, status: &LeanStatus) {
     let mut running = false;
     // From the last to the first, so that the first container's trouble is the word.
-    for container in status.container_statuses.iter().flatten().rev() {
+    for container in status.container_statuses.iter().rev() {
         column.restarts += u32::try_from(container.restart_count).unwrap_or(0);
-        let ContainerState { running: is_running, terminated, waiting } =
-            container.state.clone().unwrap_or_default();
+        let ContainerState { running: is_running, terminated, waiting } = container.state.clone();
         match (waiting, terminated) {
             (Some(waiting), _) if waiting.reason.as_deref().is_some_and(|reason| !reason.is_empty()) => {
                 column.word = waiting.reason.unwrap_or_default();
@@ -219,29 +250,14 @@ fn main_containers(column: &mut Column, status: &PodStatus) {
     }
 }
 
-pub(super) fn ended_word(ended: &k8s_openapi::api::core::v1::ContainerStateTerminated) -> String {
-    match (
-        ended.reason.as_deref().filter(|reason| !reason.is_empty()),
-        ended.signal.filter(|signal| *signal != 0),
-    ) {
-        (Some(reason), _) => reason.to_owned(),
-        (None, Some(signal)) => format!("Signal:{signal}"),
-        (None, None) => format!("ExitCode:{}", ended.exit_code),
-    }
-}
-
 /// How a crashing container ended last.
-fn last_end(container: &ContainerStatus) -> Option<String> {
-    let ended = container.last_state.as_ref()?.terminated.as_ref()?;
+fn last_end(container: &LeanContainerStatus) -> Option<String> {
+    let ended = container.last_state.terminated.as_ref()?;
     Some(format!("{}, exit code {}", ended_word(ended), ended.exit_code))
 }
 
-pub(super) fn is_sidecar(container: &Container) -> bool {
-    container.restart_policy.as_deref() == Some("Always")
-}
-
-fn condition(status: &PodStatus, kind: &str) -> bool {
-    status.conditions.iter().flatten().any(|condition| condition.type_ == kind && condition.status == "True")
+fn condition(status: &LeanStatus, kind: &str) -> bool {
+    status.conditions.iter().any(|condition| condition.type_ == kind && condition.status == "True")
 }
 
 /// The image's tag, or the whole image where it has none. A registry's port is no tag; a digest after a tag is left out.
@@ -249,22 +265,6 @@ pub(super) fn tag(image: &str) -> &str {
     let named = image.split_once('@').map_or(image, |(named, _)| named);
     let last = named.rsplit('/').next().unwrap_or(named);
     last.split_once(':').map_or(image, |(_, tag)| tag)
-}
-
-/// A time of the API; the epoch where there is none.
-pub(super) fn at(time: Option<&Time>) -> Timestamp {
-    time.map(|time| Timestamp(time.0.as_millisecond())).unwrap_or_default()
-}
-
-/// When an event was told last.
-pub(super) fn said_at(event: &ApiEvent) -> Timestamp {
-    let series = event.series.as_ref().and_then(|series| series.last_observed_time.as_ref());
-    let last = series.or(event.event_time.as_ref()).map(|time| Timestamp(time.0.as_millisecond()));
-    match (&event.last_timestamp, last) {
-        (Some(time), _) => at(Some(time)),
-        (None, Some(last)) => last,
-        (None, None) => at(event.metadata.creation_timestamp.as_ref()),
-    }
 }
 
 fn count(n: usize) -> u32 {

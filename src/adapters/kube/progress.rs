@@ -1,4 +1,4 @@
-//! One look at a rollout: the Deployment, and where it is not complete its `ReplicaSets`, its pods and what is told of them.
+//! One read of a rollout: the Deployment, and if it is not complete, its `ReplicaSets`, pods and events.
 
 use k8s_openapi::api::{
     apps::v1::{Deployment, ReplicaSet},
@@ -35,7 +35,8 @@ impl KubeCluster {
             return Err(PortError::new(
                 Fault::Conflict,
                 format!(
-                    "deployment/{} was deleted and made anew since it was changed here (uid {uid}, was {known}); look at it, then do the step again",
+                    "deployment/{} was deleted and recreated since this run changed it (uid {uid}, was \
+                     {known}); look at it, then retry the step",
                     deployment.metadata.name.as_deref().unwrap_or_default()
                 ),
             ));
@@ -75,10 +76,7 @@ impl KubeCluster {
         match self.gateway.each(&call, |set| sets.push(set)).await {
             Ok(()) => Ok(NewestSet::among(deployment, &sets)),
             Err(PortError { kind: Fault::Denied, message }) => {
-                tracing::debug!(
-                    message,
-                    "replicasets can't be listed; the Deployment's conditions have to do"
-                );
+                tracing::debug!(message, "replicasets can't be listed; using the Deployment's conditions");
                 Ok(NewestSet::told_by(deployment))
             }
             Err(fault) => Err(fault),

@@ -2,17 +2,59 @@
 //!
 //! The fields are those that every release since 1.14 has.
 
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition, ReplicaSet};
+use k8s_openapi::{
+    api::{
+        apps::v1::{Deployment, DeploymentCondition, ReplicaSet},
+        core::v1::PodTemplateSpec,
+    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+
+use serde::Deserialize as _;
 
 use crate::domain::{
     rollout::{NewPod, RolloutFacts},
     safe_text::SafeText,
 };
 
-use super::pod::PodRecord;
+use super::pod::{PodRecord, TEMPLATE_HASH};
 
-/// The label by which a controller knows the pods of each template.
-const TEMPLATE_HASH: &str = "pod-template-hash";
+/// The sets that a Deployment owns.
+pub(super) fn owned<'a>(
+    deployment: &Deployment,
+    sets: &'a [ReplicaSet],
+) -> impl Iterator<Item = &'a ReplicaSet> {
+    let uid = deployment.metadata.uid.clone();
+    sets.iter().filter(move |set| is_owned(&set.metadata, uid.as_deref()))
+}
+
+/// Whether the controller of an object is the one with this uid.
+pub(super) fn is_owned(metadata: &ObjectMeta, uid: Option<&str>) -> bool {
+    let owners = metadata.owner_references.iter().flatten();
+    let mut controllers = owners.filter(|owner| owner.controller == Some(true));
+    uid.is_some_and(|uid| controllers.any(|owner| owner.uid == uid))
+}
+
+/// The set of the newest template among those that the Deployment owns, by the rule of the Deployment's own controller: its
+/// template is the Deployment's but for the hash. Where two are, as after an upgrade, the later revision.
+pub(super) fn newest<'a>(deployment: &Deployment, sets: &'a [ReplicaSet]) -> Option<&'a ReplicaSet> {
+    owned(deployment, sets).filter(|set| has_template(set, deployment)).max_by_key(|set| revision(set))
+}
+
+/// A set's `pod-template-hash`.
+pub(super) fn hash_of(set: &ReplicaSet) -> Option<&str> {
+    set.metadata.labels.as_ref()?.get(TEMPLATE_HASH).map(String::as_str)
+}
+
+/// The hash of a Deployment's template by its own conditions, which name the set that the controller rolls out. Nothing while
+/// the controller has not seen the newest spec, or where it says nothing of a set.
+pub(super) fn told_hash(deployment: &Deployment) -> Option<String> {
+    let observed = deployment.status.as_ref().and_then(|status| status.observed_generation).unwrap_or(0);
+    let current = observed >= deployment.metadata.generation.unwrap_or(0);
+    let told = NewestSet::told_by(deployment).filter(|_| current)?;
+    let name = deployment.metadata.name.as_deref()?;
+    told.name.strip_prefix(name)?.strip_prefix('-').map(str::to_owned)
+}
 
 /// The `ReplicaSet` of a Deployment's newest template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,15 +66,9 @@ pub(super) struct NewestSet {
 }
 
 impl NewestSet {
-    /// The set of the newest template among those that the Deployment owns, by the rule of the Deployment's own controller: its
-    /// template is the Deployment's but for the hash. Where two are, as after an upgrade, the later revision.
+    /// The set of the newest template: see [`newest`].
     pub(super) fn among(deployment: &Deployment, sets: &[ReplicaSet]) -> Option<Self> {
-        let owned = sets.iter().filter(|set| {
-            let owners = set.metadata.owner_references.iter().flatten();
-            let mut controllers = owners.filter(|owner| owner.controller == Some(true));
-            controllers.any(|owner| Some(&owner.uid) == deployment.metadata.uid.as_ref())
-        });
-        let newest = owned.filter(|set| has_template(set, deployment)).max_by_key(|set| revision(set))?;
+        let newest = newest(deployment, sets)?;
         let conditions = newest.status.as_ref().and_then(|status| status.conditions.as_ref());
         let failure = conditions.into_iter().flatten().find(|condition| {
             condition.type_.as_deref() == Some("ReplicaFailure")
@@ -67,6 +103,11 @@ impl NewestSet {
     }
 }
 
+/// Whether a template as it is written is this one, by all that is known here of templates.
+pub(super) fn template_matches(written: &serde_json::Value, template: &PodTemplateSpec) -> bool {
+    PodTemplateSpec::deserialize(written).is_ok_and(|written| written == *template)
+}
+
 fn has_template(set: &ReplicaSet, deployment: &Deployment) -> bool {
     let Some(mut template) = set.spec.template.clone() else { return false };
     if let Some(labels) = template.metadata.as_mut().and_then(|metadata| metadata.labels.as_mut()) {
@@ -75,7 +116,8 @@ fn has_template(set: &ReplicaSet, deployment: &Deployment) -> bool {
     template == deployment.spec.template
 }
 
-fn revision(set: &ReplicaSet) -> u64 {
+/// The number of a set's revision, as `kubectl rollout history` shows it; 0 where it has none.
+pub(super) fn revision(set: &ReplicaSet) -> u64 {
     let annotations = set.metadata.annotations.as_ref();
     let written = annotations.and_then(|all| all.get("deployment.kubernetes.io/revision"));
     written.and_then(|number| number.parse().ok()).unwrap_or(0)
@@ -288,9 +330,9 @@ mod tests {
         assert_eq!(
             found.state(),
             RolloutState::Progressing(
-                "1 of 4 pods have the new template; 1 waits for the image: ImagePullBackOff: no such tag; \
-                 2 old pods have still to end; pods cannot be created: exceeded quota; \
-                 it is paused: continue it with `kubectl rollout resume`"
+                "1 of 4 pods have the new template; 1 waits for its image: ImagePullBackOff: no such tag; \
+                 2 old pods are terminating; pods cannot be created: exceeded quota; \
+                 it is paused: resume it with `kubectl rollout resume`"
                     .to_owned()
             )
         );

@@ -1,13 +1,13 @@
-//! How far a pod is on its way to being ready, by its status, and by what its events add to that.
+//! How close a pod is to being ready, from its status and its events.
 
-use k8s_openapi::api::core::v1::{
-    Container, ContainerState, ContainerStateWaiting, ContainerStatus, Event as ApiEvent, Pod as ApiPod,
-    PodCondition, PodStatus,
-};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStateWaiting, Event as ApiEvent, PodCondition};
 
 use crate::domain::{rollout::PodStage, safe_text::SafeText};
 
-use super::pod::{ended_word, is_sidecar, said_at};
+use super::{
+    lean::{LeanContainer, LeanContainerStatus, LeanPod, LeanStatus},
+    when::said_at,
+};
 
 /// Reasons of a container that waits for its image, which is tried again and again.
 const PULL: [&str; 5] =
@@ -21,7 +21,8 @@ const CREATE: [&str; 4] =
 const CRASHED: [&str; 2] = ["CrashLoopBackOff", "RunContainerError"];
 
 /// The stage of a pod that is not on its way out.
-pub(super) fn stage(pod: &ApiPod, status: &PodStatus) -> PodStage {
+pub(super) fn stage(pod: &LeanPod) -> PodStage {
+    let (spec, status) = (&pod.spec, &pod.status);
     if matches!(status.phase.as_deref(), Some("Failed" | "Succeeded")) {
         let why = [status.reason.as_deref(), status.message.as_deref()];
         let why = why.into_iter().flatten().filter(|word| !word.is_empty()).collect::<Vec<_>>();
@@ -38,29 +39,25 @@ pub(super) fn stage(pod: &ApiPod, status: &PodStatus) -> PodStage {
             PodStage::Queued
         };
     }
-    let spec = pod.spec.as_ref();
-    if spec.is_none_or(|spec| spec.node_name.as_deref().unwrap_or_default().is_empty()) {
+    if spec.node_name.as_deref().unwrap_or_default().is_empty() {
         return PodStage::Queued;
     }
-    let (main, init) = spec.map_or((&[][..], &[][..]), |spec| {
-        (spec.containers.as_slice(), spec.init_containers.as_deref().unwrap_or_default())
-    });
-    let of_init = status.init_container_statuses.iter().flatten();
-    let of_main = status.container_statuses.iter().flatten();
+    let of_init = status.init_container_statuses.iter();
+    let of_main = status.container_statuses.iter();
     let trouble = of_init
         .filter_map(|container| {
-            let named = init.iter().find(|it| it.name == container.name);
+            let named = spec.init_containers.iter().find(|it| it.name == container.name);
             trouble(container, named, !named.is_some_and(is_sidecar))
         })
         .chain(of_main.clone().filter_map(|container| {
-            trouble(container, main.iter().find(|it| it.name == container.name), false)
+            trouble(container, spec.containers.iter().find(|it| it.name == container.name), false)
         }))
         .next();
     if let Some(trouble) = trouble {
         return trouble;
     }
-    let running = of_main.filter(|container| state(container).running.is_some()).count();
-    if running > 0 && running == main.len() {
+    let running = of_main.filter(|container| container.state.running.is_some()).count();
+    if running > 0 && running == spec.containers.len() {
         PodStage::Unready { why: String::new() }
     } else {
         PodStage::Starting { why: String::new() }
@@ -68,8 +65,8 @@ pub(super) fn stage(pod: &ApiPod, status: &PodStatus) -> PodStage {
 }
 
 /// What is wrong with a container; `ends` says whether it may end well, as an init container does.
-fn trouble(container: &ContainerStatus, spec: Option<&Container>, ends: bool) -> Option<PodStage> {
-    let ContainerState { waiting, terminated, .. } = state(container);
+fn trouble(container: &LeanContainerStatus, spec: Option<&LeanContainer>, ends: bool) -> Option<PodStage> {
+    let ContainerState { waiting, terminated, .. } = container.state.clone();
     if let Some(ContainerStateWaiting { reason: Some(reason), message }) = waiting {
         let (why, reason) = (safe(message.as_deref()), safe(Some(&reason)));
         return match reason.as_str() {
@@ -94,24 +91,20 @@ fn trouble(container: &ContainerStatus, spec: Option<&Container>, ends: bool) ->
     })
 }
 
-fn last_end(container: &ContainerStatus) -> Option<String> {
-    let ended = container.last_state.as_ref()?.terminated.as_ref()?;
+fn last_end(container: &LeanContainerStatus) -> Option<String> {
+    let ended = container.last_state.terminated.as_ref()?;
     Some(end_of(container, &ended_word(ended), ended.exit_code, ended.message.as_deref()))
 }
 
 /// How a container ended, with the last words it left, where it was told to leave any.
-fn end_of(container: &ContainerStatus, word: &str, code: i32, message: Option<&str>) -> String {
+fn end_of(container: &LeanContainerStatus, word: &str, code: i32, message: Option<&str>) -> String {
     let last = message.unwrap_or_default().lines().rev().find(|line| !line.trim().is_empty());
-    let said = last.map(|line| format!(", saying: {}", line.trim())).unwrap_or_default();
+    let said = last.map(|line| format!(", message: {}", line.trim())).unwrap_or_default();
     safe(Some(&format!("container {}, exit code {code} ({word}){said}", container.name)))
 }
 
-fn state(container: &ContainerStatus) -> ContainerState {
-    container.state.clone().unwrap_or_default()
-}
-
-fn condition<'a>(status: &'a PodStatus, kind: &str) -> Option<&'a PodCondition> {
-    status.conditions.iter().flatten().find(|condition| condition.type_ == kind)
+fn condition<'a>(status: &'a LeanStatus, kind: &str) -> Option<&'a PodCondition> {
+    status.conditions.iter().find(|condition| condition.type_ == kind)
 }
 
 fn safe(text: Option<&str>) -> String {
@@ -184,6 +177,23 @@ pub(super) fn explained(stage: PodStage, events: &[ApiEvent]) -> PodStage {
     }
 }
 
+/// How a container ended, in one word.
+pub(super) fn ended_word(ended: &k8s_openapi::api::core::v1::ContainerStateTerminated) -> String {
+    match (
+        ended.reason.as_deref().filter(|reason| !reason.is_empty()),
+        ended.signal.filter(|signal| *signal != 0),
+    ) {
+        (Some(reason), _) => reason.to_owned(),
+        (None, Some(signal)) => format!("Signal:{signal}"),
+        (None, None) => format!("ExitCode:{}", ended.exit_code),
+    }
+}
+
+/// Whether an init container stays beside the others.
+pub(super) fn is_sidecar(container: &LeanContainer) -> bool {
+    container.restart_policy.as_deref() == Some("Always")
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -193,14 +203,14 @@ mod tests {
     const IMAGE: &str = "registry.example.com/backend:v9";
 
     fn seen(status: &Value) -> PodStage {
-        let pod: ApiPod = serde_json::from_value(json!({
+        let pod: LeanPod = serde_json::from_value(json!({
             "metadata": { "name": "p" },
             "spec": { "nodeName": "node-1", "initContainers": [{ "name": "wait", "image": "busybox" }],
                 "containers": [{ "name": "backend", "image": IMAGE }] },
             "status": status
         }))
         .unwrap();
-        stage(&pod, pod.status.as_ref().unwrap())
+        stage(&pod)
     }
 
     fn container(name: &str, state: &Value, last: &Value) -> Value {
@@ -269,7 +279,7 @@ mod tests {
         let state = json!({ "waiting": { "reason": "CrashLoopBackOff", "message": "back-off 10s" } });
         let it =
             seen(&json!({ "phase": "Running", "containerStatuses": [container("backend", &state, &last)] }));
-        assert_eq!(it, crashed("container backend, exit code 1 (Error), saying: FATAL: no $DB_URL"));
+        assert_eq!(it, crashed("container backend, exit code 1 (Error), message: FATAL: no $DB_URL"));
     }
 
     #[test]
@@ -309,10 +319,10 @@ mod tests {
             PodStage::Ended { why: "Evicted: low on memory".into() }
         );
         assert_eq!(with(&json!({ "running": {} })), PodStage::Unready { why: String::new() });
-        let unscheduled: ApiPod =
+        let unscheduled: LeanPod =
             serde_json::from_value(json!({ "metadata": {}, "spec": { "containers": [] }, "status": {} }))
                 .unwrap();
-        assert_eq!(stage(&unscheduled, unscheduled.status.as_ref().unwrap()), PodStage::Queued);
+        assert_eq!(stage(&unscheduled), PodStage::Queued);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How long things may take: calls to the API server, and the terms of the target's lock.
+//! Time limits: calls to the API server, and the terms of the target's lock.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ impl Default for Timing {
             look: Duration::from_millis(800),
             login: Duration::from_secs(30),
             watch: Duration::from_secs(30),
-            silence: Duration::from_secs(45),
+            silence: Duration::from_secs(35),
             heartbeat: Span::from_secs(10),
             picture: Duration::from_millis(250),
             backoff: Duration::from_secs(5),

@@ -1,16 +1,19 @@
-//! What is kept of the Service and the Deployments: the parts that decide something, and who wrote them.
+//! The parts of the Service and the Deployments that matter for decisions, and who wrote them.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::{
-    api::{apps::v1::Deployment, core::v1::Service},
+    api::{
+        apps::v1::Deployment,
+        core::v1::{PodTemplateSpec, Service},
+    },
     apimachinery::pkg::apis::meta::v1::{LabelSelector, ManagedFieldsEntry},
 };
 use serde_json::Value;
 
 use crate::domain::{safe_text::SafeText, workload::ChangedBy};
 
-use super::{fence::fence_of, pod::at};
+use super::{fence::fence_of, when::at};
 
 /// The Service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,8 +80,13 @@ impl DeploymentView {
 
 /// The image of a container in a Deployment's template.
 pub(super) fn image(deployment: &Deployment, container: &str) -> Option<String> {
-    let template = deployment.spec.template.spec.as_ref()?;
-    let found = template.containers.iter().find(|c| c.name == container).or(template.containers.first());
+    image_of(&deployment.spec.template, container)
+}
+
+/// The same of any template.
+pub(super) fn image_of(template: &PodTemplateSpec, container: &str) -> Option<String> {
+    let spec = template.spec.as_ref()?;
+    let found = spec.containers.iter().find(|c| c.name == container).or(spec.containers.first());
     found.and_then(|container| container.image.clone())
 }
 
@@ -103,7 +111,7 @@ pub(super) fn changer(before: &Deployment, now: &Deployment) -> Option<ChangedBy
 }
 
 /// The newest manager that owns a path of an object's fields. The controller's own writes to `status` have no such path.
-fn newest(fields: Option<&[ManagedFieldsEntry]>, path: &[&str]) -> Option<ChangedBy> {
+pub(super) fn newest(fields: Option<&[ManagedFieldsEntry]>, path: &[&str]) -> Option<ChangedBy> {
     let owners = fields?.iter().filter(|entry| {
         let mut node = entry.fields_v1.as_ref().map(|fields| &fields.0);
         for step in path {
@@ -147,7 +155,7 @@ pub(super) fn by(changed: Option<&ChangedBy>) -> String {
     match changed {
         Some(ChangedBy { manager, at: Some(at) }) => format!("{manager} at {} UTC", at.clock()),
         Some(ChangedBy { manager, at: None }) => manager.clone(),
-        None => "somebody whose name the API server does not know".to_owned(),
+        None => "somebody the API server did not record".to_owned(),
     }
 }
 
@@ -166,6 +174,7 @@ mod tests {
 
     use super::*;
     use crate::domain::{
+        director::Director,
         id::SlotName,
         runbook::{Slot, Target},
     };
@@ -185,11 +194,16 @@ mod tests {
                 .map(|(name, labels)| {
                     (
                         SlotName::from(*name),
-                        Slot { deployment: format!("backend-{name}"), selector: labels_of(labels) },
+                        Slot {
+                            deployment: format!("backend-{name}"),
+                            selector: labels_of(labels),
+                            service: None,
+                        },
                     )
                 })
                 .collect(),
             container: "backend".to_owned(),
+            director: Director::default(),
         }
     }
 

@@ -1,45 +1,31 @@
-//! Watching: a feed for each kind of object, one place that folds them into pictures, and a heartbeat.
+//! Watching: one feed for each kind of object, one place that combines them into pictures, and a heartbeat.
 //!
 //! ```text
-//! feed service ───────┐
+//! feed service, route ┐
 //! feed deployment ×n ─┤                               at most four a second,
 //! feed pods ×n ───────┼─> fold into Picture ── dirty ──> one waiting at most ──> receiver
 //! feed warnings ──────┤
 //! heartbeat ──────────┘
 //! ```
 //!
-//! Each feed is kube's watcher: list, watch, bookmarks, resume after an end of stream, list again after 410. What it leaves to
-//! us: 410 at the beginning of a watch, fresh credentials, a connection on which nothing comes any more, and saying what is
-//! wrong. The heartbeat reads Service and Deployments: it confirms the picture while nothing changes, keeps connections warm
-//! for the switch, and notices within its interval that the server is gone.
+//! What a feed tells says nothing about the objects that it does not tell of, and it may be late. So a picture is as old as
+//! the last heartbeat: a read of Service (or route) and Deployments that confirms it while nothing changes, keeps connections warm for
+//! the switch, and notices within its interval that the server is gone.
 //!
 //! Everything ends when the receiver is dropped.
 
+mod feed;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Debug,
-    pin::pin,
     sync::Arc,
     time::Duration,
 };
 
-use futures::StreamExt;
-use k8s_openapi::{
-    NamespaceResourceScope,
-    api::{
-        apps::v1::Deployment,
-        core::v1::{Event as ApiEvent, Pod as ApiPod, Service},
-    },
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Event as ApiEvent, Service},
 };
-use kube::{
-    Api,
-    runtime::{
-        WatchStreamExt,
-        utils::Backoff,
-        watcher::{self, Event, watcher},
-    },
-};
-use serde::de::DeserializeOwned;
 use tokio::{
     sync::mpsc,
     task::{AbortHandle, JoinSet},
@@ -48,7 +34,6 @@ use tokio::{
 
 use crate::{
     domain::{
-        id::SlotName,
         time::Timestamp,
         workload::{Connection, Workload},
     },
@@ -57,20 +42,25 @@ use crate::{
 
 use super::{
     KubeCluster,
-    call::{Call, DEPLOYMENTS, EVENTS, PODS, Resource, SERVICES},
-    fault::Failure,
-    gateway::random_below,
+    call::{DEPLOYMENTS, EVENTS, HTTP_ROUTES, PODS, SERVICES},
+    director::{HttpRoute, RouteView},
+    lean::LeanPod,
+    locked,
     picture::{Picture, Warning, no_warnings, warning},
-    pod::{PodRecord, record},
+    pod::{LabelSets, PodRecord},
     view::{DeploymentView, ServiceView},
 };
+use feed::{Selection, feed};
 
 /// Who tells something.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Feed {
     Service,
-    Deployment(SlotName),
-    Pods(SlotName),
+    Route,
+    /// Of this name.
+    Deployment(String),
+    /// Of the Deployment of this name.
+    Pods(String),
     Warnings,
     Heartbeat,
 }
@@ -88,20 +78,26 @@ enum Change<T> {
 /// What is told.
 enum News {
     Service(Change<ServiceView>),
-    Deployment(SlotName, Change<DeploymentView>),
-    /// With the number of the feed that tells it, since a slot's feed is made anew when its selector changes.
-    Pods(SlotName, u64, Change<PodRecord>),
+    Route(Change<RouteView>),
+    Deployment(String, Change<DeploymentView>),
+    /// With the number of the feed that tells it, since a Deployment's feed is recreated when its selector changes.
+    Pods(String, u64, Change<PodRecord>),
     Warnings(Change<Warning>),
-    Heartbeat(PortResult<Heartbeat>),
+    /// With the moment at which the read began.
+    Heartbeat(Timestamp, PortResult<Heartbeat>),
     Fault(Feed, String),
+    /// A watch is open that could not be had before.
+    Open(Feed),
     /// Events may not be read here; all else can go on.
     NoWarnings(String),
 }
 
 /// The decisive objects, freshly read.
 pub(super) struct Heartbeat {
+    /// The Service; nothing where a route directs traffic.
     pub(super) service: Option<ServiceView>,
-    pub(super) deployments: Vec<(SlotName, Option<DeploymentView>)>,
+    pub(super) route: Option<RouteView>,
+    pub(super) deployments: Vec<(String, Option<DeploymentView>)>,
 }
 
 pub(super) fn watch(cluster: Arc<KubeCluster>) -> mpsc::Receiver<Workload> {
@@ -121,10 +117,13 @@ struct Watch {
     cluster: Arc<KubeCluster>,
     picture: Picture,
     feeds: JoinSet<()>,
-    pod_feeds: BTreeMap<SlotName, PodFeed>,
+    pod_feeds: BTreeMap<String, PodFeed>,
     started_pod_feeds: u64,
     told: BTreeSet<Feed>,
-    faults: BTreeMap<Feed, (String, Instant)>,
+    faults: BTreeMap<Feed, String>,
+    /// The labels of all pods.
+    labels: Arc<LabelSets>,
+    /// When all that decides was last read: the beginning of that read.
     as_of: Timestamp,
     news: mpsc::Sender<News>,
     arriving: mpsc::Receiver<News>,
@@ -142,6 +141,7 @@ impl Watch {
             started_pod_feeds: 0,
             told: BTreeSet::new(),
             faults: BTreeMap::new(),
+            labels: Arc::default(),
             news,
             arriving,
         }
@@ -161,7 +161,7 @@ impl Watch {
                 }
                 permit = out.reserve(), if dirty && is_due => {
                     let Ok(permit) = permit else { return };
-                    permit.send(self.picture.workload(&self.cluster.target, self.connection(), self.as_of));
+                    permit.send(self.workload());
                     dirty = false;
                     due = Instant::now() + pause;
                 }
@@ -172,22 +172,12 @@ impl Watch {
     }
 
     fn start(&mut self) {
-        let cluster = &self.cluster;
-        let service = cluster.target.service.clone();
-        self.feeds.spawn(feed(
-            Arc::clone(cluster),
-            (Feed::Service, &SERVICES),
-            config(cluster).fields(&format!("metadata.name={service}")),
-            |service: Service| Some(ServiceView::of(&service)),
-            self.news.clone(),
-            News::Service,
-        ));
-        for (slot, described) in cluster.target.slots.clone() {
-            let name = slot.clone();
+        self.follow_director();
+        for name in self.cluster.deployments() {
             self.feeds.spawn(feed(
                 Arc::clone(&self.cluster),
-                (Feed::Deployment(slot), &DEPLOYMENTS),
-                config(&self.cluster).fields(&format!("metadata.name={}", described.deployment)),
+                (Feed::Deployment(name.clone()), &DEPLOYMENTS),
+                Selection::Fields(format!("metadata.name={name}")),
                 |deployment: Deployment| Some(DeploymentView::of(deployment)),
                 self.news.clone(),
                 move |change| News::Deployment(name.clone(), change),
@@ -197,7 +187,7 @@ impl Watch {
         self.feeds.spawn(feed(
             Arc::clone(&self.cluster),
             (Feed::Warnings, &EVENTS),
-            config(&self.cluster).fields("type=Warning"),
+            Selection::Fields("type=Warning".to_owned()),
             move |event: ApiEvent| warning(&target, &event),
             self.news.clone(),
             News::Warnings,
@@ -205,28 +195,61 @@ impl Watch {
         self.feeds.spawn(heartbeat(Arc::clone(&self.cluster), self.news.clone()));
     }
 
+    /// Watches what directs traffic.
+    fn follow_director(&mut self) {
+        let cluster = Arc::clone(&self.cluster);
+        let Some(route) = cluster.route_name().map(str::to_owned) else {
+            let selection = Selection::Fields(format!("metadata.name={}", cluster.target.service));
+            self.feeds.spawn(feed(
+                cluster,
+                (Feed::Service, &SERVICES),
+                selection,
+                |service: Service| Some(ServiceView::of(&service)),
+                self.news.clone(),
+                News::Service,
+            ));
+            return;
+        };
+        let target = cluster.target.clone();
+        self.feeds.spawn(feed(
+            cluster,
+            (Feed::Route, &HTTP_ROUTES),
+            Selection::Fields(format!("metadata.name={route}")),
+            move |route: HttpRoute| Some(RouteView::of(&route, &target)),
+            self.news.clone(),
+            News::Route,
+        ));
+    }
+
+    /// The picture as it is now.
+    fn workload(&self) -> Workload {
+        let revisions = locked(&self.cluster.revisions).clone();
+        self.picture.workload(&self.cluster.target, &revisions, self.connection(), self.as_of)
+    }
+
     /// Folds what was told into the picture. Says whether anything may look different now.
     fn take(&mut self, news: News) -> bool {
         let heard = match &news {
             News::Service(_) => Some(Feed::Service),
-            News::Deployment(slot, _) => Some(Feed::Deployment(slot.clone())),
-            News::Pods(slot, ..) => Some(Feed::Pods(slot.clone())),
+            News::Route(_) => Some(Feed::Route),
+            News::Deployment(name, _) => Some(Feed::Deployment(name.clone())),
+            News::Pods(name, ..) => Some(Feed::Pods(name.clone())),
             News::Warnings(_) => Some(Feed::Warnings),
-            News::Heartbeat(_) | News::Fault(..) | News::NoWarnings(_) => None,
+            News::Heartbeat(..) | News::Fault(..) | News::Open(_) | News::NoWarnings(_) => None,
         };
         if let Some(feed) = heard {
-            self.as_of = self.cluster.clock.now();
             self.faults.remove(&feed);
             self.told.insert(feed);
         }
         match news {
             News::Service(change) => self.take_service(change),
-            News::Deployment(slot, change) => self.take_deployment(&slot, change),
-            News::Pods(slot, number, change) => {
-                if self.pod_feeds.get(&slot).is_none_or(|feed| feed.number != number) {
+            News::Route(change) => self.take_route(change),
+            News::Deployment(name, change) => self.take_deployment(&name, change),
+            News::Pods(name, number, change) => {
+                if self.pod_feeds.get(&name).is_none_or(|feed| feed.number != number) {
                     return false;
                 }
-                let pods = self.picture.pods.entry(slot).or_default();
+                let pods = self.picture.pods.entry(name).or_default();
                 match change {
                     Change::All(all) => {
                         *pods = all.into_iter().map(|record| (record.pod.name.clone(), record)).collect();
@@ -243,11 +266,12 @@ impl Watch {
                 self.told.insert(Feed::Warnings);
                 self.picture.put_warning(no_warnings(&why, self.cluster.clock.now()));
             }
-            News::Fault(feed, why) => drop(self.faults.insert(feed, (why, Instant::now()))),
-            News::Heartbeat(Err(fault)) => {
-                self.faults.insert(Feed::Heartbeat, (fault.message, Instant::now()));
+            News::Fault(feed, why) => drop(self.faults.insert(feed, why)),
+            News::Open(feed) => return self.faults.remove(&feed).is_some(),
+            News::Heartbeat(_, Err(fault)) => {
+                self.faults.insert(Feed::Heartbeat, fault.message);
             }
-            News::Heartbeat(Ok(read)) => self.take_heartbeat(read),
+            News::Heartbeat(at, Ok(read)) => self.take_heartbeat(at, read),
         }
         true
     }
@@ -278,8 +302,26 @@ impl Watch {
         self.picture.service.put(view, &version);
     }
 
-    fn take_deployment(&mut self, slot: &SlotName, change: Change<DeploymentView>) {
-        let known = self.picture.deployments.entry(slot.clone()).or_default();
+    fn take_route(&mut self, change: Change<RouteView>) {
+        match change {
+            Change::Put(view) => self.set_route(Some(view)),
+            Change::Gone(view) => self.picture.route.gone(Some(&view.version)),
+            Change::All(all) => self.set_route(all.into_iter().next()),
+        }
+    }
+
+    fn set_route(&mut self, view: Option<RouteView>) {
+        match view {
+            Some(view) => {
+                let version = view.version.clone();
+                self.picture.route.put(view, &version);
+            }
+            None => self.picture.route.gone(None),
+        }
+    }
+
+    fn take_deployment(&mut self, name: &str, change: Change<DeploymentView>) {
+        let known = self.picture.deployments.entry(name.to_owned()).or_default();
         let put = match change {
             Change::Put(view) => Some(view),
             Change::Gone(view) => {
@@ -298,74 +340,74 @@ impl Watch {
             let version = view.version().to_owned();
             known.put(view, &version);
         }
-        self.follow_pods(slot);
+        self.follow_pods(name);
     }
 
-    /// Watches the pods that the slot's Deployment selects now.
-    fn follow_pods(&mut self, slot: &SlotName) {
-        let wanted =
-            self.picture.deployments.get(slot).and_then(|newest| newest.get()).map(DeploymentView::pods);
-        let running = self.pod_feeds.get(slot).map(|feed| feed.selector.clone());
+    /// Watches the pods that a Deployment selects now.
+    fn follow_pods(&mut self, deployment: &str) {
+        let wanted = self
+            .picture
+            .deployments
+            .get(deployment)
+            .and_then(|newest| newest.get())
+            .map(DeploymentView::pods);
+        let running = self.pod_feeds.get(deployment).map(|feed| feed.selector.clone());
         if wanted == running {
             return;
         }
-        if let Some(old) = self.pod_feeds.remove(slot) {
+        if let Some(old) = self.pod_feeds.remove(deployment) {
             old.task.abort();
         }
-        self.picture.pods.remove(slot);
-        self.told.remove(&Feed::Pods(slot.clone()));
-        self.faults.remove(&Feed::Pods(slot.clone()));
+        let this = Feed::Pods(deployment.to_owned());
+        self.picture.pods.remove(deployment);
+        self.told.remove(&this);
+        self.faults.remove(&this);
         // An empty selector would select every pod of the namespace.
         let Some(selector) = wanted.filter(|selector| !selector.is_empty()) else { return };
         self.started_pod_feeds += 1;
         let number = self.started_pod_feeds;
-        let container = self.cluster.target.container.clone();
-        let name = slot.clone();
+        let (cluster, labels) = (Arc::clone(&self.cluster), Arc::clone(&self.labels));
+        let name = deployment.to_owned();
         let task = self.feeds.spawn(feed(
             Arc::clone(&self.cluster),
-            (Feed::Pods(slot.clone()), &PODS),
-            config(&self.cluster).labels(&selector),
-            move |pod: ApiPod| Some(record(&pod, &container)),
+            (this, &PODS),
+            Selection::Labels(selector.clone()),
+            move |pod: LeanPod| Some(cluster.labelled(&pod, &labels)),
             self.news.clone(),
             move |change| News::Pods(name.clone(), number, change),
         ));
-        self.pod_feeds.insert(slot.clone(), PodFeed { selector, number, task });
+        self.pod_feeds.insert(deployment.to_owned(), PodFeed { selector, number, task });
     }
 
-    fn take_heartbeat(&mut self, read: Heartbeat) {
-        self.as_of = self.cluster.clock.now();
+    fn take_heartbeat(&mut self, at: Timestamp, read: Heartbeat) {
+        self.as_of = at;
         self.faults.remove(&Feed::Heartbeat);
-        // A watch that resumed in silence tells nothing until something changes. While it fails it says so at least once
-        // within the longest pause, so an older fault is over where the server answers.
-        let settled = self.cluster.gateway.timing.backoff + Duration::from_secs(1);
-        self.faults.retain(|_, (_, since)| since.elapsed() < settled);
-        self.set_service(read.service);
-        for (slot, view) in read.deployments {
-            self.take_deployment(&slot, Change::All(view.into_iter().collect()));
+        if self.cluster.route_name().is_some() {
+            self.set_route(read.route);
+        } else {
+            self.set_service(read.service);
+        }
+        for (name, view) in read.deployments {
+            self.take_deployment(&name, Change::All(view.into_iter().collect()));
         }
     }
 
     fn connection(&self) -> Connection {
-        if let Some((why, _)) = self.faults.values().next() {
+        if let Some(why) = self.faults.values().next() {
             return Connection::Lost(why.clone());
         }
-        let slots = self.cluster.target.slots.keys();
-        let mut all = slots.flat_map(|slot| {
-            let pods = self.pod_feeds.contains_key(slot).then(|| Feed::Pods(slot.clone()));
-            [Some(Feed::Deployment(slot.clone())), pods].into_iter().flatten()
+        let mut all = self.cluster.deployments().into_iter().flat_map(|name| {
+            let pods = self.pod_feeds.contains_key(&name).then(|| Feed::Pods(name.clone()));
+            [Some(Feed::Deployment(name)), pods].into_iter().flatten()
         });
-        let fixed = [Feed::Service, Feed::Warnings];
+        let director = if self.cluster.route_name().is_some() { Feed::Route } else { Feed::Service };
+        let fixed = [director, Feed::Warnings];
         if fixed.iter().all(|feed| self.told.contains(feed)) && all.all(|feed| self.told.contains(&feed)) {
             Connection::Connected
         } else {
             Connection::Connecting
         }
     }
-}
-
-fn config(cluster: &KubeCluster) -> watcher::Config {
-    let seconds = u32::try_from(cluster.gateway.timing.watch.as_secs()).unwrap_or(u32::MAX).max(1);
-    watcher::Config::default().timeout(seconds)
 }
 
 async fn heartbeat(cluster: Arc<KubeCluster>, news: mpsc::Sender<News>) {
@@ -375,125 +417,9 @@ async fn heartbeat(cluster: Arc<KubeCluster>, news: mpsc::Sender<News>) {
             cluster.clock.sleep(cluster.gateway.timing.heartbeat),
             sleep(Duration::from_millis(250))
         );
-        if news.send(News::Heartbeat(cluster.read_decisive().await)).await.is_err() {
+        let at = cluster.clock.now();
+        if news.send(News::Heartbeat(at, cluster.read_decisive().await)).await.is_err() {
             return;
         }
-    }
-}
-
-/// One watch, begun again for ever. `keep` takes from an object what matters, or nothing where it is not ours.
-async fn feed<K, T>(
-    cluster: Arc<KubeCluster>,
-    (name, resource): (Feed, &'static Resource),
-    config: watcher::Config,
-    keep: impl Fn(K) -> Option<T> + Send,
-    news: mpsc::Sender<News>,
-    tell: impl Fn(Change<T>) -> News + Send,
-) where
-    K: kube::Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-        + Clone
-        + DeserializeOwned
-        + Debug
-        + Send
-        + 'static,
-    T: Send,
-{
-    let mut pause = Pause { longest: cluster.gateway.timing.backoff, failures: 0 };
-    loop {
-        let session = cluster.gateway.session();
-        let api: Api<K> = Api::namespaced(session.client.clone(), &cluster.target.namespace);
-        let mut stream = pin!(watcher(api, config.clone()).backoff(pause.clone()));
-        let mut listed = None;
-        while let Some(event) = stream.next().await {
-            pause.failures = 0;
-            let change = match event {
-                Ok(Event::Init) => {
-                    listed = Some(Vec::new());
-                    continue;
-                }
-                Ok(Event::InitApply(object)) => {
-                    listed.get_or_insert_default().extend(keep(object));
-                    continue;
-                }
-                Ok(Event::InitDone) => Some(Change::All(listed.take().unwrap_or_default())),
-                Ok(Event::Apply(object)) => keep(object).map(Change::Put),
-                Ok(Event::Delete(object)) => keep(object).map(Change::Gone),
-                Err(fault) => {
-                    listed = None;
-                    let Some(failure) = failure_of(&fault) else { continue };
-                    let call = Call::list(resource, Some(&cluster.target.namespace)).watching();
-                    let told = failure.told(&call, &session).message;
-                    match failure.code() {
-                        // The watcher lists again by itself only where 410 comes as an event.
-                        Some(410) => break,
-                        Some(401) => {
-                            let _ = news.send(News::Fault(name.clone(), told)).await;
-                            cluster.gateway.renew(session.generation).await;
-                            break;
-                        }
-                        Some(403) if name == Feed::Warnings => drop(news.send(News::NoWarnings(told)).await),
-                        _ => drop(news.send(News::Fault(name.clone(), told)).await),
-                    }
-                    continue;
-                }
-            };
-            if let Some(change) = change
-                && news.send(tell(change)).await.is_err()
-            {
-                return;
-            }
-        }
-        pause.failures = pause.failures.saturating_add(1);
-        sleep(pause.length()).await;
-    }
-}
-
-/// What is worth telling of a watcher's fault. A broken stream is not: it is resumed, and where that fails, that is told.
-fn failure_of(fault: &watcher::Error) -> Option<Failure> {
-    match fault {
-        watcher::Error::InitialListFailed(inner) | watcher::Error::WatchStartFailed(inner) => {
-            Some(match inner {
-                kube::Error::Api(status) => Failure::Answer {
-                    code: status.code,
-                    reason: status.reason.clone(),
-                    message: crate::domain::safe_text::SafeText::new(&status.message).into(),
-                    retry_after: None,
-                },
-                other => Failure::client(other),
-            })
-        }
-        watcher::Error::WatchFailed(_) | watcher::Error::WatchError(_) => None,
-        watcher::Error::NoResourceVersion => {
-            Some(Failure::Unreadable("the list has no resourceVersion".to_owned()))
-        }
-    }
-}
-
-/// The pause before a failed watch begins again: random, longer each time up to the longest.
-#[derive(Debug, Clone)]
-struct Pause {
-    longest: Duration,
-    failures: u32,
-}
-
-impl Pause {
-    fn length(&self) -> Duration {
-        let bound = Duration::from_millis(100) * 2_u32.saturating_pow(self.failures).min(1024);
-        random_below(bound.min(self.longest)) + self.longest.min(Duration::from_millis(50))
-    }
-}
-
-impl Iterator for Pause {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        self.failures = self.failures.saturating_add(1);
-        Some(self.length())
-    }
-}
-
-impl Backoff for Pause {
-    fn reset(&mut self) {
-        self.failures = 0;
     }
 }

@@ -176,13 +176,16 @@ fn bad_sources_say_what_is_wrong() {
     let options = HttpOptions::default();
     for (source, says) in [
         (source(kind("$NOPE/x"), Span::from_secs(1)), "variable $NOPE has no value"),
-        (source(kind("p:9090"), Span::from_secs(1)), "must begin with http"),
+        (source(kind("p:9090"), Span::from_secs(1)), "must start with http"),
         (
             Source { ca_file: Some("/no/such/file".into()), ..good.clone() },
             "cannot read `ca_file` /no/such/file",
         ),
         (Source { bearer_token: Some("a\nb".into()), ..good.clone() }, "header `Authorization`"),
-        (Source { headers: [("a b".to_owned(), "x".into())].into(), ..good }, "`a b` is no name of a header"),
+        (
+            Source { headers: [("a b".to_owned(), "x".into())].into(), ..good },
+            "`a b` is not a valid header name",
+        ),
     ] {
         let expand = |template: &Template| template.expand(|_| None);
         let error = MetricsAdapter::new(&[("s".to_owned(), source)].into(), expand, &options)
@@ -198,8 +201,12 @@ async fn a_query_must_suit_its_source() {
     let gauge = calc(ScrapeCalc::Gauge { gauge: "up".into() });
     for (adapter, metric, says) in [
         (prometheus(address), gauge, "is not scraped"),
-        (scraper(address), promql("up"), "takes no PromQL"),
-        (scraper(address), metric(Query::Promql { source: "x".into(), expr: "up".into() }), "no source `x`"),
+        (scraper(address), promql("up"), "cannot answer PromQL"),
+        (
+            scraper(address),
+            metric(Query::Promql { source: "x".into(), expr: "up".into() }),
+            "no such source: `x`",
+        ),
     ] {
         let sample = adapter.sample(&metric, None, NOW).await;
         let Err(Missing::BadAnswer(why)) = &sample.value else { panic!("{sample:?}") };
@@ -211,18 +218,33 @@ async fn a_query_must_suit_its_source() {
 
 #[test]
 fn slots_are_put_in_as_strings_and_end_none() {
-    let slot = |name: &str| SlotName(name.to_owned());
-    assert_eq!(with_slot("up{slot=\"$slot\"}", Some(&slot("blue"))), "up{slot=\"blue\"}");
-    assert_eq!(
-        with_slot("a{s=\"$slot\"}/b{s=\"$slot\"}", Some(&slot("blue"))),
-        "a{s=\"blue\"}/b{s=\"blue\"}"
-    );
-    assert_eq!(
-        with_slot("a{s=\"$slot\"}", Some(&slot("b\"} or up{x=\"\\"))),
-        "a{s=\"b\\\"} or up{x=\\\"\\\\\"}"
-    );
-    assert_eq!(with_slot("a{s=~\"x$\",t=\"$slots\"}", Some(&slot("blue"))), "a{s=~\"x$\",t=\"$slots\"}");
-    assert_eq!(with_slot("up{slot=\"$slot\"}", None), "up{slot=\"$slot\"}");
+    let put = |text: &str, name: &str| with_slot(text, Some(&name.into())).unwrap();
+    assert_eq!(put("up{slot=\"$slot\"}", "blue"), "up{slot=\"blue\"}");
+    assert_eq!(put("a{s=\"$slot\"}/b{s=\"${slot}\"}", "blue"), "a{s=\"blue\"}/b{s=\"blue\"}");
+    assert_eq!(put("a{s=\"$slot\"}", "b\"} or up{x=\"\\"), "a{s=\"b\\\"} or up{x=\\\"\\\\\"}");
+    assert_eq!(put("a{s=~\"x$\",t=\"$slots${x}\"}", "blue"), "a{s=~\"x$\",t=\"$slots${x}\"}");
+    assert_eq!(with_slot("up{slot=\"$slot\"}", None).unwrap(), "up{slot=\"$slot\"}");
+}
+
+/// A query about no revision would be about something else.
+#[test]
+fn a_revision_that_is_not_known_is_never_asked_for() {
+    let known = SlotLabels {
+        name: "new".into(),
+        deployment: Some("shop".to_owned()),
+        hash: Some("7f9c".to_owned()),
+        version: Some("v1.6.0".to_owned()),
+    };
+    let query = "a{h=\"$hash\",d=\"$deployment\",v=\"$version\",s=\"$slot\"}";
+    assert_eq!(with_slot(query, Some(&known)).unwrap(), "a{h=\"7f9c\",d=\"shop\",v=\"v1.6.0\",s=\"new\"}");
+    for (labels, what) in [
+        (SlotLabels { hash: None, ..known.clone() }, "the pod-template-hash of new"),
+        (SlotLabels { version: None, ..known }, "the version of new"),
+    ] {
+        let missing = with_slot(query, Some(&labels)).unwrap_err();
+        assert_eq!(missing, Missing::NotYet(what.to_owned()));
+        assert_eq!(missing.to_string(), format!("not known yet: {what}"));
+    }
 }
 
 /// One tick, many metrics, one scrape; and one failing tick, one failed scrape.
@@ -238,14 +260,14 @@ async fn metrics_of_a_tick_share_a_scrape() {
     let adapter = scraper(address);
     let a = calc(ScrapeCalc::Gauge { gauge: "a".into() });
     let b = calc(ScrapeCalc::Gauge { gauge: "b{slot=\"$slot\"}".into() });
-    let (blue, green) = ("blue".into(), "green".into());
+    let (blue, green): (SlotLabels, SlotLabels) = ("blue".into(), "green".into());
     let (first, second, third) = tokio::join!(
         adapter.sample(&a, None, NOW),
         adapter.sample(&b, Some(&blue), NOW + Span::from_millis(3)),
         adapter.sample(&b, Some(&green), NOW + Span::from_millis(2499)),
     );
     assert_eq!((first.value, second.value, third.value), (Ok(1.0), Ok(2.0), Ok(3.0)));
-    assert_eq!((second.slot, third.at), (Some(blue), NOW));
+    assert_eq!((second.slot, third.at), (Some(blue.name), NOW));
     assert_eq!(TIMES.load(Ordering::SeqCst), 1);
     for metric in [&a, &b] {
         let sample = adapter.sample(metric, Some(&green), NOW + Span::from_secs(5)).await;

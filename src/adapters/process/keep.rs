@@ -1,5 +1,5 @@
-//! What is kept of a command's output: its beginning, and its newest end. A flood fills neither memory nor the disk that the
-//! journal needs.
+//! What is stored of a command's output: its beginning and its end. A flood of output fills neither memory nor the disk
+//! that the journal needs.
 //!
 //! ```text
 //! ├── the beginning, written as it comes ──┤ how much was left out ├── the newest, held in memory until the end ──┤
@@ -42,7 +42,7 @@ impl Disk {
     }
 }
 
-/// The disk's free space is asked for once in so many bytes.
+/// The free disk space is checked once in this many bytes.
 const LOOK_EVERY: u64 = 1 << 20;
 
 /// A file for the output of one command.
@@ -89,7 +89,7 @@ impl Keep {
         self.hold(bytes)
     }
 
-    /// Whether the disk has room for so many bytes more and for the journal.
+    /// Whether the disk has room for this many more bytes and for the journal.
     fn has_room(&mut self, more: usize) -> bool {
         if self.looked.is_some_and(|at| self.written - at < LOOK_EVERY) {
             return true;
@@ -120,7 +120,7 @@ impl Keep {
         let lost = over as u64 + (bytes.len() - newest.len()) as u64;
         if lost > 0 && self.left_out == 0 {
             // At once: where we are killed, the file says that it is not all.
-            self.write(b"\n[cutover: too much output; of what follows only the end is kept]\n")?;
+            self.write(b"\n[cutover: too much output; only the end of what follows is stored]\n")?;
         }
         self.left_out += lost;
         self.tail.drain(..over);
@@ -144,7 +144,7 @@ impl Keep {
             let line = tail.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
             self.left_out += line as u64;
             tail.drain(..line);
-            self.write(format!("[cutover: {} bytes left out here]\n", self.left_out).as_bytes())?;
+            self.write(format!("[cutover: {} bytes omitted here]\n", self.left_out).as_bytes())?;
         }
         let (first, second) = tail.as_slices();
         self.write(first)?;
@@ -196,7 +196,7 @@ mod tests {
         assert_eq!(kept(SMALL, &by_line), whole, "however it comes");
         let (left_out, text) = whole;
         let (head, rest) = text.split_once("\n[cutover: too much output").unwrap();
-        let (note, tail) = rest.split_once("bytes left out here]\n").unwrap();
+        let (note, tail) = rest.split_once("bytes omitted here]\n").unwrap();
         assert_eq!((head, tail), ("100\n101\n10", "198\n199\n"));
         assert_eq!(left_out, 400 - 10 - 8);
         assert!(note.ends_with(&format!("[cutover: {left_out} ")), "{note}");
@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(kept(|_| Some(Disk { free: 60, size: 9000 })), all, "what is short still fits at the end");
         assert_eq!(kept(|_| Some(Disk { free: 20, size: 100 })), all, "a tenth of a small disk is enough");
         let (left_out, text) = kept(|_| Some(Disk { free: 40, size: 9000 }));
-        assert_eq!((left_out, text.as_str()), (8, "[cutover: 8 bytes left out here]\n"));
+        assert_eq!((left_out, text.as_str()), (8, "[cutover: 8 bytes omitted here]\n"));
     }
 
     #[test]

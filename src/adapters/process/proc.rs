@@ -1,4 +1,4 @@
-//! Processes as `/proc` shows them: who lives, who descends from a command, and who has come to us as an orphan.
+//! Processes as `/proc` shows them: which are alive, which descend from a command, and which came to us as orphans.
 
 use std::{
     collections::{BTreeMap, HashSet},

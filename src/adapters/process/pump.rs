@@ -1,4 +1,4 @@
-//! The way of a command's output: from its pipe through the filter to the file and to whoever listens.
+//! The path of a command's output: from its pipe through the filter to the file and the listeners.
 
 use std::{
     fs::{File, OpenOptions},
@@ -40,7 +40,7 @@ pub(super) fn open_output(path: &Path) -> io::Result<File> {
         .open(path)?;
     let meta = file.metadata()?;
     if !meta.is_file() || meta.uid() != getuid().as_raw() || meta.mode() & 0o077 != 0 {
-        return Err(io::Error::other("it exists, and is not a file that belongs to us alone"));
+        return Err(io::Error::other("it exists, but is not a file of our own"));
     }
     Ok(file)
 }

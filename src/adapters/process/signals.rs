@@ -1,4 +1,4 @@
-//! Commands begin with default signal dispositions, whatever we were started with.
+//! Commands start with default signal dispositions, however this process was started.
 //!
 //! nohup ignores SIGHUP, and a shell without job control ignores SIGINT and SIGQUIT for what it runs in the background. An
 //! ignored signal stays ignored through `exec`, so it would reach every command, and a shell can't undo it: such a command
@@ -20,7 +20,7 @@ pub(super) fn catch_ignored() {
         for number in ignored(&status).filter(|number| *number != Signal::SIGPIPE as i32) {
             // The handler stays when its listener is dropped.
             if let Err(fault) = signal(SignalKind::from_raw(number)) {
-                tracing::warn!(number, %fault, "commands will ignore this signal, as we do");
+                tracing::warn!(number, %fault, "commands will ignore this signal, as this process does");
             }
         }
     });

@@ -1,4 +1,4 @@
-//! A running command: its start in a process group of its own, the wait for its end, and the end of all it leaves behind.
+//! A running command: started in its own process group, waited for, and cleaned up with everything it leaves behind.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -19,7 +19,7 @@ use nix::{
 use tokio::{process::Child, sync::oneshot};
 
 use super::{
-    Command, DRAIN, Exit, Filter, Program, SpawnError, Status,
+    DRAIN, Ending, Exit, Filter, Invocation, Program, SpawnError,
     keep::{Keep, Limits},
     proc::{
         Family, MARK, Process, boot_id, is_running, marked, pid, reap_orphans, stat, variable_of,
@@ -48,7 +48,7 @@ const KILLED: Duration = Duration::from_secs(1);
 /// # Errors
 /// [`SpawnError`], where nothing has run.
 pub async fn run(
-    command: Command,
+    command: Invocation,
     filter: Filter,
     sink: impl FnMut(&[u8]) + Send + 'static,
     started: impl FnOnce(ChildProcess),
@@ -129,11 +129,11 @@ fn become_subreaper() {
     static DONE: OnceLock<()> = OnceLock::new();
     DONE.get_or_init(|| {
         if let Err(fault) = nix::sys::prctl::set_child_subreaper(true) {
-            tracing::warn!(%fault, "orphaned processes of commands will not come back to us");
+            tracing::warn!(%fault, "orphaned processes of commands can't be tracked");
         }
     });
 }
-fn spawn(command: &Command, writer: PipeWriter) -> Result<(Child, Family), SpawnError> {
+fn spawn(command: &Invocation, writer: PipeWriter) -> Result<(Child, Family), SpawnError> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let (name, arguments) = match &command.program {
         Program::Sh(script) => ("/bin/sh", vec!["-c", script.as_str()]),
@@ -144,9 +144,9 @@ fn spawn(command: &Command, writer: PipeWriter) -> Result<(Child, Family), Spawn
     };
     for (variable, value) in &command.env {
         let why = if variable.is_empty() || variable.contains(['=', '\0']) {
-            "an environment can't hold such a name"
+            "not a valid environment variable name"
         } else if value.contains('\0') {
-            "its value has a NUL in it"
+            "its value contains a NUL"
         } else {
             continue;
         };
@@ -223,11 +223,11 @@ impl Supervision {
             self.end(&mut escaped).await;
         }
         let status = if let Ok(status) = tokio::time::timeout(KILLED, self.child.wait()).await {
-            status.map_or(Status::Signal(0), status_of)
+            status.map_or(Ending::Signal(0), status_of)
         } else {
             // It hangs in the kernel, killed but not dead. We don't hang with it.
             escaped.insert(self.family.leader);
-            Status::Signal(Signal::SIGKILL as i32)
+            Ending::Signal(Signal::SIGKILL as i32)
         };
         let duration = self.begun.elapsed();
         if cut.is_none() {
@@ -304,7 +304,7 @@ impl Supervision {
             }
             let now = Instant::now();
             if now >= killed_until {
-                tracing::error!(leader = self.family.leader, "killed processes are still there");
+                tracing::error!(leader = self.family.leader, "killed processes are still running");
                 return;
             }
             if now >= asked_until && signal == Signal::SIGTERM {
@@ -357,10 +357,10 @@ async fn why_cut(
     }
 }
 
-fn status_of(status: ExitStatus) -> Status {
+fn status_of(status: ExitStatus) -> Ending {
     match status.code() {
         // The system keeps eight bits of it.
-        Some(code) => Status::Code(u8::try_from(code).unwrap_or(u8::MAX)),
-        None => Status::Signal(status.signal().unwrap_or(0)),
+        Some(code) => Ending::Code(u8::try_from(code).unwrap_or(u8::MAX)),
+        None => Ending::Signal(status.signal().unwrap_or(0)),
     }
 }

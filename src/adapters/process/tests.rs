@@ -15,7 +15,7 @@ struct Ran {
     started: ChildProcess,
 }
 
-async fn ran(command: Command, cancel: CancelFlag) -> Result<Ran, SpawnError> {
+async fn ran(command: Invocation, cancel: CancelFlag) -> Result<Ran, SpawnError> {
     let output = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&output);
     let mut process = None;
@@ -31,8 +31,8 @@ async fn ran(command: Command, cancel: CancelFlag) -> Result<Ran, SpawnError> {
     Ok(Ran { exit, output, started: process.unwrap() })
 }
 
-fn script(script: &str) -> Command {
-    Command::new(Program::Sh(script.to_owned()))
+fn script(script: &str) -> Invocation {
+    Invocation::new(Program::Sh(script.to_owned()))
 }
 
 /// A flag that is never set. Its sender may go: nobody can cancel then.
@@ -58,7 +58,7 @@ fn lives(pid: u32) -> bool {
 async fn s4_every_exit_status_is_exact() {
     for code in 0..=255u8 {
         let ran = sh(&format!("exit {code}")).await;
-        assert_eq!(ran.exit.status, Status::Code(code));
+        assert_eq!(ran.exit.status, Ending::Code(code));
         assert!(!ran.exit.timed_out && !ran.exit.cancelled && ran.exit.escaped.is_empty());
     }
 }
@@ -76,10 +76,10 @@ async fn s4_every_signal_is_exact() {
         (31, "SYS"),
     ] {
         let ran = sh(&format!("ulimit -c 0; kill -{number} $$")).await;
-        assert_eq!(ran.exit.status, Status::Signal(number));
+        assert_eq!(ran.exit.status, Ending::Signal(number));
         assert_eq!(ran.exit.status.to_string(), format!("killed by signal {number} ({name})"));
     }
-    assert_eq!(Status::Code(3).to_string(), "exit status 3");
+    assert_eq!(Ending::Code(3).to_string(), "exit status 3");
 }
 
 /// Runs here, and in [`s4_signals_that_we_ignore_are_not_handed_on`] under a program that ignores some.
@@ -166,7 +166,7 @@ async fn s1_a_command_that_ignores_term_is_gone_after_grace() {
     command.grace = Duration::from_millis(300);
     let begun = Instant::now();
     let ran = ran(command, never()).await.unwrap();
-    assert_eq!(ran.exit.status, Status::Signal(9));
+    assert_eq!(ran.exit.status, Ending::Signal(9));
     assert!(ran.exit.timed_out && !ran.exit.cancelled);
     assert!(
         ran.exit.duration >= Duration::from_millis(500),
@@ -184,7 +184,7 @@ async fn s1_a_child_in_the_group_dies_too() {
     command.timeout = Some(Duration::from_millis(200));
     command.grace = Duration::from_millis(200);
     let ran = ran(command, never()).await.unwrap();
-    assert_eq!(ran.exit.status, Status::Signal(15));
+    assert_eq!(ran.exit.status, Ending::Signal(15));
     assert!(ran.exit.timed_out);
     assert!(!lives(first_pid(&ran.output)));
 }
@@ -207,7 +207,7 @@ async fn a_command_may_end_itself_within_grace() {
     )
     .await
     .unwrap();
-    assert_eq!(exit.status, Status::Code(7));
+    assert_eq!(exit.status, Ending::Code(7));
     assert!(exit.cancelled);
     // The shell may say that its `sleep` was terminated.
     let output = String::from_utf8_lossy(&output.lock().unwrap()).into_owned();
@@ -231,7 +231,7 @@ async fn s2_children_in_their_own_session_are_found_and_ended() {
         command.grace = Duration::from_millis(200);
         let ran = ran(command, never()).await.unwrap();
         let pid = first_pid(&ran.output);
-        assert_eq!(ran.exit.status, Status::Code(3));
+        assert_eq!(ran.exit.status, Ending::Code(3));
         assert!(ran.exit.escaped.contains(&pid), "{text}: {:?}", ran.exit.escaped);
         assert!(!lives(pid), "{text}");
     }
@@ -365,14 +365,15 @@ async fn x2_a_value_is_never_code() {
 #[tokio::test]
 async fn arguments_reach_the_program_as_they_are() {
     let argv = ["printf", "%s|", "a b", "$(id)", "*", ""].map(str::to_owned).to_vec();
-    let ran = ran(Command::new(Program::Argv(argv)), never()).await.unwrap();
+    let ran = ran(Invocation::new(Program::Argv(argv)), never()).await.unwrap();
     assert_eq!(ran.output, "a b|$(id)|*||");
 }
 
 #[tokio::test]
 async fn what_cannot_start_says_why() {
-    let argv =
-        |words: &[&str]| Command::new(Program::Argv(words.iter().map(|word| (*word).to_owned()).collect()));
+    let argv = |words: &[&str]| {
+        Invocation::new(Program::Argv(words.iter().map(|word| (*word).to_owned()).collect()))
+    };
     let fault = async |command| ran(command, never()).await.err().unwrap().to_string();
     assert!(fault(argv(&[])).await.contains("nothing to run"));
     assert!(fault(argv(&["no-such-program"])).await.contains("`no-such-program` was not found"));

@@ -11,7 +11,7 @@ use crate::{
         },
         testing::{Reply, Requests, serve},
     },
-    domain::id::SlotName,
+    domain::slot_labels::SlotLabels,
     engine::ports::Metrics as _,
 };
 
@@ -102,16 +102,13 @@ async fn m1_forty_answers_are_missing() {
             ok(&success("vector", &json!([{ "metric": {}, "histogram": [AT, {}] }]))),
             format!("{bad}a native histogram"),
         ),
-        (ok(&success("table", &json!([]))), format!("{bad}status 200 with no Prometheus answer")),
-        (
-            ok(&success("vector", &json!([{ "metric": {}, "value": [AT] }]))),
-            format!("{bad}status 200 with no"),
-        ),
+        (ok(&success("table", &json!([]))), format!("{bad}status 200, not an answer from Prometheus")),
+        (ok(&success("vector", &json!([{ "metric": {}, "value": [AT] }]))), format!("{bad}status 200, not")),
         (
             ok(&success("vector", &json!([{ "metric": {}, "value": [AT, 1] }]))),
-            format!("{bad}status 200 with no"),
+            format!("{bad}status 200, not"),
         ),
-        (ok(&success("vector", &Value::Null)), format!("{bad}status 200 with no Prometheus")),
+        (ok(&success("vector", &Value::Null)), format!("{bad}status 200, not an answer")),
         (ok(warned), format!("{bad}answered with a warning: one store was not asked")),
         (ok(r#"{"status":"success"}"#), format!("{bad}an answer without data")),
         (ok(r#"{"status":"success","data":null}"#), format!("{bad}an answer without data")),
@@ -119,13 +116,13 @@ async fn m1_forty_answers_are_missing() {
             ok(r#"{"status":"error","errorType":"timeout","error":"too slow"}"#),
             format!("{bad}status 200, timeout: too slow"),
         ),
-        (ok("{}"), format!("{bad}status 200 with no Prometheus answer")),
-        (ok("[]"), format!("{bad}status 200 with no Prometheus answer")),
-        (ok("null"), format!("{bad}status 200 with no Prometheus answer")),
-        (ok(""), format!("{bad}status 200 with no Prometheus answer: EOF")),
+        (ok("{}"), format!("{bad}status 200, not an answer from Prometheus")),
+        (ok("[]"), format!("{bad}status 200, not an answer from Prometheus")),
+        (ok("null"), format!("{bad}status 200, not an answer from Prometheus")),
+        (ok(""), format!("{bad}status 200, not an answer from Prometheus: EOF")),
         (
             ok(r#"{"status":"success","data":{"resultType":"vec"#),
-            format!("{bad}status 200 with no Prometheus answer: EOF"),
+            format!("{bad}status 200, not an answer from Prometheus: EOF"),
         ),
         (
             Reply::http("200 OK", "text/html; charset=utf-8", "<html>Sign in"),
@@ -142,8 +139,8 @@ async fn m1_forty_answers_are_missing() {
             format!("{bad}redirected to https://login.example.com/,"),
         ),
         (point(AT - 91.0, "1"), format!("{stale}the newest point is 91s old")),
-        (point(AT + 11.0, "1"), format!("{stale}its time is 11s ahead of ours")),
-        (point(1e300, "1"), format!("{bad}a timestamp that is no time")),
+        (point(AT + 11.0, "1"), format!("{stale}its clock is 11s ahead of ours")),
+        (point(1e300, "1"), format!("{bad}a timestamp that is not a valid time")),
     ];
     assert_eq!(fixtures.len(), 40);
     for (reply, says) in fixtures {
@@ -163,14 +160,14 @@ async fn data_that_nobody_renews_is_stale() {
     assert_eq!(look(at(91.0)).await, Err(Missing::Stale("the newest point is 91s old".into())));
     assert_eq!(look(at(290.0)).await, Err(Missing::Stale("the newest point is 4m old".into())));
     // An empty answer is no age, and no age is not fresh: all series are gone, and `or vector(0)` answers for them.
-    let unknown = "age unknown: no series that the query reads has a point";
+    let unknown = "age unknown: no series in the query has a point";
     assert_eq!(look(Reply::json(success("vector", &json!([])))).await, Err(Missing::Stale(unknown.into())));
     // Not being able to tell is not the same as being fresh.
     let told = look(Reply::http("503 Oops", "text/plain", "")).await;
     assert_eq!(told, Err(Missing::BadAnswer("asked for the age of the data: status 503".into())));
     assert_eq!(
         look(Reply::json(vector("NaN"))).await,
-        Err(Missing::BadAnswer("asked for the age of the data: a timestamp that is no time".into()))
+        Err(Missing::BadAnswer("asked for the age of the data: a timestamp that is not a valid time".into()))
     );
     // A slow metric may be older.
     let (adapter, _) = server(Reply::json(vector("0.5")), at(110.0)).await;
@@ -313,7 +310,7 @@ async fn questions_are_asked_below_the_base_url_with_the_slot_in_them() {
             crate::domain::runbook::SourceKind::Prometheus { url: url.as_str().into() },
             crate::adapters::metrics::tests::PATIENCE,
         ));
-        let slot: SlotName = "blue".into();
+        let slot: SlotLabels = "blue".into();
         adapter.sample(&promql("up{slot=\"$slot\"} + 1"), Some(&slot), NOW).await.value.unwrap();
         let mut asked: Vec<String> = requests.lock().unwrap().drain(..).collect();
         asked.sort();

@@ -1,4 +1,4 @@
-//! Reads text exposition, Prometheus' and OpenMetrics', line by line.
+//! Parses metrics in text format, Prometheus and OpenMetrics, line by line.
 //!
 //! `prometheus-parse` reads the lines that it reads rightly, which are nearly all. Version 0.2.5 drops series whose label
 //! values hold `}` (a route such as `/users/{id}`), cuts values at `,` and `=`, keeps escapes, knows no names with `:`, no
@@ -40,7 +40,7 @@ pub(super) struct Exposition {
 
 /// A line that is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line} is no metric: {text}")]
+#[error("line {line} is not a metric: {text}")]
 pub(super) struct Malformed {
     line: usize,
     text: String,

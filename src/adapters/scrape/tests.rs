@@ -204,7 +204,7 @@ async fn a_federation_is_taken_at_its_own_times() {
     let told = last(&gauge_of("c"), &[&at(-91, 1)]).await;
     assert_eq!(told, Err(Missing::Stale("the newest point is 91s old".into())));
     let told = last(&gauge_of("c"), &[&at(11, 1)]).await;
-    assert_eq!(told, Err(Missing::Stale("its time is 11s ahead of ours".into())));
+    assert_eq!(told, Err(Missing::Stale("its clock is 11s ahead of ours".into())));
 }
 
 #[tokio::test]
@@ -225,12 +225,15 @@ async fn pages_that_are_no_exposition_are_missing() {
     let gauge = gauge_of("up");
     for (reply, says) in [
         (Reply::text("<html>"), "status 200 with an HTML page instead of metrics"),
-        (Reply::text("{\"status\":\"ok\"}"), "no text exposition: line 1 is no metric: {\"status\":\"ok\"}"),
+        (
+            Reply::text("{\"status\":\"ok\"}"),
+            "not metrics in text format: line 1 is not a metric: {\"status\":\"ok\"}",
+        ),
         (
             Reply::text("up 1\nwelcome to the jungle"),
-            "no text exposition: line 2 is no metric: welcome to the jungle",
+            "not metrics in text format: line 2 is not a metric: welcome to the jungle",
         ),
-        (Reply::text(b"up 1\n\xff\xfe 1"), "the answer is no text"),
+        (Reply::text(b"up 1\n\xff\xfe 1"), "the answer is not text"),
         (Reply::http("404 Not Found", "text/plain", "up 1"), "status 404"),
         (Reply::text("x".repeat(2 << 20)), "is longer than 1 MiB"),
     ] {
@@ -250,9 +253,9 @@ async fn selectors_that_we_cannot_follow_are_refused() {
         ("sum(up)", "write it as name"),
         ("up[5m]", "write it as name"),
         ("up offset 5m", "need a Prometheus"),
-        ("{code=\"500\"}", "has to name the metric"),
-        ("up{code=~\"(\"}", "is no selector"),
-        ("", "is no selector"),
+        ("{code=\"500\"}", "must name the metric"),
+        ("up{code=~\"(\"}", "is not a valid selector"),
+        ("", "is not a valid selector"),
     ] {
         let told = last(&gauge_of(selector), &["up 1"]).await;
         assert!(matches!(&told, Err(Missing::BadAnswer(why)) if why.contains(says)), "{selector}: {told:?}");

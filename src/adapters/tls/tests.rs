@@ -83,11 +83,11 @@ fn days_are_counted_to_the_last_one() {
         self_signed: false,
     };
     for (until, holds, says) in [
-        ("2026-12-20T14:00:00Z", true, "valid for 30 days more, until 2026-12-20; issued by Test Authority"),
+        ("2026-12-20T14:00:00Z", true, "valid for 30 more days, until 2026-12-20; issued by Test Authority"),
         (
             "2026-12-20T13:59:59Z",
             false,
-            "the certificate is valid for 29 days more, until 2026-12-20; 30 are wanted; issued by Test Authority",
+            "the certificate is valid for 29 more days, until 2026-12-20, but 30 are required; issued by Test Authority",
         ),
         ("2026-11-20T13:59:59Z", false, "the certificate expired on 2026-11-20; issued by Test Authority"),
     ] {
@@ -123,12 +123,12 @@ async fn each_bad_certificate_has_its_own_sentence() {
 
     let address = signed(&authority, "other.example.com", (2999, 1, 1)).await;
     let seen = look(Some(&authority), "api.example.com", address).await.unwrap();
-    let wanted = "the certificate of api.example.com is for another name: it carries other.example.com";
+    let wanted = "the certificate of api.example.com is for another name: other.example.com";
     assert_eq!(seen, Seen::no(wanted));
 
     let seen = look(Some(&Authority::new("Somebody Else")), "other.example.com", address).await.unwrap();
     let wanted = "the certificate of other.example.com is issued by Test Authority, which this host does not trust; \
-                  give its authority as `ca_file`";
+                  set its authority as `ca_file`";
     assert_eq!(seen, Seen::no(wanted));
 
     let key = KeyPair::generate().unwrap();
@@ -137,7 +137,9 @@ async fn each_bad_certificate_has_its_own_sentence() {
     let seen = look(Some(&authority), "api.example.com", address).await.unwrap();
     assert_eq!(
         seen,
-        Seen::no("the certificate of api.example.com is self-signed; give it as `ca_file` if that is meant")
+        Seen::no(
+            "the certificate of api.example.com is self-signed; if that is intended, set it as `ca_file`"
+        )
     );
 }
 
@@ -152,7 +154,7 @@ async fn no_handshake_is_an_error() {
     let error = look(Some(&authority), "api.example.com", address).await.unwrap_err();
     assert!(error.message.contains("api.example.com"), "{error}");
     let error = look(Some(&authority), "not a host", address).await.unwrap_err();
-    assert!(error.message.contains("no host name"), "{error}");
+    assert!(error.message.contains("not a valid host name"), "{error}");
 }
 
 /// The bad certificate of reliability's list: a check over HTTPS fails and says why, and `ca_file` is the way out.
@@ -184,7 +186,7 @@ async fn https_checks_refuse_a_bad_certificate() {
     for (address, says) in [
         (expired, "expired on 2021-06-01"),
         (named, "for another name"),
-        (stranger, "nobody this host trusts"),
+        (stranger, "not trusted by this host"),
     ] {
         let error = adapter.http(call(address)).await.unwrap_err();
         assert!(error.message.contains(says), "{error}");

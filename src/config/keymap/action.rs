@@ -1,4 +1,4 @@
-//! What a key can do, and what is said about it.
+//! The actions that keys can be bound to, and their descriptions.
 
 /// What a key can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,7 +21,7 @@ pub enum KeyAction {
     PageDown,
     /// The next pane.
     NextPane,
-    /// The pane before.
+    /// Previous pane.
     PreviousPane,
     /// The pane of this number, 1 to 9.
     Pane(u8),
@@ -33,15 +33,15 @@ pub enum KeyAction {
     Quit,
     /// What every key does.
     Help,
-    /// A command by name.
+    /// Type a command.
     Command,
-    /// Search in what is shown.
+    /// Search this page.
     Search,
-    /// The next match.
+    /// Next match.
     NextMatch,
-    /// The match before.
+    /// Previous match.
     PreviousMatch,
-    /// The focused pane over the whole screen, or back.
+    /// Focused pane in full screen, or back.
     Zoom,
     /// The metrics over the whole screen, or back.
     Metrics,
@@ -49,7 +49,7 @@ pub enum KeyAction {
     Logs,
     /// Incident response.
     Incident,
-    /// Whom to call.
+    /// Contacts.
     Contacts,
     /// Dashboards, trackers, documents.
     Links,
@@ -57,7 +57,7 @@ pub enum KeyAction {
     Tasks,
     /// Notices a rehearsal kept instead of sending.
     Inbox,
-    /// Copy what is selected.
+    /// Copy the selection.
     Copy,
     /// A remark for the log, or for the selected item.
     Note,
@@ -67,11 +67,15 @@ pub enum KeyAction {
     Rollback,
     /// Roll the database back.
     DatabaseRollback,
-    /// Draw the screen anew.
+    /// Redraw the screen.
     Redraw,
+    /// Hold what is measured and printed still, or let it go on.
+    Freeze,
+    /// Keep the screen, or a log, as text in a file.
+    Save,
     /// Tick or untick: it holds.
     Tick,
-    /// Say that a check does not hold.
+    /// Mark a check as failed.
     Fails,
     /// Say that an item is not needed, with a reason.
     NotNeeded,
@@ -89,8 +93,22 @@ pub enum KeyAction {
     CancelCountdown,
     /// Follow new lines, or stop.
     Follow,
-    /// The next slot or pod.
+    /// Next slot or pod.
     NextSource,
+    /// Break long lines, or cut them.
+    Wrap,
+    /// The time of each line, or not.
+    Stamps,
+    /// Charts of less time.
+    ZoomIn,
+    /// Charts of more time.
+    ZoomOut,
+    /// Charts of an earlier time.
+    Earlier,
+    /// Charts of a later time.
+    Later,
+    /// Charts up to now.
+    Live,
     /// Change the incident's text.
     Edit,
     /// Send the incident's message.
@@ -99,9 +117,9 @@ pub enum KeyAction {
     Yes,
     /// No.
     No,
-    /// The next field.
+    /// Next field.
     NextField,
-    /// The field before.
+    /// Previous field.
     PreviousField,
 }
 
@@ -121,70 +139,84 @@ const fn spec(action: KeyAction, name: &'static str, word: &'static str, about: 
 }
 
 pub(super) const SPECS: &[Spec] = &[
-    spec(KeyAction::Confirm, "confirm", "go", "Start or confirm what is shown above the footer"),
-    spec(KeyAction::Rollback, "rollback", "rollback", "Show what a rollback would do now, and roll back"),
+    spec(KeyAction::Confirm, "confirm", "go", "Do what the line above the footer says"),
+    spec(KeyAction::Rollback, "rollback", "roll back", "Show what a rollback would do, then roll back"),
     spec(
         KeyAction::DatabaseRollback,
         "database-rollback",
         "database",
-        "Roll the database back: typed confirmation, own procedure",
+        "Roll back the database: own procedure, typed word",
     ),
-    spec(KeyAction::Tick, "tick", "tick", "Tick or untick: it holds"),
-    spec(KeyAction::Fails, "fails", "fails", "Say that the selected check does not hold"),
-    spec(
-        KeyAction::NotNeeded,
-        "not-needed",
-        "needless",
-        "Say that the selected item is not needed, with a reason",
-    ),
-    spec(KeyAction::Recheck, "recheck", "recheck", "Look again now"),
-    spec(KeyAction::Retry, "retry", "retry", "Try the failed step or the stopped rollback again"),
-    spec(KeyAction::Undo, "undo", "undo", "Take the selected step back by its own undo"),
-    spec(KeyAction::Skip, "skip", "skip", "Leave the step out, with a reason"),
-    spec(KeyAction::Resolve, "resolve", "resolve", "Say what became of an unknown action"),
+    spec(KeyAction::Tick, "tick", "tick", "Tick or untick an item; mark a check as ok"),
+    spec(KeyAction::Fails, "fails", "not ok", "Mark the selected check as not ok"),
+    spec(KeyAction::NotNeeded, "not-needed", "not needed", "Mark the item as not needed, with a reason"),
+    spec(KeyAction::Recheck, "recheck", "check again", "Check the selected item again now"),
+    spec(KeyAction::Retry, "retry", "retry", "Retry the failed step or the stopped rollback"),
+    spec(KeyAction::Undo, "undo", "undo", "Undo the selected step"),
+    spec(KeyAction::Skip, "skip", "skip", "Skip the step, with a reason"),
+    spec(KeyAction::Resolve, "resolve", "resolve", "Resolve an action whose outcome is unknown"),
     spec(
         KeyAction::CancelCountdown,
         "cancel-countdown",
         "cancel",
-        "Cancel the countdown to a rollback, with a reason",
+        "Cancel the automatic rollback, with a reason",
     ),
-    spec(KeyAction::Hold, "hold", "hold", "Start nothing new; again: go on"),
-    spec(KeyAction::Note, "note", "note", "Add a remark to the selected item or to the log"),
+    spec(KeyAction::Hold, "hold", "pause", "Pause the run, or resume it"),
+    spec(KeyAction::Note, "note", "note", "Add a note to the selected item or to the log"),
     spec(KeyAction::Logs, "logs", "logs", "Logs of the selected pod or of the new slot"),
     spec(KeyAction::Incident, "incident", "incident", "Incident response: levels, steps, message"),
-    spec(KeyAction::Contacts, "contacts", "contacts", "Whom to call"),
+    spec(KeyAction::Contacts, "contacts", "contacts", "Contacts"),
     spec(KeyAction::Links, "links", "links", "Dashboards, trackers and documents"),
-    spec(KeyAction::Metrics, "metrics", "metrics", "Metrics over the whole screen, or back"),
-    spec(KeyAction::Tasks, "tasks", "tasks", "What is to be done after the deployment"),
-    spec(KeyAction::Inbox, "inbox", "inbox", "Notices that the rehearsal kept instead of sending"),
-    spec(KeyAction::NextPane, "next-pane", "panes", "The next pane"),
-    spec(KeyAction::PreviousPane, "previous-pane", "panes", "The pane before"),
-    spec(KeyAction::Zoom, "zoom", "zoom", "The focused pane over the whole screen, or back"),
-    spec(KeyAction::Search, "search", "search", "Search in what is shown"),
-    spec(KeyAction::NextMatch, "next-match", "match", "The next match"),
-    spec(KeyAction::PreviousMatch, "previous-match", "match", "The match before"),
-    spec(KeyAction::Command, "command", "command", "A command by name"),
-    spec(KeyAction::Copy, "copy", "copy", "Copy what is selected"),
-    spec(KeyAction::Help, "help", "help", "What every key does"),
-    spec(KeyAction::Back, "back", "back", "Back, or close; never leaves"),
-    spec(KeyAction::Quit, "quit", "leave", "Leave this screen; the run goes on"),
+    spec(KeyAction::Metrics, "metrics", "metrics", "Metrics in full screen, or back"),
+    spec(KeyAction::Tasks, "tasks", "tasks", "Tasks for after the deployment"),
+    spec(KeyAction::Inbox, "inbox", "inbox", "Notices to the team"),
+    spec(KeyAction::NextPane, "next-pane", "panes", "Next pane"),
+    spec(KeyAction::PreviousPane, "previous-pane", "panes", "Previous pane"),
+    spec(KeyAction::Zoom, "zoom", "zoom", "Focused pane in full screen, or back"),
+    spec(KeyAction::Search, "search", "search", "Search this page"),
+    spec(KeyAction::NextMatch, "next-match", "match", "Next match"),
+    spec(KeyAction::PreviousMatch, "previous-match", "match", "Previous match"),
+    spec(KeyAction::Command, "command", "command", "Type a command"),
+    spec(KeyAction::Copy, "copy", "copy", "Copy the selection"),
+    spec(KeyAction::Help, "help", "help", "Help: all keys"),
+    spec(KeyAction::Back, "back", "back", "Back or close; never quits"),
+    spec(KeyAction::Quit, "quit", "leave", "Close this screen; the run goes on"),
     spec(KeyAction::Up, "up", "move", "Up"),
     spec(KeyAction::Down, "down", "move", "Down"),
     spec(KeyAction::Left, "left", "aside", "Left"),
     spec(KeyAction::Right, "right", "aside", "Right"),
-    spec(KeyAction::Top, "top", "ends", "The first row"),
-    spec(KeyAction::Bottom, "bottom", "ends", "The last row"),
-    spec(KeyAction::PageUp, "page-up", "page", "A page up"),
-    spec(KeyAction::PageDown, "page-down", "page", "A page down"),
-    spec(KeyAction::Redraw, "redraw", "redraw", "Draw the screen anew"),
+    spec(KeyAction::Top, "top", "ends", "First row"),
+    spec(KeyAction::Bottom, "bottom", "ends", "Last row"),
+    spec(KeyAction::PageUp, "page-up", "page", "Page up"),
+    spec(KeyAction::PageDown, "page-down", "page", "Page down"),
+    spec(KeyAction::Redraw, "redraw", "redraw", "Redraw the screen"),
+    spec(
+        KeyAction::Freeze,
+        "freeze",
+        "freeze",
+        "Freeze measurements and output, or go live again; alerts and the header stay live",
+    ),
+    spec(
+        KeyAction::Save,
+        "save",
+        "save",
+        "Save the screen as text in the run's directory; on a log page, the whole log",
+    ),
     spec(KeyAction::Follow, "follow", "follow", "Follow new lines, or stop"),
-    spec(KeyAction::NextSource, "next-source", "source", "The next slot or pod"),
-    spec(KeyAction::Edit, "edit", "edit", "Change the message's severity, title, impact or status"),
+    spec(KeyAction::NextSource, "next-source", "source", "Next slot or pod"),
+    spec(KeyAction::Wrap, "wrap", "wrap", "Wrap long lines, or cut them"),
+    spec(KeyAction::Stamps, "timestamps", "times", "Show the time of each line, or not"),
+    spec(KeyAction::ZoomIn, "zoom-in", "zoom", "Charts: less time"),
+    spec(KeyAction::ZoomOut, "zoom-out", "zoom", "Charts: more time"),
+    spec(KeyAction::Earlier, "earlier", "time", "Charts: earlier"),
+    spec(KeyAction::Later, "later", "time", "Charts: later"),
+    spec(KeyAction::Live, "live", "live", "Charts: back to now"),
+    spec(KeyAction::Edit, "edit", "edit", "Edit the message's severity, title, impact or status"),
     spec(KeyAction::Send, "send", "send", "Preview the message and send it to the channel"),
     spec(KeyAction::Yes, "yes", "yes", "Yes"),
     spec(KeyAction::No, "no", "no", "No"),
-    spec(KeyAction::NextField, "next-field", "field", "The next field"),
-    spec(KeyAction::PreviousField, "previous-field", "field", "The field before"),
+    spec(KeyAction::NextField, "next-field", "field", "Next field"),
+    spec(KeyAction::PreviousField, "previous-field", "field", "Previous field"),
     spec(KeyAction::Pane(1), "pane-1", "pane", "Pane 1"),
     spec(KeyAction::Pane(2), "pane-2", "pane", "Pane 2"),
     spec(KeyAction::Pane(3), "pane-3", "pane", "Pane 3"),

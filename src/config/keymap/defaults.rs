@@ -1,4 +1,4 @@
-//! The bindings we come with.
+//! The default key bindings.
 
 use super::{Context, KeyAction};
 
@@ -28,6 +28,8 @@ pub(super) const DEFAULTS: &[(Context, &[Keys])] = &[
             (KeyAction::Tasks, &["t"]),
             (KeyAction::Inbox, &["b"]),
             (KeyAction::Zoom, &["+"]),
+            (KeyAction::Freeze, &["z"]),
+            (KeyAction::Save, &["S"]),
             (KeyAction::Search, &["/"]),
             (KeyAction::Command, &[":"]),
             (KeyAction::Copy, &["y"]),
@@ -79,6 +81,18 @@ pub(super) const DEFAULTS: &[(Context, &[Keys])] = &[
             (KeyAction::NextSource, &["space"]),
             (KeyAction::NextMatch, &["n"]),
             (KeyAction::PreviousMatch, &["N"]),
+            (KeyAction::Wrap, &["w"]),
+            (KeyAction::Stamps, &["T"]),
+        ],
+    ),
+    (
+        Context::Metrics,
+        &[
+            (KeyAction::ZoomIn, &["+", "="]),
+            (KeyAction::ZoomOut, &["-"]),
+            (KeyAction::Earlier, &["left", "h"]),
+            (KeyAction::Later, &["right"]),
+            (KeyAction::Live, &["0"]),
         ],
     ),
     (

@@ -1,4 +1,4 @@
-//! Keys as they are written, shown and compared. Terminals are not known here.
+//! Keys as they are written, shown and compared, without any terminal.
 
 use std::{fmt, str::FromStr};
 
@@ -113,23 +113,23 @@ impl fmt::Display for Key {
     }
 }
 
-/// Why a text is no key that can be bound.
+/// Why a text is not a key that can be bound.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadKey {
     /// Alt, meta, option.
-    #[error("`{0}` uses alt, which many terminals keep or send as escape")]
+    #[error("`{0}` uses alt, which many terminals intercept or send as escape")]
     Alt(String),
     /// F1 to F24.
-    #[error("`{0}` is a function key, which terminals and desktops keep for themselves")]
+    #[error("`{0}` is a function key; terminals and desktops intercept those")]
     Function(String),
     /// A ctrl key that terminals use, or send as another key.
     #[error("`{0}` is {1}")]
     Reserved(String, &'static str),
     /// Shift with a letter.
-    #[error("`{0}` is written as the capital letter alone")]
+    #[error("`{0}` must be written as a capital letter")]
     Shift(String),
     /// Anything else.
-    #[error("`{0}` is no key")]
+    #[error("`{0}` is not a valid key")]
     Unknown(String),
 }
 
@@ -199,15 +199,15 @@ impl FromStr for Key {
 /// Why a letter cannot be bound with ctrl, where it cannot.
 fn reserved(c: char) -> Option<&'static str> {
     match c {
-        'c' => Some("the terminal's interrupt, which only tells how to leave"),
+        'c' => Some("the terminal's interrupt; here it only tells how to quit"),
         'z' => Some("the terminal's suspend"),
         'd' => Some("the terminal's end of input"),
         's' | 'q' => Some("the terminal's flow control"),
         '\\' => Some("the terminal's quit signal"),
-        'h' => Some("what many terminals send for backspace"),
-        'i' => Some("what terminals send for tab"),
-        'j' | 'm' => Some("what terminals send for enter"),
-        '[' => Some("what terminals send for escape"),
+        'h' => Some("backspace on many terminals"),
+        'i' => Some("tab on every terminal"),
+        'j' | 'm' => Some("enter on every terminal"),
+        '[' => Some("escape on every terminal"),
         _ => None,
     }
 }

@@ -1,4 +1,4 @@
-//! A keymap file over the bindings we come with: what it changes, and what of it would make the screen unsafe.
+//! Loads a keymap file over the defaults, and rejects bindings that would make the screen unsafe.
 
 use std::ops::Range;
 
@@ -30,9 +30,9 @@ impl Keymap {
                 faults
                     .error(
                         entry.node.span.clone(),
-                        format!("`{}` is a table of bindings, not {}", entry.key, entry.node.kind()),
+                        format!("`{}` must be a table of bindings, not {}", entry.key, entry.node.kind()),
                     )
-                    .help(format!("write `[{}]`, and below it lines such as `logs = \"l\"`", entry.key));
+                    .help(format!("write `[{}]`, followed by lines such as `logs = \"l\"`", entry.key));
             }
             for binding in entry.node.entries() {
                 written.extend(keymap.bind(
@@ -77,7 +77,7 @@ impl Keymap {
                 .map(|(context, _)| context.name())
                 .collect();
             faults
-                .error(span.clone(), format!("`{name}` does nothing in [{}]", context.name()))
+                .error(span.clone(), format!("`{name}` has no effect in [{}]", context.name()))
                 .help(format!("it can be bound in {}", list(&places)));
             return Vec::new();
         }
@@ -87,20 +87,21 @@ impl Keymap {
         for item in nodes {
             let Some(text) = item.text() else {
                 faults
-                    .error(item.span.clone(), format!("a key is text, not {}", item.kind()))
+                    .error(item.span.clone(), format!("a key must be text, not {}", item.kind()))
                     .help(format!("write `{name} = \"x\"` or `{name} = [\"x\", \"space\"]`"));
                 continue;
             };
             match text.parse::<Key>() {
                 Ok(key) if key.is_text() && context == Context::Input => {
                     faults
-                        .error(item.span.clone(), format!("`{key}` would be typed into the field"))
+                        .error(item.span.clone(), format!("`{key}` would be typed into the text field"))
                         .help("in [input] only named keys such as `enter` or `pgup` can be bound");
                 }
                 Ok(key) if key.ctrl && action.is_weighty() => {
-                    faults
-                        .error(item.span.clone(), format!("`{name}` cannot be a ctrl key"))
-                        .help("what starts, confirms or takes back something must not be one slip away from copy and paste");
+                    faults.error(item.span.clone(), format!("`{name}` cannot be bound to ctrl")).help(
+                        "keys that start, confirm or undo something must not be one slip away from \
+                            copy and paste",
+                    );
                 }
                 Ok(key) => written.push(Written { context, action, key, span: item.span.clone() }),
                 Err(bad) => {
@@ -117,7 +118,7 @@ impl Keymap {
         if written.is_empty() && nodes.is_empty() && ESSENTIAL.contains(&action) {
             faults
                 .error(span.clone(), format!("`{name}` must have a key"))
-                .help("it is one of the few that must always be in reach; give it another key instead");
+                .help("this action must always be available; bind it to another key instead");
         }
         written
     }
@@ -147,7 +148,7 @@ impl Keymap {
                             ),
                         )
                         .help(format!(
-                            "choose another key, or give `{}` another one in the same table",
+                            "choose another key, or bind `{}` to another one in the same table",
                             other.name()
                         ));
                 }
@@ -180,13 +181,13 @@ impl Keymap {
                     .error(
                         culprit.span.clone(),
                         format!(
-                            "`{}` does something else in {}, so no key would do `{}` there",
+                            "`{}` is bound to something else in {}, so `{}` would have no key there",
                             culprit.key,
                             list(&names),
                             action.name()
                         ),
                     )
-                    .help(format!("`{}` must be in reach everywhere; choose another key", action.name()));
+                    .help(format!("`{}` must be available everywhere; choose another key", action.name()));
             }
         }
     }
@@ -241,17 +242,17 @@ confirm = "a"
         let shown: Vec<String> = faults.iter().map(ToString::to_string).collect();
         insta::assert_snapshot!(shown.join("\n"), @r#"
         keymap.toml:3:1: error: unknown action `rolback` in [global]; did you mean `rollback`?
-        keymap.toml:4:12: error: `s` does something else in `incident`, so no key would do `rollback` there; `rollback` must be in reach everywhere; choose another key
-        keymap.toml:5:8: error: key `ctrl-c` is the terminal's interrupt, which only tells how to leave; use a letter, a digit, a sign, or a named key such as `space` or `pgup`
-        keymap.toml:6:9: error: key `alt-o` uses alt, which many terminals keep or send as escape; use a letter, a digit, a sign, or a named key such as `space` or `pgup`
-        keymap.toml:7:12: error: key `F2` is a function key, which terminals and desktops keep for themselves; use a letter, a digit, a sign, or a named key such as `space` or `pgup`
-        keymap.toml:8:11: error: `confirm` cannot be a ctrl key; what starts, confirms or takes back something must not be one slip away from copy and paste
-        keymap.toml:9:1: error: `quit` must have a key; it is one of the few that must always be in reach; give it another key instead
-        keymap.toml:10:1: error: `tick` does nothing in [global]; it can be bound in `checklist`, `steps`, `incident`, `tasks` and `dialog`
-        keymap.toml:11:8: error: a key is text, not a whole number; write `zoom = "x"` or `zoom = ["x", "space"]`
-        keymap.toml:12:8: error: `m` is already `metrics` in [global]; choose another key, or give `metrics` another one in the same table
-        keymap.toml:14:8: error: `r` is already `retry` in [steps]; choose another key, or give `retry` another one in the same table
-        keymap.toml:16:11: error: `a` would be typed into the field; in [input] only named keys such as `enter` or `pgup` can be bound
+        keymap.toml:4:12: error: `s` is bound to something else in `incident`, so `rollback` would have no key there; `rollback` must be available everywhere; choose another key
+        keymap.toml:5:8: error: key `ctrl-c` is the terminal's interrupt; here it only tells how to quit; use a letter, a digit, a sign, or a named key such as `space` or `pgup`
+        keymap.toml:6:9: error: key `alt-o` uses alt, which many terminals intercept or send as escape; use a letter, a digit, a sign, or a named key such as `space` or `pgup`
+        keymap.toml:7:12: error: key `F2` is a function key; terminals and desktops intercept those; use a letter, a digit, a sign, or a named key such as `space` or `pgup`
+        keymap.toml:8:11: error: `confirm` cannot be bound to ctrl; keys that start, confirm or undo something must not be one slip away from copy and paste
+        keymap.toml:9:1: error: `quit` must have a key; this action must always be available; bind it to another key instead
+        keymap.toml:10:1: error: `tick` has no effect in [global]; it can be bound in `checklist`, `steps`, `incident`, `tasks` and `dialog`
+        keymap.toml:11:8: error: a key must be text, not a whole number; write `zoom = "x"` or `zoom = ["x", "space"]`
+        keymap.toml:12:8: error: `m` is already `metrics` in [global]; choose another key, or bind `metrics` to another one in the same table
+        keymap.toml:14:8: error: `r` is already `retry` in [steps]; choose another key, or bind `retry` to another one in the same table
+        keymap.toml:16:11: error: `a` would be typed into the text field; in [input] only named keys such as `enter` or `pgup` can be bound
         keymap.toml:17:2: error: unknown context `stps`; did you mean `steps`?
         "#);
     }

@@ -1,4 +1,4 @@
-//! Actions and checks: exactly one kind each, read into the domain's.
+//! Loads actions and checks: exactly one kind each.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,8 @@ use super::{
 };
 use crate::{
     config::{
-        raw::{Node, Value},
+        conform::percent,
+        raw::{Entry, Node, Value},
         shape::{ACTION, ACTION_KINDS, CHECK, CHECK_KINDS, HTTP, PATCH, PODS_READY, Shape, TLS},
         vars::{Moment, Sink},
     },
@@ -17,8 +18,10 @@ use crate::{
             Action, ActionKind, Capture, Confirm, HttpRequest, PatchAction, PatchType, Replicas, SlotRef,
         },
         check::{Check, CheckKind, Condition, NoTraffic},
+        director::Share,
         id::MetricId,
         metric::{Bound, Op},
+        runbook::Strategy,
         template::Template,
         time::Span,
         verdict::parse_within,
@@ -39,19 +42,29 @@ impl Loader<'_, '_> {
         items(node, key)
             .iter()
             .enumerate()
-            .filter_map(|(index, item)| self.action(item, moment(index)))
+            .flat_map(|(index, item)| self.action(item, moment(index)))
             .collect()
     }
 
-    fn action(&mut self, node: &Node, moment: Moment) -> Option<Action> {
-        let kind_key = ACTION_KINDS.iter().copied().find(|kind| node.get(kind).is_some())?;
-        let mut kind = self.action_kind(kind_key, node.get(kind_key)?, moment);
+    /// The actions that an entry stands for: one, or those that a promotion consists of.
+    fn action(&mut self, node: &Node, moment: Moment) -> Vec<Action> {
+        let Some(entry) = ACTION_KINDS.iter().find_map(|kind| node.entry(kind)) else { return Vec::new() };
+        self.fits_strategy(entry);
+        if entry.key == "promote" {
+            self.promotion(node, entry)
+        } else {
+            vec![self.plain_action(node, entry, moment)]
+        }
+    }
+
+    fn plain_action(&mut self, node: &Node, entry: &Entry, moment: Moment) -> Action {
+        let mut kind = self.action_kind(&entry.key, &entry.node, moment);
         let timeout = self.above_zero_or(&ACTION, node, "timeout");
         if let ActionKind::Rollout { patience, .. } = &mut kind {
             *patience = self.patience(node, timeout);
         }
         let sample = texts(node, "sample");
-        Some(Action {
+        Action {
             name: optional_text(node, "name").unwrap_or_else(|| action_name(&kind)),
             timeout,
             capture: self.captures(node, &sample, moment),
@@ -61,7 +74,59 @@ impl Loader<'_, '_> {
             irreversible: optional_text(node, "irreversible"),
             data_loss: optional_text(node, "data_loss"),
             kind,
-        })
+        }
+    }
+
+    /// The end of a canary: the previous slot gets the new slot's image, then all of the traffic.
+    fn promotion(&mut self, node: &Node, entry: &Entry) -> Vec<Action> {
+        let slot = self.slot_short(&entry.node);
+        if slot == SlotRef::Previous {
+            self.faults
+                .error(entry.node.span.clone(), "`promote` names the slot that is promoted, the new one")
+                .help("write `promote = \"new\"`");
+        }
+        let timeout = self.above_zero_or(&ACTION, node, "timeout");
+        let patience = self.patience(node, timeout);
+        let canary = self.strategy == Strategy::Canary;
+        let Some((container, image)) = self.new_image.clone().filter(|_| canary) else {
+            if !canary {
+                return Vec::new();
+            }
+            self.faults
+                .error(
+                    entry.key_span.clone(),
+                    "no step before this sets the new slot's image, so nothing can be promoted",
+                )
+                .help("put `{ set_image = { slot = \"new\", image = \"...\" } }` in a step before it");
+            return Vec::new();
+        };
+        let title = optional_text(node, "name").unwrap_or_else(|| "Promote".to_owned());
+        let words =
+            ["the new image for the previous slot", "wait for its pods", "give it all of the traffic"];
+        let short = span_of_default("set_image");
+        let previous = SlotRef::Previous;
+        let parts = [
+            (ActionKind::SetImage { slot: previous.clone(), container, image }, short),
+            (ActionKind::Rollout { slot: previous.clone(), patience }, timeout),
+            (ActionKind::ShiftTraffic { to: previous, share: Share::ALL }, short),
+        ];
+        let mut confirm = confirm(&ACTION, node);
+        parts
+            .into_iter()
+            .zip(words)
+            .map(|((kind, timeout), words)| Action {
+                name: format!("{title}: {words}"),
+                timeout,
+                capture: Vec::new(),
+                sample: Vec::new(),
+                sample_failure: Vec::new(),
+                // Whoever has confirmed the first has confirmed the whole.
+                confirm: std::mem::take(&mut confirm),
+                irreversible: optional_text(node, "irreversible"),
+                data_loss: None,
+                kind,
+            })
+            .collect()
     }
 
     /// A duration that must not be nothing.
@@ -69,8 +134,8 @@ impl Loader<'_, '_> {
         let read = span(node, key)?;
         if read == Span::ZERO {
             self.faults
-                .error(key_span(node, key), format!("`{key}` is no time at all"))
-                .help("write how long: \"30s\", \"5m\"");
+                .error(key_span(node, key), format!("`{key}` must be longer than zero"))
+                .help("write a duration such as \"30s\" or \"5m\"");
         }
         Some(read)
     }
@@ -88,7 +153,9 @@ impl Loader<'_, '_> {
             }
             "argv" => {
                 if value.items().is_empty() && matches!(value.value, Value::List(_)) {
-                    self.faults.error(value.span.clone(), "no program").help("`argv = [\"git\", \"push\"]`");
+                    self.faults
+                        .error(value.span.clone(), "`argv` has no program")
+                        .help("write the program first: `argv = [\"git\", \"push\"]`");
                 }
                 ActionKind::Argv {
                     argv: value.items().iter().map(|word| self.template(word, Sink::Argv, moment)).collect(),
@@ -97,17 +164,24 @@ impl Loader<'_, '_> {
             "set_image" => {
                 let image = self.template_at(value, "image", Sink::Shown, moment);
                 self.image(value, &image);
-                ActionKind::SetImage {
-                    slot: self.slot_at(value, "slot"),
-                    container: optional_text(value, "container"),
-                    image,
+                let (slot, container) = (self.slot_at(value, "slot"), optional_text(value, "container"));
+                if slot != SlotRef::Previous && matches!(moment, Moment::Run(..)) {
+                    self.new_image.get_or_insert_with(|| (container.clone(), image.clone()));
                 }
+                ActionKind::SetImage { slot, container, image }
             }
             "rollout" => ActionKind::Rollout { slot: self.slot_short(value), patience: None },
             "restart" => ActionKind::Restart { slot: self.slot_short(value) },
             "switch_traffic" => {
                 ActionKind::SwitchTraffic { to: self.slot_at(value, "to"), ready: number(value, "ready") }
             }
+            "shift_traffic" => {
+                let share = value.get("share").and_then(Node::text).and_then(|text| percent(text).ok());
+                ActionKind::ShiftTraffic { to: self.slot_at(value, "to"), share: share.unwrap_or_default() }
+            }
+            "revert" => ActionKind::Revert { slot: self.slot_short(value) },
+            "pause" => ActionKind::Pause { slot: self.slot_short(value) },
+            "resume" => ActionKind::Resume { slot: self.slot_short(value) },
             "scale" => ActionKind::Scale {
                 slot: self.slot_at(value, "slot"),
                 replicas: number(value, "replicas").map_or(Replicas::Before, Replicas::Count),
@@ -127,8 +201,8 @@ impl Loader<'_, '_> {
     fn not_empty(&mut self, node: &Node, what: &str) {
         if node.text().is_some_and(|text| text.trim().is_empty()) {
             self.faults
-                .error(node.span.clone(), "nothing here")
-                .help(format!("write {what}, or take the action out"));
+                .error(node.span.clone(), "this is empty")
+                .help(format!("write {what}, or remove the action"));
         }
     }
 
@@ -158,12 +232,12 @@ impl Loader<'_, '_> {
         let last = shown.rsplit('/').next().unwrap_or_default();
         if shown.is_empty() || shown.contains(char::is_whitespace) {
             self.faults
-                .error(value.span.clone(), "this is no image")
+                .error(value.span.clone(), "this is not a valid image")
                 .help("`registry.example.com/name:$DEPLOY_VERSION`");
         } else if !last.contains([':', '@']) && !image.as_str().trim().starts_with('$') {
             self.faults
-                .warning(value.span.clone(), "an image without a tag")
-                .help("name the version: `...:$DEPLOY_VERSION`; without one nobody knows what runs");
+                .warning(value.span.clone(), "the image has no tag")
+                .help("add the version, `...:$DEPLOY_VERSION`; without it nobody knows what runs");
         }
     }
 
@@ -219,8 +293,8 @@ impl Loader<'_, '_> {
         for entry in entries(node, "json") {
             if !entry.key.is_empty() && !entry.key.starts_with('/') {
                 self.faults
-                    .error(entry.key_span.clone(), format!("`{}` is no JSON pointer", entry.key))
-                    .help(format!("a pointer begins with a slash: `\"/{}\"`", entry.key.replace('.', "/")));
+                    .error(entry.key_span.clone(), format!("`{}` is not a valid JSON pointer", entry.key))
+                    .help(format!("a pointer starts with a slash: `\"/{}\"`", entry.key.replace('.', "/")));
             }
         }
         let json: BTreeMap<String, Template> = entries(node, "json")
@@ -247,15 +321,15 @@ impl Loader<'_, '_> {
                 let regex = regex::Regex::new(pattern).ok()?;
                 if regex.captures_len() < 2 {
                     self.faults
-                        .error(entry.node.span.clone(), "nothing is captured: the pattern has no group")
-                        .help("put what is wanted in parentheses: `'backup-id: (\\S+)'`");
+                        .error(entry.node.span.clone(), "the pattern captures nothing: it has no group")
+                        .help("put the part to capture in parentheses: `'backup-id: (\\S+)'`");
                 } else if !sample.is_empty() && !sample.iter().any(|line| regex.is_match(line)) {
                     self.faults
                         .warning(
                             entry.node.span.clone(),
-                            format!("the sample has nothing for `{}`", entry.key),
+                            format!("the sample gives no value for `{}`", entry.key),
                         )
-                        .help("a rehearsal prints the sample; let one of its lines match this pattern");
+                        .help("a rehearsal prints the sample; one of its lines must match this pattern");
                 }
                 Some(Capture { var: entry.key.clone(), pattern: pattern.to_owned() })
             })
@@ -275,9 +349,10 @@ impl Loader<'_, '_> {
             *patience = self.patience(node, timeout);
         }
         if matches!(kind, CheckKind::Person) && node.get("text").is_none() && node.table().is_some() {
-            self.faults
-                .error(node.span.clone(), "a check needs a text or something to look at")
-                .help("`{ text = \"No customer complaints\" }` is for a person; or one of its kinds, such as `http`");
+            self.faults.error(node.span.clone(), "a check needs `text` or a kind").help(
+                "write `{ text = \"No customer complaints\" }` for a manual check, or add a kind such \
+                    as `http`",
+            );
         }
         Check {
             text: optional_text(node, "text").unwrap_or_else(|| self.check_text(&kind)),
@@ -300,7 +375,7 @@ impl Loader<'_, '_> {
                     self.faults
                         .error(
                             key_span(value, "method"),
-                            format!("a check only looks, and {} writes", request.method),
+                            format!("a check may only read, but {} writes", request.method),
                         )
                         .help("move it to `run`, or use GET");
                 }
@@ -340,8 +415,9 @@ impl Loader<'_, '_> {
             _ => {
                 let (without, with) = (optional_text(value, "without"), optional_text(value, "with"));
                 if without.is_none() && with.is_none() && value.table().is_some() {
-                    self.faults.error(value.span.clone(), "what about the log lines?").help(
-                        "`without = 'ERROR|FATAL'`: no line may match; `with = 'GET /'`: some line must",
+                    self.faults.error(value.span.clone(), "`logs` needs `without` or `with`").help(
+                        "`without = 'ERROR|FATAL'`: no line may match it; `with = 'GET /'`: some line must \
+                         match it",
                     );
                 }
                 CheckKind::Logs { slot: self.slot_at(value, "slot"), without, with }
@@ -356,7 +432,7 @@ impl Loader<'_, '_> {
         if !sample.is_empty() && !regex.is_match(&sample) {
             self.faults
                 .warning(key_span(node, "sample"), "the sample does not match `expect`")
-                .help("a rehearsal takes it for the output, and the check would fail there");
+                .help("a rehearsal uses it as the output, so the check would fail there");
         }
     }
 
@@ -366,14 +442,16 @@ impl Loader<'_, '_> {
             self.faults
                 .error(
                     key_span(node, "slot"),
-                    format!("`{}` is not per slot", name.text().unwrap_or_default()),
+                    format!("`{}` is not a per-slot metric", name.text().unwrap_or_default()),
                 )
-                .help("leave `slot` out, or give the metric `per_slot = true` and a query with `$slot`");
+                .help("remove `slot`, or give the metric `per_slot = true` and a query with `$slot`");
         }
         let slot = node.get("slot").map(|slot| self.slot(slot));
         let condition = match (node.get("is"), node.get("within")) {
             (Some(_), Some(within)) => {
-                self.faults.error(within.span.clone(), "both `is` and `within`").help("make it two checks");
+                self.faults
+                    .error(within.span.clone(), "a check can have only one of `is` and `within`")
+                    .help("split it into two checks");
                 None
             }
             (Some(is), None) => self.bound(is, metric.and_then(|metric| metric.unit)).map(Condition::Is),
@@ -386,7 +464,7 @@ impl Loader<'_, '_> {
             }),
             (None, None) => {
                 self.faults
-                    .error(name.span.clone(), "what must hold of this metric?")
+                    .error(name.span.clone(), "a metric check needs a bound")
                     .help("add `is = \"< 0.1%\"` or `within = \"20% of baseline\"`");
                 None
             }
@@ -410,10 +488,10 @@ impl Loader<'_, '_> {
         match kind {
             CheckKind::Person => String::new(),
             CheckKind::Http(request) => {
-                format!("{} {} answers as wanted", request.method, request.url.as_str())
+                format!("{} {} answers as expected", request.method, request.url.as_str())
             }
             CheckKind::Tls { host, days, .. } => {
-                format!("the certificate of {} is valid {days} days more", host.as_str())
+                format!("the certificate of {} is valid for {days} more days", host.as_str())
             }
             CheckKind::Dns { name, expect } => format!("{} resolves as {}", name.as_str(), expect.as_str()),
             CheckKind::Metric { metric, condition, .. } => {
@@ -433,7 +511,7 @@ impl Loader<'_, '_> {
             CheckKind::Sh { script, .. } => first_line(script),
             // No runbook declares it.
             CheckKind::Allowed { right } => format!("allowed to {} {}", right.verb.as_str(), right.object()),
-            CheckKind::Logs { slot, .. } => format!("the logs of {} are as wanted", slot_word(slot)),
+            CheckKind::Logs { slot, .. } => format!("the logs of {} are as expected", slot_word(slot)),
         }
     }
 }
@@ -444,6 +522,11 @@ pub(super) fn confirm(shape: &'static Shape, node: &Node) -> Confirm {
         "type" => Confirm::Type,
         _ => Confirm::None,
     }
+}
+
+/// What holds for an action's timeout where it is not given.
+fn span_of_default(kind: &str) -> Span {
+    ACTION.default("timeout", |key| key == kind).parse().unwrap_or_default()
 }
 
 fn slot_word(slot: &SlotRef) -> String {
@@ -470,10 +553,14 @@ fn action_name(kind: &ActionKind) -> String {
         ActionKind::Scale { slot, replicas: Replicas::Before } => {
             format!("Scale {} back up", slot_word(slot))
         }
+        ActionKind::ShiftTraffic { to, share } => format!("Give {} {share} of the traffic", slot_word(to)),
+        ActionKind::Revert { slot } => format!("Revert {} to what it ran before", slot_word(slot)),
+        ActionKind::Pause { slot } => format!("Pause the rollout of {}", slot_word(slot)),
+        ActionKind::Resume { slot } => format!("Resume the rollout of {}", slot_word(slot)),
         ActionKind::Restart { slot } => format!("Restart {}", slot_word(slot)),
         ActionKind::Patch(patch) => format!("Patch {} {}", patch.kind, patch.name.as_str()),
         ActionKind::Http(request) => format!("{} {}", request.method, request.url.as_str()),
-        ActionKind::Notify { text } => format!("Tell the channel: {}", text.as_str()),
+        ActionKind::Notify { text } => format!("Notify the channel: {}", text.as_str()),
     }
 }
 

@@ -1,36 +1,47 @@
-//! Whether the parts of a runbook hold together: the way back, the window, the triggers.
+//! Whether the parts of a runbook fit together: rollback, window, triggers.
 
 use super::{Loader, action::READS, entries, items, key_span};
 use crate::{
     config::{diagnose::nearest, raw::Node},
     domain::{
         action::{Action, ActionKind, Replicas, SlotRef},
-        runbook::{Procedure, Runbook, Step, Then},
+        director::{Director, Share},
+        runbook::{Procedure, Runbook, Step, Strategy, Target, Then},
     },
 };
 
 /// What the quick rollback takes back.
 #[derive(Debug, Clone, Copy, Default)]
 struct Cover {
-    /// It points the Service back.
-    switches_back: bool,
+    /// It brings the users back to the previous version.
+    goes_back: bool,
     /// It takes the new slot's pods away.
     empties_new: bool,
+    /// One Deployment runs both versions.
+    one: bool,
 }
 
 impl Cover {
-    fn of(quick: Option<&Procedure>) -> Self {
-        let mut cover = Self::default();
+    fn of(quick: Option<&Procedure>, runbook: &Runbook) -> Self {
+        let director = runbook.target.as_ref().map(|target| &target.director);
+        let one = director == Some(&Director::Rollout);
+        let mut cover = Self { one, ..Self::default() };
         for action in quick.map_or(&[][..], |quick| &quick.run) {
             match &action.kind {
                 ActionKind::SwitchTraffic { to: SlotRef::Previous | SlotRef::Named(_), .. } => {
-                    cover.switches_back = true;
+                    cover.goes_back = true;
                 }
+                ActionKind::ShiftTraffic { to: SlotRef::Previous | SlotRef::Named(_), share: Share::ALL }
+                | ActionKind::ShiftTraffic { to: SlotRef::New | SlotRef::Named(_), share: Share::NONE } => {
+                    cover.goes_back = true;
+                }
+                ActionKind::Revert { .. } if one => cover.goes_back = true,
                 ActionKind::Scale {
                     slot: SlotRef::New | SlotRef::Named(_),
                     replicas: Replicas::Count(0),
                 } => {
                     cover.empties_new = true;
+                    cover.goes_back |= director == Some(&Director::Replicas);
                 }
                 _ => {}
             }
@@ -38,19 +49,105 @@ impl Cover {
         cover
     }
 
-    /// Whether what an action did is taken back. Switching back covers the previous slot's replicas as well: before it
-    /// points the Service there, the engine scales that slot up to what it had.
+    /// Whether what an action did is taken back. Going back covers the previous slot's replicas as well: before it gets the
+    /// traffic, the engine scales that slot up to what it had. One Deployment's replicas are no part of its template.
     fn takes_back(self, action: &Action) -> bool {
         match &action.kind {
-            ActionKind::SwitchTraffic { .. } | ActionKind::Scale { slot: SlotRef::Previous, .. } => {
-                self.switches_back
-            }
-            ActionKind::SetImage { .. } | ActionKind::Scale { .. } | ActionKind::Restart { .. } => {
-                self.switches_back || self.empties_new
-            }
+            ActionKind::Scale { .. } if self.one => false,
+            ActionKind::SwitchTraffic { .. }
+            | ActionKind::ShiftTraffic { .. }
+            | ActionKind::Revert { .. }
+            | ActionKind::SetImage { slot: SlotRef::Previous, .. }
+            | ActionKind::Scale { slot: SlotRef::Previous, .. } => self.goes_back,
+            ActionKind::SetImage { .. }
+            | ActionKind::Pause { .. }
+            | ActionKind::Resume { .. }
+            | ActionKind::Scale { .. }
+            | ActionKind::Restart { .. } => self.goes_back || self.empties_new,
             ActionKind::Http(request) => READS.contains(&request.method.as_str()),
             _ => !action.kind.mutates(),
         }
+    }
+}
+
+/// How faults speak of the way to the new version and back, by what directs the traffic.
+struct Words {
+    window_too_early: (&'static str, &'static str),
+    no_quick: (&'static str, &'static str),
+    not_ready: &'static str,
+    not_back: (&'static str, &'static str),
+    never_armed: (&'static str, &'static str),
+}
+
+const BY_SWITCH: Words = Words {
+    window_too_early: (
+        "this window has no traffic switch before it",
+        "a window watches the new version under traffic: put a step with `switch_traffic = { to = \"new\" }` before \
+         it",
+    ),
+    no_quick: (
+        "a step switches traffic, but there is no [rollback.quick]",
+        "add it with `run = [{ switch_traffic = { to = \"previous\" } }]`",
+    ),
+    not_ready: "add checks that run all the time: `ready = [{ http = { url = \
+                \"https://$SLOT.example.com/health/db\" } }]`",
+    not_back: (
+        "the quick rollback does not switch traffic back",
+        "add `{ switch_traffic = { to = \"previous\" } }` to its `run`",
+    ),
+    never_armed: (
+        "this trigger is never armed: no step switches traffic",
+        "triggers are armed when traffic is switched",
+    ),
+};
+
+const BY_SHARE: Words = Words {
+    window_too_early: (
+        "in this window no user meets the new version",
+        "put `{ shift_traffic = { to = \"new\", share = \"5%\" } }` into its step, or into one before it",
+    ),
+    no_quick: (
+        "a step gives the new slot traffic, but there is no [rollback.quick]",
+        "add it with `run = [{ shift_traffic = { to = \"new\", share = \"0%\" } }]`",
+    ),
+    not_ready: BY_SWITCH.not_ready,
+    not_back: (
+        "the quick rollback leaves the new slot its share of the traffic",
+        "add `{ shift_traffic = { to = \"new\", share = \"0%\" } }` to its `run`",
+    ),
+    never_armed: (
+        "this trigger is never armed: no step gives the new slot traffic",
+        "triggers are armed with the first `shift_traffic = { to = \"new\", share = \"...\" }`",
+    ),
+};
+
+const BY_ROLLOUT: Words = Words {
+    window_too_early: (
+        "in this window no user meets the new version",
+        "put `{ set_image = { slot = \"new\", image = \"...\" } }` into its step, or into one before it",
+    ),
+    no_quick: (
+        "a step rolls the new version out, but there is no [rollback.quick]",
+        "add it with `run = [{ revert = \"previous\" }, { rollout = \"previous\" }]`",
+    ),
+    not_ready: "add checks that run all the time, say that the old image can still be pulled: `ready = [{ sh = \
+                \"docker manifest inspect ...\" }]`",
+    not_back: (
+        "the quick rollback does not bring the old version back",
+        "add `{ revert = \"previous\" }` and `{ rollout = \"previous\" }` to its `run`",
+    ),
+    never_armed: (
+        "this trigger is never armed: no step rolls a new version out",
+        "triggers are armed when the first new pod is ready, after `set_image`",
+    ),
+};
+
+fn words(runbook: &Runbook) -> &'static Words {
+    match runbook.target.as_ref().map(|target| &target.director) {
+        None | Some(Director::Selector) => &BY_SWITCH,
+        Some(Director::Route(_)) if runbook.deployment.strategy == Strategy::BlueGreen => &BY_SWITCH,
+        Some(Director::Route(_) | Director::Replicas) => &BY_SHARE,
+        Some(Director::Rollout) => &BY_ROLLOUT,
     }
 }
 
@@ -59,6 +156,11 @@ const KUBERNETES: &[&str] = &[
     "set_image",
     "rollout",
     "switch_traffic",
+    "shift_traffic",
+    "promote",
+    "revert",
+    "pause",
+    "resume",
     "scale",
     "restart",
     "patch",
@@ -73,9 +175,11 @@ impl Loader<'_, '_> {
     /// All checks that look at several parts at once.
     pub(super) fn cover(&mut self, root: &Node, runbook: &Runbook) {
         let quick = runbook.procedure("quick");
-        let cover = Cover::of(quick);
+        let cover = Cover::of(quick, runbook);
         for (node, step) in items(root, "step").iter().zip(&runbook.steps) {
-            self.step_is_covered(node, step, cover, quick.is_some());
+            // That what lets users meet the new version has no way back is told once for the runbook.
+            let told = |action: &Action| quick.is_none() && runbook.lets_meet(action);
+            self.step_is_covered(node, step, cover, told);
         }
         self.windows(root, runbook);
         self.the_way_back(root, runbook);
@@ -84,15 +188,14 @@ impl Loader<'_, '_> {
     }
 
     /// A step that changes something has a way back, or says why it needs none.
-    fn step_is_covered(&mut self, node: &Node, step: &Step, cover: Cover, has_quick: bool) {
+    fn step_is_covered(&mut self, node: &Node, step: &Step, cover: Cover, told: impl Fn(&Action) -> bool) {
         if !step.undo.is_empty() || step.no_undo.is_some() {
             return;
         }
         let open: Vec<&str> = step
             .run
             .iter()
-            // That a switch has no way back without a quick rollback is told once for the runbook.
-            .filter(|action| has_quick || !matches!(action.kind, ActionKind::SwitchTraffic { .. }))
+            .filter(|action| !told(action))
             .filter(|action| {
                 action.kind.mutates() && action.irreversible.is_none() && !cover.takes_back(action)
             })
@@ -101,25 +204,26 @@ impl Loader<'_, '_> {
         let Some(first) = open.first() else { return };
         let more = if open.len() > 1 { format!(" and {} more", open.len() - 1) } else { String::new() };
         self.faults
-            .warning(key_span(node, "id"), format!("nothing takes `{}` back: {first}{more}", step.id))
-            .help("add `undo = [{ ... }]`, or say why none is needed: `no_undo = \"...\"`");
+            .warning(key_span(node, "id"), format!("step `{}` has no undo for: {first}{more}", step.id))
+            .help("add `undo = [{ ... }]`, or say why it needs none: `no_undo = \"...\"`");
     }
 
-    /// A window watches what a switch has done.
+    /// A window watches what a switch has done, in a step before it. A share, and what a rollout brings, can be watched in
+    /// its own step.
     fn windows(&mut self, root: &Node, runbook: &Runbook) {
         let switch = runbook.switch_step();
+        let with_it = runbook.target.as_ref().is_some_and(Target::has_shares);
         for (index, (node, step)) in items(root, "step").iter().zip(&runbook.steps).enumerate() {
             if step.window.is_none() {
                 continue;
             }
-            if switch.is_none_or(|switch| switch >= index) {
-                self.faults
-                    .error(key_span(node, "window"), "a window with no traffic switch before it")
-                    .help("the window watches the new version under traffic: put a step with `switch_traffic = { to = \"new\" }` before it");
+            if switch.is_none_or(|switch| switch > index || (switch == index && !with_it)) {
+                let (message, help) = words(runbook).window_too_early;
+                self.faults.error(key_span(node, "window"), message).help(help);
             }
             if step.check.is_empty() && runbook.triggers.iter().all(|trigger| trigger.watch.is_none()) {
                 self.faults
-                    .warning(key_span(node, "window"), "a window that watches nothing")
+                    .warning(key_span(node, "window"), "this window watches nothing")
                     .help("add checks with `metric`, or a [[trigger]]");
             }
         }
@@ -127,6 +231,10 @@ impl Loader<'_, '_> {
 
     /// What takes a slot's pods away leaves none for the deployment after this one, whose new slot that is.
     fn wakes_the_new_slot(&mut self, root: &Node, runbook: &Runbook) {
+        // Where shares follow the pods, a share starts them; one Deployment is never empty.
+        if runbook.target.as_ref().is_some_and(Target::shares_follow_pods) {
+            return;
+        }
         let Some(switch) = runbook.switch_step() else { return };
         let empties =
             |action: &Action| matches!(action.kind, ActionKind::Scale { replicas: Replicas::Count(0), .. });
@@ -144,8 +252,11 @@ impl Loader<'_, '_> {
         }
         let span = items(root, "step").get(switch).map_or(0..0, |node| key_span(node, "id"));
         self.faults
-            .warning(span, "nothing starts the new slot's pods: the deployment after this one finds none")
-            .help("before the switch, beside `set_image`: `{ scale = { slot = \"new\", replicas = \"before\" } }`");
+            .warning(span, "nothing starts the new slot's pods: the next deployment will find none")
+            .help(
+                "next to `set_image`, before the switch, add `{ scale = { slot = \"new\", replicas = \
+                \"before\" } }`",
+            );
     }
 
     /// Where traffic moves, it must be able to move back.
@@ -153,7 +264,7 @@ impl Loader<'_, '_> {
         let names = entries(root, "rollback");
         let near =
             nearest("quick", names.iter().map(|entry| entry.key.as_str())).filter(|near| *near != "quick");
-        let quick = runbook.procedure("quick");
+        let (quick, words) = (runbook.procedure("quick"), words(runbook));
         if let Some(near) = near.filter(|_| quick.is_none()) {
             let span =
                 names.iter().find(|entry| entry.key == near).map_or(0..0, |entry| entry.key_span.clone());
@@ -161,29 +272,21 @@ impl Loader<'_, '_> {
         }
         if let Some(switch) = runbook.switch_step().filter(|_| quick.is_none() && near.is_none()) {
             let span = items(root, "step").get(switch).map_or(0..0, |node| key_span(node, "id"));
-            self.faults
-                .warning(span, "traffic is switched, and there is no [rollback.quick]")
-                .help("add one: run = [{ switch_traffic = { to = \"previous\" } }]");
+            let (message, help) = words.no_quick;
+            self.faults.warning(span, message).help(help);
         }
         if let Some(quick) = quick {
-            let switches_back = Cover::of(Some(quick)).switches_back;
-            if runbook.switch_step().is_some() && switches_back && quick.ready.is_empty() {
-                let span = names
-                    .iter()
-                    .find(|entry| entry.key == "quick")
-                    .map_or(0..0, |entry| entry.key_span.clone());
+            let goes_back = Cover::of(Some(quick), runbook).goes_back;
+            let entry = names.iter().find(|entry| entry.key == "quick");
+            let span = entry.map_or(0..0, |entry| entry.key_span.clone());
+            if runbook.switch_step().is_some() && goes_back && quick.ready.is_empty() {
                 self.faults
-                    .warning(span, "nothing proves that the quick rollback would work")
-                    .help("add checks that are looked at for the whole run: `ready = [{ http = { url = \"https://$SLOT.example.com/health/db\" } }]`");
+                    .warning(span.clone(), "no check proves that the quick rollback would work")
+                    .help(words.not_ready);
             }
-            if runbook.switch_step().is_some() && !switches_back {
-                let span = names
-                    .iter()
-                    .find(|entry| entry.key == "quick")
-                    .map_or(0..0, |entry| entry.key_span.clone());
-                self.faults
-                    .warning(span, "the quick rollback does not switch traffic back")
-                    .help("add `{ switch_traffic = { to = \"previous\" } }` to its `run`");
+            if runbook.switch_step().is_some() && !goes_back {
+                let (message, help) = words.not_back;
+                self.faults.warning(span, message).help(help);
             }
         }
         let fires = |trigger: &crate::domain::runbook::Trigger| {
@@ -192,16 +295,15 @@ impl Loader<'_, '_> {
         for (node, trigger) in items(root, "trigger").iter().zip(&runbook.triggers) {
             if fires(trigger) && quick.is_none() {
                 self.faults
-                    .error(key_span(node, "metric"), "a trigger that rolls back, and no [rollback.quick]")
-                    .help("add [rollback.quick], or let the trigger only ask: `then = \"ask\"`");
+                    .error(
+                        key_span(node, "metric"),
+                        "this trigger rolls back, but there is no [rollback.quick]",
+                    )
+                    .help("add [rollback.quick], or make the trigger ask: `then = \"ask\"`");
             }
             if trigger.watch.is_some() && runbook.switch_step().is_none() {
-                self.faults
-                    .warning(
-                        key_span(node, "metric"),
-                        "a trigger that is never armed: no step switches traffic",
-                    )
-                    .help("triggers are armed from the switch on");
+                let (message, help) = words.never_armed;
+                self.faults.warning(key_span(node, "metric"), message).help(help);
             }
         }
     }
@@ -232,9 +334,9 @@ impl Loader<'_, '_> {
             self.faults
                 .error(
                     entry.key_span.clone(),
-                    format!("`{}` needs a cluster, and there is no [target]", entry.key),
+                    format!("`{}` needs a cluster, but there is no [target]", entry.key),
                 )
-                .help("add [target] with `namespace`, `service`, `slots` and `container`");
+                .help("add [target] with `namespace`, `service`, `slots` (or `deployment`) and `container`");
         }
     }
 }

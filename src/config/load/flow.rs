@@ -13,9 +13,9 @@ use crate::{
     },
     domain::{
         check::{Check, CheckKind},
-        id::{MetricId, ProcedureId, StepId},
+        id::{MetricId, ProcedureId, QUICK, StepId},
         metric::{Bound, Op},
-        plan::{QUICK, WAY_BACK_SLOT},
+        plan::WAY_BACK_SLOT,
         runbook::{
             Completion, Group, Item, OnNoData, Procedure, Step, Task, Then, Trigger, TriggerWatch, Window,
         },
@@ -32,8 +32,8 @@ impl Loader<'_, '_> {
                 let title = text(node, "group");
                 if titles.contains(&title) {
                     self.faults
-                        .error(key_span(node, "group"), format!("there are two groups `{title}`"))
-                        .help("put their items into one");
+                        .error(key_span(node, "group"), format!("duplicate checklist group `{title}`"))
+                        .help("merge them into one");
                 }
                 titles.push(title.clone());
                 Group { title, items: items(node, "items").iter().map(|item| self.item(item)).collect() }
@@ -52,8 +52,11 @@ impl Loader<'_, '_> {
                 } = kind
                 {
                     self.faults
-                        .error(key_span(look, "within"), "there is no baseline before the steps begin")
-                        .help("use `is` with a bound");
+                        .error(
+                            key_span(look, "within"),
+                            "no baseline is recorded yet when the checklist is checked",
+                        )
+                        .help("use `is` with a bound instead");
                 }
                 Check {
                     text: words.clone(),
@@ -88,11 +91,9 @@ impl Loader<'_, '_> {
             self.faults
                 .warning(
                     key_span(node, "patience"),
-                    format!("the timeout, {timeout}, is over before this is"),
+                    format!("`patience` is not shorter than the timeout of {timeout}"),
                 )
-                .help(
-                    "make `patience` shorter, so that what cannot succeed fails early; or `timeout` longer",
-                );
+                .help("shorten `patience`, so that what cannot succeed fails early, or lengthen `timeout`");
         }
         Some(patience)
     }
@@ -101,8 +102,8 @@ impl Loader<'_, '_> {
         let nodes = items(root, "step");
         if nodes.is_empty() && root.get("step").is_some() {
             self.faults
-                .error(key_span(root, "step"), "no steps")
-                .help("a step begins with [[step]], `id` and `title`");
+                .error(key_span(root, "step"), "the runbook has no steps")
+                .help("add a [[step]] with `id` and `title`");
         }
         let mut ids: Vec<String> = Vec::new();
         nodes
@@ -122,14 +123,14 @@ impl Loader<'_, '_> {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if id.is_empty() || !id.chars().all(plain) {
             let cleaned: String = id.to_lowercase().chars().map(|c| if plain(c) { c } else { '-' }).collect();
-            self.faults.error(value.span.clone(), format!("`{id}` is no id")).help(format!(
-                "small letters, digits and `-`{}",
+            self.faults.error(value.span.clone(), format!("`{id}` is not a valid id")).help(format!(
+                "use lower-case letters, digits and `-`{}",
                 if cleaned.is_empty() { String::new() } else { format!(": `{cleaned}`") }
             ));
         } else if before.iter().any(|other| other == id) {
             self.faults
-                .error(value.span.clone(), format!("there are two steps `{id}`"))
-                .help("ids name steps in the journal and on the command line; give each its own");
+                .error(value.span.clone(), format!("duplicate step id `{id}`"))
+                .help("ids identify steps in the journal and on the command line; give each step its own");
         }
     }
 
@@ -142,8 +143,8 @@ impl Loader<'_, '_> {
             .map(|window| Window { lasts: self.above_zero(window, "lasts").unwrap_or_default() });
         if run.is_empty() && check.is_empty() && node.get("run").is_none() && node.get("check").is_none() {
             self.faults
-                .error(key_span(node, "id"), "a step that does nothing and checks nothing")
-                .help("give it `run` or `check`; a step for a person is `check = [{ text = \"...\" }]`");
+                .error(key_span(node, "id"), "this step does nothing and checks nothing")
+                .help("add `run` or `check`; for a manual step: `check = [{ text = \"...\" }]`");
         }
         if undo.is_empty()
             && node.get("undo").is_some()
@@ -151,13 +152,13 @@ impl Loader<'_, '_> {
             && items(node, "undo").is_empty()
         {
             self.faults
-                .error(key_span(node, "undo"), "an empty `undo`")
-                .help("say why nothing needs taking back: `no_undo = \"...\"`");
+                .error(key_span(node, "undo"), "`undo` is empty")
+                .help("say why it needs none: `no_undo = \"...\"`");
         }
         if node.get("undo").is_some() && node.get("no_undo").is_some() {
             self.faults
-                .error(key_span(node, "no_undo"), "both `undo` and `no_undo`")
-                .help("keep the one that is true");
+                .error(key_span(node, "no_undo"), "a step can have only one of `undo` and `no_undo`")
+                .help("remove the one that is wrong");
         }
         Step {
             id: StepId::from(text(node, "id").as_str()),
@@ -192,7 +193,7 @@ impl Loader<'_, '_> {
                 let node = &entry.node;
                 let run = self.actions(node, "run", Moment::After);
                 if run.is_empty() && node.get("run").is_some() && items(node, "run").is_empty() {
-                    self.faults.error(key_span(node, "run"), "a rollback that does nothing");
+                    self.faults.error(key_span(node, "run"), "this rollback does nothing");
                 }
                 Procedure {
                     id: ProcedureId::from(entry.key.as_str()),
@@ -211,22 +212,24 @@ impl Loader<'_, '_> {
     fn ready(&mut self, entry: &Entry) -> Vec<Check> {
         let Some(ready) = entry.node.entry("ready") else { return Vec::new() };
         if entry.key != QUICK {
-            self.faults.error(ready.key_span.clone(), "only the quick rollback is proved all the time").help(
-                "move it to [rollback.quick], or make it `check`, which is looked at after the rollback",
-            );
+            self.faults
+                .error(ready.key_span.clone(), "`ready` works only in the quick rollback")
+                .help("move it to [rollback.quick], or use `check`, which runs after the rollback");
         }
         self.ledger.know(WAY_BACK_SLOT, self.faults);
         let checks = self.checks(&entry.node, "ready", Moment::Opening);
         self.ledger.forget();
         for (node, check) in ready.node.items().iter().zip(&checks) {
             let by_whom = match check.kind {
-                CheckKind::Person if node.get("text").is_some() => "a person can't look every 10 s",
-                CheckKind::Metric { .. } => "a metric says nothing of a slot without traffic",
+                CheckKind::Person if node.get("text").is_some() => {
+                    "`ready` cannot have a manual check: it runs every 10 s"
+                }
+                CheckKind::Metric { .. } => "`ready` cannot have a metric: the slot has no traffic",
                 _ => continue,
             };
             self.faults
                 .error(node.span.clone(), by_whom)
-                .help("use `http`, `sh`, `pods_ready` or another kind that is looked at");
+                .help("use `http`, `sh`, `pods_ready` or another automatic kind");
         }
         checks
     }
@@ -239,8 +242,8 @@ impl Loader<'_, '_> {
                 let trigger = self.trigger(node, root);
                 if written.contains(&trigger.reason) && !trigger.reason.is_empty() {
                     self.faults
-                        .error(node.span.clone(), format!("there are two triggers `{}`", trigger.reason))
-                        .help("a reason stands once in the list that a person chooses from");
+                        .error(node.span.clone(), format!("duplicate trigger `{}`", trigger.reason))
+                        .help("each reason can be offered only once");
                 }
                 written.push(trigger.reason.clone());
                 trigger
@@ -252,9 +255,10 @@ impl Loader<'_, '_> {
         let reason = optional_text(node, "reason");
         let Some(name) = node.get("metric") else {
             if reason.is_none() {
-                self.faults
-                    .error(node.span.clone(), "a trigger without a metric or a reason")
-                    .help("`metric`, `when` and `for` for one that fires by itself; `reason` for one that a person chooses");
+                self.faults.error(node.span.clone(), "a trigger needs `metric` or `reason`").help(
+                    "write `metric`, `when` and `for` if it fires by itself, or `reason` if a person \
+                        chooses it",
+                );
             }
             return Trigger { reason: reason.unwrap_or_default(), watch: None };
         };
@@ -263,7 +267,7 @@ impl Loader<'_, '_> {
             self.bound(when, metric.as_ref().and_then(|metric| metric.unit))
         } else {
             self.faults
-                .error(name.span.clone(), "when does it fire?")
+                .error(name.span.clone(), "this trigger has no `when`")
                 .help("add the breach, `when = \"> 1%\"`, and how long it must last, `for = \"5m\"`");
             None
         };
@@ -278,9 +282,9 @@ impl Loader<'_, '_> {
             self.faults
                 .error(
                     key_span(node, "countdown"),
-                    format!("a countdown, but `then` is \"{}\"", word(&TRIGGER, node, "then")),
+                    format!("`countdown` has no effect: `then` is \"{}\"", word(&TRIGGER, node, "then")),
                 )
-                .help("leave one of them out");
+                .help("remove one of them");
         }
         // As the metric names itself, small, for the middle of a sentence: `error rate > 1 % for 5m`.
         let title = root

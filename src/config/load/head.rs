@@ -1,6 +1,4 @@
-//! Front matter, deployment, target, variables and parts.
-
-use std::collections::BTreeMap;
+//! Front matter, deployment, variables and parts.
 
 use super::{Loader, entries, flag, items, key_span, optional_text, span, text, texts, word};
 use crate::{
@@ -12,10 +10,9 @@ use crate::{
         vars::{Moment, Sink, check_value, name_help},
     },
     domain::{
-        id::SlotName,
         runbook::{
-            Automation, ClusterFact, DeployWindow, Deployment, Document, Environment, Part, Slot, Status,
-            Strategy, Target, Var, VarSource,
+            Automation, ClusterFact, DeployWindow, Deployment, Document, DocumentStatus, Environment, Part,
+            Strategy, Var, VarSource,
         },
         template::{MAX_EXPANDED, is_name},
     },
@@ -33,10 +30,10 @@ impl Loader<'_, '_> {
             module: text(node, "module"),
             title: text(node, "title"),
             status: match text(node, "status").as_str() {
-                "approved" => Status::Approved,
-                "in-review" => Status::InReview,
-                "deprecated" => Status::Deprecated,
-                _ => Status::Draft,
+                "approved" => DocumentStatus::Approved,
+                "in-review" => DocumentStatus::InReview,
+                "deprecated" => DocumentStatus::Deprecated,
+                _ => DocumentStatus::Draft,
             },
             version: text(node, "version"),
             last_updated: date(node, "last_updated"),
@@ -77,8 +74,8 @@ impl Loader<'_, '_> {
         let (from, to) = (text(node, "from"), text(node, "to"));
         if clock_time(&from).is_some() && from == to {
             self.faults
-                .error(key_span(node, "to"), "the window ends where it begins")
-                .help("`to` is the first minute outside; for a whole day leave `window` out");
+                .error(key_span(node, "to"), "the window ends when it begins")
+                .help("`to` is the first minute after the window; to allow the whole day, remove `window`");
         }
         if let Some(zone) = node.get("timezone").filter(|zone| zone.text().is_some()) {
             let name = zone.text().unwrap_or_default();
@@ -86,7 +83,7 @@ impl Loader<'_, '_> {
                 let known: Vec<String> =
                     jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();
                 let help = nearest(name, known.iter().map(String::as_str)).map_or_else(
-                    || "an IANA name such as `UTC` or `Europe/Berlin`".to_owned(),
+                    || "use an IANA name such as `UTC` or `Europe/Berlin`".to_owned(),
                     |near| format!("did you mean `{near}`?"),
                 );
                 // A host without time zone data knows UTC only, and must not call the others unknown.
@@ -98,86 +95,12 @@ impl Loader<'_, '_> {
         DeployWindow { days: texts(node, "days"), from, to, timezone: text(node, "timezone") }
     }
 
-    pub(super) fn target(&mut self, root: &Node) -> Option<Target> {
-        let node = root.get("target")?;
-        for key in ["namespace", "service", "container"] {
-            self.kubernetes_name(node, key);
-        }
-        let mut slots: BTreeMap<SlotName, Slot> = BTreeMap::new();
-        for entry in entries(node, "slots") {
-            if ["new", "idle", "previous", "live", "before"].contains(&entry.key.as_str()) {
-                self.faults
-                    .error(entry.key_span.clone(), format!("a slot cannot be called `{}`", entry.key))
-                    .help("that word names a role, which changes with every deployment; take a colour");
-            }
-            self.kubernetes_name(&entry.node, "deployment");
-            let slot = self.slot_entry(entry);
-            for (other, taken) in &slots {
-                let same = if taken.deployment == slot.deployment && !slot.deployment.is_empty() {
-                    "Deployment"
-                } else if taken.selector == slot.selector && !slot.selector.is_empty() {
-                    "selector"
-                } else {
-                    continue;
-                };
-                self.faults
-                    .error(
-                        entry.key_span.clone(),
-                        format!("`{}` has the same {same} as `{other}`", entry.key),
-                    )
-                    .help("two slots must be two Deployments with labels that tell them apart");
-            }
-            slots.insert(SlotName::from(entry.key.as_str()), slot);
-        }
-        let blue_green = root.get("deployment").is_some_and(|node| text(node, "strategy") == "blue-green");
-        if blue_green && slots.len() != 2 && node.get("slots").is_some() {
-            self.faults
-                .error(key_span(node, "slots"), format!("blue-green needs two slots, and there {}", count(slots.len())))
-                .help("slots.blue = { deployment = \"...\", selector = { version = \"blue\" } }, and the same for green");
-        }
-        Some(Target {
-            context: optional_text(node, "context"),
-            cluster_uid: optional_text(node, "cluster_uid"),
-            namespace: text(node, "namespace"),
-            service: text(node, "service"),
-            slots,
-            container: text(node, "container"),
-        })
-    }
-
-    fn slot_entry(&mut self, entry: &Entry) -> Slot {
-        let selector: BTreeMap<String, String> = entries(&entry.node, "selector")
-            .iter()
-            .filter_map(|label| Some((label.key.clone(), label.node.text()?.to_owned())))
-            .collect();
-        if selector.is_empty() && entry.node.get("selector").is_some() {
-            self.faults
-                .error(key_span(&entry.node, "selector"), "the selector is empty")
-                .help("name at least one label that only this slot's pods carry");
-        }
-        Slot { deployment: text(&entry.node, "deployment"), selector }
-    }
-
-    /// Names of Kubernetes objects: small letters, digits, `-` and dots, at most 253 characters.
-    fn kubernetes_name(&mut self, node: &Node, key: &str) {
-        let Some(value) = node.get(key) else { return };
-        let Some(name) = value.text() else { return };
-        let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
-        let outer = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-        if !(name.len() <= 253 && name.starts_with(outer) && name.ends_with(outer) && name.chars().all(inner))
-        {
-            self.faults
-                .error(value.span.clone(), format!("`{key}` is no name that Kubernetes takes"))
-                .help("small letters, digits and `-`, beginning and ending with a letter or digit");
-        }
-    }
-
     pub(super) fn vars(&mut self, root: &Node) -> Vec<Var> {
         let declared = entries(root, "vars");
         for entry in declared {
             if !is_name(&entry.key) {
                 let help = name_help(&entry.key);
-                self.faults.error(entry.key_span.clone(), "no name for a variable").help(help);
+                self.faults.error(entry.key_span.clone(), "not a valid variable name").help(help);
             }
             let others = ["ask", "env", "from", "value"].iter().any(|key| entry.node.get(key).is_some());
             let captured = entry.node.get("captured").and_then(Node::bool) == Some(true) && !others;
@@ -196,7 +119,7 @@ impl Loader<'_, '_> {
                     first.key_span.clone(),
                     format!("all values together are longer than {} KiB", MAX_VALUES / 1024),
                 )
-                .help("every command gets all of them in its environment, and could not be started");
+                .help("commands get all of them in their environment and could not be started");
         }
         vars
     }
@@ -209,7 +132,7 @@ impl Loader<'_, '_> {
         } else if let Some(variable) = node.get("env") {
             let name = variable.text().unwrap_or_default().to_owned();
             if variable.text().is_some() && (name.is_empty() || name.contains(['=', '\0'])) {
-                self.faults.error(variable.span.clone(), "no name for an environment variable");
+                self.faults.error(variable.span.clone(), "not a valid environment variable name");
             }
             VarSource::Env { name, default }
         } else if let Some(value) = node.get("value") {
@@ -224,7 +147,7 @@ impl Loader<'_, '_> {
                 self.faults
                     .error(
                         key_span(node, "from"),
-                        format!("`{fact}` is known from the cluster, and there is no [target]"),
+                        format!("`{fact}` comes from the cluster, but there is no [target]"),
                     )
                     .help("add [target], or take the value from `ask` or `env`");
             }
@@ -233,7 +156,7 @@ impl Loader<'_, '_> {
             if node.get("captured").and_then(Node::bool) == Some(false) {
                 self.faults
                     .error(key_span(node, "captured"), "`captured = false` gives no value")
-                    .help("one of `ask`, `env`, `from`, `value`, or `captured = true`");
+                    .help("use one of `ask`, `env`, `from`, `value`, or `captured = true`");
             }
             VarSource::Captured
         };
@@ -245,11 +168,11 @@ impl Loader<'_, '_> {
             };
             if let Err(why) = check_value(pattern.as_deref(), text) {
                 self.faults
-                    .error(value.span.clone(), format!("`{key}` of `{}` would be refused: {why}", entry.key))
+                    .error(value.span.clone(), format!("`{key}` of `{}` is not valid: {why}", entry.key))
                     .help(if why.contains("match") {
-                        "make the pattern and this value agree"
+                        "change the pattern or this value so that they match"
                     } else {
-                        "a value is one line of plain text"
+                        "a value must be one line of plain text"
                     });
             }
         }
@@ -261,7 +184,7 @@ impl Loader<'_, '_> {
                 self.faults
                     .warning(
                         key_span(node, key),
-                        format!("the secret `{}` is written in this file", entry.key),
+                        format!("the secret `{}` is in this file in plain text", entry.key),
                     )
                     .help("take it from the environment: `env = \"...\"`");
             }
@@ -284,7 +207,7 @@ impl Loader<'_, '_> {
             let near = nearest(name, known());
             meant.extend(near);
             let help = near.map_or_else(
-                || format!("declare it: [[part]] with `name = \"{name}\"` and `question`"),
+                || format!("add a [[part]] with `name = \"{name}\"` and `question`"),
                 |near| format!("did you mean `{near}`?"),
             );
             self.faults.error(when.span.clone(), format!("unknown part `{name}`")).help(help);
@@ -294,8 +217,8 @@ impl Loader<'_, '_> {
             let name = text(node, "name");
             if parts.iter().any(|part| part.name == name) {
                 self.faults
-                    .error(key_span(node, "name"), format!("there are two parts `{name}`"))
-                    .help("give each its own name");
+                    .error(key_span(node, "name"), format!("duplicate part `{name}`"))
+                    .help("give each part its own name");
                 continue;
             }
             if !meant.contains(&name.as_str()) && node.get("name").is_some() {
@@ -313,15 +236,8 @@ impl Loader<'_, '_> {
     }
 }
 
-fn count(slots: usize) -> String {
-    match slots {
-        0 => "is none".to_owned(),
-        1 => "is one".to_owned(),
-        more => format!("are {more}"),
-    }
-}
-
-fn strategy(word: &str) -> Strategy {
+/// The strategy of a word.
+pub(super) fn strategy(word: &str) -> Strategy {
     match word {
         "rolling" => Strategy::Rolling,
         "canary" => Strategy::Canary,

@@ -17,6 +17,7 @@ use crate::{
         id::MetricId,
         metric::{Bound, Metric, Op, Query, ScrapeCalc, Unit},
         runbook::Source,
+        slot_labels::SLOT_PLACES,
         template::{Piece, Template},
         verdict::parse_bound,
     },
@@ -48,9 +49,9 @@ impl Loader<'_, '_> {
                 self.faults
                     .error(
                         key_span(node, "basic_auth"),
-                        "`bearer_token` and `basic_auth` are two ways to log in",
+                        "a source can have only one of `bearer_token` and `basic_auth`",
                     )
-                    .help("keep one");
+                    .help("remove one");
             }
             let source = Source {
                 kind,
@@ -69,7 +70,7 @@ impl Loader<'_, '_> {
     fn no_literal_secret(&mut self, key: &str, node: &Node) {
         if node.text().is_some_and(|text| Template::from(text).names().next().is_none()) {
             self.faults
-                .warning(node.span.clone(), format!("`{key}` is written in this file"))
+                .warning(node.span.clone(), format!("`{key}` is in this file in plain text"))
                 .help("take it from a secret variable: `TOKEN = { env = \"TOKEN\", secret = true }` and `$TOKEN` here");
         }
     }
@@ -97,19 +98,22 @@ impl Loader<'_, '_> {
         match Url::parse(&filled) {
             Ok(url) if !matches!(url.scheme(), "http" | "https") => {
                 self.faults
-                    .error(node.span.clone(), format!("a URL of scheme `{}`", url.scheme()))
-                    .help("write one that begins with https:// or http://");
+                    .error(
+                        node.span.clone(),
+                        format!("URLs with scheme `{}` are not supported", url.scheme()),
+                    )
+                    .help("use https:// or http://");
             }
             Ok(url) if !url.username().is_empty() || url.password().is_some() => {
                 self.faults
-                    .error(node.span.clone(), "a URL with a user or password in it")
-                    .help("URLs are shown and logged; send them in `headers`, from a secret variable");
+                    .error(node.span.clone(), "the URL contains a user or password")
+                    .help("URLs are shown and logged; send credentials in `headers`, from a secret variable");
             }
             Ok(_) => {}
             Err(error) => {
                 self.faults
-                    .error(node.span.clone(), format!("this is no URL: {error}"))
-                    .help("write it whole: `https://api.example.com/health`");
+                    .error(node.span.clone(), format!("not a valid URL: {error}"))
+                    .help("write a full URL: `https://api.example.com/health`");
             }
         }
         template
@@ -123,8 +127,8 @@ impl Loader<'_, '_> {
                 let per_slot = flag(&METRIC, node, "per_slot");
                 if per_slot && self.slots.is_none() {
                     self.faults
-                        .error(key_span(node, "per_slot"), "there are no slots without [target]")
-                        .help("add [target], or leave `per_slot` out");
+                        .error(key_span(node, "per_slot"), "`per_slot` needs slots, but there is no [target]")
+                        .help("add [target], or remove `per_slot`");
                 }
                 let unit = node.get("unit").and_then(Node::text).and_then(unit);
                 let normal = node.get("normal").and_then(|bound| self.bound(bound, unit));
@@ -132,9 +136,10 @@ impl Loader<'_, '_> {
                 if let (Some(normal), Some(alert)) = (normal, alert)
                     && overlap(normal, alert)
                 {
-                        self.faults
-                            .error(key_span(node, "alert"), "some values would be normal and alert at once")
-                            .help("an alert lies outside the normal range: `normal = \"< 0.1%\"`, `alert = \"> 1%\"`");
+                    self.faults.error(key_span(node, "alert"), "`normal` and `alert` overlap").help(
+                        "the alert must be outside the normal range: `normal = \"< 0.1%\"`, `alert \
+                                = \"> 1%\"`",
+                    );
                 }
                 Metric {
                     id: MetricId::from(entry.key.as_str()),
@@ -187,7 +192,7 @@ impl Loader<'_, '_> {
         } else if let Some(quantile) = scrape.get("quantile") {
             if histogram.is_none() {
                 self.faults
-                    .error(key_span(scrape, "quantile"), "a quantile of what?")
+                    .error(key_span(scrape, "quantile"), "`quantile` needs `histogram`")
                     .help("add `histogram = \"http_request_duration_seconds\"`, without `_bucket`");
             }
             ScrapeCalc::Quantile {
@@ -214,7 +219,7 @@ impl Loader<'_, '_> {
                     self.faults
                         .error(
                             named.span.clone(),
-                            format!("`{written}` is a Prometheus, and this wants one to scrape"),
+                            format!("`{written}` is a Prometheus, not a source to scrape"),
                         )
                         .help("use `query` with PromQL, or a source with `scrape`");
                 }
@@ -222,7 +227,7 @@ impl Loader<'_, '_> {
                     self.faults
                         .error(
                             named.span.clone(),
-                            format!("`{written}` is scraped, and understands no PromQL"),
+                            format!("`{written}` is scraped, so it cannot answer PromQL"),
                         )
                         .help("use `scrape = { ... }`, or a source with `url`");
                 }
@@ -247,7 +252,7 @@ impl Loader<'_, '_> {
                 self.faults
                     .error(
                         key_span(metric, if scrape { "scrape" } else { "query" }),
-                        "no source for this metric",
+                        "there is no source for this metric",
                     )
                     .help(format!("add {example}"));
                 String::new()
@@ -255,14 +260,18 @@ impl Loader<'_, '_> {
             several => {
                 let names = list(several);
                 self.faults
-                    .error(key_span(metric, if scrape { "scrape" } else { "query" }), "which source?")
-                    .help(format!("add `source`: there are {names}"));
+                    .error(
+                        key_span(metric, if scrape { "scrape" } else { "query" }),
+                        "this metric needs `source`",
+                    )
+                    .help(format!("choose one of {names}"));
                 String::new()
             }
         }
     }
 
-    /// A query must be PromQL that gives one number for each series, and name `$slot` where and only where it is per slot.
+    /// A query must be PromQL that gives one number for each series, and name the slot (`$slot`, `$hash`, …) where and only
+    /// where it is per slot.
     fn promql(&mut self, node: &Node, expr: &str, per_slot: bool) {
         if node.text().is_none() {
             return;
@@ -279,14 +288,14 @@ impl Loader<'_, '_> {
                     _ => "a range of values",
                 };
                 self.faults
-                    .error(node.span.clone(), format!("this query gives {what}, where one number is wanted"))
-                    .help("put a function around it, say `sum(rate(...[1m]))`");
+                    .error(node.span.clone(), format!("this query returns {what}, not a number"))
+                    .help("wrap it in a function, such as `sum(rate(...[1m]))`");
             }
             Err(error) => {
                 let error = error.lines().next().unwrap_or_default().to_owned();
                 self.faults
-                    .error(node.span.clone(), format!("this is no PromQL: {error}"))
-                    .help("try the query in Prometheus first");
+                    .error(node.span.clone(), format!("not valid PromQL: {error}"))
+                    .help("test the query in Prometheus first");
             }
         }
     }
@@ -297,13 +306,13 @@ impl Loader<'_, '_> {
     fn is_readable(&mut self, node: &Node, expr: &str) -> bool {
         let size = Size::of(expr);
         let (what, help) = if expr.len() > MAX_QUERY {
-            let help = "let a recording rule of Prometheus compute it, and ask for its result";
-            (format!("a query longer than {} KiB", MAX_QUERY / 1024), help)
+            let help = "compute it in a Prometheus recording rule, and query that";
+            (format!("the query is longer than {} KiB", MAX_QUERY / 1024), help)
         } else if size.depth > MAX_DEPTH {
-            (format!("a query with more than {MAX_DEPTH} brackets within each other"), "take some away")
+            (format!("the query nests more than {MAX_DEPTH} brackets"), "simplify it")
         } else if size.operators > MAX_OPERATORS {
-            let help = "let Prometheus sum: `sum(a)`, or one selector with `=~\"a|b\"`";
-            (format!("a query with more than {MAX_OPERATORS} operators"), help)
+            let help = "use `sum(a)`, or one selector with `=~\"a|b\"`";
+            (format!("the query has more than {MAX_OPERATORS} operators"), help)
         } else {
             return true;
         };
@@ -313,34 +322,56 @@ impl Loader<'_, '_> {
 
     /// `name{label="value"}` of a scrape.
     fn selector(&mut self, node: &Node, written: &str, per_slot: bool) {
-        self.slot_variable(node, written, per_slot && written.contains("$slot"));
+        self.slot_variable(
+            node,
+            written,
+            per_slot && SLOT_PLACES.iter().any(|name| written.contains(&format!("${name}"))),
+        );
         if !self.is_readable(node, written) {
             return;
         }
         if !matches!(parser::parse(&with_slot(written)), Ok(Expr::VectorSelector(_))) {
             self.faults
-                .error(node.span.clone(), "this is no selector of series")
+                .error(node.span.clone(), "not a valid series selector")
                 .help("write a name with labels: `http_requests_total{code=~\"5..\"}`");
         }
     }
 
     fn slot_variable(&mut self, node: &Node, written: &str, per_slot: bool) {
         let names: Vec<String> = Template::from(written).names().map(str::to_owned).collect();
-        let has_slot = names.iter().any(|name| name == "slot");
-        if per_slot && !has_slot {
+        let one = self.is_one_deployment();
+        let place = names.iter().find(|name| SLOT_PLACES.contains(&name.as_str()));
+        if per_slot && place.is_none() {
             self.faults
-                .error(node.span.clone(), "per slot, but the query does not say `$slot`")
-                .help("add it to the selector, `{slot=\"$slot\"}`, or leave `per_slot` out");
+                .error(node.span.clone(), "the metric is per slot, but its query does not contain `$slot`")
+                .help(if one {
+                    "add it to the selector, `{pod_template_hash=\"$hash\"}`, or remove `per_slot`"
+                } else {
+                    "add it to the selector, `{slot=\"$slot\"}`, or remove `per_slot`"
+                });
+        } else if per_slot && one && !names.iter().any(|name| matches!(name.as_str(), "hash" | "version")) {
+            self.faults
+                .error(
+                    node.span.clone(),
+                    "the metric is per slot, but this query gives the same for both revisions of the Deployment",
+                )
+                .help(
+                    "add `{pod_template_hash=\"$hash\"}` or `{version=\"$version\"}` to the selector, or remove \
+                     `per_slot`",
+                );
         }
-        if !per_slot && has_slot {
+        if let Some(place) = place.filter(|_| !per_slot) {
             self.faults
-                .error(node.span.clone(), "`$slot` in a metric that is not per slot")
+                .error(
+                    node.span.clone(),
+                    format!("the query uses `${place}`, but the metric is not per slot"),
+                )
                 .help("add `per_slot = true`");
         }
-        if let Some(other) = names.iter().find(|name| *name != "slot") {
+        if let Some(other) = names.iter().find(|name| !SLOT_PLACES.contains(&name.as_str())) {
             self.faults
                 .error(node.span.clone(), format!("unknown variable `${other}` in a query"))
-                .help("a query knows `$slot` only");
+                .help("a query can use only `$slot`, `$deployment`, `$hash` and `$version`");
         }
     }
 }
@@ -400,7 +431,7 @@ impl Size {
 
 /// The query as it will be asked for some slot.
 fn with_slot(expr: &str) -> String {
-    Template::from(expr).show(|name| (name == "slot").then(|| "blue".to_owned()))
+    Template::from(expr).show(|name| SLOT_PLACES.contains(&name).then(|| "blue".to_owned()))
 }
 
 /// Whether some number is on both bounds' side.

@@ -25,7 +25,7 @@ impl Loader<'_, '_> {
             .map(|level| {
                 let name = text(level, "level");
                 if names.contains(&name) {
-                    self.faults.error(key_span(level, "level"), format!("there are two levels `{name}`"));
+                    self.faults.error(key_span(level, "level"), format!("duplicate level `{name}`"));
                 }
                 names.push(name.clone());
                 Level {
@@ -54,7 +54,7 @@ impl Loader<'_, '_> {
             let is_word = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
             if is_word && !PLACES.contains(&name) {
                 self.faults
-                    .error(template.span.clone(), format!("nothing fills in `{{{name}}}`"))
+                    .error(template.span.clone(), format!("unknown placeholder `{{{name}}}`"))
                     .maybe_help(suggest(name, PLACES.iter().copied()));
             }
         }
@@ -72,8 +72,11 @@ impl Loader<'_, '_> {
                 };
                 if node.get("role").is_some() && contact.slack.is_none() && contact.phone.is_none() {
                     self.faults
-                        .warning(key_span(node, "role"), format!("no way to reach `{}`", contact.role))
-                        .help("add `slack` or `phone`");
+                        .warning(
+                            key_span(node, "role"),
+                            format!("`{}` has no `slack` and no `phone`", contact.role),
+                        )
+                        .help("add one of them");
                 }
                 contact
             })
@@ -93,7 +96,7 @@ impl Loader<'_, '_> {
             let literal = slack.text().is_some_and(|text| !text.contains('$'));
             if literal {
                 self.faults
-                    .warning(slack.span.clone(), "a webhook is a secret: whoever has it can write to the channel")
+                    .warning(slack.span.clone(), "a webhook URL is a secret: anyone who has it can post to the channel")
                     .help("keep it in the environment: `SLACK_WEBHOOK_URL = { env = \"SLACK_WEBHOOK_URL\", secret = true }`");
                 return self.url(slack, Moment::Opening);
             }
@@ -102,7 +105,7 @@ impl Loader<'_, '_> {
         let on = items(node, "on").iter().filter_map(Node::text).filter_map(milestone).collect::<Vec<_>>();
         if !on.is_empty() && slack.is_none() {
             self.faults
-                .warning(key_span(node, "on"), "notices without a channel to go to")
+                .warning(key_span(node, "on"), "notices have nowhere to go")
                 .help("add `slack = \"$SLACK_WEBHOOK_URL\"`");
         }
         Notify { slack, channel: optional_text(node, "channel"), on }

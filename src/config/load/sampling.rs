@@ -1,4 +1,4 @@
-//! Whether triggers can ever get the samples that they need: their `for`, their metric's interval, their source's timeout.
+//! Whether triggers can ever get the samples they need: their `for`, the metric's interval, the source's timeout.
 
 use super::{Loader, entries, items, key_span};
 use crate::{
@@ -14,11 +14,21 @@ use crate::{
 impl Loader<'_, '_> {
     pub(super) fn sampling(&mut self, root: &Node, runbook: &Runbook) {
         for (entry, metric) in entries(root, "metrics").iter().zip(&runbook.metrics) {
-            self.some_time(&entry.node, "interval", metric.interval, "time between samples: \"5s\", \"15s\"");
+            self.some_time(
+                &entry.node,
+                "interval",
+                metric.interval,
+                "write the time between samples, such as \"5s\" or \"15s\"",
+            );
         }
         for entry in entries(root, "sources") {
             if let Some(source) = runbook.sources.get(&entry.key) {
-                self.some_time(&entry.node, "timeout", source.timeout, "how long an answer may take: \"5s\"");
+                self.some_time(
+                    &entry.node,
+                    "timeout",
+                    source.timeout,
+                    "write how long an answer may take, such as \"5s\"",
+                );
             }
         }
         for (node, trigger) in items(root, "trigger").iter().zip(&runbook.triggers) {
@@ -30,11 +40,11 @@ impl Loader<'_, '_> {
 
     fn some_time(&mut self, node: &Node, key: &str, span: Span, help: &str) {
         if span == Span::ZERO {
-            self.faults.error(key_span(node, key), format!("`{key}` is no time at all")).help(help);
+            self.faults.error(key_span(node, key), format!("`{key}` must be longer than zero")).help(help);
         }
     }
 
-    /// A trigger fires on two samples at least, and one answer that never comes must not be a gap that starts it anew.
+    /// A trigger fires on two samples at least, and one answer that never comes must not be a gap that restarts it.
     fn enough_samples(&mut self, node: &Node, watch: &TriggerWatch, metric: &Metric, runbook: &Runbook) {
         let (hold_for, interval) = (watch.hold_for, metric.interval);
         if hold_for == Span::ZERO || interval == Span::ZERO {
@@ -45,7 +55,8 @@ impl Loader<'_, '_> {
             self.faults
                 .error(key_span(node, key), format!("shorter than the metric's interval of {interval}"))
                 .help(format!(
-                    "a trigger needs two samples: `for = \"{interval}\"` at least, or measure `{}` more often",
+                    "a trigger needs two samples: use at least `for = \"{interval}\"`, or measure `{}` more \
+                     often",
                     metric.id
                 ));
             return;
@@ -58,8 +69,8 @@ impl Loader<'_, '_> {
                 .error(
                     key_span(node, key),
                     format!(
-                        "one answer that does not come takes {} (the timeout of `{name}`), and after a gap of more than {gap} the \
-                         trigger starts anew",
+                        "one missing answer takes {} (the timeout of `{name}`), but the trigger starts over \
+                         after a gap of {gap}",
                         source.timeout
                     ),
                 )

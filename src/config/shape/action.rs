@@ -7,60 +7,94 @@ pub(super) const ACTIONS: Kind = Kind::List(&Kind::Table(&ACTION));
 pub(super) const CONFIRM: Kind = Kind::Word(&["none", "twice", "type"]);
 
 /// The kinds of action.
-pub(crate) const ACTION_KINDS: &[&str] =
-    &["sh", "argv", "set_image", "rollout", "switch_traffic", "scale", "restart", "patch", "http", "notify"];
+pub(crate) const ACTION_KINDS: &[&str] = &[
+    "sh",
+    "argv",
+    "set_image",
+    "rollout",
+    "switch_traffic",
+    "shift_traffic",
+    "promote",
+    "revert",
+    "pause",
+    "resume",
+    "scale",
+    "restart",
+    "patch",
+    "http",
+    "notify",
+];
 
 pub(crate) static ACTION: Shape = Shape {
     what: "an action",
     id: "action",
-    about: "Something that is done: exactly one of its kinds.",
+    about: "Something to do; exactly one kind.",
     choice: Some(Choice { keys: ACTION_KINDS, optional: false }),
     keys: &[&[
-        may("name", Kind::Text, "What it is called on the screen."),
+        may("name", Kind::Text, "Its name on the screen."),
         may(
             "sh",
             Kind::Script,
-            "A command line for /bin/sh. Variables reach it as environment variables: write \"$NAME\".",
+            "A command line for /bin/sh. Variables are environment variables: write \"$NAME\".",
         ),
-        may("argv", Kind::List(&Kind::Template), "A program with its arguments, no shell between."),
-        may("set_image", Kind::Table(&SET_IMAGE), "Give a slot's Deployment a new image."),
+        may("argv", Kind::List(&Kind::Template), "A program with its arguments, without a shell."),
+        may("set_image", Kind::Table(&SET_IMAGE), "Set the image of a slot's Deployment."),
         may("rollout", SLOT_SHORT, "Wait until a slot's rollout is complete."),
-        may("switch_traffic", Kind::Table(&SWITCH), "Point the Service at a slot."),
+        may("switch_traffic", Kind::Table(&SWITCH), "Give a slot all of the traffic."),
+        may(
+            "shift_traffic",
+            Kind::Table(&SHIFT),
+            "Give a slot a share of the traffic, and the other the rest.",
+        ),
+        may(
+            "promote",
+            SLOT_SHORT,
+            "End a canary: the previous slot gets the new slot's image, then all of the traffic.",
+        ),
+        may("revert", SLOT_SHORT, "Give a slot the pod template again that it had when the run opened."),
+        may("pause", SLOT_SHORT, "Stop a rollout where it is; pods that run stay."),
+        may("resume", SLOT_SHORT, "Let a paused rollout continue."),
         may("scale", Kind::Table(&SCALE), "Set a slot's replicas."),
-        may("restart", SLOT_SHORT, "Restart a slot's pods one after the other."),
-        may("patch", Kind::Table(&PATCH), "Patch an object of the namespace."),
-        may("http", Kind::Table(&HTTP), "A request that writes, or one that verifies between two actions."),
-        may("notify", Kind::Template, "A text for the channel."),
-        may("timeout", Kind::Duration, "It is ended after this long.").or_default(Default::With(&[
-            (&["sh", "argv", "rollout"], "10m"),
+        may("restart", SLOT_SHORT, "Rolling restart of a slot's pods."),
+        may("patch", Kind::Table(&PATCH), "Patch an object in the namespace."),
+        may(
+            "http",
+            Kind::Table(&HTTP),
+            "A request that changes something, or verifies something between two actions.",
+        ),
+        may("notify", Kind::Template, "A message to the channel."),
+        may("timeout", Kind::Duration, "It is stopped after this time.").or_default(Default::With(&[
+            (&["sh", "argv", "rollout", "promote"], "10m"),
             (&["http", "notify"], "10s"),
             (OTHERS, "30s"),
         ])),
         with(
             "patience",
-            &["rollout"],
+            &["rollout", "promote"],
             Kind::Duration,
-            "How long what keeps the rollout from succeeding must last before it has failed. By cause, where not given.",
+            "How long a cause may keep the rollout from succeeding before it fails. If not set, it depends \
+             on the cause.",
         ),
         with(
             "capture",
             &["sh", "argv"],
             Kind::Map(&Kind::Regex),
-            "Variables read from its output: a regular expression with one group each.",
+            "Variables to read from its output: a regular expression with one group each.",
         ),
         with("sample", &["sh", "argv"], TEXT_OR_TEXTS, "What a rehearsal prints instead of running it."),
         with(
             "sample_failure",
             &["sh", "argv"],
             TEXT_OR_TEXTS,
-            "What a rehearsal prints where its scenario lets this fail.",
+            "What a rehearsal prints if its scenario makes this fail.",
         ),
-        may("confirm", CONFIRM, "What a person must do before it starts.").or("none"),
-        may("irreversible", Kind::Text, "Why a rollback cannot take it back."),
+        may("confirm", CONFIRM, "What the operator must do before it starts.").or("none"),
+        may("irreversible", Kind::Text, "Why a rollback cannot undo it."),
         may(
             "data_loss",
             Kind::Text,
-            "What is lost when it runs. In an `undo` it is never a part of R: it has a key of its own, and asks for a typed word.",
+            "What data is lost when it runs. An `undo` with this is never part of R: it has its own key and \
+             a typed word.",
         ),
     ]],
 };
@@ -72,17 +106,17 @@ const SLOT_TABLE: Kind = Kind::Table(&SLOT_OF);
 static SLOT_OF: Shape = shape(
     "a slot reference",
     "slot_of",
-    "Whose.",
+    "The slot.",
     &[&[must("slot", Kind::Slot, "The slot: `new`, `previous`, or a colour.")]],
 );
 
 static SET_IMAGE: Shape = shape(
     "set_image",
     "set_image",
-    "Give a slot's Deployment a new image.",
+    "Set the image of a slot's Deployment.",
     &[&[
-        must("slot", Kind::Slot, "Whose Deployment."),
-        may("container", Kind::Text, "The container; the target's where not given."),
+        must("slot", Kind::Slot, "The slot."),
+        may("container", Kind::Text, "The container; if not set, the target's."),
         must("image", Kind::Template, "The image."),
     ]],
 );
@@ -90,14 +124,24 @@ static SET_IMAGE: Shape = shape(
 static SWITCH: Shape = shape(
     "switch_traffic",
     "switch_traffic",
-    "Point the Service at a slot.",
+    "Give a slot all of the traffic: the Service selects it, or the route's weights say so.",
     &[&[
         must("to", Kind::Slot, "The slot that gets the traffic."),
         may(
             "ready",
             Kind::Integer(1, 100_000),
-            "How many of its pods must be ready, or it is not switched; as many as the slot has that has the traffic, where not given.",
+            "How many of its pods must be ready first. If not set: as many as serve the traffic now.",
         ),
+    ]],
+);
+
+static SHIFT: Shape = shape(
+    "shift_traffic",
+    "shift_traffic",
+    "Give a slot a share of the traffic, and the other the rest.",
+    &[&[
+        must("to", Kind::Slot, "The slot that gets the share."),
+        must("share", Kind::Percent, "How much of the traffic, from `0%` to `100%`."),
     ]],
 );
 
@@ -106,11 +150,11 @@ static SCALE: Shape = shape(
     "scale",
     "Set a slot's replicas.",
     &[&[
-        must("slot", Kind::Slot, "Whose Deployment."),
+        must("slot", Kind::Slot, "The slot."),
         must(
             "replicas",
             Kind::Either(&[Kind::Integer(0, 100_000), Kind::Word(&["before"])]),
-            "How many, or `before`: as many as the live slot had when the run opened.",
+            "How many, or `before`: the number of the live slot when the run opened.",
         ),
     ]],
 );
@@ -118,7 +162,7 @@ static SCALE: Shape = shape(
 pub(crate) static PATCH: Shape = shape(
     "patch",
     "patch",
-    "Patch an object of the target's namespace.",
+    "Patch an object in the target's namespace.",
     &[&[
         must(
             "kind",
@@ -134,22 +178,22 @@ pub(crate) static PATCH: Shape = shape(
 pub(crate) static HTTP: Shape = shape(
     "http",
     "http",
-    "A request, and what its answer must be like.",
+    "A request, and what its answer must contain.",
     &[&[
         may(
             "method",
             Kind::Word(&["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]),
-            "The method. In a check it only reads.",
+            "The method. In a check: GET, HEAD or OPTIONS.",
         )
         .or_default(Default::With(&[(&["body"], "POST"), (OTHERS, "GET")])),
-        must("url", Kind::Template, "Where to."),
+        must("url", Kind::Template, "The URL."),
         may("headers", Kind::Map(&Kind::Template), "Headers by name."),
         may("body", Kind::Template, "The body."),
-        may("status", Kind::Integer(100, 599), "The status wanted; any 2xx where not given."),
+        may("status", Kind::Integer(100, 599), "The expected status; if not set, any 2xx."),
         may(
             "json",
             Kind::Map(&Kind::Template),
-            "JSON pointers into the answer, and the text that must be there.",
+            "JSON pointers into the answer, and the text expected there.",
         ),
         may("contains", Kind::Template, "Text that the answer must contain."),
     ]],

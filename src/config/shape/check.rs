@@ -28,18 +28,19 @@ pub(crate) const CHECK_KINDS: &[&str] = &[
 pub(crate) static CHECK: Shape = Shape {
     what: "a check",
     id: "check",
-    about: "Something that must hold: at most one of its kinds; with none, a person looks.",
+    about: "Something that must be true; at most one kind. Without a kind, a person looks.",
     choice: Some(Choice { keys: CHECK_KINDS, optional: true }),
     keys: &[
         &[
-            may("text", Kind::Text, "What must be true; made from the check where not given."),
-            may("optional", Kind::Bool, "`true`: the step passes without it.").or("false"),
+            may("text", Kind::Text, "What must be true. If not set, it is derived from the check."),
+            may("optional", Kind::Bool, "`true`: the step can pass without it.").or("false"),
             // A checklist's item waits for nothing, so it has none.
             with(
                 "patience",
                 &["rollout", "pods_ready"],
                 Kind::Duration,
-                "How long what keeps the pods from being ready must last before the check has failed. By cause, where not given.",
+                "How long a cause may keep the pods from becoming ready before the check fails. If not set, \
+                 it depends on the cause.",
             ),
         ],
         LOOK_KEYS,
@@ -49,67 +50,67 @@ pub(crate) static CHECK: Shape = Shape {
 pub(super) static LOOK: Shape = Shape {
     what: "an item's check",
     id: "look",
-    about: "How something is found out: exactly one kind.",
+    about: "An automatic check; exactly one kind.",
     choice: Some(Choice { keys: CHECK_KINDS, optional: false }),
     keys: &[LOOK_KEYS],
 };
 
 const LOOK_KEYS: &[Key] = &[
     may("http", Kind::Table(&HTTP), "A request that only reads."),
-    may("tls", Kind::Table(&TLS), "The certificate is valid for so many days more."),
-    may("dns", Kind::Table(&DNS), "A name resolves to what is expected."),
-    may("metric", Kind::Text, "A metric is inside a bound."),
+    may("tls", Kind::Table(&TLS), "A certificate is valid for long enough."),
+    may("dns", Kind::Table(&DNS), "A name resolves as expected."),
+    may("metric", Kind::Text, "A metric is within a bound."),
     may("rollout", SLOT_SHORT, "The slot's rollout is complete."),
     may("pods_ready", PODS_SHORT, "All wanted pods of a slot are ready."),
     may("traffic_on", SLOT_SHORT, "The Service selects this slot."),
-    may("scaled_to", Kind::Table(&SCALED_TO), "The slot's Deployment has so many replicas."),
-    may("headroom", Kind::Table(&SCALED_TO), "The nodes have room for so many more pods of the slot."),
-    may("sh", Kind::Script, "A command that only looks; it must exit 0."),
+    may("scaled_to", Kind::Table(&SCALED_TO), "The slot's Deployment has this many replicas."),
+    may("headroom", Kind::Table(&SCALED_TO), "The nodes have room for this many more pods of the slot."),
+    may("sh", Kind::Script, "A command that changes nothing; it must exit with 0."),
     may("logs", Kind::Table(&LOGS), "Log lines of a slot's pods since the step began."),
-    with("is", &["metric"], Kind::Bound, "The bound that must hold."),
+    with("is", &["metric"], Kind::Bound, "The bound."),
     with(
         "within",
         &["metric"],
         Kind::Text,
-        "`20% of baseline`: how far from what was recorded before the switch.",
+        "`20% of baseline`: the allowed distance from the value recorded before the switch.",
     ),
     with(
         "slot",
         &["metric"],
         Kind::Slot,
-        "Which slot, where the metric is per slot: the new one where not given, in a rollback the previous one.",
+        "The slot, for a `per_slot` metric. If not set: the new one, in a rollback the previous one.",
     ),
     with(
         "no_traffic",
         &["metric"],
         Kind::Word(&["skip", "wait", "fail"]),
-        "What it means that nothing was counted (0/0): the check is skipped, waits, or fails. Without it: no data.",
+        "What a slot without requests (0/0) means: skip the check, wait, or fail. If not set: no data.",
     ),
-    with("expect", &["sh"], Kind::Regex, "A regular expression that the output must match."),
-    with("sample", &["sh"], TEXT_OR_TEXTS, "What a rehearsal takes as the command's output."),
-    with("timeout", CHECK_KINDS, Kind::Duration, "It has failed when it did not hold for this long.")
+    with("expect", &["sh"], Kind::Regex, "The output must match this."),
+    with("sample", &["sh"], TEXT_OR_TEXTS, "The command's output in a rehearsal."),
+    with("timeout", CHECK_KINDS, Kind::Duration, "The check fails if it has not passed for this long.")
         .or("60s"),
-    with("interval", CHECK_KINDS, Kind::Duration, "Time between looks.").or("2s"),
+    with("interval", CHECK_KINDS, Kind::Duration, "Time between attempts.").or("2s"),
 ];
 
 pub(crate) static TLS: Shape = shape(
     "tls",
     "tls",
-    "The certificate is valid for so many days more.",
+    "A certificate is valid for long enough.",
     &[&[
-        must("host", Kind::Template, "The host, which is also the name the certificate must carry."),
+        must("host", Kind::Template, "The host, and the name in the certificate."),
         may("port", Kind::Integer(1, 65_535), "The port.").or("443"),
-        may("days", Kind::Integer(0, 3_650), "Days that must be left.").or("30"),
+        may("days", Kind::Integer(0, 3_650), "How many days it must still be valid.").or("30"),
     ]],
 );
 
 static DNS: Shape = shape(
     "dns",
     "dns",
-    "A name resolves to what is expected.",
+    "A name resolves as expected.",
     &[&[
         must("name", Kind::Template, "The name."),
-        must("expect", Kind::Template, "An address, or a name whose addresses it must share."),
+        must("expect", Kind::Template, "An address, or a name with which it must share an address."),
     ]],
 );
 
@@ -118,8 +119,8 @@ pub(crate) static PODS_READY: Shape = shape(
     "pods_ready",
     "All wanted pods of a slot are ready.",
     &[&[
-        must("slot", Kind::Slot, "Whose."),
-        may("at_least", Kind::Integer(0, 100_000), "The least number that will do.").or("1"),
+        must("slot", Kind::Slot, "The slot."),
+        may("at_least", Kind::Integer(0, 100_000), "The minimum number.").or("1"),
     ]],
 );
 
@@ -127,7 +128,7 @@ static SCALED_TO: Shape = shape(
     "a slot and a number of replicas",
     "slot_replicas",
     "A slot and a number of replicas.",
-    &[&[must("slot", Kind::Slot, "Whose."), must("replicas", Kind::Integer(0, 100_000), "How many.")]],
+    &[&[must("slot", Kind::Slot, "The slot."), must("replicas", Kind::Integer(0, 100_000), "How many.")]],
 );
 
 static LOGS: Shape = shape(
@@ -135,7 +136,7 @@ static LOGS: Shape = shape(
     "logs",
     "Log lines of a slot's pods since the step began.",
     &[&[
-        must("slot", Kind::Slot, "Whose pods."),
+        must("slot", Kind::Slot, "The slot."),
         may("without", Kind::Regex, "No line may match this."),
         may("with", Kind::Regex, "Some line must match this."),
     ]],

@@ -20,12 +20,12 @@ pub(super) static GROUP: Shape = shape(
 pub(crate) static ITEM: Shape = shape(
     "a checklist item",
     "item",
-    "One thing that must be true; a person ticks it where it has no check.",
+    "One thing that must be true. Without `check`, a person ticks it.",
     &[&[
         must("text", Kind::Text, "What must be true."),
-        may("check", Kind::Table(&LOOK), "How that is found out without a person."),
-        may("optional", Kind::Bool, "`true`: the steps open without it.").or("false"),
-        may("valid_for", Kind::Duration, "After this long it must be looked at again.").or("30m"),
+        may("check", Kind::Table(&LOOK), "An automatic check."),
+        may("optional", Kind::Bool, "`true`: the steps can open without it.").or("false"),
+        may("valid_for", Kind::Duration, "After this time it must be checked again.").or("30m"),
     ]],
 );
 
@@ -34,35 +34,38 @@ pub(crate) static STEP: Shape = shape(
     "step",
     "A step.",
     &[&[
-        must("id", Kind::Text, "Its id, unique: small letters, digits and `-`."),
+        must("id", Kind::Text, "Its unique id: lower-case letters, digits and `-`."),
         must("title", Kind::Text, "Its title."),
         may("time", Kind::DurationRange, "How long it takes: `5m` or `2m..5m`."),
-        may("critical", Kind::Text, "What stands out before it starts."),
+        may("critical", Kind::Text, "A warning, shown before it starts."),
         may("when", Kind::Text, "The optional part it belongs to: the `name` of a [[part]]."),
-        may("confirm", CONFIRM, "What starts it: Enter, Enter twice, or a word that is typed.").or("none"),
-        may("approvals", Kind::Integer(0, 9), "How many other people must confirm.").or("0"),
-        may("run", ACTIONS, "What it does, in order."),
-        may("check", CHECKS, "What must hold then."),
-        may("undo", ACTIONS, "What takes it back, in order."),
-        may("no_undo", Kind::Text, "Why nothing needs taking back."),
-        may("window", Kind::Table(&WINDOW), "Watch the checks for a time, with triggers armed."),
-        may("on_failure", TEXTS, "What a person should do when it fails."),
-        may("notes", TEXTS, "Hints for a person: what to look at, where."),
+        may("confirm", CONFIRM, "What starts it: Enter, Enter twice, or typing a word.").or("none"),
+        may("approvals", Kind::Integer(0, 9), "How many other people must approve it.").or("0"),
+        may("run", ACTIONS, "Its actions, in order."),
+        may("check", CHECKS, "Checks that must pass afterwards."),
+        may("undo", ACTIONS, "Actions that undo it, in order."),
+        may("no_undo", Kind::Text, "Why there is nothing to undo."),
+        may("window", Kind::Table(&WINDOW), "Watch the checks for a while, with triggers armed."),
+        may("on_failure", TEXTS, "What the operator should do if it fails."),
+        may("notes", TEXTS, "Hints for the operator: what to look at, and where."),
     ]],
 );
 
 static WINDOW: Shape = shape(
     "a monitored window",
     "window",
-    "The time for which the checks are watched.",
-    &[&[must("lasts", Kind::Duration, "How long, counting only time with data.")]],
+    "How long the checks are watched.",
+    &[&[must("lasts", Kind::Duration, "How long; paused while metrics are missing.")]],
 );
 
 pub(super) static COMPLETION: Shape = shape(
     "[completion]",
     "completion",
-    "What ends a deployment.",
-    &[&[may("run", ACTIONS, "What is done, in order."), may("check", CHECKS, "What must hold then.")]],
+    "The end of a deployment.",
+    &[&[
+        may("run", ACTIONS, "Actions, in order."),
+        may("check", CHECKS, "Checks that must pass afterwards."),
+    ]],
 );
 
 pub(super) static PROCEDURE: Shape = shape(
@@ -71,14 +74,15 @@ pub(super) static PROCEDURE: Shape = shape(
     "A rollback procedure.",
     &[&[
         may("title", Kind::Text, "Its title."),
-        may("within", Kind::Duration, "The promise."),
-        may("only", Kind::Text, "When it may be used at all."),
-        must("run", ACTIONS, "What it does, in order."),
-        may("check", CHECKS, "What must hold then."),
+        may("within", Kind::Duration, "The promised time."),
+        may("only", Kind::Text, "When it may be used."),
+        must("run", ACTIONS, "Its actions, in order."),
+        may("check", CHECKS, "Checks that must pass afterwards."),
         may(
             "ready",
             CHECKS,
-            "In `quick`: what proves that one can go back. It is looked at every 10 s for the whole run; `$SLOT` is the slot that one would go back to.",
+            "Checks that prove the rollback would work, every 10 s for the whole run. `$SLOT` is the slot to \
+             go back to. Only in `quick`.",
         ),
     ]],
 );
@@ -86,21 +90,30 @@ pub(super) static PROCEDURE: Shape = shape(
 pub(crate) static TRIGGER: Shape = Shape {
     what: "a trigger",
     id: "trigger",
-    about: "What fires a rollback: a metric, or a reason for a person to choose.",
+    about: "What triggers a rollback: a metric, or a reason that a person can choose.",
     choice: None,
     keys: &[&[
-        may("metric", Kind::Text, "The metric that is watched."),
-        may("reason", Kind::Text, "The reason in words; without a metric, one for a person to choose."),
+        may("metric", Kind::Text, "The metric to watch."),
+        may(
+            "reason",
+            Kind::Text,
+            "The reason in words. Without a metric, a reason that a person can choose.",
+        ),
         with("when", &["metric"], Kind::Bound, "The breach."),
-        with("for", &["metric"], Kind::Duration, "How long it must last.").or("5m"),
-        with("then", &["metric"], Kind::Word(&["ask", "countdown", "rollback"]), "What happens then.")
-            .or("countdown"),
+        with("for", &["metric"], Kind::Duration, "How long the breach must last.").or("5m"),
+        with(
+            "then",
+            &["metric"],
+            Kind::Word(&["ask", "countdown", "rollback"]),
+            "What happens when it fires.",
+        )
+        .or("countdown"),
         with("countdown", &["metric"], Kind::Duration, "How long the countdown runs.").or("30s"),
         with(
             "no_data",
             &["metric"],
             Kind::Word(&["hold", "rollback"]),
-            "What happens where there is no data.",
+            "What happens if the metric is missing: `hold` pauses the run.",
         )
         .or("hold"),
     ]],

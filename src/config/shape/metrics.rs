@@ -5,16 +5,16 @@ use super::{Choice, Kind, Shape, may, must, shape, with};
 pub(crate) static SOURCE: Shape = Shape {
     what: "a source",
     id: "source",
-    about: "Where metrics come from.",
+    about: "A source of metrics.",
     choice: Some(Choice { keys: &["url", "scrape"], optional: false }),
     keys: &[&[
         may("url", Kind::Template, "Base URL of a Prometheus query API."),
-        may("scrape", Kind::Template, "URL of a text exposition: a `/metrics` or a `/federate`."),
+        may("scrape", Kind::Template, "URL of metrics in text format, such as `/metrics` or `/federate`."),
         may("headers", Kind::Map(&Kind::Template), "Extra headers."),
         may("bearer_token", Kind::Template, "A bearer token: `$NAME` of a secret variable."),
         may("basic_auth", Kind::Table(&BASIC_AUTH), "User and password."),
-        may("ca_file", Kind::Text, "A file of certificates to trust besides the host's."),
-        may("timeout", Kind::Duration, "How long an answer may take.").or("5s"),
+        may("ca_file", Kind::Text, "Certificates to trust in addition to the host's."),
+        may("timeout", Kind::Duration, "Time limit for an answer.").or("5s"),
     ]],
 };
 
@@ -31,27 +31,32 @@ static BASIC_AUTH: Shape = shape(
 pub(crate) static METRIC: Shape = Shape {
     what: "a metric",
     id: "metric",
-    about: "A number that is watched.",
+    about: "A number to watch.",
     choice: Some(Choice { keys: &["query", "scrape"], optional: false }),
     keys: &[&[
-        may("title", Kind::Text, "Its name for people; the key where not given."),
-        may("query", Kind::Text, "PromQL; `$slot` stands for the slot where the metric is per slot."),
-        may("scrape", Kind::Table(&SCRAPE), "What is computed from a text exposition, without PromQL."),
+        may("title", Kind::Text, "Its name on the screen; if not set, the key."),
+        may(
+            "query",
+            Kind::Text,
+            "PromQL; with `per_slot`, `$slot`, `$deployment`, `$hash` (pod-template-hash) and `$version` (image tag) are \
+             those of the slot.",
+        ),
+        may("scrape", Kind::Table(&SCRAPE), "What to compute from metrics in text format, without PromQL."),
         with(
             "source",
             &["query"],
             Kind::Text,
-            "The source's name; needed where there is more than one Prometheus.",
+            "The source's name; required if there is more than one Prometheus.",
         ),
-        may("per_slot", Kind::Bool, "Whether each slot has a line of its own.").or("false"),
+        may("per_slot", Kind::Bool, "Whether it is measured for each slot.").or("false"),
         must(
             "unit",
             Kind::Word(&["percent", "ms", "s", "count", "per-minute", "bytes"]),
-            "What the number counts; `percent` takes a ratio from 0 to 1.",
+            "The unit; `percent` takes a ratio from 0 to 1.",
         ),
-        may("normal", Kind::Bound, "The range in which nothing needs doing."),
+        may("normal", Kind::Bound, "The range in which nothing needs to be done."),
         may("alert", Kind::Bound, "The range in which somebody must act."),
-        may("action", Kind::Text, "What to do then."),
+        may("action", Kind::Text, "What to do then, shown to the operator."),
         may("interval", Kind::Duration, "Time between samples.").or("5s"),
     ]],
 };
@@ -59,14 +64,14 @@ pub(crate) static METRIC: Shape = Shape {
 static SCRAPE: Shape = Shape {
     what: "a scrape",
     id: "scrape",
-    about: "What is computed from scraped series.",
+    about: "What to compute from scraped series.",
     choice: Some(Choice { keys: &["rate", "quantile", "gauge"], optional: false }),
     keys: &[&[
-        may("source", Kind::Text, "The source's name; needed where there is more than one to scrape."),
-        may("rate", Kind::Text, "Counters whose increase per second is taken."),
+        may("source", Kind::Text, "The source's name; required if there is more than one to scrape."),
+        may("rate", Kind::Text, "Counters; their increase per second."),
         with("over", &["rate"], Kind::Text, "Counters to divide by."),
-        may("quantile", Kind::Share, "A quantile, 0 to 1, of a histogram's increase."),
+        may("quantile", Kind::Share, "This quantile (0 to 1) of a histogram's increase."),
         with("histogram", &["quantile"], Kind::Text, "The histogram's name without `_bucket`."),
-        may("gauge", Kind::Text, "Gauges that are summed."),
+        may("gauge", Kind::Text, "Gauges; their sum."),
     ]],
 };

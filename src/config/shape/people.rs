@@ -8,7 +8,7 @@ pub(super) static INCIDENT: Shape = shape(
     "Incident response.",
     &[&[
         may("channel", Kind::Text, "The channel."),
-        may("commander", Kind::Text, "Who commands, in words."),
+        may("commander", Kind::Text, "The incident commander, in words."),
         must("levels", Kind::List(&Kind::Table(&LEVEL)), "Severity levels, worst first."),
         must("steps", TEXTS, "What to do, in order."),
         must(
@@ -26,7 +26,7 @@ static LEVEL: Shape = shape(
     &[&[
         must("level", Kind::Text, "`P0`."),
         must("title", Kind::Text, "`Critical`."),
-        must("example", Kind::Text, "What it looks like."),
+        must("example", Kind::Text, "An example."),
         must("respond", Kind::Text, "How soon somebody must respond."),
         must("escalate", Kind::Text, "Who is told."),
     ]],
@@ -35,7 +35,7 @@ static LEVEL: Shape = shape(
 pub(super) static CONTACT: Shape = shape(
     "a contact",
     "contact",
-    "Whom to call.",
+    "A person or role to contact.",
     &[&[
         must("role", Kind::Text, "The role."),
         may("name", Kind::Text, "The person."),
@@ -47,14 +47,14 @@ pub(super) static CONTACT: Shape = shape(
 pub(super) static NOTIFY: Shape = shape(
     "[notify]",
     "notify",
-    "Where notices go.",
+    "Where notices are sent.",
     &[&[
         may("slack", Kind::Template, "A Slack-compatible incoming webhook: `$NAME` of a secret variable."),
-        may("channel", Kind::Text, "The channel's name for people."),
+        may("channel", Kind::Text, "The channel's name, for people."),
         may(
             "on",
             Kind::List(&Kind::Word(&["started", "switched", "succeeded", "failed", "rolled-back", "paged"])),
-            "Which milestones are told.",
+            "Which milestones are sent.",
         ),
     ]],
 );

@@ -1,4 +1,4 @@
-//! Events as earlier versions wrote them, read as this one writes them.
+//! Reads events that earlier versions wrote.
 //!
 //! Earlier versions told the cause of a hold by its sentence alone, and put what a look had found into `by`. Their
 //! sentences stand here word for word, whatever we say today; nothing else compares a sentence.

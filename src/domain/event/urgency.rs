@@ -1,4 +1,4 @@
-//! What must be written even where the disk has next to no room.
+//! Which events must be written even if the disk is nearly full.
 
 use super::{Envelope, RunEvent};
 
@@ -39,6 +39,7 @@ impl RunEvent {
             | Self::ScreenJoined { .. }
             | Self::ScreenLeft { .. }
             | Self::TrafficSwitched { .. }
+            | Self::TrafficShifted { .. }
             | Self::TriggerFired { .. }
             | Self::CountdownStarted { .. }
             | Self::CountdownCancelled { .. }

@@ -1,4 +1,4 @@
-//! Before the flight: questions and checklist.
+//! Before the deployment: variables, optional parts and the checklist.
 
 use super::Machine;
 use crate::domain::{
@@ -15,13 +15,13 @@ const LOOK_AGAIN: Span = Span::from_secs(30);
 impl Machine {
     pub(super) fn set_var(&mut self, name: String, value: String) {
         if self.run.steps_open {
-            return self.refuse("variables are fixed once the steps are open");
+            return self.refuse("variables can't change once the steps are open");
         }
         let asked = self.run.runbook.vars.iter().any(|var| {
             var.name == name && matches!(var.source, crate::domain::runbook::VarSource::Ask { .. })
         });
         if !asked {
-            return self.refuse(format!("${name} is not a variable that is asked for"));
+            return self.refuse(format!("${name} is not a variable that the operator sets"));
         }
         let secret = self.run.runbook.vars.iter().any(|var| var.name == name && var.secret);
         self.emit(RunEvent::VarSet { name, value: (!secret).then_some(value), source: "asked".to_owned() });
@@ -30,7 +30,7 @@ impl Machine {
 
     pub(super) fn decide_part(&mut self, part: String, applies: bool, by: Actor) {
         if self.run.steps_open {
-            return self.refuse("optional parts are fixed once the steps are open");
+            return self.refuse("optional parts can't change once the steps are open");
         }
         if !self.run.runbook.parts.iter().any(|declared| declared.name == part) {
             return self.refuse(format!("the runbook has no optional part `{part}`"));
@@ -56,9 +56,11 @@ impl Machine {
         }
         match self.is_person_item(group, item) {
             None => self.refuse("no such checklist item"),
-            Some(false) => self.refuse("this item checks itself; if it is not needed, say why (x)"),
+            Some(false) => {
+                self.refuse("this item is checked automatically; if it is not needed, say why (x)");
+            }
             Some(true) if self.run.item_asks(group, item) && blank(note.as_deref()) => {
-                self.refuse("this could not be found out from here: say what you looked at (n)");
+                self.refuse("this could not be checked from here: write what you looked at (n)");
             }
             Some(true) => {
                 let text = self.run.runbook.checklist[group].items[item].text.clone();
@@ -169,13 +171,13 @@ impl Machine {
         }
         let undecided = self.run.undecided().next().map(|part| part.question.clone());
         if let Some(question) = undecided {
-            return self.refuse(format!("not decided yet: {question}"));
+            return self.refuse(format!("not answered yet: {question}"));
         }
         let open = self.run.open_items(self.now);
         if !open.is_empty() {
             let Some(reason) = override_reason.filter(|reason| !reason.trim().is_empty()) else {
                 return self.refuse(format!(
-                    "{} checklist items do not hold; going on without them needs a reason",
+                    "{} checklist items are open; starting without them needs a reason",
                     open.len()
                 ));
             };

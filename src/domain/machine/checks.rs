@@ -1,4 +1,4 @@
-//! Checks: looked at until they hold or their time is over; inside a window, all the time.
+//! Checks: repeated until they pass or time out; in a monitored window, repeated all the time.
 
 use super::Machine;
 use crate::domain::{
@@ -22,9 +22,9 @@ pub(super) enum Stand {
     Skipped,
     /// Nothing was there to measure, and it waits for that.
     Waits,
-    /// It does not hold, or nobody can tell.
+    /// It fails, or nobody can tell.
     Fails,
-    /// It does not hold, and cannot any more.
+    /// It fails, and can no longer pass.
     Hopeless,
     /// Something was seen that stays until a person takes it back.
     Caught,
@@ -52,10 +52,14 @@ pub(super) struct Watched {
     failing_since: Option<Timestamp>,
     /// Whether the engine polls it.
     polled: bool,
+    /// Samples that were inside the bound, one after the other, and when the last of them was taken.
+    good: (u32, Option<Timestamp>),
 }
 
 /// A check has failed only after at least this many looks: a slow answer is not a "no".
 const LOOKS: u32 = 2;
+/// A slot that had no traffic reads well in the first moment: after a return so many samples have to be inside the bound.
+const SETTLED: u32 = 3;
 
 impl Machine {
     pub(super) fn forget_watches(&mut self) {
@@ -130,8 +134,10 @@ impl Machine {
         }
         for (at, polled, seen) in begin {
             let failing_since = seen.as_ref().map(|_| self.now);
-            self.watched
-                .insert(at.clone(), Watched { since: self.now, looks: 0, seen, failing_since, polled });
+            self.watched.insert(
+                at.clone(),
+                Watched { since: self.now, looks: 0, seen, failing_since, polled, good: (0, None) },
+            );
             if polled {
                 self.effect(Effect::Watch(at));
             }
@@ -152,8 +158,11 @@ impl Machine {
             let Some(declared) = self.run.runbook.metric(metric.as_str()) else { continue };
             let default =
                 if matches!(place, Place::Rollback { .. }) { SlotRef::Previous } else { SlotRef::New };
-            let slot =
-                if declared.per_slot { self.run.slot(slot.as_ref().unwrap_or(&default)) } else { None };
+            let slot = if declared.per_slot {
+                self.run.metric_slot(slot.as_ref().unwrap_or(&default))
+            } else {
+                None
+            };
             let Some(sample) = self.latest.get(&(metric.clone(), slot.clone())) else { continue };
             let baseline = self.baseline(metric, slot.as_ref());
             let (stand, evidence) = if self.is_fresh(sample.at, declared.interval) {
@@ -171,6 +180,10 @@ impl Machine {
             if let Some(watched) = self.watched.get_mut(&at) {
                 // Samples from before the check began say nothing about what the step did.
                 if sampled_at >= watched.since || !stand.holds() {
+                    let (stand, evidence) = match place {
+                        Place::Rollback { .. } => watched.settled(sampled_at, stand, evidence),
+                        Place::Step { .. } | Place::Undo { .. } | Place::Completion => (stand, evidence),
+                    };
                     watched.looked(now, stand, evidence);
                 }
             }
@@ -286,6 +299,24 @@ impl Machine {
 }
 
 impl Watched {
+    /// After traffic has come back one good sample proves nothing: the slot was idle until then.
+    fn settled(&mut self, sampled_at: Timestamp, stand: Stand, evidence: String) -> (Stand, String) {
+        let (count, last) = &mut self.good;
+        match stand {
+            Stand::Holds if *last != Some(sampled_at) => {
+                *count = count.saturating_add(1);
+                *last = Some(sampled_at);
+            }
+            Stand::Holds => {}
+            Stand::Skipped | Stand::Waits | Stand::Fails | Stand::Hopeless | Stand::Caught => *count = 0,
+        }
+        if stand == Stand::Holds && *count < SETTLED {
+            let evidence = format!("{evidence}, sample {count} of {SETTLED} since traffic came back");
+            return (Stand::Waits, evidence);
+        }
+        (stand, evidence)
+    }
+
     fn looked(&mut self, now: Timestamp, stand: Stand, evidence: String) {
         self.looks = self.looks.saturating_add(1);
         if matches!(self.seen, Some((Stand::Caught, _))) {

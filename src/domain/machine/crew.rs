@@ -1,4 +1,4 @@
-//! People: what follows from who is there and who is not.
+//! What happens when people join, leave, approve or hand over control.
 
 use super::Machine;
 use crate::domain::{
@@ -21,7 +21,7 @@ impl Machine {
         let run = &self.run;
         let under_way = run.steps_open && run.finished.is_none() && run.rolling_back().is_none();
         if role == Role::Pilot && under_way && !self.is_held_for_good() {
-            self.hold(HoldCause::Away, "nobody was at the controls", Actor::Auto);
+            self.hold(HoldCause::Away, "nobody had control", Actor::Auto);
         }
     }
 
@@ -37,12 +37,12 @@ impl Machine {
             }
             LockState::Lost { why, by } if lock.lost.is_none() => {
                 let why = match by {
-                    Some(by) => format!("{why}; {} drives now", by.words()),
+                    Some(by) => format!("{why}; {} has control now", by.words()),
                     None => why,
                 };
                 self.emit(RunEvent::LockLost { why: why.clone() });
                 if self.run.finished.is_none() {
-                    let reason = "fenced off: somebody else has the target's lock";
+                    let reason = "fenced off: somebody else holds the target's lock";
                     self.hold(HoldCause::Fenced, reason, Actor::Auto);
                     self.notify(Milestone::Paged, format!("FENCED OFF: {why}"));
                 }
@@ -54,7 +54,7 @@ impl Machine {
     /// Somebody else has the lock: what this engine would do, it must not.
     pub(super) fn refuse_fenced_off(&mut self) -> bool {
         let Some(why) = self.run.fenced_off() else { return false };
-        let why = format!("this engine is fenced off ({why}); close it, and look on with: cutover watch");
+        let why = format!("this engine is fenced off ({why}); close it, and watch with: cutover watch");
         self.refuse(why);
         true
     }
@@ -80,18 +80,18 @@ impl Machine {
     pub(super) fn keep_control(&mut self) {
         match self.run.control_asked.clone() {
             Some(from) => self.emit(RunEvent::ControlKept { from }),
-            None => self.refuse("nobody asks for the controls"),
+            None => self.refuse("nobody asks for control"),
         }
     }
 
     pub(super) fn approve(&mut self, step: Option<StepId>, by: Person) {
         let Prompt::Start { step: index, attempt, .. } = self.run.prompt(self.now) else {
-            return self.refuse("no step waits to be started, so there is nothing to approve");
+            return self.refuse("no step is waiting to start, so there is nothing to approve");
         };
         let declared = &self.run.runbook.steps[index];
         if step.is_some_and(|step| step != declared.id) {
             return self
-                .refuse(format!("the step that waits is {}: look again before you approve it", declared.id));
+                .refuse(format!("the waiting step is {}: look again before you approve it", declared.id));
         }
         if declared.approvals == 0 {
             return self.refuse(format!("step {} ({}) needs no approval", index + 1, declared.id));
@@ -104,7 +104,7 @@ impl Machine {
                 let number = self.run.approved_by(&id, attempt).len() + 1;
                 Person { login: format!("colleague-{number}"), name: "a rehearsed colleague".to_owned() }
             }
-            (true, None) => return self.refuse("whoever drives cannot approve: somebody else must"),
+            (true, None) => return self.refuse("you have control, so somebody else must approve"),
             (false, _) => by,
         };
         if self.run.approved_by(&id, attempt).iter().any(|person| person.login == by.login) {

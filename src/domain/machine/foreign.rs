@@ -1,5 +1,5 @@
-//! Somebody else's change: found by comparing a fresh look with what the run believes, it holds the run until it is put back or
-//! taken as it is.
+//! Somebody else's changes: found by comparing a fresh read with what the run expects. They pause the run until they
+//! are reverted or accepted.
 
 use super::{
     Machine,
@@ -10,11 +10,12 @@ use crate::domain::{
     actor::Actor,
     belief::{DifferenceKind, Pinned},
     cause::HoldCause,
+    director::NEW_REVISION,
     effect::Effect,
     event::{ActionOutcome, Roles, RollbackTarget, RunEvent},
     guard::Verdict,
     observation::{Approach, Observation},
-    runbook::Milestone,
+    runbook::{Milestone, Target},
 };
 use std::collections::BTreeSet;
 
@@ -71,8 +72,14 @@ impl Machine {
             return false;
         }
         let (Some(pinned), Some(picture)) = (&self.run.pinned, &self.workload) else { return false };
-        let moved = picture.selector.as_ref() != self.run.believed_selector().as_ref();
-        let changed = pinned.slots.iter().any(|(name, believed)| {
+        let moved = match (&pinned.route, &picture.route) {
+            (Some(route), Some(now)) => now.uid != route.uid || now.weights != route.weights,
+            (Some(_), None) => true,
+            (None, _) => picture.selector.as_ref() != self.run.believed_selector().as_ref(),
+        };
+        let one = self.run.is_one_deployment();
+        let judged = pinned.slots.iter().filter(|(name, _)| !one || name.as_str() == NEW_REVISION);
+        let changed = judged.into_iter().any(|(name, believed)| {
             picture.slots.get(name).is_some_and(|slot| {
                 !slot.found
                     || slot.uid != believed.uid
@@ -94,17 +101,18 @@ impl Machine {
 
     fn take_seen(&mut self, seen: &Observation, by: Actor) {
         if self.run.differences(seen).is_empty() {
-            return self.refuse("nothing differs from what this run believes");
+            return self.refuse("nothing differs from what this run expects");
         }
+        let word = self.run.runbook.target.as_ref().map_or("the Service", Target::director_word);
         let Some(pinned) = Pinned::of(seen) else {
-            return self.refuse("the Service does not exist: make it again, or end the run");
+            return self.refuse(format!("{word} does not exist: recreate it, or end the run"));
         };
         if pinned.live.is_none() {
-            return self.refuse("the Service points at no slot of this runbook: point it at one first");
+            return self.refuse(format!("{word} points at no slot of this runbook: point it at one first"));
         }
         if let Some(live) = pinned.live.as_ref().filter(|live| seen.serving(live) == 0) {
             return self.refuse(format!(
-                "the Service points at {live}, which has no ready pod for it: that is no state to go on from; put it back"
+                "{word} points at {live}, which has no ready pod: put it back before you continue"
             ));
         }
         let roles = match self.roles_anew(seen) {
@@ -112,27 +120,38 @@ impl Machine {
             Err(why) => return self.refuse(why),
         };
         self.emit(RunEvent::TargetTaken { pinned, roles, by: by.clone() });
-        if self.run.switched_at.is_some() && self.clocks.is_empty() {
-            self.arm_triggers();
+        match self.run.switched_at {
+            Some(_) if self.clocks.is_empty() => self.arm_triggers(),
+            Some(_) => {}
+            None => self.disarm_triggers(),
         }
         if self.is_held_for_good() {
             self.emit(RunEvent::RunContinued { by });
         }
     }
 
-    /// Which slot is which, where nothing of this run stands in the way of choosing anew: before anything was changed.
+    /// Which slot is which, where nothing of this run stands in the way of choosing again: before anything was changed.
     pub(super) fn roles_anew(&self, seen: &Observation) -> Result<Option<Roles>, String> {
-        let live = seen.live().cloned().ok_or("the Service points at no slot of this runbook")?;
+        let word = self.run.runbook.target.as_ref().map_or("the Service", Target::director_word);
+        let live = seen.live().cloned().ok_or_else(|| format!("{word} points at no slot of this runbook"))?;
         let slot = seen.slot(&live).ok_or_else(|| format!("{live} has no Deployment"))?;
         if self.run.has_changed_target() {
             return Ok(None);
+        }
+        // Revisions of one Deployment can't change their roles: the old one is what the run opened with.
+        if self.run.is_one_deployment() && live.as_str() == NEW_REVISION {
+            return Err(format!(
+                "deployment/{} runs another revision than when this run opened: undo that (kubectl rollout undo), or end \
+                 this run and start a new one",
+                slot.deployment
+            ));
         }
         let others: Vec<_> = seen.slots.iter().filter(|(name, _)| **name != live).collect();
         let [(other, other_slot)] = others.as_slice() else { return Ok(None) };
         Ok(Some(Roles {
             new_slot: (*other).clone(),
             new_slot_image: other_slot.found.then(|| other_slot.image.clone()),
-            previous: RollbackTarget { slot: live, image: slot.image.clone(), replicas: slot.desired.max(1) },
+            previous: RollbackTarget { replicas: slot.desired.max(1), ..slot.as_rollback_target(live) },
         }))
     }
 
@@ -168,11 +187,11 @@ impl Machine {
         let found = self.run.differences(seen);
         let first = found.first()?;
         let put_back = match first.kind {
-            DifferenceKind::Object => "make it again as it was",
+            DifferenceKind::Object => "recreate it as it was",
             DifferenceKind::Traffic | DifferenceKind::Image(_) | DifferenceKind::Replicas(_) => "put it back",
         };
         Some(format!(
-            "{}: {put_back} and continue, or :putback, or take it as it is with :accept",
+            "{}: {put_back} and continue, or use :putback, or accept it with :accept",
             first.words()
         ))
     }
@@ -183,7 +202,7 @@ impl Machine {
             return;
         }
         if self.changes_target() {
-            return self.refuse("something of ours is under way: wait for its end");
+            return self.refuse("an action of this run is still running: wait for its end");
         }
         self.looks.wish = Some((Wish::PutBack { began: false }, by, self.now));
         self.ask_look();
@@ -192,7 +211,7 @@ impl Machine {
     /// One act at a time, each after a look of its own.
     fn put_back_next(&mut self, seen: &Observation, by: Actor, began: bool) {
         if self.changes_target() {
-            return self.refuse("something of ours is under way: wait for its end");
+            return self.refuse("an action of this run is still running: wait for its end");
         }
         let mut found = self.run.differences(seen);
         if found.is_empty() {
@@ -200,7 +219,7 @@ impl Machine {
             return match (held, began) {
                 (true, _) => self.emit(RunEvent::RunContinued { by }),
                 (false, true) => {}
-                (false, false) => self.refuse("nothing differs from what this run believes"),
+                (false, false) => self.refuse("nothing differs from what this run expects"),
             };
         }
         found.sort_by_key(|difference| self.run.put_back_rank(difference, seen));
@@ -229,7 +248,7 @@ impl Machine {
             self.looks.settled.remove(&object);
         }
         self.emit(RunEvent::PutBackStarted { action: Box::new(action.clone()), does, by });
-        let approach = Approach { seen: seen.clone(), selector };
+        let approach = Approach { seen: seen.clone(), selector, replicas: None };
         self.effect(Effect::PutBack { action: Box::new(action), approach: Box::new(approach) });
     }
 

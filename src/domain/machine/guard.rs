@@ -1,7 +1,7 @@
-//! Looking before acting: asks for fresh looks at the target, compares them with what the run believes, and lets the guard
-//! ([`crate::domain::guard`]) decide about every act that is due.
+//! Read before write: asks for fresh reads of the target, compares them with what the run expects, and lets the guard
+//! ([`crate::domain::guard`]) judge every action that is due.
 //!
-//! What is kept here is evidence, not state: an engine that takes the run up looks anew.
+//! What is kept here is evidence, not state: an engine that takes the run up looks again.
 //!
 //! Longer than 500 lines by a little: how a look comes about and how an act begins on it are one thought.
 
@@ -11,6 +11,7 @@ use super::Machine;
 use crate::domain::{
     action::{Action, ActionKind},
     actor::Actor,
+    director::NEW_REVISION,
     effect::Effect,
     event::{ActionOutcome, ActionRef, Place, RunEvent},
     guard::{FRESH, Verdict},
@@ -179,12 +180,15 @@ impl Machine {
                 }
                 self.looks.seen = Some(Arc::new(seen));
                 self.looks.came = self.now;
+                if let Some(shares) = self.looks.seen.as_ref().map(|seen| seen.shares()) {
+                    self.follow_shares(shares);
+                }
                 self.compare();
                 self.grant_wish();
             }
             Err(why) => {
                 if self.looks.wish.take().is_some() {
-                    self.refuse(format!("not done, the cluster cannot be read: {why}"));
+                    self.refuse(format!("not done: the cluster cannot be read: {why}"));
                 }
                 let since = self.looks.failing.take().map_or(self.now, |(since, _)| since);
                 self.looks.failing = Some((since, why));
@@ -210,7 +214,8 @@ impl Machine {
     /// Whether an act of the steps may be moving traffic right now.
     pub(super) fn is_switching(&self) -> bool {
         self.unanswered()
-            .any(|at| !matches!(at.place, Place::Rollback { .. }) && self.run.switches_to(&at).is_some())
+            .filter(|at| !matches!(at.place, Place::Rollback { .. }))
+            .any(|at| self.run.switches_to(&at).is_some() || self.run.shifts_to(&at).is_some())
     }
 
     /// Begins an act that is due, where the guard lets it. `false` where it has to wait.
@@ -253,11 +258,11 @@ impl Machine {
             return self.gave_up_waiting(
                 &at,
                 self.now.since(since),
-                "a write that was not answered cannot be ruled out",
+                "an earlier write got no answer and may still arrive",
             );
         }
         // The switch stands on the version of what was looked at: a change in between is noticed by the API server. What takes
-        // pods away does not, for who has the traffic stands in another object: it is looked at anew.
+        // pods away does not, for who has the traffic stands in another object: it is looked at again.
         let anew = self.run.takes_capacity(&at);
         let seen = self.fresh_look(since).filter(|seen| !anew || seen.at >= since);
         let Some(seen) = seen else {
@@ -278,11 +283,11 @@ impl Machine {
         due_for: Span,
     ) -> bool {
         match verdict {
-            Verdict::Go { selector, remark } => {
+            Verdict::Go { selector, remark, replicas } => {
                 if let (Some(remark), Place::Rollback { procedure }) = (remark, at.place.clone()) {
                     self.emit(RunEvent::RollbackRemarked { procedure, action: None, remark });
                 }
-                let approach = Approach { seen: Observation::clone(seen), selector };
+                let approach = Approach { seen: Observation::clone(seen), selector, replicas };
                 self.start_action(at, Some(approach));
                 true
             }
@@ -300,7 +305,7 @@ impl Machine {
                     self.emit(RunEvent::RollbackPrepared { procedure, before, actions });
                     return true;
                 }
-                self.wait(&at, "its pods have to be started first".to_owned());
+                self.wait(&at, "its pods must be started first".to_owned());
                 false
             }
             Verdict::Hold(why) => {
@@ -327,7 +332,7 @@ impl Machine {
         if self.run.rolling_back().is_some() || due_for < patience {
             return false;
         }
-        self.end_unbegun(at.clone(), ActionOutcome::Failed, format!("not begun after {patience}: {why}"));
+        self.end_unbegun(at.clone(), ActionOutcome::Failed, format!("not started after {patience}: {why}"));
         true
     }
 
@@ -364,13 +369,12 @@ impl Machine {
         let ready = self.run.switches_to(at).and_then(|to| self.was_ready(&to));
         let (by, words) = match (self.looks.blind.take(), ready) {
             (Some(person), _) => {
-                (person, format!("the cluster cannot be read ({why}); ordered to go on without"))
+                (person, format!("the cluster cannot be read ({why}); continued without it by order"))
             }
             (None, Some(ready)) => (Actor::Auto, format!("the cluster cannot be read ({why}); {ready}")),
             (None, None) => {
-                let offer = format!(
-                    "the cluster cannot be read: {why}. To go on without looking: :blind {BLIND_WORD}"
-                );
+                let offer =
+                    format!("the cluster cannot be read: {why}. To go on without it: :blind {BLIND_WORD}");
                 self.wait(at, offer);
                 return false;
             }
@@ -412,10 +416,11 @@ impl Machine {
         }
         let waits = self.run.rolling_back().is_some_and(|rollback| rollback.stopped.is_none());
         if !waits || (self.looks.failing.is_none() && self.looks.unsettled.is_none()) {
-            return self.refuse("no rollback waits for a look at the cluster");
+            return self.refuse("no rollback is waiting for the cluster");
         }
         if !super::typed_matches(Some(typed), BLIND_WORD) {
-            return self.refuse(format!("type `:blind {BLIND_WORD}` to let it go on without looking"));
+            return self
+                .refuse(format!("type `:blind {BLIND_WORD}` to let it go on without reading the cluster"));
         }
         self.looks.blind = Some(by);
     }
@@ -423,8 +428,10 @@ impl Machine {
     /// Begins an action: its intent first.
     pub(super) fn start_action(&mut self, at: ActionRef, approach: Option<Approach>) {
         let Some(action) = self.run.action(&at).cloned() else { return };
-        let to = self.run.switches_to(&at);
-        if to.is_some() && to == self.run.opened.new_slot && to != self.run.live {
+        // What metrics were like before users meet the new version; once, before the first of several acts.
+        let met =
+            self.run.switched_at.is_some() || (self.run.shares_follow_pods() && self.run.switch_begun());
+        if self.run.exposes(&at) && !met && self.run.rolling_back().is_none() {
             self.record_baseline();
         }
         let does = self.run.action_command(&action).unwrap_or_else(|| self.run.action_text(&action));
@@ -470,14 +477,29 @@ impl Run {
 
     /// The same of an action that stands nowhere.
     pub fn object_of(&self, action: &Action) -> Option<Option<SlotName>> {
+        let object = self.written_by(action)?;
+        // One Deployment is one object, whichever of its revisions is named.
+        Some(if self.is_one_deployment() { object.map(|_| NEW_REVISION.into()) } else { object })
+    }
+
+    #[expect(clippy::option_option, reason = "no write, one to what directs traffic, or one to a slot")]
+    fn written_by(&self, action: &Action) -> Option<Option<SlotName>> {
         match &action.kind {
             ActionKind::SwitchTraffic { .. } => Some(None),
             ActionKind::Patch(_) => self.patches(action).map(|patched| match patched {
                 Patched::Service => None,
                 Patched::Slot(slot) => Some(slot),
             }),
+            // Where shares follow pods it is the new slot that is scaled.
+            ActionKind::ShiftTraffic { .. } if self.shares_follow_pods() => {
+                Some(self.opened.new_slot.clone())
+            }
+            ActionKind::ShiftTraffic { .. } => Some(None),
             ActionKind::Scale { slot, .. }
             | ActionKind::SetImage { slot, .. }
+            | ActionKind::Revert { slot }
+            | ActionKind::Pause { slot }
+            | ActionKind::Resume { slot }
             | ActionKind::Restart { slot } => Some(Some(self.slot(slot)?)),
             ActionKind::Rollout { .. }
             | ActionKind::Sh { .. }

@@ -1,4 +1,5 @@
-//! When the journal can't take what was decided: back to what it holds, and what may happen then.
+//! What happens when the journal can't store a decision: the machine returns to the journal's state, and only some
+//! things may still happen.
 
 use super::Machine;
 use crate::domain::{
@@ -33,7 +34,7 @@ impl Machine {
     pub(super) fn on_journal_full(&mut self, why: &str) {
         let active = self.run.steps_open && self.run.finished.is_none() && self.run.rolling_back().is_none();
         if active && self.run.held.is_none() {
-            let reason = format!("the journal has no room ({why}): free the disk, then continue");
+            let reason = format!("no disk space for the journal ({why}): free some, then continue");
             self.hold(HoldCause::JournalFull, &reason, Actor::Auto);
         }
     }
@@ -41,11 +42,10 @@ impl Machine {
     /// A person takes it on: a rollback without a journal. Nothing but a rollback: the run is held.
     pub(super) fn go_on_unrecorded(&mut self, typed: &str, by: Actor) {
         if !is_consent(typed) {
-            return self
-                .refuse(format!("type `{WITHOUT_A_JOURNAL}` to roll back although nothing is journaled"));
+            return self.refuse(format!("type `{WITHOUT_A_JOURNAL}` to roll back without a journal"));
         }
         self.look_is_lost();
-        let what = "the journal can't be written: only a rollback is done, and recorded elsewhere".to_owned();
+        let what = "the journal can't be written: only a rollback can run, recorded elsewhere".to_owned();
         self.emit(RunEvent::OverrideGiven(Override {
             what,
             reason: typed.trim().to_owned(),
@@ -53,7 +53,7 @@ impl Machine {
         }));
         let active = self.run.steps_open && self.run.finished.is_none() && self.run.rolling_back().is_none();
         if active && self.run.held.is_none() {
-            self.hold(HoldCause::JournalLost, "the journal is lost: only a rollback is done", by);
+            self.hold(HoldCause::JournalLost, "the journal is lost: only a rollback can run", by);
         }
     }
 }

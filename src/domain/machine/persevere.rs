@@ -1,5 +1,5 @@
-//! A rollback does not give up: its acts are safe to repeat, so they are tried until they are done; and its end, as a run's, is
-//! proved by a look.
+//! A rollback does not give up: its actions are safe to repeat, so they are repeated until they succeed. Its end, like
+//! the end of a run, is verified by a read.
 
 use std::collections::BTreeSet;
 
@@ -10,13 +10,13 @@ use super::{
 use crate::domain::{
     action::ActionKind,
     cause::StopCause,
+    director::{Share, in_words, share_of},
     effect::Effect,
     event::{ActionRef, Place, Resolution, RunEvent},
     guard::DEFAULT_WITHIN,
-    id::SlotName,
-    plan::{QUICK, UNDO},
+    id::{QUICK, SlotName, UNDO},
     run::ActionStatus,
-    runbook::Milestone,
+    runbook::{Milestone, Target},
     time::Span,
 };
 
@@ -37,9 +37,13 @@ impl Machine {
     pub(super) fn perseveres(&self, at: &ActionRef) -> bool {
         self.tries_on(at)
             && self.run.action(at).is_some_and(|action| match action.kind {
-                ActionKind::SetImage { .. } | ActionKind::SwitchTraffic { .. } | ActionKind::Scale { .. } => {
-                    true
-                }
+                ActionKind::SetImage { .. }
+                | ActionKind::SwitchTraffic { .. }
+                | ActionKind::ShiftTraffic { .. }
+                | ActionKind::Revert { .. }
+                | ActionKind::Pause { .. }
+                | ActionKind::Resume { .. }
+                | ActionKind::Scale { .. } => true,
                 // A restart asked for twice restarts twice; a patch is the runbook's own; a wait has its own patience.
                 ActionKind::Restart { .. }
                 | ActionKind::Patch(_)
@@ -101,7 +105,7 @@ impl Machine {
         self.emit(RunEvent::RollbackLate { procedure, within, why: why.to_owned() });
         self.notify(
             Milestone::Paged,
-            format!("ROLLBACK NOT DONE within {within}, still trying: {why}. A person must look"),
+            format!("ROLLBACK NOT DONE within {within}, still trying: {why}. Somebody must look at it"),
         );
     }
 
@@ -111,12 +115,15 @@ impl Machine {
             return false;
         };
         let place = Place::Rollback { procedure: rollback.procedure.clone() };
-        let previous = self.run.opened.previous.as_ref().map(|target| target.slot.clone());
         let attempt = rollback.work.attempt;
-        rollback.work.actions.iter().enumerate().any(|(action, state)| {
+        let ordered = rollback.work.actions.iter().enumerate().any(|(action, state)| {
             let at = ActionRef { place: place.clone(), attempt, action };
-            state.status == ActionStatus::Done && self.run.switches_to(&at) == previous
-        })
+            state.status == ActionStatus::Done && self.run.brings_back(&at)
+        });
+        // Where shares follow pods, traffic is back when the last pod of the new version has gone.
+        let previous = self.run.opened.previous.as_ref().map(|target| &target.slot);
+        let all = previous.is_some_and(|slot| share_of(&self.run.shares, slot) == Share::ALL);
+        ordered && (!self.run.shares_follow_pods() || all)
     }
 
     /// Something after the switch back was not as it should be: a remark, and the rollback goes on. Gives whether it was one.
@@ -138,7 +145,7 @@ impl Machine {
         let attempt = self.run.work(place).map_or(1, |work| work.attempt);
         let moves = self.run.actions(place).iter().enumerate().any(|(action, _)| {
             let at = ActionRef { place: place.clone(), attempt, action };
-            self.run.switches_to(&at) == target.as_ref().map(|target| target.slot.clone())
+            self.run.brings_back(&at)
         });
         // Where steps are undone traffic has not moved: it must still be where it was.
         let proves = moves || procedure.as_str() == UNDO;
@@ -151,21 +158,39 @@ impl Machine {
             // Nothing is left to be done: it can wait for the proof as long as was promised.
             let blind = self.looks.failing.clone().filter(|(since, _)| self.now.since(*since) >= BLIND_AFTER);
             let Some((_, why)) = blind.filter(|_| late) else { return false };
-            let remark = format!("nobody could look whether {} serves the traffic: {why}", target.slot);
+            let remark = format!("could not verify that {} serves the traffic: {why}", target.slot);
             self.emit(RunEvent::RollbackRemarked { procedure: procedure.clone(), action: None, remark });
             return true;
         };
         let serving = seen.serving(&target.slot);
-        if seen.live() == Some(&target.slot) && serving > 0 {
+        let shares = self.run.runbook.target.as_ref().is_some_and(Target::has_shares);
+        let alone = !shares || seen.is_alone(&target.slot);
+        let back = seen.live() == Some(&target.slot) && serving > 0 && alone;
+        // Where steps were undone and traffic never moved, an image that was accepted since is what it should run.
+        let accepted = !moves
+            && seen.slot(&target.slot).is_some_and(|slot| self.run.believes_image(&target.slot, &slot.image));
+        let other = self.run.leaves_the_version_before(&seen).filter(|_| back && !accepted);
+        let unfit = seen.not_carried_out().filter(|_| back);
+        if back && other.is_none() && unfit.is_none() {
             return true;
         }
+        let follows = self.run.shares_follow_pods();
+        let word = self.run.runbook.target.as_ref().map_or("the Service", Target::director_word);
         let words = match seen.live() {
-            Some(live) if *live == target.slot => format!("{live} has the traffic and no ready pod"),
-            Some(live) => format!("the Service points at {live}, and not at {}", target.slot),
-            None => "the Service points at no slot of ours".to_owned(),
+            _ if other.is_some() => other.clone().unwrap_or_default(),
+            _ if unfit.is_some() => unfit.unwrap_or_default(),
+            _ if follows && serving > 0 => format!("traffic is still shared: {}", in_words(&seen.shares())),
+            Some(live) if *live == target.slot && alone => format!("{live} has the traffic but no ready pod"),
+            Some(live) if *live == target.slot => {
+                format!("{word} gives {live} only a part: {}", in_words(&seen.shares()))
+            }
+            Some(live) => format!("{word} points at {live}, not at {}", target.slot),
+            None => format!("{word} points at no slot of this runbook"),
         };
-        // A pod that has just become unready may come back; another selector will not by itself.
-        if seen.live() != Some(&target.slot) || late {
+        // A pod that has just become unready may come back, and pods are replaced one by one; another selector or other weights
+        // will not change by themselves.
+        let stays = other.is_some() || (!follows && (seen.live() != Some(&target.slot) || !alone));
+        if stays || late {
             self.stop_rollback(StopCause::Failed, &words);
         }
         false
@@ -181,14 +206,24 @@ impl Machine {
             let failing =
                 self.looks.failing.clone().filter(|(since, _)| self.now.since(*since) >= BLIND_AFTER);
             let Some((_, why)) = failing else { return Some(false) };
-            return Some(self.fail(&place, &format!("nobody could look whether {live} serves: {why}")));
+            return Some(
+                self.fail(&place, &format!("could not verify that {live} serves the traffic: {why}")),
+            );
         };
         if !self.run.differences(&seen).is_empty() {
             // Comparing has held the run: somebody decides about that first.
             return Some(false);
         }
-        (seen.serving(&live) == 0)
-            .then(|| self.fail(&place, &format!("{live} has the traffic and no ready pod")))
+        if seen.serving(&live) == 0 {
+            return Some(self.fail(&place, &format!("{live} has the traffic but no ready pod")));
+        }
+        if let Some(why) = seen.not_carried_out() {
+            return Some(self.fail(&place, &why));
+        }
+        let shares = seen.shares();
+        let (lost, share) =
+            shares.iter().find(|(name, share)| **share > Share::NONE && seen.serving(name) == 0)?;
+        Some(self.fail(&place, &format!("{lost} has {share} of the traffic but no ready pod")))
     }
 
     /// Makes sure, before traffic moves or pods are taken away, that no write of ours of which nobody knows can still arrive and
@@ -206,8 +241,13 @@ impl Machine {
         open.extend(putting_back.and_then(|action| self.run.object_of(action)));
         // What does the same may arrive twice.
         open.extend(self.run.lost.iter().filter(|(_, kind)| *kind != due).map(|(object, _)| object.clone()));
-        // Late, one to the Service takes the traffic elsewhere; one to the slot that gets the traffic takes its pods.
-        open.retain(|object| object.is_none() || (to.is_some() && *object == to));
+        // Late, one to the Service takes the traffic elsewhere; one to the slot that gets the traffic takes its pods. Where pods
+        // have traffic as they are ready, one to the same Deployment gives it to others: a write that finds all as it should
+        // be leaves the version that the late one stands on.
+        let (one, own) = (self.run.is_one_deployment(), self.run.writes_to(at));
+        let follows = self.run.shares_follow_pods();
+        let same = |object: &Option<SlotName>| follows && (one || own.as_ref() == Some(object));
+        open.retain(|object| object.is_none() || (to.is_some() && *object == to) || same(object));
         open.retain(|object| !self.looks.settled.contains(object));
         if let Some(object) = open.first().cloned() {
             return self.settle_or_go_blind(at, object.as_ref(), open);
@@ -227,7 +267,7 @@ impl Machine {
         if let (Some((_, why)), Place::Rollback { procedure }) = (refused.clone(), at.place.clone()) {
             if let Some(by) = self.looks.blind.take() {
                 let why = format!(
-                    "a write to {what} that was not answered may still arrive ({why}); ordered to go on"
+                    "a write to {what} got no answer and may still arrive ({why}); continued by order"
                 );
                 self.looks.settled.extend(open);
                 self.looks.unsettled = None;
@@ -237,12 +277,12 @@ impl Machine {
             self.wait(
                 at,
                 format!(
-                    "a write to {what} that was not answered cannot be ruled out yet: {why}. \
-                     To go on all the same: :blind {BLIND_WORD}"
+                    "a write to {what} got no answer and may still arrive: {why}. To go on anyway: :blind \
+                     {BLIND_WORD}"
                 ),
             );
         } else {
-            self.wait(at, format!("a write to {what} that was not answered is being ruled out"));
+            self.wait(at, format!("a write to {what} got no answer: making sure that it can't arrive late"));
         }
         if refused.is_some_and(|(at, _)| self.now.since(at) < LOOK_AGAIN) {
             return false;

@@ -1,12 +1,13 @@
-//! Rollback: by key, by trigger, by typed procedure. At most one at a time; once begun it is never left half done silently.
+//! Rollbacks: by key, by trigger, or a procedure with a typed word. Only one at a time, and never abandoned silently
+//! half-way.
 
 use super::{Machine, typed_matches};
 use crate::domain::{
     actor::Actor,
     cause::StopCause,
     event::{ActionRef, Outcome, Place, RunEvent},
-    id::ProcedureId,
-    plan::{QUICK, RollbackPlan, UNDO},
+    id::{ProcedureId, QUICK, UNDO},
+    plan::RollbackPlan,
     runbook::Milestone,
 };
 
@@ -18,10 +19,10 @@ impl Machine {
         }
         if let Some(rollback) = self.run.rolling_back() {
             let why = match &rollback.stopped {
-                None => "a rollback is running already".to_owned(),
+                None => "a rollback is already running".to_owned(),
                 Some(stopped) => format!(
-                    "the rollback has stopped ({}): try it again (r; in a shell: cutover rollback {id} --retry), or give it up (x; \
-                     cutover rollback {id} --give-up --reason WHY)",
+                    "the rollback has stopped ({}): retry it (r, or: cutover rollback {id} --retry) or give \
+                     it up (x, or: cutover rollback {id} --give-up --reason WHY)",
                     stopped.reason,
                     id = self.run.opened.run_id
                 ),
@@ -35,7 +36,7 @@ impl Machine {
             let left = self.run.rollback_plan(self.workload.as_ref(), self.now).not_undone;
             let over = self.run.rollbacks.last().is_some();
             let why = match left.first().filter(|_| !over) {
-                Some(left) => format!("there is nothing to roll back that loses nothing: {left}"),
+                Some(left) => format!("nothing can be rolled back without losing data: {left}"),
                 None => "there is nothing to roll back".to_owned(),
             };
             return self.refuse(why);
@@ -50,7 +51,7 @@ impl Machine {
             return;
         }
         if self.run.rolling_back().is_some() {
-            return self.refuse("a rollback is running already; wait for its end");
+            return self.refuse("a rollback is already running; wait for its end");
         }
         let Some(declared) = self.run.runbook.procedure(procedure.as_str()) else {
             return self.refuse(format!("the runbook has no [rollback.{procedure}]"));
@@ -59,7 +60,7 @@ impl Machine {
         // the users back, and is not refused for what a notice after it lacks.
         let lacks = self.run.procedure_lacks(declared).filter(|_| procedure.as_str() != QUICK);
         if self.run.started_at.is_none() {
-            return self.refuse("nothing has been started that could be rolled back");
+            return self.refuse("nothing has started yet, so there is nothing to roll back");
         }
         if let Some(why) = lacks {
             return self.refuse(why);
@@ -78,7 +79,7 @@ impl Machine {
     fn begin_rollback(&mut self, plan: RollbackPlan, reason: &str, by: &Actor) {
         let Some(procedure) = plan.procedure else {
             return self.refuse(
-                "the runbook has no [rollback.quick]: switch back by hand with the kubectl line shown",
+                "the runbook has no [rollback.quick]: switch back by hand with the kubectl command shown",
             );
         };
         self.ending = None;
@@ -186,7 +187,7 @@ impl Machine {
         let Some(rollback) = self.run.rolling_back() else { return };
         let procedure = rollback.procedure.clone();
         self.emit(RunEvent::RollbackStopped { procedure, reason: reason.to_owned(), cause });
-        self.notify(Milestone::Paged, format!("ROLLBACK STOPPED, a person must act: {reason}"));
+        self.notify(Milestone::Paged, format!("ROLLBACK STOPPED, somebody must act: {reason}"));
     }
 
     pub(super) fn retry_rollback(&mut self, by: Actor) {
@@ -194,7 +195,7 @@ impl Machine {
             return;
         }
         let Some(rollback) = self.run.rolling_back().filter(|rollback| rollback.stopped.is_some()) else {
-            return self.refuse("no rollback is waiting to be tried again");
+            return self.refuse("no rollback is waiting for a retry");
         };
         let (procedure, attempt) = (rollback.procedure.clone(), rollback.work.attempt + 1);
         self.giving_up = None;
@@ -205,10 +206,10 @@ impl Machine {
     /// What moves traffic is not stopped half-way.
     pub(super) fn hold_undoing(&mut self, reason: &str, by: &Actor) {
         let Some(rollback) = self.run.rolling_back().filter(|rollback| rollback.stopped.is_none()) else {
-            return self.refuse("the rollback has stopped already");
+            return self.refuse("the rollback has already stopped");
         };
         let procedure = rollback.procedure.clone();
-        let reason = if reason.trim().is_empty() { "held" } else { reason.trim() };
+        let reason = if reason.trim().is_empty() { "paused" } else { reason.trim() };
         let reason = format!("{reason} (by {by})");
         self.emit(RunEvent::RollbackStopped { procedure, reason, cause: StopCause::Person });
     }
@@ -229,15 +230,15 @@ impl Machine {
             self.run.rolling_back().is_some_and(|rollback| rollback.stopped.is_some() || !self.is_acting());
         let undoing = self.run.is_undoing_steps();
         if !waits && !undoing {
-            return self.refuse("no rollback is waiting, so there is none to give up");
+            return self.refuse("no rollback is waiting, so there is nothing to give up");
         }
         if reason.trim().is_empty() {
-            return self.refuse("say why the rollback is given up");
+            return self.refuse("say why you give the rollback up");
         }
         if undoing && self.is_acting() {
             if let Some(rollback) = self.run.rolling_back().filter(|rollback| rollback.stopped.is_none()) {
                 let procedure = rollback.procedure.clone();
-                let reason = format!("given up once what runs has ended: {reason}");
+                let reason = format!("given up as soon as the running action has ended: {reason}");
                 self.emit(RunEvent::RollbackStopped { procedure, reason, cause: StopCause::Person });
             }
             self.giving_up = Some(reason.to_owned());
@@ -277,7 +278,7 @@ impl Machine {
         let late = rollback.within.filter(|within| took > *within);
         let detail = match rollback.remarks.as_slice() {
             [] => detail,
-            remarks => format!("{detail}; with remarks: {}", remarks.join("; ")),
+            remarks => format!("{detail}; remarks: {}", remarks.join("; ")),
         };
         let summary = match (ok, late) {
             (true, None) => format!("{detail} (took {})", took.clock()),

@@ -1,8 +1,8 @@
-//! Steps and their actions; the completion is a step without a name.
+//! Steps and their actions. The completion is handled as a step without a name.
 //!
 //! Longer than 500 lines by a little: what an operator may do to a step is one list.
 
-use super::{Machine, resolved, typed_matches};
+use super::{Machine, typed_matches};
 use crate::domain::{
     action::{ActionKind, Confirm},
     actor::Actor,
@@ -71,7 +71,7 @@ impl Machine {
             Prompt::Start { step: index, attempt: due, confirm, word } => {
                 let declared = &self.run.runbook.steps[index];
                 if step.as_ref() != Some(&declared.id) || attempt != due {
-                    return self.refuse("the screen was behind: that step is not due any more");
+                    return self.refuse("the screen was out of date: that step is no longer due");
                 }
                 let given = self.run.approved_by(&declared.id, due).len();
                 let missing = (declared.approvals as usize).saturating_sub(given);
@@ -79,7 +79,7 @@ impl Machine {
                     let people = if missing == 1 { "person" } else { "people" };
                     let id = &self.run.opened.run_id;
                     return self.refuse(format!(
-                        "this step waits for {missing} other {people} to agree: cutover approve {id}"
+                        "this step needs {missing} other {people} to approve it: cutover approve {id}"
                     ));
                 }
                 if confirm == Confirm::Type && !typed_matches(typed, &word) {
@@ -89,13 +89,13 @@ impl Machine {
                 self.begin_step(&id, by);
             }
             Prompt::Complete if step.is_none() => self.begin_completion(by),
-            _ => self.refuse("nothing is waiting to be started"),
+            _ => self.refuse("nothing is waiting to start"),
         }
     }
 
     pub(super) fn refuse_while_held(&mut self) -> bool {
         let Some(held) = &self.run.held else { return false };
-        let why = format!("the run is held ({}); continue it first", held.reason);
+        let why = format!("the run is paused ({}); resume it first", held.reason);
         self.refuse(why);
         true
     }
@@ -135,7 +135,7 @@ impl Machine {
                 }
                 self.granted = Some(at);
             }
-            _ => self.refuse("the screen was behind: that action is not due any more"),
+            _ => self.refuse("the screen was out of date: that action is no longer due"),
         }
     }
 
@@ -208,7 +208,7 @@ impl Machine {
                 let name = self.run.action(&at).map(|action| action.name.clone()).unwrap_or_default();
                 self.notify(
                     Milestone::Paged,
-                    format!("UNKNOWN: nobody knows whether `{name}` was done; a person must say"),
+                    format!("UNKNOWN: nobody knows whether `{name}` was done; somebody must find out"),
                 );
             }
             _ => {}
@@ -217,11 +217,18 @@ impl Machine {
 
     /// Tells that traffic has moved, once the action that moves it is known to be done, however that became known.
     pub(super) fn tell_switch(&mut self) -> bool {
+        if let Some(shares) = self.run.shifted_to.clone() {
+            self.tell_shares(shares);
+            return true;
+        }
         let Some(to) = self.run.moved_to.clone() else { return false };
         let from = self.run.live.clone().unwrap_or_else(|| to.clone());
         self.emit(RunEvent::TrafficSwitched { from, to: to.clone() });
-        if self.run.opened.new_slot.as_ref() == Some(&to) {
-            self.arm_triggers();
+        if self.run.switched_at.is_some() {
+            // A canary that gets the rest is judged on: what was seen of it before counts.
+            if self.clocks.is_empty() {
+                self.arm_triggers();
+            }
             let version = self.run.new_version().unwrap_or_default();
             let module = &self.run.runbook.document.module;
             self.notify(
@@ -251,7 +258,9 @@ impl Machine {
             let name = self.run.action(&at).map(|action| action.name.clone()).unwrap_or_default();
             self.notify(
                 Milestone::Paged,
-                format!("UNKNOWN: nobody knows whether `{name}` was done ({evidence}); a person must say"),
+                format!(
+                    "UNKNOWN: nobody knows whether `{name}` was done ({evidence}); somebody must find out"
+                ),
             );
         }
     }
@@ -261,7 +270,8 @@ impl Machine {
             Prompt::Unknown { at: due } if due == at => {
                 if let Some(child) = self.run.outlives(&at) {
                     return self.refuse(format!(
-                        "its process {} still runs: wait for its end, or end it with :kill; then say what became of it",
+                        "its process {} still runs: wait for its end, or end it with :kill; then say whether \
+                         it was done",
                         child.pid
                     ));
                 }
@@ -272,7 +282,7 @@ impl Machine {
                     self.granted = Some(at);
                 }
             }
-            _ => self.refuse(format!("nothing unknown is waiting to be called {}", resolved(resolution))),
+            _ => self.refuse(format!("no unknown action is waiting to be marked as {}", resolution.words())),
         }
     }
 
@@ -349,7 +359,7 @@ impl Machine {
         let person = self.run.checks(&place).get(check).is_some_and(|check| check.kind.is_person());
         let caught = self.run.has_caught(&place, check);
         if !due || !(person || caught) {
-            return self.refuse("the screen was behind: that check is not a person's, or not due any more");
+            return self.refuse("the screen was out of date: that check is automatic or no longer due");
         }
         // A "no" fails the step, and a failed step can be tried again: never while one of its actions still runs.
         let acted = self.run.work(&place).is_some_and(Work::acted);
@@ -368,15 +378,14 @@ impl Machine {
             Place::Rollback { .. } | Place::Undo { .. } => true,
         };
         if !active {
-            return self.refuse(
-                "these checks are not due: the actions before them are not done, or the step is over",
-            );
+            return self
+                .refuse("these checks are not due: earlier actions are not done, or the step has ended");
         }
         let text = self.run.checks(&place)[check].text.clone();
         let at = CheckRef { place: place.clone(), attempt, check };
         let evidence = note.unwrap_or_default();
         if holds && caught && evidence.trim().is_empty() {
-            return self.refuse("say in a note why this is no reason to stop");
+            return self.refuse("say in a note why it is safe to go on");
         }
         if holds {
             let again =
@@ -391,7 +400,7 @@ impl Machine {
                 RunEvent::CheckFailed { at, text: text.clone(), evidence, by: by.clone(), caught };
             self.emit(by_person);
             if !matches!(place, Place::Rollback { .. }) {
-                self.fail(&place, &format!("{by} says it does not hold: {text}"));
+                self.fail(&place, &format!("{by} says it failed: {text}"));
             }
         }
     }
@@ -407,14 +416,14 @@ impl Machine {
                     None => self.run.completion.as_ref().map_or(0, |work| work.attempt),
                 };
                 if last != attempt {
-                    return self.refuse("the screen was behind: that attempt is over");
+                    return self.refuse("the screen was out of date: that attempt has ended");
                 }
                 match step {
                     Some(step) => self.begin_step(&step, by),
                     None => self.begin_completion(by),
                 }
             }
-            _ => self.refuse("nothing has failed that could be tried again"),
+            _ => self.refuse("nothing has failed, so there is nothing to retry"),
         }
     }
 
@@ -427,14 +436,14 @@ impl Machine {
             return self.refuse("no such step");
         };
         if declared.undo.is_empty() {
-            let why = declared.no_undo.clone().unwrap_or_else(|| "the runbook gives none".to_owned());
+            let why = declared.no_undo.clone().unwrap_or_else(|| "the runbook gives no reason".to_owned());
             return self.refuse(format!("this step has no undo: {why}"));
         }
         if state.status.is_active() || self.running_action().is_some() {
             return self.refuse("something is running; wait for it, or roll back (R)");
         }
         if !matches!(state.status, StepStatus::Failed | StepStatus::Passed) {
-            return self.refuse("this step has done nothing that could be undone");
+            return self.refuse("this step has done nothing to undo");
         }
         let index = self.run.runbook.step_index(step.as_str());
         let later = self.run.steps.iter().skip(index.map_or(0, |i| i + 1));
@@ -442,7 +451,7 @@ impl Machine {
             .into_iter()
             .any(|state| matches!(state.status, StepStatus::Passed | StepStatus::Failed) && !state.undone)
         {
-            return self.refuse("a later step stands on this one; undo that first, or roll back (R)");
+            return self.refuse("a later step builds on this one; undo that first, or roll back (R)");
         }
         if let Some(why) = self.run.undo_lacks(declared) {
             return self.refuse(why);
@@ -462,7 +471,7 @@ impl Machine {
 
     pub(super) fn skip(&mut self, step: StepId, reason: String, by: Actor) {
         if reason.trim().is_empty() {
-            return self.refuse("say why this step is left out");
+            return self.refuse("say why this step is skipped");
         }
         let due = self.run.current().and_then(|index| Some((self.run.runbook.steps.get(index)?, index)));
         match due {
@@ -472,13 +481,13 @@ impl Machine {
                 }
                 self.emit(RunEvent::StepSkipped { step, reason, by });
             }
-            _ => self.refuse("only the step that is due can be left out"),
+            _ => self.refuse("only the next step can be skipped"),
         }
     }
 
     pub(super) fn abort(&mut self, reason: &str) {
         if self.run.rolling_back().is_some() {
-            return self.refuse("a rollback has begun: try it again, or give it up");
+            return self.refuse("a rollback has started: retry it, or give it up");
         }
         if self.run.switch_begun() {
             return self.refuse("traffic is on the new slot: roll back (R), or go on");

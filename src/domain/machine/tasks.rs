@@ -1,4 +1,4 @@
-//! After the flight: completion's end, tasks; and incidents, which can come at any time.
+//! After the deployment: the end of the completion and the tasks. Also incidents, which can happen at any time.
 
 use super::Machine;
 use crate::domain::{
@@ -25,7 +25,7 @@ impl Machine {
     pub(super) fn task_done(&mut self, task: usize, by: Actor) {
         match self.run.tasks.get(task) {
             None => self.refuse("no such task"),
-            Some(state) if state.done.is_some() => self.refuse("this task is done already"),
+            Some(state) if state.done.is_some() => self.refuse("this task is already done"),
             Some(_) => self.emit(RunEvent::TaskDone { task, by }),
         }
     }

@@ -10,6 +10,7 @@ mod patches;
 mod put_back;
 mod random;
 mod rollback;
+mod shares;
 mod start;
 mod steps;
 mod watch;

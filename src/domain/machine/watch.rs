@@ -1,4 +1,5 @@
-//! What comes in from outside: samples, the cluster's state; what follows from it: triggers, countdowns, foreign changes.
+//! Input from outside, such as samples and the cluster's state, and what follows from it: triggers, countdowns, foreign
+//! changes.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,18 @@ use crate::domain::{
 
 /// The baseline is the mean of at most this much time before the switch.
 const BASELINE: Span = Span::from_mins(5);
+
+/// A countdown waits so long for a reason that is being written, once.
+pub const RECONSIDER: Span = Span::from_secs(60);
+
+/// A countdown that waits for a reason to cancel it, or has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reconsidered {
+    /// What was left of it.
+    left: Span,
+    /// Until when it waits.
+    until: Timestamp,
+}
 
 impl Machine {
     pub(super) fn on_sample(&mut self, sample: Sample) {
@@ -109,7 +122,7 @@ impl Machine {
                 continue;
             };
             let per_slot = runbook.metric(watch.metric.as_str()).is_some_and(|metric| metric.per_slot);
-            if per_slot && sample.slot != self.run.opened.new_slot {
+            if per_slot && sample.slot != self.run.judged_slot() {
                 continue;
             }
             let now = self.now;
@@ -145,7 +158,7 @@ impl Machine {
                 self.emit(RunEvent::TriggerBlind { trigger, metric, why: why.clone() });
                 self.notify(Milestone::Paged, format!("NO DATA for `{}`: {why}", declared.reason));
                 if watch.no_data == OnNoData::Hold && self.run.held.is_none() && self.run.finished.is_none() {
-                    let reason = "no data: the run cannot tell health from harm";
+                    let reason = "no metrics: health unknown";
                     self.hold(HoldCause::NoData, reason, Actor::Auto);
                 }
             }
@@ -175,8 +188,9 @@ impl Machine {
             (Cause::NoData(why), _) => format!("{reason}: no data ({why})"),
         };
         self.emit(RunEvent::TriggerFired { trigger, reason: reason.clone() });
+        self.reconsidered.remove(&trigger);
         match then {
-            Then::Ask => self.notify(Milestone::Paged, format!("TRIGGER: {reason}. A person must decide")),
+            Then::Ask => self.notify(Milestone::Paged, format!("TRIGGER: {reason}. Somebody must decide")),
             Then::Countdown(span) => {
                 self.emit(RunEvent::CountdownStarted { trigger, ends_at: self.now + span });
                 self.notify(Milestone::Paged, format!("TRIGGER: {reason}. Rolling back in {span}"));
@@ -192,7 +206,7 @@ impl Machine {
             return;
         }
         let why = self.out.refused.take().unwrap_or_default();
-        let reason = format!("{reason}, and the rollback could not begin: {why}");
+        let reason = format!("{reason}, but the rollback could not start: {why}");
         for index in 0..self.run.triggers.len() {
             if self.run.triggers[index].countdown.is_some() {
                 self.emit(RunEvent::CountdownCancelled {
@@ -206,7 +220,7 @@ impl Machine {
             clock.reset();
         }
         self.hold(HoldCause::RollbackNotBegun, &reason, Actor::Auto);
-        self.notify(Milestone::Paged, format!("ROLLBACK NOT STARTED, a person must act: {reason}"));
+        self.notify(Milestone::Paged, format!("ROLLBACK NOT STARTED, somebody must act: {reason}"));
     }
 
     /// A countdown is there so that a person can stop it. One that an engine took with it begins again from its start.
@@ -241,7 +255,7 @@ impl Machine {
         }
     }
 
-    /// Starts the rollback whose countdown is over.
+    /// Starts the rollback when its countdown has ended.
     pub(super) fn fire_due_countdown(&mut self) -> bool {
         // Whoever has the lock now watches too, and is the one to act.
         if self.overslept() || self.run.fenced_off().is_some() {
@@ -255,9 +269,34 @@ impl Machine {
         true
     }
 
+    /// A countdown waits while somebody writes why it should be cancelled, once and for at most [`RECONSIDER`]: whoever can't find
+    /// the words in that time has not made up their mind, and the rule decides.
+    pub(super) fn reconsider(&mut self, trigger: usize, begins: bool) {
+        // The screen says so whenever a dialog closes: where nothing counts down, or no longer, there is nothing to say.
+        let over = self.run.rolling_back().is_some() || self.run.finished.is_some();
+        let ends = self.run.triggers.get(trigger).and_then(|state| state.countdown).filter(|_| !over);
+        let Some(ends) = ends else { return };
+        let now = self.now;
+        if begins {
+            if self.reconsidered.contains_key(&trigger) {
+                return;
+            }
+            let left = ends.since(now);
+            self.reconsidered.insert(trigger, Reconsidered { left, until: now + RECONSIDER });
+            return self.emit(RunEvent::CountdownStarted { trigger, ends_at: now + RECONSIDER + left });
+        }
+        if let Some(waits) = self.reconsidered.get_mut(&trigger)
+            && waits.until > now
+        {
+            waits.until = now;
+            let left = waits.left;
+            self.emit(RunEvent::CountdownStarted { trigger, ends_at: now + left });
+        }
+    }
+
     pub(super) fn cancel_countdown(&mut self, trigger: usize, reason: String, by: Actor) {
         if reason.trim().is_empty() {
-            return self.refuse("say why the countdown is cancelled");
+            return self.refuse("say why you cancel the countdown");
         }
         let state = self.run.triggers.get(trigger);
         if !state.is_some_and(|state| state.countdown.is_some() || state.fired.is_some()) {
@@ -271,6 +310,8 @@ impl Machine {
 
     pub(super) fn on_workload(&mut self, workload: Workload) {
         self.workload = Some(workload);
+        self.unfit = self.not_carried_out().map(|_| self.unfit.unwrap_or(self.now));
+        self.follow_picture();
         self.suspect();
     }
 }

@@ -1,9 +1,9 @@
-//! The way back is proved, not believed: what the checks of `[rollback.quick] ready` say, as it changes.
+//! Whether a rollback would work is proved by checks: `[rollback.quick] ready`, tracked as it changes.
 
 use super::Machine;
 use crate::domain::{
     event::{Outcome, RunEvent},
-    plan::QUICK,
+    id::QUICK,
     run::Run,
     time::{Span, Timestamp},
 };

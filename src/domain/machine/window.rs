@@ -1,4 +1,4 @@
-//! The monitored window: all checks watched for the whole time, a clock that counts only time with data.
+//! The monitored window: all checks are watched the whole time, and its clock is paused while metrics are missing.
 
 use super::Machine;
 use crate::domain::{
@@ -7,6 +7,7 @@ use crate::domain::{
     event::{Place, RunEvent},
     id::SlotName,
     metric::{Metric, Missing},
+    observation::not_carried_out,
     run::StepStatus,
     runbook::Milestone,
     time::Span,
@@ -15,7 +16,9 @@ use crate::domain::{
 
 /// The clock's progress is written down this often, so that a resume loses little and gains nothing.
 const WRITE_EVERY: Span = Span::from_secs(10);
-/// A full window that is not measured pages after so many intervals of the metric.
+/// A route that its gateway has not carried out for so long fails the step: users do not meet what its window is to watch.
+const UNFIT: Span = Span::from_mins(1);
+/// A full window that is not measured pages after this many intervals of the metric.
 const PAGE_AFTER: u64 = 5;
 
 impl Machine {
@@ -57,7 +60,7 @@ impl Machine {
         let Some(last) = self.last_tick else { return };
         // It may have been opened in the middle of a tick.
         let passed = self.now.since(last.max(opened));
-        if self.overslept() || !self.sees_everything(index) {
+        if self.overslept() || self.unfit.is_some() || !self.sees_everything(index) {
             return;
         }
         let watched = self.window_seen(state.watched).saturating_add(passed);
@@ -66,6 +69,11 @@ impl Machine {
         if due && state.watched < window.lasts {
             self.emit(RunEvent::WindowAdvanced { step: step.id.clone(), watched: watched.min(window.lasts) });
         }
+    }
+
+    /// Why users do not go where the route says, as the watch shows it.
+    pub(super) fn not_carried_out(&self) -> Option<String> {
+        not_carried_out(self.workload.as_ref()?.route.as_ref()?.unfit.as_deref())
     }
 
     /// Watched time, with what was not written down yet.
@@ -93,7 +101,7 @@ impl Machine {
             .filter_map(|trigger| trigger.watch.as_ref().map(|watch| (&watch.metric, &SlotRef::New, false)));
         checked.chain(armed).find_map(|(metric, slot, without_traffic)| {
             let declared = runbook.metric(metric.as_str())?;
-            let slot = if declared.per_slot { self.run.slot(slot) } else { None };
+            let slot = if declared.per_slot { self.run.metric_slot(slot) } else { None };
             (!self.sees(declared, slot.as_ref(), without_traffic)).then_some((declared, slot))
         })
     }
@@ -114,7 +122,7 @@ impl Machine {
             return false;
         };
         let of = slot.map_or_else(String::new, |slot| format!(" on {slot}"));
-        let text = format!("WINDOW STAYS OPEN: its time is over, and `{}`{of} is not measured", metric.id);
+        let text = format!("WINDOW STAYS OPEN: its time is up, but `{}`{of} is not measured", metric.id);
         let patience = Span::from_millis(metric.interval.as_millis().saturating_mul(PAGE_AFTER));
         let now = self.now;
         // Blindness has been told already.
@@ -133,6 +141,11 @@ impl Machine {
     pub(super) fn settle_window(&mut self, place: &Place, all_hold: bool) -> bool {
         let (Some(lasts), Place::Step { step }) = (self.window_of(place), place) else { return false };
         let Some(written) = self.run.step(step.as_str()).map(|state| state.watched) else { return false };
+        let lasting =
+            self.unfit.is_some_and(|since| self.now.since(since) >= UNFIT.saturating_add(self.slack));
+        if let Some(why) = self.not_carried_out().filter(|_| lasting && self.run.held.is_none()) {
+            return self.fail(place, &why);
+        }
         if self.window_seen(written) < lasts {
             return false;
         }

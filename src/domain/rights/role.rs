@@ -1,4 +1,4 @@
-//! What is allowed, as others read it: roles for `kubectl apply`, and the table in `docs/permissions.md`.
+//! Permissions in other formats: roles for `kubectl apply`, and the table in `docs/permissions.md`.
 
 use std::fmt::Write as _;
 
@@ -99,21 +99,25 @@ fn one_line(text: &str) -> String {
 /// The table as `docs/permissions.md` has it.
 pub fn markdown() -> String {
     let mut text =
-        "| verbs | resource | of which objects | what for | without |\n|---|---|---|---|---|\n".to_owned();
+        "| verbs | resource | objects | purpose | without it |\n|---|---|---|---|---|\n".to_owned();
     for row in TABLE {
         let verbs: Vec<_> = row.verbs.iter().map(|verb| format!("`{}`", verb.as_str())).collect();
         let group = if row.group.is_empty() { String::new() } else { format!(".{}", row.group) };
         let on = match (row.on, row.scope) {
             (On::Service, _) => "the Service, by name",
+            (On::SlotServices, _) => "the slots' Services, by name",
+            (On::Route, _) => "the HTTPRoute, by name",
             (On::Deployments, _) => "the slots' Deployments, by name",
             (On::Lease, _) => "`cutover-SERVICE`",
             (On::KubeSystem, _) => "`kube-system`",
-            (On::All, Scope::Namespace) => "all of the namespace",
-            (On::All, Scope::Cluster) => "all of the cluster",
+            (On::All, Scope::Namespace) => "all in the namespace",
+            (On::All, Scope::Cluster) => "all in the cluster",
         };
         let only = match row.when {
             When::Always => "",
-            When::Headroom => ", where the runbook has a `headroom` check",
+            When::Service => ", if it directs traffic",
+            When::Route => ", if an HTTPRoute directs traffic",
+            When::Headroom => ", if the runbook has a `headroom` check",
         };
         let _ = writeln!(
             text,
@@ -125,7 +129,8 @@ pub fn markdown() -> String {
         );
     }
     text.push_str(
-        "| `patch` | the kind that a `patch` action names | by name, where the name has no variable in it | the action | an item of the checklist fails |\n",
+        "| `patch` | the kind in a `patch` action | by name, if the name contains no variable | run the \
+         action | a checklist item fails |\n",
     );
     text
 }

@@ -92,7 +92,7 @@ fn causes() -> Vec<(RolloutCause, RolloutFacts, Vec<&'static str>)> {
         (
             RolloutCause::CrashLoop,
             facts(vec![crashed(3)]),
-            vec!["pod a crashes again and again", "3 restarts", "exit code 3"],
+            vec!["pod a keeps crashing", "3 restarts", "exit code 3"],
         ),
         (RolloutCause::Container, facts(vec![pod("a", not_created)]), vec!["no such device"]),
         (
@@ -124,7 +124,7 @@ fn causes() -> Vec<(RolloutCause, RolloutFacts, Vec<&'static str>)> {
         (
             RolloutCause::Unschedulable,
             facts(vec![pod("a", unschedulable(false))]),
-            vec!["no node takes pod a", "Insufficient cpu"],
+            vec!["no node accepts pod a", "Insufficient cpu"],
         ),
         (
             RolloutCause::Paused,
@@ -137,7 +137,7 @@ fn causes() -> Vec<(RolloutCause, RolloutFacts, Vec<&'static str>)> {
                 deadline: Some("ReplicaSet \"backend-1\" has timed out progressing.".to_owned()),
                 ..facts(vec![pod("a", running())])
             },
-            vec!["progress deadline is over", "timed out progressing", "1 runs and is not ready"],
+            vec!["progress deadline has passed", "timed out progressing", "1 is running but not ready"],
         ),
     ]
 }
@@ -357,8 +357,8 @@ fn progress_says_what_the_others_wait_for() {
     ]);
     (on_its_way.desired, on_its_way.leaving) = (6, 2);
     let mut watch = RolloutWatch::default();
-    let gist = "5 of 6 pods have the new template; 2 wait for the image; 1 starts its container; \
-                1 runs and is not ready: readiness probe failed: HTTP 503; 2 old pods have still to end";
+    let gist = "5 of 6 pods have the new template; 2 wait for their image; 1 is starting; \
+                1 is running but not ready: readiness probe failed: HTTP 503; 2 old pods are terminating";
     let first = watch.look(&on_its_way, at(0));
     assert_eq!(first, RolloutVerdict::Progressing { text: gist.to_owned(), gist: gist.to_owned() });
     on_its_way.pods[1].stage = not_found();
@@ -367,13 +367,10 @@ fn progress_says_what_the_others_wait_for() {
         panic!("not under way")
     };
     assert!(
-        text.contains("2 wait for the image (one for 0:12): ErrImagePull: manifest unknown: not found"),
+        text.contains("2 wait for their image (one for 0:12): ErrImagePull: manifest unknown: not found"),
         "{text}"
     );
-    assert!(
-        text.contains("1 starts its container (0:12)") && !timeless.contains("0:12"),
-        "{text}\n{timeless}"
-    );
+    assert!(text.contains("1 is starting (0:12)") && !timeless.contains("0:12"), "{text}\n{timeless}");
 }
 
 #[test]
@@ -388,8 +385,8 @@ fn each_stage_of_a_rollout_has_its_words() {
     };
     for (facts, words) in [
         (numbers(4, 1, 3), "1 of 3 pods have the new template"),
-        (numbers(4, 3, 3), "1 old pod has still to end"),
-        (numbers(5, 3, 3), "2 old pods have still to end"),
+        (numbers(4, 3, 3), "1 old pod is terminating"),
+        (numbers(5, 3, 3), "2 old pods are terminating"),
         (numbers(3, 3, 2), "2 of 3 new pods are available"),
     ] {
         assert_eq!(facts.state(), RolloutState::Progressing(words.to_owned()));

@@ -1,4 +1,4 @@
-//! Watches a rollout: since when each fault of each pod lasts, and whether that is longer than its patience.
+//! Watches a rollout: how long each fault of each pod has lasted, and whether that exceeds its patience.
 
 use std::collections::BTreeMap;
 
@@ -61,10 +61,10 @@ impl RolloutWatch {
     /// Takes a look in and says what is to be thought of it. `now` never falls.
     pub fn look(&mut self, facts: &RolloutFacts, now: Timestamp) -> RolloutVerdict {
         if !facts.observed {
-            // Another spec begins anew.
+            // Another spec begins over.
             self.faults.clear();
             self.pods.clear();
-            let text = "the controller has not seen the newest spec yet".to_owned();
+            let text = "the controller has not seen the new spec yet".to_owned();
             return RolloutVerdict::Progressing { gist: text.clone(), text };
         }
         self.remember_pods(facts, now);
@@ -147,7 +147,7 @@ impl RolloutWatch {
             PodStage::Crashed { end } => {
                 let forgiven = self.pods.get(&pod.uid).map_or(0, |memory| memory.forgiven);
                 let restarts = pod.restarts.saturating_sub(forgiven);
-                let words = format!("{restarts} restarts, and its last end was: {}", quoted(end));
+                let words = format!("{restarts} restarts, last exit: {}", quoted(end));
                 if restarts >= RESTARTS { fault(RolloutCause::CrashLoop, words) } else { None }
             }
             PodStage::Queued
@@ -203,19 +203,24 @@ impl RolloutWatch {
         let for_so_long =
             if lasts >= Span::from_secs(1) { format!(", for {}", lasts.clock()) } else { String::new() };
         let text = match fault.cause {
-            RolloutCause::Config => format!("a container cannot be configured: {words} ({whose}{for_so_long})"),
+            RolloutCause::Config => {
+                format!("a container cannot be configured: {words} ({whose}{for_so_long})")
+            }
             RolloutCause::ImagePull => format!("the image cannot be pulled: {words} ({whose}{for_so_long})"),
-            RolloutCause::CrashLoop => format!("{whose} crashes again and again: {words}"),
-            RolloutCause::Container => format!("a container cannot be created: {words} ({whose}{for_so_long})"),
-            RolloutCause::Refused => format!("the API server refuses its pods{for_so_long}: {words}"),
-            RolloutCause::Quota => format!("the quota allows no further pod{for_so_long}: {words}"),
+            RolloutCause::CrashLoop => format!("{whose} keeps crashing: {words}"),
+            RolloutCause::Container => {
+                format!("a container cannot be created: {words} ({whose}{for_so_long})")
+            }
+            RolloutCause::Refused => format!("the API server rejects its pods{for_so_long}: {words}"),
+            RolloutCause::Quota => format!("the quota allows no more pods{for_so_long}: {words}"),
             RolloutCause::Uncreated => format!("its pods cannot be created{for_so_long}: {words}"),
-            RolloutCause::Unschedulable => format!("no node takes {whose}{for_so_long}: {words}"),
+            RolloutCause::Unschedulable => format!("no node accepts {whose}{for_so_long}: {words}"),
             RolloutCause::Paused => {
-                "the Deployment is paused, so nothing is rolled out: continue it with `kubectl rollout resume`".to_owned()
+                "the Deployment is paused, so nothing is rolled out: resume it with `kubectl rollout resume`"
+                    .to_owned()
             }
             RolloutCause::Deadline => {
-                format!("the Deployment's progress deadline is over: {words}; {}", facts.words(|_| None))
+                format!("the Deployment's progress deadline has passed: {words}; {}", facts.words(|_| None))
             }
         };
         RolloutVerdict::Stuck { cause: fault.cause, pod: fault.pod.clone(), text }

@@ -1,4 +1,4 @@
-//! What is said of a rollout that is under way: how far it is, and what the others wait for.
+//! Describes a rollout in progress: how far it is, and what the remaining pods wait for.
 
 use std::collections::BTreeMap;
 
@@ -64,14 +64,14 @@ impl RolloutFacts {
         }
         match leaving {
             0 => {}
-            1 => parts.push("1 old pod has still to end".to_owned()),
-            old => parts.push(format!("{old} old pods have still to end")),
+            1 => parts.push("1 old pod is terminating".to_owned()),
+            old => parts.push(format!("{old} old pods are terminating")),
         }
         if let Some(why) = &self.refused {
             parts.push(format!("pods cannot be created: {}", quoted(why)));
         }
         if self.paused {
-            parts.push("it is paused: continue it with `kubectl rollout resume`".to_owned());
+            parts.push("it is paused: resume it with `kubectl rollout resume`".to_owned());
         }
         if parts.is_empty() {
             parts.push(format!("{available} of {desired} pods are available"));
@@ -109,15 +109,14 @@ impl Step {
         match self {
             Self::Node if one => "waits for a node",
             Self::Node => "wait for a node",
-            Self::Image if one => "waits for the image",
-            Self::Image => "wait for the image",
+            Self::Image if one => "waits for its image",
+            Self::Image => "wait for their image",
             Self::Broken => "cannot start",
-            Self::Container if one => "starts its container",
-            Self::Container => "start their containers",
-            Self::Crashed if one => "has crashed and is to start again",
-            Self::Crashed => "have crashed and are to start again",
-            Self::Unready if one => "runs and is not ready",
-            Self::Unready => "run and are not ready",
+            Self::Container if one => "is starting",
+            Self::Container => "are starting",
+            Self::Crashed => "crashed and will restart",
+            Self::Unready if one => "is running but not ready",
+            Self::Unready => "are running but not ready",
             Self::Ended if one => "has ended",
             Self::Ended => "have ended",
             Self::Ready if one => "is ready",

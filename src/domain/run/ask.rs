@@ -1,4 +1,4 @@
-//! What can be asked of a run: nothing here changes it.
+//! Queries on a run. Nothing here changes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,11 +7,11 @@ use crate::domain::{
     action::{Action, ActionKind, Replicas, SlotRef},
     check::Check,
     crew::Person,
+    director::{Share, Shares, share_of},
     event::{ActionRef, CheckRef, ChildProcess, Outcome, Place},
-    id::{MetricId, SlotName, StepId},
+    id::{MetricId, QUICK, SlotName, StepId, UNDO},
     patched::Patched,
-    plan::{QUICK, UNDO},
-    runbook::{Part, Step, Var, VarSource},
+    runbook::{Part, Step, Strategy, Target, Var, VarSource},
     template::Template,
     time::{Span, Timestamp},
 };
@@ -106,12 +106,12 @@ impl Run {
         self.lock.as_ref().and_then(|lock| lock.lost.as_deref())
     }
 
-    /// Whoever has the controls, while their screen is there.
+    /// Who has control, while their screen is there.
     pub fn present_pilot(&self) -> Option<&Person> {
         self.pilot.as_ref().filter(|_| self.away_since.is_none())
     }
 
-    /// The people who agreed that this step begins now, without whoever would start it.
+    /// The people who approved this step, without the person who would start it.
     pub fn approved_by(&self, step: &StepId, attempt: u32) -> Vec<&Person> {
         let pilot = self.pilot.as_ref().map(|pilot| pilot.login.as_str());
         let given = self.approvals.get(&(step.clone(), attempt));
@@ -173,6 +173,12 @@ impl Run {
         let action = self.action(at)?;
         match &action.kind {
             ActionKind::SwitchTraffic { to, .. } => self.slot(to),
+            // With pods that serve as they become ready nothing has moved when it is ordered.
+            ActionKind::ShiftTraffic { to, share } if !self.shares_follow_pods() => match *share {
+                Share::ALL => self.slot(to),
+                Share::NONE => self.other_slot(to),
+                _ => None,
+            },
             ActionKind::Patch(_) if self.patches(action) == Some(Patched::Service) => {
                 let target = self.runbook.target.as_ref()?;
                 let before = &self.pinned.as_ref()?.selector;
@@ -181,6 +187,135 @@ impl Run {
                 target.pointed_at(&after).filter(|_| after != *before || self.says_selector(action))
             }
             _ => None,
+        }
+    }
+
+    /// The shares that an action gives the slots, where it gives each a part.
+    pub fn shifts_to(&self, at: &ActionRef) -> Option<Shares> {
+        let ActionKind::ShiftTraffic { to, share } = &self.action(at)?.kind else { return None };
+        if self.shares_follow_pods() || self.switches_to(at).is_some() {
+            return None;
+        }
+        let (to, other) = (self.slot(to)?, self.other_slot(to)?);
+        Some([(to, *share), (other, share.rest())].into())
+    }
+
+    /// Of the two slots of this run, the one that is not this one.
+    pub fn other_slot(&self, slot: &SlotRef) -> Option<SlotName> {
+        let slot = self.slot(slot)?;
+        [SlotRef::New, SlotRef::Previous].iter().filter_map(|it| self.slot(it)).find(|it| *it != slot)
+    }
+
+    /// The new slot's share after an act that gives a slot a share.
+    pub fn new_share(&self, to: &SlotRef, share: Share) -> Share {
+        if self.slot(to) == self.opened.new_slot { share } else { share.rest() }
+    }
+
+    /// Whether shares follow from which pods are ready.
+    pub fn shares_follow_pods(&self) -> bool {
+        self.runbook.target.as_ref().is_some_and(Target::shares_follow_pods)
+    }
+
+    /// Whether an `HTTPRoute` directs traffic.
+    pub fn has_route(&self) -> bool {
+        self.runbook.target.as_ref().is_some_and(Target::has_route)
+    }
+
+    /// Whether one Deployment runs both versions.
+    pub fn is_one_deployment(&self) -> bool {
+        self.runbook.target.as_ref().is_some_and(Target::is_one_deployment)
+    }
+
+    /// Whether the slot that had the traffic runs the new version by our own doing: a canary was promoted.
+    pub fn is_promoted(&self) -> bool {
+        let canary = self.runbook.deployment.strategy == Strategy::Canary;
+        let Some(target) = self.opened.previous.as_ref().filter(|_| canary) else { return false };
+        let believed = self.pinned.as_ref().and_then(|pinned| pinned.slots.get(&target.slot));
+        let other = believed.is_some_and(|slot| slot.image.as_ref() != Some(&target.image));
+        // Somebody else's image that was accepted is no promotion of ours.
+        other
+            && (self.lost.iter().any(|(object, _)| *object == Some(target.slot.clone()))
+                || self.has_promoted())
+    }
+
+    fn has_promoted(&self) -> bool {
+        let previous = self.opened.previous.as_ref().map(|target| &target.slot);
+        self.all_actions().any(|(at, state)| {
+            let begun = !matches!(state.status, ActionStatus::Pending | ActionStatus::PassedOver);
+            let step = matches!(at.place, Place::Step { .. });
+            let sets = self.action(&at).is_some_and(|action| match &action.kind {
+                ActionKind::SetImage { slot, .. } => self.slot(slot).as_ref() == previous,
+                ActionKind::Patch(_) => {
+                    matches!(self.patches(action), Some(Patched::Slot(slot)) if Some(&slot) == previous)
+                }
+                _ => false,
+            });
+            begun && step && sets
+        })
+    }
+
+    /// The slot whose metrics tell how the new version does: the new one, or the one that a canary was promoted to.
+    pub fn judged_slot(&self) -> Option<SlotName> {
+        let new = self.opened.new_slot.clone();
+        let idle = new.as_ref().is_some_and(|new| share_of(&self.shares, new) == Share::NONE);
+        let promoted = idle && self.is_promoted();
+        if promoted { self.slot(&SlotRef::Previous) } else { new }
+    }
+
+    /// The slot of a metric that is looked at for the judgement of the new version.
+    pub fn metric_slot(&self, slot: &SlotRef) -> Option<SlotName> {
+        if *slot == SlotRef::New { self.judged_slot() } else { self.slot(slot) }
+    }
+
+    /// Whether our own acts have taken the new version back, where pods serve as they become ready: the Deployment has its old image
+    /// again, or the canary is to have no pods.
+    pub fn is_taken_back(&self) -> bool {
+        let believed = |name: &SlotName| self.pinned.as_ref().and_then(|pinned| pinned.slots.get(name));
+        let Some((new, target)) = self.opened.new_slot.as_ref().zip(self.opened.previous.as_ref()) else {
+            return true;
+        };
+        believed(new).is_none_or(|slot| {
+            if self.is_one_deployment() {
+                slot.image.as_ref() == Some(&target.image)
+            } else {
+                slot.replicas == 0
+            }
+        })
+    }
+
+    /// Whether an act lets users meet the new version: it directs traffic to it, or starts pods of it that the Service selects
+    /// already.
+    pub fn exposes(&self, at: &ActionRef) -> bool {
+        let Some(action) = self.action(at) else { return false };
+        let new = |slot: &SlotRef| self.slot(slot).is_some() && self.slot(slot) == self.opened.new_slot;
+        let one = self.is_one_deployment();
+        match &action.kind {
+            ActionKind::SwitchTraffic { to, .. } => new(to),
+            ActionKind::ShiftTraffic { to, share } => self.new_share(to, *share) > Share::NONE,
+            ActionKind::SetImage { .. } | ActionKind::Restart { .. } | ActionKind::Resume { .. } => one,
+            ActionKind::Scale { slot, replicas } => {
+                !one && self.shares_follow_pods() && new(slot) && self.replicas(*replicas) > 0
+            }
+            ActionKind::Patch(_) if one => matches!(self.patches(action), Some(Patched::Slot(_))),
+            ActionKind::Patch(_) => self.switches_to(at).is_some_and(|to| Some(to) == self.opened.new_slot),
+            ActionKind::Revert { .. }
+            | ActionKind::Pause { .. }
+            | ActionKind::Rollout { .. }
+            | ActionKind::Sh { .. }
+            | ActionKind::Argv { .. }
+            | ActionKind::Http(_)
+            | ActionKind::Notify { .. } => false,
+        }
+    }
+
+    /// Whether an act brings all traffic back to the slot that had it when the run opened, by itself or as its pods follow.
+    pub fn brings_back(&self, at: &ActionRef) -> bool {
+        let Some(action) = self.action(at) else { return false };
+        let previous = self.opened.previous.as_ref().map(|target| target.slot.clone());
+        match &action.kind {
+            ActionKind::Revert { slot } => self.is_one_deployment() && self.slot(slot) == previous,
+            ActionKind::ShiftTraffic { to, share } => self.new_share(to, *share) == Share::NONE,
+            _ => previous.is_some() && self.switches_to(at) == previous,
         }
     }
 
@@ -298,11 +433,14 @@ impl Run {
             Place::Step { step } => {
                 let index = self.runbook.step_index(step.as_str());
                 let is_switch = index.is_some() && index == self.runbook.switch_step();
-                is_switch || self.switches_to(at).is_some_and(|to| Some(to) == self.opened.new_slot)
+                is_switch || self.exposes(at)
             }
             Place::Undo { .. } | Place::Rollback { .. } | Place::Completion => false,
         };
-        !reverted && self.all_actions().any(|(at, state)| open(state.status) && switching(&at))
+        // Pods that were ordered serve as soon as they are ready, without a further act of ours.
+        let follows = self.shares_follow_pods();
+        let begun = |status| open(status) || (follows && status == ActionStatus::Done);
+        !reverted && self.all_actions().any(|(at, state)| begun(state.status) && switching(&at))
     }
 
     /// Whether the run must not be left without an engine: it has begun, and is not over. Nothing real depends on a rehearsal,
@@ -321,10 +459,10 @@ impl Run {
     pub fn unwatched(&self) -> String {
         let traffic = match (&self.live, &self.opened.new_slot) {
             (Some(live), _) if self.switched_at.is_some() => {
-                format!(": traffic is on {live}, and no trigger rolls it back")
+                format!(": traffic is on {live}, and no trigger will roll it back")
             }
             (_, Some(new)) if self.switch_begun() => {
-                format!(": traffic may be on {new}, and no trigger rolls it back")
+                format!(": traffic may be on {new}, and no trigger will roll it back")
             }
             (Some(live), _) => format!(": traffic is on {live}"),
             (None, _) => String::new(),
@@ -367,6 +505,21 @@ impl Run {
     /// Whether an item waits for a person only because its check could not find it out: what they say needs a note.
     pub fn item_asks(&self, group: usize, item: usize) -> bool {
         self.items.get(group).and_then(|items| items.get(item)).is_some_and(|state| state.asks)
+    }
+
+    /// Items that are not optional and were neither ticked nor waived: what an override of the checklist has left open.
+    pub fn left_open(&self) -> usize {
+        let items = self
+            .runbook
+            .checklist
+            .iter()
+            .zip(&self.items)
+            .flat_map(|(group, states)| group.items.iter().zip(states));
+        items
+            .filter(|(item, state)| {
+                !item.optional && matches!(state.status, ItemStatus::Open | ItemStatus::Fails)
+            })
+            .count()
     }
 
     /// Items that keep the steps closed at this time: not optional, and open, failing or stale.

@@ -1,5 +1,5 @@
-//! How a run comes about: its events, taken in one after another. Long because every event has its place here, and a reader
-//! wants to see them together.
+//! Builds a run from its events, one by one. It is long because every event is handled here, and readers want to see
+//! them together.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,7 +14,9 @@ use crate::domain::{
     belief::Pinned,
     check::Check,
     crew::{Person, Role},
+    director::{Share, Shares, leading, share_of, shares_by},
     event::{ActionOutcome, ActionRef, CheckRef, Envelope, Outcome, Place, Resolution, Roles, RunEvent},
+    id::SlotName,
     time::{Span, Timestamp},
     trigger::Waits,
 };
@@ -43,6 +45,9 @@ impl Run {
             completion: None,
             live: opened.previous.as_ref().map(|target| target.slot.clone()),
             switched_at: None,
+            shares: opened.previous.iter().map(|target| (target.slot.clone(), Share::ALL)).collect(),
+            shifted_to: None,
+            moves: Vec::new(),
             way_back: None,
             moved_to: None,
             lost: Vec::new(),
@@ -222,9 +227,12 @@ impl Run {
                 self.baseline.clone_from(values);
                 self.baseline_short.clone_from(short);
             }
+            RunEvent::TrafficShifted { shares } => {
+                self.shifted_to = None;
+                self.shift_traffic(shares, at);
+            }
             RunEvent::TrafficSwitched { to, .. } => {
-                self.switched_at = (self.opened.new_slot.as_ref() == Some(to)).then_some(at);
-                self.live = Some(to.clone());
+                self.move_traffic(to, at);
                 self.moved_to = None;
                 if self.pinned.as_ref().is_some_and(|pinned| pinned.live.as_ref() != Some(to)) {
                     self.believe_pointed_at(to);
@@ -289,12 +297,13 @@ impl Run {
                 }
             }
             RunEvent::IncidentUpdated { severity, title, impact, status, .. } => {
+                let since = self.trouble_since(at);
                 let incident = self.incident.get_or_insert_with(|| IncidentState {
                     severity: String::new(),
                     title: String::new(),
                     impact: String::new(),
                     status: String::new(),
-                    started_at: at,
+                    started_at: since,
                     history: Vec::new(),
                 });
                 if incident.status != *status {
@@ -314,6 +323,39 @@ impl Run {
         }
     }
 
+    fn move_traffic(&mut self, to: &SlotName, at: Timestamp) {
+        // A selector gives all at once: then users meet the new slot from now on. One that had a share before has met them.
+        let new = self.opened.new_slot.as_ref() == Some(to);
+        let meets = new || self.is_promoted();
+        let before = self.switched_at.filter(|_| self.shares.len() > 1 || !new);
+        self.switched_at = meets.then(|| before.unwrap_or(at));
+        self.shares = [(to.clone(), Share::ALL)].into();
+        self.lead(to, at);
+    }
+
+    fn shift_traffic(&mut self, shares: &Shares, at: Timestamp) {
+        let met = self.opened.new_slot.as_ref().is_some_and(|new| share_of(shares, new) > Share::NONE);
+        let meets = met || self.is_promoted();
+        // Pods that are not ready for a moment are not gone: only an act of ours takes the new version from its users.
+        let stays = self.shares_follow_pods() && (shares.is_empty() || !self.is_taken_back());
+        self.switched_at = match self.switched_at {
+            None => meets.then_some(at),
+            since => since.filter(|_| meets || stays),
+        };
+        self.shares.clone_from(shares);
+        if let Some(to) = leading(shares).cloned() {
+            self.lead(&to, at);
+        }
+    }
+
+    /// The slot with most of the traffic.
+    fn lead(&mut self, to: &SlotName, at: Timestamp) {
+        if self.live.as_ref() != Some(to) {
+            self.moves.push((at, self.live.clone(), to.clone()));
+        }
+        self.live = Some(to.clone());
+    }
+
     /// The target is taken as it is: what the run believes is what was seen.
     fn take_target(&mut self, pinned: &Pinned, roles: Option<&Roles>, at: Timestamp) {
         if let Some(roles) = roles {
@@ -321,11 +363,13 @@ impl Run {
             self.opened.new_slot_image.clone_from(&roles.new_slot_image);
             self.opened.previous = Some(roles.previous.clone());
         }
-        if let Some(live) = pinned.live.as_ref().filter(|live| Some(*live) != self.live.as_ref()) {
-            self.switched_at = (self.opened.new_slot.as_ref() == Some(live)).then_some(at);
-            self.live = Some(live.clone());
-        }
         self.pinned = Some(pinned.clone());
+        if let Some(route) = &pinned.route {
+            let weights = route.weights.iter().map(|(name, weight)| (name.clone(), u64::from(*weight)));
+            self.shift_traffic(&shares_by(weights), at);
+        } else if let Some(live) = pinned.live.as_ref().filter(|live| Some(*live) != self.live.as_ref()) {
+            self.move_traffic(live, at);
+        }
         self.foreign.clear();
     }
 
@@ -417,7 +461,7 @@ impl Run {
         else {
             return;
         };
-        let switches_to = self.switches_to(at);
+        let (switches_to, shifts_to) = (self.switches_to(at), self.shifts_to(at));
         if matches!(event, RunEvent::ActionFinished { outcome: ActionOutcome::Unknown, .. }) {
             self.lose(at);
         }
@@ -441,7 +485,7 @@ impl Run {
             }
             RunEvent::ActionLooked { evidence, .. } => {
                 action.looked = true;
-                action.detail = format!("looked, and could not tell: {evidence}");
+                action.detail = format!("read from the cluster, still unknown: {evidence}");
             }
             RunEvent::ActionFinished { outcome, detail, took, output, .. } => {
                 action.status = match outcome {
@@ -465,11 +509,13 @@ impl Run {
                 match resolution {
                     Resolution::Done => {
                         action.status = ActionStatus::Done;
-                        action.detail = format!("done, says {}", by.with_evidence(evidence.as_deref()));
+                        action.detail =
+                            format!("done, according to {}", by.with_evidence(evidence.as_deref()));
                     }
                     Resolution::NotDone => {
                         action.status = ActionStatus::Failed;
-                        action.detail = format!("not done, says {}", by.with_evidence(evidence.as_deref()));
+                        action.detail =
+                            format!("not done, according to {}", by.with_evidence(evidence.as_deref()));
                     }
                     Resolution::RunAgain => *action = ActionState::default(),
                 }
@@ -477,8 +523,10 @@ impl Run {
             _ => {}
         }
         let (unknown, done) = (action.status == ActionStatus::Unknown, action.status == ActionStatus::Done);
-        if done && switches_to.is_some() && switches_to != self.live {
+        if done && switches_to.is_some() && (switches_to != self.live || self.shares.len() > 1) {
             self.moved_to = switches_to;
+        } else if done && shifts_to.as_ref().is_some_and(|shares| *shares != self.shares) {
+            self.shifted_to = shifts_to;
         }
         let ends = matches!(event, RunEvent::ActionFinished { .. } | RunEvent::ActionResolved { .. });
         if done && ends {
@@ -601,13 +649,23 @@ impl Run {
                     state.stopped = Some(Stopped { cause: *cause, reason: reason.clone() });
                 }
             }
-            RunEvent::RollbackRetried { attempt, .. } => {
+            RunEvent::RollbackRetried { procedure, attempt, .. } => {
+                // Where all was done and traffic is not back all the same, what brings it back is due again.
+                let again = self.rollbacks.last().map(|state| {
+                    let at = |action| ActionRef {
+                        place: Place::Rollback { procedure: procedure.clone() },
+                        attempt: state.work.attempt,
+                        action,
+                    };
+                    let acts = 0..state.work.actions.len();
+                    acts.map(|action| state.work.acted() && self.brings_back(&at(action))).collect::<Vec<_>>()
+                });
                 if let Some(state) = self.rollbacks.last_mut() {
                     state.stopped = None;
                     self.finished = None;
                     state.work.attempt = *attempt;
-                    for action in &mut state.work.actions {
-                        if action.status != ActionStatus::Done {
+                    for (action, again) in state.work.actions.iter_mut().zip(again.unwrap_or_default()) {
+                        if again || action.status != ActionStatus::Done {
                             *action = ActionState::default();
                         }
                     }

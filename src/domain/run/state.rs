@@ -1,4 +1,4 @@
-//! What a run consists of: the types, without how they come about.
+//! The types that make up a run's state.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -8,6 +8,7 @@ use crate::domain::{
     belief::Pinned,
     cause::{HoldCause, StopCause},
     crew::Person,
+    director::Shares,
     event::{ChildProcess, Opened, Outcome, Override},
     id::{ProcedureId, SlotName, StepId},
     metric::Missing,
@@ -21,7 +22,7 @@ use crate::domain::{
 pub struct Run {
     /// What was fixed at the opening.
     pub opened: Opened,
-    /// The runbook that is flown.
+    /// The runbook of this run.
     pub runbook: Arc<Runbook>,
     /// When it was opened.
     pub opened_at: Timestamp,
@@ -47,8 +48,14 @@ pub struct Run {
     pub completion: Option<Work>,
     /// The slot that has traffic, as far as our own events tell.
     pub live: Option<SlotName>,
-    /// When traffic moved to the new slot, while it is there.
+    /// Since when users have met the new version, while they do: the new slot has traffic, or its version was promoted.
     pub switched_at: Option<Timestamp>,
+    /// How much of the traffic each slot has, as far as our own events tell.
+    pub shares: Shares,
+    /// Shares that an action is known to have set, until `traffic_shifted` tells so.
+    pub shifted_to: Option<Shares>,
+    /// Every move of the traffic, oldest first: when, from where and to where.
+    pub moves: Vec<(Timestamp, Option<SlotName>, SlotName)>,
     /// Whether what proves the way back passed when it was last told; none where this engine has not looked yet.
     pub way_back: Option<WayBackSeen>,
     /// Where an action is known to have moved traffic, until `traffic_switched` tells so. A journal that ends between the
@@ -69,11 +76,11 @@ pub struct Run {
     pub rollbacks: Vec<RollbackState>,
     /// The target's lock, once it was taken.
     pub lock: Option<LockHeld>,
-    /// Who has the controls, or had them last.
+    /// Who has control, or had it last.
     pub pilot: Option<Person>,
-    /// Since when nobody has had the controls; none before the first screen, and while somebody has them.
+    /// Since when nobody has had control; none before the first screen, and while somebody has it.
     pub away_since: Option<Timestamp>,
-    /// Who asks for the controls.
+    /// Who asks for control.
     pub control_asked: Option<Person>,
     /// Who agreed that a step's attempt begins.
     pub approvals: BTreeMap<(StepId, u32), Vec<Person>>,
@@ -129,7 +136,7 @@ pub enum ItemStatus {
     Open,
     /// It holds.
     Holds,
-    /// Its check does not hold.
+    /// Its check fails.
     Fails,
     /// Not needed this time.
     Waived,
@@ -257,7 +264,7 @@ pub enum ActionStatus {
     Cancelled,
     /// Begun, result not recorded.
     Unknown,
-    /// Not done; the rollback went on all the same, since traffic is back.
+    /// Not done; the rollback went on anyway, since traffic is back.
     PassedOver,
 }
 
@@ -318,7 +325,7 @@ pub struct RollbackState {
     pub by: Actor,
     /// When it began.
     pub started_at: Timestamp,
-    /// What it does, in order.
+    /// Its actions, in order.
     pub actions: Vec<Action>,
     /// The steps that are undone, in order.
     pub undo: Vec<StepId>,

@@ -1,4 +1,4 @@
-//! Two people, their screens and one seat at the controls.
+//! Two people, their screens and one seat with control.
 
 use super::*;
 use crate::domain::fixture::{Flight, runbook};
@@ -65,7 +65,7 @@ impl Deck {
         self.crew.member(id).unwrap().role
     }
 
-    /// Who has the controls: the seat and the run agree.
+    /// Who has control: the seat and the run agree.
     fn pilot(&self) -> Option<String> {
         let seat = self.crew.pilot().map(|member| member.person.login.clone());
         if seat.is_some() {
@@ -93,11 +93,11 @@ fn the_first_has_the_controls_and_hands_them_over_to_whoever_asks() {
     let ada = deck.join("ada", Wish::Pilot);
     let bob = deck.join("bob", Wish::Pilot);
     assert_eq!((deck.role(ada), deck.role(bob)), (Role::Pilot, Role::Observer));
-    assert_eq!(deck.hand_over().unwrap_err(), "nobody asks for the controls");
+    assert_eq!(deck.hand_over().unwrap_err(), "nobody asks for control");
 
     deck.ask(bob);
     deck.flight.feed(Input::ControlKept);
-    assert_eq!(deck.hand_over().unwrap_err(), "nobody asks for the controls", "the pilot kept them");
+    assert_eq!(deck.hand_over().unwrap_err(), "nobody asks for control", "the pilot kept them");
 
     deck.ask(bob);
     deck.hand_over().unwrap();
@@ -106,8 +106,8 @@ fn the_first_has_the_controls_and_hands_them_over_to_whoever_asks() {
         (Role::Observer, Role::Pilot, Some("bob".into()))
     );
     assert_eq!(deck.handovers(), [("bob".into(), Some("ada".into()), None)]);
-    assert_eq!(deck.hand_over().unwrap_err(), "nobody asks for the controls", "asked once, given once");
-    assert!(deck.flight.run().held.is_none(), "the controls were never without anybody");
+    assert_eq!(deck.hand_over().unwrap_err(), "nobody asks for control", "asked once, given once");
+    assert!(deck.flight.run().held.is_none(), "somebody had control all the time");
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn whoever_asked_and_left_is_given_nothing() {
     let bob = deck.join("bob", Wish::Observe);
     deck.ask(bob);
     deck.leave(bob);
-    assert_eq!(deck.hand_over().unwrap_err(), "nobody asks for the controls");
+    assert_eq!(deck.hand_over().unwrap_err(), "nobody asks for control");
     assert_eq!(deck.pilot(), Some("ada".into()));
 }
 
@@ -126,23 +126,23 @@ fn a_pilot_who_is_there_is_not_pushed_aside_and_one_who_is_gone_is_replaced_with
     let mut deck = Deck::new();
     let ada = deck.join("ada", Wish::Pilot);
     let bob = deck.join("bob", Wish::Pilot);
-    assert!(deck.take(bob, "mine now").unwrap_err().starts_with("ada is at the controls"));
-    assert_eq!(deck.take(ada, "").unwrap_err(), "you have the controls");
+    assert!(deck.take(bob, "mine now").unwrap_err().starts_with("ada has control"));
+    assert_eq!(deck.take(ada, "").unwrap_err(), "you have control");
 
     deck.leave(ada);
     assert_eq!(deck.pilot(), None);
-    assert!(deck.flight.run().held.is_some(), "nobody drives");
+    assert!(deck.flight.run().held.is_some(), "nobody has control");
     // Not even then by merely looking in.
     let eve = deck.join("eve", Wish::Pilot);
     assert_eq!(deck.role(eve), Role::Observer);
-    assert_eq!(deck.take(bob, " ").unwrap_err(), "say why you take the controls");
+    assert_eq!(deck.take(bob, " ").unwrap_err(), "say why you take control");
     deck.take(bob, "ada lost her line").unwrap();
     assert_eq!(deck.handovers(), [("bob".into(), Some("ada".into()), Some("ada lost her line".into()))]);
 
     // Whoever comes back looks on.
     let ada = deck.join("ada", Wish::Pilot);
     assert_eq!((deck.role(ada), deck.pilot()), (Role::Observer, Some("bob".into())));
-    assert!(deck.take(ada, "back").unwrap_err().starts_with("bob is at the controls"));
+    assert!(deck.take(ada, "back").unwrap_err().starts_with("bob has control"));
 }
 
 #[test]

@@ -1,10 +1,11 @@
-//! The way of one input: the machine decides, the journal takes it, the hands do it. And where the journal does not take
-//! it: what waits, and what is left to decide.
+//! How one input is processed: the machine decides, the journal stores it, the hands carry it out. Also what happens if
+//! the journal can't store it.
 
 use super::Engine;
 use crate::{
     domain::{
         effect::{Decision, Input},
+        event::RunEvent,
         message::{Command, JournalState, Request, WITHOUT_A_JOURNAL, is_consent},
     },
     engine::{books::lost, messages::End},
@@ -29,7 +30,7 @@ impl Engine {
                     self.books.put_off(result);
                 }
                 if asked {
-                    self.hall.answer(format!("not done, the journal can't be written: {why}"));
+                    self.hall.answer(format!("not done: the journal can't be written: {why}"));
                 }
                 self.on_journal_fault();
             }
@@ -59,7 +60,7 @@ impl Engine {
                 let run_id = self.machine.run().opened.run_id.clone();
                 // The word first: nothing is left on a disk for a slip of the finger.
                 if !is_consent(&typed) {
-                    let why = format!("type `:unrecorded {WITHOUT_A_JOURNAL}`, word for word");
+                    let why = format!("type exactly `:unrecorded {WITHOUT_A_JOURNAL}`");
                     return self.hall.answer(why);
                 }
                 if let Err(why) = self.books.go_elsewhere(&run_id) {
@@ -78,7 +79,7 @@ impl Engine {
             })
             | Input::Terminate { .. } => self.leaving = true,
             Input::Operator(_) => self.hall.answer(format!(
-                "nothing is done: the journal is lost. To roll back all the same, `:unrecorded {WITHOUT_A_JOURNAL}`"
+                "not done: the journal is lost. To roll back anyway, type `:unrecorded {WITHOUT_A_JOURNAL}`"
             )),
             input if input.is_result() => self.books.put_off(input),
             _ => {}
@@ -96,11 +97,7 @@ impl Engine {
         if let JournalState::Lost { why } = self.books.state() {
             let run = self.machine.run();
             let id = &run.opened.run_id;
-            self.hands.tell(
-                None,
-                &format!("{id}: THE JOURNAL IS LOST, nothing is done any more: {why}"),
-                run,
-            );
+            self.hands.tell(None, &format!("{id}: THE JOURNAL IS LOST, nothing runs any more: {why}"), run);
         }
     }
 
@@ -119,6 +116,8 @@ impl Engine {
         if let Some(why) = decision.refused {
             self.hall.answer(why);
         }
+        let taken =
+            decision.events.iter().any(|envelope| matches!(envelope.event, RunEvent::TargetTaken { .. }));
         if !decision.events.is_empty()
             && let Err(why) = self.books.enter(decision.events, self.machine.run(), &mut self.hall)
         {
@@ -127,6 +126,9 @@ impl Engine {
             }
             self.page_lost_journal();
             return Err(why);
+        }
+        if taken {
+            self.tell_revision();
         }
         for effect in decision.effects {
             if let Some(end) = self.hands.perform(effect, self.machine.run()) {

@@ -1,4 +1,4 @@
-//! The colours of command output, as near as the sixteen of a terminal come to them.
+//! The colours of command output, mapped to the sixteen of a terminal.
 
 pub(super) fn low(value: u16) -> Option<u8> {
     u8::try_from(value).ok()

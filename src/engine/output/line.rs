@@ -1,4 +1,4 @@
-//! The line being written, as a terminal would hold it: appended text, or cells once it is rewritten.
+//! The current output line as a terminal would show it: appended text, or cells once it is overwritten.
 
 use std::mem;
 

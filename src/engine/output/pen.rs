@@ -1,4 +1,4 @@
-//! Escape sequences: those that colour, erase and move within the current line are done, all others are dropped.
+//! Escape sequences: colours, erasing and movement within the current line are applied, everything else is dropped.
 
 use vte::{Params, Perform};
 

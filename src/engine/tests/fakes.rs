@@ -17,6 +17,7 @@ use crate::{
     adapters::process::{Filter, LocalShell},
     domain::{
         action::PatchType,
+        director::{Shares, in_words},
         event::Envelope,
         fixture::{START, ground::Ground, workload},
         id::SlotName,
@@ -24,8 +25,10 @@ use crate::{
         metric::{Metric, Missing, Sample},
         observation::{Approach, Observation},
         rights::Right,
+        rollback_target::RollbackTarget,
         rollout::RolloutFacts,
         runbook::Runbook,
+        slot_labels::SlotLabels,
         time::{Span, Timestamp},
         workload::{Access, ClusterIdentity, LogLine, Workload},
     },
@@ -145,6 +148,23 @@ impl Cluster for World {
     async fn restart(&self, _: &SlotName, _: Option<&Observation>) -> PortResult<String> {
         Ok(self.write("restarted"))
     }
+    async fn shift_traffic(&self, shares: &Shares, _: Option<&Approach>) -> PortResult<String> {
+        Ok(self.write(&in_words(shares)))
+    }
+    async fn revert(
+        &self,
+        slot: &SlotName,
+        to: &RollbackTarget,
+        _: Option<&Observation>,
+    ) -> PortResult<String> {
+        to.image.clone_into(&mut self.ground.lock().unwrap().slot(slot.as_str()).image);
+        Ok(self.write("reverted"))
+    }
+    async fn pause(&self, _: &SlotName, paused: bool, _: Option<&Observation>) -> PortResult<String> {
+        self.ground.lock().unwrap().paused = paused;
+        Ok(self.write("paused"))
+    }
+    fn began_with(&self, _: Option<&str>) {}
     async fn settle(&self, _: Option<&SlotName>) -> PortResult<()> {
         Ok(())
     }
@@ -165,7 +185,7 @@ impl Cluster for World {
         _: u32,
         _: Option<Timestamp>,
     ) -> PortResult<LogsRead> {
-        let lines = vec![LogLine { pod: "p".to_owned(), text: format!("token {CANARY}") }];
+        let lines = vec![LogLine { pod: "p".to_owned(), at: None, text: format!("token {CANARY}") }];
         Ok(LogsRead { lines, ..LogsRead::default() })
     }
     async fn logs_after(&self, _: &SlotName, _: &mut LogMarks) -> PortResult<LogsRead> {
@@ -178,26 +198,28 @@ impl Cluster for World {
 
 #[async_trait]
 impl Metrics for World {
-    async fn sample(&self, metric: &Metric, slot: Option<&SlotName>, now: Timestamp) -> Sample {
-        let value = match (metric.id.as_str(), slot.map(SlotName::as_str)) {
+    async fn sample(&self, metric: &Metric, slot: Option<&SlotLabels>, now: Timestamp) -> Sample {
+        let slot = slot.map(|slot| slot.name.clone());
+        let value = match (metric.id.as_str(), slot.as_ref().map(SlotName::as_str)) {
             ("transactions", _) => Ok(2300.0),
             (_, Some("blue")) => Err(Missing::Unreachable(format!("http://u:{CANARY}@prometheus refused"))),
             _ => Ok(self.errors),
         };
-        Sample { metric: metric.id.clone(), slot: slot.cloned(), at: now, value }
+        Sample { metric: metric.id.clone(), slot, at: now, value }
     }
     async fn backfill(
         &self,
         metric: &Metric,
-        slot: Option<&SlotName>,
+        slot: Option<&SlotLabels>,
         from: Timestamp,
         to: Timestamp,
     ) -> Vec<Sample> {
         // Prometheus remembers what blue was like, though it does not answer for it now.
-        if metric.id.as_str() != "error_rate" || slot.map(SlotName::as_str) != Some("blue") {
+        let slot = slot.map(|slot| slot.name.clone());
+        if metric.id.as_str() != "error_rate" || slot.as_ref().map(SlotName::as_str) != Some("blue") {
             return Vec::new();
         }
-        let sample = |at| Sample { metric: metric.id.clone(), slot: slot.cloned(), at, value: Ok(0.0007) };
+        let sample = |at| Sample { metric: metric.id.clone(), slot: slot.clone(), at, value: Ok(0.0007) };
         (0..to.since(from).as_secs() / 10).map(|n| from + Span::from_secs(10 * n)).map(sample).collect()
     }
 }

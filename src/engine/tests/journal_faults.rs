@@ -1,4 +1,4 @@
-//! A journal that can't be written: nothing is done without its record, and a rollback is possible all the same.
+//! A journal that can't be written: nothing is done without its record, and a rollback is possible anyway.
 
 use std::{
     sync::Arc,

@@ -72,7 +72,7 @@ async fn x1_a_captured_secret_is_taken_out_of_what_it_was_captured_from() {
             .replace(&format!("= {CAPTURED}"), "")
     };
     let screens = printed(&flown.updates);
-    assert!(screens.contains("not shown while it runs") && screens.contains("status 0"), "{screens}");
+    assert!(screens.contains("hidden while it runs") && screens.contains("status 0"), "{screens}");
     assert!(!screens.contains(CAPTURED), "{screens}");
     let output = |flown: &Flown| {
         let mut bytes = Vec::new();
@@ -89,7 +89,7 @@ async fn x1_a_captured_secret_is_taken_out_of_what_it_was_captured_from() {
     book.steps[0].run[0].kind = script(format!("echo 'id of the backup: {CAPTURED}'"));
     let flown = fly(book, "v2", 0.0004, None).await;
     let kept = output(&flown);
-    assert!(kept.contains("not kept") && !kept.contains(CAPTURED), "{kept}");
+    assert!(kept.contains("not stored") && !kept.contains(CAPTURED), "{kept}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -114,7 +114,7 @@ async fn captures_that_do_not_fit_fail_the_action_without_telling_a_secret() {
     hidden.vars[1].pattern = Some("[0-9]+".to_owned());
     let flown = fly(hidden, "v2", 0.0004, None).await;
     assert!(
-        reason(&flown.run).contains("$BACKUP_ID: what the output has does not fit"),
+        reason(&flown.run).contains("$BACKUP_ID: the value in the output is not valid"),
         "{}",
         reason(&flown.run)
     );

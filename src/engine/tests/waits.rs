@@ -12,9 +12,10 @@ use crate::{
     domain::{
         action::{ActionKind, SlotRef},
         check::CheckKind,
+        director::NEW_REVISION,
         effect::Input,
         event::{ActionOutcome, CheckRef, Place},
-        fixture::{Flight, action, at_step, check, runbook},
+        fixture::{Flight, action, at_step, check, rolling_in_two, runbook},
         message::{Command, Update},
         rollout::{NewPod, PodStage, RolloutFacts},
         run::Run,
@@ -53,7 +54,7 @@ fn no_such_image() -> RolloutFacts {
 }
 
 fn crash_loop() -> RolloutFacts {
-    facts(PodStage::Crashed { end: format!("exit code 1, saying: no {CANARY}") }, 3)
+    facts(PodStage::Crashed { end: format!("exit code 1, message: no {CANARY}") }, 3)
 }
 
 fn world(facts: RolloutFacts) -> Ports {
@@ -109,7 +110,7 @@ async fn a_rollout_that_cannot_succeed_fails_with_its_cause() {
     let (outcome, detail, lines) = wait(&flight, no_such_image(), None).await;
     assert_eq!(outcome, ActionOutcome::Failed, "{detail}");
     assert!(detail.contains("the image cannot be pulled: app:v2: ErrImagePull: not found"), "{detail}");
-    assert!(lines[0].contains("1 of 3 pods have the new template; 1 waits for the image"), "{lines:?}");
+    assert!(lines[0].contains("1 of 3 pods have the new template; 1 waits for its image"), "{lines:?}");
     let patient = wait(&flight, no_such_image(), Some(Span::from_mins(20))).await;
     assert_eq!(patient.0, ActionOutcome::TimedOut, "{patient:?}");
     assert!(patient.1.contains("not complete after 5m: 1 of 3"), "{}", patient.1);
@@ -119,9 +120,9 @@ async fn a_rollout_that_cannot_succeed_fails_with_its_cause() {
 async fn a_crash_loop_is_told_with_the_end_of_its_log_and_no_secret() {
     let (outcome, detail, lines) = wait(&Flight::passed(runbook(), 1), crash_loop(), None).await;
     assert_eq!(outcome, ActionOutcome::Failed);
-    assert!(detail.contains("pod green-1 crashes again and again: 3 restarts"), "{detail}");
+    assert!(detail.contains("pod green-1 keeps crashing: 3 restarts"), "{detail}");
     assert!(
-        detail.contains("its log ends with `token ") && detail.contains("kubectl logs --previous green-1"),
+        detail.contains("last log line: `token ") && detail.contains("kubectl logs --previous green-1"),
         "{detail}"
     );
     assert!(lines.iter().any(|line| line.contains("p: token ")), "{lines:?}");
@@ -153,6 +154,7 @@ async fn looks(place: Place, facts: RolloutFacts, most: usize) -> Vec<Input> {
         values: values(flight.run()),
         slots: Slots::of(flight.run()),
         since: flight.now,
+        shared: false,
     };
     let at = CheckRef { place, attempt: 1, check: 0 };
     let task = tokio::spawn(looker.watch(at, check("pods", kind), news, |input| input));
@@ -178,7 +180,7 @@ async fn pods_that_can_never_be_ready_fail_their_check_with_the_cause() {
     assert!(before.len() >= 2, "not at the first flicker: {before:?}");
     for input in before {
         let Input::CheckSeen { holds: false, evidence, .. } = input else { panic!("{input:?}") };
-        assert!(evidence.contains("1 waits for the image"), "{evidence}");
+        assert!(evidence.contains("1 waits for its image"), "{evidence}");
     }
     // Pods that only take their time are no such case; nor is anything in a rollback.
     let quick = Place::Rollback { procedure: "quick".into() };
@@ -188,4 +190,41 @@ async fn pods_that_can_never_be_ready_fail_their_check_with_the_cause() {
         let seen = looks(place, facts, 40).await;
         assert!(seen.iter().all(|input| matches!(input, Input::CheckSeen { holds: false, .. })), "{seen:?}");
     }
+}
+
+/// A rollout that the run itself has stopped makes no more pods: those that there are have to be ready.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pods_of_a_rollout_that_was_told_to_stop_are_those_that_there_are() {
+    let mut flight = Flight::passed(rolling_in_two(), 0);
+    let kind = CheckKind::PodsReady { slot: SlotRef::New, at_least: 1, patience: None };
+    let paused = RolloutFacts { paused: true, ..facts(PodStage::Unready { why: String::new() }, 0) };
+    let look = async |flight: &Flight| {
+        let outside = World::with_errors(0.0);
+        outside.rollout.lock().unwrap().clone_from(&paused);
+        outside.ground.lock().unwrap().clone_from(&flight.ground);
+        let looker = Looker {
+            ports: ports(&outside, Arc::new(Fast(Instant::now())), plain_shell()),
+            values: values(flight.run()),
+            slots: Slots::of(flight.run()),
+            since: flight.now,
+            shared: true,
+        };
+        looker.look(&check("pods", kind.clone())).await
+    };
+    flight.start();
+    flight.fly(Span::from_secs(2));
+    (flight.ground.slot(NEW_REVISION).ready, flight.ground.slot(NEW_REVISION).others) = (1, 1);
+    let seen = look(&flight).await;
+    assert!(!seen.holds && seen.evidence.starts_with("new 1/3 ready"), "not stopped yet: {}", seen.evidence);
+    flight.fly(Span::from_secs(2));
+    assert!(flight.run().has_paused_rollout(), "{:?}", flight.acted());
+    let seen = look(&flight).await;
+    assert!(!seen.holds && seen.evidence.starts_with("new 1/2 ready"), "{}", seen.evidence);
+    assert!(!seen.evidence.contains("paused"), "that is no fault of it: {}", seen.evidence);
+    (flight.ground.slot(NEW_REVISION).ready, flight.ground.slot(NEW_REVISION).others) = (2, 0);
+    let seen = look(&flight).await;
+    assert!(seen.holds, "{}", seen.evidence);
+    // Somebody has let it go on: all of them are wanted.
+    flight.ground.paused = false;
+    assert!(!look(&flight).await.holds);
 }

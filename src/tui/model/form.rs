@@ -6,19 +6,29 @@ use tui_input::Input;
 use crate::domain::{
     action::Confirm,
     event::{ActionRef, Resolution},
-    id::{ProcedureId, StepId},
+    id::{ProcedureId, QUICK, StepId},
     message::Command,
-    plan::QUICK,
+    metric::Metric,
     prompt::Prompt,
     run::Run,
+    time::Timestamp,
 };
+
+/// Lines that a key scrolls a dialog by.
+const SCROLL: usize = 4;
+
+/// Another place in a dialog that can be scrolled down to `end`. A larger screen may have brought the end nearer.
+pub fn scrolled(from: usize, down: bool, end: usize) -> usize {
+    let from = from.min(end);
+    if down { (from + SCROLL).min(end) } else { from.saturating_sub(SCROLL) }
+}
 
 /// A question with a text field, a choice, or two buttons.
 #[derive(Debug, Clone)]
 pub struct Form {
     /// What it is for.
     pub purpose: Purpose,
-    /// The text field, where there is one.
+    /// The text field, if there is one.
     pub input: Option<Input>,
     /// What was wrong with the last answer.
     pub fault: Option<String>,
@@ -26,6 +36,8 @@ pub struct Form {
     pub choice: usize,
     /// How often Enter was pressed, where it must be pressed twice.
     pub pressed: u8,
+    /// How far it is scrolled, where it has no room for all of it.
+    pub scroll: usize,
 }
 
 /// What a question is for.
@@ -184,12 +196,19 @@ pub const RESOLUTIONS: [Resolution; 3] = [Resolution::Done, Resolution::NotDone,
 impl Form {
     /// A question with a text field.
     pub fn typing(purpose: Purpose, prefilled: &str) -> Self {
-        Self { purpose, input: Some(Input::new(prefilled.to_owned())), fault: None, choice: 0, pressed: 0 }
+        Self {
+            purpose,
+            input: Some(Input::new(prefilled.to_owned())),
+            fault: None,
+            choice: 0,
+            pressed: 0,
+            scroll: 0,
+        }
     }
 
     /// A question with choices, one of them focused.
     pub fn choosing(purpose: Purpose, choice: usize) -> Self {
-        Self { purpose, input: None, fault: None, choice, pressed: 0 }
+        Self { purpose, input: None, fault: None, choice, pressed: 0, scroll: 0 }
     }
 
     /// Whether letters go into a text field.
@@ -339,6 +358,8 @@ pub struct RollbackForm {
     pub focus: RollbackFocus,
     /// What was wrong with the last answer.
     pub fault: Option<String>,
+    /// How far it is scrolled, where it has no room for all of it.
+    pub scroll: usize,
 }
 
 /// The parts of the rollback dialog.
@@ -358,16 +379,25 @@ pub enum RollbackFocus {
 
 impl RollbackForm {
     /// A dialog for what `R` does now, or for a procedure. A reason that is measured now is chosen from the start.
-    pub fn new(run: &Run, procedure: Option<ProcedureId>) -> Self {
+    pub fn new(
+        run: &Run,
+        procedure: Option<ProcedureId>,
+        now: Timestamp,
+        latest: impl Fn(&Metric) -> Option<f64>,
+    ) -> Self {
         let mut reasons: Vec<(String, bool)> = run
             .runbook
             .triggers
             .iter()
-            .zip(&run.triggers)
-            .map(|(trigger, state)| {
-                let measured = state.breaching.is_some() || state.fired.is_some();
-                let reason = state.fired.as_ref().map_or(&trigger.reason, |(_, reason)| reason);
-                (reason.clone(), measured)
+            .enumerate()
+            .map(|(index, trigger)| {
+                let metric =
+                    trigger.watch.as_ref().and_then(|watch| run.runbook.metric(watch.metric.as_str()));
+                (trigger, run.measured_reason(index, now, metric.and_then(&latest)))
+            })
+            .map(|(trigger, measured)| match measured {
+                Some(measured) => (measured, true),
+                None => (trigger.reason.clone(), false),
             })
             .collect();
         reasons.sort_by_key(|(_, measured)| !measured);
@@ -386,6 +416,7 @@ impl RollbackForm {
             word,
             typed: Input::default(),
             fault: None,
+            scroll: 0,
         }
     }
 
@@ -401,7 +432,7 @@ impl RollbackForm {
             .map_or_else(|| self.other.value().trim().to_owned(), |(text, _)| text.clone())
     }
 
-    /// What is asked of the engine, or what is still missing.
+    /// The command for the engine, or what is still missing.
     ///
     /// # Errors
     /// In words for the dialog: no reason, or another word than the one shown.
@@ -432,6 +463,7 @@ impl Form {
             fault: None,
             choice: 0,
             pressed: 0,
+            scroll: 0,
         };
         form.edit_incident(draft);
         form
@@ -447,7 +479,7 @@ impl Form {
         self.purpose = Purpose::Incident(Box::new(draft));
     }
 
-    /// Keeps what is typed in the incident's draft.
+    /// Stores what has been typed in the incident's draft.
     pub fn keep_draft(&mut self) {
         if let (Purpose::Incident(draft), Some(input)) = (&mut self.purpose, &self.input) {
             match draft.field {

@@ -1,5 +1,6 @@
 //! Pages over the whole body: what one looks up, apart from the run's own panes.
 
+use super::still::Times;
 use crate::{config::keymap::Context, domain::id::SlotName};
 
 /// A page.
@@ -15,6 +16,11 @@ pub struct Page {
     pub follow: bool,
     /// What was searched for on it.
     pub search: Option<String>,
+    /// The metrics in the order in which they are shown: worst first as it was when the page was opened, so that nothing moves
+    /// under the eye. Empty on other pages.
+    pub order: Vec<usize>,
+    /// Which time its charts show.
+    pub times: Times,
 }
 
 /// The pages.
@@ -32,7 +38,7 @@ pub enum PageKind {
     Inbox,
     /// What has happened, line by line.
     Story,
-    /// What happened while nobody had the controls.
+    /// What happened while nobody had control.
     Missed,
     /// Who is at the screens.
     Crew,
@@ -58,7 +64,25 @@ impl Page {
     pub fn new(kind: PageKind) -> Self {
         let follow =
             matches!(kind, PageKind::Logs { .. } | PageKind::Story | PageKind::Inbox | PageKind::Output(_));
-        Self { kind, scroll: 0, selected: 0, follow, search: None }
+        Self {
+            kind,
+            scroll: 0,
+            selected: 0,
+            follow,
+            search: None,
+            order: Vec::new(),
+            times: Times::default(),
+        }
+    }
+
+    /// The place after the selected one on a page of charts, wrapping around. None if there is no other.
+    pub fn next_place(&self) -> Option<usize> {
+        (self.order.len() > 1).then(|| (self.selected + 1) % self.order.len())
+    }
+
+    /// Whether it is a log: lines that can be filtered, and that are saved as a whole.
+    pub fn is_log(&self) -> bool {
+        matches!(self.kind, PageKind::Logs { .. } | PageKind::Story | PageKind::Missed | PageKind::Output(_))
     }
 
     /// Its keys.
@@ -67,6 +91,7 @@ impl Page {
             PageKind::Logs { .. } | PageKind::Story | PageKind::Missed | PageKind::Output(_) => Context::Logs,
             PageKind::Incident => Context::Incident,
             PageKind::Tasks => Context::Tasks,
+            PageKind::Metrics => Context::Metrics,
             _ => Context::Global,
         }
     }

@@ -1,4 +1,4 @@
-//! What is measured and printed: lossy, bounded, never needed to know how the run stands.
+//! Measurements and output: lossy, bounded, never needed to know the state of the run.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -18,12 +18,12 @@ const LINES: usize = 5_000;
 /// Actions whose output is kept.
 const OUTPUTS: usize = 32;
 /// A sample is too old after this many intervals.
-const FRESH: u64 = 3;
+pub const FRESH: u64 = 3;
 
 /// A metric, and the slot where it is per slot.
 pub type SeriesKey = (MetricId, Option<SlotName>);
 
-/// What is measured and printed.
+/// Measurements and output.
 #[derive(Debug, Clone, Default)]
 pub struct Telemetry {
     /// The cluster, once seen.
@@ -64,7 +64,7 @@ pub struct Reading {
     pub verdict: Verdict,
     /// How old it is; none where nothing has been measured.
     pub age: Option<Span>,
-    /// Why there is no number.
+    /// Why there is no value.
     pub why: Option<Missing>,
 }
 

@@ -1,4 +1,6 @@
 //! A payment system's deployment from blue to green, told event by event.
+//!
+//! Longer than 500 lines because each state of the story stands on the one before it.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +15,9 @@ use crate::{
             ActionOutcome, ActionRef, CheckRef, Envelope, Opened, Outcome, Place, RollbackTarget, RunEvent,
         },
         fixture::payment,
-        id::{MetricId, SlotName, StepId},
+        id::{MetricId, QUICK, SlotName, StepId, UNDO},
         message::{Command, Update},
         metric::{Missing, Sample},
-        plan::{QUICK, UNDO},
         run::Run,
         runbook::Runbook,
         safe_text::{SafeText, Style16, StyledLine},
@@ -30,9 +31,9 @@ use crate::{
         input::Input,
         model::{Model, ScreenOptions},
         msg::{Effect, Msg},
-        subject,
+        offer,
         update::update,
-        view,
+        view::{self, text_of},
     },
 };
 
@@ -40,6 +41,7 @@ use crate::{
 pub(super) const START: Timestamp = Timestamp(1_795_183_200_000);
 
 /// A story told to a model.
+#[derive(Clone)]
 pub(super) struct Told {
     pub(super) model: Model,
     seq: u64,
@@ -70,7 +72,13 @@ impl Told {
                 ..ClusterIdentity::default()
             }),
             new_slot: Some("green".into()),
-            previous: Some(RollbackTarget { slot: "blue".into(), image: image.clone(), replicas: 3 }),
+            previous: Some(RollbackTarget {
+                slot: "blue".into(),
+                image: image.clone(),
+                replicas: 3,
+                hash: None,
+                revision: None,
+            }),
             new_slot_image: Some(image.clone()),
             pinned: None,
             overrides: Vec::new(),
@@ -138,7 +146,7 @@ impl Told {
 
     /// A frame was drawn.
     pub(super) fn look(&mut self) {
-        self.model.shown = subject::offered(&self.model);
+        self.model.shown = offer::shown(&self.model);
     }
 
     pub(super) fn run(&self) -> &Run {
@@ -285,7 +293,7 @@ impl Told {
             let (by, note) = match &declared.check.kind {
                 CheckKind::Person => (Actor::person("alice"), None),
                 CheckKind::Tls { .. } => (Actor::Auto, Some("expires 2027-02-11, 81 days left".to_owned())),
-                _ => (Actor::Auto, Some("as wanted".to_owned())),
+                _ => (Actor::Auto, Some("as expected".to_owned())),
             };
             let text = declared.text.clone();
             self.after(1, RunEvent::ItemTicked { group, item, text, by, note });
@@ -331,7 +339,7 @@ impl Told {
                 RunEvent::CheckPassed {
                     at,
                     text: declared.text.clone(),
-                    evidence: "as wanted".to_owned(),
+                    evidence: "as expected".to_owned(),
                     by,
                     skipped: false,
                 },
@@ -696,6 +704,7 @@ impl Told {
         let lines = (0..60)
             .map(|n| LogLine {
                 pod: pods[n % pods.len()].clone(),
+                at: Some(self.model.now - Span::from_secs(60 - n as u64)),
                 text: if n % 11 == 3 {
                     format!("ERROR charge {n} failed: gateway timeout")
                 } else {
@@ -707,32 +716,13 @@ impl Told {
     }
 }
 
-/// A buffer as lines without their blank ends.
-pub(super) fn text_of(buffer: &Buffer) -> String {
-    let width = usize::from(buffer.area.width).max(1);
-    let lines = buffer.content.chunks(width).map(|line| {
-        let mut text = String::new();
-        let mut skip = 0;
-        for cell in line {
-            if skip > 0 {
-                skip -= 1;
-                continue;
-            }
-            text.push_str(cell.symbol());
-            skip = unicode_width::UnicodeWidthStr::width(cell.symbol()).saturating_sub(1);
-        }
-        text.trim_end().to_owned()
-    });
-    lines.collect::<Vec<_>>().join("\n")
-}
-
 /// The commands among effects.
 pub(super) fn sent(effects: Vec<Effect>) -> Vec<Command> {
     effects
         .into_iter()
         .filter_map(|effect| match effect {
             // An open dialog keeps a look at hand: no wish of anybody's.
-            Effect::Send(Command::KeepLooking) => None,
+            Effect::Send(Command::KeepLooking | Command::Reconsider { .. }) => None,
             Effect::Send(command) => Some(command),
             _ => None,
         })

@@ -5,7 +5,7 @@ use super::{
     screens::states,
 };
 use crate::{
-    config::keymap::{Key, KeyCode},
+    config::keymap::{Context, Key, KeyCode, Keymap},
     domain::{
         actor::Actor,
         cause::HoldCause,
@@ -15,8 +15,9 @@ use crate::{
     },
     tui::{
         input::Input,
-        model::Layer,
+        model::{Layer, ScreenOptions},
         msg::{Effect, Msg},
+        offer::{self, By, Does},
         update::update,
     },
 };
@@ -145,12 +146,75 @@ fn l6_a_watching_screen_offers_nothing_that_it_may_not_do() {
         told.model.layers.clear();
         told.model.options.read_only = true;
         let screen = told.screen(120, 36);
-        let footer = screen.lines().rev().find(|line| line.contains("help")).unwrap_or_default();
-        for offered in ["tick", "rollback", "database", "retry", "skip", "hold", "note"] {
+        let lines: Vec<&str> = screen.lines().collect();
+        let footer = lines[lines.len() - 2..].join("\n");
+        for offered in ["tick", "roll back", "database", "retry", "skip", "pause", "note"] {
             assert!(!footer.contains(offered), "{name}: {footer}");
         }
         assert!(footer.contains("leave"), "{name}: {footer}");
         assert!(!screen.contains("key R"), "{name}");
+    }
+}
+
+/// What a key may change: where the operator's attention is, and what lies on top.
+fn attention(told: &Told) -> String {
+    format!("{:?} {:?}", told.model.cursor, told.model.layers)
+}
+
+#[test]
+fn a_key_that_is_not_offered_does_nothing() {
+    for read_only in [false, true] {
+        for (name, made) in states() {
+            for key in every_key() {
+                let mut told = made.clone();
+                told.model.options.read_only = read_only;
+                told.look();
+                let context = told.model.context();
+                let Some(action) = told.model.options.keymap.action(context, key) else { continue };
+                let offered = offer::offers(&told.model).into_iter().find(|it| it.by == By::Key(action));
+                // In a text field it is a letter.
+                if offered.is_some_and(|offer| offer.does != Does::Wait) || context == Context::Input {
+                    continue;
+                }
+                let before = attention(&told);
+                let effects = told.press(key);
+                assert!(effects.is_empty(), "{name}: {key} is not offered and did {effects:?}");
+                assert_eq!(before, attention(&told), "{name}: {key} is not offered");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_key_that_is_offered_does_something() {
+    for (name, made) in states() {
+        for offer in offer::offers(&made.model) {
+            let By::Key(action) = offer.by else { continue };
+            let moves = matches!(offer.does, Does::Wait | Does::Look | Does::Layer);
+            let Some(key) = made.model.options.keymap.keys(made.model.context(), action).first().copied()
+            else {
+                continue;
+            };
+            let mut told = made.clone();
+            told.look();
+            let before = attention(&told);
+            let effects = told.press(key);
+            // Movement may be at its end, and a question may want an answer first.
+            let did = !effects.is_empty() || before != attention(&told);
+            assert!(did || moves, "{name}: {key} is offered as {:?} and did nothing", offer.does);
+        }
+    }
+}
+
+#[test]
+fn enter_is_named_in_every_state() {
+    for (name, mut told) in states() {
+        for (width, height) in [(60, 15), (80, 24), (120, 36)] {
+            let screen = told.screen(width, height);
+            // An empty footer is not among the lines.
+            let named = screen.lines().rev().take(2).any(|line| line.starts_with(" ENTER "));
+            assert!(named, "{name} at {width}x{height}:\n{screen}");
+        }
     }
 }
 
@@ -189,7 +253,7 @@ fn any_keys_in_any_state_leave_a_screen_that_draws() {
 fn ctrl_c_hints_first() {
     let mut told = Told::in_window(100);
     assert!(!told.press(Key::ctrl('c')).contains(&Effect::Leave));
-    assert!(told.screen(80, 24).contains("ctrl-c again leaves, and the run goes on"));
+    assert!(told.screen(80, 24).contains("ctrl-c again leaves; the run continues"));
     assert!(told.press(Key::ctrl('c')).contains(&Effect::Leave));
     // Too late, or with another key between, it is a first one again.
     let mut told = Told::in_window(100);
@@ -219,7 +283,10 @@ fn q_asks_while_the_run_is_under_way() {
 fn two_keys_roll_back_with_the_measured_reason() {
     let mut told = Told::in_breach();
     assert_eq!(sent(told.keys("R")), []);
-    assert_eq!(sent(told.keys("y")), [Command::Rollback { reason: "error rate > 1 % for 5m".to_owned() }]);
+    assert_eq!(
+        sent(told.keys("y")),
+        [Command::Rollback { reason: "error rate 1.41 % for 3:40 (alert > 1 %)".to_owned() }]
+    );
     // Without a measured reason the log does not blame one.
     let mut told = Told::in_window(100);
     told.keys("R");
@@ -355,6 +422,21 @@ fn an_unknown_action_asks_what_became_of_it() {
 }
 
 #[test]
+fn a_countdown_waits_while_its_reason_is_written() {
+    let told_to = |effects: Vec<Effect>| -> Vec<bool> {
+        let commands = effects.into_iter().filter_map(|effect| match effect {
+            Effect::Send(Command::Reconsider { trigger: 0, begins }) => Some(begins),
+            _ => None,
+        });
+        commands.collect()
+    };
+    let mut told = Told::counting_down();
+    assert_eq!(told_to(told.keys("x")), [true]);
+    assert!(told_to(told.keys("no")).is_empty(), "once");
+    assert_eq!(told_to(told.esc()), [false]);
+}
+
+#[test]
 fn a_countdown_is_cancelled_with_a_reason() {
     let mut told = Told::counting_down();
     told.keys("x");
@@ -376,7 +458,7 @@ fn j4_a_lost_journal_is_said_with_what_to_type() {
     for (width, height) in [(80, 24), (120, 36)] {
         told.tell(lost.clone());
         let screen = told.screen(width, height);
-        assert!(screen.contains("THE JOURNAL IS LOST, nothing is done any more"), "{screen}");
+        assert!(screen.contains("JOURNAL LOST, nothing is done any more"), "{screen}");
         assert!(screen.matches("unrecorded without a journal").count() >= 2, "{screen}");
     }
     told.keys(":unrecorded without a journal");
@@ -387,7 +469,7 @@ fn j4_a_lost_journal_is_said_with_what_to_type() {
     assert!(screen.contains("NO JOURNAL: R rolls back") && screen.contains(&path), "{screen}");
     told.tell(Update::Journal { state: JournalState::Full { why } });
     let screen = told.screen(80, 24);
-    assert!(screen.contains("NO ROOM FOR THE JOURNAL") && screen.contains("R still rolls back"), "{screen}");
+    assert!(screen.contains("JOURNAL DISK FULL") && screen.contains("R still rolls back"), "{screen}");
 }
 
 #[test]
@@ -402,6 +484,36 @@ fn commands_are_found_by_their_beginning() {
     told.keys(":nonsense");
     assert_eq!(sent(told.enter()), []);
     assert!(told.model.toast.as_ref().is_some_and(|toast| toast.refused));
+}
+
+#[test]
+fn settings_and_keymap_are_read_again_and_faulty_ones_are_not_taken() {
+    let mut told = Told::in_window(100);
+    told.keys(":reload");
+    assert_eq!(told.enter(), [Effect::Reload]);
+    let text = "[global]\nlogs = \"w\"\n";
+    let (keymap, faults) = Keymap::load_str("keys.toml", text);
+    assert_eq!(faults, []);
+    let before = told.model.options.keymap.clone();
+    let faulty = vec![
+        "/etc/keys.toml:2:8: error: key `F2` is a function key; use a letter".to_owned(),
+        "another".to_owned(),
+    ];
+    update(&mut told.model, Msg::Reloaded(Err(faulty)));
+    assert_eq!(told.model.options.keymap, before);
+    let toast = told.model.toast.clone().unwrap();
+    assert!(toast.refused, "{toast:?}");
+    let screen = told.screen(120, 36);
+    let why = "not done: keys.toml:2:8: key `F2` is a function key (and 1 more); settings stay as they were";
+    assert!(screen.contains(why), "{screen}");
+
+    let fresh = ScreenOptions { keymap, slow_link: true, ..told.model.options.clone() };
+    update(&mut told.model, Msg::Reloaded(Ok(Box::new(fresh))));
+    assert!(told.model.options.slow_link);
+    assert!(told.screen(120, 36).contains("w logs"), "{}", told.screen(120, 36));
+    told.look();
+    told.keys("w");
+    assert!(matches!(told.model.layers.last(), Some(Layer::Page(_))), "the new key does it");
 }
 
 #[test]
@@ -461,4 +573,36 @@ fn a_person_is_called_once_when_one_is_needed() {
     assert_eq!(calls(told.after(30, event)), 1);
     let now = told.model.now + crate::domain::time::Span::from_secs(1);
     assert_eq!(calls(told.tell(Update::Tick { now })), 0);
+}
+
+#[test]
+fn what_was_rolled_back_is_not_said_to_have_changed_nothing() {
+    let mut told = Told::rolled_back();
+    told.look();
+    told.keys("R");
+    let toast = told.model.toast.as_ref().unwrap();
+    assert_eq!(toast.text, "already rolled back: nothing is left to roll back");
+}
+
+#[test]
+fn only_a_log_hides_lines() {
+    let mut told = Told::in_window(60);
+    told.keys("c/!oncall");
+    told.enter();
+    let toast = told.model.toast.as_ref().map(|toast| toast.text.clone()).unwrap_or_default();
+    assert!(!toast.contains("hidden"), "{toast}");
+}
+
+#[test]
+fn a_page_of_a_frozen_screen_says_so_at_any_size() {
+    let mut told = Told::in_window(60);
+    told.keys("z");
+    for page in ["m", "c", "l"] {
+        told.keys(page);
+        for (width, height) in [(40, 10), (80, 24)] {
+            let screen = told.screen(width, height);
+            assert!(screen.contains("frozen"), "{page}\n{screen}");
+        }
+        told.esc();
+    }
 }

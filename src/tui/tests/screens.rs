@@ -1,7 +1,13 @@
 //! Every state at the sizes that people have, as text. What the terminal would get is checked in `safety`.
 
-use super::fixture::Told;
-use crate::domain::{actor::Actor, cause::HoldCause, event::RunEvent};
+use super::{
+    charts::{blind, watched},
+    fixture::Told,
+};
+use crate::{
+    config::keymap::{Key, KeyCode},
+    domain::{actor::Actor, cause::HoldCause, event::RunEvent},
+};
 
 /// Every state that a person meets, by name.
 pub(super) fn states() -> Vec<(&'static str, Told)> {
@@ -50,6 +56,13 @@ pub(super) fn states() -> Vec<(&'static str, Told)> {
     };
     let mut quit = Told::in_window(200);
     quit.keys("q");
+    let mut past = watched(880);
+    past.keys("m+");
+    past.press(Key::named(KeyCode::Left));
+    let mut frozen = watched(400);
+    frozen.keys("z");
+    frozen.wait(42);
+    frozen.healthy("green");
     vec![
         ("question", question),
         ("checklist", Told::in_checklist()),
@@ -76,6 +89,10 @@ pub(super) fn states() -> Vec<(&'static str, Told)> {
         ("metrics", page("m")),
         ("contacts", page("c")),
         ("quit", quit),
+        ("well", watched(400)),
+        ("blind", blind()),
+        ("past", past),
+        ("frozen", frozen),
     ]
 }
 
@@ -90,6 +107,16 @@ fn every_state_at_80x24() {
 fn every_state_at_120x36() {
     for (name, mut told) in states() {
         insta::assert_snapshot!(format!("{name}_120x36"), told.screen(120, 36));
+    }
+}
+
+/// Large screens have more charts; what else they have is as on smaller ones.
+#[test]
+fn charts_at_200x60() {
+    for (name, mut told) in states() {
+        if ["metrics", "well", "breach", "blind", "past", "rolled_back"].contains(&name) {
+            insta::assert_snapshot!(format!("{name}_200x60"), told.screen(200, 60));
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
         run::Run,
     },
     tui::{
+        commands::{COMMANDS, matching},
         model::{
             Layer, Model,
             form::{Form, Purpose},
@@ -17,53 +18,7 @@ use crate::{
     },
 };
 
-use super::{form, page, send, text};
-
-/// A command: its name, what may follow it, what it does.
-type Entry = (&'static str, &'static str, &'static str);
-
-/// All commands, in the order of help.
-pub const COMMANDS: &[Entry] = &[
-    ("note", "TEXT", "a remark for the log"),
-    ("hold", "REASON", "start nothing new"),
-    ("continue", "", "go on after a hold"),
-    ("override", "REASON", "open the steps although items are open"),
-    ("skip", "REASON", "leave the step that is due out"),
-    ("rollback", "[PROCEDURE]", "show what a rollback would do now"),
-    ("accept", "", "take the target as it is after somebody else's change, and go on"),
-    ("putback", "", "put somebody else's change back, as far as that is safe, and go on"),
-    ("blind", "blind", "let a rollback go on that cannot look at the cluster"),
-    ("unrecorded", "WORDS", "where the journal is lost: let a rollback go on without it"),
-    ("abort", "REASON", "end the run here, before traffic was switched"),
-    ("set", "NAME=VALUE", "give an asked variable another value, before the steps are open"),
-    ("part", "NAME yes|no", "say whether an optional part applies, before the steps are open"),
-    ("log", "", "what has happened, line by line"),
-    ("alerts", "", "everything that is wrong now"),
-    ("output", "", "all output of the last action"),
-    ("logs", "", "the log of the slot that matters now"),
-    ("metrics", "", "metrics with axes and bounds"),
-    ("tasks", "", "what is to be done after the deployment"),
-    ("incident", "", "incident response"),
-    ("contacts", "", "whom to call"),
-    ("links", "", "where to look"),
-    ("inbox", "", "what the team was told"),
-    ("help", "", "what every key does"),
-    ("kill", "", "end the process of an unknown action that outlived its engine"),
-    ("ask", "", "ask whoever drives for the controls"),
-    ("give", "", "hand the controls to whoever asks for them"),
-    ("keep", "", "keep the controls: whoever asked is told so"),
-    ("take", "[REASON]", "take the controls, once the pilot's screen is gone, or from one's own"),
-    ("approve", "", "agree, as somebody else than the pilot, that the step begins"),
-    ("missed", "", "what happened while nobody was at the controls"),
-    ("crew", "", "who is at the screens of this run"),
-    ("quit", "", "leave the screen"),
-];
-
-/// Commands that begin like this, for the line above the footer.
-pub(super) fn matching(typed: &str) -> impl Iterator<Item = &'static Entry> {
-    let name = typed.split_whitespace().next().unwrap_or_default().to_owned();
-    COMMANDS.iter().filter(move |(command, ..)| command.starts_with(&name))
-}
+use super::{form, page, save_screen, send, text};
 
 /// A key while a command is typed.
 pub(super) fn on_key(model: &mut Model, key: Key, action: Option<KeyAction>, effects: &mut Vec<Effect>) {
@@ -97,7 +52,7 @@ fn run(model: &mut Model, line: &str, effects: &mut Vec<Effect>) {
     let exact = COMMANDS.iter().find(|(command, ..)| *command == name);
     let chosen = exact.or_else(|| found.next().filter(|_| found.next().is_none()));
     let Some((command, ..)) = chosen else {
-        return model.refuse(format!("no command `{name}`, or more than one; :help lists them"));
+        return model.refuse(format!("no such command, or ambiguous: `{name}`; :help lists them"));
     };
     match *command {
         "note" => written(model, Purpose::Note, rest, effects),
@@ -107,14 +62,14 @@ fn run(model: &mut Model, line: &str, effects: &mut Vec<Effect>) {
             Some(Prompt::Checklist { open }) => {
                 written(model, Purpose::Override { open: open.len() }, rest, effects);
             }
-            _ => model.refuse("no checklist items keep the steps closed"),
+            _ => model.refuse("no open items: the steps can start"),
         },
         "skip" => match model.run.as_ref().and_then(due_step) {
             Some(step) => written(model, Purpose::Skip { step }, rest, effects),
-            None => model.refuse("no step is due"),
+            None => model.refuse("no step is next"),
         },
         "unrecorded" if model.journal == JournalState::Whole => {
-            model.refuse("the journal is written; roll back as ever");
+            model.refuse("the journal works; roll back as usual");
         }
         "accept" => send(model, Command::TakeTarget, effects),
         "putback" => send(model, Command::PutBack, effects),
@@ -122,7 +77,7 @@ fn run(model: &mut Model, line: &str, effects: &mut Vec<Effect>) {
         "unrecorded" => send(model, Command::GoOnUnrecorded { typed: rest.to_owned() }, effects),
         "abort" => written(model, Purpose::Abort, rest, effects),
         "rollback" if rest.is_empty() => form::open_rollback(model),
-        "rollback" => form::open_procedure(model, Some(rest)),
+        "rollback" => form::open_procedure(model, rest),
         "set" => match rest.split_once('=') {
             Some((name, value)) => {
                 let command =
@@ -138,6 +93,8 @@ fn run(model: &mut Model, line: &str, effects: &mut Vec<Effect>) {
             }
             _ => model.refuse("write :part NAME yes, or :part NAME no"),
         },
+        "reload" => effects.push(Effect::Reload),
+        "save" => save_screen(effects),
         "quit" => form::open_quit(model, effects),
         "kill" => send(model, Command::EndChildren, effects),
         "ask" => of_crew(model, Command::AskControl, effects),
@@ -149,10 +106,10 @@ fn run(model: &mut Model, line: &str, effects: &mut Vec<Effect>) {
     }
 }
 
-/// What somebody may ask who does not drive. The engine knows who may what.
+/// Requests that are allowed without control. The engine decides who may do what.
 fn of_crew(model: &mut Model, command: Command, effects: &mut Vec<Effect>) {
     if model.options.read_only {
-        return model.refuse("this screen only watches; come with: cutover attach");
+        return model.refuse("this screen only watches; use: cutover attach");
     }
     effects.push(Effect::Send(command));
 }
@@ -163,7 +120,7 @@ fn open_page(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
         "missed" => page::open(model, PageKind::Missed, effects),
         "crew" => page::open(model, PageKind::Crew, effects),
         "alerts" => page::open(model, PageKind::Alerts, effects),
-        "output" => match model.telemetry.outputs.back().map(|(at, _)| at.clone()) {
+        "output" => match model.measured().outputs.back().map(|(at, _)| at.clone()) {
             Some(at) => page::open(model, PageKind::Output(at), effects),
             None => model.say("no action has printed anything yet"),
         },

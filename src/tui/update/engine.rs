@@ -60,6 +60,11 @@ pub(super) fn apply(model: &mut Model, update: Update, effects: &mut Vec<Effect>
             model.telemetry.watching.insert((step, check), (holds, evidence));
         }
         Update::Logs { slot, lines } => {
+            if let Some(still) = &mut model.still
+                && !still.telemetry.logs.contains_key(&slot)
+            {
+                still.telemetry.logs.insert(slot.clone(), lines.clone());
+            }
             model.telemetry.logs.insert(slot, lines);
         }
         Update::Copy { state } => model.copy = Some(state),
@@ -75,18 +80,18 @@ pub(super) fn apply(model: &mut Model, update: Update, effects: &mut Vec<Effect>
     }
 }
 
-/// Questions are for whoever drives: they close when the controls go elsewhere.
+/// Questions are for the pilot: they close when someone else takes control.
 fn on_crew(model: &mut Model, drove: bool) {
     if !drove || !model.looks_only() {
         return;
     }
     model.layers.retain(|layer| !matches!(layer, Layer::Form(_) | Layer::Rollback(_)));
     if let Some(pilot) = model.pilot().map(ToString::to_string) {
-        model.say(format!("{pilot} has the controls; this screen looks on"));
+        model.say(format!("{pilot} has control; this screen watches"));
     }
 }
 
-/// Whoever comes while nobody has the controls sees first what happened meanwhile.
+/// A screen that joins while nobody has control first shows what happened meanwhile.
 fn show_missed(model: &mut Model) {
     let Some(run) = &model.run else { return };
     // Whoever resumes a run comes a moment after its engine, and has missed nothing since.
@@ -109,9 +114,6 @@ fn on_event(model: &mut Model, envelope: &Envelope) {
         RunEvent::StepStarted { step, .. } => {
             let step = Some(step.clone());
             model.telemetry.watching.retain(|(of, _), _| *of != step);
-        }
-        RunEvent::WindowOpened { .. } | RunEvent::WindowAdvanced { .. } => {
-            model.window_advanced = Some(envelope.at);
         }
         RunEvent::RollbackStarted { .. } | RunEvent::CompletionStarted { .. } => {
             model.telemetry.watching.retain(|(of, _), _| of.is_some());
@@ -145,11 +147,12 @@ fn refresh_logs(model: &mut Model, effects: &mut Vec<Effect>) {
         Some(PageKind::Logs { slot, pod }) => Some((slot.clone(), pod.clone())),
         // The pane of large screens.
         None if crate::tui::layout::has_log_pane(model.size) => {
-            model.run.as_ref().and_then(|run| run.opened.new_slot.clone()).map(|slot| (slot, None))
+            crate::tui::subject::watched_slot(model).map(|slot| (slot, None))
         }
         _ => None,
     };
-    let Some((slot, pod)) = wanted else { return };
+    // What stands still needs no newer lines.
+    let Some((slot, pod)) = wanted.filter(|_| model.still.is_none()) else { return };
     if model.telemetry.logs_asked.is_some_and(|at| model.now.since(at) < LOGS) {
         return;
     }

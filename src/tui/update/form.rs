@@ -1,21 +1,17 @@
-//! Questions: opening them, answering them, dropping those that nobody asks any more.
+//! Questions: opening and answering them, and closing those that are no longer asked.
 
 use crate::{
     config::keymap::{Key, KeyAction},
-    domain::{
-        action::Confirm,
-        id::ProcedureId,
-        message::Command,
-        plan::{QUICK, UNDO},
-        prompt::Prompt,
-        run::Run,
-    },
+    domain::{action::Confirm, message::Command, metric::Metric, prompt::Prompt, run::Run},
     tui::{
         model::{
             Layer, Model,
-            form::{Form, IncidentDraft, Purpose, RESOLUTIONS, RollbackFocus, RollbackForm, STATUSES},
+            form::{
+                Form, IncidentDraft, Purpose, RESOLUTIONS, RollbackFocus, RollbackForm, STATUSES, scrolled,
+            },
         },
         msg::Effect,
+        offer, view,
         widget::list::moved,
     },
 };
@@ -62,7 +58,7 @@ pub(super) fn drop_stale(model: &mut Model, prompt: &Prompt) {
         due
     });
     if dropped && model.toast.is_none() {
-        model.say("things have moved on: that question is not open any more");
+        model.say("too late: that question is no longer open");
     }
 }
 
@@ -72,68 +68,42 @@ pub(super) fn open_rollback(model: &mut Model) {
     if matches!(model.layers.last(), Some(Layer::Rollback(_))) {
         return;
     }
-    if let Some(rollback) = run.rolling_back() {
-        let (retry, give_up) = (model.key(KeyAction::Retry), model.key(KeyAction::CancelCountdown));
-        let words = match rollback.stopped {
-            Some(_) => format!("the rollback has stopped: {retry} tries it again, {give_up} gives it up"),
-            None => "a rollback is running already".to_owned(),
-        };
-        return model.say(words);
+    if !run.can_roll_back() || model.looks_only() {
+        if let Some(why) = offer::why_not(model, KeyAction::Rollback) {
+            model.refuse(why);
+        }
+        return;
     }
-    if !run.can_roll_back() {
-        let left = run.rollback_plan(model.telemetry.workload.as_ref(), model.now).not_undone;
-        return match left.into_iter().next().filter(|_| run.rollbacks.is_empty()) {
-            Some(left) => model.say(format!("there is nothing to roll back that loses nothing: {left}")),
-            None => model.say("there is nothing to roll back: no step has changed anything"),
-        };
-    }
-    if model.looks_only() {
-        return model.refuse("this screen only watches");
-    }
-    let form = RollbackForm::new(run, None);
+    let form = RollbackForm::new(run, None, model.now, |metric| latest(model, metric));
     model.layers.push(Layer::Rollback(Box::new(form)));
+}
+
+/// What the new slot measures of a metric now.
+fn latest(model: &Model, metric: &Metric) -> Option<f64> {
+    let slot = model.run.as_ref().and_then(|run| run.opened.new_slot.clone());
+    model.telemetry.reading(metric, slot.as_ref(), model.now).value
 }
 
 /// `D`, or `:rollback NAME`: a procedure of its own.
-pub(super) fn open_procedure(model: &mut Model, name: Option<&str>) {
+pub(super) fn open_procedure(model: &mut Model, name: &str) {
     let Some(run) = &model.run else { return };
-    let own = |id: &ProcedureId| id.as_str() != QUICK && id.as_str() != UNDO;
-    let found = match name {
-        Some(name) => run.runbook.procedure(name),
-        None => run.runbook.rollbacks.iter().find(|procedure| own(&procedure.id)),
-    };
-    let Some(id) = found.map(|procedure| procedure.id.clone()) else {
-        return model.say("the runbook has no such rollback");
+    let Some(procedure) = run.runbook.procedure(name) else {
+        return model.refuse(format!("the runbook has no [rollback.{name}]"));
     };
     if run.rolling_back().is_some() {
-        return model.say("a rollback is running already");
+        return model.refuse("a rollback is already running");
     }
     if run.started_at.is_none() {
-        return model.say("nothing has been started that could be rolled back");
+        return model.refuse("nothing has started yet, so there is nothing to roll back");
     }
-    if let Some(why) = run.runbook.procedure(id.as_str()).and_then(|procedure| run.procedure_lacks(procedure))
-    {
-        return model.say(why);
+    if let Some(why) = run.procedure_lacks(procedure) {
+        return model.refuse(why);
     }
     if model.looks_only() {
         return model.refuse("this screen only watches");
     }
-    let form = RollbackForm::new(run, Some(id));
+    let form = RollbackForm::new(run, Some(procedure.id.clone()), model.now, |metric| latest(model, metric));
     model.layers.push(Layer::Rollback(Box::new(form)));
-}
-
-/// `p`: hold, or go on.
-pub(super) fn open_hold(model: &mut Model) {
-    let Some(run) = &model.run else { return };
-    if run.finished.is_some() {
-        return model.say("the run has ended");
-    }
-    let form = if run.held.is_some() && !run.is_undoing_steps() {
-        Form::choosing(Purpose::Continue, 0)
-    } else {
-        Form::typing(Purpose::Hold, "")
-    };
-    open(model, form);
 }
 
 /// `q`: leave at once where that pauses nothing, else ask.
@@ -162,8 +132,28 @@ pub(super) fn confirm(model: &mut Model, purpose: Purpose, confirm: Confirm, eff
     }
 }
 
+/// Scrolls the dialog, as far as it has lines; whether that is what the key does.
+fn scroll(model: &mut Model, action: Option<KeyAction>) -> bool {
+    let down = match action {
+        Some(KeyAction::PageDown) => true,
+        Some(KeyAction::PageUp) => false,
+        _ => return false,
+    };
+    let end = view::dialog_end(model);
+    let place = match model.layers.last_mut() {
+        Some(Layer::Form(form)) => &mut form.scroll,
+        Some(Layer::Rollback(form)) => &mut form.scroll,
+        _ => return false,
+    };
+    *place = scrolled(*place, down, end);
+    true
+}
+
 /// A key in a question.
 pub(super) fn on_key(model: &mut Model, key: Key, action: Option<KeyAction>, effects: &mut Vec<Effect>) {
+    if scroll(model, action) {
+        return;
+    }
     let Some(Layer::Form(form)) = model.layers.last_mut() else { return };
     if matches!(form.purpose, Purpose::Incident(_)) {
         return on_incident_key(model, key, action, effects);
@@ -181,7 +171,7 @@ pub(super) fn on_key(model: &mut Model, key: Key, action: Option<KeyAction>, eff
         }
         return;
     }
-    let choices = choices(&form.purpose);
+    let choices = offer::choices(&form.purpose);
     match action {
         Some(KeyAction::Back) => back(model),
         Some(KeyAction::No) if choices == 2 => match form.purpose {
@@ -204,18 +194,6 @@ pub(super) fn on_key(model: &mut Model, key: Key, action: Option<KeyAction>, eff
         }
         Some(KeyAction::Confirm) => accept(model, effects),
         _ => {}
-    }
-}
-
-/// How many buttons or choices a question has.
-pub(crate) fn choices(purpose: &Purpose) -> usize {
-    match purpose {
-        // The resolutions, and a rollback instead.
-        Purpose::Resolve { .. } => RESOLUTIONS.len() + 1,
-        Purpose::Start { confirm: Confirm::Twice, .. } | Purpose::Proceed { confirm: Confirm::Twice, .. } => {
-            1
-        }
-        _ => 2,
     }
 }
 
@@ -266,10 +244,10 @@ fn accept(model: &mut Model, effects: &mut Vec<Effect>) {
     }
 }
 
-/// What is wrong with an answer, as far as the screen can tell.
+/// The fault in an answer, as far as the screen can tell.
 fn fault(form: &Form, run: &Run) -> Option<String> {
     if form.needs_text() && form.text().is_empty() {
-        return Some("something must be written here".to_owned());
+        return Some("this field can't be empty".to_owned());
     }
     match form.word() {
         Some(word) if !form.text().eq_ignore_ascii_case(word.trim()) => {
@@ -339,6 +317,9 @@ pub(super) fn on_rollback_key(
     action: Option<KeyAction>,
     effects: &mut Vec<Effect>,
 ) {
+    if scroll(model, action) {
+        return;
+    }
     let Some(Layer::Rollback(form)) = model.layers.last_mut() else { return };
     let last = form.reasons.len();
     let closes = match action {

@@ -1,21 +1,23 @@
 //! Pages: opening and closing them, scrolling, searching, and the few things that can be done on one.
 
 use crate::{
-    config::keymap::{Key, KeyAction},
+    config::keymap::KeyAction,
     domain::{event::ActionRef, message::Command},
     tui::{
+        incident::draft,
         model::{
             Layer, Model, Pane,
-            form::{Form, IncidentDraft, Purpose, STATUSES},
+            form::{Form, Purpose},
             page::{Page, PageKind},
+            still::Times,
         },
-        msg::Effect,
-        pages, subject,
+        msg::{Effect, Saved},
+        pages, subject, times,
         widget::list::moved,
     },
 };
 
-use super::{form, on_common_action, send, text};
+use super::{form, on_common_action, send};
 
 /// Opens the page a key is for, or closes it where it is open.
 pub(super) fn toggle(model: &mut Model, action: KeyAction, effects: &mut Vec<Effect>) {
@@ -29,7 +31,7 @@ pub(super) fn toggle(model: &mut Model, action: KeyAction, effects: &mut Vec<Eff
         KeyAction::Incident => PageKind::Incident,
         KeyAction::Logs => match log_kind(model) {
             Some(kind) => kind,
-            None => return model.say("this runbook has no slots whose logs could be read"),
+            None => return model.say("this runbook has no slots, so there are no logs"),
         },
         _ => return,
     };
@@ -51,7 +53,10 @@ pub(super) fn open(model: &mut Model, kind: PageKind, effects: &mut Vec<Effect>)
     }
     let mut page = Page::new(kind);
     if page.kind == PageKind::Metrics {
-        page.selected = model.cursor.metric;
+        page.order = subject::worst_first(model);
+        // The selected one where the metrics have the keys, else the one that is worst off.
+        let chosen = (model.cursor.focus == Pane::Metrics).then_some(model.cursor.metric);
+        page.selected = page.order.iter().position(|index| Some(*index) == chosen).unwrap_or(0);
     }
     model.layers.push(Layer::Page(Box::new(page)));
 }
@@ -63,11 +68,15 @@ fn ask_logs(
     effects: &mut Vec<Effect>,
 ) {
     if model.options.read_only {
-        let why = "a watching connection asks for nothing; logs are for `cutover attach`, or kubectl logs";
+        let why = "a watching screen can't fetch logs; use `cutover attach`, or kubectl logs";
         model.telemetry.logs.insert(slot, Err(why.to_owned()));
         return;
     }
     model.telemetry.logs.remove(&slot);
+    // Lines that were not there when the screen was frozen are shown once they come, and stand still from then on.
+    if let Some(still) = &mut model.still {
+        still.telemetry.logs.remove(&slot);
+    }
     model.telemetry.logs_asked = Some(model.now);
     send(model, Command::Logs { slot, pod }, effects);
 }
@@ -112,28 +121,65 @@ pub(super) fn on_action(model: &mut Model, action: KeyAction, effects: &mut Vec<
         KeyAction::Edit | KeyAction::Confirm => edit(model, effects),
         KeyAction::Send => send_incident(model),
         KeyAction::Copy => copy(model, effects),
-        KeyAction::Zoom if top(model).is_some_and(|page| page.kind == PageKind::Metrics) => {
-            model.layers.pop();
-        }
+        KeyAction::Wrap => model.cursor.wrap = !model.cursor.wrap,
+        KeyAction::Stamps => model.cursor.stamps = !model.cursor.stamps,
+        KeyAction::ZoomIn => move_times(model, |model, times| times::zoomed(model, times, false)),
+        KeyAction::ZoomOut => move_times(model, |model, times| times::zoomed(model, times, true)),
+        KeyAction::Earlier => move_times(model, times::earlier),
+        KeyAction::Later => move_times(model, times::later),
+        KeyAction::Live => move_times(model, |_, _| Some(Times::default())),
+        KeyAction::Save if top(model).is_some_and(|page| page.is_log()) => save_lines(model, effects),
         _ => {
             on_common_action(model, action, effects);
         }
     }
 }
 
-fn top(model: &mut Model) -> Option<&mut Page> {
+/// Shows another time, if there is one.
+fn move_times(model: &mut Model, to: impl Fn(&Model, Times) -> Option<Times>) {
+    let Some(Layer::Page(page)) = model.layers.last() else { return };
+    if let Some(times) = to(model, page.times)
+        && let Some(page) = top(model)
+    {
+        page.times = times;
+    }
+}
+
+/// All lines of a page, as they are shown but for the screen's width, into a file.
+fn save_lines(model: &mut Model, effects: &mut Vec<Effect>) {
+    let Some(Layer::Page(page)) = model.layers.last() else { return };
+    let lines = pages::lines(model, page);
+    if lines.is_empty() {
+        return model.say("there is nothing here to save");
+    }
+    let Some(Layer::Page(page)) = model.layers.last() else { return };
+    let name = match &page.kind {
+        PageKind::Logs { slot, pod: None } => format!("log-{slot}"),
+        PageKind::Logs { pod: Some(pod), .. } => format!("log-{pod}"),
+        PageKind::Output(_) => "output".to_owned(),
+        _ => "story".to_owned(),
+    };
+    effects.push(Effect::Save { name, what: Saved::Lines(lines) });
+}
+
+pub(super) fn top(model: &mut Model) -> Option<&mut Page> {
     match model.layers.last_mut() {
         Some(Layer::Page(page)) => Some(page),
         _ => None,
     }
 }
 
-fn scroll(model: &mut Model, by: isize) {
+pub(super) fn scroll(model: &mut Model, by: isize) {
     let Some(Layer::Page(page)) = model.layers.last() else { return };
-    let (width, height) = pages::room(model.size);
+    let (width, height) = pages::room(model);
     let lines = pages::rows(model, page, width).len();
     let selectable = pages::selectable(model, page);
     let Some(page) = top(model) else { return };
+    if page.kind == PageKind::Metrics && by == 1 {
+        // The line names the next one, after the last the first.
+        page.selected = page.next_place().unwrap_or(0);
+        return;
+    }
     if page.selects() {
         page.selected = moved(page.selected, by, selectable);
         return;
@@ -145,36 +191,18 @@ fn scroll(model: &mut Model, by: isize) {
     page.follow = page.scroll == last && by > 0 && Page::new(page.kind.clone()).follow;
 }
 
-/// A key while a search is typed.
-pub(super) fn on_search_key(model: &mut Model, key: Key, action: Option<KeyAction>, _: &mut Vec<Effect>) {
-    let Some(Layer::Search(input)) = model.layers.last_mut() else { return };
-    match action {
-        Some(KeyAction::Back) => {
-            model.layers.pop();
-        }
-        Some(KeyAction::Confirm) => {
-            let pattern = input.value().trim().to_owned();
-            model.layers.pop();
-            let pattern = (!pattern.is_empty()).then_some(pattern);
-            if let Some(page) = top(model) {
-                page.search = pattern;
-                search(model, true);
-            } else {
-                model.cursor.search = pattern;
-                super::panes::search(model, true);
-            }
-        }
-        _ => text::edit(input, key),
-    }
-}
-
 /// Jumps to the next line that has what was searched for.
-fn search(model: &mut Model, forward: bool) {
+pub(super) fn search(model: &mut Model, forward: bool) {
     let Some(Layer::Page(page)) = model.layers.last() else { return };
     let Some(pattern) = page.search.clone() else {
-        return model.say("nothing was searched for yet");
+        return model.say("nothing has been searched for yet");
     };
-    let (width, height) = pages::room(model.size);
+    let hidden = pages::hidden_on(page);
+    if !hidden.is_empty() {
+        let words = hidden.join("` or `");
+        return model.say(format!("lines with `{words}` are hidden; search for nothing to see them again"));
+    }
+    let (width, height) = pages::room(model);
     let texts: Vec<String> =
         pages::rows(model, page, width).iter().map(super::super::widget::row::Row::text).collect();
     let last = texts.len().saturating_sub(height);
@@ -214,7 +242,7 @@ pub(super) fn open_for_search(model: &mut Model, pattern: String) {
 
 /// The action whose output is on the screen: the newest that has printed something.
 fn output_shown(model: &Model) -> Option<ActionRef> {
-    model.telemetry.outputs.back().map(|(at, _)| at.clone())
+    model.measured().outputs.back().map(|(at, _)| at.clone())
 }
 
 /// The next slot, or on a slot's log its pods one by one.
@@ -239,7 +267,7 @@ fn next_source(model: &mut Model, effects: &mut Vec<Effect>) {
             }
         }
         PageKind::Output(shown) => {
-            let all: Vec<_> = model.telemetry.outputs.iter().map(|(at, _)| at.clone()).collect();
+            let all: Vec<_> = model.measured().outputs.iter().map(|(at, _)| at.clone()).collect();
             let at = all.iter().position(|other| other == shown).unwrap_or(0);
             if let Some(next) = all.get((at + 1) % all.len().max(1)).cloned()
                 && let Some(page) = top(model)
@@ -259,8 +287,8 @@ fn tick(model: &mut Model, effects: &mut Vec<Effect>) {
     match page.kind {
         PageKind::Tasks => match run.tasks.get(selected).map(|task| task.done.is_some()) {
             Some(false) => send(model, Command::TaskDone { task: selected }, effects),
-            Some(true) => model.say("this task is done already"),
-            None => model.say("tasks are there once the deployment is complete"),
+            Some(true) => model.say("this task is already done"),
+            None => model.say("tasks appear once the deployment is complete"),
         },
         PageKind::Incident => match run.incident_steps.get(selected).copied() {
             Some(done) => send(model, Command::TickIncidentStep { step: selected, done: !done }, effects),
@@ -276,7 +304,7 @@ fn edit(model: &mut Model, effects: &mut Vec<Effect>) {
     match page.kind {
         PageKind::Incident => {
             if model.run.as_ref().is_some_and(|run| run.runbook.incident.is_none()) {
-                return model.say("the runbook says nothing about incidents");
+                return model.say("the runbook has no [incident]");
             }
             let draft = draft(model);
             form::open(model, Form::incident(draft));
@@ -286,31 +314,10 @@ fn edit(model: &mut Model, effects: &mut Vec<Effect>) {
     }
 }
 
-/// The incident as declared, or a first draft from what the run knows.
-pub(crate) fn draft(model: &Model) -> IncidentDraft {
-    let Some(run) = &model.run else { return IncidentDraft::default() };
-    let levels = run.runbook.incident.as_ref().map_or(&[][..], |incident| &incident.levels);
-    if let Some(incident) = &run.incident {
-        return IncidentDraft {
-            level: levels.iter().position(|level| level.level == incident.severity).unwrap_or(0),
-            title: incident.title.clone(),
-            impact: incident.impact.clone(),
-            status: STATUSES.iter().position(|status| *status == incident.status).unwrap_or(0),
-            field: 0,
-        };
-    }
-    let breach = run.runbook.triggers.iter().zip(&run.triggers).find(|(_, state)| state.breaching.is_some());
-    let title = breach.map_or_else(String::new, |(trigger, _)| {
-        let version = run.new_version().unwrap_or_default();
-        format!("{} after deploying {version}", trigger.reason)
-    });
-    IncidentDraft { title, ..IncidentDraft::default() }
-}
-
 fn send_incident(model: &mut Model) {
     let Some(run) = &model.run else { return };
     if run.incident.is_none() {
-        return model.say("no incident is declared yet: enter declares one");
+        return model.say("no incident declared yet: enter declares one");
     }
     form::open(model, Form::choosing(Purpose::SendIncident, 1));
 }
@@ -319,7 +326,7 @@ fn copy(model: &mut Model, effects: &mut Vec<Effect>) {
     let Some(Layer::Page(page)) = model.layers.last() else { return };
     let Some(run) = &model.run else { return };
     let (name, text) = match &page.kind {
-        PageKind::Incident => ("incident", pages::incident_message(model)),
+        PageKind::Incident => ("incident", pages::incident::message(model)),
         PageKind::Links => {
             ("link", run.runbook.links.get(page.selected).map(|link| link.url.clone()).unwrap_or_default())
         }

@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// The longest text that a field takes, characters. A reason of a page helps nobody.
+/// The longest text that a field takes, in characters. A reason a page long helps nobody.
 const LONGEST: usize = 500;
 
 /// An editing key.
@@ -47,11 +47,11 @@ pub(super) fn paste(model: &mut Model, text: &str) {
         _ => false,
     };
     if typed_word {
-        model.refuse("this word is typed by hand, so that it is read once");
+        model.refuse("type this word by hand: pasting it is off");
         return;
     }
     let Some(input) = field(model) else {
-        model.refuse("a paste only goes into a text field");
+        model.refuse("you can only paste into a text field");
         return;
     };
     let mut insert = |c: char| {

@@ -1,14 +1,16 @@
-//! The panes: rules with titles, what is in them, the lines between.
+//! The panes: rules with titles, content, and the lines between.
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::{checklist, detail, foreign, logs, metrics, over, pods, rollback, steps, window};
+use super::{
+    checklist, detail, foreign, logs, metrics, over, pods, rollback, rows::rows_around, steps, window,
+};
 use crate::{
     domain::run::Run,
     tui::{
         layout,
         model::{Model, Pane, Phase},
-        widget::{list::around, panes, row::Row},
+        widget::{panes, row::Row},
     },
 };
 
@@ -69,13 +71,13 @@ fn title(model: &Model, run: &Run, pane: Pane) -> (String, Option<Row>) {
     let look = model.look;
     let phase = model.phase();
     match (pane, phase) {
-        (Pane::Work, Phase::Checklist) => ("Before the flight".to_owned(), None),
+        (Pane::Work, Phase::Checklist) => ("Before the deployment".to_owned(), None),
         (Pane::Detail, Phase::Checklist | Phase::Steps | Phase::Window) if foreign::is_due(model, run) => {
             (foreign::TITLE.to_owned(), None)
         }
         (Pane::Detail, Phase::Checklist) => ("Selected item".to_owned(), None),
         (Pane::Detail, Phase::Steps) => detail::title(model, run),
-        (Pane::Work, Phase::Window) => window::title(run),
+        (Pane::Work, Phase::Window) => window::title(model, run),
         (Pane::Detail, Phase::Window) => ("What to do".to_owned(), None),
         (Pane::Detail, Phase::RollingBack) => ("Output".to_owned(), None),
         (Pane::Work, Phase::Over) if !run.tasks.is_empty() => {
@@ -93,29 +95,5 @@ fn title(model: &Model, run: &Run, pane: Pane) -> (String, Option<Row>) {
         (Pane::Metrics, _) => ("Metrics".to_owned(), None),
         (Pane::Pods, _) => ("Pods and events".to_owned(), None),
         (Pane::Logs, _) => logs::pane_title(model),
-    }
-}
-
-/// Draws rows around the one that must be seen, with a mark where some are hidden.
-pub(super) fn rows_around(rows: Vec<Row>, focus: usize, area: Rect, model: &Model, buffer: &mut Buffer) {
-    let height = usize::from(area.height);
-    let hidden = rows.len().saturating_sub(height);
-    let first = around(rows.len(), height, focus);
-    let last = rows.len();
-    for (y, row) in (area.y..area.bottom()).zip(rows.into_iter().skip(first)) {
-        row.draw(Rect { y, height: 1, ..area }, buffer);
-    }
-    if hidden > 0 {
-        let more = |y: u16, text: String, buffer: &mut Buffer| {
-            let row = Row::of(text, model.look.dim());
-            let width = u16::try_from(row.width()).unwrap_or(area.width).min(area.width);
-            row.draw(Rect { x: area.right() - width, y, width, height: 1 }, buffer);
-        };
-        if first > 0 {
-            more(area.y, format!(" ↑ {first} "), buffer);
-        }
-        if first + height < last {
-            more(area.bottom() - 1, format!(" ↓ {} ", last - first - height), buffer);
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::body::rows_around;
+use super::rows::rows_around;
 use crate::{
     config::keymap::KeyAction,
     domain::{
@@ -106,24 +106,21 @@ pub(super) fn draw_item(model: &Model, run: &Run, area: Rect, buffer: &mut Buffe
     let ago = format!("{} ago", model.now.since(state.at).short());
     match status {
         ItemStatus::Open if state.asks => {
-            say(
-                "○ open: it can't be found out from here, so a person looks and says what they saw",
-                look.warn(),
-            );
+            say("○ open: can't be checked from here; look yourself and write what you saw", look.warn());
         }
         ItemStatus::Open if item.check.kind.is_person() => {
-            say("○ open: a person looks and ticks", look.text());
+            say("○ open: look yourself, then tick it", look.text());
         }
-        ItemStatus::Open => say("○ not looked at yet", look.text()),
+        ItemStatus::Open => say("○ not checked yet", look.text()),
         ItemStatus::Holds if too_old => {
-            say(&format!("◌ held {ago}: too old, must be looked at again"), look.warn());
+            say(&format!("◌ passed {ago}: too old, check it again"), look.warn());
         }
         ItemStatus::Holds if state.by == Some(Actor::Auto) => {
-            say(&format!("✔ holds, checked by itself {ago}"), look.ok());
+            say(&format!("✔ passed, automatic, {ago}"), look.ok());
         }
-        ItemStatus::Holds => say(&format!("✔ holds, says {by}, {ago}"), look.ok()),
-        ItemStatus::Fails => say(&format!("✖ does not hold, checked {ago}"), look.alert()),
-        ItemStatus::Waived => say(&format!("– not needed, says {by}, {ago}"), look.text()),
+        ItemStatus::Holds => say(&format!("✔ ticked by {by}, {ago}"), look.ok()),
+        ItemStatus::Fails => say(&format!("✖ failed, checked {ago}"), look.alert()),
+        ItemStatus::Waived => say(&format!("– not needed: {by}, {ago}"), look.text()),
     }
     if let Some(note) = state.note.as_deref().filter(|note| !note.is_empty()) {
         say(note, if status == ItemStatus::Fails { look.alert() } else { look.text() });
@@ -132,16 +129,20 @@ pub(super) fn draw_item(model: &Model, run: &Run, area: Rect, buffer: &mut Buffe
     if !item.check.kind.is_person() {
         say(&how(run, &item.check.kind), look.dim());
         if !state.asks {
-            say(&format!("Holds for {}, then it is looked at again.", item.valid_for), look.dim());
+            say(&format!("Valid for {}, then it is checked again.", item.valid_for), look.dim());
         }
     }
     if item.optional {
-        say("The steps open without it.", look.dim());
+        say("Optional: the steps can start without it.", look.dim());
     }
     let key = |action| model.key(action);
-    let keys = if state.asks {
+    let keys = if status == ItemStatus::Waived {
+        format!("{}: needed after all", key(KeyAction::Tick))
+    } else if item.check.kind.is_person() && status == ItemStatus::Holds {
+        format!("{} unticks, {} not needed", key(KeyAction::Tick), key(KeyAction::NotNeeded))
+    } else if state.asks {
         format!(
-            "{} says so, with a note; {} looks again now, {} not needed",
+            "{} ticks, with a note; {} checks again now; {} not needed",
             key(KeyAction::Tick),
             key(KeyAction::Recheck),
             key(KeyAction::NotNeeded)
@@ -154,7 +155,7 @@ pub(super) fn draw_item(model: &Model, run: &Run, area: Rect, buffer: &mut Buffe
             key(KeyAction::NotNeeded)
         )
     } else {
-        format!("{} looks again now, {} not needed", key(KeyAction::Recheck), key(KeyAction::NotNeeded))
+        format!("{} checks again now, {} not needed", key(KeyAction::Recheck), key(KeyAction::NotNeeded))
     };
     say("", look.text());
     say(&keys, look.dim());
@@ -164,26 +165,26 @@ pub(super) fn draw_item(model: &Model, run: &Run, area: Rect, buffer: &mut Buffe
 /// How a check finds out, in a few words.
 fn how(run: &Run, kind: &CheckKind) -> String {
     match kind {
-        CheckKind::Person => "A person looks.".to_owned(),
-        CheckKind::Http(request) => format!("Asks {} {}.", request.method, run.show(&request.url)),
+        CheckKind::Person => "Manual check.".to_owned(),
+        CheckKind::Http(request) => format!("Requests {} {}.", request.method, run.show(&request.url)),
         CheckKind::Tls { host, port, days } => {
-            format!("Looks at the certificate of {}:{port}; wants {days} days more.", run.show(host))
+            format!("Checks that the certificate of {}:{port} is valid for {days} more days.", run.show(host))
         }
         CheckKind::Dns { name, expect } => {
-            format!("Resolves {}; wants {}.", run.show(name), run.show(expect))
+            format!("Checks that {} resolves to {}.", run.show(name), run.show(expect))
         }
-        CheckKind::Metric { metric, .. } => format!("Looks at the metric {metric}."),
+        CheckKind::Metric { metric, .. } => format!("Checks the metric {metric}."),
         CheckKind::Sh { script, .. } => format!("Runs: {script}"),
         CheckKind::Headroom { replicas, .. } => {
-            format!("Looks whether the nodes have room for {replicas} more pods.")
+            format!("Checks that the nodes have room for {replicas} more pods.")
         }
         CheckKind::Allowed { right } => {
-            format!("Asks the API server. Needed for: {}. Without it: {}.", right.what_for, right.without)
+            format!("Asks the API server. Purpose: {}. Without it: {}.", right.what_for, right.without)
         }
         CheckKind::Rollout { .. }
         | CheckKind::PodsReady { .. }
         | CheckKind::TrafficOn { .. }
         | CheckKind::ScaledTo { .. }
-        | CheckKind::Logs { .. } => "Looks at the cluster.".to_owned(),
+        | CheckKind::Logs { .. } => "Reads from the cluster.".to_owned(),
     }
 }

@@ -54,32 +54,41 @@ pub(super) struct Checks<'a> {
     pub model: &'a Model,
     /// The step; none for completion and rollback.
     pub step: Option<StepId>,
-    /// Whether a check that does not hold now has already failed: inside a window.
+    /// Whether a check that does not pass now has already failed: inside a window.
     pub strict: bool,
     /// The check that has the keys.
     pub selected: Option<usize>,
 }
 
 impl Checks<'_> {
-    /// One check: its sign, its words, what was seen.
-    pub(super) fn row(&self, index: usize, check: &Check, state: &CheckState, width: usize) -> Row {
-        let look = self.model.look;
-        let person = check.kind.is_person();
-        let watched = self.model.telemetry.watching.get(&(self.step.clone(), index)).filter(|_| !person);
-        let holds = match (state.status, watched) {
+    /// What a check is seen to be at this moment, where the program looks itself.
+    fn watched(&self, index: usize, check: &Check) -> Option<&(bool, String)> {
+        let watching = &self.model.measured().watching;
+        watching.get(&(self.step.clone(), index)).filter(|_| !check.kind.is_person())
+    }
+
+    /// Whether a check passes; none while it is open.
+    pub(super) fn holds(&self, index: usize, check: &Check, state: &CheckState) -> Option<bool> {
+        match (state.status, self.watched(index, check)) {
             // What is watched now says more than what was so when it last changed.
             (CheckStatus::Open, Some((holds, _))) => Some(*holds),
             (CheckStatus::Holds, Some((false, _))) if self.strict => Some(false),
             (CheckStatus::Open, None) => None,
             (status, _) => Some(status == CheckStatus::Holds),
-        };
+        }
+    }
+
+    /// One check: its sign, its words, what was seen.
+    pub(super) fn row(&self, index: usize, check: &Check, state: &CheckState, width: usize) -> Row {
+        let look = self.model.look;
+        let person = check.kind.is_person();
+        let watched = self.watched(index, check);
+        let holds = self.holds(index, check, state);
         let (sign, style, word) = match holds {
             // Nothing was measured: that is not the sign of what holds.
             Some(true) if state.skipped => ("–", look.dim(), "skipped"),
-            Some(true) => ("✔", look.ok(), "holds"),
-            Some(false) if self.strict || state.status == CheckStatus::Fails => {
-                ("✖", look.alert(), "DOES NOT HOLD")
-            }
+            Some(true) => ("✔", look.ok(), "passed"),
+            Some(false) if self.strict || state.status == CheckStatus::Fails => ("✖", look.alert(), "FAILED"),
             Some(false) => ("◌", look.warn(), "not yet"),
             None if person => ("○", look.strong(), "you"),
             None => ("○", look.dim(), ""),
@@ -87,7 +96,10 @@ impl Checks<'_> {
         let cursor = if self.selected == Some(index) { "▸" } else { " " };
         let left =
             Row::of(cursor, look.edge()).put(sign, style).put(" ", look.text()).put(&check.text, look.text());
-        let evidence = watched.map_or(state.evidence.as_str(), |(_, evidence)| evidence.as_str());
+        // The words beside a sign are those that the sign stands on.
+        let evidence = watched
+            .filter(|(seen, _)| holds == Some(*seen))
+            .map_or(state.evidence.as_str(), |(_, evidence)| evidence.as_str());
         let right = match (person, state.status) {
             _ if self.strict && self.measured(check).is_some() => self.measured(check).unwrap_or_default(),
             (true, CheckStatus::Open) => Row::of("(you)", look.key()),
@@ -108,8 +120,8 @@ impl Checks<'_> {
         let (model, look) = (self.model, self.model.look);
         let run = model.run.as_ref()?;
         let metric = run.runbook.metric(metric.as_str())?;
-        let slot = run.slot(slot.as_ref().unwrap_or(&SlotRef::New));
-        let reading = model.telemetry.reading(metric, slot.as_ref(), model.now);
+        let slot = run.metric_slot(slot.as_ref().unwrap_or(&SlotRef::New));
+        let reading = model.measured().reading(metric, slot.as_ref(), model.measured_at());
         let Some(value) = reading.value else {
             let idle = reading.why.as_ref().is_some_and(Missing::is_no_traffic);
             return Some(match no_traffic.filter(|_| idle) {
@@ -134,7 +146,7 @@ impl Checks<'_> {
             }
             Condition::Is(_) => None,
         };
-        Some(Row::of(metric.unit.show(value), style).put(bound.unwrap_or_default(), look.dim()))
+        Some(Row::of(metric.show(value), style).put(bound.unwrap_or_default(), look.dim()))
     }
 
     /// All checks of a place.
@@ -149,5 +161,12 @@ pub(super) fn command(model: &Model, run: &Run, action: &Action) -> Option<Row> 
     let command = run.action_command(action)?;
     let one_line =
         command.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
-    Some(Row::of("     ", model.look.text()).put(one_line, model.look.command()))
+    Some(Row::of("     ", model.look.text()).join(by_hand(model, run, &one_line)))
+}
+
+/// A command as a person would type it. In a rehearsal it names the real namespace and is not run against it, and says so.
+pub(super) fn by_hand(model: &Model, run: &Run, line: &str) -> Row {
+    let look = model.look;
+    let simulated = if run.opened.rehearsal.is_some() { "simulated: " } else { "" };
+    Row::of(simulated, look.warn()).put(line, look.command())
 }

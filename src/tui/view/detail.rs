@@ -3,20 +3,21 @@
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::{
-    body::rows_around,
     checks::{self, Checks},
+    rows::rows_around,
 };
 use crate::{
     domain::{
         action::Confirm,
+        check::Check,
         event::{ActionRef, Place},
         run::{ActionStatus, Run, StepState, StepStatus, Work},
         runbook::Step,
     },
     tui::{
+        links,
         model::{Model, Pane},
-        next,
-        update::check_due,
+        offer,
         widget::row::{Row, wrap},
     },
 };
@@ -76,12 +77,16 @@ pub(super) fn draw(model: &Model, run: &Run, area: Rect, buffer: &mut Buffer) {
     let place = Place::Step { step: step.id.clone() };
     match state.status {
         StepStatus::Pending => {
-            let rows = planned(model, run, step, state, usize::from(area.width));
+            let (width, height) = (usize::from(area.width), usize::from(area.height));
+            let whole = planned(model, run, step, state, width, true);
+            // A pane with the whole screen has no more room to hope for.
+            let fits = whole.len() <= height || model.cursor.zoomed;
+            let rows = if fits { whole } else { planned(model, run, step, state, width, false) };
             rows_around(rows, scroll(model), area, model, buffer);
         }
         StepStatus::Skipped => {
             let reason = state.reason.clone().unwrap_or_default();
-            let rows = paragraph(&format!("Left out: {reason}"), usize::from(area.width), model.look.text());
+            let rows = paragraph(&format!("Skipped: {reason}"), usize::from(area.width), model.look.text());
             rows_around(rows, 0, area, model, buffer);
         }
         StepStatus::Failed => {
@@ -92,6 +97,9 @@ pub(super) fn draw(model: &Model, run: &Run, area: Rect, buffer: &mut Buffer) {
     }
 }
 
+/// A pane this wide has room for what matters of a command in one line.
+const LINE: usize = 70;
+
 /// Rows are drawn around this one; scrolling counts in rows from the top.
 fn scroll(model: &Model) -> usize {
     model.cursor.detail
@@ -101,8 +109,9 @@ fn paragraph(text: &str, width: usize, style: ratatui::style::Style) -> Vec<Row>
     wrap(text, width.saturating_sub(2)).into_iter().map(|line| Row::of(format!(" {line}"), style)).collect()
 }
 
-/// What a step will do: everything Enter would start, resolved, with the line that does the same by hand.
-fn planned(model: &Model, run: &Run, step: &Step, state: &StepState, width: usize) -> Vec<Row> {
+/// What a step will do: everything Enter would start, resolved. Where there is room for all of it, with the lines that do the
+/// same by hand: the first half of a command helps nobody.
+fn planned(model: &Model, run: &Run, step: &Step, state: &StepState, width: usize, whole: bool) -> Vec<Row> {
     let look = model.look;
     let mut rows = Vec::new();
     if let Some(critical) = &step.critical {
@@ -113,27 +122,24 @@ fn planned(model: &Model, run: &Run, step: &Step, state: &StepState, width: usiz
     }
     if state.undone {
         let reason = state.reason.clone().unwrap_or_else(|| "undone".to_owned());
-        rows.extend(paragraph(
-            &format!("Was taken back ({reason}); can be started again."),
-            width,
-            look.warn(),
-        ));
+        rows.extend(paragraph(&format!("Was undone ({reason}); can be started again."), width, look.warn()));
     }
     if !run.applies(step) {
-        rows.extend(paragraph("Does not apply this time; it is left out by itself.", width, look.dim()));
+        rows.extend(paragraph("Does not apply this time; skipped automatically.", width, look.dim()));
     }
     for (n, action) in step.run.iter().enumerate() {
         let lead = if n == 0 { " WILL DO    " } else { "            " };
         let mut row = Row::of(lead, look.strong()).put(run.action_text(action), look.text());
         if action.confirm != Confirm::None {
-            row = row.put(next::confirm_words(action.confirm, step.id.as_str()), look.warn());
+            row = row.put(offer::confirm_words(action.confirm, step.id.as_str()), look.warn());
         }
         if let Some(slot) = run.endangers_rollback(action) {
             row = row.put(format!("  ! no quick way back to {slot} after this"), look.warn());
         }
         rows.push(row.fit(width));
-        if let Some(command) = checks::command(model, run, action) {
-            rows.push(Row::of("       ", look.text()).join(command).fit(width));
+        if let Some(command) = checks::command(model, run, action).filter(|_| whole || width > LINE) {
+            let row = Row::of("       ", look.text()).join(command);
+            rows.extend(if whole { row.folded(width, 12) } else { vec![row.fit(width)] });
         }
     }
     for (n, check) in step.check.iter().enumerate() {
@@ -142,12 +148,7 @@ fn planned(model: &Model, run: &Run, step: &Step, state: &StepState, width: usiz
             (0, false) => " THEN CHECK ",
             _ => "            ",
         };
-        let who = if check.kind.is_person() { " (you)" } else { "" };
-        let row = Row::of(lead, look.strong())
-            .put("○ ", look.dim())
-            .put(&check.text, look.text())
-            .put(who, look.key());
-        rows.push(row.fit(width));
+        rows.extend(planned_check(model, lead, check, width));
     }
     if !step.undo.is_empty() {
         for (n, action) in step.undo.iter().enumerate() {
@@ -155,14 +156,40 @@ fn planned(model: &Model, run: &Run, step: &Step, state: &StepState, width: usiz
             rows.push(Row::of(lead, look.strong()).put(run.action_text(action), look.dim()).fit(width));
         }
     }
+    let targets = links::targets(model);
     for (n, note) in step.notes.iter().enumerate() {
         let lead = if n == 0 { " NOTES      " } else { "            " };
-        rows.push(Row::of(lead, look.strong()).put(note, look.dim()).fit(width));
+        let lines = links::lines(&targets, note, width.saturating_sub(lead.len()), look.dim());
+        rows.extend(lines.into_iter().enumerate().map(|(line, row)| {
+            Row::of(if line == 0 { lead } else { "            " }, look.strong()).join(row)
+        }));
     }
     rows
 }
 
-/// What the runbook says to do when it fails. Why it failed stands in the alert above.
+/// A check that a step will wait for, and whether a person makes it: that is never cut.
+fn planned_check(model: &Model, lead: &str, check: &Check, width: usize) -> Vec<Row> {
+    let look = model.look;
+    let who = if check.kind.is_person() { "(you) " } else { "" };
+    let room = width.saturating_sub(lead.len() + 2 + who.len()).max(8);
+    let lines = wrap(&check.text, room);
+    let last = lines.len().saturating_sub(1);
+    let row = |(n, line): (usize, String)| {
+        let left = match n {
+            0 => Row::of(lead, look.strong()).put("○ ", look.dim()),
+            _ => Row::of(" ".repeat(lead.len() + 2), look.text()),
+        };
+        let left = left.put(line, look.text());
+        if n == last && !who.is_empty() {
+            left.right(Row::of(who, look.key()), width)
+        } else {
+            left.fit(width)
+        }
+    };
+    lines.into_iter().enumerate().map(row).collect()
+}
+
+/// What the runbook says to do when the step fails. The alert above says why it failed.
 fn advice(model: &Model, step: &Step, width: usize) -> Vec<Row> {
     let look = model.look;
     let lines = step
@@ -180,7 +207,7 @@ fn draw_completion(model: &Model, run: &Run, area: Rect, buffer: &mut Buffer) {
     if let Some(work) = &run.completion {
         return draw_work(model, run, &Place::Completion, work, Vec::new(), area, buffer);
     }
-    let mut rows = paragraph("Every step is done. What is left:", width, look.text());
+    let mut rows = paragraph("All steps are done. What is left:", width, look.text());
     for action in &run.runbook.completion.run {
         let row = Row::of(" WILL DO    ", look.strong()).put(run.action_text(action), look.text());
         rows.push(row.fit(width));
@@ -219,7 +246,8 @@ pub(super) fn draw_work(
             focus = rows.len() - 1;
         }
         if area.height > if wrong { 9 } else { 14 } && (wrong || state.status == ActionStatus::Running) {
-            rows.extend(checks::command(model, run, action).map(|row| row.fit(width)));
+            let command = checks::command(model, run, action);
+            rows.extend(command.into_iter().flat_map(|row| row.folded(width, 5)));
         }
         if wrong && !state.detail.is_empty() {
             let detail = Row::of("     ", look.text()).put(&state.detail, look.alert());
@@ -231,8 +259,9 @@ pub(super) fn draw_work(
         Place::Step { step } => Some(step.clone()),
         _ => None,
     };
-    let selected =
-        check_due(model).filter(|(due, ..)| due == place && model.layers.is_empty()).map(|(.., check)| check);
+    let selected = offer::check_due(model)
+        .filter(|(due, ..)| due == place && model.layers.is_empty())
+        .map(|(.., check)| check);
     let list = Checks { model, step, strict: false, selected };
     let checks = list.rows(run, place, work, width);
     if let Some(selected) = selected {
@@ -262,7 +291,7 @@ fn beside_or_below(model: &Model, at: &ActionRef, rows: usize, area: Rect) -> (R
         );
     }
     let lines = model
-        .telemetry
+        .measured()
         .output(at)
         .map_or(0, |output| output.lines.len() + usize::from(output.partial.is_some()));
     let height = usize::from(area.height);
@@ -282,8 +311,8 @@ pub(super) fn output_of(model: &Model, place: &Place, work: &Work) -> Option<Act
             .position(|action| matches!(action.status, ActionStatus::Failed | ActionStatus::Unknown))
     };
     let chosen = work.running().or_else(wrong).map(at);
-    chosen.filter(|at| model.telemetry.output(at).is_some()).or_else(|| {
-        let newest = model.telemetry.outputs.iter().rev().map(|(at, _)| at);
+    chosen.filter(|at| model.measured().output(at).is_some()).or_else(|| {
+        let newest = model.measured().outputs.iter().rev().map(|(at, _)| at);
         newest.into_iter().find(|at| at.place == *place && at.attempt == work.attempt).cloned()
     })
 }
@@ -291,10 +320,10 @@ pub(super) fn output_of(model: &Model, place: &Place, work: &Work) -> Option<Act
 /// The end of an action's output.
 pub(super) fn draw_output(model: &Model, at: &ActionRef, area: Rect, buffer: &mut Buffer) {
     let look = model.look;
-    let Some(output) = model.telemetry.output(at) else { return };
+    let Some(output) = model.measured().output(at) else { return };
     let tail = output.tail(usize::from(area.height));
     for (y, line) in (area.y..area.bottom()).zip(tail) {
-        let row = Row::of("   │ ", look.rule()).join(Row::from(line));
+        let row = Row::of("   │ ", look.rule()).join(Row::output(look, line));
         row.fit(usize::from(area.width)).draw(Rect { y, height: 1, ..area }, buffer);
     }
 }

@@ -1,4 +1,4 @@
-//! Somebody else's change that holds the run: what it is, the line that puts it back by hand, and what can be chosen.
+//! A change by somebody else that pauses the run: what it is, the command that reverts it by hand, and the choices.
 
 use crate::{
     domain::{cause::HoldCause, prompt::Prompt, run::Run},
@@ -36,7 +36,7 @@ pub(super) fn rows(model: &Model, run: &Run, width: usize) -> Vec<Row> {
     }
     let choose =
         |key: &str, what: &str| Row::of(format!(" {key:<9} "), look.key()).put(what, look.text()).fit(width);
-    rows.push(choose(":putback", "cutover puts it back, then goes on"));
-    rows.push(choose(":accept", "goes on with it as it is now"));
+    rows.push(choose(":putback", "cutover puts it back, then continues"));
+    rows.push(choose(":accept", "continues with it as it is now"));
     rows
 }

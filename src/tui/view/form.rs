@@ -3,18 +3,20 @@
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
+    config::keymap::KeyAction,
     domain::{
-        action::Confirm,
+        action::{ActionKind, Confirm},
         event::{ActionRef, Place},
-        id::StepId,
-        run::Run,
+        id::{QUICK, SlotName, StepId},
+        run::{Run, StepStatus, tag_of},
     },
     tui::{
         model::{
             Model,
             form::{Form, IncidentDraft, Purpose, STATUSES},
         },
-        pages, story,
+        offer::panes,
+        pages, story, subject,
         widget::{
             dialog_box::{self, Content},
             row::{Row, wrap},
@@ -22,39 +24,59 @@ use crate::{
     },
 };
 
-/// Columns inside a question where there is room.
+/// Columns inside a question, if there is room.
 const WIDTH: usize = 70;
 
 pub(super) fn draw(model: &Model, form: &Form, body: Rect, buffer: &mut Buffer) {
     let look = model.look;
-    let Some(run) = &model.run else { return };
+    if let Some(content) = content(model, form, body) {
+        dialog_box::draw(content, body, look, (look.edge(), look.strong()), buffer);
+    }
+}
+
+pub(super) fn content(model: &Model, form: &Form, body: Rect) -> Option<Content> {
+    let look = model.look;
+    let run = model.run.as_ref()?;
     let width = WIDTH.min(usize::from(body.width).saturating_sub(6));
     let mut content = Content { title: title(run, form), width, ..Content::default() };
-    let rows = &mut content.rows;
+    let (rows, foot) = (&mut content.rows, &mut content.foot);
+    if let Purpose::Start { step: Some(step), .. } = &form.purpose {
+        rows.extend(switch_facts(model, run, step, width));
+    }
     for (text, strong) in words(model, run, form) {
         let style = if strong { look.strong() } else { look.text() };
         rows.extend(wrap(&text, width).into_iter().map(|line| Row::of(line, style)));
     }
     if let Purpose::Incident(draft) = &form.purpose {
         rows.extend(incident(model, run, form, draft, width));
-    } else if let Some(input) = &form.input {
-        rows.push(Row::new());
-        rows.push(field(model, input, width));
     } else {
-        rows.push(Row::new());
-        rows.extend(buttons(model, run, form, width));
+        // A blank line between, where there is room for one.
+        let parts = match &form.input {
+            Some(input) => vec![field(model, input, width)],
+            None => buttons(model, run, form, width),
+        };
+        if rows.len() + parts.len() + 2 < usize::from(body.height) {
+            foot.push(Row::new());
+        }
+        foot.extend(parts);
     }
     if let Some(fault) = &form.fault {
         let lines = wrap(fault, width.saturating_sub(2)).into_iter().enumerate();
-        rows.extend(lines.map(|(n, line)| {
+        foot.extend(lines.map(|(n, line)| {
             Row::of(if n == 0 { "! " } else { "  " }, look.alert()).put(line, look.alert())
         }));
     }
     content.focus = match &form.purpose {
         Purpose::Incident(draft) => draft.field,
-        _ => content.rows.len().saturating_sub(1),
+        _ => 0,
     };
-    dialog_box::draw(content, body, look.edge(), look.strong(), buffer);
+    (content.scroll, content.keys) = (form.scroll, scroll_keys(model));
+    Some(content)
+}
+
+/// The keys that scroll a dialog, as they are called on this keyboard.
+pub(super) fn scroll_keys(model: &Model) -> String {
+    format!("{}/{}", model.key(KeyAction::PageUp), model.key(KeyAction::PageDown))
 }
 
 /// A text field with its cursor.
@@ -82,21 +104,24 @@ fn step_title(run: &Run, step: Option<&StepId>) -> String {
 
 fn title(run: &Run, form: &Form) -> String {
     match &form.purpose {
-        Purpose::Ask { .. } | Purpose::Decide { .. } => "Before the flight".to_owned(),
-        Purpose::Override { .. } => "Open the steps without them?".to_owned(),
+        Purpose::Ask { .. } | Purpose::Decide { .. } => "Before the deployment".to_owned(),
+        Purpose::Override { .. } => "Start the steps without them?".to_owned(),
         Purpose::TickItem { .. } => "Tick with a note".to_owned(),
         Purpose::Waive { .. } => "Not needed this time?".to_owned(),
-        Purpose::Start { step, .. } => format!("Start {}?", step_title(run, step.as_ref())),
+        Purpose::Start { step, .. } => match switched_to(run, step.as_ref()) {
+            Some(slot) => format!("Switch all traffic to {}?", slot.0.to_uppercase()),
+            None => format!("Start {}?", step_title(run, step.as_ref())),
+        },
         Purpose::Proceed { .. } => "Start this action?".to_owned(),
-        Purpose::TickCheck { holds: true, .. } => "No reason to stop?".to_owned(),
-        Purpose::TickCheck { .. } => "It does not hold?".to_owned(),
-        Purpose::Skip { step } => format!("Leave out {}?", step_title(run, Some(step))),
+        Purpose::TickCheck { holds: true, .. } => "Is it all right?".to_owned(),
+        Purpose::TickCheck { .. } => "Not ok?".to_owned(),
+        Purpose::Skip { step } => format!("Skip {}?", step_title(run, Some(step))),
         Purpose::Undo { step, .. } => format!("Undo {}?", step_title(run, Some(step))),
-        Purpose::Hold => "Hold the run?".to_owned(),
-        Purpose::Continue => "Go on?".to_owned(),
-        Purpose::CancelCountdown { .. } => "Go on in spite of it?".to_owned(),
-        Purpose::Resolve { .. } => "What became of it?".to_owned(),
-        Purpose::Abandon => "Give the rollback up?".to_owned(),
+        Purpose::Hold => "Pause the run?".to_owned(),
+        Purpose::Continue => "Resume the run?".to_owned(),
+        Purpose::CancelCountdown { .. } => "Cancel the automatic rollback?".to_owned(),
+        Purpose::Resolve { .. } => "How did it end?".to_owned(),
+        Purpose::Abandon => "Abandon the rollback?".to_owned(),
         Purpose::Abort => "End the run here?".to_owned(),
         Purpose::Note => "A note for the log".to_owned(),
         Purpose::SendIncident => "Send this?".to_owned(),
@@ -105,7 +130,7 @@ fn title(run: &Run, form: &Form) -> String {
     }
 }
 
-/// What the question says, line by line; the second says whether it stands out.
+/// The question's text, line by line; the flag makes a line stand out.
 fn words(model: &Model, run: &Run, form: &Form) -> Vec<(String, bool)> {
     let plain = |text: &str| (text.to_owned(), false);
     let mut out = match &form.purpose {
@@ -113,9 +138,7 @@ fn words(model: &Model, run: &Run, form: &Form) -> Vec<(String, bool)> {
         Purpose::Decide { question, .. } => vec![(question.clone(), true)],
         Purpose::Override { open } => {
             vec![(
-                format!(
-                    "{open} items do not hold. The steps open all the same; the reason stands in the log."
-                ),
+                format!("{open} items are open. The steps start anyway; the reason goes to the log."),
                 false,
             )]
         }
@@ -126,45 +149,46 @@ fn words(model: &Model, run: &Run, form: &Form) -> Vec<(String, bool)> {
         Purpose::Start { confirm, word, .. } => typed_words(*confirm, word),
         Purpose::Proceed { at, confirm, word } => {
             let mut words = vec![(story::action_name(run, at), true)];
-            words.extend(
-                run.action(at).and_then(|action| run.action_command(action)).map(|command| (command, false)),
-            );
+            let simulated = if run.opened.rehearsal.is_some() { "simulated: " } else { "" };
+            let command = run.action(at).and_then(|action| run.action_command(action));
+            words.extend(command.map(|command| (format!("{simulated}{command}"), false)));
             words.extend(
                 run.action(at)
                     .and_then(|action| action.irreversible.clone())
-                    .map(|why| (format!("Cannot be taken back: {why}"), true)),
+                    .map(|why| (format!("Can't be undone: {why}"), true)),
             );
             words.extend(typed_words(*confirm, word));
             words
         }
         Purpose::TickCheck { step, check, .. } => check_words(model, run, step.as_ref(), *check),
-        Purpose::Skip { .. } => vec![plain("It will not be run. Why?")],
+        Purpose::Skip { .. } => vec![plain("It will not run. Why?")],
         Purpose::Undo { step, word } => undo_words(model, run, step, word.as_deref()),
         Purpose::Hold => vec![plain(
-            "Nothing new starts until somebody goes on. What runs, runs to its end; triggers stay armed. Why?",
+            "Nothing new starts until somebody resumes it. Actions under way finish; triggers stay armed. Why?",
         )],
         Purpose::Continue => {
             let held = run.held.as_ref().map_or("", |held| held.reason.as_str());
-            vec![(format!("Held: {held}"), true), plain("Go on?")]
+            vec![(format!("Paused: {held}"), true)]
         }
         Purpose::CancelCountdown { trigger } => {
             let fired = run.triggers.get(*trigger).and_then(|state| state.fired.as_ref());
             vec![
                 (fired.map_or_else(String::new, |(_, reason)| reason.clone()), true),
-                plain("No rollback then; the trigger begins to count anew. Why is that right?"),
+                plain("Then there is no rollback, and the trigger starts counting again. Why is that right?"),
+                plain("The countdown waits while you type, for at most a minute."),
             ]
         }
         Purpose::Resolve { at } => resolve_words(run, at),
         Purpose::Abandon => {
-            vec![plain("The run then ends as a failed rollback, and what is left must be done by hand. Why?")]
+            vec![plain("The run then ends as a failed rollback; what is left must be done by hand. Why?")]
         }
         Purpose::Abort => vec![plain(
             "The run ends as failed. Traffic was not touched; what the steps did stays as it is. Why?",
         )],
         Purpose::SendIncident => {
-            let channel = run.runbook.incident.as_ref().and_then(|incident| incident.channel.clone());
-            let mut words = vec![(format!("To {}:", channel.as_deref().unwrap_or("the channel")), true)];
-            words.extend(pages::incident_message(model).lines().map(|line| (line.to_owned(), false)));
+            // One webhook serves all: where it leads is its own affair.
+            let mut words = vec![("To the notification webhook:".to_owned(), true)];
+            words.extend(pages::incident::message(model).lines().map(|line| (line.to_owned(), false)));
             words
         }
         Purpose::Note | Purpose::Incident(_) => vec![],
@@ -180,6 +204,65 @@ fn pattern_of(run: &Run, name: &str) -> String {
         || format!("Becomes ${name}."),
         |pattern| format!("Becomes ${name}; must match {pattern}"),
     )
+}
+
+/// Where a step moves the traffic to.
+fn switched_to(run: &Run, step: Option<&StepId>) -> Option<SlotName> {
+    run.declared(step?.as_str())?.run.iter().find_map(|action| match &action.kind {
+        ActionKind::SwitchTraffic { to, .. } => run.slot(to),
+        _ => None,
+    })
+}
+
+/// The facts that a switch is decided by: what has the traffic now, what gets it, and what it takes to go back.
+fn switch_facts(model: &Model, run: &Run, step: &StepId, width: usize) -> Vec<Row> {
+    let Some(to) = switched_to(run, Some(step)) else { return Vec::new() };
+    let look = model.look;
+    let workload = model.telemetry.workload.as_ref();
+    let fact = |name: &str, what: Row| Row::of(format!("{name:<6}"), look.dim()).join(what).fit(width);
+    let slot = |name: &SlotName| {
+        let seen = workload.and_then(|workload| workload.slots.get(name)).filter(|slot| slot.found);
+        let row = Row::of(format!("{:<6} ", name.0.to_uppercase()), look.slot(&name.0));
+        match seen {
+            Some(seen) => {
+                let style =
+                    if seen.desired > 0 && seen.ready >= seen.desired { look.text() } else { look.alert() };
+                row.put(format!("{:<8} ", tag_of(&seen.image)), look.strong())
+                    .put(format!("{}/{} ready   ", seen.ready, seen.desired), style)
+            }
+            None => row.put("not seen   ", look.alert()),
+        }
+    };
+    let mut rows = Vec::new();
+    if let Some(live) = subject::live(model) {
+        let rates = run.runbook.metrics.iter().filter_map(|metric| {
+            let value = model.telemetry.reading(metric, Some(&live), model.now).value?;
+            Some(format!("{} {}", metric.title.to_lowercase(), metric.show(value)))
+        });
+        let rates: Vec<String> = rates.take(if width < 90 { 1 } else { 2 }).collect();
+        rows.push(fact("now", slot(&live).put(rates.join(", "), look.text())));
+    }
+    let before = run.steps.iter().zip(&run.runbook.steps).take_while(|(_, declared)| declared.id != *step);
+    let checked =
+        before.filter(|(state, it)| state.status == StepStatus::Passed && !it.check.is_empty()).last();
+    let checked = checked.and_then(|(state, declared)| {
+        let ago = model.now.since(state.work.finished_at?).short();
+        Some(format!("checks of step {} passed {ago} ago", declared.id))
+    });
+    rows.push(fact("then", slot(&to).put(checked.unwrap_or_default(), look.text())));
+    let plan = run.procedure_plan(QUICK, workload);
+    let key = panes::label(model, KeyAction::Rollback).unwrap_or_default();
+    let back = format!(" after the switch, {}", plan.estimate.about());
+    rows.push(fact("back", Row::of(key, look.key()).put(back, look.text())));
+    rows.extend(left(&plan.not_undone).map(|left| fact("", Row::of(left, look.warn()))));
+    rows
+}
+
+/// What a rollback leaves as it is.
+fn left(not_undone: &[String]) -> Option<String> {
+    let what: Vec<&str> =
+        not_undone.iter().map(|left| left.split([':', ',', '(']).next().unwrap_or_default().trim()).collect();
+    (!what.is_empty()).then(|| format!("not undone then: {}", what.join(", ")))
 }
 
 fn start_words(run: &Run, step: &StepId, confirm: Confirm, word: &str) -> Vec<(String, bool)> {
@@ -214,7 +297,7 @@ fn check_words(model: &Model, run: &Run, step: Option<&StepId>, check: usize) ->
 
 fn undo_words(model: &Model, run: &Run, step: &StepId, word: Option<&str>) -> Vec<(String, bool)> {
     let Some(declared) = run.declared(step.as_str()) else { return Vec::new() };
-    let mut words = vec![("It takes the step back by:".to_owned(), false)];
+    let mut words = vec![("Undoing it does:".to_owned(), false)];
     for (n, action) in declared.undo.iter().enumerate() {
         words.push((format!("{}  {}", n + 1, run.action_text(action)), false));
         words.extend(run.action_command(action).map(|command| (format!("   {}", command.trim()), false)));
@@ -231,7 +314,7 @@ fn undo_words(model: &Model, run: &Run, step: &StepId, word: Option<&str>) -> Ve
 fn resolve_words(run: &Run, at: &ActionRef) -> Vec<(String, bool)> {
     let mut words = vec![
         (story::action_name(run, at), true),
-        ("It was started, and how it ended was not recorded. Look before you answer; it is never run again by itself.".to_owned(), false),
+        ("It was started, its outcome was not recorded. Look before you answer: it never runs again by itself.".to_owned(), false),
     ];
     let state = run.work(&at.place).and_then(|work| work.actions.get(at.action));
     if let Some(state) = state {
@@ -239,7 +322,7 @@ fn resolve_words(run: &Run, at: &ActionRef) -> Vec<(String, bool)> {
             let pid = child.pid;
             let what = match state.lives {
                 Some(true) => {
-                    format!("Its process {pid} STILL RUNS: wait for its end, or end it with :kill.")
+                    format!("Its process {pid} STILL RUNS: wait for it to end, or end it with :kill.")
                 }
                 Some(false) => format!("Its process was {pid}; it does not run on this host."),
                 None => format!("Its process was {pid}; it may still run."),
@@ -255,17 +338,14 @@ fn resolve_words(run: &Run, at: &ActionRef) -> Vec<(String, bool)> {
 
 fn quit_words(model: &Model, run: &Run) -> Vec<(String, bool)> {
     let mut words = vec![(
-        "The run goes on without this screen: what runs is finished, triggers are watched and roll back, nothing new starts.".to_owned(),
+        "The run continues without this screen: running actions finish, triggers stay armed, nothing new starts.".to_owned(),
         false,
     )];
     if run.switched_at.is_some() && run.finished.is_none() {
-        words.push((
-            "Traffic is on the new version: nobody would see what the triggers do not see.".to_owned(),
-            true,
-        ));
+        words.push(("Traffic is on the new version: nobody sees what the triggers do not.".to_owned(), true));
     }
     if run.rolling_back().is_some() {
-        words.push(("A rollback is running. It goes on to its end.".to_owned(), true));
+        words.push(("A rollback is running. It runs to its end.".to_owned(), true));
     }
     words.push((format!("Come back with:  {}", model.options.come_back), false));
     words
@@ -281,19 +361,19 @@ fn buttons(model: &Model, run: &Run, form: &Form, width: usize) -> Vec<Row> {
             } else {
                 "Roll back instead (nothing to roll back yet)"
             };
-            ["It was done", "It was not done: the step has failed", "Run it again", roll]
+            ["It was done", "It was not done: the step failed", "Run it again", roll]
                 .map(str::to_owned)
                 .to_vec()
         }
-        Purpose::Decide { .. } => vec!["Yes, it applies".to_owned(), "No, leave it out".to_owned()],
+        Purpose::Decide { .. } => vec!["Yes, it applies".to_owned(), "No, skip it".to_owned()],
         Purpose::Start { .. } | Purpose::Proceed { .. } if form.pressed > 0 => {
             vec!["Really start".to_owned()]
         }
         Purpose::Start { .. } | Purpose::Proceed { .. } => vec!["Start".to_owned()],
         Purpose::Undo { .. } => vec!["Undo".to_owned(), "Cancel".to_owned()],
-        Purpose::Continue => vec!["Go on".to_owned(), "Cancel".to_owned()],
+        Purpose::Continue => vec!["Resume".to_owned(), "Cancel".to_owned()],
         Purpose::SendIncident => vec!["Send".to_owned(), "Cancel".to_owned()],
-        Purpose::Quit => vec!["Leave, the run goes on".to_owned(), "Stay".to_owned()],
+        Purpose::Quit => vec!["Leave, the run continues".to_owned(), "Stay".to_owned()],
         _ => vec!["Yes".to_owned(), "No".to_owned()],
     };
     let button = |n: usize, name: &str| {
@@ -349,7 +429,7 @@ fn incident(model: &Model, run: &Run, form: &Form, draft: &IncidentDraft, width:
         );
     }
     rows.push(Row::new());
-    for line in pages::incident_message(model).lines() {
+    for line in pages::incident::message(model).lines() {
         rows.extend(
             wrap(line, width.saturating_sub(2))
                 .into_iter()

@@ -1,4 +1,4 @@
-//! The first three lines, and what is wrong.
+//! The first three lines, and the worst problem.
 
 use ratatui::{buffer::Buffer, layout::Rect};
 use unicode_width::UnicodeWidthStr as _;
@@ -8,6 +8,7 @@ use crate::{
         crew::Role,
         event::Outcome,
         metric::{Metric, Missing, Verdict},
+        prompt::Prompt,
         run::{Run, StepState, StepStatus},
         time::Span,
     },
@@ -32,7 +33,7 @@ pub(super) fn draw(model: &Model, places: &Layout, buffer: &mut Buffer) {
     clock(model, width).draw(places.clock, buffer);
 }
 
-/// The band in the environment's colour: what, where, and who drives.
+/// The band in the environment's colour: what, where, and who has control.
 pub(super) fn band(model: &Model, area: Rect, buffer: &mut Buffer) {
     let width = usize::from(area.width);
     let Some(run) = &model.run else {
@@ -41,49 +42,18 @@ pub(super) fn band(model: &Model, area: Rect, buffer: &mut Buffer) {
     let environment = run.runbook.deployment.environment;
     let rehearsal = run.opened.rehearsal.is_some();
     let style = model.look.band(environment, rehearsal);
-    let place = match (&run.opened.cluster, &run.opened.rehearsal) {
-        (_, Some(_)) => "simulated cluster".to_owned(),
-        (Some(cluster), _) => format!("{}/{}", cluster.context, cluster.namespace),
-        (None, _) => "no cluster".to_owned(),
+    let (what, place) = match (&run.opened.rehearsal, &run.opened.cluster) {
+        // Only a real run names an environment.
+        (Some(_), _) => ("REHEARSAL".to_owned(), "no real cluster".to_owned()),
+        (None, Some(cluster)) => {
+            (environment.word().to_owned(), format!("{}/{}", cluster.context, cluster.namespace))
+        }
+        (None, None) => (environment.word().to_owned(), "no cluster".to_owned()),
     };
-    let what = if rehearsal {
-        format!("REHEARSAL of {}", environment.word().to_lowercase())
-    } else {
-        environment.word().to_owned()
-    };
-    let mode = if model.looks_only() {
-        "READ-ONLY"
-    } else if rehearsal {
-        ""
-    } else {
-        "LIVE"
-    };
-    let (who, name) = match (model.looks_only(), model.pilot(), run.finished.is_some()) {
-        (false, Some(pilot), _) => ("you: ", pilot.name.clone()),
-        (_, Some(pilot), _) => ("pilot: ", pilot.name.clone()),
-        (false, None, _) => ("you: ", run.opened.pilot.clone()),
-        (true, None, true) => (
-            "pilot: ",
-            run.pilot.as_ref().map_or_else(|| run.opened.pilot.clone(), |pilot| pilot.name.clone()),
-        ),
-        (true, None, false) => ("pilot: ", "NOBODY".to_owned()),
-    };
-    // Everybody else who sees this run.
-    let others = model
-        .members
-        .iter()
-        .filter(|member| member.role != Role::Pilot && Some(member.id) != model.you)
-        .count();
-    let others = if others > 0 { format!(" +{others}") } else { String::new() };
-    let right = Row::of(mode, style)
-        .put("  ", style)
-        .put(who, style)
-        .put(name, style)
-        .put(others, style)
-        .put(" ", style);
+    let right = Row::of(pilot_words(model, run), style).put(" ", style);
     // Where all of it does not fit, the module's name gives way: whether this is real, and where, does not.
     let rest = what.width() + place.width() + right.width() + 6;
-    let module = shorten(&run.runbook.document.module, width.saturating_sub(rest).max(8));
+    let module = shorten(&run.runbook.document.module, width.saturating_sub(rest).max(4));
     let left = Row::of(" ", style)
         .put(module, style)
         .put("  ", style)
@@ -91,6 +61,30 @@ pub(super) fn band(model: &Model, area: Rect, buffer: &mut Buffer) {
         .put("  ", style)
         .put(place, style);
     left.right(right, width).over(style).draw(area, buffer);
+}
+
+/// Who has control, and whether that is you.
+fn pilot_words(model: &Model, run: &Run) -> String {
+    let over = run.finished.is_some();
+    let named = model.pilot().map(|pilot| pilot.name.clone());
+    let last = || run.pilot.as_ref().map_or_else(|| run.opened.pilot.clone(), |pilot| pilot.name.clone());
+    match (model.looks_only(), named) {
+        (false, named) => format!("pilot: {} (you)", named.unwrap_or_else(|| run.opened.pilot.clone())),
+        (true, Some(pilot)) => format!("pilot: {pilot} · you watch"),
+        (true, None) if over => format!("pilot: {} · you watch", last()),
+        (true, None) => "pilot: NOBODY · you watch".to_owned(),
+    }
+}
+
+/// Everybody else who sees this run.
+fn watchers(model: &Model) -> String {
+    let others = model.members.iter().filter(|it| it.role != Role::Pilot && Some(it.id) != model.you);
+    let names: Vec<&str> = others.map(|member| member.person.name.as_str()).collect();
+    match names.len() {
+        0 => String::new(),
+        1 | 2 => format!("{} watching", names.join(", ")),
+        n => format!("{n} watching"),
+    }
 }
 
 /// Checklist and steps, the due one in capitals. The further a step is from it, the sooner it is only a number.
@@ -101,9 +95,12 @@ pub(super) fn strip(model: &Model, width: usize) -> Row {
         Phase::Checklist => None,
         _ => Some(run.current().unwrap_or(steps)),
     };
+    // Once a run is over, or going back, no step is due.
+    let centre = due.unwrap_or(0);
+    let due = due.map(|index| if is_left(run) { steps } else { index });
     // How many steps on each side keep their names: as many as fit.
     for names in (0..=steps).rev() {
-        let row = strip_with(model, run, due, names);
+        let row = strip_with(model, run, due, centre, names);
         if row.width() <= width || names == 0 {
             return row.fit(width);
         }
@@ -111,7 +108,7 @@ pub(super) fn strip(model: &Model, width: usize) -> Row {
     Row::new()
 }
 
-fn strip_with(model: &Model, run: &Run, due: Option<usize>, names: usize) -> Row {
+fn strip_with(model: &Model, run: &Run, due: Option<usize>, centre: usize, names: usize) -> Row {
     let look = model.look;
     let mut row = Row::new();
     match due {
@@ -119,16 +116,19 @@ fn strip_with(model: &Model, run: &Run, due: Option<usize>, names: usize) -> Row
             let (done, all) = run.checklist_progress();
             row = row.put(" ▶ CHECKLIST ", look.strong()).put(format!("{done}/{all}"), look.strong());
         }
-        Some(_) => row = row.put(" ✔", look.ok()).put(" checklist", look.dim()),
+        Some(_) => match run.left_open() {
+            0 => row = row.put(" ✔", look.ok()).put(" checklist", look.dim()),
+            // What was overridden stays open, and says so.
+            open => row = row.put(" !", look.warn()).put(format!(" {open} unticked"), look.warn()),
+        },
     }
-    let centre = due.unwrap_or(0);
     for (index, (step, state)) in run.runbook.steps.iter().zip(&run.steps).enumerate() {
         row = row.put(" ", look.text());
         if due == Some(index) {
             row = row.join(due_step(model, index, state));
             continue;
         }
-        let (sign, style) = sign(look, state.status);
+        let (sign, style) = sign_in(look, run, state.status);
         row = row.put(if sign == " " { "" } else { sign }, style);
         // The strip is a path: what is far from here is a number.
         let near = index.abs_diff(centre) <= names;
@@ -160,8 +160,10 @@ fn due_step(model: &Model, index: usize, state: &StepState) -> Row {
     match (step.window, state.status) {
         (Some(window), StepStatus::Checking) if model.phase() == Phase::Window => {
             let watched = watched(model, index).min(window.lasts);
-            let bar = meter::bar(watched.as_millis(), window.lasts.as_millis(), 10);
-            row = row.put(" ", look.text()).put(bar, look.strong());
+            if model.size.0 >= 80 {
+                let bar = meter::bar(watched.as_millis(), window.lasts.as_millis(), 10);
+                row = row.put(" ", look.text()).put(bar, look.strong());
+            }
             row = row.put(format!(" {} of {}", watched.clock(), window.lasts.clock()), look.strong());
         }
         (_, StepStatus::Running) => {
@@ -176,8 +178,24 @@ fn due_step(model: &Model, index: usize, state: &StepState) -> Row {
     row
 }
 
+/// Whether steps are left as they are: the run is over, or goes back.
+pub(super) fn is_left(run: &Run) -> bool {
+    let over = run.finished.as_ref().is_some_and(|(outcome, ..)| *outcome != Outcome::Held);
+    over || run.rolling_back().is_some()
+}
+
+/// A step's sign in its run, and its look: one that was under way when the run ended or went back is not any more.
+pub(super) fn sign_in(look: Look, run: &Run, status: StepStatus) -> (&'static str, ratatui::style::Style) {
+    match status {
+        StepStatus::Running | StepStatus::Checking if is_left(run) => {
+            (if run.rollbacks.is_empty() { "–" } else { "↶" }, look.warn())
+        }
+        status => sign(look, status),
+    }
+}
+
 /// A step's sign and its look.
-pub(super) fn sign(look: Look, status: StepStatus) -> (&'static str, ratatui::style::Style) {
+fn sign(look: Look, status: StepStatus) -> (&'static str, ratatui::style::Style) {
     match status {
         StepStatus::Pending => (" ", look.dim()),
         StepStatus::Running | StepStatus::Checking => ("▶", look.strong()),
@@ -188,94 +206,148 @@ pub(super) fn sign(look: Look, status: StepStatus) -> (&'static str, ratatui::st
     }
 }
 
-/// The window's watched time. Between two entries in the journal it goes on by the clock, as long as there is data.
+/// The window's watched time, as far as it was shown: a clock never falls back.
 pub(super) fn watched(model: &Model, index: usize) -> Span {
-    let Some(run) = &model.run else { return Span::ZERO };
-    let Some(state) = run.steps.get(index) else { return Span::ZERO };
-    let blind = run.triggers.iter().any(|trigger| trigger.blind.is_some());
-    let Some(since) = model.window_advanced.or(state.window_opened).filter(|_| !blind) else {
-        return state.watched;
-    };
-    // The journal has it every ten seconds; more than that was not counted.
-    state.watched.saturating_add(model.now.since(since).min(Span::from_secs(10)))
+    let Some(state) = model.run.as_ref().and_then(|run| run.steps.get(index)) else { return Span::ZERO };
+    match model.window {
+        Some(shown) if shown.step == index && shown.attempt == state.work.attempt => {
+            shown.watched.max(state.watched)
+        }
+        _ => state.watched,
+    }
 }
 
-/// Time, versions, the first metric and whether anything is wrong: at any moment, on any screen.
+/// Time, versions, the first metric and the state word: at any moment, on any screen.
 pub(super) fn clock(model: &Model, width: usize) -> Row {
     let look = model.look;
     let Some(run) = &model.run else { return Row::new() };
-    let mut row = Row::of(" ", look.text()).join(elapsed(model, run));
-    let versions = (run.previous_version(), run.new_version());
-    // On narrow screens the slots' own lines have to do.
-    if let (true, (Some(from), Some(to))) = (width >= 72, versions) {
-        row = row.put("  ", look.text()).put(from, look.text()).put(" → ", look.dim()).put(to, look.strong());
+    let right = frozen(model).join(state_words(model)).put(" ", look.text());
+    // Each in its forms, longest first.
+    let mut more: Vec<Vec<Row>> = Vec::new();
+    if let Some(metric) = subject::first_metric(run).filter(|_| !model.looks_back()) {
+        let blank = Row::of("  ", look.text());
+        more.push(metric_words(model, metric).map(|words| blank.clone().join(words)).to_vec());
     }
-    if let Some(metric) = first_metric(run).filter(|_| !model.looks_back()) {
-        row = row.put("  ", look.text()).join(metric_words(model, metric));
+    // The metric matters more than in how many minutes the end is.
+    let least = more.iter().flatten().map(Row::width).min().unwrap_or(0);
+    let [long, short] = elapsed(model, run);
+    let fits = 1 + long.width() + least + 1 + right.width() <= width;
+    let mut row = Row::of(" ", look.text()).join(if fits { long } else { short });
+    if let (Some(from), Some(to)) = (run.previous_version(), run.new_version()) {
+        let back = run.finished.as_ref().is_some_and(|(outcome, ..)| *outcome == Outcome::RolledBack);
+        more.push(vec![if back {
+            Row::of("  back on ", look.text()).put(from, look.strong())
+        } else {
+            Row::of("  ", look.text()).put(from, look.text()).put(" → ", look.dim()).put(to, look.strong())
+        }]);
     }
-    row.right(state_words(model).put(" ", look.text()), width)
+    let watching = watchers(model);
+    if !watching.is_empty() {
+        more.push(vec![Row::of("  ", look.text()).put(watching, look.dim())]);
+    }
+    // Whole, or not at all: half a number decides nothing.
+    for forms in more {
+        let room = width.saturating_sub(row.width() + right.width() + 1);
+        if let Some(part) = forms.into_iter().find(|form| form.width() <= room) {
+            row = row.join(part);
+        }
+    }
+    row.right(right, width)
 }
 
-fn elapsed(model: &Model, run: &Run) -> Row {
+/// How long the panes have been frozen. Loud: nobody may take old numbers for new ones.
+fn frozen(model: &Model) -> Row {
+    let Some(still) = &model.still else { return Row::new() };
+    let words = format!(" FROZEN {} ", model.now.since(still.at).clock());
+    Row::of(words, model.look.held_still()).put(" ", model.look.text())
+}
+
+/// How long the run takes and when it ends, and the same without its minutes.
+fn elapsed(model: &Model, run: &Run) -> [Row; 2] {
     let look = model.look;
-    let expected = run.runbook.deployment.expected;
+    let alike = |row: Row| [row.clone(), row];
     if run.started_at.is_none() {
-        let about = expected.map_or_else(String::new, |expected| format!(", takes ~{}", expected.clock()));
-        return Row::of(format!("not started{about}"), look.text());
+        // A runbook that gives no times promises none.
+        let about = match run.time_left(model.now, Span::ZERO) {
+            Span::ZERO => String::new(),
+            about => format!(", takes ~{}", about.clock()),
+        };
+        return alike(Row::of(format!("not started{about}"), look.text()));
     }
     let gone = run.elapsed(model.now);
     if run.finished.is_some() {
-        return Row::of("ended after ", look.text()).put(gone.clock(), look.strong());
+        return alike(Row::of("ended after ", look.text()).put(gone.clock(), look.strong()));
     }
-    let mut row = Row::of(gone.clock(), look.strong());
-    if let Some(expected) = expected {
-        row = row.put(format!(" of ~{}", expected.clock()), look.text());
-        if run.finished.is_none() && run.rolling_back().is_none() {
-            // A window lasts as long as it lasts, whatever was expected of the whole.
-            let left = expected.saturating_sub(gone).max(window_left(model));
-            let over = gone.saturating_sub(expected);
-            row = if left > Span::ZERO {
-                row.put(format!(", {} left", left.clock()), look.text())
-            } else {
-                row.put(format!(", {} over", over.clock()), look.warn())
-            };
+    let row = Row::of("run ", look.text()).put(gone.clock(), look.strong());
+    let watched = run.current().map_or(Span::ZERO, |index| watched(model, index));
+    let left = run.time_left(model.now, watched);
+    if run.rolling_back().is_some() || left == Span::ZERO {
+        return alike(row);
+    }
+    let minutes = left.as_secs().div_ceil(60);
+    let ends = model.now + left;
+    let ends = format!(", ends ~{} UTC", ends.clock().get(..5).unwrap_or_default());
+    // While nothing goes on the end moves away, and where a rollback may come first it is only one of two.
+    if let Some(why) = stands(run, model) {
+        return [row.clone().put(format!(", {why}, ~{minutes} min left"), look.text()), row];
+    }
+    if run.triggers.iter().any(|state| state.breaching.is_some() || state.countdown.is_some()) {
+        return [row.clone().put(format!("{ends} or rolls back"), look.text()), row];
+    }
+    let row = row.put(ends, look.text());
+    [row.clone().put(format!(" (in {minutes} min)"), look.text()), row]
+}
+
+/// Why the run does not go on now, in a word; none while it does, or while it only waits for ENTER.
+fn stands(run: &Run, model: &Model) -> Option<&'static str> {
+    match run.prompt(model.now) {
+        Prompt::Held { .. } => Some("paused"),
+        Prompt::Failed { .. } | Prompt::Unknown { .. } => Some("stopped"),
+        Prompt::Checking { .. } if run.triggers.iter().any(|state| state.blind.is_some()) => {
+            Some("waits for data")
         }
+        _ => None,
     }
-    row
 }
 
-/// What the window that is watched now still wants; nothing outside of one.
-fn window_left(model: &Model) -> Span {
-    let index = model.run.as_ref().and_then(Run::current).filter(|_| model.phase() == Phase::Window);
-    let window = index
-        .and_then(|index| model.run.as_ref()?.runbook.steps.get(index)?.window.map(|window| (index, window)));
-    window.map_or(Span::ZERO, |(index, window)| window.lasts.saturating_sub(watched(model, index)))
-}
-
-/// The metric whose state is always in sight: the first that a trigger watches, else the first declared.
-pub(super) fn first_metric(run: &Run) -> Option<&Metric> {
-    let watched = run.runbook.triggers.iter().find_map(|trigger| trigger.watch.as_ref());
-    watched
-        .and_then(|watch| run.runbook.metric(watch.metric.as_str()))
-        .or_else(|| run.runbook.metrics.first())
-}
-
-fn metric_words(model: &Model, metric: &Metric) -> Row {
+/// The number with both its limits, and with the one that decides.
+fn metric_words(model: &Model, metric: &Metric) -> [Row; 2] {
     let look = model.look;
     let slot = subject::live(model);
     let reading = model.telemetry.reading(metric, slot.as_ref(), model.now);
     let title = Row::of(metric.title.to_lowercase(), look.text()).put(" ", look.text());
-    match reading.value {
-        Some(value) => title
-            .put(metric.unit.show(value), look.strong())
-            .put(" ", look.text())
-            .put(reading.verdict.word(), verdict_style(look, reading.verdict)),
-        None if reading.age.is_none() => title.put("not measured yet", look.dim()),
-        None if reading.why.as_ref().is_some_and(Missing::is_no_traffic) => {
+    let Some(value) = reading.value else {
+        let words = if reading.age.is_none() {
+            title.put("not measured yet", look.dim())
+        } else if reading.why.as_ref().is_some_and(Missing::is_no_traffic) {
             title.put("NO TRAFFIC", look.alert())
-        }
-        None => title.put("NO DATA", look.alert()),
-    }
+        } else {
+            title.put("NO DATA", look.alert())
+        };
+        return [words.clone(), words];
+    };
+    let style = verdict_style(look, reading.verdict);
+    // Green is for the word: what is healthy needs no colour.
+    let plain = if reading.verdict == Verdict::Ok { look.text() } else { style };
+    let number = title.put(metric.show(value), plain).put(" ", style).put(reading.verdict.word(), style);
+    let decides = deciding(metric, reading.verdict).map(|limit| format!(" {limit}")).unwrap_or_default();
+    [number.clone().put(bounds(metric), look.dim()), number.put(decides, look.dim())]
+}
+
+/// The limit that decides a verdict: `> 1 %`.
+pub(super) fn deciding(metric: &Metric, verdict: Verdict) -> Option<String> {
+    let bound = match verdict {
+        Verdict::Alert => metric.alert.or(metric.normal),
+        Verdict::Ok | Verdict::Warn | Verdict::Missing => metric.normal.or(metric.alert),
+    };
+    bound.map(|bound| bound.show(metric.unit))
+}
+
+/// A metric's limits, both: `, normal < 0.1 %, alert > 1 %`.
+pub(super) fn bounds(metric: &Metric) -> String {
+    let normal = metric.normal.map(|bound| format!(", normal {}", bound.show(metric.unit)));
+    let alert = metric.alert.map(|bound| format!(", alert {}", bound.show(metric.unit)));
+    normal.into_iter().chain(alert).collect()
 }
 
 /// A verdict's look.
@@ -287,30 +359,47 @@ pub(super) fn verdict_style(look: Look, verdict: Verdict) -> ratatui::style::Sty
     }
 }
 
-fn state_words(model: &Model) -> Row {
+pub(super) fn state_words(model: &Model) -> Row {
     let look = model.look;
     let alerts = alerts::all(model);
     let outcome = model.run.as_ref().and_then(|run| run.finished.as_ref()).map(|(outcome, ..)| *outcome);
-    match (model.phase(), outcome) {
-        (Phase::RollingBack, _) if alerts.is_empty() => return Row::of("rolling back", look.alert()),
-        (_, Some(Outcome::Succeeded)) if alerts.is_empty() => return Row::of("done, all well", look.ok()),
-        (_, Some(outcome)) if alerts.is_empty() => {
-            return Row::of(story::outcome_words(outcome), look.warn());
+    if let Some(first) = alerts.first().filter(|first| first.urgent || outcome.is_none()) {
+        let rolling = model.phase() == Phase::RollingBack && !first.urgent;
+        if rolling {
+            return Row::of("ROLLING BACK", look.alert());
         }
-        _ => {}
+        return Row::of(&first.word, if first.urgent { look.alert() } else { look.warn() });
     }
-    let urgent = alerts.iter().filter(|alert| alert.urgent).count();
-    match (urgent, alerts.len()) {
-        (0, 0) => Row::of("all well", look.ok()),
-        (0, 1) => Row::of("1 remark", look.warn()),
-        (0, n) => Row::of(format!("{n} remarks"), look.warn()),
-        (1, 1) => Row::of("1 ALERT", look.alert()),
-        (_, n) => Row::of(format!("{n} ALERTS"), look.alert()),
+    match (model.phase(), outcome) {
+        (Phase::RollingBack, _) => Row::of("ROLLING BACK", look.alert()),
+        (_, Some(Outcome::Succeeded)) if alerts.is_empty() => Row::of("SUCCEEDED", look.ok()),
+        (_, Some(Outcome::Succeeded)) => Row::of("SUCCEEDED, see below", look.warn()),
+        (_, Some(outcome)) => Row::of(story::outcome_words(outcome).to_uppercase(), look.warn()),
+        // What nobody has looked at yet is not well.
+        _ if model.telemetry.workload.is_none()
+            && model.run.as_ref().is_some_and(|run| run.runbook.target.is_some()) =>
+        {
+            Row::of("nothing seen yet", look.dim())
+        }
+        (Phase::Checklist | Phase::Steps | Phase::Window | Phase::Over, None) => {
+            Row::of("all well", look.ok())
+        }
     }
 }
 
-/// The worst of what is wrong: a line that says it, a line that says what follows.
-pub(super) fn alert(model: &Model, area: Rect, buffer: &mut Buffer) {
+/// As many clauses of a text as fit: half of one says nothing. The text as it is where not even the first fits.
+fn whole_clauses(text: &str, width: usize) -> &str {
+    if text.width() <= width {
+        return text;
+    }
+    let ends = text.match_indices([',', ';', '.']).map(|(at, _)| at);
+    let ends = ends.filter(|at| text.get(at + 1..).is_some_and(|rest| rest.starts_with(' ')));
+    let fits = ends.filter_map(|at| text.get(..at)).rfind(|part| part.width() <= width);
+    fits.unwrap_or(text)
+}
+
+/// The worst problem: a line or two for what it is, a line for what follows.
+pub(super) fn alert(model: &Model, screen: Rect, area: Rect, buffer: &mut Buffer) {
     let look = model.look;
     if area.height == 0 {
         return;
@@ -321,20 +410,30 @@ pub(super) fn alert(model: &Model, area: Rect, buffer: &mut Buffer) {
     let style = if first.urgent { look.alert_band() } else { look.warn() };
     let more =
         if alerts.len() > 1 { format!(" +{} more, :alerts ", alerts.len() - 1) } else { String::new() };
-    let mut head = Row::of(if first.urgent { " ✖ " } else { " ! " }, style).put(&first.headline, style);
-    if let Some((value, whole)) = first.meter {
-        // The meter takes what the words leave.
-        let room = width.saturating_sub(head.width() + more.len() + 3).min(40);
-        if room >= 4 {
-            head = head.put("  ", style).put(meter::bar(value, whole, room), style);
+    let mut lines = first.lines((screen.width, screen.height)).into_iter();
+    let mut head =
+        Row::of(if first.urgent { " ✖ " } else { " ! " }, style).put(lines.next().unwrap_or_default(), style);
+    let second = lines.next().map(|line| Row::of("   ", style).put(line, style));
+    // How many more there are goes below where the first has no room for it.
+    let below = second.is_some() || head.width() + more.len() > width;
+    let room = width.saturating_sub(3 + if below { more.len() } else { 0 });
+    let mut follows = Row::of("   ", look.text())
+        .put(whole_clauses(&first.follows, room), if first.urgent { look.strong() } else { look.text() });
+    if below {
+        follows = follows.right(Row::of(more, look.dim()), width);
+    } else {
+        if let Some((value, whole)) = first.meter {
+            // The meter takes what the words leave.
+            let room = width.saturating_sub(head.width() + more.len() + 3).min(40);
+            if room >= 4 {
+                head = head.put("  ", style).put(meter::bar(value, whole, room), style);
+            }
         }
+        head = head.right(Row::of(more, style), width);
     }
-    let line = Rect { height: 1, ..area };
-    let head = head.right(Row::of(more, style), width);
-    (if first.urgent { head.over(style) } else { head }).draw(line, buffer);
-    let follows = Row::of("   ", look.text())
-        .put(&first.follows, if first.urgent { look.strong() } else { look.text() });
-    if area.height > 1 {
-        follows.fit(width).draw(Rect { y: area.y + 1, ..line }, buffer);
+    let band = |row: Row| if first.urgent { row.over(style) } else { row };
+    let rows = [Some(band(head)), second.map(|row| band(row.fit(width))), Some(follows.fit(width))];
+    for (y, row) in (area.y..area.bottom()).zip(rows.into_iter().flatten()) {
+        row.draw(Rect { y, height: 1, ..area }, buffer);
     }
 }

@@ -1,4 +1,4 @@
-//! The new slot's log as a pane of large screens.
+//! The log of the slot that matters now, as a pane of large screens.
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
@@ -10,8 +10,8 @@ pub(super) fn pane_title(model: &Model) -> (String, Option<Row>) {
 }
 
 pub(super) fn draw_pane(model: &Model, area: Rect, buffer: &mut Buffer) {
-    let Some(slot) = model.run.as_ref().and_then(|run| run.opened.new_slot.clone()) else { return };
-    let rows = pages::log_rows(model, &slot);
+    let Some(slot) = subject::watched_slot(model) else { return };
+    let rows = pages::log_rows(model, &slot, None, usize::from(area.width));
     let height = usize::from(area.height);
     let last = rows.len().saturating_sub(height);
     let first = last.saturating_sub(model.cursor.logs);

@@ -1,32 +1,27 @@
-//! Metrics: a line each, per slot where they are; on their own page with axes and both bounds.
+//! Metrics: one line each, per slot if they are measured per slot, and charts if there is room.
 
-use ratatui::{
-    buffer::Buffer,
-    layout::Rect,
-    style::Style,
-    symbols::Marker,
-    text::{Line, Span as TextSpan},
-    widgets::{Axis, Chart, Dataset, GraphType, Widget},
-};
+use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::{
-    body::rows_around,
+    charts,
     header::{self, verdict_style},
+    missing::missing,
+    rows::rows_around,
 };
 use crate::{
     domain::{
         id::SlotName,
-        metric::{Metric, Missing, Op, Verdict},
+        metric::{Metric, Op, Verdict},
         run::Run,
-        safe_text::SafeText,
-        time::Span,
+        series::Series,
+        verdict::judge,
     },
     tui::{
         model::{
-            Model, Pane,
+            Model, Pane, Phase,
             telemetry::{Reading, SeriesKey},
         },
-        subject,
+        subject, times,
         widget::{
             row::{Row, shorten},
             sparkline::bars,
@@ -47,15 +42,10 @@ pub(super) fn draw(model: &Model, run: &Run, area: Rect, buffer: &mut Buffer) {
         return Row::of(" This run is over: nothing is measured.", look.dim()).draw(area, buffer);
     }
     let focused = model.cursor.focus == Pane::Metrics && model.layers.is_empty();
-    let area = match header::first_metric(run) {
-        // With room to spare the metric that decides is drawn with its axes and bounds.
-        Some(metric) if area.height >= 14 && area.width >= 70 => {
-            let plot = Rect { height: (area.height - 7).min(12), ..area };
-            chart(model, run, metric, plot, buffer);
-            Rect { y: plot.bottom(), height: area.height - plot.height, ..area }
-        }
-        _ => area,
-    };
+    let area = draw_charts(model, run, area, buffer);
+    if area.height == 0 {
+        return;
+    }
     let height = usize::from(area.height);
     let entries = entries(model, run, if focused { usize::MAX } else { height });
     let selected = entries.iter().position(|(index, ..)| focused && *index == model.cursor.metric);
@@ -78,8 +68,32 @@ pub(super) fn draw(model: &Model, run: &Run, area: Rect, buffer: &mut Buffer) {
     rows_around(rows, selected.unwrap_or(0), area, model, buffer);
 }
 
+/// The least rows and columns of a chart in a pane; on low screens lines say more.
+const CHART: (u16, u16) = (7, 56);
+/// The lines that stay below a chart, and the highest that it grows above them.
+const LINES: u16 = 7;
+const HIGHEST: u16 = 13;
+
+/// With room to spare the metrics that are worst off are drawn over time. In the window the table has all the numbers, so that
+/// charts may have the whole pane. Gives what is left of it.
+fn draw_charts(model: &Model, run: &Run, area: Rect, buffer: &mut Buffer) -> Rect {
+    let window = model.phase() == Phase::Window;
+    let least = if window { CHART.0 + charts::TIMES } else { CHART.0 + charts::TIMES + LINES - 1 };
+    if area.height < least || area.width < CHART.1 {
+        return area;
+    }
+    let count = if window { usize::from((area.height - charts::TIMES) / CHART.0) } else { 1 };
+    let high =
+        if window { area.height } else { (area.height - LINES).clamp(CHART.0 + charts::TIMES, HIGHEST) };
+    let worst = subject::worst_first(model).into_iter().filter_map(|index| run.runbook.metrics.get(index));
+    let charted: Vec<(&Metric, bool)> = worst.take(count).map(|metric| (metric, false)).collect();
+    let place = Rect { height: high, ..area };
+    charts::draw_column(model, run, times::live(model), &charted, place, buffer);
+    Rect { y: area.y + high, height: if window { 0 } else { area.height - high }, ..area }
+}
+
 /// What fits: first every metric for the slot that matters, then the other slot's lines for as many as there is room.
-/// What is not well is never left out.
+/// What is not ok is never left out.
 fn entries<'a>(model: &Model, run: &'a Run, height: usize) -> Vec<Entry<'a>> {
     let slots = subject::slots(model);
     let watched = subject::live(model).or_else(|| subject::watched_slot(model));
@@ -88,7 +102,7 @@ fn entries<'a>(model: &Model, run: &'a Run, height: usize) -> Vec<Entry<'a>> {
     if chosen.len() > height {
         let room = height.saturating_sub(1);
         let ill = |index: &usize| {
-            let reading = model.telemetry.reading(&metrics[*index], watched.as_ref(), model.now);
+            let reading = model.measured().reading(&metrics[*index], watched.as_ref(), model.measured_at());
             reading.verdict != Verdict::Ok && reading.age.is_some()
         };
         let (mut first, rest): (Vec<usize>, Vec<usize>) = chosen.into_iter().partition(ill);
@@ -127,7 +141,9 @@ fn hidden(model: &Model, run: &Run, entries: &[Entry<'_>]) -> Option<Row> {
         .enumerate()
         .filter(|(index, _)| !entries.iter().any(|(shown, ..)| shown == index));
     let verdicts: Vec<(&Metric, Verdict)> = rest
-        .map(|(_, metric)| (metric, model.telemetry.reading(metric, slot.as_ref(), model.now).verdict))
+        .map(|(_, metric)| {
+            (metric, model.measured().reading(metric, slot.as_ref(), model.measured_at()).verdict)
+        })
         .collect();
     let (count, &(worst, verdict)) = (verdicts.len(), verdicts.iter().max_by_key(|(_, verdict)| *verdict)?);
     let ill = verdicts.iter().filter(|(_, verdict)| *verdict != Verdict::Ok).count();
@@ -157,58 +173,64 @@ fn row(
         row = row.put(shorten(&slot.0.to_uppercase(), 5), look.slot(&slot.0));
     }
     row = row.to(title_width + 8);
-    let reading = model.telemetry.reading(metric, slot, model.now);
-    let right = value(model, metric, slot, &reading);
-    let right_width = 19.min(width.saturating_sub(row.width()));
+    let reading = model.measured().reading(metric, slot, model.measured_at());
+    let right_width = 21.min(width.saturating_sub(row.width()));
+    let right = value(model, metric, slot, &reading, right_width);
     let room = width.saturating_sub(row.width() + right_width + 1);
-    let style = match reading.verdict {
-        Verdict::Alert => look.alert(),
-        _ => slot.map_or(look.text(), |slot| look.slot(&slot.0)),
-    };
-    row = row.put(spark(model, run, metric, slot, room), style).put(" ", look.text());
+    row = row.join(spark(model, run, metric, slot, room)).put(" ", look.text());
     row.join(right.fit(right_width))
 }
 
-/// The number, its verdict in a word, its age; or why there is none.
-fn value(model: &Model, metric: &Metric, slot: Option<&SlotName>, reading: &Reading) -> Row {
+/// The value, its verdict in a word, and the limit that decides; or why there is no value.
+fn value(model: &Model, metric: &Metric, slot: Option<&SlotName>, reading: &Reading, width: usize) -> Row {
     let look = model.look;
-    let age = reading.age.map(|age| format!("{:>3}", age.short())).unwrap_or_default();
-    let Some(number) = reading.value else { return missing(model, slot, reading) };
-    Row::of(format!("{:>8}", metric.unit.show(number)), look.strong())
-        .put(" ", look.text())
-        .put(format!("{:<6}", reading.verdict.word()), verdict_style(look, reading.verdict))
-        .put(age, look.dim())
-}
-
-fn missing(model: &Model, slot: Option<&SlotName>, reading: &Reading) -> Row {
-    let look = model.look;
-    let idle = slot.is_some() && subject::live(model).as_ref() != slot;
-    match &reading.why {
-        // A slot that nobody asks has no rates: that is no fault, and no number either.
-        Some(Missing::NoData | Missing::NotANumber | Missing::ZeroByZero | Missing::EmptyRatio) | None
-            if idle =>
-        {
-            Row::of("  no traffic", look.dim())
-        }
-        None => Row::of("  not measured yet", look.dim()),
-        Some(why) if why.is_no_traffic() => {
-            Row::of(" NO TRAFFIC ", look.alert()).put(why.to_string(), look.dim())
-        }
-        Some(why) => Row::of(" NO DATA ", look.alert()).put(why.to_string(), look.dim()),
-    }
+    let Some(number) = reading.value else {
+        let (word, why) = missing(model, slot, reading);
+        let left = if why.is_empty() { "  " } else { " " };
+        return Row::of(left, look.text()).join(word).put(" ", look.text()).put(why, look.dim());
+    };
+    let style = verdict_style(look, reading.verdict);
+    // The limit that decides stands beside the number.
+    let limit =
+        header::deciding(metric, reading.verdict).map(|limit| format!(" {limit}")).unwrap_or_default();
+    let plain = if reading.verdict == Verdict::Ok { look.text() } else { style };
+    let row = Row::of(format!("{:>8}", metric.show(number)), plain)
+        .put(format!(" {}", reading.verdict.word()), style);
+    // Its age only where it is not as young as it should be; that matters more than the limit.
+    let late = reading.age.filter(|age| age.as_millis() > metric.interval.as_millis().saturating_mul(2));
+    let more = [
+        late.map(|age| Row::of(format!(" {} old", age.short()), look.warn())),
+        Some(Row::of(limit, look.dim())),
+    ];
+    more.into_iter()
+        .flatten()
+        .fold(row, |row, more| if row.width() + more.width() <= width { row.join(more) } else { row })
 }
 
 fn key(metric: &Metric, slot: Option<&SlotName>) -> SeriesKey {
     (metric.id.clone(), if metric.per_slot { slot.cloned() } else { None })
 }
 
-fn spark(model: &Model, run: &Run, metric: &Metric, slot: Option<&SlotName>, width: usize) -> String {
-    let Some(series) = model.telemetry.series.get(&key(metric, slot)) else {
-        return bars(&[], 0.0, 1.0, width);
-    };
-    let values: Vec<Option<f64>> = series.iter().map(|(_, value)| value).collect();
+/// Bars of the last samples. What is healthy is dim, and of what is not only the part that is not has a colour.
+fn spark(model: &Model, run: &Run, metric: &Metric, slot: Option<&SlotName>, width: usize) -> Row {
+    let look = model.look;
+    let series = model.measured().series.get(&key(metric, slot));
+    let values: Vec<Option<f64>> =
+        series.into_iter().flat_map(Series::iter).map(|(_, value)| value).collect();
     let (low, high) = scale(model, run, metric, width);
-    bars(&values, low, high, width)
+    let drawn = bars(&values, low, high, width);
+    // The newest is at the right, and before the first there is nothing.
+    let shown = values.iter().rev().map(Some).chain(std::iter::repeat(None)).take(width);
+    let shown: Vec<Option<&Option<f64>>> = shown.collect();
+    drawn.chars().zip(shown.into_iter().rev()).fold(Row::new(), |row, (bar, value)| {
+        let verdict = value.copied().flatten().map(|value| judge(metric, &Ok(value)));
+        let style = match verdict {
+            Some(Verdict::Alert) => look.alert(),
+            Some(Verdict::Warn) => look.warn(),
+            Some(Verdict::Ok | Verdict::Missing) | None => look.dim(),
+        };
+        row.put(bar.to_string(), style)
+    })
 }
 
 /// From where to where a metric is drawn: both slots alike, with its bounds inside, so that a line that reaches the top
@@ -225,7 +247,7 @@ fn scale(model: &Model, run: &Run, metric: &Metric, points: usize) -> (f64, f64)
     };
     let values = slots
         .iter()
-        .filter_map(|slot: &Option<SlotName>| model.telemetry.series.get(&key(metric, slot.as_ref())));
+        .filter_map(|slot: &Option<SlotName>| model.measured().series.get(&key(metric, slot.as_ref())));
     let seen = values.flat_map(|series| {
         series.iter().rev().take(points).filter_map(|(_, value)| value).collect::<Vec<_>>()
     });
@@ -254,114 +276,4 @@ fn scale(model: &Model, run: &Run, metric: &Metric, points: usize) -> (f64, f64)
     };
     // What is never below zero is not drawn as if it could be.
     if lowest >= 0.0 { (range.0.max(0.0), range.1) } else { range }
-}
-
-/// A slot's line in a chart: seconds before now, and values.
-type Curve = (Option<SlotName>, Vec<(f64, f64)>);
-
-/// One metric with axes, both bounds and a line for each slot.
-pub(super) fn chart(model: &Model, run: &Run, metric: &Metric, area: Rect, buffer: &mut Buffer) {
-    let look = model.look;
-    let slots: Vec<Option<SlotName>> =
-        if metric.per_slot { subject::slots(model).into_iter().map(Some).collect() } else { vec![None] };
-    let span = shown_span(model, &slots, metric);
-    let seconds = seconds(span);
-    let lines: Vec<Curve> = slots
-        .into_iter()
-        .map(|slot| {
-            let points =
-                model.telemetry.series.get(&key(metric, slot.as_ref())).into_iter().flat_map(|series| {
-                    series.iter().filter_map(|(at, value)| {
-                        let ago = model.now.since(at);
-                        (ago <= span).then_some((-self::seconds(ago), value?))
-                    })
-                });
-            let points = points.collect();
-            (slot, points)
-        })
-        .collect();
-    let most = usize::from(area.width) * 2;
-    let (low, high) = scale(model, run, metric, most.max(1_000));
-    let pad = ((high - low) * 0.08).max(f64::MIN_POSITIVE);
-    let bound_line =
-        |bound: Option<f64>| bound.map(|value| vec![(-seconds, value), (0.0, value)]).unwrap_or_default();
-    let normal = bound_line(metric.normal.map(|bound| bound.value));
-    let alert = bound_line(metric.alert.map(|bound| bound.value));
-    let marker = if model.look.0.ascii { Marker::Dot } else { Marker::Braille };
-    let set = |data, style: Style| {
-        Dataset::default().marker(marker).graph_type(GraphType::Line).data(data).style(style)
-    };
-    let mut sets = vec![set(normal.as_slice(), look.dim()), set(alert.as_slice(), look.alert())];
-    for (slot, points) in &lines {
-        sets.push(set(points.as_slice(), slot.as_ref().map_or(look.strong(), |slot| look.slot(&slot.0))));
-    }
-    let label = |text: String| Line::from(TextSpan::styled(String::from(SafeText::from(text)), look.dim()));
-    let x = Axis::default()
-        .bounds([-seconds, 0.0])
-        .labels([label(format!("{} ago", span.clock())), label("now".to_owned())])
-        .style(look.dim());
-    let floor = if low >= 0.0 { (low - pad).max(0.0) } else { low - pad };
-    let middle = f64::midpoint(floor, high + pad);
-    let y = Axis::default()
-        .bounds([floor, high + pad])
-        .labels([floor, middle, high + pad].map(|value| label(metric.unit.show(value))))
-        .style(look.dim());
-    let plot = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
-    caption(model, metric, area, buffer);
-    // The widget's labels need room; below it there is none for a line either.
-    if plot.height >= 4 && plot.width >= 20 {
-        Chart::new(sets).x_axis(x).y_axis(y).render(plot, buffer);
-    }
-}
-
-fn seconds(span: Span) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "spans of minutes")]
-    let ms = span.as_millis() as f64;
-    ms / 1000.0
-}
-
-/// The past that is drawn: as much as there is, from two minutes to half an hour.
-fn shown_span(model: &Model, slots: &[Option<SlotName>], metric: &Metric) -> Span {
-    let oldest = slots
-        .iter()
-        .filter_map(|slot| {
-            model.telemetry.series.get(&key(metric, slot.as_ref()))?.iter().next().map(|(at, _)| at)
-        })
-        .min();
-    let past = oldest.map_or(Span::ZERO, |at| model.now.since(at));
-    past.clamp(Span::from_mins(2), Span::from_mins(30))
-}
-
-/// Values by slot, both bounds in words, and what to do outside them.
-fn caption(model: &Model, metric: &Metric, area: Rect, buffer: &mut Buffer) {
-    let look = model.look;
-    let mut row = Row::of(" ", look.text()).put(&metric.title, look.strong());
-    let slots: Vec<Option<SlotName>> =
-        if metric.per_slot { subject::slots(model).into_iter().map(Some).collect() } else { vec![None] };
-    for slot in slots {
-        let reading = model.telemetry.reading(metric, slot.as_ref(), model.now);
-        let idle = slot.is_some() && subject::live(model) != slot;
-        if area.width < 80 && idle && reading.value.is_none() {
-            continue;
-        }
-        row = row.put("   ", look.text());
-        if let Some(slot) = &slot {
-            row = row.put(slot.0.to_uppercase(), look.slot(&slot.0)).put(" ", look.text());
-        }
-        row = match reading.value {
-            Some(value) => row
-                .put(metric.unit.show(value), look.strong())
-                .put(" ", look.text())
-                .put(reading.verdict.word(), verdict_style(look, reading.verdict)),
-            None => row.join(Row::of(missing(model, slot.as_ref(), &reading).text().trim(), look.dim())),
-        };
-    }
-    let mut bounds = Row::new();
-    if let Some(normal) = metric.normal {
-        bounds = bounds.put(format!("normal {}  ", normal.show(metric.unit)), look.dim());
-    }
-    if let Some(alert) = metric.alert {
-        bounds = bounds.put(format!("alert {} ", alert.show(metric.unit)), look.alert());
-    }
-    row.right(bounds, usize::from(area.width)).draw(area, buffer);
 }

@@ -2,10 +2,11 @@
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::body::rows_around;
+use super::rows::rows_around;
 use crate::{
     domain::{
         id::SlotName,
+        run::Run,
         workload::{Connection, Pod, RolloutState, SlotWorkload, WarningEvent, Workload},
     },
     tui::{
@@ -18,11 +19,11 @@ use crate::{
 pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
     let look = model.look;
     let width = usize::from(area.width);
-    let Some(workload) = &model.telemetry.workload else {
+    let Some(workload) = &model.measured().workload else {
         let words = if model.looks_back() {
-            " This run is over: the cluster is not looked at."
+            " This run has ended: the cluster is not watched."
         } else {
-            " The cluster was not seen yet."
+            " The cluster has not been read yet."
         };
         return Row::of(words, look.dim()).fit(width).draw(area, buffer);
     };
@@ -33,7 +34,7 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
 }
 
 /// The lines, and the one of the selected pod. Without the keys only what fits: a heading for each slot, then the
-/// pods of the slot that matters, then what is warned about.
+/// pods of the slot that matters, then warnings.
 fn rows(model: &Model, workload: &Workload, height: usize, focused: bool, width: usize) -> (Vec<Row>, usize) {
     let look = model.look;
     let watched = subject::watched_slot(model);
@@ -42,16 +43,25 @@ fn rows(model: &Model, workload: &Workload, height: usize, focused: bool, width:
     let warnings = workload
         .warnings
         .iter()
-        .filter(|warning| model.now.since(warning.at) < crate::domain::time::Span::from_mins(15));
+        .filter(|warning| model.measured_at().since(warning.at) < crate::domain::time::Span::from_mins(15));
     let warnings: Vec<&WarningEvent> = warnings.collect();
     // A warning gets a line as soon as there is one; more only where pods leave room.
     let reserved = usize::from(!warnings.is_empty()) * if height > 8 { 3 } else { 1 };
-    let mut room = height.saturating_sub(slots.len() + reserved.min(warnings.len()));
+    let crowds: usize = slots.iter().map(|(_, slot)| by_status(slot, width).len()).sum();
+    let mut room = height.saturating_sub(slots.len() + crowds + reserved.min(warnings.len()));
     let mut rows = Vec::new();
+    // First, since all below is what was seen before.
+    if let Connection::Lost(why) = &workload.connection {
+        let unseen = model.now.since(workload.as_of).short();
+        let words = format!(" ! not seen for {unseen}: {why}");
+        rows.push(Row::of(words, look.alert()).fit(width));
+        room = room.saturating_sub(1);
+    }
     let mut focus = 0;
     let mut index = 0;
     for (name, slot) in slots {
         rows.push(heading(model, name, slot, width));
+        rows.extend(by_status(slot, width).into_iter().map(|line| Row::of(line, look.dim()).fit(width)));
         let shown = slot.pods.len().min(room);
         room -= shown;
         for (n, pod) in slot.pods.iter().enumerate() {
@@ -65,26 +75,36 @@ fn rows(model: &Model, workload: &Workload, height: usize, focused: bool, width:
             }
             index += 1;
         }
-        // Beyond what is listed, pods are counted by state.
-        let listed = u32::try_from(slot.pods.len()).unwrap_or(u32::MAX);
-        let all: u32 = slot.counts.values().sum();
-        if focused && all > listed {
-            let counts: Vec<String> =
-                slot.counts.iter().map(|(status, count)| format!("{count} {status}")).collect();
-            rows.push(Row::of(format!("  in all: {}", counts.join(", ")), look.dim()).fit(width));
-        }
-    }
-    if let Connection::Lost(why) = &workload.connection {
-        rows.push(Row::of(format!(" ! not seen: {why}"), look.alert()).fit(width));
     }
     let left = height.saturating_sub(rows.len()).max(reserved);
     for warning in warnings.into_iter().take(left.min(20)) {
-        let ago = model.now.since(warning.at).short();
+        let ago = model.measured_at().since(warning.at).short();
         let count = if warning.count > 1 { format!(" x{}", warning.count) } else { String::new() };
         let text = format!(" ! {ago} {}{count}: {}", warning.reason, warning.message);
         rows.push(Row::of(text, look.warn()).fit(width));
     }
     (rows, focus)
+}
+
+/// Where there are more pods than are listed, all of them by status: on one line if they fit, else on two at most.
+fn by_status(slot: &SlotWorkload, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    if slot.unlisted.pods == 0 {
+        return lines;
+    }
+    for (status, count) in slot.by_status() {
+        let piece = format!("{count} {status}");
+        let room = lines.len() < 2;
+        match lines.last_mut() {
+            Some(line) if line.len() + 2 + piece.len() <= width => {
+                line.push_str(", ");
+                line.push_str(&piece);
+            }
+            Some(_) if !room => break,
+            Some(_) | None => lines.push(format!("   {piece}")),
+        }
+    }
+    lines
 }
 
 fn heading(model: &Model, name: &SlotName, slot: &SlotWorkload, width: usize) -> Row {
@@ -93,9 +113,15 @@ fn heading(model: &Model, name: &SlotName, slot: &SlotWorkload, width: usize) ->
     if !slot.found {
         return row.put(" no Deployment", look.alert()).fit(width);
     }
-    let restarts: u32 = slot.pods.iter().map(|pod| pod.restarts).sum();
+    let restarts = slot.restarts();
     let ready = if width < 30 && restarts > 0 { "" } else { " ready" };
-    let mut text = format!(" {}/{}{ready}", slot.ready, slot.desired);
+    let one = model.run.as_ref().is_some_and(Run::is_one_deployment);
+    let mut text = if one {
+        // How many of one Deployment's pods each revision should have hangs on how far its rollout is.
+        format!(" {}{ready}", slot.ready)
+    } else {
+        format!(" {}/{}{ready}", subject::ready(slot), slot.desired)
+    };
     match &slot.rollout {
         RolloutState::Progressing(why) | RolloutState::DeadlineExceeded(why) => {
             text = format!("{text}, {why}");
@@ -115,6 +141,8 @@ fn pod_row(model: &Model, slot: &SlotWorkload, pod: &Pod, width: usize) -> Row {
     let look = model.look;
     let (sign, style) = match (pod.bad, pod.ready) {
         (true, _) => ("✖", look.alert()),
+        // It was, when it was last seen.
+        (false, true) if subject::unseen_for(model).is_some() => ("●", look.dim()),
         (false, true) => ("●", look.ok()),
         (false, false) => ("◌", look.warn()),
     };
@@ -137,7 +165,7 @@ fn pod_row(model: &Model, slot: &SlotWorkload, pod: &Pod, width: usize) -> Row {
     let age = if width < 36 && !pod.ready {
         String::new()
     } else {
-        format!("{} ", model.now.since(pod.created).short())
+        format!("{} ", model.measured_at().since(pod.created).short())
     };
     left.right(Row::of(format!("{version}{restarts}{age}"), look.dim()), width)
 }

@@ -3,18 +3,18 @@
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::{
-    body::rows_around,
     checks::{self, Checks},
     detail,
+    rows::rows_around,
 };
 use crate::{
     domain::{
         event::Place,
-        run::{ActionStatus, RollbackState, Run},
+        run::{ActionStatus, CheckStatus, RollbackState, Run},
     },
     tui::{
         model::Model,
-        update::check_due,
+        offer::check_due,
         widget::{
             meter,
             row::{Row, wrap},
@@ -29,12 +29,25 @@ pub(super) fn title(model: &Model, run: &Run) -> (String, Option<Row>) {
         .procedure(rollback.procedure.as_str())
         .map_or("Undoing the finished steps", |found| &found.title);
     let word = match (&rollback.finished, &rollback.stopped) {
+        // "done" never stands over an open check.
+        (Some((true, ..)), _) if open_checks(run) > 0 => {
+            Row::of(format!("traffic is back, {} open", open_checks(run)), model.look.warn())
+        }
         (Some((true, ..)), _) => Row::of("done", model.look.ok()),
         (Some((false, ..)), _) => Row::of("FAILED", model.look.alert()),
         (None, Some(_)) => Row::of("STOPPED", model.look.alert()),
         (None, None) => Row::of("running", model.look.strong()),
     };
     (name.to_owned(), Some(word))
+}
+
+/// Checks of the last rollback that have not passed, reminders to people among them.
+pub(super) fn open_checks(run: &Run) -> usize {
+    let Some(rollback) = run.rollbacks.last() else { return 0 };
+    let place = Place::Rollback { procedure: rollback.procedure.clone() };
+    let Some(work) = run.work(&place) else { return 0 };
+    let checks = run.checks(&place).iter().zip(&work.checks);
+    checks.filter(|(_, state)| state.status != CheckStatus::Holds).count()
 }
 
 /// How long it takes, of what was promised.
@@ -63,12 +76,21 @@ pub(super) fn rows(model: &Model, run: &Run, rollback: &RollbackState, width: us
     let look = model.look;
     let mut rows = vec![clock(model, rollback, width)];
     let why = format!("{} (by {})", rollback.reason, rollback.by);
-    rows.push(Row::of(" why  ", look.dim()).put(why, look.text()).fit(width));
+    let lines = wrap(&why, width.saturating_sub(7)).into_iter().enumerate();
+    rows.extend(lines.map(|(n, line)| {
+        Row::of(if n == 0 { " why  " } else { "      " }, look.dim()).put(line, look.text())
+    }));
     let mut focus = 0;
     let mut add = |rows: &mut Vec<Row>, place: &Place| {
         let Some(work) = run.work(place) else { return };
         for (action, state) in run.actions(place).iter().zip(&work.actions) {
-            if matches!(state.status, ActionStatus::Running | ActionStatus::Failed | ActionStatus::Unknown) {
+            let next = focus == 0 && rollback.finished.is_none() && state.status == ActionStatus::Pending;
+            if next
+                || matches!(
+                    state.status,
+                    ActionStatus::Running | ActionStatus::Failed | ActionStatus::Unknown
+                )
+            {
                 focus = rows.len();
             }
             rows.push(checks::action(model, run, action, state, width));
@@ -112,7 +134,7 @@ pub(super) fn rows(model: &Model, run: &Run, rollback: &RollbackState, width: us
     (rows, focus)
 }
 
-/// What the running action prints, or the words of how it stands.
+/// The running action's output, or its state in words.
 pub(super) fn draw_output(model: &Model, run: &Run, area: Rect, buffer: &mut Buffer) {
     let look = model.look;
     let Some(place) = model.place() else { return };
@@ -123,11 +145,11 @@ pub(super) fn draw_output(model: &Model, run: &Run, area: Rect, buffer: &mut Buf
     let width = usize::from(area.width).saturating_sub(2);
     let words = match run.rollbacks.last().and_then(|rollback| rollback.stopped.as_ref()) {
         Some(stopped) => format!(
-            "It stopped: {}. The command of the failed action stands beside it, for a person to take over by hand.",
+            "It stopped: {}. The failed action's command is shown next to it, to run it by hand.",
             stopped.reason
         ),
         None => {
-            "Nothing is printed by what runs now. Each action is checked before the next begins.".to_owned()
+            "The running action prints nothing. Each action is checked before the next starts.".to_owned()
         }
     };
     let rows = wrap(&words, width).into_iter().map(|line| Row::of(format!(" {line}"), look.dim())).collect();

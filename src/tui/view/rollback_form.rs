@@ -2,10 +2,14 @@
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::form::field;
+use super::{
+    checks,
+    form::{field, scroll_keys},
+};
 use crate::{
     domain::{
         action::{Action, ActionKind},
+        id::QUICK,
         plan::RollbackPlan,
         run::{Run, tag_of},
     },
@@ -14,6 +18,7 @@ use crate::{
             Model,
             form::{RollbackFocus, RollbackForm},
         },
+        offer::panes,
         widget::{
             dialog_box::{self, Content},
             row::{Row, wrap},
@@ -23,7 +28,14 @@ use crate::{
 
 pub(super) fn draw(model: &Model, form: &RollbackForm, body: Rect, buffer: &mut Buffer) {
     let look = model.look;
-    let Some(run) = &model.run else { return };
+    if let Some(content) = content(model, form, body) {
+        dialog_box::draw(content, body, look, (look.alert_edge(), look.alert()), buffer);
+    }
+}
+
+pub(super) fn content(model: &Model, form: &RollbackForm, body: Rect) -> Option<Content> {
+    let look = model.look;
+    let run = model.run.as_ref()?;
     let workload = model.telemetry.workload.as_ref();
     let plan = match &form.procedure {
         Some(id) => run.procedure_plan(id.as_str(), workload),
@@ -31,17 +43,22 @@ pub(super) fn draw(model: &Model, form: &RollbackForm, body: Rect, buffer: &mut 
     };
     let width = 72.min(usize::from(body.width).saturating_sub(6));
     // With room to spare every line shows the command that does the same by hand.
-    let roomy = usize::from(body.height) > 2 * plan.items.len() + form.reasons.len() + 14;
-    let mut rows = what(model, run, form, &plan, width, roomy);
     let word = word_rows(model, form, width);
     // The box's edges, a blank line, the buttons, a fault.
     let rest = 4 + usize::from(form.fault.is_some()) + word.len();
     let left = not_undone(model, &plan, width);
+    let roomy = what(model, run, form, &plan, width, true);
+    let fits = roomy.len() + left.len() + form.reasons.len() + rest + 4 < usize::from(body.height);
+    let mut rows = if fits { roomy } else { what(model, run, form, &plan, width, false) };
     let short = rows.len() + left.len() + form.reasons.len() + 1 + rest > usize::from(body.height);
     let mut foot = Vec::new();
     let focus = if short {
         // What cannot be taken back is never below the edge.
-        foot.extend(not_undone_in_short(model, &plan, width));
+        if rows.len() + left.len() + 1 + rest <= usize::from(body.height) {
+            foot.extend(left);
+        } else {
+            foot.extend(not_undone_in_short(model, &plan, width));
+        }
         // What it does comes first; the question stays in sight below it.
         foot.extend(reasons(model, form, width, short));
         foot.extend(word);
@@ -58,8 +75,8 @@ pub(super) fn draw(model: &Model, form: &RollbackForm, body: Rect, buffer: &mut 
         foot.push(Row::of(format!("! {fault}"), look.alert()));
     }
     foot.push(buttons(model, form, &plan, width));
-    let content = Content { title: title(model, run, form), rows, focus, foot, width };
-    dialog_box::draw(content, body, look.alert(), look.alert(), buffer);
+    let (scroll, keys) = (form.scroll, scroll_keys(model));
+    Some(Content { title: title(model, run, form), rows, focus, scroll, keys, foot, width })
 }
 
 /// The word to type and its field, where one is asked.
@@ -71,7 +88,7 @@ fn word_rows(model: &Model, form: &RollbackForm, width: usize) -> Vec<Row> {
     } else {
         Row::of("  ", look.text()).put(form.typed.value(), look.text())
     };
-    vec![Row::of(format!("Type  {word}  to go on:"), look.strong()), typed]
+    vec![Row::of(format!("Type  {word}  to continue:"), look.strong()), typed]
 }
 
 fn title(model: &Model, run: &Run, form: &RollbackForm) -> String {
@@ -132,7 +149,9 @@ fn what(
         rows.push(row.fit(width));
         if let Some(command) = item.command.as_ref().filter(|_| roomy) {
             let line = command.split('\n').map(str::trim).collect::<Vec<_>>().join("; ");
-            rows.push(Row::of("    ", look.text()).put(line, look.command()).fit(width));
+            rows.extend(
+                Row::of("    ", look.text()).join(checks::by_hand(model, run, &line)).folded(width, 4),
+            );
         }
     }
     if plan.items.is_empty() {
@@ -146,22 +165,23 @@ fn not_undone(model: &Model, plan: &RollbackPlan, width: usize) -> Vec<Row> {
     let look = model.look;
     let wrapped = |left: &String| wrap(&format!("not undone: {left}"), width.saturating_sub(4));
     let lines = plan.not_undone.iter().flat_map(wrapped);
-    lines.map(|line| Row::of("    ", look.text()).put(line, look.warn())).collect()
+    let mut rows: Vec<Row> = lines.map(|line| Row::of("    ", look.text()).put(line, look.warn())).collect();
+    // In its own dialog it is what is being done.
+    let own = plan.procedure.as_ref().is_some_and(|id| id.as_str() != QUICK);
+    if let (false, false, Some((key, title))) = (rows.is_empty(), own, panes::database_key(model)) {
+        rows.push(
+            Row::of("    after ESC, ", look.dim()).put(key, look.key()).put(format!(": {title}"), look.dim()),
+        );
+    }
+    rows
 }
 
-/// The same in one line.
+/// The same in one line: what they are, without why.
 fn not_undone_in_short(model: &Model, plan: &RollbackPlan, width: usize) -> Option<Row> {
-    let look = model.look;
-    let first = plan.not_undone.first()?;
-    let more = match plan.not_undone.len() - 1 {
-        0 => Row::new(),
-        more => Row::of(format!(" +{more} more"), look.warn()),
-    };
-    Some(
-        Row::of(format!("NOT UNDONE: {first}"), look.warn())
-            .fit(width.saturating_sub(more.width()))
-            .join(more),
-    )
+    let what: Vec<&str> =
+        plan.not_undone.iter().map(|left| left.split(':').next().unwrap_or_default().trim()).collect();
+    let text = format!("NOT UNDONE: {}", what.join(", "));
+    (!what.is_empty()).then(|| Row::of(text, model.look.warn()).fit(width))
 }
 
 /// What traffic would meet where an action sends it: `(v1.5.0, 3/3 ready)`.
@@ -171,12 +191,12 @@ fn facts(model: &Model, run: &Run, action: &Action) -> Option<String> {
     Some(format!(" ({}, {}/{} ready)", tag_of(&slot.image), slot.ready, slot.desired))
 }
 
-/// The reasons to choose from; only the chosen one where there is no room.
+/// The reasons to choose from; only the chosen one if there is no room.
 fn reasons(model: &Model, form: &RollbackForm, width: usize, short: bool) -> Vec<Row> {
     let look = model.look;
     let mut rows = Vec::new();
     let own = form.reason == form.reasons.len();
-    for (n, (reason, measured)) in form.reasons.iter().enumerate() {
+    for (n, (reason, _)) in form.reasons.iter().enumerate() {
         let chosen = form.reason == n;
         if short && !chosen {
             continue;
@@ -189,7 +209,6 @@ fn reasons(model: &Model, form: &RollbackForm, width: usize, short: bool) -> Vec
             (false, _) => look.text(),
         };
         let row = Row::of(lead, look.strong()).put(sign, look.edge()).put(reason, style);
-        let row = if *measured { row.put(" (measured)", look.alert()) } else { row };
         let more = if short {
             Row::of(format!("{} of {}, j/k", n + 1, form.reasons.len() + 1), look.dim())
         } else {
@@ -227,6 +246,8 @@ fn buttons(model: &Model, form: &RollbackForm, plan: &RollbackPlan, width: usize
             Row::of(format!("  {name}  "), look.text())
         }
     };
-    let cancel = form.focus != RollbackFocus::Go;
-    left.right(button(cancel, "Cancel").put("  ", look.text()).join(button(!cancel, "Roll back")), width)
+    // Only what the keys are on stands out.
+    let cancel = button(form.focus == RollbackFocus::Cancel, "Cancel");
+    let go = button(form.focus == RollbackFocus::Go, "Roll back");
+    left.right(cancel.put("  ", look.text()).join(go), width)
 }

@@ -2,7 +2,10 @@
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::{body::rows_around, header::sign};
+use super::{
+    header::{is_left, sign_in},
+    rows::rows_around,
+};
 use crate::{
     domain::{
         run::{Run, StepState, StepStatus},
@@ -17,7 +20,7 @@ use crate::{
 pub(super) fn draw(model: &Model, run: &Run, area: Rect, buffer: &mut Buffer) {
     let width = usize::from(area.width);
     let shown = model.step_shown();
-    let due = run.current();
+    let due = run.current().filter(|_| !is_left(run));
     let mut rows: Vec<Row> = Vec::new();
     for (index, (step, state)) in run.runbook.steps.iter().zip(&run.steps).enumerate() {
         let row = row(model, run, index, (step, state), due == Some(index), width);
@@ -49,7 +52,7 @@ fn row(
     let look = model.look;
     let (mark, style) = match state.status {
         StepStatus::Pending if due => ("▶", look.strong()),
-        status => sign(look, status),
+        status => sign_in(look, run, status),
     };
     let text = match state.status {
         StepStatus::Skipped => look.dim(),
@@ -74,7 +77,7 @@ fn progress(model: &Model, run: &Run, step: &Step, state: &StepState) -> Row {
         StepStatus::Skipped => Row::of("skipped", look.dim()),
         StepStatus::Running | StepStatus::Checking => Row::of(took(), look.strong()),
         StepStatus::Pending if state.undone => Row::of("undone", look.warn()),
-        StepStatus::Pending if !run.applies(step) => Row::of("left out", look.dim()),
+        StepStatus::Pending if !run.applies(step) => Row::of("skipped", look.dim()),
         StepStatus::Pending => match (step.time, step.window) {
             (_, Some(window)) => Row::of(format!("~{}", window.lasts), look.dim()),
             (Some((_, to)), None) => Row::of(format!("~{to}"), look.dim()),

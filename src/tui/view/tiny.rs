@@ -3,13 +3,19 @@
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::{form, header, rollback_form, traffic};
+use super::{form, header, keys, rollback_form, traffic};
 use crate::tui::{
     alerts,
     model::{Layer, Model},
-    next, subject,
+    subject,
     widget::row::Row,
 };
+
+/// All but the band and the line of keys.
+pub(super) fn dialog_area(area: Rect) -> Rect {
+    let from = area.y + u16::from(area.height > 1);
+    Rect { y: from, height: area.bottom().saturating_sub(1).saturating_sub(from), ..area }
+}
 
 pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
     let width = usize::from(area.width);
@@ -47,12 +53,12 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
     for (y, row) in (from..until).zip(rows) {
         row.draw(line(y), buffer);
     }
-    let dialog = Rect { y: from, height: until.saturating_sub(from), ..area };
+    let dialog = dialog_area(area);
     match model.layers.last() {
         Some(Layer::Form(shown)) => form::draw(model, shown, dialog, buffer),
         Some(Layer::Rollback(shown)) => rollback_form::draw(model, shown, dialog, buffer),
         Some(Layer::Page(shown)) => super::page::draw(model, shown, dialog, buffer),
         _ => {}
     }
-    next::line(model).fit(width).draw(line(until), buffer);
+    keys::line(model, width).draw(line(until), buffer);
 }

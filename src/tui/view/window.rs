@@ -1,12 +1,11 @@
-//! The monitored window: its checks, and what to do about those that do not hold.
+//! The monitored window: its checks, and what to do about those that fail.
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::{body::rows_around, checks::Checks, header::watched};
+use super::{rows::rows_around, table};
 use crate::{
     config::keymap::KeyAction,
     domain::{
-        event::Place,
         metric::Verdict,
         run::Run,
         runbook::{Step, Then},
@@ -14,11 +13,7 @@ use crate::{
     tui::{
         model::Model,
         subject,
-        update::check_due,
-        widget::{
-            meter,
-            row::{Row, wrap},
-        },
+        widget::row::{Row, wrap},
     },
 };
 
@@ -27,31 +22,17 @@ fn step(run: &Run) -> Option<(usize, &Step)> {
     Some((index, run.runbook.steps.get(index)?))
 }
 
-pub(super) fn title(run: &Run) -> (String, Option<Row>) {
-    (step(run).map_or_else(String::new, |(index, step)| format!("{} {}", index + 1, step.title)), None)
+pub(super) fn title(model: &Model, run: &Run) -> (String, Option<Row>) {
+    let title = step(run).map_or_else(String::new, |(index, step)| format!("{} {}", index + 1, step.title));
+    // The heads stand over their columns, whose width is the screen's.
+    (title, table::heads(model, usize::from(model.size.0)))
 }
 
-/// Each check with what is seen now; below them how much of the window is over, where there is room.
+/// Checks and metrics as one table.
 pub(super) fn draw_checks(model: &Model, run: &Run, area: Rect, buffer: &mut Buffer) {
-    let Some((index, declared)) = step(run) else { return };
-    let width = usize::from(area.width);
-    let place = Place::Step { step: declared.id.clone() };
-    let selected = check_due(model).filter(|_| model.layers.is_empty()).map(|(.., check)| check);
-    let list = Checks { model, step: Some(declared.id.clone()), strict: true, selected };
-    let mut rows = list.rows(run, &place, &run.steps[index].work, width);
-    if let Some(window) = declared.window
-        && rows.len() + 3 <= usize::from(area.height)
-    {
-        let look = model.look;
-        let watched = watched(model, index).min(window.lasts);
-        let left = window.lasts.saturating_sub(watched);
-        rows.push(Row::new());
-        let bar = meter::bar(watched.as_millis(), window.lasts.as_millis(), width.saturating_sub(4));
-        rows.push(Row::of("  ", look.text()).put(bar, look.text()));
-        let words = format!("  {} to go, counting only time with data", left.clock());
-        rows.push(Row::of(words, look.dim()).fit(width));
+    if let Some((_, declared)) = step(run) {
+        table::draw(model, run, declared, area, buffer);
     }
-    rows_around(rows, selected.unwrap_or(0), area, model, buffer);
 }
 
 /// What the runbook says to do now: about metrics that are not normal first, then its guidance, then where to look.
@@ -67,7 +48,7 @@ pub(super) fn draw_advice(model: &Model, run: &Run, area: Rect, buffer: &mut Buf
     };
     let slot = subject::live(model);
     for metric in &run.runbook.metrics {
-        let reading = model.telemetry.reading(metric, slot.as_ref(), model.now);
+        let reading = model.measured().reading(metric, slot.as_ref(), model.measured_at());
         if reading.verdict == Verdict::Alert
             && let Some(action) = &metric.action
         {

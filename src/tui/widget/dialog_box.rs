@@ -1,53 +1,75 @@
-//! A box over the panes. The lines above it (who drives, where traffic is) stay visible: it never covers them.
+//! A box over the panes. It never covers the lines above it (who has control, where traffic is). What it
+//! does cover is dimmed.
 
 use ratatui::{
     buffer::Buffer,
     layout::Rect,
-    style::{Modifier, Style},
+    style::Style,
     widgets::{Clear, Widget},
 };
 
 use super::{list, row::Row};
+use crate::tui::style::Look;
 
 /// What a dialog shows.
 #[derive(Debug, Clone, Default)]
 pub struct Content {
-    /// Its question or name.
+    /// Its title.
     pub title: String,
-    /// Lines that scroll where there is no room for all.
+    /// Lines that scroll if there is no room for all.
     pub rows: Vec<Row>,
     /// The line that must be seen.
     pub focus: usize,
-    /// Lines at the bottom that always are: buttons, warnings.
+    /// How far somebody has scrolled down from there.
+    pub scroll: usize,
+    /// The keys that scroll, shown if there is no room for all.
+    pub keys: String,
+    /// Lines at the bottom that are always shown: buttons, warnings.
     pub foot: Vec<Row>,
-    /// Columns it would like to have inside.
+    /// Preferred columns inside.
     pub width: usize,
 }
 
-/// With so many columns to spare the panes stay visible around it.
+impl Content {
+    /// How far it can be scrolled down in such an area.
+    pub fn end(&self, area: Rect) -> usize {
+        let inside = usize::from(self.height(area).saturating_sub(2));
+        let height = inside - self.foot.len().min(inside);
+        let last = self.rows.len().saturating_sub(height);
+        last.saturating_sub(list::around(self.rows.len(), height, self.focus))
+    }
+
+    /// The lines of its box, edges included.
+    fn height(&self, area: Rect) -> u16 {
+        to16(self.rows.len() + self.foot.len() + 2).min(area.height)
+    }
+}
+
+fn to16(n: usize) -> u16 {
+    u16::try_from(n).unwrap_or(u16::MAX)
+}
+
+/// With this many columns to spare the panes stay visible around it.
 const ROOM: u16 = 40;
 
-/// Draws it in the middle of `area` and gives back where the rows are: the area and the first visible row.
+/// Draws it in the middle of `area`.
 pub fn draw(
     content: Content,
     area: Rect,
-    frame_style: Style,
-    title_style: Style,
+    look: Look,
+    (frame_style, title_style): (Style, Style),
     buffer: &mut Buffer,
-) -> (Rect, usize) {
+) {
     let area = area.intersection(buffer.area);
-    let to16 = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
     let width = to16(content.width.saturating_add(4)).min(area.width);
-    let height = to16(content.rows.len() + content.foot.len() + 2).min(area.height);
+    let height = content.height(area);
     let outer =
         Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
-    if area.width < outer.width + ROOM {
-        // Shreds of panes on both sides are noise.
-        Clear.render(area, buffer);
-    } else {
-        buffer.set_style(area, Style::new().add_modifier(Modifier::DIM));
-        Clear.render(outer, buffer);
-    }
+    look.recede(area, buffer);
+    // Shreds of panes beside it are noise.
+    let covered =
+        if area.width < outer.width + ROOM { Rect { x: area.x, width: area.width, ..outer } } else { outer };
+    Clear.render(covered, buffer);
     edges(outer, &content.title, frame_style, title_style, buffer);
     let inner = Rect {
         x: outer.x.saturating_add(2),
@@ -57,21 +79,29 @@ pub fn draw(
     };
     let foot = to16(content.foot.len()).min(inner.height);
     let body = Rect { height: inner.height - foot, ..inner };
-    let first = list::around(content.rows.len(), usize::from(body.height), content.focus);
-    let below = content.rows.len().saturating_sub(first + usize::from(body.height));
+    let height = usize::from(body.height);
+    let last = content.rows.len().saturating_sub(height);
+    let first =
+        list::around(content.rows.len(), height, content.focus).saturating_add(content.scroll).min(last);
+    let below = last - first;
     for (y, row) in (body.y..body.bottom()).zip(content.rows.into_iter().skip(first)) {
         row.draw(Rect { y, height: 1, ..body }, buffer);
     }
-    if below > 0 && body.height > 0 {
-        // Nobody must think that this was all.
-        let mark = Row::of(format!(" ↓ {below} more"), title_style);
-        let width = to16(mark.width()).min(body.width);
-        mark.draw(Rect { x: body.right() - width, y: body.bottom() - 1, width, height: 1 }, buffer);
+    // Nobody must think that this was all. In the edges, where it hides nothing.
+    let mut mark = |y: u16, text: String| {
+        let mark = Row::of(text, title_style);
+        let width = to16(mark.width()).min(outer.width.saturating_sub(4));
+        mark.draw(Rect { x: outer.right().saturating_sub(width + 2), y, width, height: 1 }, buffer);
+    };
+    if first > 0 {
+        mark(outer.y, format!(" ↑ {first} above, {} ", content.keys));
+    }
+    if below > 0 {
+        mark(outer.bottom().saturating_sub(1), format!(" ↓ {below} more, {} ", content.keys));
     }
     for (y, row) in (body.bottom()..inner.bottom()).zip(content.foot) {
         row.draw(Rect { y, height: 1, ..inner }, buffer);
     }
-    (body, first)
 }
 
 fn edges(outer: Rect, title: &str, style: Style, title_style: Style, buffer: &mut Buffer) {

@@ -9,7 +9,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::{
     domain::safe_text::{SafeText, StyledLine},
-    tui::style::style16,
+    tui::style::Look,
 };
 
 /// A line under construction.
@@ -17,6 +17,8 @@ use crate::{
 pub struct Row {
     pieces: Vec<(SafeText, Style)>,
     width: usize,
+    /// So many pieces stand at the right end by order: where the line is cut it is before them.
+    kept: usize,
 }
 
 impl Row {
@@ -43,12 +45,14 @@ impl Row {
         if !text.is_empty() {
             self.width += text.width();
             self.pieces.push((text, style));
+            self.kept = 0;
         }
     }
 
     /// With another line at its end.
     #[must_use]
     pub fn join(mut self, other: Self) -> Self {
+        self.kept = 0;
         self.width += other.width;
         self.pieces.extend(other.pieces);
         self
@@ -69,12 +73,23 @@ impl Row {
         self.put(" ".repeat(spaces), style)
     }
 
-    /// Cut to a width between characters as people see them, with `…` where something was lost.
+    /// Cut to a width between characters as people see them, with `…` where something was lost. What [`Self::right`] has put
+    /// at the right end stays as long as half of the width is enough for it.
     #[must_use]
-    pub fn fit(self, width: usize) -> Self {
+    pub fn fit(mut self, width: usize) -> Self {
         if self.width <= width {
             return self;
         }
+        let kept = self.pieces.split_off(self.pieces.len().saturating_sub(std::mem::take(&mut self.kept)));
+        let end = kept.iter().map(|(text, _)| text.width()).sum::<usize>();
+        if end > 0 && end * 2 <= width {
+            while self.pieces.last().is_some_and(|(text, _)| text.trim().is_empty()) {
+                self.pieces.pop();
+            }
+            self.width = self.pieces.iter().map(|(text, _)| text.width()).sum();
+            return self.right(Self { pieces: kept, width: end, kept: 0 }, width);
+        }
+        self.pieces.extend(kept);
         let mut cut = Self::new();
         for (text, style) in self.pieces {
             let left = width.saturating_sub(cut.width);
@@ -105,7 +120,10 @@ impl Row {
         let mut row = self.fit(room.saturating_sub(gap));
         let spaces = room.saturating_sub(row.width);
         row.add(" ".repeat(spaces), Style::new());
-        row.join(other)
+        let kept = other.pieces.len();
+        row = row.join(other);
+        row.kept = kept;
+        row
     }
 
     /// Each piece with this style over its own.
@@ -144,6 +162,38 @@ impl Row {
         out
     }
 
+    /// Broken into lines of a width, all but the first behind so many blanks: after a blank, else where a word may be broken.
+    /// Unlike [`wrap`] it keeps every blank and every look: for logs, where columns mean something.
+    pub fn folded(self, width: usize, indent: usize) -> Vec<Self> {
+        let indent = indent.min(width.saturating_sub(1));
+        let signs: Vec<(&str, Style)> = (self.pieces.iter())
+            .flat_map(|(piece, style)| piece.graphemes(true).map(move |sign| (sign, *style)))
+            .collect();
+        let mut lines = Vec::new();
+        let mut left = signs.as_slice();
+        loop {
+            let before = if lines.is_empty() { 0 } else { indent };
+            let room = width.saturating_sub(before);
+            let mut used = 0;
+            let fits = left.iter().take_while(|(sign, _)| {
+                used += sign.width();
+                used <= room
+            });
+            let fits = fits.count().max(1).min(left.len());
+            // The head of the first line, a time and a pod, is not a place to break.
+            let least = if lines.is_empty() { indent } else { 0 };
+            let broken = (least + 1..=fits).rev().find(|end| left[end - 1].0 == " ");
+            let end = if fits == left.len() { fits } else { broken.unwrap_or(fits) };
+            let (line, rest) = left.split_at(end);
+            let start = Self::of(" ".repeat(before), Style::new());
+            lines.push(line.iter().fold(start, |row, (sign, style)| row.put(sign, *style)));
+            left = rest;
+            if left.is_empty() {
+                return lines;
+            }
+        }
+    }
+
     /// The columns it takes.
     pub fn width(&self) -> usize {
         self.width
@@ -161,6 +211,11 @@ impl Row {
             return;
         }
         let mut x = area.x;
+        let width = u16::try_from(self.width).unwrap_or(u16::MAX).min(area.width);
+        for x in area.x..area.x + width {
+            // A style without a colour would keep that of what was there: a title that of the rule it stands in.
+            buffer[(x, area.y)].reset();
+        }
         for (text, style) in self.fit(usize::from(area.width)).pieces {
             let room = usize::from(area.right().saturating_sub(x));
             (x, _) = buffer.set_stringn(x, area.y, text.as_str(), room, style);
@@ -168,12 +223,12 @@ impl Row {
     }
 }
 
-impl From<&StyledLine> for Row {
+impl Row {
     /// A line of command output, with the colours it came with.
-    fn from(line: &StyledLine) -> Self {
+    pub fn output(look: Look, line: &StyledLine) -> Self {
         let mut row = Self::new();
-        for (look, text) in &line.spans {
-            row.add(text, style16(*look));
+        for (style, text) in &line.spans {
+            row.add(text, look.foreign(*style));
         }
         row
     }
@@ -202,6 +257,15 @@ fn head(text: &str, width: usize) -> &str {
     text
 }
 
+/// As much of a word as fits: up to its last mark in the second half, where it has one, so that paths and addresses are
+/// broken between their parts.
+fn part(word: &str, width: usize) -> &str {
+    let most = head(word, width);
+    let marks = |c: char| matches!(c, '/' | '-' | '.' | ',' | ':' | '=' | '&' | '?' | '_' | '@');
+    let end = most.char_indices().rev().find(|(_, c)| marks(*c)).map_or(0, |(at, c)| at + c.len_utf8());
+    if end * 2 > most.len() { &most[..end] } else { most }
+}
+
 /// The text in lines of at most `width` columns, broken between words; a longer word is broken where it must.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
@@ -222,7 +286,7 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
             lines.push(std::mem::take(&mut line));
         }
         while word.width() > width {
-            let mut part = head(word, width);
+            let mut part = part(word, width);
             if part.is_empty() {
                 // A character wider than the whole line still has to go somewhere.
                 part = word.graphemes(true).next().unwrap_or(word);
@@ -262,11 +326,42 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_at_the_right_end_outlives_a_cut() {
+        let plain = Style::new();
+        let row = Row::of("a long beginning", plain).right(Row::of("waits", plain), 24);
+        assert_eq!(row.text(), "a long beginning   waits");
+        assert_eq!(row.clone().fit(14).text(), "a long … waits");
+        assert_eq!(row.clone().right(Row::of(" ↓ 3", plain), 18).text(), "a long… waits  ↓ 3");
+        assert_eq!(row.fit(6).text(), "a lon…", "more than half of what is left would be the end");
+    }
+
+    #[test]
     fn words_wrap_and_long_ones_break() {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
         assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);
         assert_eq!(wrap("", 3), [""]);
         assert_eq!(wrap("漢字", 1), ["漢", "字"]);
+        assert_eq!(wrap("/var/lib/cutover/deploy.log", 12), ["/var/lib/", "cutover/", "deploy.log"]);
+        assert_eq!(wrap("a/longerthanthat", 8), ["a/longer", "thanthat"], "not after a single letter");
+    }
+
+    #[test]
+    fn folded_lines_keep_every_character_and_its_look() {
+        let (plain, bold) = (Style::new(), Style::new().add_modifier(ratatui::style::Modifier::BOLD));
+        let rows = Row::of("12:00 ", plain).put("a  b漢c", bold).folded(9, 6);
+        let texts: Vec<String> = rows.iter().map(Row::text).collect();
+        assert_eq!(texts, ["12:00 a  ", "      b漢", "      c"]);
+        assert_eq!(rows[2].pieces.last().map(|(_, style)| *style), Some(bold));
+        let texts = |row: Row, width, indent| -> Vec<String> {
+            row.folded(width, indent).iter().map(Row::text).collect()
+        };
+        let row = Row::of("12:00 ", plain).put("GET /health took too long", plain);
+        assert_eq!(texts(row, 18, 6), ["12:00 GET /health ", "      took too ", "      long"]);
+        let row = Row::of("12:00 ", plain).put("abcdefghijklm", plain);
+        assert_eq!(texts(row, 12, 6), ["12:00 abcdef", "      ghijkl", "      m"]);
+        assert_eq!(Row::of("abc", plain).folded(3, 9).len(), 1);
+        assert_eq!(Row::of("abcd", plain).folded(1, 9).len(), 4);
+        assert_eq!(Row::new().folded(0, 0).len(), 1);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! One request and its answer: what is asked, whether it may be asked, and the verbs that only look.
+//! One request and its answer: the object, the permission, and the read-only verbs.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -184,16 +184,22 @@ impl State {
             Some(body) => Ok(Answer::Json(200, body)),
             None => Err(ApiError::no_such_path()),
         };
+        let gateway_api = self.has_gateway_api();
         match route(&call.path) {
             Route::Version => look(Some(discovery::version())),
             Route::Health => Ok(Answer::Text("ok".to_owned())),
             Route::CoreVersions => look(Some(discovery::core_versions(address))),
-            Route::Groups => look(Some(discovery::group_list())),
-            Route::Group(group) => look(discovery::one_group(&group)),
-            Route::Resources(group, version) => look(discovery::resource_list(&group, &version)),
-            Route::OpenApi(None) => look(Some(discovery::openapi())),
-            Route::OpenApi(Some((group, version))) => look(discovery::openapi_of(&group, &version)),
+            Route::Groups => look(Some(discovery::group_list(gateway_api))),
+            Route::Group(group) => look(discovery::one_group(&group, gateway_api)),
+            Route::Resources(group, version) => look(discovery::resource_list(&group, &version, gateway_api)),
+            Route::OpenApi(None) => look(Some(discovery::openapi(gateway_api))),
+            Route::OpenApi(Some((group, version))) => {
+                look(discovery::openapi_of(&group, &version, gateway_api))
+            }
             Route::Review(kind) => self.review(call, kind),
+            Route::Objects(target) if target.resource.is_custom() && !gateway_api => {
+                Err(ApiError::no_such_path())
+            }
             Route::Objects(target) => {
                 self.authorize(call, &target)?;
                 match call.verb(&target) {

@@ -9,97 +9,16 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
+    created::{CONTROLLER, new_pod},
     hindrance::Creation,
     kubelet::ready_since,
     object::{controller_uid, int, name, put, terminating, text, uid_of},
     resource::Kind,
-    rollout::{Limits, replicas},
+    rollout::replicas,
     state::State,
     store::Key,
 };
 
-/// The annotation that numbers a Deployment's templates.
-pub(super) const REVISION: &str = "deployment.kubernetes.io/revision";
-pub(super) const REVISION_POINTER: &str = "/metadata/annotations/deployment.kubernetes.io~1revision";
-pub(super) const DESIRED_POINTER: &str = "/metadata/annotations/deployment.kubernetes.io~1desired-replicas";
-pub(super) const MAXIMUM_POINTER: &str = "/metadata/annotations/deployment.kubernetes.io~1max-replicas";
-pub(super) const CONTROLLER: &str = "kube-controller-manager";
-
-/// A new `ReplicaSet` of `deployment`, with its revision not yet set.
-pub(super) fn new_replica_set(
-    deployment: &Value,
-    template: &Value,
-    hash: &str,
-    replicas: i64,
-    desired: i64,
-) -> Value {
-    let mut template = template.clone();
-    put(&mut template, "/metadata/labels/pod-template-hash", hash);
-    let mut selector = deployment["spec"]["selector"].clone();
-    put(&mut selector, "/matchLabels/pod-template-hash", hash);
-    let mut set = json!({
-        "metadata": {
-            "name": format!("{}-{hash}", name(deployment)),
-            "namespace": text(deployment, "/metadata/namespace"),
-            "labels": template["metadata"]["labels"],
-            "annotations": {},
-            "ownerReferences": [{
-                "apiVersion": "apps/v1", "kind": "Deployment", "name": name(deployment), "uid": uid_of(deployment),
-                "controller": true, "blockOwnerDeletion": true,
-            }],
-        },
-        "spec": {"replicas": replicas, "selector": selector, "template": template},
-        "status": {"replicas": 0},
-    });
-    let seconds = int(deployment, "/spec/minReadySeconds");
-    if seconds > 0 {
-        put(&mut set, "/spec/minReadySeconds", seconds);
-    }
-    let limits = Limits::of(deployment);
-    put(&mut set, DESIRED_POINTER, desired.to_string());
-    put(&mut set, MAXIMUM_POINTER, (desired + limits.surge).to_string());
-    set
-}
-
-/// A new pod of the `ReplicaSet` `set`.
-pub(super) fn new_pod(set: &Value, pod_name: &str) -> Value {
-    let template = &set["spec"]["template"];
-    let mut pod = json!({
-        "metadata": {
-            "name": pod_name,
-            "generateName": format!("{}-", name(set)),
-            "namespace": text(set, "/metadata/namespace"),
-            "labels": template["metadata"]["labels"],
-            "ownerReferences": [{
-                "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": name(set), "uid": uid_of(set),
-                "controller": true, "blockOwnerDeletion": true,
-            }],
-        },
-        "spec": template["spec"],
-    });
-    if template["metadata"]["annotations"].is_object() {
-        put(&mut pod, "/metadata/annotations", template["metadata"]["annotations"].clone());
-    }
-    complete_pod(&mut pod);
-    pod
-}
-
-/// What every pod has, said or not.
-pub(super) fn complete_pod(pod: &mut Value) {
-    for (pointer, value) in [
-        ("/spec/restartPolicy", json!("Always")),
-        ("/spec/terminationGracePeriodSeconds", json!(30)),
-        ("/spec/dnsPolicy", json!("ClusterFirst")),
-        ("/spec/serviceAccountName", json!("default")),
-        ("/spec/schedulerName", json!("default-scheduler")),
-        ("/spec/enableServiceLinks", json!(true)),
-    ] {
-        if pod.pointer(pointer).is_none() {
-            put(pod, pointer, value);
-        }
-    }
-    put(pod, "/status", json!({"phase": "Pending", "qosClass": "Burstable"}));
-}
 impl State {
     /// Every controller looks once.
     pub(super) fn reconcile(&mut self) {
@@ -117,6 +36,7 @@ impl State {
         }
         if std::mem::take(&mut self.endpoints_changed) {
             self.sync_endpoints();
+            self.follow_traffic();
         }
     }
 

@@ -1,4 +1,4 @@
-//! What the API tells about itself.
+//! API discovery.
 
 use serde_json::{Map, Value, json};
 
@@ -30,10 +30,11 @@ pub(super) fn core_versions(address: &str) -> Value {
     })
 }
 
-/// Every group and version there is, the core group first, each once.
-fn versions() -> Vec<(&'static str, &'static str)> {
+/// Every group and version there is, with or without the Gateway API, the core group first, each once.
+fn versions(gateway_api: bool) -> Vec<(&'static str, &'static str)> {
     let mut all: Vec<(&str, &str)> = Vec::new();
-    let stored = RESOURCES.iter().map(|resource| (resource.group, resource.version));
+    let there = RESOURCES.iter().filter(|resource| gateway_api || !resource.is_custom());
+    let stored = there.map(|resource| (resource.group, resource.version));
     for one in stored.chain(REVIEWS.iter().map(|review| (review.0, review.1))) {
         if !all.contains(&one) {
             all.push(one);
@@ -43,8 +44,8 @@ fn versions() -> Vec<(&'static str, &'static str)> {
 }
 
 /// A group with its versions, the preferred one first.
-fn group(name: &str) -> Option<Value> {
-    let versions: Vec<Value> = versions()
+fn group(name: &str, gateway_api: bool) -> Option<Value> {
+    let versions: Vec<Value> = versions(gateway_api)
         .into_iter()
         .filter(|(group, _)| *group == name)
         .map(|(_, version)| json!({"groupVersion": format!("{name}/{version}"), "version": version}))
@@ -54,24 +55,27 @@ fn group(name: &str) -> Option<Value> {
 }
 
 /// `/apis`
-pub(super) fn group_list() -> Value {
+pub(super) fn group_list(gateway_api: bool) -> Value {
     let mut names: Vec<&str> =
-        versions().into_iter().map(|(name, _)| name).filter(|name| !name.is_empty()).collect();
+        versions(gateway_api).into_iter().map(|(name, _)| name).filter(|name| !name.is_empty()).collect();
     names.dedup();
-    let groups: Vec<_> = names.into_iter().filter_map(group).collect();
+    let groups: Vec<_> = names.into_iter().filter_map(|name| group(name, gateway_api)).collect();
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
 }
 
 /// `/apis/GROUP`
-pub(super) fn one_group(name: &str) -> Option<Value> {
-    let mut body = group(name).filter(|_| !name.is_empty())?;
+pub(super) fn one_group(name: &str, gateway_api: bool) -> Option<Value> {
+    let mut body = group(name, gateway_api).filter(|_| !name.is_empty())?;
     body["kind"] = json!("APIGroup");
     body["apiVersion"] = json!("v1");
     Some(body)
 }
 
 /// `/api/v1`, `/apis/GROUP/VERSION`
-pub(super) fn resource_list(group: &str, version: &str) -> Option<Value> {
+pub(super) fn resource_list(group: &str, version: &str, gateway_api: bool) -> Option<Value> {
+    if !versions(gateway_api).contains(&(group, version)) {
+        return None;
+    }
     let mut rows = Vec::new();
     for resource in RESOURCES.iter().filter(|resource| (resource.group, resource.version) == (group, version))
     {
@@ -136,8 +140,8 @@ fn path_of(group: &str, version: &str) -> String {
 }
 
 /// `/openapi/v3`: where each group's part is.
-pub(super) fn openapi() -> Value {
-    let paths: Map<String, Value> = versions()
+pub(super) fn openapi(gateway_api: bool) -> Value {
+    let paths: Map<String, Value> = versions(gateway_api)
         .into_iter()
         .map(|(group, version)| {
             let path = path_of(group, version);
@@ -150,7 +154,7 @@ pub(super) fn openapi() -> Value {
 
 /// One group's part of the `OpenAPI` document. It has no schemas: what kubectl looks for before it sends an object is
 /// whether the server checks fields and dry runs itself.
-pub(super) fn openapi_of(group: &str, version: &str) -> Option<Value> {
+pub(super) fn openapi_of(group: &str, version: &str, gateway_api: bool) -> Option<Value> {
     let parameters: Vec<Value> = ["dryRun", "fieldManager", "fieldValidation"]
         .iter()
         .map(|name| json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}}))
@@ -170,7 +174,7 @@ pub(super) fn openapi_of(group: &str, version: &str) -> Option<Value> {
             }}),
         );
     }
-    (versions().contains(&(group, version))).then(|| {
+    (versions(gateway_api).contains(&(group, version))).then(|| {
         json!({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": super::VERSION}, "paths": paths,
                "components": {"schemas": {}}})
     })

@@ -1,16 +1,19 @@
-//! What a Service leads to: its Endpoints and its `EndpointSlice`.
+//! Where a Service leads: its Endpoints and its `EndpointSlice`.
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::{
-    controllers::CONTROLLER,
+    created::CONTROLLER,
     object::{condition, list, name, parse_time, put, selects_object, string_map, terminating, text, uid_of},
     resource::Kind,
     state::State,
     store::Key,
 };
+
+/// The port that the application's containers name.
+const NAMED_PORT: u64 = 8080;
 
 impl State {
     /// Every Service's Endpoints and `EndpointSlice` name the pods it selects.
@@ -65,7 +68,11 @@ impl State {
         }
         let ports: Vec<Value> = list(service, "/spec/ports")
             .iter()
-            .map(|port| json!({"name": text(port, "/name"), "port": 8080, "protocol": "TCP"}))
+            .map(|port| {
+                // A name is that of the containers' one port.
+                let number = port["targetPort"].as_u64().unwrap_or(NAMED_PORT);
+                json!({"name": text(port, "/name"), "port": number, "protocol": "TCP"})
+            })
             .collect();
         let mut subset = json!({});
         if !ready.is_empty() {
@@ -75,16 +82,25 @@ impl State {
             subset["notReadyAddresses"] = json!(unready);
         }
         subset["ports"] = json!(ports);
-        let subsets = if slices.is_empty() { json!([]) } else { json!([subset]) };
+        // Nobody is written as nothing, not as an empty list.
+        let subsets = if slices.is_empty() { Value::Null } else { json!([subset]) };
         let service_name = name(service).to_owned();
         let key = Key::new(Kind::Endpoints, &namespace, &service_name);
         let since = parse_time(text(service, "/metadata/creationTimestamp")).unwrap_or(self.now);
         if let Some(mut object) = self.store.get(&key).map(|object| Value::clone(object)) {
-            put(&mut object, "/subsets", subsets);
+            if subsets.is_null() {
+                if let Some(fields) = object.as_object_mut() {
+                    fields.remove("subsets");
+                }
+            } else {
+                put(&mut object, "/subsets", subsets);
+            }
             self.write(Kind::Endpoints, object, CONTROLLER, None);
         } else {
-            let mut object =
-                json!({"metadata": {"name": service_name, "namespace": namespace}, "subsets": subsets});
+            let mut object = json!({"metadata": {"name": service_name, "namespace": namespace}});
+            if !subsets.is_null() {
+                put(&mut object, "/subsets", subsets);
+            }
             put(&mut object, "/metadata/labels", service["metadata"]["labels"].clone());
             self.create(Kind::Endpoints, object, CONTROLLER, since);
         }
@@ -95,6 +111,7 @@ impl State {
             .map(|(_, slice)| Value::clone(slice));
         if let Some(mut slice) = slice {
             put(&mut slice, "/endpoints", slices);
+            put(&mut slice, "/ports", ports);
             self.write(Kind::EndpointSlice, slice, CONTROLLER, None);
         } else {
             let slice = json!({

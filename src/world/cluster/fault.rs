@@ -1,4 +1,4 @@
-//! Ways for the API server to misbehave, for the tests of those who must live with it.
+//! Ways for the API server to misbehave, for tests of its clients.
 
 use std::time::Duration;
 
@@ -11,17 +11,17 @@ pub enum Misbehaviour {
         code: u16,
         /// Seconds for `Retry-After`.
         retry_after: Option<u32>,
-        /// Whether the request was carried out all the same.
+        /// Whether the request was carried out anyway.
         applied: bool,
     },
     /// No answer, ever.
     Hang {
-        /// Whether the request was carried out all the same.
+        /// Whether the request was carried out anyway.
         applied: bool,
     },
     /// The connection ends without an answer.
     Reset {
-        /// Whether the request was carried out all the same.
+        /// Whether the request was carried out anyway.
         applied: bool,
     },
     /// The request is carried out at once and answered after this much real time.

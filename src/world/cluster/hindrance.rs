@@ -1,14 +1,16 @@
-//! What keeps a rollout from succeeding, at a test's wish: images that cannot be pulled, programs that end at once, secrets
-//! that are missing, quotas and webhooks that refuse pods. All of it shows as on a real cluster: in the state of containers, in
-//! conditions of the `ReplicaSet` and the Deployment, and in Events.
+//! Reasons for a rollout to fail, on request of a test: images that cannot be pulled, crashing programs, missing
+//! secrets, quotas and webhooks that reject pods. Everything looks as on a real cluster: container states, conditions
+//! of the `ReplicaSet` and the Deployment, and Events.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod known;
 
 use serde_json::{Value, json};
 
+pub(super) use known::Hindrances;
+
 use super::{
     Cluster,
-    kubelet::{KUBELET, PodStep, set_container_states},
+    life::{KUBELET, PodStep, set_container_states},
     object::{condition, find_condition, flag, list, put, rfc3339, text, uid_of},
     resource::Kind,
     state::State,
@@ -16,27 +18,6 @@ use super::{
 
 /// The pause after which a `ReplicaSet`'s controller tries again to create pods. A real one's grows from try to try.
 const TRY_AGAIN_MS: i64 = 3_000;
-
-/// Everything that is in the way.
-#[derive(Debug, Default)]
-pub(super) struct Hindrances {
-    /// Deployments whose pods' readiness probes fail.
-    pub(super) unready: BTreeSet<String>,
-    /// How many pods a node takes, where that is fewer than any story needs.
-    pub(super) room: Option<usize>,
-    /// Images that no registry has.
-    unpullable: BTreeSet<String>,
-    /// Deployments whose containers end soon after their start, and with which code.
-    crashing: BTreeMap<String, i64>,
-    /// Deployments whose containers cannot be configured, and why.
-    misconfigured: BTreeMap<String, String>,
-    /// How many pods the namespace may have.
-    quota: Option<usize>,
-    /// What a webhook says to each pod that is to be created.
-    refusal: Option<String>,
-    /// When a `ReplicaSet`, by uid, tries again to create pods.
-    tries: BTreeMap<String, i64>,
-}
 
 impl Cluster {
     /// Lets the registry have no such image, or have it again. Nodes that hold it already go on.

@@ -10,67 +10,18 @@
 use serde_json::{Value, json};
 
 use super::{
+    life::{KUBELET, Life, NODES, PodStep, container_id, container_statuses, set_container_states},
     object::{
         between, condition, digest, find_condition, int, list, name, put, rfc3339, terminating, text, uid_of,
     },
     resource::Kind,
-    seed::NODES,
     state::{Due, State},
     store::Key,
 };
 use crate::world::scenario::Scenario;
 
-pub(super) const KUBELET: &str = "kubelet";
 /// The longest pause between two tries to start or to pull, milliseconds.
 const LONGEST_BACK_OFF_MS: i64 = 300_000;
-
-/// What the kubelet remembers of a pod.
-#[derive(Debug, Default)]
-pub(super) struct Life {
-    namespace: String,
-    name: String,
-    /// Crashes in a row, and when the last one was.
-    crashes: u32,
-    pub(super) last_crash: i64,
-    failed_pulls: u32,
-    /// Raised by a crash or a deletion, so that steps planned before no longer happen.
-    epoch: u32,
-}
-
-/// What happens to a pod next; the number is the [`Life::epoch`] in which it was planned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum PodStep {
-    Schedule(u32),
-    Accept(u32),
-    Pull(u32),
-    PullFails(u32),
-    BackOffPull(u32),
-    Start(u32),
-    NotYetReady(u32),
-    Ready(u32),
-    Restart(u32),
-    /// Its containers end with this code.
-    Crash(u32, i64),
-    Gone,
-}
-
-impl PodStep {
-    fn epoch(self) -> Option<u32> {
-        match self {
-            Self::Schedule(epoch)
-            | Self::Accept(epoch)
-            | Self::Pull(epoch)
-            | Self::PullFails(epoch)
-            | Self::BackOffPull(epoch)
-            | Self::Start(epoch)
-            | Self::NotYetReady(epoch)
-            | Self::Ready(epoch)
-            | Self::Restart(epoch)
-            | Self::Crash(epoch, _) => Some(epoch),
-            Self::Gone => None,
-        }
-    }
-}
 
 impl State {
     /// Plans the life of a pod that was just stored.
@@ -277,7 +228,7 @@ impl State {
     }
 
     fn become_ready(&mut self, pod: Value) {
-        let passes = !self.probes_fail(&pod);
+        let passes = !self.probes_fail(&pod) && !self.is_stuck(&pod);
         self.probe(pod, passes);
     }
 
@@ -446,47 +397,4 @@ fn pod_ip(pod: &Value) -> String {
 
 fn container_names(pod: &Value) -> Vec<String> {
     list(pod, "/spec/containers").iter().map(|container| text(container, "/name").to_owned()).collect()
-}
-
-/// The containers' runtime id: a new one for every start.
-fn container_id(pod: &Value) -> String {
-    let starts = int(pod, "/status/containerStatuses/0/restartCount");
-    let seed = format!("{}{starts}", uid_of(pod));
-    format!("containerd://{:016x}{:016x}", digest(&seed), digest(&format!("{seed}-")))
-}
-
-fn container_statuses(pod: &mut Value) -> impl Iterator<Item = &mut Value> {
-    pod.pointer_mut("/status/containerStatuses").and_then(Value::as_array_mut).into_iter().flatten()
-}
-
-/// Sets every container's state and clears `ready`.
-pub(super) fn set_container_states(pod: &mut Value, state: &Value, started: bool) {
-    let id = container_id(pod);
-    let statuses: Vec<Value> = list(pod, "/spec/containers")
-        .iter()
-        .map(|container| {
-            let before = list(pod, "/status/containerStatuses")
-                .iter()
-                .find(|status| text(status, "/name") == text(container, "/name"));
-            let image = text(container, "/image");
-            let mut status = json!({
-                "name": text(container, "/name"),
-                "state": state,
-                "lastState": before.map_or_else(|| json!({}), |before| before["lastState"].clone()),
-                "ready": false,
-                "restartCount": before.map_or(0, |before| int(before, "/restartCount")),
-                "image": image,
-                "imageID": "",
-                "started": started,
-            });
-            if started {
-                let repository = super::image_parts(image).0;
-                status["imageID"] =
-                    json!(format!("{repository}@sha256:{:016x}{:016x}", digest(image), digest(repository)));
-                status["containerID"] = json!(id);
-            }
-            status
-        })
-        .collect();
-    put(pod, "/status/containerStatuses", statuses);
 }

@@ -1,4 +1,4 @@
-//! What the application's containers print.
+//! The output of the application's containers.
 //!
 //! Lines are worked out from the second they belong to, never stored: the last hundred lines of a pod that has run for a
 //! week cost no more than those of a new one.
@@ -6,9 +6,10 @@
 use serde_json::Value;
 
 use super::{
+    directing::{Receiver, Traffic},
     kubelet::ready_since,
-    object::{digest, labels, list, parse_time, rfc3339_fraction, selects, text},
-    state::{State, Traffic},
+    object::{digest, list, parse_time, rfc3339_fraction, text},
+    state::State,
     status::ApiError,
 };
 
@@ -44,11 +45,11 @@ pub(super) struct ContainerLog {
     pub(super) started: i64,
     /// When it ended, where it did.
     pub(super) ended: Option<i64>,
-    /// From when on it takes requests, as long as its slot is live.
+    /// From when on it takes requests, as long as any are sent here.
     serving_from: i64,
     /// When it was told to end, where it was.
     leaving: Option<i64>,
-    slot: Option<String>,
+    receiver: Option<Receiver>,
     traffic: Vec<Traffic>,
     /// From when on payments fail.
     failing_from: Option<i64>,
@@ -109,17 +110,12 @@ impl State {
                 "container \"{container}\" in pod \"{pod_name}\" is waiting to start: {why}"
             )));
         };
-        let labels = labels(pod);
         let image = text(pod, "/spec/containers/0/image");
-        let slot = self
-            .furniture
-            .slots
-            .iter()
-            .find(|(_, slot)| selects(&slot.selector, &labels))
-            .map(|(name, _)| name);
-        let failing_from = slot
+        let receiver = self.receiver_of(pod);
+        let failing_from = receiver
+            .as_ref()
             .filter(|_| image != self.furniture.image)
-            .and_then(|slot| self.live_since(slot))
+            .and_then(|receiver| self.live_since(receiver))
             .and_then(|since| Some(since + self.failing_after()?));
         // A container that ended was ready for all we know, soon after it started.
         let ready = if ended.is_some() { Some(started + READY_MS) } else { ready_since(pod) };
@@ -131,8 +127,8 @@ impl State {
             version: super::image_parts(image).1.to_owned(),
             started,
             ended,
-            slot: slot.cloned(),
-            traffic: self.traffic.clone(),
+            receiver,
+            traffic: self.directed.history.clone(),
             failing_from,
         })
     }
@@ -208,7 +204,7 @@ impl ContainerLog {
             return false;
         }
         let then = self.traffic.iter().rev().find(|change| change.since <= at);
-        then.is_some_and(|then| self.slot.as_ref().is_some_and(|slot| then.live.contains(slot)))
+        then.is_some_and(|then| self.receiver.as_ref().is_some_and(|receiver| then.live.contains(receiver)))
     }
 }
 
@@ -228,7 +224,7 @@ mod tests {
     use super::*;
 
     fn log(live: bool) -> ContainerLog {
-        let slots = if live { ["blue".to_owned()].into() } else { [].into() };
+        let blue = Receiver { slot: "blue".into(), hash: String::new() };
         ContainerLog {
             seed: "pod".into(),
             version: "v1.5.0".into(),
@@ -236,8 +232,11 @@ mod tests {
             ended: None,
             serving_from: 1_008_000,
             leaving: None,
-            slot: Some("blue".into()),
-            traffic: vec![Traffic { since: i64::MIN, live: slots }],
+            traffic: vec![Traffic {
+                since: i64::MIN,
+                live: live.then(|| blue.clone()).into_iter().collect(),
+            }],
+            receiver: Some(blue),
             failing_from: None,
         }
     }

@@ -20,9 +20,15 @@ pub(super) enum PatchKind {
 }
 
 impl PatchKind {
-    /// All content types, as a 415 lists them.
-    pub(super) const ACCEPTED: &'static str = "application/json-patch+json, application/merge-patch+json, \
-         application/strategic-merge-patch+json, application/apply-patch+yaml";
+    /// All content types, as a 415 lists them. Custom resources have no strategy.
+    pub(super) fn accepted(custom: bool) -> &'static str {
+        if custom {
+            "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+        } else {
+            "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, \
+             application/apply-patch+yaml"
+        }
+    }
 
     pub(super) fn parse(content_type: &str) -> Option<Self> {
         match content_type.split(';').next().unwrap_or_default().trim() {

@@ -1,4 +1,4 @@
-//! Which resources there are, and how paths name them.
+//! The resources that exist, and their paths.
 
 /// The kinds of objects that are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,7 +15,19 @@ pub(super) enum Kind {
     Pod,
     Lease,
     HorizontalPodAutoscaler,
+    Gateway,
+    HttpRoute,
 }
+
+impl Kind {
+    /// Whether `metadata.generation` counts the changes of the spec.
+    pub(super) fn has_generation(self) -> bool {
+        matches!(self, Self::Deployment | Self::ReplicaSet | Self::Gateway | Self::HttpRoute)
+    }
+}
+
+/// The group of the Gateway API, which only clusters with its custom resources have.
+pub(super) const GATEWAY_API: &str = "gateway.networking.k8s.io";
 
 /// One resource as discovery announces it. Core Events are announced twice: `events.k8s.io` shows the same objects
 /// in its own shape.
@@ -136,6 +148,15 @@ pub(super) static RESOURCES: &[Resource] = &[
         "endpointslice",
         "EndpointSlice",
     ),
+    Resource {
+        short: &["gtw"],
+        subresources: &["status"],
+        ..resource(Kind::Gateway, GATEWAY_API, "v1", "gateways", "gateway", "Gateway")
+    },
+    Resource {
+        subresources: &["status"],
+        ..resource(Kind::HttpRoute, GATEWAY_API, "v1", "httproutes", "httproute", "HTTPRoute")
+    },
 ];
 
 /// Resources that answer one POST and store nothing.
@@ -168,6 +189,11 @@ impl Resource {
     /// Whether objects are shown in another shape than they are stored in.
     pub(super) fn is_event_view(&self) -> bool {
         self.group == "events.k8s.io"
+    }
+
+    /// Whether this is a custom resource: checked by a schema, and patched without knowledge of its lists.
+    pub(super) fn is_custom(&self) -> bool {
+        self.group == GATEWAY_API
     }
 
     /// Whether `status` is written through its own subresource only.

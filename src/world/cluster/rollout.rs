@@ -8,9 +8,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde_json::{Value, json};
 
 use super::{
-    controllers::{CONTROLLER, DESIRED_POINTER, MAXIMUM_POINTER, REVISION_POINTER, new_replica_set},
+    created::{
+        CONTROLLER, DESIRED_POINTER, HISTORY_POINTER, Limits, MAXIMUM_POINTER, REVISION_POINTER,
+        new_replica_set, wait_as_long,
+    },
     object::{
-        controller_uid, find_condition, flag, int, list, name, parse_time, put, template_hash, text, uid_of,
+        controller_uid, find_condition, flag, int, list, name, parse_time, put, string_map, template_hash,
+        text, uid_of,
     },
     resource::Kind,
     state::State,
@@ -26,38 +30,6 @@ struct Rollout {
     sets: Vec<Value>,
     /// The one of the current template.
     new: Option<usize>,
-}
-/// How far a rolling update may go over and under the wanted number.
-pub(super) struct Limits {
-    pub(super) surge: i64,
-    unavailable: i64,
-    recreate: bool,
-}
-
-impl Limits {
-    pub(super) fn of(deployment: &Value) -> Self {
-        let replicas = int(deployment, "/spec/replicas");
-        if text(deployment, "/spec/strategy/type") == "Recreate" {
-            return Self { surge: 0, unavailable: replicas, recreate: true };
-        }
-        let at = |field: &str| deployment.pointer(&format!("/spec/strategy/rollingUpdate/{field}"));
-        let surge = amount(at("maxSurge"), replicas, true);
-        let unavailable = amount(at("maxUnavailable"), replicas, false);
-        // Both zero could never move.
-        let unavailable = if surge == 0 && unavailable == 0 { 1 } else { unavailable };
-        Self { surge, unavailable: unavailable.min(replicas), recreate: false }
-    }
-}
-
-/// A number or a percentage of `replicas`; surges round up, what may be missing rounds down. 25 % where nothing is said.
-fn amount(value: Option<&Value>, replicas: i64, up: bool) -> i64 {
-    let percent = match value {
-        Some(Value::Number(number)) => return number.as_i64().unwrap_or(0),
-        Some(Value::String(text)) => text.trim_end_matches('%').parse().unwrap_or(25),
-        _ => 25,
-    };
-    let hundredths: i64 = replicas * percent;
-    if up { (hundredths + 99) / 100 } else { hundredths / 100 }
 }
 
 /// `spec.replicas`.
@@ -81,73 +53,96 @@ impl State {
         let hash = template_hash(&deployment["spec"]["template"]);
         let new = sets.iter().position(|set| text(set, "/metadata/labels/pod-template-hash") == hash);
         let mut rollout = Rollout { deployment, sets, new };
-        if flag(&rollout.deployment, "/spec/paused") || is_scaling(&rollout) {
+        // Numbered first, whatever comes: also a paused Deployment knows which of its sets is the newest.
+        self.number_new_set(&mut rollout);
+        if flag(&rollout.deployment, "/spec/paused") {
             self.scale_all(&mut rollout);
-        } else if Limits::of(&rollout.deployment).recreate {
-            self.recreate(&mut rollout, &hash, pods);
+            self.forget_old_sets(&rollout);
+        } else if is_scaling(&rollout) {
+            self.scale_all(&mut rollout);
         } else {
-            self.roll(&mut rollout, &hash);
+            if Limits::of(&rollout.deployment).recreate {
+                self.recreate(&mut rollout, &hash, pods);
+            } else {
+                self.roll(&mut rollout, &hash);
+            }
+            if is_complete(&rollout.deployment) {
+                self.forget_old_sets(&rollout);
+            }
         }
         self.write_rollout_status(rollout);
     }
 
-    /// Finds or makes the `ReplicaSet` of the current template and numbers it.
+    /// The revision that the current template has or will have: one more than that of all others.
+    fn next_revision(rollout: &Rollout) -> i64 {
+        let others = rollout.sets.iter().enumerate().filter(|(at, _)| Some(*at) != rollout.new);
+        others.map(|(_, set)| revision(set)).max().unwrap_or(0) + 1
+    }
+
+    /// Numbers the `ReplicaSet` of the current template, where there is one: one that is used again becomes the newest.
+    fn number_new_set(&mut self, rollout: &mut Rollout) {
+        let Some(at) = rollout.new else { return };
+        let next = Self::next_revision(rollout);
+        let set = &mut rollout.sets[at];
+        hand_on_annotations(&rollout.deployment, set);
+        let before = revision(set);
+        if before < next {
+            put(set, REVISION_POINTER, next.to_string());
+            if before > 0 {
+                let history = match text(set, HISTORY_POINTER) {
+                    "" => before.to_string(),
+                    earlier => format!("{earlier},{before}"),
+                };
+                put(set, HISTORY_POINTER, history);
+            }
+        }
+        wait_as_long(set, &rollout.deployment);
+        self.write(Kind::ReplicaSet, set.clone(), CONTROLLER, None);
+        self.take_number(rollout, at);
+    }
+
+    /// A Deployment has the number of its newest set.
+    fn take_number(&self, rollout: &mut Rollout, at: usize) {
+        let number = revision(&rollout.sets[at]).to_string();
+        put(&mut rollout.deployment, REVISION_POINTER, number);
+        if find_condition(&rollout.deployment, "Progressing").is_none() {
+            let message = format!("Found new replica set \"{}\"", name(&rollout.sets[at]));
+            let (kind, reason) = ("Progressing", "FoundNewReplicaSet");
+            self.set_deployment_condition(&mut rollout.deployment, kind, "True", reason, &message);
+        }
+    }
+
+    /// Makes the `ReplicaSet` of the current template, where there is none.
     fn ensure_new_set(&mut self, rollout: &mut Rollout, hash: &str) {
-        let highest_old = rollout
-            .sets
-            .iter()
-            .enumerate()
-            .filter(|(at, _)| Some(*at) != rollout.new)
-            .map(|(_, set)| revision(set))
-            .max()
-            .unwrap_or(0);
+        if rollout.new.is_some() {
+            return;
+        }
         let wanted = replicas(&rollout.deployment);
         let limits = Limits::of(&rollout.deployment);
-        if let Some(at) = rollout.new {
-            let set = &mut rollout.sets[at];
-            let number = revision(set).max(highest_old + 1);
-            put(set, REVISION_POINTER, number.to_string());
-            put(set, DESIRED_POINTER, wanted.to_string());
-            put(set, MAXIMUM_POINTER, (wanted + limits.surge).to_string());
-            self.write(Kind::ReplicaSet, set.clone(), CONTROLLER, None);
-        } else {
-            let total: i64 = rollout.sets.iter().map(replicas).sum();
-            let first =
-                if limits.recreate { wanted } else { (wanted + limits.surge - total).clamp(0, wanted) };
-            let template = rollout.deployment["spec"]["template"].clone();
-            let mut set = new_replica_set(&rollout.deployment, &template, hash, first, wanted);
-            put(&mut set, REVISION_POINTER, (highest_old + 1).to_string());
-            let set = Value::clone(&self.create(Kind::ReplicaSet, set, CONTROLLER, self.now));
-            let set_name = name(&set).to_owned();
-            if first > 0 {
-                let message = format!("Scaled up replica set {set_name} from 0 to {first}");
-                self.event(&rollout.deployment, false, "ScalingReplicaSet", &message, REPORTER);
-            }
-            let message = format!("Created new replica set \"{set_name}\"");
-            self.set_deployment_condition(
-                &mut rollout.deployment,
-                "Progressing",
-                "True",
-                "NewReplicaSetCreated",
-                &message,
-            );
-            rollout.sets.push(set);
-            rollout.new = Some(rollout.sets.len() - 1);
+        let total: i64 = rollout.sets.iter().map(replicas).sum();
+        let first = if limits.recreate { wanted } else { (wanted + limits.surge - total).clamp(0, wanted) };
+        let template = rollout.deployment["spec"]["template"].clone();
+        let mut set = new_replica_set(&rollout.deployment, &template, hash, first, wanted);
+        hand_on_annotations(&rollout.deployment, &mut set);
+        put(&mut set, REVISION_POINTER, Self::next_revision(rollout).to_string());
+        let set = Value::clone(&self.create(Kind::ReplicaSet, set, CONTROLLER, self.now));
+        let set_name = name(&set).to_owned();
+        if first > 0 {
+            let message = format!("Scaled up replica set {set_name} from 0 to {first}");
+            self.event(&rollout.deployment, false, "ScalingReplicaSet", &message, REPORTER);
         }
-        if let Some(at) = rollout.new {
-            let number = revision(&rollout.sets[at]).to_string();
-            put(&mut rollout.deployment, REVISION_POINTER, number);
-            if find_condition(&rollout.deployment, "Progressing").is_none() {
-                let message = format!("Found new replica set \"{}\"", name(&rollout.sets[at]));
-                self.set_deployment_condition(
-                    &mut rollout.deployment,
-                    "Progressing",
-                    "True",
-                    "FoundNewReplicaSet",
-                    &message,
-                );
-            }
-        }
+        let message = format!("Created new replica set \"{set_name}\"");
+        self.set_deployment_condition(
+            &mut rollout.deployment,
+            "Progressing",
+            "True",
+            "NewReplicaSetCreated",
+            &message,
+        );
+        rollout.sets.push(set);
+        let at = rollout.sets.len() - 1;
+        rollout.new = Some(at);
+        self.take_number(rollout, at);
     }
 
     fn roll(&mut self, rollout: &mut Rollout, hash: &str) {
@@ -189,7 +184,6 @@ impl State {
                 }
             }
         }
-        self.forget_old_sets(rollout);
     }
 
     fn recreate(&mut self, rollout: &mut Rollout, hash: &str, pods: &BTreeMap<String, Vec<Arc<Value>>>) {
@@ -206,15 +200,17 @@ impl State {
         }
         self.ensure_new_set(rollout, hash);
         if let Some(new) = rollout.new {
-            self.scale_set(rollout, new, replicas(&rollout.deployment));
+            let wanted = replicas(&rollout.deployment);
+            if replicas(&rollout.sets[new]) != wanted {
+                self.scale_set(rollout, new, wanted);
+            }
         }
-        self.forget_old_sets(rollout);
     }
 
-    /// A change of `replicas` alone: spread over what is active.
+    /// A change of `replicas` alone: spread over what is active, in proportion.
     fn scale_all(&mut self, rollout: &mut Rollout) {
         let wanted = replicas(&rollout.deployment);
-        let active: Vec<usize> =
+        let mut active: Vec<usize> =
             (0..rollout.sets.len()).filter(|at| replicas(&rollout.sets[*at]) > 0).collect();
         let single = match active.as_slice() {
             [] => rollout.new.or_else(|| rollout.sets.len().checked_sub(1)),
@@ -226,27 +222,38 @@ impl State {
         }
         let saturated = rollout.new.is_some_and(|at| {
             replicas(&rollout.sets[at]) == wanted
+                && text(&rollout.sets[at], DESIRED_POINTER).parse() == Ok(wanted)
                 && int(&rollout.sets[at], "/status/availableReplicas") == wanted
         });
+        if saturated {
+            active.retain(|at| Some(*at) != rollout.new);
+            for at in active {
+                self.scale_set(rollout, at, 0);
+            }
+            return;
+        }
         let limits = Limits::of(&rollout.deployment);
+        if limits.recreate {
+            return;
+        }
         let allowed = if wanted > 0 { wanted + limits.surge } else { 0 };
         let total: i64 = active.iter().map(|at| replicas(&rollout.sets[*at])).sum();
-        let mut rest = if saturated { 0 } else { allowed - total };
+        let change = allowed - total;
+        // The largest first; among equals the newest grows, and the oldest shrinks.
+        active.sort_by_key(|at| {
+            let age = i64::try_from(*at).unwrap_or(0);
+            (-replicas(&rollout.sets[*at]), if change > 0 { -age } else { age })
+        });
+        let mut done = 0;
         let mut sizes = Vec::new();
         for at in &active {
-            let has = replicas(&rollout.sets[*at]);
-            let size = if saturated {
-                if Some(*at) == rollout.new { wanted } else { 0 }
-            } else {
-                let share = ((allowed - total) * has / total.max(1)).clamp(rest.min(0), rest.max(0));
-                rest -= share;
-                has + share
-            };
-            sizes.push(size.max(0));
+            let share = proportion(&rollout.sets[*at], wanted, limits.surge, change - done);
+            done += share;
+            sizes.push(replicas(&rollout.sets[*at]) + share);
         }
-        // What does not divide goes to the newest.
-        if let Some(last) = sizes.last_mut() {
-            *last = (*last + rest).max(0);
+        // What does not divide goes to the largest.
+        if let Some(largest) = sizes.first_mut() {
+            *largest = (*largest + change - done).max(0);
         }
         for (at, size) in active.into_iter().zip(sizes) {
             self.scale_set(rollout, at, size);
@@ -270,22 +277,19 @@ impl State {
         }
     }
 
-    /// Keeps `revisionHistoryLimit` old `ReplicaSets` once the rollout is over.
+    /// Keeps `revisionHistoryLimit` old `ReplicaSets`, those with the highest numbers, and all that still have pods.
     fn forget_old_sets(&mut self, rollout: &Rollout) {
-        let limit =
-            rollout.deployment.pointer("/spec/revisionHistoryLimit").and_then(Value::as_u64).unwrap_or(10);
-        let idle: Vec<Key> = rollout
-            .sets
-            .iter()
-            .enumerate()
-            .filter(|(at, set)| {
-                Some(*at) != rollout.new && replicas(set) == 0 && int(set, "/status/replicas") == 0
-            })
-            .map(|(_, set)| Key::of(Kind::ReplicaSet, set))
-            .collect();
-        let surplus = idle.len().saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
-        for key in &idle[..surplus] {
-            self.store.remove(key);
+        let limit = rollout.deployment.pointer("/spec/revisionHistoryLimit").and_then(Value::as_u64);
+        let limit = usize::try_from(limit.unwrap_or(10)).unwrap_or(usize::MAX);
+        let others = rollout.sets.iter().enumerate().filter(|(at, _)| Some(*at) != rollout.new);
+        let mut others: Vec<&Value> = others.map(|(_, set)| set).collect();
+        others.sort_by_key(|set| revision(set));
+        let surplus = others.len().saturating_sub(limit);
+        for set in &others[..surplus] {
+            let observed = int(set, "/metadata/generation") <= int(set, "/status/observedGeneration");
+            if replicas(set) == 0 && int(set, "/status/replicas") == 0 && observed {
+                self.store.remove(&Key::of(Kind::ReplicaSet, set));
+            }
         }
     }
 
@@ -321,7 +325,7 @@ impl State {
             ("updatedReplicas", counts.updated),
             ("readyReplicas", counts.ready),
             ("availableReplicas", counts.available),
-            ("unavailableReplicas", (counts.replicas.max(wanted) - counts.available).max(0)),
+            ("unavailableReplicas", (total("/spec/replicas") - counts.available).max(0)),
         ] {
             if count > 0 {
                 status[field] = json!(count);
@@ -411,6 +415,44 @@ impl State {
             self.look_again(since + deadline * 1000 + 1000);
         }
     }
+}
+
+/// What the Deployment says of itself goes to its newest set as well, apart from what is of one of them alone.
+fn hand_on_annotations(deployment: &Value, set: &mut Value) {
+    for (key, value) in string_map(deployment, "/metadata/annotations") {
+        let own = key == "kubectl.kubernetes.io/last-applied-configuration"
+            || key.starts_with("deployment.kubernetes.io/")
+            || key == "deprecated.deployment.rollback.to";
+        if !own {
+            put(set, &format!("/metadata/annotations/{}", key.replace('/', "~1")), value);
+        }
+    }
+}
+
+/// By how much a set grows or shrinks with its Deployment, `rest` being what is left of the whole change.
+fn proportion(set: &Value, wanted: i64, surge: i64, rest: i64) -> i64 {
+    let has = replicas(set);
+    if rest == 0 {
+        return 0;
+    }
+    let fraction = if wanted == 0 {
+        -has
+    } else {
+        let most = match text(set, MAXIMUM_POINTER).parse::<i64>() {
+            Ok(most) if most > 0 => most,
+            _ => int(set, "/status/replicas").max(1),
+        };
+        // Rounded to the nearest whole number.
+        (2 * has * (wanted + surge) + most) / (2 * most) - has
+    };
+    if rest > 0 { fraction.clamp(0, rest) } else { fraction.clamp(rest, 0) }
+}
+
+/// Whether the Deployment's last status told of a finished rollout.
+fn is_complete(deployment: &Value) -> bool {
+    let (counts, wanted) = (Counts::of(deployment), replicas(deployment));
+    [counts.updated, counts.replicas, counts.available] == [wanted; 3]
+        && int(deployment, "/status/observedGeneration") >= int(deployment, "/metadata/generation")
 }
 
 /// A Deployment's numbers.

@@ -1,4 +1,4 @@
-//! The `scale` subresource: the number of replicas of a Deployment or `ReplicaSet`, and nothing else of it.
+//! The `scale` subresource: the number of replicas of a Deployment or `ReplicaSet`.
 
 use serde_json::{Value, json};
 

@@ -1,20 +1,21 @@
-//! The cluster as it is when the world begins: two Deployments at the version in production, days old and healthy.
+//! The cluster at the start: two Deployments at the version in production, days old and healthy.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
 use super::{
-    controllers::{REVISION, new_pod},
+    created::{REVISION, new_pod, new_replica_set},
+    life::NODES,
     object::{put, rfc3339, template_hash, text},
     resource::Kind,
     state::State,
 };
+use crate::world::stage::{Directing, Strategy};
 
 const DAY_MS: i64 = 86_400_000;
 const APPLIER: &str = "kubectl-client-side-apply";
 const CONTROLLER: &str = "kube-controller-manager";
-
-/// The names of the nodes.
-pub(super) const NODES: [&str; 2] = ["node-1", "node-2"];
 
 impl State {
     /// Makes all objects of the beginning.
@@ -41,7 +42,8 @@ impl State {
         for (slot, deployment) in &slots {
             self.furnish_slot(slot, deployment);
         }
-        self.furnish_service();
+        self.furnish_services();
+        self.furnish_route(self.now - 60 * DAY_MS);
         self.follow_traffic();
     }
 
@@ -87,7 +89,7 @@ impl State {
 
     fn furnish_slot(&mut self, slot: &str, deployment: &str) {
         let live = self.furniture.live == slot;
-        let replicas = i64::from(self.furniture.replicas);
+        let replicas = i64::from(self.furniture.replicas_of(slot));
         // The live colour was deployed last week; the idle one is what went before it and was brought level since.
         let (created, rolled, revision) =
             (self.now - 60 * DAY_MS, self.now - if live { 7 } else { 6 } * DAY_MS, if live { 4 } else { 3 });
@@ -105,7 +107,7 @@ impl State {
                 "replicas": replicas,
                 "selector": {"matchLabels": template["metadata"]["labels"]},
                 "template": template,
-                "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "25%", "maxSurge": "25%"}},
+                "strategy": strategy(&self.furniture.strategy),
                 "revisionHistoryLimit": 10,
                 "progressDeadlineSeconds": 600,
             },
@@ -118,7 +120,7 @@ impl State {
             (&earlier, &earlier_hash, revision - 1, 0, rolled - 7 * DAY_MS),
             (&template, &hash, revision, replicas, rolled),
         ] {
-            let mut set = super::controllers::new_replica_set(&owner, template, hash, wanted, replicas);
+            let mut set = new_replica_set(&owner, template, hash, wanted, replicas);
             put(&mut set, "/metadata/annotations/deployment.kubernetes.io~1revision", revision.to_string());
             put(
                 &mut set,
@@ -162,7 +164,8 @@ impl State {
 
     /// The pod template of a slot, without the hash.
     fn template(&self, slot: &str, deployment: &str, image: &str) -> Value {
-        let mut labels = json!({"app": deployment});
+        let mut labels = json!({});
+        labels[self.app_label()] = json!(self.app(deployment));
         for (key, value) in self.furniture.slots.get(slot).into_iter().flat_map(|slot| &slot.selector) {
             labels[key] = json!(value);
         }
@@ -193,20 +196,61 @@ impl State {
         })
     }
 
-    fn furnish_service(&mut self) {
-        let selector = self
-            .furniture
-            .slots
-            .get(&self.furniture.live)
-            .map(|slot| slot.selector.clone())
-            .unwrap_or_default();
+    /// The label that tells one application's pods from others': all slots share it where one Service selects them all.
+    fn app<'a>(&'a self, deployment: &'a str) -> &'a str {
+        match self.furniture.directing {
+            Directing::Selector | Directing::Rollout => deployment,
+            Directing::Route { .. } | Directing::Replicas => &self.furniture.service,
+        }
+    }
+
+    /// The label's name: another one where the slots' own labels have that.
+    fn app_label(&self) -> &'static str {
+        let taken = self.furniture.slots.values().any(|slot| slot.selector.contains_key("app"));
+        if taken && self.furniture.directing != Directing::Selector {
+            "app.kubernetes.io/name"
+        } else {
+            "app"
+        }
+    }
+
+    fn furnish_services(&mut self) {
+        let born = self.now - 60 * DAY_MS;
+        let service = self.furniture.service.clone();
+        let Some(live) = self.furniture.slots.get(&self.furniture.live).cloned() else {
+            return self.furnish_one_service(&service, &json!({}), born);
+        };
+        let (label, app) = (self.app_label(), self.app(&live.deployment).to_owned());
+        let of = |selector: &BTreeMap<String, String>| {
+            let mut selector = selector.clone();
+            selector.insert(label.to_owned(), app.clone());
+            json!(selector)
+        };
+        let selector = match self.furniture.directing {
+            Directing::Selector => json!(live.selector),
+            Directing::Route { .. } | Directing::Replicas => of(&BTreeMap::new()),
+            Directing::Rollout => of(&live.selector),
+        };
+        self.furnish_one_service(&service, &selector, born);
+        if matches!(self.furniture.directing, Directing::Route { .. }) {
+            for slot in self.furniture.slots.clone().values() {
+                self.furnish_one_service(slot.own_service(), &of(&slot.selector), born);
+            }
+        }
+        self.sync_endpoints();
+    }
+
+    /// A Service with an address of its own.
+    pub(super) fn furnish_one_service(&mut self, service: &str, selector: &Value, born: i64) {
+        let number = 7 + self.store.list(Kind::Service, None).count();
+        let address = format!("10.96.41.{number}");
         let object = json!({
-            "metadata": {"name": self.furniture.service, "namespace": self.namespace(), "labels": {"app": self.furniture.service}},
+            "metadata": {"name": service, "namespace": self.namespace(), "labels": {"app": service}},
             "spec": {
                 "ports": [{"name": "http", "protocol": "TCP", "port": 80, "targetPort": "http"}],
                 "selector": selector,
-                "clusterIP": "10.96.41.7",
-                "clusterIPs": ["10.96.41.7"],
+                "clusterIP": address,
+                "clusterIPs": [address],
                 "type": "ClusterIP",
                 "sessionAffinity": "None",
                 "ipFamilies": ["IPv4"],
@@ -215,8 +259,19 @@ impl State {
             },
             "status": {"loadBalancer": {}},
         });
-        self.create(Kind::Service, object, APPLIER, self.now - 60 * DAY_MS);
-        self.sync_endpoints();
+        self.create(Kind::Service, object, APPLIER, born);
+    }
+}
+
+fn strategy(strategy: &Strategy) -> Value {
+    // A number where it is one, else a percentage.
+    let amount = |text: &String| text.parse::<i64>().map_or_else(|_| json!(text), |number| json!(number));
+    match strategy {
+        Strategy::Recreate => json!({"type": "Recreate"}),
+        Strategy::RollingUpdate { max_surge, max_unavailable } => json!({
+            "type": "RollingUpdate",
+            "rollingUpdate": {"maxUnavailable": amount(max_unavailable), "maxSurge": amount(max_surge)},
+        }),
     }
 }
 

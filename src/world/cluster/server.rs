@@ -1,4 +1,4 @@
-//! The HTTP side: connections, requests, and the answers that go on for long (watches, followed logs).
+//! The HTTP side: connections, requests, and long-lived answers (watches, followed logs).
 
 use std::{
     collections::VecDeque,
@@ -44,6 +44,8 @@ const REMEMBERED: usize = 8192;
 const REMEMBERED_BODY: usize = 1024;
 /// Real time between bookmarks, as by a real server.
 const BOOKMARK_EVERY: Duration = Duration::from_mins(1);
+/// … and so long before a watch's time is up, so that whoever begins the next one asks for little.
+const BOOKMARK_BEFORE_END: Duration = Duration::from_secs(2);
 /// How long a stopped server waits for answers that are under way.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// The longest and shortest real time between two looks at the agenda.
@@ -121,6 +123,16 @@ impl Shared {
         result
     }
 
+    /// Ends all watches there are, as a server that restarts does.
+    pub(super) fn end_watches(&self) {
+        self.watch_generation.send_modify(|generation| *generation += 1);
+    }
+
+    /// The real time in which so much simulated time passes.
+    pub(super) fn real(&self, simulated: Duration) -> Duration {
+        self.clock.real(simulated)
+    }
+
     pub(super) fn faults(&self) -> MutexGuard<'_, Vec<Fault>> {
         held(&self.faults)
     }
@@ -162,7 +174,7 @@ impl Shared {
 }
 
 /// Waits until the cluster is stopped.
-async fn stopped(shared: &Shared) {
+pub(super) async fn stopped(shared: &Shared) {
     let mut stop = shared.stop.subscribe();
     // The sender lives as long as `shared`.
     let _ = stop.wait_for(|stop| *stop).await;
@@ -359,10 +371,14 @@ async fn watch_objects(
 ) {
     let mut versions = shared.state().store.subscribe();
     let mut generation = shared.watch_generation.subscribe();
-    let timeout = tokio::time::sleep(plan.timeout.map_or(Duration::from_mins(30), Duration::from_secs));
+    let lasts = plan.timeout.map_or(Duration::from_mins(30), Duration::from_secs);
+    let timeout = tokio::time::sleep(lasts);
     tokio::pin!(timeout);
     let mut bookmarks = tokio::time::interval(BOOKMARK_EVERY);
     bookmarks.reset();
+    let last_bookmark = tokio::time::sleep(lasts.saturating_sub(BOOKMARK_BEFORE_END));
+    tokio::pin!(last_bookmark);
+    let mut is_marked = false;
     let initial = shared.state().initial_events(&mut plan);
     if say(&send, &initial).await.is_err() || ends {
         return;
@@ -386,6 +402,10 @@ async fn watch_objects(
         tokio::select! {
             changed = versions.changed(), if !silent => if changed.is_err() { return },
             _ = bookmarks.tick(), if plan.bookmarks && !silent => {
+                if say(&send, &[bookmark(plan.resource, plan.from)]).await.is_err() { return }
+            }
+            () = &mut last_bookmark, if plan.bookmarks && !silent && !is_marked => {
+                is_marked = true;
                 if say(&send, &[bookmark(plan.resource, plan.from)]).await.is_err() { return }
             }
             () = &mut timeout => return,

@@ -1,4 +1,4 @@
-//! Everything behind the API: objects, what is due to happen, and who gets traffic.
+//! Everything behind the API: objects, upcoming events, and who gets traffic.
 //!
 //! Time is simulated by an agenda: each entry says what happens when, and [`State::advance`] plays all that is due, each
 //! at its own time. So the story is the same however late or seldom the clock is looked at.
@@ -12,20 +12,17 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
+    directing::{Directed, Receiver},
     fields::{Writer, record},
+    gateway::Gateway,
     hindrance::Hindrances,
-    kubelet::{Life, PodStep},
-    object::{
-        condition, int, list, name, put, rfc3339, selects, string_map, suffix, terminating, text, uid, uid_of,
-    },
+    life::{Life, PodStep},
+    object::{condition, int, name, put, rfc3339, suffix, terminating, text, uid, uid_of},
     resource::{Kind, Resource},
     roles::Roles,
     store::{Key, Store},
 };
-use crate::world::{
-    scenario::Scenario,
-    stage::{FurnishedSlot, Furniture, SlotState},
-};
+use crate::world::{scenario::Scenario, stage::Furniture};
 
 /// The time from a write to the controllers' reaction, milliseconds.
 const REACTION_MS: i64 = 150;
@@ -39,17 +36,12 @@ pub(super) enum Due {
     Controllers,
     /// The kubelet's next step with the pod of this uid.
     Pod(String, PodStep),
-    /// A pod of the slot crashes, if the slot is still live since the time given. The count says which crash it is.
-    Wobble { slot: String, since: i64, count: u32 },
+    /// A pod of this one crashes, if it still has traffic since the time given. The count says which crash it is.
+    Wobble { receiver: Receiver, since: i64, count: u32 },
+    /// The gateway takes up what its route says.
+    Gateway,
     /// Old Events go.
     ExpireEvents,
-}
-
-/// From when on which slots had traffic.
-#[derive(Debug, Clone)]
-pub(super) struct Traffic {
-    pub(super) since: i64,
-    pub(super) live: BTreeSet<String>,
 }
 
 #[derive(Debug)]
@@ -76,7 +68,8 @@ pub(super) struct State {
     pub(super) scheduled: usize,
     /// Whether something changed that Services lead to.
     pub(super) endpoints_changed: bool,
-    pub(super) traffic: Vec<Traffic>,
+    pub(super) directed: Directed,
+    pub(super) gateway: Gateway,
     /// Verbs on resources that are forbidden: `("patch", "services")`.
     pub(super) denied: BTreeSet<(String, String)>,
     /// What keeps pods from running.
@@ -102,7 +95,8 @@ impl State {
             told: HashMap::new(),
             scheduled: 0,
             endpoints_changed: false,
-            traffic: Vec::new(),
+            directed: Directed::default(),
+            gateway: Gateway::default(),
             denied: BTreeSet::new(),
             hindrances: Hindrances::default(),
             roles: Roles::default(),
@@ -147,7 +141,8 @@ impl State {
                 self.reconcile();
             }
             Due::Pod(uid, step) => self.pod_step(&uid, step),
-            Due::Wobble { slot, since, count } => self.wobble(&slot, since, count),
+            Due::Wobble { receiver, since, count } => self.wobble(&receiver, since, count),
+            Due::Gateway => self.sync_gateway(),
             Due::ExpireEvents => {
                 let old: Vec<Key> = self
                     .store
@@ -192,7 +187,9 @@ impl State {
                     wake = true;
                     self.endpoints_changed = true;
                     self.follow_traffic();
+                    self.wake_gateway();
                 }
+                Kind::HttpRoute | Kind::Gateway => self.wake_gateway(),
                 _ => {}
             }
         }
@@ -252,7 +249,7 @@ impl State {
         let seed = format!("{context}/{}/{}/{}", text(object, "/kind"), name(object), self.names);
         put(object, "/metadata/uid", uid(&seed));
         put(object, "/metadata/creationTimestamp", rfc3339(created));
-        if matches!(text(object, "/kind"), "Deployment" | "ReplicaSet")
+        if matches!(text(object, "/kind"), "Deployment" | "ReplicaSet" | "HTTPRoute" | "Gateway")
             && int(object, "/metadata/generation") == 0
         {
             put(object, "/metadata/generation", 1);
@@ -271,7 +268,7 @@ impl State {
         if *old == new {
             return;
         }
-        if old.get("spec") != new.get("spec") && matches!(kind, Kind::Deployment | Kind::ReplicaSet) {
+        if old.get("spec") != new.get("spec") && kind.has_generation() {
             put(&mut new, "/metadata/generation", int(&old, "/metadata/generation") + 1);
         }
         let api_version = Resource::of(kind).api_version();
@@ -338,154 +335,6 @@ impl State {
         });
         self.told.insert(identity, Key::new(Kind::Event, &namespace, &event_name));
         self.create(Kind::Event, event, reporter, self.now);
-    }
-
-    // --- traffic -----------------------------------------------------------------------------------------------
-
-    fn slot_labels(&self, slot: &FurnishedSlot) -> BTreeMap<String, String> {
-        let deployment = self.store.get(&self.key(Kind::Deployment, &slot.deployment));
-        deployment.map_or_else(
-            || slot.selector.clone(),
-            |object| string_map(object, "/spec/template/metadata/labels"),
-        )
-    }
-
-    /// The slots whose pods the Service selects.
-    pub(super) fn live_slots(&self) -> BTreeSet<String> {
-        let Some(service) = self.store.get(&self.key(Kind::Service, &self.furniture.service)) else {
-            return BTreeSet::new();
-        };
-        let selector = string_map(service, "/spec/selector");
-        self.furniture
-            .slots
-            .iter()
-            .filter(|(_, slot)| selects(&selector, &self.slot_labels(slot)))
-            .map(|(name, _)| name.clone())
-            .collect()
-    }
-
-    /// Writes down that the live slots changed, and lets the scenarios that wait for it begin.
-    pub(super) fn follow_traffic(&mut self) {
-        let live = self.live_slots();
-        if self.traffic.last().is_some_and(|last| last.live == live) {
-            return;
-        }
-        let before = self.traffic.last().map(|last| last.live.clone()).unwrap_or_default();
-        // At its beginning the world has been like this for long.
-        let since = if self.traffic.is_empty() { i64::MIN } else { self.now };
-        if since != i64::MIN {
-            for slot in live.difference(&before) {
-                if let Some(after) = self.wobble_after() {
-                    let wobble = Due::Wobble { slot: slot.clone(), since, count: 1 };
-                    self.at(since + after, wobble);
-                }
-            }
-        }
-        self.traffic.push(Traffic { since, live });
-    }
-
-    /// How long after the switch a pod of a bad version crashes.
-    fn wobble_after(&self) -> Option<i64> {
-        match self.scenario {
-            Scenario::BadRelease => Some(180_000),
-            Scenario::RollbackNeededLate => Some((self.furniture.window_ms - 30_000).max(30_000)),
-            _ => None,
-        }
-    }
-
-    /// How long after the switch a bad version begins to fail.
-    pub(super) fn failing_after(&self) -> Option<i64> {
-        match self.scenario {
-            Scenario::BadRelease => Some(120_000),
-            Scenario::RollbackNeededLate => Some((self.furniture.window_ms - 60_000).max(0)),
-            _ => None,
-        }
-    }
-
-    fn wobble(&mut self, slot: &str, since: i64, count: u32) {
-        if self.live_since(slot) != Some(since) {
-            return;
-        }
-        let Some(deployment) = self.furniture.slots.get(slot).map(|slot| slot.deployment.clone()) else {
-            return;
-        };
-        let pods = self.pods_of(&deployment);
-        let Some(pod) = pods.iter().find(|pod| {
-            condition(pod, "Ready") == "True" && text(pod, "/spec/containers/0/image") != self.furniture.image
-        }) else {
-            return;
-        };
-        self.crash(&Value::clone(pod), 1);
-        if count < 2 {
-            // Crashing once restarts at once; the second time soon after is a crash loop.
-            self.at(self.now + 20_000, Due::Wobble { slot: slot.to_owned(), since, count: count + 1 });
-        }
-    }
-
-    /// Since when the slot is live, where it became live in this world.
-    pub(super) fn live_since(&self, slot: &str) -> Option<i64> {
-        let mut since = None;
-        for change in self.traffic.iter().rev() {
-            if !change.live.contains(slot) {
-                break;
-            }
-            since = Some(change.since);
-        }
-        since.filter(|since| *since != i64::MIN)
-    }
-
-    /// Pods of a Deployment that are not on their way out, by name.
-    pub(super) fn pods_of(&self, deployment: &str) -> Vec<Arc<Value>> {
-        let owners: BTreeSet<String> = self
-            .store
-            .list(Kind::ReplicaSet, Some(&self.furniture.namespace))
-            .filter(|(_, set)| {
-                list(set, "/metadata/ownerReferences").iter().any(|owner| text(owner, "/name") == deployment)
-            })
-            .map(|(_, set)| uid_of(set).to_owned())
-            .collect();
-        self.store
-            .list(Kind::Pod, Some(&self.furniture.namespace))
-            .filter(|(_, pod)| owners.contains(super::object::controller_uid(pod)) && !terminating(pod))
-            .map(|(_, pod)| Arc::clone(pod))
-            .collect()
-    }
-
-    /// The picture that the traffic simulation works with.
-    pub(super) fn slots(&self) -> Vec<SlotState> {
-        let live = self.live_slots();
-        let count = |number: i64| u32::try_from(number).unwrap_or(0);
-        self.furniture
-            .slots
-            .iter()
-            .map(|(slot, furnished)| {
-                let deployment = self.store.get(&self.key(Kind::Deployment, &furnished.deployment));
-                let mut ready: BTreeMap<String, (u32, String)> = BTreeMap::new();
-                for pod in self.pods_of(&furnished.deployment) {
-                    if condition(&pod, "Ready") == "True" {
-                        let entry =
-                            ready.entry(text(&pod, "/spec/containers/0/image").to_owned()).or_default();
-                        entry.0 += 1;
-                        entry.1 = text(&pod, "/metadata/creationTimestamp").max(&entry.1).to_owned();
-                    }
-                }
-                let total = ready.values().map(|(count, _)| count).sum();
-                // Most pods win; among equals the newer image.
-                let image =
-                    ready.into_iter().max_by(|one, other| one.1.cmp(&other.1)).map(|(image, _)| image);
-                let template = || {
-                    deployment.map(|object| text(object, "/spec/template/spec/containers/0/image").to_owned())
-                };
-                SlotState {
-                    name: slot.clone(),
-                    image: image.or_else(template).unwrap_or_default(),
-                    ready: total,
-                    desired: deployment.map_or(0, |object| count(int(object, "/spec/replicas"))),
-                    live: live.contains(slot),
-                    live_since: self.live_since(slot),
-                }
-            })
-            .collect()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Errors as the API server words them: `Status` objects.
+//! Errors in the API server's words: `Status` objects.
 
 use serde_json::{Value, json};
 
@@ -42,6 +42,34 @@ impl Cause {
             reason: "FieldValueInvalid",
             message: format!("Invalid value: {value}: {why}"),
         }
+    }
+
+    pub(super) fn forbidden(field: &str, why: &str) -> Self {
+        Self { field: field.to_owned(), reason: "FieldValueForbidden", message: format!("Forbidden: {why}") }
+    }
+
+    /// A value that a custom resource's schema does not allow.
+    pub(super) fn in_body(field: &str, value: &Value, why: &str) -> Self {
+        Self::invalid(field, value, &format!("{field} in body {why}"))
+    }
+
+    /// A value of a type that a custom resource's schema does not have there.
+    pub(super) fn wrong_type(field: &str, value: &Value, wanted: &str) -> Self {
+        let found = match value {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(number) if number.is_f64() => "number",
+            Value::Number(_) => "integer",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        };
+        Self::in_body(field, &json!(found), &format!("must be of type {wanted}: \"{found}\""))
+    }
+
+    /// A rule of a custom resource's schema that an object breaks.
+    pub(super) fn rule(field: &str, message: &str) -> Self {
+        Self::invalid(field, &json!("object"), message)
     }
 
     pub(super) fn duplicate(field: impl Into<String>, value: &Value) -> Self {
@@ -137,6 +165,18 @@ impl ApiError {
         error
     }
 
+    /// A write that has to name the version that it replaces, and does not.
+    pub(super) fn unversioned(resource: &Resource, name: &str) -> Self {
+        let (field, message) =
+            ("metadata.resourceVersion", "Invalid value: 0x0: must be specified for an update");
+        let told = format!("{} \"{name}\" is invalid: {field}: {message}", resource.qualified());
+        let mut error = Self::new(422, "Invalid", told).about(resource, name);
+        if let Some(details) = &mut error.details {
+            details["causes"] = json!([{"reason": "FieldValueInvalid", "message": message, "field": field}]);
+        }
+        error
+    }
+
     /// A patch that cannot be applied to this object, such as a failed JSON patch `test`.
     pub(super) fn patch_failed(why: &str) -> Self {
         // A real server keeps the reason to itself; it goes to the log here.
@@ -154,6 +194,16 @@ impl ApiError {
 
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(400, "BadRequest", message)
+    }
+
+    /// A watch that says how its version is meant, which is for lists.
+    pub(super) fn watch_without_match() -> Self {
+        Self::new(
+            422,
+            "Invalid",
+            "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for \
+             watch unless sendInitialEvents is provided, and must be NotOlderThan with it",
+        )
     }
 
     pub(super) fn unauthorized() -> Self {

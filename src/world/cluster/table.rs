@@ -141,6 +141,8 @@ fn columns(kind: Kind) -> Vec<Value> {
             ("Replicas", 0),
             ("Age", 0),
         ],
+        Kind::Gateway => &[("Name", 0), ("Class", 0), ("Address", 0), ("Programmed", 0), ("Age", 0)],
+        Kind::HttpRoute => &[("Name", 0), ("Hostnames", 0), ("Age", 0)],
     };
     let integer =
         |name: &str| matches!(name, "Up-to-date" | "Available" | "Desired" | "Current" | "Data" | "Count");
@@ -175,7 +177,23 @@ fn cells(kind: Kind, object: &Value, now: i64) -> Value {
         Kind::Lease => json!([name(object), text(object, "/spec/holderIdentity"), age]),
         Kind::Event => event(object, now),
         Kind::HorizontalPodAutoscaler => autoscaler(object, &age),
+        Kind::Gateway => gateway(object, &age),
+        Kind::HttpRoute => {
+            // A custom resource's column prints a list as it is written.
+            let hostnames = object.pointer("/spec/hostnames").map(Value::to_string);
+            json!([name(object), hostnames, age])
+        }
     }
+}
+
+fn gateway(object: &Value, age: &str) -> Value {
+    json!([
+        name(object),
+        text(object, "/spec/gatewayClassName"),
+        text(object, "/status/addresses/0/value"),
+        condition(object, "Programmed"),
+        age
+    ])
 }
 
 fn deployment(object: &Value, age: &str) -> Value {

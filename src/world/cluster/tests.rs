@@ -1,5 +1,9 @@
 //! Stories told in simulated time, without HTTP.
 
+mod directing;
+mod gateway;
+mod revisions;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
@@ -12,7 +16,7 @@ use super::{
 };
 use crate::world::{
     scenario::Scenario,
-    stage::{FurnishedSlot, Furniture},
+    stage::{Directing, FurnishedSlot, Furniture, Strategy},
 };
 
 const BEGIN: i64 = 1_795_356_000_000;
@@ -24,7 +28,7 @@ const SERVICE: &str = "/api/v1/namespaces/production/services/backend-service";
 fn furniture(replicas: u32) -> Furniture {
     let slot = |colour: &str| {
         let selector = BTreeMap::from([("version".to_owned(), colour.to_owned())]);
-        (colour.to_owned(), FurnishedSlot { deployment: format!("backend-{colour}"), selector })
+        (colour.to_owned(), FurnishedSlot::new(format!("backend-{colour}"), selector))
     };
     Furniture {
         namespace: "production".into(),
@@ -36,6 +40,8 @@ fn furniture(replicas: u32) -> Furniture {
         replicas,
         context: "prod-eu-1".into(),
         window_ms: 900_000,
+        directing: Directing::Selector,
+        strategy: Strategy::default(),
     }
 }
 
@@ -132,10 +138,10 @@ fn the_world_begins_at_rest() {
     let version = state.store.version();
     state.advance(BEGIN + 20_000);
     assert_eq!(state.store.version(), version, "nothing is out of place, so nothing changes");
-    for slot in state.slots() {
+    for slot in state.picture().backends {
         assert_eq!((slot.ready, slot.desired, slot.image.as_str()), (3, 3, OLD));
-        assert_eq!((slot.live, slot.live_since), (slot.name == "blue", None));
-        assert!(rolled_out(&state, &format!("backend-{}", slot.name)));
+        assert_eq!((slot.is_live(), slot.since), (slot.slot == "blue", None));
+        assert!(rolled_out(&state, &format!("backend-{}", slot.slot)));
     }
     let endpoints = get(&mut state, "/api/v1/namespaces/production/endpoints/backend-service");
     assert_eq!(list(&endpoints, "/subsets/0/addresses").len(), 3);
@@ -169,7 +175,7 @@ fn a_good_rollout_takes_about_fifty_seconds_and_keeps_its_promises() {
     assert_eq!(text(&object, "/metadata/annotations/deployment.kubernetes.io~1revision"), "4");
     assert!(state.pods_of("backend-green").iter().all(|pod| text(pod, "/spec/containers/0/image") == NEW));
     assert!(warnings(&state, "Failed").is_empty());
-    let blue = state.slots().into_iter().find(|slot| slot.name == "blue").unwrap();
+    let blue = state.picture().backends.into_iter().find(|slot| slot.slot == "blue").unwrap();
     assert_eq!((blue.ready, blue.image.as_str()), (3, OLD), "the other colour is not touched");
 }
 
@@ -219,8 +225,8 @@ fn a_bad_release_fails_in_its_log_and_crashes_once_in_a_while() {
     until(&mut state, 120, |state| rolled_out(state, "backend-green"));
     let switched = state.now;
     switch(&mut state, "green");
-    let green = state.slots().into_iter().find(|slot| slot.name == "green").unwrap();
-    assert_eq!((green.live, green.live_since), (true, Some(switched)));
+    let green = state.picture().backends.into_iter().find(|slot| slot.slot == "green").unwrap();
+    assert_eq!((green.is_live(), green.since), (true, Some(switched)));
     let pod = name(&state.pods_of("backend-green")[0]).to_owned();
     let log = |state: &mut State| {
         let path = format!("/api/v1/namespaces/production/pods/{pod}/log?tailLines=200");
@@ -238,7 +244,7 @@ fn a_bad_release_fails_in_its_log_and_crashes_once_in_a_while() {
     assert!(
         warnings(&state, "BackOff").iter().any(|message| message.contains("restarting failed container"))
     );
-    until(&mut state, 60, |state| state.slots().iter().all(|slot| slot.ready == 3));
+    until(&mut state, 60, |state| state.picture().backends.iter().all(|slot| slot.ready == 3));
     let restarts: i64 = state
         .pods_of("backend-green")
         .iter()
@@ -257,7 +263,7 @@ fn nothing_crashes_once_traffic_is_back() {
     state.advance(begin + 150_000);
     switch(&mut state, "blue");
     state.advance(begin + 600_000);
-    assert!(state.slots().iter().all(|slot| slot.ready == 3));
+    assert!(state.picture().backends.iter().all(|slot| slot.ready == 3));
     assert!(warnings(&state, "BackOff").is_empty());
 }
 
@@ -328,8 +334,10 @@ fn a_deleted_pod_comes_back_under_another_name() {
     let (code, body) = send(&mut state, "DELETE", &path, "", &Value::Null);
     assert_eq!(code, 200);
     assert!(body["metadata"]["deletionTimestamp"].is_string());
-    until(&mut state, 5, |state| state.slots().iter().any(|slot| slot.name == "blue" && slot.ready == 2));
-    until(&mut state, 30, |state| state.slots().iter().all(|slot| slot.ready == 3));
+    until(&mut state, 5, |state| {
+        state.picture().backends.iter().any(|slot| slot.slot == "blue" && slot.ready == 2)
+    });
+    until(&mut state, 30, |state| state.picture().backends.iter().all(|slot| slot.ready == 3));
     assert_eq!(send(&mut state, "GET", &path, "", &Value::Null).0, 404);
 }
 
@@ -354,7 +362,7 @@ fn endpoints_follow_the_selector() {
     state.advance(now + 1000);
     let endpoints = get(&mut state, "/api/v1/namespaces/production/endpoints/backend-service");
     assert!(list(&endpoints, "/subsets").is_empty());
-    assert!(state.slots().iter().all(|slot| !slot.live));
+    assert!(state.picture().backends.iter().all(|slot| !slot.is_live()));
 }
 
 #[test]
@@ -604,8 +612,8 @@ fn a_deleted_deployment_takes_its_pods_along() {
         !state.store.list(Kind::Pod, None).any(|(key, _)| key.name.starts_with("backend-green"))
             && !state.store.list(Kind::ReplicaSet, None).any(|(key, _)| key.name.starts_with("backend-green"))
     });
-    let green = state.slots().into_iter().find(|slot| slot.name == "green").unwrap();
-    assert_eq!((green.ready, green.desired, green.live), (0, 0, false));
+    let green = state.picture().backends.into_iter().find(|slot| slot.slot == "green").unwrap();
+    assert_eq!((green.ready, green.desired, green.is_live()), (0, 0, false));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! What makes a real cluster awkward, at a test's wish: nodes without room, readiness probes that fail, autoscalers with a
-//! mind of their own. And what users would notice of it: who answers them.
+//! What makes real clusters awkward, on request of a test: nodes without room, failing readiness probes, autoscalers.
+//! Also what users would notice: who answers them.
 
 use std::sync::Arc;
 
@@ -7,16 +7,17 @@ use serde_json::{Value, json};
 
 use super::{
     Cluster,
-    controllers::CONTROLLER,
+    created::{CONTROLLER, DESIRED_POINTER},
     fields::{Writer, record},
     hindrance::is_of,
-    object::{int, list, put, rfc3339, terminating, text},
+    life::NODES,
+    object::{condition, controller_uid, int, list, put, rfc3339, terminating, text, uid_of},
     resource::{Kind, Resource},
     rollout::replicas,
-    seed::NODES,
     state::State,
     store::Key,
 };
+use crate::world::scenario::Scenario;
 
 impl Cluster {
     /// The pods that the Service sends traffic to now, by name: the ready addresses of its `EndpointSlice`s.
@@ -38,7 +39,7 @@ impl Cluster {
     pub fn ready_pods(&self, deployment: &str) -> usize {
         let state = self.shared.state();
         let pods = state.pods_of(deployment);
-        pods.iter().filter(|pod| super::object::condition(pod, "Ready") == "True").count()
+        pods.iter().filter(|pod| condition(pod, "Ready") == "True").count()
     }
 
     /// The replicas that a Deployment's spec wants; nothing where there is no such Deployment.
@@ -91,9 +92,33 @@ impl Cluster {
 }
 
 impl State {
+    /// A pod's container ends with an error, once. Says whether there is such a pod.
+    pub(super) fn crash_pod(&mut self, pod: &str) -> bool {
+        let key = self.key(Kind::Pod, pod);
+        let Some(pod) = self.store.get(&key).map(|pod| Value::clone(pod)) else { return false };
+        self.crash(&pod, 1);
+        true
+    }
+
     /// Whether the Deployment that a pod belongs to has probes that fail.
     pub(super) fn probes_fail(&self, pod: &Value) -> bool {
         self.hindrances.unready.iter().any(|deployment| is_of(pod, deployment))
+    }
+
+    /// Whether a new version's pod never becomes ready, because as many as half of those wanted are.
+    pub(super) fn is_stuck(&self, pod: &Value) -> bool {
+        if self.scenario != Scenario::StuckHalfWay
+            || text(pod, "/spec/containers/0/image") == self.furniture.image
+        {
+            return false;
+        }
+        let set = text(pod, "/metadata/ownerReferences/0/name");
+        let Some(set) = self.store.get(&self.key(Kind::ReplicaSet, set)) else { return false };
+        let wanted = text(set, DESIRED_POINTER).parse::<usize>().unwrap_or(0);
+        let pods = self.store.list(Kind::Pod, Some(&self.furniture.namespace));
+        let ready = pods
+            .filter(|(_, other)| controller_uid(other) == uid_of(set) && condition(other, "Ready") == "True");
+        ready.count() >= wanted / 2
     }
 
     /// A node that takes one more pod, by turns; nothing where none does.

@@ -1,4 +1,4 @@
-//! What the API server fills in where a writer said nothing, and what it refuses.
+//! The API server's defaulting and validation.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{
     object::{labels, list, name, put, selects, string_map, text},
     resource::{Kind, Resource},
+    route,
     status::{ApiError, Cause},
 };
 
@@ -43,6 +44,7 @@ pub(super) fn fill_in(kind: Kind, object: &mut Value) {
             }
             default(object, "/spec/clusterIP", json!("10.96.41.20"));
         }
+        Kind::HttpRoute => route::fill_in(object),
         _ => {}
     }
 }
@@ -119,6 +121,7 @@ pub(super) fn check(resource: &Resource, old: Option<&Value>, new: &Value) -> Re
             }
         }
         Kind::ConfigMap => check_data(&mut causes, new),
+        Kind::HttpRoute => route::check(&mut causes, new),
         _ => {}
     }
     if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid(resource, name(new), &causes)) }
@@ -194,6 +197,29 @@ fn check_workload(causes: &mut Vec<Cause>, old: Option<&Value>, new: &Value) {
         causes.push(Cause::invalid("spec.selector", &new["spec"]["selector"], "field is immutable"));
     }
     check_containers(causes, "spec.template.spec", &new["spec"]["template"]["spec"]);
+    check_strategy(causes, &new["spec"]["strategy"]);
+}
+
+fn check_strategy(causes: &mut Vec<Cause>, strategy: &Value) {
+    let limits = &strategy["rollingUpdate"];
+    match text(strategy, "/type") {
+        "Recreate" if !limits.is_null() => causes.push(Cause::forbidden(
+            "spec.strategy.rollingUpdate",
+            "may not be specified when strategy `type` is 'Recreate'",
+        )),
+        "RollingUpdate" => {
+            let nothing = |limit: &Value| limit.as_i64() == Some(0) || limit.as_str() == Some("0%");
+            if nothing(&limits["maxUnavailable"]) && nothing(&limits["maxSurge"]) {
+                causes.push(Cause {
+                    field: "spec.strategy.rollingUpdate.maxUnavailable".to_owned(),
+                    reason: "FieldValueInvalid",
+                    message: "Invalid value: intstr.IntOrString{Type:0, IntVal:0, StrVal:\"\"}: may not be 0 when `maxSurge` is 0"
+                        .to_owned(),
+                });
+            }
+        }
+        _ => {}
+    }
 }
 
 fn check_containers(causes: &mut Vec<Cause>, at: &str, spec: &Value) {

@@ -1,4 +1,4 @@
-//! Watches: what they begin with, and what they are told after that.
+//! Watches: how they start, and what they send after that.
 
 use serde_json::{Value, json};
 
@@ -22,10 +22,7 @@ impl State {
         if send_initial.is_empty() != matching.is_empty()
             || (!matching.is_empty() && matching != "NotOlderThan")
         {
-            return Err(ApiError::bad_request(
-                "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for \
-                 watch unless sendInitialEvents is provided, and must be NotOlderThan with it",
-            ));
+            return Err(ApiError::watch_without_match());
         }
         let mark_end = send_initial == "true";
         let begins_with_all = mark_end || (asked.unwrap_or(0) == 0 && send_initial != "false");

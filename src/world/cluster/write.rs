@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     api::{Answer, Call, list_of, present},
-    controllers::complete_pod,
+    created::complete_pod,
     event_view::event_from_view,
     fields::{Writer, record},
     object::{controller_uid, cut, int, name, put, rfc3339, text, uid_of},
@@ -124,6 +124,7 @@ impl State {
             Kind::Pod => complete_pod(&mut object),
             Kind::Namespace => put(&mut object, "/status", json!({"phase": "Active"})),
             Kind::Deployment | Kind::ReplicaSet | Kind::Service => put(&mut object, "/status", json!({})),
+            Kind::Gateway | Kind::HttpRoute => drop(cut(&mut object, "/status")),
             _ => {}
         }
         if dry_run {
@@ -171,10 +172,9 @@ impl State {
             return Err(ApiError::not_found(resource, &key.name));
         };
         self.place(resource, target, &mut body)?;
-        if resource.kind == Kind::Lease && text(&body, "/metadata/resourceVersion").is_empty() {
-            let cause =
-                Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
-            return Err(ApiError::invalid(resource, &key.name, &[cause]));
+        let is_guarded = resource.kind == Kind::Lease || resource.is_custom();
+        if is_guarded && text(&body, "/metadata/resourceVersion").is_empty() {
+            return Err(ApiError::unversioned(resource, &key.name));
         }
         let write = Write {
             resource,
@@ -190,9 +190,11 @@ impl State {
     }
 
     pub(super) fn patch_object(&mut self, call: &Call, target: &Target) -> Result<Answer, ApiError> {
-        let kind = PatchKind::parse(&call.content_type)
-            .ok_or_else(|| ApiError::unsupported_media_type(PatchKind::ACCEPTED))?;
         let (resource, key) = Self::named(target)?;
+        let accepted = PatchKind::accepted(resource.is_custom());
+        let kind = PatchKind::parse(&call.content_type)
+            .filter(|kind| !resource.is_custom() || *kind != PatchKind::Strategic)
+            .ok_or_else(|| ApiError::unsupported_media_type(accepted))?;
         let body = call.json()?;
         if kind == PatchKind::Apply {
             return self.apply_object(call, target, body);
@@ -278,7 +280,7 @@ impl State {
         mut new: Value,
     ) -> Result<Arc<Value>, ApiError> {
         let Write { resource, key, .. } = write;
-        // The uid comes before the version: of an object that was made anew both are wrong.
+        // The uid comes before the version: of an object that was recreated both are wrong.
         let (uid, was) = (text(&new, "/metadata/uid").to_owned(), uid_of(old));
         if !uid.is_empty() && uid != was {
             return Err(if write.whole {
@@ -331,7 +333,7 @@ impl State {
             new["spec"]["clusterIP"] = old["spec"]["clusterIP"].clone();
         }
         check(resource, Some(old), &new)?;
-        if resource.kind == Kind::Deployment && old.get("spec") != new.get("spec") {
+        if resource.kind.has_generation() && old.get("spec") != new.get("spec") {
             put(&mut new, "/metadata/generation", int(old, "/metadata/generation") + 1);
         }
         if **old == new && write.applied.is_none() {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::world::{
     promql::{Element, Engine, MAX_POINTS, QueryError, Range, Value},
-    service::Reply,
+    reply::Reply,
 };
 
 /// The version that the simulated server says it is: the rules it follows are those of Prometheus 3.
@@ -50,13 +50,18 @@ impl Request {
             Ok(seconds) => to_millis(seconds),
             Err(_) => text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond),
         };
-        let wrong = || bad_parameter(name, format!("cannot parse \"{text}\" to a valid timestamp"));
+        let wrong = || {
+            let why =
+                format!("Invalid time value for '{name}': cannot parse \"{text}\" to a valid timestamp");
+            bad_parameter(name, why)
+        };
         parsed.map(Some).ok_or_else(wrong)
     }
 
     fn required_time(&self, name: &str) -> Result<i64, QueryError> {
-        let missing = || bad_parameter(name, "cannot parse \"\" to a valid timestamp");
-        self.time(name)?.ok_or_else(missing)
+        let text = self.param(name).unwrap_or_default();
+        let wrong = || bad_parameter(name, format!("cannot parse \"{text}\" to a valid timestamp"));
+        self.time(name).ok().flatten().ok_or_else(wrong)
     }
 
     /// A duration in milliseconds: seconds with a fraction, or Prometheus's own spelling such as `15s`.
@@ -154,12 +159,16 @@ fn query_range(source: Source<'_>, request: &Request) -> Result<Json, QueryError
     }
     let step = request.duration("step")?;
     if step <= 0 {
-        return Err(bad_parameter("step", "zero or negative query resolution step widths are not accepted"));
+        return Err(bad_parameter(
+            "step",
+            "zero or negative query resolution step widths are not accepted. Try a positive integer",
+        ));
     }
     if (end - start) / step > MAX_POINTS {
-        return Err(QueryError::BadData(format!(
-            "exceeded maximum resolution of {MAX_POINTS} points per timeseries"
-        )));
+        return Err(QueryError::BadData(
+            "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)"
+                .to_owned(),
+        ));
     }
     let ranges = source.engine.range(source.store, request.query()?, start, end, step)?;
     Ok(json!({ "resultType": "matrix", "result": matrix(&ranges) }))

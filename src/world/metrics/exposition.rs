@@ -7,7 +7,7 @@ use super::labels::write_escaped;
 /// What the `# TYPE` line says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Only rises, until its process starts anew.
+    /// Only rises, until its process starts over.
     Counter,
     /// Rises and falls.
     Gauge,

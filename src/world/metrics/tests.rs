@@ -152,7 +152,7 @@ fn the_past_is_there_when_the_world_begins() {
 fn a_slot_without_pods_vanishes_at_once() {
     let mut telemetry = start(Scenario::Good);
     let mut down = slots(OLD, "blue", None);
-    down[1].ready = 0;
+    down.backends[1].ready = 0;
     let up = |telemetry: &Telemetry, t| value(telemetry, r#"up{slot="green"}"#, "", t);
     assert_eq!(up(&telemetry, START_MS), 1.0);
     telemetry.advance(START_MS + 5_000, &down);
@@ -245,7 +245,7 @@ fn errors_say_whose_fault_they_are() {
     let range = |start, end, step| [("query", "up"), ("start", start), ("end", end), ("step", step)];
     is(fails(r, &range("10", "5", "1")), (400, "bad_data", "\"end\""));
     is(fails(r, &range("1", "5", "0")), (400, "bad_data", "zero or negative"));
-    is(fails(r, &range("0", "100000", "1s")), (400, "bad_data", "11000 points"));
+    is(fails(r, &range("0", "100000", "1s")), (400, "bad_data", "11,000 points"));
     is(fails(r, &range("", "100000", "1s")), (400, "bad_data", "\"start\""));
     is(
         fails(r, &[("query", "up[1m]"), ("start", "1"), ("end", "2"), ("step", "1")]),
@@ -307,7 +307,7 @@ fn federation_and_expositions_are_read_by_prometheus_parse() {
 
     let stage = slots(OLD, "blue", None);
     let slot = |door| service::answer(door, "/metrics", &stage, &telemetry).body;
-    let both = slot(Door::Front);
+    let both = slot(Door::Front(0));
     let mut heads: Vec<_> = both.lines().filter(|line| line.starts_with("# TYPE")).collect();
     let count = heads.len();
     heads.sort_unstable();
@@ -329,18 +329,43 @@ fn federation_and_expositions_are_read_by_prometheus_parse() {
 fn a_door_to_no_pods_answers_503() {
     let telemetry = start(Scenario::Good);
     let mut stage = slots(NEW, "green", None);
-    let get = |stage: &[SlotState], door, path| {
+    let get = |stage: &Picture, door, path| {
         let reply = service::answer(door, path, stage, &telemetry);
         (reply.status, reply.body)
     };
     assert_eq!(
-        get(&stage, Door::Front, "/version"),
+        get(&stage, Door::Front(0), "/version"),
         (200, r#"{"version":"v1.6.0","environment":"green"}"#.to_owned())
     );
-    stage[1].ready = 0;
+    stage.backends[1].ready = 0;
     for path in ["/health", "/health/db", "/version", "/metrics", "/api/orders"] {
-        assert_eq!(get(&stage, Door::Front, path).0, 503);
+        assert_eq!(get(&stage, Door::Front(0), path).0, 503);
         assert_eq!(get(&stage, Door::Slot("green"), path).0, 503);
         assert_eq!(get(&stage, Door::Slot("blue"), path).0, 200);
     }
+}
+
+#[test]
+fn the_front_door_keeps_the_shares_and_says_what_it_cannot_do() {
+    let telemetry = start(Scenario::Good);
+    let mut picture = slots(NEW, "blue", None);
+    (picture.backends[0].share, picture.backends[1].share) = (0.65, 0.05);
+    (picture.elsewhere, picture.refused) = (0.1, 0.1);
+    let mut told: BTreeMap<String, u32> = BTreeMap::new();
+    for turn in 0..1_000 {
+        let reply = service::answer(Door::Front(turn), "/version", &picture, &telemetry);
+        let body: Json = serde_json::from_str(&reply.body).unwrap();
+        let version = body["version"].as_str().unwrap_or("-");
+        *told.entry(format!("{} {version}", reply.status)).or_default() += 1;
+    }
+    for (answer, wanted) in
+        [("200 v1.5.0", 650), ("200 v1.6.0", 50), ("200 -", 100), ("500 -", 100), ("503 -", 100)]
+    {
+        let is = told.get(answer).copied().unwrap_or(0);
+        assert!(is.abs_diff(wanted) <= 3, "{answer}: {told:?}");
+    }
+    picture.backends[1].hash = "6d5f".into();
+    let reply = service::answer(Door::Revision("6d5f"), "/version", &picture, &telemetry);
+    assert!(reply.body.contains("v1.6.0"), "{}", reply.body);
+    assert_eq!(service::answer(Door::Revision("gone"), "/version", &picture, &telemetry).status, 503);
 }

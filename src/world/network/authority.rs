@@ -1,4 +1,5 @@
-//! The certificate authority of the simulated world: made when it begins, it signs a certificate for each name asked for.
+//! The certificate authority of the simulated world: created at the start, it signs a certificate for each requested
+//! name.
 
 use std::{
     collections::HashMap,

@@ -24,7 +24,7 @@ use super::{
     resolve,
     site::{Answer, Asked, Outage, Site, host},
 };
-use crate::world::service::Reply;
+use crate::world::reply::Reply;
 
 /// The largest body that is read.
 const LARGEST_BODY: usize = 1 << 20;

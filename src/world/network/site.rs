@@ -1,11 +1,10 @@
-//! What is behind the listeners: the traffic, the simulated Prometheus, the application and the inbox, and which of them a
-//! host's name means.
+//! What the listeners serve: traffic, the simulated Prometheus, the application and the inbox, chosen by host name.
 
 use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -16,8 +15,10 @@ use super::{NetworkConfig, authority::Authority};
 use crate::world::{
     clock::WorldClock,
     metrics::{Settings, Telemetry, api},
-    service::{self, Door, Reply},
-    stage::{SlotState, Stage},
+    reply::Reply,
+    service::{self, Door},
+    stage::{Picture, Stage},
+    traffic::Users,
 };
 
 /// Writes that the inbox keeps.
@@ -87,7 +88,7 @@ pub(super) enum Answer {
 /// The world at one moment.
 pub(super) struct View<'a> {
     pub(super) telemetry: &'a Telemetry,
-    pub(super) stage: &'a [SlotState],
+    pub(super) picture: &'a Picture,
     pub(super) now_ms: i64,
 }
 
@@ -101,13 +102,15 @@ pub(super) struct Site {
     inbox: Mutex<VecDeque<(String, String)>>,
     authority: Arc<Authority>,
     outages: AtomicU8,
+    /// Requests at the front door so far.
+    turns: AtomicU64,
 }
 
 impl Site {
     pub(super) fn new(config: NetworkConfig, settings: Settings, authority: Authority) -> Self {
         let NetworkConfig { furniture, scenario, clock, stage, prometheus_hosts, seed } = config;
         let telemetry =
-            Telemetry::start(&furniture, scenario, seed, clock.now_ms(), &stage.slots(), settings);
+            Telemetry::start(&furniture, scenario, seed, clock.now_ms(), &stage.picture(), settings);
         Self {
             clock,
             stage,
@@ -117,11 +120,16 @@ impl Site {
             inbox: Mutex::default(),
             authority: Arc::new(authority),
             outages: AtomicU8::new(0),
+            turns: AtomicU64::new(0),
         }
     }
 
     pub(super) fn authority(&self) -> &Arc<Authority> {
         &self.authority
+    }
+
+    pub(super) fn users(&self) -> Users {
+        self.observe(|view| view.telemetry.traffic().users().clone())
     }
 
     pub(super) fn inbox(&self) -> Vec<(String, String)> {
@@ -131,11 +139,14 @@ impl Site {
     /// Catches up with the clock and lets `look` see the world as it is now.
     pub(super) fn observe<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
         // The cluster is asked before our lock is taken: it has locks of its own.
-        let stage = self.stage.slots();
+        let since = lock(&self.telemetry).traffic().now_ms();
+        let pictures = self.stage.pictures(since);
         let mut telemetry = lock(&self.telemetry);
         let now_ms = self.clock.now_ms();
-        telemetry.advance(now_ms, &stage);
-        look(&View { telemetry: &telemetry, stage: &stage, now_ms })
+        telemetry.follow(now_ms, &pictures);
+        let nobody = Picture::default();
+        let picture = pictures.last().map_or(&nobody, |(_, picture)| picture);
+        look(&View { telemetry: &telemetry, picture, now_ms })
     }
 
     /// Follows the cluster while nobody asks, so that what happens between two requests is seen near its time.
@@ -178,9 +189,11 @@ impl Site {
         }
         let label = asked.host().split('.').next().unwrap_or_default();
         let slot = self.slots.iter().find(|slot| slot.eq_ignore_ascii_case(label));
+        let is_revision = || self.stage.picture().backends.iter().any(|backend| backend.hash == label);
         let door = match slot {
             Some(slot) => Door::Slot(slot),
-            None if service::is_path(&asked.path) => Door::Front,
+            None if service::is_path(&asked.path) && is_revision() => Door::Revision(label),
+            None if service::is_path(&asked.path) => Door::Front(self.turns.fetch_add(1, Ordering::Relaxed)),
             // Dashboards, CI, log search: somebody else's service, and well.
             None => {
                 return Answer::Reply(Reply::json(
@@ -195,7 +208,7 @@ impl Site {
             {
                 return Answer::Outage(outage);
             }
-            Answer::Reply(service::answer(door, &asked.path, view.stage, view.telemetry))
+            Answer::Reply(service::answer(door, &asked.path, view.picture, view.telemetry))
         })
     }
 

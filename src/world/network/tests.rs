@@ -13,21 +13,21 @@ use tokio_rustls::TlsConnector;
 
 use super::*;
 use crate::world::{
-    stage::SlotState,
+    stage::Picture,
     traffic::tests::{NEW, OLD, START_MS, furniture, slots},
 };
 
 /// A cluster that tests set by hand.
-struct Cluster(Mutex<Vec<SlotState>>);
+struct Cluster(Mutex<Picture>);
 
 impl Cluster {
-    fn set(&self, slots: Vec<SlotState>) {
-        *self.0.lock().unwrap() = slots;
+    fn set(&self, picture: Picture) {
+        *self.0.lock().unwrap() = picture;
     }
 }
 
 impl Stage for Cluster {
-    fn slots(&self) -> Vec<SlotState> {
+    fn picture(&self) -> Picture {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -97,7 +97,7 @@ async fn doors_lead_to_their_slots_by_http_and_https() {
         assert!(status.is_success() && body.contains("\"ok\""), "{body}");
     }
     let mut down = slots(NEW, "green", None);
-    down[1].ready = 0;
+    down.backends[1].ready = 0;
     world.cluster.set(down);
     assert_eq!(world.get("https://api.payment-system.com/health").await.0, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(world.get("https://blue.api.payment-system.com/health").await.0, StatusCode::OK);

@@ -116,9 +116,9 @@ impl Operator {
                     let (group, side) = (other.key(), if many_is_right { "left" } else { "right" });
                     return Err(QueryError::Execution(format!(
                         "found duplicate series for the match group {group} on the {side} hand-side of the operation: \
-                         [{}, {}]; many-to-many matching not allowed: matching labels must be unique on one side",
-                        element.labels,
-                        other.get().labels,
+                         [{}, {}];many-to-many matching not allowed: matching labels must be unique on one side",
+                        braced(&element.labels),
+                        braced(&other.get().labels),
                     )));
                 }
             }
@@ -192,4 +192,10 @@ fn set(op: TokenId, mut left: Vec<Element>, right: Vec<Element>, matching: &BinM
     let known = keys(&right);
     left.retain(|element| known.contains(&signature(&element.labels, matching)) == (op == token::T_LAND));
     left
+}
+
+/// Labels as Prometheus writes them in errors: the metric's name is a label among the others.
+fn braced(labels: &Labels) -> String {
+    let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+    format!("{{{}}}", pairs.join(", "))
 }

@@ -26,7 +26,7 @@ pub(super) fn change(samples: &[Sample], from: i64, to: i64, wanted: Change) -> 
     let counter = wanted != Change::Delta;
     let mut change = last.v - first.v;
     if counter {
-        // A value below its predecessor means that the process started anew from zero.
+        // A value below its predecessor means that the process restarted from zero.
         change += samples.windows(2).filter(|pair| pair[1].v < pair[0].v).map(|pair| pair[0].v).sum::<f64>();
     }
     let covered = seconds(last.t - first.t);

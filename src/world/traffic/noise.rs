@@ -1,4 +1,4 @@
-//! Noise that is the same for the same seed, second and purpose, however the seconds are walked through.
+//! Deterministic noise: the same for the same seed, second and purpose.
 
 /// A value in `[-1, 1)` for one purpose (`stream`) in one second.
 pub(super) fn noise(seed: u64, second: i64, stream: u64) -> f64 {

@@ -1,4 +1,4 @@
-//! What each scenario makes of the new version's health, as a function of how long it has had the traffic.
+//! How each scenario affects the new version's health, over the time since it got its first traffic.
 
 use super::noise::pick;
 use crate::world::scenario::Scenario;
@@ -70,6 +70,7 @@ impl Story {
         };
         match self.scenario {
             Scenario::BadRelease => after(self.onset_ms, Health::BAD),
+            Scenario::BadAtFivePercent => Health::BAD,
             Scenario::RollbackNeededLate => after(self.last_minute(), Health::BROKEN),
             Scenario::Flapping if self.flaps(live_ms) => Health::SHAKY,
             _ => Health::GOOD,
@@ -161,6 +162,8 @@ mod tests {
             Scenario::ImagePullError,
             Scenario::MigrationFails,
             Scenario::MetricsOutage,
+            Scenario::StuckHalfWay,
+            Scenario::RouteNotAccepted,
         ] {
             assert!(breaching(scenario, WINDOW).is_empty(), "{scenario}");
             let story = Story::new(scenario, WINDOW, 1);

@@ -1,4 +1,4 @@
-//! Taking the lock: acquired where it is free or our own, taken over where a person says so.
+//! Getting the lock: acquired if it is free or our own, taken over if a person says so.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +17,8 @@ use super::{
     super::{
         KubeCluster,
         call::{Call, LEASES},
-        fault::{Failure, cause},
+        cause::cause,
+        fault::Failure,
         fence::FENCE,
         gateway::random_below,
         locked,
@@ -73,7 +74,7 @@ impl KubeCluster {
             tokio::time::sleep(random_below(Duration::from_millis(20) * round)).await;
         }
         Err(LockRefused::Failed(PortError::failed(format!(
-            "the lock of {} could not be had: others write it all the time",
+            "could not get the lock of {}: others keep writing it",
             self.lock_of()
         ))))
     }
@@ -171,7 +172,7 @@ impl KubeCluster {
         let (session, failure) = match self.gateway.try_read(&call).await {
             Ok(body) => match serde_json::from_slice::<Value>(&body) {
                 Ok(object) if object["kind"] == "Lease" => return Ok(Some(Record::new(object))),
-                Ok(_) => (self.gateway.session(), Failure::Unreadable("it is no Lease".to_owned())),
+                Ok(_) => (self.gateway.session(), Failure::Unreadable("it is not a Lease".to_owned())),
                 Err(fault) => (self.gateway.session(), Failure::Unreadable(cause(&fault))),
             },
             Err(failed) => failed,
@@ -249,7 +250,7 @@ impl KubeCluster {
         };
         if last >= HIGHEST {
             return Err(LockRefused::Failed(PortError::failed(format!(
-                "the fence of {} has reached {last}, beyond which there is no other; if no engine is left, remove the \
+                "the fence of {} has reached its maximum, {last}; if no engine is left, remove the \
                  annotation `{}` from the target's objects and the lease `{}`",
                 self.lock_of(),
                 FENCE,

@@ -1,4 +1,4 @@
-//! Names and ids that the lock and the journal's copy go by.
+//! The names and ids of the lock and of the journal's copy.
 
 use sha2::{Digest, Sha256};
 

@@ -1,4 +1,4 @@
-//! The Lease object: what we read in it, and what we write.
+//! The Lease object: what we read from it, and what we write to it.
 
 use serde_json::{Value, json};
 

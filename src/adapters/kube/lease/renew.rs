@@ -1,4 +1,4 @@
-//! Holding the lock: renewed in the background until it is given back or lost.
+//! Keeping the lock: renewed in the background until it is released or lost.
 
 use std::sync::{Arc, Mutex};
 
@@ -187,7 +187,7 @@ impl Core {
             }
             return self.permit.troubled(self.gateway.told(&call, &failure).message);
         }
-        self.permit.troubled("others write the lease all the time".to_owned());
+        self.permit.troubled("others keep writing the lease".to_owned());
     }
 
     /// Reads the Lease, and takes its version where it is still ours.
@@ -205,11 +205,11 @@ impl Core {
         let (why, by) = match found {
             None => ("the lease was deleted".to_owned(), None),
             Some(record) if record.uid() != self.uid => {
-                ("the lease was deleted and made anew".to_owned(), record.holder(false))
+                ("the lease was deleted and recreated".to_owned(), record.holder(false))
             }
             Some(record) if record.holder_id() != Some(self.permit.lock_id()) => {
                 let by = record.holder(false);
-                let why = if by.is_some() { "it was taken over" } else { "somebody has freed it" };
+                let why = if by.is_some() { "it was taken over" } else { "somebody released it" };
                 (why.to_owned(), by)
             }
             Some(record) => {
@@ -238,6 +238,6 @@ impl Core {
                 Whose::Unclear(_) => break,
             }
         }
-        Err(last.unwrap_or_else(|| PortError::failed("the lock could not be given back")))
+        Err(last.unwrap_or_else(|| PortError::failed("the lock could not be released")))
     }
 }

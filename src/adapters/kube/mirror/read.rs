@@ -1,19 +1,22 @@
-//! Reading copies: which runs there are, and the journal of one of them.
+//! Reading copies: the list of copied runs, and the journal of one of them.
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::{api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use k8s_openapi::{
+    api::core::v1::{ConfigMap, Namespace},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use serde::Deserialize;
 
 use crate::{
     domain::{copy::CopiedRun, id::RunId},
-    engine::ports::{PortError, PortResult},
+    engine::ports::{Fault, PortError, PortResult},
 };
 
 use super::{
     super::{
         KubeCluster,
-        call::{CONFIG_MAPS, Call},
+        call::{CONFIG_MAPS, Call, NAMESPACES},
     },
     SEGMENTS,
     segment::{Label, OURS, RUN, SEGMENT, SERVICE, label, name, unpack},
@@ -60,7 +63,7 @@ pub enum CopyFault {
     Failed(#[from] PortError),
 }
 
-/// An object of which only the metadata is asked for.
+/// An object with only its metadata.
 #[derive(Deserialize)]
 struct Heading {
     metadata: ObjectMeta,
@@ -70,10 +73,28 @@ impl KubeCluster {
     /// The runs of the target's Service that have a copy in the cluster, newest first.
     ///
     /// # Errors
-    /// Where they can't be listed; the sentence names verb and resource.
+    /// Where they can't be listed; the sentence names verb and resource. Where there is no such namespace: a list of what is
+    /// in it is an empty one.
     pub async fn copied_runs(&self) -> PortResult<Vec<CopiedRun>> {
         let runs = self.copies(&format!("{SERVICE}={}", label(&self.target.service))).await?;
+        if runs.is_empty() {
+            self.find_namespace().await?;
+        }
         Ok(runs.into_iter().map(|run| run.about).collect())
+    }
+
+    /// Says where the target's namespace does not exist. Whoever may not read namespaces cannot know.
+    async fn find_namespace(&self) -> PortResult<()> {
+        let name = &self.target.namespace;
+        match self.gateway.find::<Namespace>(&Call::get(&NAMESPACES, None, name)).await {
+            Ok(Some(_)) | Err(PortError { kind: Fault::Denied, .. }) => Ok(()),
+            Ok(None) => {
+                let server = &self.identity.server;
+                let why = format!("namespace `{name}` not found on {server}; correct `target.namespace`");
+                Err(PortError::new(Fault::NotFound, why))
+            }
+            Err(fault) => Err(fault),
+        }
     }
 
     /// The journal of a run, put together from its copy.
@@ -101,21 +122,19 @@ impl KubeCluster {
             let Some(object) = object else { return Err(missing()) };
             let said = Label::of(&object.metadata);
             if said.index != Some(index) || said.run.run_id != *run {
-                return Err(damaged("it says that it is another piece"));
+                return Err(damaged("it is labelled as another piece"));
             }
             let raw = unpack(&object).map_err(|why| damaged(&why))?;
             if index < last && raw.len() != SEGMENT {
-                return Err(damaged("it is shorter than it must be, since there is a further one"));
+                return Err(damaged("it is too short for a piece that another one follows"));
             }
             bytes.extend(raw);
             cut = (index == last && said.continues).then(|| {
                 let next = super::segment::name(run.as_str(), index + 1);
                 if index + 1 == SEGMENTS {
-                    format!("the journal was longer than a copy may be: it ends at {} MiB", bytes.len() >> 20)
+                    format!("the journal was too long to copy: the copy ends at {} MiB", bytes.len() >> 20)
                 } else {
-                    format!(
-                        "configmap/{next} should follow; it was never written, or somebody has deleted it"
-                    )
+                    format!("configmap/{next} is missing: it was never written, or somebody deleted it")
                 }
             });
         }

@@ -1,4 +1,4 @@
-//! One piece of a journal's copy as a `ConfigMap`: packing, unpacking, and what is said about it.
+//! One piece of a journal's copy as a `ConfigMap`: packing, unpacking, and its metadata.
 
 use std::io::{Read, Write};
 
@@ -16,7 +16,7 @@ use crate::domain::{
 };
 
 use super::{
-    super::{fence::FENCE, lease::safe_name, pod::at},
+    super::{fence::FENCE, lease::safe_name, when::at},
     CopyAbout,
 };
 
@@ -113,10 +113,10 @@ pub(super) fn unpack(object: &ConfigMap) -> Result<Vec<u8>, String> {
     let mut decoder = GzDecoder::new(packed.as_slice()).take(SEGMENT as u64 + 1);
     decoder.read_to_end(&mut raw).map_err(|fault| format!("it cannot be unpacked: {fault}"))?;
     if raw.len() > SEGMENT {
-        return Err(format!("it holds more than {SEGMENT} bytes"));
+        return Err(format!("it contains more than {SEGMENT} bytes"));
     }
     if Label::of(&object.metadata).sha != sha(&raw) {
-        return Err("its SHA-256 is another than it says".to_owned());
+        return Err("its SHA-256 does not match".to_owned());
     }
     Ok(raw)
 }

@@ -7,10 +7,10 @@ use crate::domain::{
     effect::Input,
     event::{CheckRef, Outcome, Place, RunEvent},
     fixture::{Flight, runbook},
+    id::QUICK,
     machine::tests::watch::{down, refused},
     message::Command,
     metric::Missing,
-    plan::QUICK,
     run::{CheckStatus, StepStatus},
     time::Span,
 };
@@ -67,7 +67,7 @@ fn a_step_on_a_slot_without_traffic_does_what_its_check_says() {
     assert_eq!(flight.status("deploy"), StepStatus::Passed);
     assert!(!flight.run().step("deploy").unwrap().work.checks[0].skipped);
     // Fails, by its words or as any missing number does.
-    for (meaning, says) in [(Some(NoTraffic::Fail), "should be some"), (None, "0/0")] {
+    for (meaning, says) in [(Some(NoTraffic::Fail), "some are expected"), (None, "0/0")] {
         let mut flight = checking(meaning);
         idle(&mut flight, &nothing, 70);
         assert_eq!(flight.status("deploy"), StepStatus::Failed);
@@ -127,7 +127,7 @@ fn what_was_caught_stays_until_a_person_takes_it_back() {
     flight.tick_checks();
     flight.fly(Span::from_secs(30));
     take_back(&mut flight, true, Some("nothing there"));
-    refused(&flight, "not a person's");
+    refused(&flight, "that check is automatic");
     fatal(&mut flight);
     let caught = flight.events.iter().rev().find(|e| e.event.name() == "check_failed").unwrap().clone();
     assert!(
@@ -250,11 +250,11 @@ fn a_check_that_cannot_pass_any_more_fails_its_step_at_once() {
     flight.start();
     assert_eq!(flight.status("deploy"), StepStatus::Checking);
     let at = CheckRef { place: Place::Step { step: "deploy".into() }, attempt: 1, check: 0 };
-    let evidence = "no node takes pod green-1".to_owned();
+    let evidence = "no node accepts pod green-1".to_owned();
     flight.feed(Input::CheckSeen { at: at.clone(), holds: false, evidence: evidence.clone() });
     assert_eq!(flight.status("deploy"), StepStatus::Checking, "one look that fails is none");
     flight.feed(Input::CheckHopeless { at, evidence });
     assert_eq!(flight.status("deploy"), StepStatus::Failed);
     let reason = flight.run().step("deploy").unwrap().reason.clone().unwrap();
-    assert!(reason.contains("no node takes pod green-1"), "{reason}");
+    assert!(reason.contains("no node accepts pod green-1"), "{reason}");
 }

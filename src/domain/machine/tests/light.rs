@@ -43,12 +43,12 @@ fn p1_each_row_of_the_guards_table_puts_the_light_out() {
             "a new spec",
             blue(|slot| slot.rollout = RolloutState::Unobserved),
             Light::Slow,
-            "has not seen blue's newest template",
+            "has not caught up with blue's latest change",
         ),
         ("fewer ready", blue(|slot| slot.ready = 2), Light::NotReady, "blue 2/3 ready"),
         ("none ready", blue(|slot| slot.ready = 0), Light::NotReady, "blue 0/3 ready"),
         // Scaled down: its pods still look ready until they are told to end.
-        ("about to end", blue(|slot| slot.desired = 0), Light::Slow, "blue 0/3 ready: it is scaled up first"),
+        ("about to end", blue(|slot| slot.desired = 0), Light::Slow, "blue 0/3 ready: scaled up first"),
         (
             "pods of before",
             blue(|slot| slot.updated = 1),
@@ -63,7 +63,7 @@ fn p1_each_row_of_the_guards_table_puts_the_light_out() {
                 picture.service_changed.as_mut().unwrap().manager = "kubectl-edit".to_owned();
             }),
             Light::Slow,
-            "selects by tier=nope too, set by kubectl-edit",
+            "also selects by tier=nope, set by kubectl-edit",
         ),
         (
             "no Service",

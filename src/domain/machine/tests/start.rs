@@ -32,17 +32,17 @@ fn questions_come_first_and_the_steps_open_when_everything_needed_holds() {
     flight.command(OPEN);
     refused(&flight, "$DEPLOY_VERSION has no value");
     flight.command(Command::SetVar { name: "BACKUP_ID".to_owned(), value: "x".to_owned() });
-    refused(&flight, "not a variable that is asked for");
+    refused(&flight, "not a variable that the operator sets");
     flight.command(Command::SetVar { name: "DEPLOY_VERSION".to_owned(), value: "v2".to_owned() });
     assert!(matches!(flight.prompt(), Prompt::Decide { part, .. } if part == "migrations"));
     flight.command(OPEN);
-    refused(&flight, "not decided yet");
+    refused(&flight, "not answered yet");
     flight.command(Command::DecidePart { part: "nonsense".to_owned(), applies: true });
     refused(&flight, "no optional part");
     flight.command(Command::DecidePart { part: "migrations".to_owned(), applies: false });
     assert_eq!(flight.prompt(), Prompt::Checklist { open: vec![(0, 0)] });
     flight.command(tick(1));
-    refused(&flight, "checks itself");
+    refused(&flight, "is checked automatically");
     flight.command(tick(7));
     refused(&flight, "no such");
     flight.command(tick(0));
@@ -57,7 +57,7 @@ fn questions_come_first_and_the_steps_open_when_everything_needed_holds() {
     flight.command(tick(2));
     refused(&flight, "checklist is closed");
     flight.command(Command::SetVar { name: "DEPLOY_VERSION".to_owned(), value: "v3".to_owned() });
-    refused(&flight, "fixed once the steps are open");
+    refused(&flight, "can't change once the steps are open");
     assert_eq!(flight.run().value("DEPLOY_VERSION").as_deref(), Some("v2"));
 }
 
@@ -218,7 +218,7 @@ fn approvals_that_cannot_be_taken_fail_closed() {
     careful.deployment.automation = Automation::Full;
     let mut flight = Flight::opened(careful);
     flight.command(Command::Start { step: Some("migrate".into()), attempt: 1, typed: None });
-    refused(&flight, "waits for 1 other person");
+    refused(&flight, "needs 1 other person");
     assert!(flight.acted().is_empty());
 
     let person = |login: &str| Person::of_login(login);
@@ -226,17 +226,17 @@ fn approvals_that_cannot_be_taken_fail_closed() {
     flight.feed(joined("alice", Role::Pilot));
     let approve = |login: &str| Input::Approval { step: None, by: person(login) };
     flight.feed(approve("alice"));
-    refused(&flight, "whoever drives cannot approve");
+    refused(&flight, "somebody else must approve");
     flight.feed(Input::Approval { step: Some("deploy".into()), by: person("bob") });
-    refused(&flight, "the step that waits is migrate");
+    refused(&flight, "the waiting step is migrate");
     flight.feed(approve("bob"));
     assert_eq!(flight.refused, None);
     flight.feed(approve("bob"));
     refused(&flight, "approved this step already");
-    // Whoever takes the controls after approving has approved nothing: two people are needed, whoever drives.
+    // Whoever takes control after approving has approved nothing: two people are needed, whoever drives.
     flight.feed(Input::Control { by: person("bob"), from: Some(person("alice")), reason: None });
     flight.command(Command::Start { step: Some("migrate".into()), attempt: 1, typed: None });
-    refused(&flight, "waits for 1 other person");
+    refused(&flight, "needs 1 other person");
     flight.feed(approve("carol"));
     flight.command(Command::Start { step: Some("migrate".into()), attempt: 1, typed: None });
     assert_eq!(flight.refused, None);
@@ -255,7 +255,7 @@ fn without_a_pilot_nothing_new_starts_and_the_rollback_still_does() {
     assert_eq!(flight.run().held.as_ref().map(|held| held.cause), Some(HoldCause::Away));
     assert!(flight.run().away_since.is_some());
     flight.command(Command::Start { step: Some("migrate".into()), attempt: 1, typed: None });
-    refused(&flight, "held");
+    refused(&flight, "paused");
     flight.feed(Input::ScreenJoined { who: alice(), role: Role::Pilot });
     assert_eq!(flight.run().away_since, None);
     assert!(matches!(flight.prompt(), Prompt::Held { .. }), "whoever comes back looks first");
@@ -273,7 +273,7 @@ fn automation_says_where_enter_is_needed() {
     assert_eq!(flight.acted(), ["backup"]);
     let Prompt::Proceed { at, .. } = flight.prompt() else { panic!("{:?}", flight.prompt()) };
     flight.command(Command::Proceed { at: crate::domain::fixture::at_step("migrate", 1, 0), typed: None });
-    refused(&flight, "not due any more");
+    refused(&flight, "no longer due");
     flight.command(Command::Proceed { at, typed: None });
     flight.settle();
     assert_eq!(flight.acted(), ["backup", "apply"]);

@@ -1,4 +1,6 @@
 //! Steps: actions, checks, attempts, undo, skip, hold, pause, abort, the completion.
+//!
+//! Longer than 500 lines because each rule of a step is tried from the same few beginnings.
 
 use crate::domain::{
     action::{ActionKind, Confirm, Replicas, SlotRef},
@@ -56,7 +58,7 @@ fn a_whole_flight_succeeds_and_leaves_its_tasks_before_it_ends() {
     flight.command(Command::TaskDone { task: 0 });
     assert_eq!(flight.refused, None);
     flight.command(Command::TaskDone { task: 0 });
-    refused(&flight, "done already");
+    refused(&flight, "already done");
     flight.command(Command::TaskDone { task: 2 });
     refused(&flight, "no such task");
     let close = flight.command(Command::Close);
@@ -81,7 +83,7 @@ fn a_failed_action_fails_its_step_and_a_retry_keeps_what_was_done() {
         assert!(flight.run().steps[0].reason.clone().unwrap().starts_with("apply: "));
         assert_eq!(flight.prompt(), Prompt::Failed { step: Some("migrate".into()) });
         flight.command(retry("migrate", 2));
-        refused(&flight, "that attempt is over");
+        refused(&flight, "that attempt has ended");
         flight.outcomes.clear();
         flight.command(retry("migrate", 1));
         flight.settle();
@@ -95,7 +97,7 @@ fn a_failed_action_fails_its_step_and_a_retry_keeps_what_was_done() {
             note: None,
         };
         flight.command(tick);
-        refused(&flight, "not due any more");
+        refused(&flight, "no longer due");
         flight.tick_checks();
         assert_eq!(flight.status("migrate"), StepStatus::Passed);
     }
@@ -149,10 +151,10 @@ fn a_person_says_yes_or_no_but_only_once_the_actions_are_done() {
     flight.finish(at_step("migrate", 1, 1), ActionOutcome::Succeeded);
     flight.settle();
     flight.command(says("migrate", 0, true));
-    refused(&flight, "not a person's");
+    refused(&flight, "that check is automatic");
     flight.command(says("migrate", 1, false));
     assert_eq!(flight.status("migrate"), StepStatus::Failed);
-    assert!(flight.run().steps[0].reason.clone().unwrap().contains("ada says it does not hold"));
+    assert!(flight.run().steps[0].reason.clone().unwrap().contains("ada says it failed"));
     flight.command(says("migrate", 1, false));
     refused(&flight, "not due");
     assert_eq!(flight.count("step_failed"), 1);
@@ -226,13 +228,13 @@ fn undo_has_its_conditions() {
     flight.command(undo("nope", None));
     refused(&flight, "no such step");
     flight.command(undo("migrate", Some("migrate")));
-    refused(&flight, "nothing that could be undone");
+    refused(&flight, "nothing to undo");
     let mut flight = Flight::passed(runbook(), 2);
     flight.command(undo("migrate", Some("migrate")));
-    refused(&flight, "a later step stands on this one");
+    refused(&flight, "a later step builds on this one");
     flight.command(Command::Hold { reason: "wait".to_owned() });
     flight.command(undo("deploy", None));
-    refused(&flight, "held");
+    refused(&flight, "paused");
     flight.command(Command::Continue);
     flight.command(undo("deploy", None));
     flight.settle();
@@ -292,7 +294,7 @@ fn only_the_due_step_is_left_out_and_only_with_a_reason() {
     flight.command(skip("migrate", " "));
     refused(&flight, "say why");
     flight.command(skip("deploy", "not today"));
-    refused(&flight, "only the step that is due");
+    refused(&flight, "only the next step");
     flight.outcomes.insert("apply".to_owned(), ActionOutcome::Failed);
     flight.start();
     flight.command(skip("migrate", "applied by hand"));
@@ -303,7 +305,7 @@ fn only_the_due_step_is_left_out_and_only_with_a_reason() {
     refused(&flight, "something is running");
     let mut flight = Flight::open(runbook());
     flight.command(skip("migrate", "no"));
-    refused(&flight, "only the step that is due");
+    refused(&flight, "only the next step");
 }
 
 #[test]
@@ -324,10 +326,10 @@ fn a_held_run_starts_nothing_but_goes_on_looking() {
     flight.command(says("migrate", 1, true));
     assert_eq!(flight.status("migrate"), StepStatus::Passed, "checks go on");
     flight.command(Command::Start { step: Some("deploy".into()), attempt: 1, typed: None });
-    refused(&flight, "held (lunch)");
+    refused(&flight, "paused (lunch)");
     flight.command(Command::Continue);
     flight.command(Command::Continue);
-    refused(&flight, "not held");
+    refused(&flight, "not paused");
     // Nor does full automation start anything while held.
     let mut full = runbook();
     full.deployment.automation = Automation::Full;
@@ -338,7 +340,7 @@ fn a_held_run_starts_nothing_but_goes_on_looking() {
     flight.command(Command::TickItem { group: 0, item: 0, note: None });
     flight.command(Command::Hold { reason: "not yet".to_owned() });
     flight.command(Command::OpenSteps { override_reason: None });
-    refused(&flight, "held");
+    refused(&flight, "paused");
     flight.command(Command::Continue);
     flight.command(Command::OpenSteps { override_reason: None });
     assert_eq!(flight.acted(), ["backup"]);
@@ -351,7 +353,7 @@ fn an_engine_told_to_end_gives_what_runs_a_minute() {
         flight.hanging.insert("backup".to_owned());
         flight.start();
         flight.feed(Input::Terminate { reason: "interrupted".to_owned() });
-        assert!(flight.refused.as_ref().is_some_and(|why| why.contains("what runs is finished")));
+        assert!(flight.refused.as_ref().is_some_and(|why| why.contains("the running action finishes first")));
         flight.fly(Span::from_secs(58));
         assert_eq!(flight.outcome(), None);
         flight
@@ -414,7 +416,7 @@ fn a_pause_waits_for_the_running_action_and_an_abort_ends_it() {
 fn once_it_is_over_nothing_drives_the_run() {
     let mut flight = Flight::opened(runbook());
     flight.command(Command::Close);
-    refused(&flight, "not finished");
+    refused(&flight, "has not ended");
     flight.command(Command::Abort { reason: "no".to_owned() });
     assert_eq!(flight.outcome(), Some(Outcome::Failed));
     let events = flight.events.len();
@@ -446,9 +448,9 @@ fn an_unknown_command_waits_for_a_person_and_a_cluster_write_is_looked_up() {
     assert_eq!(flight.prompt(), Prompt::Unknown { at: at.clone() });
     assert!(!flight.effects.contains(&Effect::Verify(at.clone())));
     flight.fly(Span::from_mins(5));
-    assert_eq!(flight.acted(), ["backup", "apply"], "never run again by itself");
+    assert_eq!(flight.acted(), ["backup", "apply"], "never runs again by itself");
     flight.command(Command::Resolve { at: at_step("migrate", 2, 1), resolution: Resolution::Done });
-    refused(&flight, "nothing unknown");
+    refused(&flight, "no unknown action");
     flight.command(Command::Resolve { at, resolution: Resolution::RunAgain });
     assert_eq!(flight.acted(), ["backup", "apply", "apply"]);
     // A cluster write.
@@ -574,7 +576,7 @@ fn a_change_that_is_seen_right_after_a_look_is_looked_at_in_the_next_second() {
 
 #[test]
 fn somebody_elses_change_is_taken_as_it_is_or_put_back() {
-    // Before anything was changed the roles are fixed anew: green has the traffic now, blue gets the new version.
+    // Before anything was changed the roles are chosen again: green has the traffic now, blue gets the new version.
     let mut flight = Flight::passed(runbook(), 1);
     flight.ground.points_at("green", "kubectl-patch");
     let mut picture = workload("green");
@@ -626,7 +628,7 @@ fn nobody_is_named_for_a_change_that_the_server_keeps_no_name_of() {
     };
     assert!(differs("kubectl").contains("changed by kubectl:"), "{}", differs("kubectl"));
     // `kubectl scale` leaves our own name where it is.
-    assert!(differs("cutover").contains("somebody the API server does not name"), "{}", differs("cutover"));
+    assert!(differs("cutover").contains("somebody the API server did not record"), "{}", differs("cutover"));
 }
 
 #[test]

@@ -1,0 +1,91 @@
+//! What the query of a `per_slot` metric can name of the slot that it is asked for.
+
+use super::{id::SlotName, metric::Missing, run::tag_of, runbook::Target, workload::Workload};
+
+/// The names, each written after a `$`: the slot, its Deployment, its revision by its `pod-template-hash`, and the tag of its
+/// image.
+pub const SLOT_PLACES: &[&str] = &["slot", "deployment", "hash", "version"];
+
+/// A slot that a metric is measured of, with what is known of it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotLabels {
+    /// Its name.
+    pub name: SlotName,
+    /// Its Deployment.
+    pub deployment: Option<String>,
+    /// Its revision's `pod-template-hash`, once the cluster has told it.
+    pub hash: Option<String>,
+    /// Its image's tag, likewise.
+    pub version: Option<String>,
+}
+
+impl SlotLabels {
+    /// A slot of a target, by the newest picture of the cluster, where there is one.
+    pub fn of(name: &SlotName, target: &Target, seen: Option<&Workload>) -> Self {
+        let slot = seen.and_then(|seen| seen.slots.get(name));
+        let told = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        Self {
+            name: name.clone(),
+            deployment: target.slots.get(name).map(|slot| slot.deployment.clone()),
+            hash: slot.and_then(|slot| told(&slot.hash)),
+            version: slot.and_then(|slot| {
+                // The template says what a new revision's pods run only where there is one; after a revert it is the old one.
+                let one = target.is_one_deployment();
+                let pods = slot.pods.first().filter(|_| one).map(|pod| pod.version.as_str());
+                let known = !one || !slot.hash.is_empty();
+                pods.or(known.then(|| tag_of(&slot.image))).and_then(told)
+            }),
+        }
+    }
+
+    /// What stands for one of [`SLOT_PLACES`]; nothing for any other name.
+    ///
+    /// # Errors
+    /// Where it is not known yet. A query with an empty label would be about something else.
+    pub fn value(&self, place: &str) -> Option<Result<&str, Missing>> {
+        let (value, what) = match place {
+            "slot" => (Some(self.name.as_str()), "name"),
+            "deployment" => (self.deployment.as_deref(), "Deployment"),
+            "hash" => (self.hash.as_deref(), "pod-template-hash"),
+            "version" => (self.version.as_deref(), "version"),
+            _ => return None,
+        };
+        Some(value.ok_or_else(|| Missing::NotYet(format!("the {what} of {}", self.name))))
+    }
+}
+
+/// A slot of which only the name is known.
+impl From<&str> for SlotLabels {
+    fn from(name: &str) -> Self {
+        Self { name: name.into(), deployment: None, hash: None, version: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{fixture, workload::SlotWorkload};
+
+    #[test]
+    fn a_revision_has_labels_once_the_cluster_has_told_them() {
+        let runbook = fixture::runbook();
+        let target = runbook.target.as_ref().unwrap();
+        let blue: SlotName = "blue".into();
+        let before = SlotLabels::of(&blue, target, None);
+        assert_eq!((before.value("slot"), before.value("color")), (Some(Ok("blue")), None));
+        assert_eq!(before.value("deployment"), Some(Ok("backend-blue")));
+        let unknown = |what: &str| Some(Err(Missing::NotYet(format!("the {what} of blue"))));
+        assert_eq!(before.value("hash"), unknown("pod-template-hash"));
+        assert_eq!(before.value("version"), unknown("version"));
+
+        let slot = SlotWorkload {
+            image: "registry:5000/shop:v1.6.0".to_owned(),
+            hash: "7f9c".to_owned(),
+            ..SlotWorkload::default()
+        };
+        let seen = Workload { slots: [(blue.clone(), slot)].into(), ..Workload::default() };
+        let after = SlotLabels::of(&blue, target, Some(&seen));
+        assert_eq!((after.value("hash"), after.value("version")), (Some(Ok("7f9c")), Some(Ok("v1.6.0"))));
+        assert!(SLOT_PLACES.iter().all(|place| after.value(place).is_some_and(|value| value.is_ok())));
+    }
+}

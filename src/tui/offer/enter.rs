@@ -1,0 +1,176 @@
+//! What ENTER does on the panes; where it starts nothing, what the run waits for.
+
+use super::{Does, Offer};
+use crate::{
+    config::keymap::KeyAction,
+    domain::{
+        action::{ActionKind, Confirm},
+        cause::HoldCause,
+        event::ActionRef,
+        message::Command,
+        prompt::Prompt,
+        run::Run,
+        runbook::Step,
+    },
+    tui::{
+        model::{Model, Phase, form::Purpose},
+        story,
+    },
+};
+
+/// How many other people must still agree before a step begins.
+fn lacking(run: &Run, step: usize, attempt: u32) -> usize {
+    run.runbook.steps.get(step).map_or(0, |declared| {
+        (declared.approvals as usize).saturating_sub(run.approved_by(&declared.id, attempt).len())
+    })
+}
+
+/// What ENTER does, and where that is nothing, why.
+pub(super) fn enter(model: &Model, run: &Run, prompt: &Prompt) -> Offer {
+    let does = |does, words: String| Offer::key(KeyAction::Confirm, does).says(words);
+    match prompt {
+        Prompt::Ask { question, .. } | Prompt::Decide { question, .. } => {
+            does(Does::Question, format!("answer: {question}"))
+        }
+        Prompt::Checklist { open } => {
+            let n = open.len();
+            does(Does::NextItem, format!("go to the next open item; {n} are needed before step 1"))
+                .says(format!("next open item, {n} needed"))
+        }
+        Prompt::OpenSteps => {
+            let first = run.runbook.steps.first().map_or("the completion", |step| &step.title);
+            does(
+                Does::Send(Command::OpenSteps { override_reason: None }),
+                format!("close the checklist and show step 1: {first}; nothing starts yet"),
+            )
+            .says("close the checklist, show step 1; nothing starts yet".to_owned())
+        }
+        Prompt::Start { step, attempt, .. } if lacking(run, *step, *attempt) > 0 => {
+            let n = lacking(run, *step, *attempt);
+            let people = if n == 1 { "person" } else { "people" };
+            let how = match run.opened.rehearsal {
+                Some(_) => ":approve plays one".to_owned(),
+                None => format!("cutover approve {}", run.opened.run_id),
+            };
+            Offer::wait(format!("step {} needs {n} other {people} to approve it: {how}", step + 1))
+        }
+        Prompt::Start { step, attempt, confirm, word } => {
+            let again = if *attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
+            let declared = &run.runbook.steps[*step];
+            let purpose = Purpose::Start {
+                step: Some(declared.id.clone()),
+                attempt: *attempt,
+                confirm: *confirm,
+                word: word.clone(),
+            };
+            let (start, asks) = (start_words(run, declared), confirm_words(*confirm, word));
+            does(Does::Confirm(purpose, *confirm), format!("{start}{again}{asks}"))
+                .says(format!("{start}{again}"))
+        }
+        Prompt::Complete => {
+            let attempt = run.completion.as_ref().map_or(0, |work| work.attempt) + 1;
+            let purpose = Purpose::Start { step: None, attempt, confirm: Confirm::None, word: String::new() };
+            does(
+                Does::Confirm(purpose, Confirm::None),
+                "complete the deployment: log, notices, tasks for later".to_owned(),
+            )
+        }
+        Prompt::Proceed { at, confirm, word } => {
+            let purpose = Purpose::Proceed { at: at.clone(), confirm: *confirm, word: word.clone() };
+            let what = story::action_name(run, at);
+            does(Does::Confirm(purpose, *confirm), format!("run: {what}{}", confirm_words(*confirm, word)))
+                .says(format!("run: {what}"))
+        }
+        Prompt::Acting { at } => acting(model, run, at),
+        Prompt::Checking { .. } if model.phase() == Phase::Window => {
+            Offer::wait("nothing to confirm: the window is being watched").says("nothing to confirm")
+        }
+        Prompt::Checking { open, .. } if !open.is_empty() => {
+            Offer::wait("nothing to start: a check waits for you").says("nothing to start")
+        }
+        Prompt::Checking { .. } => {
+            Offer::wait("nothing to confirm: checks are repeated until they pass or time out")
+                .says("nothing to confirm: checks run")
+        }
+        Prompt::Failed { .. } | Prompt::Fired { .. } | Prompt::RollbackStopped { .. } => {
+            Offer::wait("nothing continues until you choose").says("nothing: choose")
+        }
+        Prompt::Unknown { at } if run.is_looked_at(at) => {
+            Offer::wait("nothing to confirm: reading its outcome from the cluster")
+        }
+        Prompt::Unknown { at } if run.outlives(at).is_some() => {
+            Offer::wait("nothing to confirm: its process still runs").says("nothing: its process runs")
+        }
+        Prompt::Unknown { at } => does(
+            Does::Choose(Purpose::Resolve { at: at.clone() }, 0),
+            "say how it ended: done, not done, run again, or roll back".to_owned(),
+        )
+        .says("say how it ended"),
+        Prompt::Countdown { ends_at, .. } => {
+            let left = ends_at.since(model.now).clock();
+            Offer::wait(format!("nothing to confirm: rolls back by itself in {left}"))
+                .says("nothing to confirm")
+        }
+        Prompt::Held { cause: HoldCause::Foreign, .. } => {
+            does(Does::Choose(Purpose::Continue, 0), "resume, once it is put back".to_owned())
+        }
+        Prompt::Held { .. } => {
+            does(Does::Choose(Purpose::Continue, 0), "resume the run (asks first)".to_owned())
+        }
+        Prompt::RollingBack => {
+            Offer::wait("nothing to confirm: the rollback finishes by itself").says("nothing to confirm")
+        }
+        Prompt::Finished { .. } => {
+            Offer::wait("nothing to confirm: the run has ended").says("nothing: the run has ended")
+        }
+    }
+}
+
+/// An action runs, or waits for its turn.
+fn acting(model: &Model, run: &Run, at: &ActionRef) -> Offer {
+    let what = story::action_name(run, at);
+    if run.waiting_act().is_some_and(|(waiting, _)| waiting == *at) {
+        // Why stands in the alert, where there is room for it.
+        return Offer::wait(format!("nothing to confirm: {what} starts by itself"))
+            .says("nothing to confirm");
+    }
+    let state = run.work(&at.place).and_then(|work| work.actions.get(at.action));
+    let left = state.and_then(|state| state.started_at).zip(run.action(at)).map(|(since, action)| {
+        format!(", {} at most", action.timeout.saturating_sub(model.now.since(since)).clock())
+    });
+    let left = left.unwrap_or_default();
+    Offer::wait(format!("nothing to confirm: {what} runs by itself{left}"))
+        .says(format!("nothing to confirm: runs by itself{left}"))
+        .says("nothing to confirm")
+}
+
+/// What starting a step means, in words.
+fn start_words(run: &Run, step: &Step) -> String {
+    let switch = step.run.iter().find_map(|action| match &action.kind {
+        ActionKind::SwitchTraffic { to, .. } => run.slot(to),
+        _ => None,
+    });
+    if let Some(slot) = switch {
+        return format!("switch all traffic to {}", slot.0.to_uppercase());
+    }
+    if let Some(window) = step.window {
+        return format!("start: {} (watched for {})", step.title, window.lasts);
+    }
+    let count = |n: usize, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };
+    match (step.run.len(), step.check.len()) {
+        (0, checks) => format!("start: {} ({})", step.title, count(checks, "check")),
+        (actions, 0) => format!("start: {} ({})", step.title, count(actions, "action")),
+        (actions, checks) => {
+            format!("start: {} ({}, then {})", step.title, count(actions, "action"), count(checks, "check"))
+        }
+    }
+}
+
+/// What ENTER asks for first.
+pub fn confirm_words(confirm: Confirm, word: &str) -> String {
+    match confirm {
+        Confirm::None => String::new(),
+        Confirm::Twice => " (asks once more)".to_owned(),
+        Confirm::Type => format!(" (asks for the word {word})"),
+    }
+}

@@ -1,0 +1,54 @@
+//! The mouse selects and scrolls. It never acts on anything.
+
+use super::{fixture::Told, screens::states};
+use crate::tui::{
+    input::{Input, Mouse, MouseDoes},
+    model::{Layer, Pane},
+    msg::{Effect, Msg},
+    update::update,
+};
+
+fn mouse(told: &mut Told, does: MouseDoes, column: u16, row: u16) -> Vec<Effect> {
+    update(&mut told.model, Msg::Input(Input::Mouse(Mouse { does, column, row })))
+}
+
+#[test]
+fn it_never_acts() {
+    for (name, mut made) in states() {
+        made.screen(80, 24);
+        for does in [MouseDoes::Click, MouseDoes::WheelUp, MouseDoes::WheelDown] {
+            for row in 0..24 {
+                for column in (0..80).step_by(13) {
+                    let mut told = made.clone();
+                    let layers = told.model.layers.len();
+                    let effects = mouse(&mut told, does, column, row);
+                    assert_eq!(effects, [], "{name}: {does:?} at {column},{row}");
+                    assert_eq!(told.model.layers.len(), layers, "{name}: {does:?} at {column},{row}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_click_selects_the_pane_and_the_wheel_scrolls_what_is_under_it() {
+    let mut told = Told::in_breach();
+    told.screen(120, 36);
+    mouse(&mut told, MouseDoes::Click, 110, 30);
+    assert_eq!(told.model.cursor.focus, Pane::Detail);
+    mouse(&mut told, MouseDoes::Click, 3, 2);
+    assert_eq!(told.model.cursor.focus, Pane::Detail, "the header is no pane");
+    mouse(&mut told, MouseDoes::WheelDown, 70, 30);
+    assert_eq!((told.model.cursor.focus, told.model.cursor.pod), (Pane::Pods, 1));
+    let mut told = Told::in_breach();
+    told.keys("?");
+    told.screen(80, 24);
+    mouse(&mut told, MouseDoes::WheelDown, 10, 12);
+    let Some(Layer::Page(page)) = told.model.layers.last() else { panic!("no page") };
+    assert_eq!(page.scroll, 3);
+    // Below 60x15 there are no panes.
+    let mut told = Told::in_breach();
+    told.screen(40, 10);
+    mouse(&mut told, MouseDoes::Click, 30, 8);
+    assert_eq!(told.model.cursor.focus, Pane::Work);
+}

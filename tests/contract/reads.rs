@@ -1,0 +1,43 @@
+//! Reads and their errors.
+
+use hyper::Method;
+use serde_json::Value;
+
+use super::side::{JSON, Side};
+
+pub(crate) async fn reads(side: &mut Side) {
+    side.begin("reads");
+    for resource in
+        ["services/nope", "deployments/nope", "pods/nope", "nopes/x", "leases/nope", "configmaps/nope"]
+    {
+        let answer = side.call(Method::GET, resource, JSON, &Value::Null).await;
+        side.tell_answer(resource, &answer);
+    }
+    let elsewhere = side
+        .call_raw(Method::GET, "/api/v1/namespaces/nowhere/services/backend-service", JSON, Vec::new())
+        .await;
+    side.tell_answer("a Service in no namespace", &elsewhere);
+    let (_, list) = side.call_raw(Method::GET, "/api/v1/namespaces/nowhere/services", JSON, Vec::new()).await;
+    side.tell("the Services of no namespace", format!("{} {}", list["kind"], list["items"]));
+    let page = side.get("pods?limit=1").await;
+    let left = &page["metadata"]["remainingItemCount"];
+    side.tell(
+        "a page",
+        format!(
+            "{} of it, {left} left, goes on: {}",
+            page["items"].as_array().unwrap().len(),
+            page["metadata"]["continue"].is_string()
+        ),
+    );
+    let answer = side.call(Method::GET, "pods?continue=nonsense&limit=1", JSON, &Value::Null).await;
+    side.tell("a page from nowhere", answer.0);
+    let answer = side.call(Method::GET, "pods?labelSelector=%21%21", JSON, &Value::Null).await;
+    side.tell("a selector that is none", answer.0);
+    let answer = side.call(Method::GET, "pods?fieldSelector=spec.nope%3D1", JSON, &Value::Null).await;
+    side.tell_answer("a field that cannot be selected by", &answer);
+    let service = side.get("services/backend-service").await;
+    side.tell(
+        "the Service",
+        format!("{} {} {}", service["kind"], service["apiVersion"], service["spec"]["type"]),
+    );
+}
