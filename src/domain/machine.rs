@@ -531,7 +531,8 @@ impl Machine {
 
     fn advance_ending(&mut self) -> bool {
         let Some((outcome, reason)) = self.ending.clone() else { return false };
-        if self.running_action().is_some() {
+        // A write that is still out would take effect after the last word.
+        if self.running_action().is_some() || self.run.putting_back.is_some() {
             return false;
         }
         self.ending = None;
@@ -568,6 +569,7 @@ impl Machine {
 
     fn finish(&mut self, outcome: Outcome, detail: &str) {
         self.stop_watches();
+        self.looks.wish = None;
         self.emit(RunEvent::RunFinished { outcome, detail: detail.to_owned() });
         let version = self.run.new_version().unwrap_or_default();
         let module = self.run.runbook.document.module.clone();

@@ -5,7 +5,7 @@ use crate::domain::{
     actor::Actor,
     cause::HoldCause,
     effect::{Effect, Input},
-    event::{ActionOutcome, RunEvent},
+    event::{ActionOutcome, Outcome, RunEvent},
     fixture::{Flight, ground::selector, runbook},
     message::Command,
     prompt::Prompt,
@@ -197,4 +197,24 @@ fn a_journal_from_before_still_opens() {
     let json = r#"{"seq":2,"at":"2026-11-22T20:46:00Z","event":"foreign_change","object":"service/web","what":"it points at green","manager":"kubectl"}"#;
     let envelope: crate::domain::event::Envelope = serde_json::from_str(json).unwrap();
     assert!(matches!(envelope.event, RunEvent::ForeignChange { put_back, .. } if put_back.is_empty()));
+}
+
+#[test]
+fn a_run_that_is_ended_meanwhile_waits_for_the_answer_and_puts_nothing_more_back() {
+    let mut flight = held(|flight| {
+        flight.ground.points_at("green", "kubectl-patch");
+        flight.ground.slot("blue").desired = 1;
+    });
+    flight.ground.silent = true;
+    flight.command(Command::PutBack);
+    let seen = flight.ground.look(flight.now);
+    flight.feed(Input::Observed(Box::new(Ok(seen))));
+    assert_eq!(flight.count("put_back_started"), 1, "{:?}", flight.refused);
+    flight.command(Command::Abort { reason: "not today".to_owned() });
+    assert_eq!(flight.count("run_finished"), 0, "a write is still out");
+    flight.feed(Input::PutBack { outcome: ActionOutcome::Succeeded, detail: "patched".to_owned() });
+    flight.fly(Span::from_mins(1));
+    assert_eq!(flight.outcome(), Some(Outcome::Failed));
+    assert_eq!(flight.count("put_back_started"), 1);
+    assert_eq!(flight.count("put_back_finished"), 1);
 }
