@@ -107,6 +107,8 @@ pub struct SlotSeen {
     pub answering: Vec<(BTreeMap<String, String>, u32)>,
     /// All pods, also those on their way out.
     pub pods: u32,
+    /// Those of them that are on their way out.
+    pub leaving: u32,
     /// Its revision, by its `pod-template-hash`; empty where that could not be told.
     pub hash: String,
     /// The number of that revision, as `kubectl rollout history` shows it.

@@ -67,6 +67,7 @@ impl SeenDeployment {
             return seen;
         };
         seen.pods = count(pods.len());
+        seen.leaving = count(pods.iter().filter(|pod| pod.leaving).count());
         // A restart, or a change of anything but the image, leaves pods of the old template that look like those of the new one.
         // The controller counts them; which ones they are does not matter, so they are taken to be ready.
         let others = pods.iter().filter(|pod| !pod.leaving && pod.image != image).count();
@@ -102,6 +103,7 @@ impl SeenDeployment {
         let slot = |name: &str| {
             let mut seen = common.clone();
             (seen.ready, seen.pods) = self.pods_of(name, &parting, template.as_deref());
+            seen.leaving = self.leaving(name, &parting);
             seen.answering.clone_from(&seen.ready);
             let hash = match name {
                 OLD_REVISION => parting.old().map(str::to_owned),
@@ -138,6 +140,7 @@ impl SeenDeployment {
             ready: Vec::new(),
             answering: Vec::new(),
             pods: 0,
+            leaving: 0,
             hash: safe(&hash),
             revision: self.revision(&hash),
             kept: kept(object),
@@ -208,6 +211,12 @@ impl SeenDeployment {
         };
         let of_slot = || pods.iter().filter(|pod| parting.slot_of(pod.hash(), &pod.image) == Some(slot));
         (by_labels(of_slot().filter(|pod| pod.ready && !pod.leaving)), count(of_slot().count()))
+    }
+
+    /// Pods of a slot that are on their way out.
+    fn leaving(&self, slot: &str, parting: &Parting) -> u32 {
+        let leaving = self.made.pods.iter().flatten().filter(|pod| pod.leaving);
+        count(leaving.filter(|pod| parting.slot_of(pod.hash(), &pod.image) == Some(slot)).count())
     }
 
     /// The revision with the most pods beside the old slot's.

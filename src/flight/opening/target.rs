@@ -39,7 +39,8 @@ fn shared(target: &Target, seen: &Observation, live: &SlotName) -> Option<String
         }
         // Pods of another revision than the template's have the traffic where its own could not be made.
         let whole = live.as_str() == OLD_REVISION && found.hash == found.template_hash;
-        let rolls = !found.observed || !whole || slot.pods > 0;
+        // A rollout is complete while the last pods of the one before still take their leave.
+        let rolls = !found.observed || !whole || slot.pods > slot.leaving;
         return rolls.then(|| {
             format!(
                 "deployment/{} is in the middle of a rollout; wait for its end, or undo it (kubectl rollout undo \
@@ -194,5 +195,40 @@ impl Setup {
             Some(kube) => kube.no_deployment(name).await,
             None => format!("there is no deployment {name} in namespace {}", target.namespace),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::observation::SlotSeen;
+
+    /// What one Deployment is seen as, whose pods of the revision before are so many, and so many of them on their way out.
+    fn why_not(pods: u32, leaving: u32) -> Option<String> {
+        let runbook =
+            crate::config::load_str("runbook.toml", include_str!("../../../assets/examples/rolling.toml"));
+        let target = runbook.runbook.and_then(|runbook| runbook.target).unwrap();
+        let [old, new] = ["old", "new"].map(SlotName::from);
+        let whole = SlotSeen {
+            deployment: "shop".to_owned(),
+            found: true,
+            observed: true,
+            hash: "a".to_owned(),
+            template_hash: "a".to_owned(),
+            pods: 3,
+            ..SlotSeen::default()
+        };
+        let others = SlotSeen { hash: "b".to_owned(), pods, leaving, ..whole.clone() };
+        let seen =
+            Observation { slots: [(old.clone(), whole), (new, others)].into(), ..Observation::default() };
+        shared(&target, &seen, &old)
+    }
+
+    #[test]
+    fn pods_that_take_their_leave_are_no_rollout() {
+        assert_eq!(why_not(0, 0), None);
+        assert_eq!(why_not(2, 2), None);
+        let why = why_not(2, 1).unwrap();
+        assert!(why.contains("in the middle of a rollout"), "{why}");
     }
 }
