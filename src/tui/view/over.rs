@@ -80,9 +80,10 @@ fn outcome(model: &Model, run: &Run, width: usize) -> Vec<Row> {
     if let Some(rollback) = run.rollbacks.last()
         && let Some((ok, _, took)) = &rollback.finished
     {
-        let promise = rollback.within.map(|within| format!(", promised {}", within.clock()));
+        let promise = rollback.within.map(|within| format!(" of the promised {}", within.clock()));
         let word = if *ok { "The rollback took" } else { "THE ROLLBACK FAILED after" };
-        let words = format!("{word} {}{}: {}", took.clock(), promise.unwrap_or_default(), rollback.reason);
+        let promise = promise.unwrap_or_default();
+        let words = format!("{word} {}{promise}. Why it was rolled back: {}", took.clock(), rollback.reason);
         rows.extend(said(&words, look.text(), width));
     }
     rows
@@ -94,7 +95,7 @@ fn felt(model: &Model, run: &Run, width: usize) -> Vec<Row> {
     let look = model.look;
     let version = run.new_version().unwrap_or_default();
     let many = failed.map_or_else(String::new, |failed| format!(", about {failed:.0} failed requests"));
-    let words = format!("Users: {} on {version}, error rate up to {worst}{many}", lasted.clock());
+    let words = format!("Users were on {version} for {}: error rate up to {worst}{many}", lasted.clock());
     said(&words, look.text(), width)
 }
 

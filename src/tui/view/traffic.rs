@@ -12,7 +12,11 @@ use crate::{
         safe_text::SafeText,
         workload::SlotWorkload,
     },
-    tui::{model::Model, subject, widget::row::Row},
+    tui::{
+        model::{Layer, Model},
+        subject,
+        widget::row::Row,
+    },
 };
 
 /// Where the second column begins, at least.
@@ -244,7 +248,11 @@ fn readiness(model: &Model, run: &Run) -> Vec<Row> {
     let mut first = Row::of(sign, style).put(&readiness.word, style);
     if readiness.light != Light::Off && !model.looks_only() {
         let key = model.key_in(Context::Steps, KeyAction::Rollback);
-        first = first.put("  key ", look.text()).put(key, look.key());
+        // While a dialog is open it is a letter like any other, and the rollback's own says which keys decide.
+        let live = model.live_key(KeyAction::Rollback).is_some();
+        if !matches!(model.layers.last(), Some(Layer::Rollback(_))) {
+            first = first.put(if live { "  key " } else { "  ESC then " }, look.text()).put(key, look.key());
+        }
     }
     vec![first, Row::of("  ", look.text()).put(detail(model, run, &readiness), look.text())]
 }
