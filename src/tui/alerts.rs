@@ -216,7 +216,7 @@ fn from_journal(model: &Model) -> Option<Alert> {
 fn from_prompt(model: &Model, run: &Run, prompt: &Prompt) -> Option<Alert> {
     // A key is named only where it is offered.
     let by_key = |action, words: &str| {
-        panes::label(model, action).map_or_else(String::new, |key| format!(" {key} {words}."))
+        panes::way(model, action).map_or_else(String::new, |key| format!(" {key} {words}."))
     };
     Some(match prompt {
         Prompt::RollingBack => {
@@ -384,7 +384,7 @@ fn from_breach(
             reading.why.as_ref().map_or_else(|| "no data".to_owned(), ToString::to_string)
         )),
     });
-    let now = panes::label(model, KeyAction::Rollback)
+    let now = panes::way(model, KeyAction::Rollback)
         .map_or_else(String::new, |key| format!(" {key} rolls back now."));
     let earliest = if why.is_some() { " at the earliest" } else { "" };
     let follows = match (watch.then, promise) {

@@ -396,6 +396,11 @@ impl Model {
         self.key_in(self.context(), action)
     }
 
+    /// The key that does this where the operator is now, as it is shown.
+    pub fn live_key(&self, action: KeyAction) -> Option<String> {
+        self.bound_key(self.context(), action)
+    }
+
     /// The key to show for an action in a context; a dash if it has none.
     pub fn key_in(&self, context: Context, action: KeyAction) -> String {
         self.bound_key(context, action).unwrap_or_else(|| "-".to_owned())

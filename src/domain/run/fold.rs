@@ -45,6 +45,7 @@ impl Run {
             completion: None,
             live: opened.previous.as_ref().map(|target| target.slot.clone()),
             switched_at: None,
+            met_at: None,
             shares: opened.previous.iter().map(|target| (target.slot.clone(), Share::ALL)).collect(),
             shifted_to: None,
             moves: Vec::new(),
@@ -329,6 +330,7 @@ impl Run {
         let meets = new || self.is_promoted();
         let before = self.switched_at.filter(|_| self.shares.len() > 1 || !new);
         self.switched_at = meets.then(|| before.unwrap_or(at));
+        self.met_at = self.met_at.or(self.switched_at);
         self.shares = [(to.clone(), Share::ALL)].into();
         self.lead(to, at);
     }
@@ -342,6 +344,7 @@ impl Run {
             None => meets.then_some(at),
             since => since.filter(|_| meets || stays),
         };
+        self.met_at = self.met_at.or(self.switched_at);
         self.shares.clone_from(shares);
         if let Some(to) = leading(shares).cloned() {
             self.lead(&to, at);

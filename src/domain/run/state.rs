@@ -50,6 +50,8 @@ pub struct Run {
     pub live: Option<SlotName>,
     /// Since when users have met the new version, while they do: the new slot has traffic, or its version was promoted.
     pub switched_at: Option<Timestamp>,
+    /// When users first met the new version, also once that was taken back.
+    pub met_at: Option<Timestamp>,
     /// How much of the traffic each slot has, as far as our own events tell.
     pub shares: Shares,
     /// Shares that an action is known to have set, until `traffic_shifted` tells so.

@@ -83,7 +83,7 @@ pub(super) fn enter(model: &Model, run: &Run, prompt: &Prompt) -> Offer {
         }
         Prompt::Acting { at } => acting(model, run, at),
         Prompt::Checking { .. } if model.phase() == Phase::Window => {
-            Offer::wait("nothing to confirm: the window is being watched").says("nothing to confirm")
+            Offer::wait("nothing to confirm: it goes on by itself after the watch").says("nothing to confirm")
         }
         Prompt::Checking { open, .. } if !open.is_empty() => {
             Offer::wait("nothing to start: a check waits for you").says("nothing to start")

@@ -20,7 +20,7 @@ use crate::{
         run::{CheckStatus, ItemStatus, Run, StepStatus},
     },
     tui::{
-        model::{Model, Phase, form::Purpose},
+        model::{Layer, Model, Phase, form::Purpose},
         story, subject,
     },
 };
@@ -29,6 +29,13 @@ use crate::{
 pub fn label(model: &Model, action: KeyAction) -> Option<String> {
     let offered = offers(model).iter().any(|offer| offer.is(action) && offer.does != Does::Wait);
     model.bound_key(model.pane_context(), action).filter(|_| offered)
+}
+
+/// The keys that lead to what is offered on the panes, from where the operator is now: a dialog is left first. None in the
+/// rollback's own dialog, which says which keys decide.
+pub fn way(model: &Model, action: KeyAction) -> Option<String> {
+    let key = label(model, action).filter(|_| !matches!(model.layers.last(), Some(Layer::Rollback(_))))?;
+    Some(if model.live_key(action).is_some() { key } else { format!("ESC then {key}") })
 }
 
 /// The key that starts the procedure for what `R` leaves undone, and its name: only where it is offered.

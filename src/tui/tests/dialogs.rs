@@ -27,7 +27,9 @@ fn the_header_stays_and_what_is_behind_recedes() {
             }
             let without = without.buffer(width, height);
             let line = |y: u16| (0..width).map(move |x| (x, y));
-            for at in (0..5).flat_map(line) {
+            // But for the rollback's key: in a dialog it is a letter, so ESC comes first.
+            let key = |at: &(u16, u16)| at.1 == 3 && (0..=at.0).any(|x| without[(x, 3)].symbol() == "k");
+            for at in (0..5).flat_map(line).filter(|at| !key(at)) {
                 assert_eq!(with[at], without[at], "{name} at {width}x{height}: {at:?}");
             }
             // Above the box, below the header: the same signs, in one colour and on no ground of their own.

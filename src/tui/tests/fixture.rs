@@ -173,7 +173,7 @@ impl Told {
         let now = self.model.now;
         let slot = |name: &str| {
             let pods = ["2xk4p", "8qd9s", "m7wzt"].map(|tail| Pod {
-                name: format!("backend-{name}-7f9c5d-{tail}"),
+                name: format!("backend-{name}-{}-{tail}", if name == "green" { "7f9c5d" } else { "5b8d4f" }),
                 status: "Running".to_owned(),
                 ready: true,
                 containers_ready: 1,

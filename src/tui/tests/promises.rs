@@ -182,8 +182,9 @@ fn the_databases_key_is_named_only_where_it_is_offered() {
     for (name, mut told) in states() {
         for (width, height) in [(80, 24), (120, 36), (200, 60)] {
             let screen = told.screen(width, height);
-            let says =
-                ["key D", "Key D", "key: D", " or D", "ESC, D"].iter().any(|words| screen.contains(words));
+            let says = ["key D", "Key D", "key: D", " or D", "ESC then D"]
+                .iter()
+                .any(|words| screen.contains(words));
             named += usize::from(says);
             assert!(
                 !says || panes::database_key(&told.model).is_some(),

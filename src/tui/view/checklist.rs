@@ -135,28 +135,29 @@ pub(super) fn draw_item(model: &Model, run: &Run, area: Rect, buffer: &mut Buffe
     if item.optional {
         say("Optional: the steps can start without it.", look.dim());
     }
-    let key = |action| model.key(action);
-    let keys = if status == ItemStatus::Waived {
-        format!("{}: needed after all", key(KeyAction::Tick))
+    let keys: &[(KeyAction, &str)] = if status == ItemStatus::Waived {
+        &[(KeyAction::Tick, "needed after all")]
     } else if item.check.kind.is_person() && status == ItemStatus::Holds {
-        format!("{} unticks, {} not needed", key(KeyAction::Tick), key(KeyAction::NotNeeded))
+        &[(KeyAction::Tick, "unticks it"), (KeyAction::NotNeeded, "marks it as not needed")]
     } else if state.asks {
-        format!(
-            "{} ticks, with a note; {} checks again now; {} not needed",
-            key(KeyAction::Tick),
-            key(KeyAction::Recheck),
-            key(KeyAction::NotNeeded)
-        )
+        &[
+            (KeyAction::Tick, "ticks it, with a note"),
+            (KeyAction::Recheck, "checks again now"),
+            (KeyAction::NotNeeded, "marks it as not needed"),
+        ]
     } else if item.check.kind.is_person() {
-        format!(
-            "{} ticks, {} with a note, {} not needed",
-            key(KeyAction::Tick),
-            key(KeyAction::Note),
-            key(KeyAction::NotNeeded)
-        )
+        &[
+            (KeyAction::Tick, "ticks it"),
+            (KeyAction::Note, "ticks it with a note"),
+            (KeyAction::NotNeeded, "marks it as not needed"),
+        ]
     } else {
-        format!("{} checks again now, {} not needed", key(KeyAction::Recheck), key(KeyAction::NotNeeded))
+        &[(KeyAction::Recheck, "checks again now"), (KeyAction::NotNeeded, "marks it as not needed")]
     };
+    // Only keys that do this now: in a dialog they are letters.
+    let live =
+        keys.iter().filter_map(|(action, words)| Some(format!("{} {words}", model.live_key(*action)?)));
+    let keys = live.collect::<Vec<_>>().join(", ");
     say("", look.text());
     say(&keys, look.dim());
     rows_around(rows, 0, area, model, buffer);

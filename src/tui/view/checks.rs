@@ -11,7 +11,10 @@ use crate::{
         run::{ActionState, ActionStatus, CheckState, CheckStatus, Run, Work},
         verdict::condition_holds,
     },
-    tui::{model::Model, widget::row::Row},
+    tui::{
+        model::{Model, telemetry::Reading},
+        widget::row::Row,
+    },
 };
 
 /// An action that has begun or may begin.
@@ -88,6 +91,8 @@ impl Checks<'_> {
             // Nothing was measured: that is not the sign of what holds.
             Some(true) if state.skipped => ("–", look.dim(), "skipped"),
             Some(true) => ("✔", look.ok(), "passed"),
+            // Not known is not failed.
+            Some(false) if self.strict && self.is_blind(check) => ("?", look.alert(), "NO DATA"),
             Some(false) if self.strict || state.status == CheckStatus::Fails => ("✖", look.alert(), "FAILED"),
             Some(false) => ("◌", look.warn(), "not yet"),
             None if person => ("○", look.strong(), "you"),
@@ -114,6 +119,22 @@ impl Checks<'_> {
         left.right(right.put(" ", look.text()), width)
     }
 
+    /// The metric of a check as it is measured now.
+    fn reading(&self, check: &Check) -> Option<Reading> {
+        let CheckKind::Metric { metric, slot, .. } = &check.kind else { return None };
+        let run = self.model.run.as_ref()?;
+        let metric = run.runbook.metric(metric.as_str())?;
+        let slot = run.metric_slot(slot.as_ref().unwrap_or(&SlotRef::New));
+        Some(self.model.measured().reading(metric, slot.as_ref(), self.model.measured_at()))
+    }
+
+    /// Whether nothing is known of a check's metric, and not for want of requests.
+    fn is_blind(&self, check: &Check) -> bool {
+        self.reading(check).is_some_and(|reading| {
+            reading.value.is_none() && !reading.why.as_ref().is_some_and(Missing::is_no_traffic)
+        })
+    }
+
     /// What a metric's check sees at this moment: in a window the number of when it last changed is old.
     fn measured(&self, check: &Check) -> Option<Row> {
         let CheckKind::Metric { metric, slot, condition, no_traffic } = &check.kind else { return None };
@@ -121,7 +142,7 @@ impl Checks<'_> {
         let run = model.run.as_ref()?;
         let metric = run.runbook.metric(metric.as_str())?;
         let slot = run.metric_slot(slot.as_ref().unwrap_or(&SlotRef::New));
-        let reading = model.measured().reading(metric, slot.as_ref(), model.measured_at());
+        let reading = self.reading(check)?;
         let Some(value) = reading.value else {
             let idle = reading.why.as_ref().is_some_and(Missing::is_no_traffic);
             return Some(match no_traffic.filter(|_| idle) {

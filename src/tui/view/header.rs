@@ -151,8 +151,9 @@ fn due_step(model: &Model, index: usize, state: &StepState) -> Row {
     let Some(step) = model.run.as_ref().and_then(|run| run.runbook.steps.get(index)) else {
         return Row::new();
     };
+    // One that is due and not begun has not the sign of one that runs.
     let (sign, style) = match state.status {
-        StepStatus::Pending => ("▶", look.strong()),
+        StepStatus::Pending => ("next: ", look.strong()),
         status => sign(look, status),
     };
     let name = step.id.0.to_uppercase();
@@ -228,28 +229,32 @@ pub(super) fn clock(model: &Model, width: usize) -> Row {
         let blank = Row::of("  ", look.text());
         more.push(metric_words(model, metric).map(|words| blank.clone().join(words)).to_vec());
     }
-    // The metric matters more than in how many minutes the end is.
-    let least = more.iter().flatten().map(Row::width).min().unwrap_or(0);
+    if let (Some(from), Some(to)) = (run.previous_version(), run.new_version()) {
+        let back = run.finished.as_ref().is_some_and(|(outcome, ..)| *outcome == Outcome::RolledBack);
+        let to = |row: Row| row.put("→ ", look.dim()).put(&to, look.strong());
+        let blank = Row::of("  ", look.text());
+        more.push(match back {
+            true => vec![blank.put("back on ", look.text()).put(from, look.strong())],
+            false => vec![to(blank.clone().put(format!("{from} "), look.text())), to(blank)],
+        });
+    }
+    // The metric and the version matter more than in how many minutes the end is.
+    let least: usize = more.iter().filter_map(|forms| forms.iter().map(Row::width).min()).sum();
     let [long, short] = elapsed(model, run);
     let fits = 1 + long.width() + least + 1 + right.width() <= width;
     let mut row = Row::of(" ", look.text()).join(if fits { long } else { short });
-    if let (Some(from), Some(to)) = (run.previous_version(), run.new_version()) {
-        let back = run.finished.as_ref().is_some_and(|(outcome, ..)| *outcome == Outcome::RolledBack);
-        more.push(vec![if back {
-            Row::of("  back on ", look.text()).put(from, look.strong())
-        } else {
-            Row::of("  ", look.text()).put(from, look.text()).put(" → ", look.dim()).put(to, look.strong())
-        }]);
-    }
     let watching = watchers(model);
     if !watching.is_empty() {
         more.push(vec![Row::of("  ", look.text()).put(watching, look.dim())]);
     }
-    // Whole, or not at all: half a number decides nothing.
-    for forms in more {
+    // Whole, or not at all: half a number decides nothing. A longer form never takes the room of the next part.
+    for (n, forms) in more.iter().enumerate() {
         let room = width.saturating_sub(row.width() + right.width() + 1);
-        if let Some(part) = forms.into_iter().find(|form| form.width() <= room) {
-            row = row.join(part);
+        let next = more.get(n + 1).and_then(|forms| forms.iter().map(Row::width).min()).unwrap_or(0);
+        let least = forms.iter().map(Row::width).min().unwrap_or(0);
+        let room = if least + next <= room { room - next } else { room };
+        if let Some(part) = forms.iter().find(|form| form.width() <= room) {
+            row = row.join(part.clone());
         }
     }
     row.right(right, width)
@@ -270,7 +275,7 @@ fn elapsed(model: &Model, run: &Run) -> [Row; 2] {
         // A runbook that gives no times promises none.
         let about = match run.time_left(model.now, Span::ZERO) {
             Span::ZERO => String::new(),
-            about => format!(", takes ~{}", about.clock()),
+            about => format!(", takes about {} min", about.as_secs().div_ceil(60)),
         };
         return alike(Row::of(format!("not started{about}"), look.text()));
     }
@@ -287,12 +292,9 @@ fn elapsed(model: &Model, run: &Run) -> [Row; 2] {
     let minutes = left.as_secs().div_ceil(60);
     let ends = model.now + left;
     let ends = format!(", ends ~{} UTC", ends.clock().get(..5).unwrap_or_default());
-    // While nothing goes on the end moves away, and where a rollback may come first it is only one of two.
+    // While nothing goes on the end moves away.
     if let Some(why) = stands(run, model) {
         return [row.clone().put(format!(", {why}, ~{minutes} min left"), look.text()), row];
-    }
-    if run.triggers.iter().any(|state| state.breaching.is_some() || state.countdown.is_some()) {
-        return [row.clone().put(format!("{ends} or rolls back"), look.text()), row];
     }
     let row = row.put(ends, look.text());
     [row.clone().put(format!(" (in {minutes} min)"), look.text()), row]

@@ -2,7 +2,7 @@
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
-use super::{header::sign_in, rollback, rows::rows_around, steps};
+use super::{header::sign_in, rollback, rows::rows_around, steps, traffic};
 use crate::{
     domain::{
         event::Outcome,
@@ -67,13 +67,9 @@ fn outcome(model: &Model, run: &Run, width: usize) -> Vec<Row> {
         Outcome::Held => ("–", look.warn()),
         Outcome::Failed | Outcome::RollbackFailed => ("✖", look.alert()),
     };
-    let traffic = match (subject::live(model), run.new_version(), run.previous_version()) {
-        (Some(slot), Some(new), _) if run.opened.new_slot.as_ref() == Some(&slot) => {
-            format!(" {} with {new} has the traffic.", slot.0.to_uppercase())
-        }
-        (Some(slot), _, Some(old)) => format!(" {} with {old} has the traffic.", slot.0.to_uppercase()),
-        _ => String::new(),
-    };
+    let traffic = subject::live(model).map_or_else(String::new, |slot| {
+        format!(" {} with {} has the traffic.", slot.0.to_uppercase(), traffic::version(model, run, &slot))
+    });
     let words = story::outcome_words(*outcome).to_uppercase();
     let after = run.elapsed(model.now).clock();
     rows.extend(said(&format!("{sign} {words} at {} UTC after {after}.{traffic}", at.clock()), style, width));
@@ -84,9 +80,10 @@ fn outcome(model: &Model, run: &Run, width: usize) -> Vec<Row> {
     if let Some(rollback) = run.rollbacks.last()
         && let Some((ok, _, took)) = &rollback.finished
     {
-        let promise = rollback.within.map(|within| format!(", promised {}", within.clock()));
+        let promise = rollback.within.map(|within| format!(" of the promised {}", within.clock()));
         let word = if *ok { "The rollback took" } else { "THE ROLLBACK FAILED after" };
-        let words = format!("{word} {}{}: {}", took.clock(), promise.unwrap_or_default(), rollback.reason);
+        let promise = promise.unwrap_or_default();
+        let words = format!("{word} {}{promise}. Why it was rolled back: {}", took.clock(), rollback.reason);
         rows.extend(said(&words, look.text(), width));
     }
     rows
@@ -98,14 +95,13 @@ fn felt(model: &Model, run: &Run, width: usize) -> Vec<Row> {
     let look = model.look;
     let version = run.new_version().unwrap_or_default();
     let many = failed.map_or_else(String::new, |failed| format!(", about {failed:.0} failed requests"));
-    let words = format!("Users: {} on {version}, error rate up to {worst}{many}", lasted.clock());
+    let words = format!("Users were on {version} for {}: error rate up to {worst}{many}", lasted.clock());
     said(&words, look.text(), width)
 }
 
 /// The highest error rate on the new slot while it had the traffic, about how many requests that were, and for how long.
 fn failures(model: &Model, run: &Run) -> Option<(String, Option<f64>, Span)> {
-    let index = run.runbook.switch_step()?;
-    let from = run.steps.get(index)?.work.finished_at?;
+    let from = run.met_at?;
     let to = match (run.rollbacks.last(), &run.finished) {
         (Some(rollback), _) => rollback.started_at,
         (None, Some((_, at, _))) => *at,
@@ -138,16 +134,20 @@ fn failures(model: &Model, run: &Run) -> Option<(String, Option<f64>, Span)> {
     Some((errors.unit.show(worst?), rates.map(|_| failed), to.since(from)))
 }
 
+fn counted(many: usize, what: &str) -> String {
+    format!("{many} {what}{}", if many == 1 { "" } else { "s" })
+}
+
 /// What is still to do, and what was left open.
 fn left(model: &Model, run: &Run, width: usize) -> Vec<Row> {
     let look = model.look;
     let mut words = Vec::new();
     let tasks = run.tasks.iter().filter(|task| task.done.is_none()).count();
     if tasks > 0 {
-        words.push(format!("{tasks} tasks"));
+        words.push(counted(tasks, "task"));
     }
     if run.left_open() > 0 {
-        words.push(format!("{} checklist items never ticked", run.left_open()));
+        words.push(format!("{} never ticked", counted(run.left_open(), "checklist item")));
     }
     let checks = rollback::open_checks(run);
     if checks > 0 {
@@ -155,11 +155,11 @@ fn left(model: &Model, run: &Run, width: usize) -> Vec<Row> {
     }
     let skipped = run.steps.iter().filter(|state| state.status == StepStatus::Skipped).count();
     if skipped > 0 {
-        words.push(format!("{skipped} skipped steps"));
+        words.push(counted(skipped, "skipped step"));
     }
     let lost = run.notices.iter().filter(|notice| !notice.ok).count();
     if lost > 0 {
-        words.push(format!("{lost} messages not sent: tell the team yourself"));
+        words.push(format!("{} not sent: tell the team yourself", counted(lost, "message")));
     }
     // What the dialog said of it stays true.
     let quick = run.rollbacks.last().is_some_and(|rollback| rollback.procedure.as_str() == QUICK);

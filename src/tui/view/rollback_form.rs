@@ -170,7 +170,9 @@ fn not_undone(model: &Model, plan: &RollbackPlan, width: usize) -> Vec<Row> {
     let own = plan.procedure.as_ref().is_some_and(|id| id.as_str() != QUICK);
     if let (false, false, Some((key, title))) = (rows.is_empty(), own, panes::database_key(model)) {
         rows.push(
-            Row::of("    after ESC, ", look.dim()).put(key, look.key()).put(format!(": {title}"), look.dim()),
+            Row::of("    for that: ESC then ", look.dim())
+                .put(key, look.key())
+                .put(format!(" ({title})"), look.dim()),
         );
     }
     rows

@@ -12,7 +12,11 @@ use crate::{
         safe_text::SafeText,
         workload::SlotWorkload,
     },
-    tui::{model::Model, subject, widget::row::Row},
+    tui::{
+        model::{Layer, Model},
+        subject,
+        widget::row::Row,
+    },
 };
 
 /// Where the second column begins, at least.
@@ -53,19 +57,28 @@ pub(super) fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
 pub(super) fn slot_row(model: &Model, run: &Run, slot: &SlotName) -> Row {
     let look = model.look;
     let name = slot.0.to_uppercase();
-    let seen = model.telemetry.workload.as_ref().and_then(|workload| workload.slots.get(slot));
+    let seen = seen(model, slot);
+    let version = version(model, run, slot);
     let mut row =
         Row::of("  ", look.text()).put(format!("{name:<6}"), look.slot(&slot.0)).put(" ", look.text());
-    let version = match seen {
-        Some(seen) if seen.found && run.is_one_deployment() => revision_version(run, slot, seen),
-        Some(seen) if seen.found => crate::domain::run::tag_of(&seen.image).to_owned(),
-        _ => version_known(run, slot),
-    };
     row = row.put(format!("{version:<7}"), look.text()).put(" ", look.text());
     let one = run.is_one_deployment();
     let pods = if one { revision(model, seen) } else { pods(model, seen) };
     row = row.join(pods).to(if is_narrow(model) { 25 } else { 31 });
     row.join(traffic(model, run, slot))
+}
+
+fn seen<'m>(model: &'m Model, slot: &SlotName) -> Option<&'m SlotWorkload> {
+    model.telemetry.workload.as_ref().and_then(|workload| workload.slots.get(slot))
+}
+
+/// The version that a slot runs: as the cluster is seen, else as our own events tell.
+pub(super) fn version(model: &Model, run: &Run, slot: &SlotName) -> String {
+    match seen(model, slot) {
+        Some(seen) if seen.found && run.is_one_deployment() => revision_version(run, slot, seen),
+        Some(seen) if seen.found => crate::domain::run::tag_of(&seen.image).to_owned(),
+        _ => version_known(run, slot),
+    }
 }
 
 fn is_narrow(model: &Model) -> bool {
@@ -235,7 +248,11 @@ fn readiness(model: &Model, run: &Run) -> Vec<Row> {
     let mut first = Row::of(sign, style).put(&readiness.word, style);
     if readiness.light != Light::Off && !model.looks_only() {
         let key = model.key_in(Context::Steps, KeyAction::Rollback);
-        first = first.put("  key ", look.text()).put(key, look.key());
+        // While a dialog is open it is a letter like any other, and the rollback's own says which keys decide.
+        let live = model.live_key(KeyAction::Rollback).is_some();
+        if !matches!(model.layers.last(), Some(Layer::Rollback(_))) {
+            first = first.put(if live { "  key " } else { "  ESC then " }, look.text()).put(key, look.key());
+        }
     }
     vec![first, Row::of("  ", look.text()).put(detail(model, run, &readiness), look.text())]
 }

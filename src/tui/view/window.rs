@@ -4,7 +4,6 @@ use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::{rows::rows_around, table};
 use crate::{
-    config::keymap::KeyAction,
     domain::{
         metric::Verdict,
         run::Run,
@@ -35,7 +34,7 @@ pub(super) fn draw_checks(model: &Model, run: &Run, area: Rect, buffer: &mut Buf
     }
 }
 
-/// What the runbook says to do now: about metrics that are not normal first, then its guidance, then where to look.
+/// What the runbook says to do now: about metrics that are not normal first, then its guidance, then its triggers and notes.
 pub(super) fn draw_advice(model: &Model, run: &Run, area: Rect, buffer: &mut Buffer) {
     let look = model.look;
     let width = usize::from(area.width);
@@ -61,7 +60,11 @@ pub(super) fn draw_advice(model: &Model, run: &Run, area: Rect, buffer: &mut Buf
             say("→", advice, look.strong());
         }
     }
-    let key = |action| model.key(action);
+    if !troubled {
+        for advice in &declared.on_failure {
+            say("→", &format!("if a check fails: {advice}"), look.dim());
+        }
+    }
     for (trigger, watch) in
         run.runbook.triggers.iter().filter_map(|trigger| Some((trigger, trigger.watch.as_ref()?)))
     {
@@ -72,24 +75,8 @@ pub(super) fn draw_advice(model: &Model, run: &Run, area: Rect, buffer: &mut Buf
         };
         say("·", &format!("{}: {then}", trigger.reason), look.dim());
     }
-    if !troubled {
-        for advice in &declared.on_failure {
-            say("→", &format!("if a check fails: {advice}"), look.dim());
-        }
-    }
     for note in &declared.notes {
         say("·", note, look.dim());
     }
-    say(
-        "·",
-        &format!(
-            "logs {}   links {}   contacts {}   incident {}",
-            key(KeyAction::Logs),
-            key(KeyAction::Links),
-            key(KeyAction::Contacts),
-            key(KeyAction::Incident)
-        ),
-        look.dim(),
-    );
     rows_around(rows, 0, area, model, buffer);
 }
