@@ -7,7 +7,7 @@ use crate::domain::{
     action::{Action, ActionKind, Replicas, SlotRef},
     check::Check,
     crew::Person,
-    director::{Share, Shares, share_of},
+    director::{Share, Shares, in_words, share_of},
     event::{ActionRef, CheckRef, ChildProcess, Outcome, Place},
     id::{MetricId, QUICK, SlotName, StepId, UNDO},
     patched::Patched,
@@ -459,7 +459,9 @@ impl Run {
     pub fn unwatched(&self) -> String {
         let traffic = match (&self.live, &self.opened.new_slot) {
             (Some(live), _) if self.switched_at.is_some() => {
-                format!(": traffic is on {live}, and no trigger will roll it back")
+                // Where users are on both, both are named.
+                let whom = if self.shares.len() > 1 { in_words(&self.shares) } else { live.to_string() };
+                format!(": traffic is on {whom}, and no trigger will roll it back")
             }
             (_, Some(new)) if self.switch_begun() => {
                 format!(": traffic may be on {new}, and no trigger will roll it back")

@@ -281,6 +281,8 @@ fn a_trigger_at_five_percent_takes_five_percent_back() {
         let share = |name: &str| flight.run().shares[name];
         assert_eq!((share("canary"), share("stable")), (Share::of_thousand(50), Share::of_thousand(950)));
         assert_eq!(flight.run().live.as_ref().unwrap().as_str(), "stable");
+        let left = flight.run().unwatched();
+        assert!(left.contains("traffic is on 95 % stable, 5 % canary"), "{left}");
         flight.error_rate = Ok(0.05);
         flight.fly(Span::from_secs(6 * 60));
         assert_eq!(flight.outcome(), Some(Outcome::RolledBack), "{:?}", flight.run().rolling_back());
