@@ -330,7 +330,8 @@ impl Run {
                 matches!(action.kind, ActionKind::Sh { .. } | ActionKind::Argv { .. } | ActionKind::Http(_))
             });
             if outside {
-                let backup = self.value("BACKUP_ID").map(|id| format!(", backup {id}")).unwrap_or_default();
+                let backup =
+                    self.value("BACKUP_ID").map(|id| format!("; its backup is {id}")).unwrap_or_default();
                 left.push(format!("{}{backup}", step.title));
             }
         }

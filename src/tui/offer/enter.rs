@@ -131,7 +131,7 @@ fn acting(model: &Model, run: &Run, at: &ActionRef) -> Offer {
     let what = story::action_name(run, at);
     if run.waiting_act().is_some_and(|(waiting, _)| waiting == *at) {
         // Why stands in the alert, where there is room for it.
-        return Offer::wait(format!("nothing to confirm: {what} starts by itself"))
+        return Offer::wait(format!("nothing to confirm: `{what}` starts by itself"))
             .says("nothing to confirm");
     }
     let state = run.work(&at.place).and_then(|work| work.actions.get(at.action));
@@ -139,7 +139,7 @@ fn acting(model: &Model, run: &Run, at: &ActionRef) -> Offer {
         format!(", {} at most", action.timeout.saturating_sub(model.now.since(since)).clock())
     });
     let left = left.unwrap_or_default();
-    Offer::wait(format!("nothing to confirm: {what} runs by itself{left}"))
+    Offer::wait(format!("nothing to confirm: `{what}` runs by itself{left}"))
         .says(format!("nothing to confirm: runs by itself{left}"))
         .says("nothing to confirm")
 }
