@@ -1,6 +1,7 @@
 //! The outside world: one adapter for each port.
 
 pub mod clock;
+pub mod connect;
 pub mod http;
 pub mod kube;
 pub mod metrics;

@@ -4,22 +4,32 @@ pub mod abort;
 pub mod approve;
 pub mod args;
 pub mod attach;
+mod candidates;
 pub mod check;
 pub mod completions;
 pub mod config;
+pub mod doctor;
+pub mod export;
+mod findings;
 pub mod front;
+pub mod grammar;
+pub mod import;
+pub mod init;
 pub mod list;
 pub mod man;
+pub mod manual;
 pub mod plan;
 pub mod rehearse;
 pub mod resume;
 pub mod rollback;
 pub mod run;
+pub mod schema;
 pub mod service;
 pub mod status;
 pub mod takeover;
 pub mod tasks;
 mod usage;
+pub mod wait;
 pub mod watch;
 
 use std::{
@@ -28,9 +38,7 @@ use std::{
     time::Duration,
 };
 
-use clap::Parser as _;
-
-use args::{Cli, Subcommand};
+use args::Subcommand;
 use front::own;
 
 use crate::flight::{self, exit::Exit, job::Job, logs, runbook, stop::Stop};
@@ -44,8 +52,11 @@ const SCREEN_THREADS: usize = 1;
 /// What is still being done on other threads may take so long once the command is over.
 const LAST_WORK: Duration = Duration::from_secs(1);
 
-/// Parses the command line, does what it says, and says what went wrong.
+/// Parses the command line, does what it says, and says what went wrong. A shell that asks for completions gets them at once.
 pub fn main() -> Exit {
+    if let Some(exit) = completions::answered() {
+        return exit;
+    }
     started().unwrap_or_else(Stop::say)
 }
 
@@ -56,7 +67,7 @@ fn started() -> Result<Exit, Stop> {
     color_eyre::config::HookBuilder::default().theme(theme).display_env_section(false).install()?;
     // kube and reqwest must not choose providers of their own: two of them panic at the first connection.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let cli = Cli::try_parse().map_err(|error| usage::told(&error))?;
+    let cli = grammar::parsed().map_err(|error| usage::told(&error))?;
     if cli.goes_on_with_faulty_settings() {
         own::warn();
     }
@@ -65,8 +76,7 @@ fn started() -> Result<Exit, Stop> {
         _ => None,
     };
     let state_dir = job.as_ref().map_or(cli.state_dir(), |job| job.terms.state_dir.as_ref());
-    // Who only wants to know where the logs are makes none.
-    let _logs = if matches!(cli.command, Subcommand::Config(_)) { None } else { logs::open(state_dir) };
+    let _logs = if cli.keeps_no_log() { None } else { logs::open(state_dir) };
     let threads = if job.is_some() { ENGINE_THREADS } else { SCREEN_THREADS };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
     // The hook has said what broke, after it gave the terminal back. What is left is an exit code that is ours.
@@ -81,7 +91,11 @@ async fn command(subcommand: Subcommand, job: Option<Job>) -> Result<Exit, Stop>
     match subcommand {
         Subcommand::Run(args) => run::main(args).await,
         Subcommand::Rehearse(args) => rehearse::main(args).await,
-        Subcommand::Check(args) => check::main(&args),
+        Subcommand::Init(args) => init::main(args).await,
+        Subcommand::Import(args) => import::main(&args),
+        Subcommand::Export(args) => export::main(&args),
+        Subcommand::Check(args) => check::main(&args).await,
+        Subcommand::Doctor(args) => doctor::main(&args).await,
         Subcommand::Plan(args) => plan::main(&args),
         Subcommand::Resume(args) => resume::main(args).await,
         Subcommand::Engine => match job {
@@ -92,14 +106,15 @@ async fn command(subcommand: Subcommand, job: Option<Job>) -> Result<Exit, Stop>
         Subcommand::Watch(args) => watch::main(&args).await,
         Subcommand::Takeover(args) => takeover::main(&args).await,
         Subcommand::Approve(args) => approve::main(args).await,
-        Subcommand::Status(args) => status::main(&args),
+        Subcommand::Status(args) => status::main(&args).await,
         Subcommand::Rollback(args) => rollback::main(args).await,
         Subcommand::Abort(args) => abort::main(args).await,
         Subcommand::Service(args) => service::main(&args).await,
         Subcommand::List(args) => list::main(&args).await,
         Subcommand::Tasks(args) => tasks::main(&args),
         Subcommand::Config(args) => config::main(&args),
-        Subcommand::Completions(args) => Ok(completions::main(&args)),
-        Subcommand::Man => man::main(),
+        Subcommand::Schema => Ok(schema::main()),
+        Subcommand::Completions(args) => completions::main(&args),
+        Subcommand::Man(args) => man::main(&args),
     }
 }

@@ -10,6 +10,7 @@
 //! everything here fails.
 
 pub mod copies;
+pub mod doctor;
 pub mod doors;
 pub mod exit;
 mod fetching;
@@ -18,6 +19,7 @@ pub mod job;
 pub mod journal;
 mod landing;
 pub mod logs;
+pub mod online;
 pub mod opening;
 pub mod pulse;
 pub mod resuming;
@@ -27,6 +29,7 @@ pub mod say;
 pub mod setup;
 pub mod stop;
 pub mod store;
+pub mod survey;
 pub mod vars;
 pub mod who;
 pub mod world;

@@ -7,6 +7,9 @@
 //! ```text
 //! domain    what a runbook and a run are; the state machine; verdicts on metrics      plain values: no clock, no I/O
 //! config    runbook.toml as written -> as meant, every fault located; settings, keymap, theme
+//! init      what a cluster and its Prometheus have -> a first runbook                       plain values, text out
+//! import    a Markdown page of any kind -> a runbook, and what became of each line          text in, text out
+//! export    a runbook -> a Markdown page, for the wiki and for hands                        text out
 //! engine    driver, effects, supervision of tasks; ports (traits) that face the world
 //! journal   the write-ahead log: write, repair, recover, lock
 //! adapters  process, kube, prometheus, scrape, http, tls, notify, clock: one port each
@@ -19,8 +22,9 @@
 //! ```
 //!
 //! Arrows: everything may use `domain`. engine -> domain. adapters, journal -> domain + `engine::ports`.
-//! config -> domain. link -> domain. tui -> domain + config + link. world -> domain. flight -> all but
-//! cli and tui. cli -> domain + config + link + tui + flight. All but domain -> failpoint.
+//! config, init -> domain. import, export -> domain + config. link -> domain. tui -> domain + config + link.
+//! world -> domain. flight -> all but cli, export, import and tui. cli -> domain + config + export + flight + import +
+//! init + link + tui. All but domain -> failpoint.
 //! `tests/architecture.rs` holds them.
 
 pub mod adapters;
@@ -28,8 +32,11 @@ pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod engine;
+pub mod export;
 pub mod failpoint;
 pub mod flight;
+pub mod import;
+pub mod init;
 pub mod journal;
 pub mod link;
 pub mod tui;

@@ -41,3 +41,8 @@ pub mod view;
 pub mod widget;
 
 pub use runtime::{EndReason, ScreenEnd, ScreenOptions, TuiError, run};
+
+/// Columns and rows of the terminal, where it tells them.
+pub fn terminal_size() -> Option<(u16, u16)> {
+    crossterm::terminal::size().ok()
+}

@@ -24,6 +24,9 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 const LAYERS: &[(&str, &[&[&str]])] = &[
     ("domain", &[]),
     ("config", &[]),
+    ("init", &[]),
+    ("import", &[&["config"]]),
+    ("export", &[&["config"]]),
     ("engine", &[]),
     ("journal", &[&["engine", "ports"]]),
     ("adapters", &[&["engine", "ports"]]),
@@ -31,8 +34,8 @@ const LAYERS: &[(&str, &[&[&str]])] = &[
     ("tui", &[&["config"], &["link"]]),
     ("world", &[]),
     ("report", &[]),
-    ("flight", &[&["adapters"], &["config"], &["engine"], &["journal"], &["link"], &["world"]]),
-    ("cli", &[&["config"], &["flight"], &["link"], &["tui"]]),
+    ("flight", &[&["adapters"], &["config"], &["engine"], &["init"], &["journal"], &["link"], &["world"]]),
+    ("cli", &[&["config"], &["export"], &["flight"], &["import"], &["init"], &["link"], &["tui"]]),
     // All but domain may use it: see `against_arrows`.
     ("failpoint", &[]),
     // main.rs, which sees the library from outside, and lib.rs, which only declares.

@@ -104,11 +104,50 @@ const CASES: &[Case] = &[
         says: &["the API server http://127.0.0.1:1 cannot be reached", "\ncutover: check the network"],
     },
     Case {
+        name: "a host without authorities is no matter on a plain connection",
+        args: &["run", "--plain", "runbook.toml"],
+        env: &[("KUBECONFIG", "good.yaml"), ("SSL_CERT_FILE", "/dev/null"), ("SSL_CERT_DIR", "/nonexistent")],
+        exit: 3,
+        says: &["the API server http://127.0.0.1:1 cannot be reached"],
+    },
+    Case {
         name: "no such run: status",
         args: &["status", "20260101-000000-aaaa"],
         env: &[],
         exit: 2,
         says: &["there is no run 20260101-000000-aaaa on this host", "see: cutover list"],
+    },
+    Case {
+        name: "no such state to wait for",
+        args: &["status", "--wait", "succeeded,done"],
+        env: &[],
+        exit: 2,
+        says: &["there is no state `done`; the states are open, window, waits,", "nobody-watches"],
+    },
+    Case {
+        name: "a page where a file is",
+        args: &["export", "runbook.toml", "--output", "good.yaml"],
+        env: &[],
+        exit: 2,
+        says: &["good.yaml exists already\n", "give another file, or replace this one with --overwrite"],
+    },
+    Case {
+        name: "a page where no folder is",
+        args: &["export", "runbook.toml", "--output", "none/page.md"],
+        env: &[],
+        exit: 2,
+        says: &["cannot write none/page.md: No such file or directory", "with --output"],
+    },
+    Case {
+        name: "no page of a faulty runbook",
+        args: &["export", "one-slot.toml"],
+        env: &[],
+        exit: 3,
+        says: &[
+            "blue-green needs two slots",
+            "one-slot.toml has errors, so it has no page",
+            "see: cutover check",
+        ],
     },
     Case {
         name: "no such run: attach",
@@ -414,4 +453,34 @@ fn config_says_where_everything_is_and_where_each_value_comes_from() {
     let (exit, _, err) = config(&[], &[("CUTOVER_SETTINGS", "faulty-settings.toml")]);
     assert_eq!(exit, Some(2));
     assert!(err.contains("faulty-settings.toml:1:1: error: unknown setting `colour`"), "{err}");
+}
+
+/// What a shell would show in the middle of the line that is being typed.
+#[test]
+fn a_shell_that_asks_for_completions_is_told_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    stage(dir.path());
+    let asked = |shell: &str, words: &[&str]| {
+        let mut command = cutover(dir.path());
+        command
+            .env("CUTOVER_COMPLETE", shell)
+            .env("CUTOVER_SETTINGS", "faulty-settings.toml")
+            .env("_CLAP_IFS", " ");
+        command.env("_CLAP_COMPLETE_INDEX", (words.len() - 1).to_string()).arg("--").args(words);
+        let output = command.output().unwrap();
+        assert!(output.stderr.is_empty(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let said = |text: &str| (Some(0), text.to_owned());
+    assert_eq!(asked("bash", &["cutover", "rehearse", "--scenario", "bad-r"]), said("bad-release"));
+    assert_eq!(asked("bash", &["cutover", "check", "one"]), said("one-slot.toml"));
+    let (code, runs) = asked("bash", &["cutover", "attach", ""]);
+    assert!(code == Some(0) && runs.contains("--plain"), "there are no runs: {runs}");
+    assert_eq!(asked("no-such-shell", &["cutover", ""]), (Some(1), String::new()));
+    // No log, and no directory for one.
+    assert!(!dir.path().join("state").exists());
+    // The variable alone changes no command.
+    let mut command = cutover(dir.path());
+    let output = command.env("CUTOVER_COMPLETE", "bash").args(["check", "runbook.toml"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no errors"));
 }

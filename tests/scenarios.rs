@@ -166,3 +166,36 @@ fn a_bad_line_stops_nobody() {
     assert_eq!(flight.traffic(), ["green"]);
     assert!(flight.named("foreign_change").is_empty(), "nobody has changed anything");
 }
+
+/// A second process waits for states of a run, as a script would.
+#[test]
+fn a_script_waits_for_a_state() {
+    let state = tempfile::tempdir().unwrap();
+    let cutover = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
+        command.args(args).arg("--state-dir").arg(state.path()).current_dir(state.path());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+    };
+    let waited = |args: &[&str]| {
+        let output = cutover(&[&["status", "--wait"], args].concat()).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/examples/blue-green-small.toml");
+    let mut run = cutover(&["rehearse", example, "--plain", "--yes", "--speed", "60"]);
+    let mut run = run.stderr(Stdio::null()).spawn().unwrap();
+    while !state.path().join("runs").is_dir() || waited(&["open", "--timeout", "1s"]).0 != 0 {
+        assert_eq!(run.try_wait().unwrap(), None, "it has ended before it was seen");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert_eq!(waited(&["Window", "--timeout", "60s"]), (0, String::new()));
+    let (code, told) = waited(&["held", "--timeout", "100ms"]);
+    assert_eq!((code, told.trim_end()), (10, "cutover: the run is not held after 100ms"));
+    let (code, told) = waited(&["ROLLED_BACK,failed", "--timeout", "60s"]);
+    assert_eq!(
+        (code, told.trim_end()),
+        (11, "cutover: the run has ended as succeeded, not rolled-back or failed")
+    );
+    assert_eq!(run.wait().unwrap().code(), Some(0));
+    assert_eq!(waited(&["succeeded"]), (0, String::new()));
+}

@@ -9,6 +9,7 @@
 //!                                        access, logs, headroom, patch
 //!                                        lease    the lock that everybody respects; fence: its number in what we change
 //!                                        mirror   the run's journal beside the target
+//!               ── survey(context) ──> KubeSurvey: lists of a namespace, for who writes a runbook
 //! ```
 //!
 //! Rules that hold for all of it: a write is sent once; a further one is only made where the API server has proven with 409
@@ -26,8 +27,10 @@ mod fault;
 mod fence;
 mod gateway;
 mod headroom;
+mod inspect;
 mod lean;
 mod lease;
+mod login;
 mod logs;
 mod mirror;
 mod observe;
@@ -37,9 +40,11 @@ mod picture;
 mod pod;
 mod progress;
 mod quantity;
+mod reach;
 mod rollout;
 mod seen;
 mod stage;
+mod survey;
 mod timing;
 mod view;
 mod watch;
@@ -47,6 +52,7 @@ mod when;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -88,6 +94,8 @@ use watch::Heartbeat;
 pub use gateway::Fence;
 pub use lease::{KubeLock, LockClaim, LockRefused, lease_name, mint as mint_lock_id};
 pub use mirror::{CopyAbout, CopyFault, FetchedCopy, JournalCopy, KEPT_RUNS, ReadJournal};
+pub use reach::Reached;
+pub use survey::KubeSurvey;
 pub use timing::{LockTiming, Timing};
 
 /// Makes clusters from a kubeconfig.
@@ -108,6 +116,11 @@ impl KubeConnector {
     /// `HTTPS_PROXY` unless `NO_PROXY` names the API server. The files are read when connecting, not here.
     pub fn from_environment(clock: Arc<dyn Clock>) -> Self {
         Self::of(Source::Environment, clock)
+    }
+
+    /// … by this kubeconfig file instead.
+    pub fn from_kubeconfig_file(path: impl Into<PathBuf>, clock: Arc<dyn Clock>) -> Self {
+        Self::of(Source::File(path.into()), clock)
     }
 
     /// Connects by a kubeconfig given as YAML, without proxies: for servers on this host.

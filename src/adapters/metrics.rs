@@ -27,6 +27,7 @@ use super::{
 use crate::{
     domain::{
         metric::{Metric, Missing, Query, Sample},
+        online::picture::Explained,
         runbook::{Source, SourceKind},
         slot_labels::SlotLabels,
         template::{Template, Unexpanded},
@@ -109,6 +110,45 @@ impl MetricsAdapter {
     pub fn at_speed(mut self, speed: f64) -> Self {
         self.speed = speed;
         self
+    }
+
+    /// What is behind the answer that a metric's query gave; nothing for sources that are scraped.
+    pub async fn explain(
+        &self,
+        metric: &Metric,
+        slot: Option<&SlotLabels>,
+        value: &Result<f64, Missing>,
+    ) -> Explained {
+        match (&metric.query, self.source(&metric.query)) {
+            (Query::Promql { expr, .. }, Ok(Kind::Prometheus(source))) => match with_slot(expr, slot) {
+                Ok(expr) => source.explain(&expr, value).await,
+                Err(_) => Explained::default(),
+            },
+            _ => Explained::default(),
+        }
+    }
+
+    /// The clock of a source that is a Prometheus; nothing for one that is scraped, or unknown.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn time(&self, source: &str) -> Result<Option<Timestamp>, Missing> {
+        match self.sources.get(source) {
+            Some(Kind::Prometheus(source)) => source.time().await.map(Some),
+            Some(Kind::Lost(why)) => Err(Missing::Unreachable(why.clone())),
+            Some(Kind::Scrape(_)) | None => Ok(None),
+        }
+    }
+
+    /// The labels of a metric's series at a Prometheus.
+    ///
+    /// # Errors
+    /// Where there is no such source, or it does not say.
+    pub async fn labels(&self, source: &str, metric: &str) -> Result<Vec<String>, Missing> {
+        match self.sources.get(source) {
+            Some(Kind::Prometheus(source)) => source.labels(metric).await,
+            _ => Err(Missing::BadAnswer(format!("`{source}` is no Prometheus"))),
+        }
     }
 
     async fn read(

@@ -13,6 +13,8 @@
 //! A ratio may have nothing to divide: 0/0, or no series below the line. That is told apart from other gaps, because a
 //! check may say what it means there ([`Missing::is_no_traffic`]).
 
+mod explain;
+
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
@@ -24,7 +26,7 @@ use promql_parser::{
     util::{ExprVisitor, walk_expr},
 };
 use reqwest::{Url, header::HeaderMap};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::metrics::{Endpoint, Reading, fresh};
 use crate::domain::{
@@ -66,9 +68,9 @@ enum Ratio {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Body {
+struct Body<T> {
     status: String,
-    data: Option<Data>,
+    data: Option<T>,
     error_type: Option<String>,
     error: Option<String>,
     #[serde(default)]
@@ -216,10 +218,15 @@ impl Prometheus {
         }
     }
 
-    async fn ask(&self, what: &str, parameters: &[(&str, &str)]) -> Result<Data, Missing> {
+    /// The labels of a metric's series. A server before 2.24 tells those of all series.
+    pub(super) async fn labels(&self, metric: &str) -> Result<Vec<String>, Missing> {
+        self.ask("labels", &[("match[]", metric)]).await
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, what: &str, parameters: &[(&str, &str)]) -> Result<T, Missing> {
         let answer = self.endpoint.read(self.url(what, parameters), HeaderMap::new()).await?;
         let status = answer.status.as_u16();
-        let body: Body = match serde_json::from_slice(&answer.body) {
+        let body: Body<T> = match serde_json::from_slice(&answer.body) {
             Ok(body) => body,
             // A proxy on the way, or no Prometheus at all: its status says more than its text.
             Err(_) if !answer.status.is_success() => {

@@ -1,33 +1,26 @@
 //! What the command line looks like.
 
+mod init;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser};
 
+pub use init::InitArgs;
+
+use super::{export::ExportArgs, wait::Awaited};
 use crate::config::theme::ThemeChoice;
+use crate::domain::time::Span;
 use crate::flight::job::{NewRun, Rehearsal, Resumption, Takeover, Terms};
 
 /// Run a deployment from a runbook: checklist, steps, live metrics, and a rollback that is always ready.
 #[derive(Debug, Parser)]
-#[command(name = "cutover", version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "cutover", version, max_term_width = 100)]
 pub struct Cli {
     /// The subcommand.
     #[command(subcommand)]
     pub command: Subcommand,
 }
-
-const EXIT_CODES: &str = "Exit codes:
-  0      done
-  1      internal error, or the run's engine is gone
-  2      usage: wrong command line, or unusable settings, keymap, kubeconfig or state directory
-  3      invalid runbook, or its cluster cannot be reached or does not have what the runbook names
-  4      a check or step failed; traffic was not touched
-  5      rolled back
-  6      rollback failed
-  7      another run or another person has control
-  8      a person is needed, and there is no terminal
-  9      paused, or the run continues without this screen
-  128+n  ended by signal n";
 
 /// Every subcommand.
 #[derive(Debug, clap::Subcommand)]
@@ -36,8 +29,16 @@ pub enum Subcommand {
     Run(RunArgs),
     /// Rehearse a deployment against a simulated cluster; nothing real is touched.
     Rehearse(RehearseArgs),
-    /// Validate a runbook; exit code 3 if it has errors.
+    /// Write a runbook for what runs in a cluster: reads a namespace and a Prometheus, changes nothing.
+    Init(InitArgs),
+    /// Turn a Markdown runbook into a runbook.toml, and say what became of each line.
+    Import(ImportArgs),
+    /// Write a runbook as a Markdown page, for the wiki and for whoever has to do it by hand.
+    Export(ExportArgs),
+    /// Validate a runbook; exit code 3 if it has errors. With --online also against the real cluster, metrics and URLs.
     Check(CheckArgs),
+    /// Check this machine and your login: kubeconfig, credentials, clock, terminal, state directory.
+    Doctor(DoctorArgs),
     /// Show everything a run would do, with variables filled in and the kubectl command of each Kubernetes action.
     Plan(PlanArgs),
     /// Resume a paused or interrupted run.
@@ -67,10 +68,12 @@ pub enum Subcommand {
     Tasks(TasksArgs),
     /// Show paths, and every setting with its value and where it comes from.
     Config(ConfigArgs),
-    /// Print shell completions.
+    /// Print the JSON Schema of runbook.toml, for editors.
+    Schema,
+    /// Print shell completions, for the shell to source.
     Completions(CompletionsArgs),
-    /// Print the manual page.
-    Man,
+    /// Print a manual page, or write all of them.
+    Man(ManArgs),
 }
 
 /// How to show a run.
@@ -176,12 +179,55 @@ pub struct CheckArgs {
     /// The runbook file.
     #[arg(default_value = "runbook.toml")]
     pub runbook: PathBuf,
-    /// Treat warnings as errors.
+    /// Look at the real cluster, metrics and URLs too: what would fail in the run, and what to do. Changes and posts nothing.
+    #[arg(long)]
+    pub online: bool,
+    /// Print one JSON document. Needs --online.
+    #[arg(long, requires = "online")]
+    pub json: bool,
+    /// Set a variable; repeatable. Needs --online.
+    #[arg(long = "var", value_name = "NAME=VALUE", requires = "online")]
+    pub vars: Vec<String>,
+    /// Treat warnings as errors; with --online also what could not be looked at.
     #[arg(long)]
     pub strict: bool,
     /// When to use colours.
     #[arg(long, default_value = "auto", value_parser = ["auto", "always", "never"], env = "CUTOVER_COLOR")]
     pub color: String,
+}
+
+/// `cutover doctor`
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Kubeconfig context to check [default: the current one].
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+    /// Print one JSON document.
+    #[arg(long)]
+    pub json: bool,
+    /// Exit with code 3 on warnings too.
+    #[arg(long)]
+    pub strict: bool,
+    /// When to use colours.
+    #[arg(long, default_value = "auto", value_parser = ["auto", "always", "never"], env = "CUTOVER_COLOR")]
+    pub color: String,
+    /// State directory, where runs are stored.
+    #[arg(long, value_name = "DIR", env = "CUTOVER_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// `cutover import`
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The Markdown page; - reads it from standard input.
+    #[arg(value_name = "FILE.md")]
+    pub page: PathBuf,
+    /// Where to write the runbook; an existing file is never overwritten. - prints it.
+    #[arg(long, short, value_name = "FILE", default_value = "runbook.toml")]
+    pub output: PathBuf,
+    /// List what was taken, too, not only notes and what you must decide.
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// `cutover plan`
@@ -357,6 +403,14 @@ pub struct StatusArgs {
     /// Print one JSON document.
     #[arg(long)]
     pub json: bool,
+    /// Wait until the run is in one of these states: open, window (a monitored window is open), waits (a person is needed), held
+    /// (paused), rolling-back, succeeded, failed, rolled-back, rollback-failed, nobody-watches. Exit code 0 if it is, 10 if not in
+    /// time, 11 if it has ended otherwise.
+    #[arg(long, value_name = "STATE,...", value_delimiter = ',', value_parser = Awaited::parse)]
+    pub wait: Vec<Awaited>,
+    /// Wait at most this long, such as 20m [default: no limit].
+    #[arg(long, value_name = "TIME", requires = "wait", value_parser = str::parse::<Span>)]
+    pub timeout: Option<Span>,
     /// State directory, where runs are stored.
     #[arg(long, value_name = "DIR", env = "CUTOVER_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
@@ -440,6 +494,17 @@ pub struct CompletionsArgs {
     pub shell: clap_complete::Shell,
 }
 
+/// `cutover man`
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Subcommand [default: cutover itself].
+    #[arg(value_name = "SUBCOMMAND", conflicts_with = "dir")]
+    pub page: Option<String>,
+    /// Write all pages into this directory: cutover.1, cutover-run.1 and so on.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
 impl Cli {
     /// The given state directory, for commands that take one.
     pub fn state_dir(&self) -> Option<&PathBuf> {
@@ -457,8 +522,17 @@ impl Cli {
             Subcommand::List(args) => args.state_dir.as_ref(),
             Subcommand::Tasks(args) => args.state_dir.as_ref(),
             Subcommand::Config(args) => args.state_dir.as_ref(),
+            Subcommand::Doctor(args) => args.state_dir.as_ref(),
             _ => None,
         }
+    }
+
+    /// Whether this command only prints what is known anyway: it makes no state directory and no log in it.
+    pub fn keeps_no_log(&self) -> bool {
+        matches!(
+            self.command,
+            Subcommand::Config(_) | Subcommand::Schema | Subcommand::Completions(_) | Subcommand::Man(_)
+        )
     }
 
     /// Whether this command continues with the valid part of faulty settings, and prints what it ignores. Commands that open
@@ -471,6 +545,7 @@ impl Cli {
                 | Subcommand::Rollback(_)
                 | Subcommand::Abort(_)
                 | Subcommand::Service(_)
+                | Subcommand::Doctor(_)
                 | Subcommand::List(_)
                 | Subcommand::Tasks(_)
         )

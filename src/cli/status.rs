@@ -1,6 +1,12 @@
 //! `cutover status`: the state of a run, and whether its engine is watching it.
 
-use super::{args::StatusArgs, front::autopilot};
+use std::time::{Duration, Instant};
+
+use super::{
+    args::StatusArgs,
+    front::autopilot,
+    wait::{self, Waited},
+};
 use crate::{
     domain::{
         event::Outcome,
@@ -11,7 +17,7 @@ use crate::{
     flight::{
         exit::Exit,
         pulse::Pulse,
-        say::{data, json_document},
+        say::{data, json_document, talk},
         stop::Stop,
         store::{self, Found},
     },
@@ -29,11 +35,14 @@ fn engine_words(engine: &Pulse) -> String {
     }
 }
 
-/// Prints it.
+/// Time between two looks at a run that is waited for.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Prints it, at once or when the run is in a state that is waited for.
 ///
 /// # Errors
 /// If there is no such run, or its journal can't be read.
-pub fn main(args: &StatusArgs) -> Result<Exit, Stop> {
+pub async fn main(args: &StatusArgs) -> Result<Exit, Stop> {
     let state = store::state_dir(args.state_dir.as_ref())?;
     let id = match &args.run {
         Some(run) => run.clone(),
@@ -43,11 +52,11 @@ pub fn main(args: &StatusArgs) -> Result<Exit, Stop> {
             )
         })?,
     };
-    let found = store::find(&state, &id)?.ok_or_else(|| Stop::no_run(&id))?;
+    let mut found = store::find(&state, &id)?.ok_or_else(|| Stop::no_run(&id))?;
+    let waited = if args.wait.is_empty() { None } else { Some(wait_for(&mut found, args).await?) };
     let engine = Pulse::of(&found.dir)?;
-    let own = Timestamp(jiff::Timestamp::now().as_millisecond());
-    let now = engine.said().unwrap_or(own).max(found.run.last_at);
-    let exit = exit(&found.run, &engine, now);
+    let now = time_of(&found, &engine);
+    let exit = waited.map_or_else(|| exit(&found.run, &engine, now), Waited::exit);
     if args.json {
         data(&json_document(&document(&found, &engine, exit, now)));
     } else {
@@ -55,7 +64,56 @@ pub fn main(args: &StatusArgs) -> Result<Exit, Stop> {
             data(&line);
         }
     }
+    let wanted = || args.wait.iter().map(|state| state.word()).collect::<Vec<_>>().join(" or ");
+    match waited {
+        None | Some(Waited::Met(_)) => {}
+        Some(Waited::EndedAs(word)) => talk(&format!("the run has ended as {word}, not {}", wanted())),
+        Some(Waited::TimedOut) => {
+            let after = args.timeout.unwrap_or_default();
+            talk(&format!("the run is not {} after {after}", wanted()));
+        }
+    }
     Ok(exit)
+}
+
+/// The run's time now.
+fn time_of(found: &Found, engine: &Pulse) -> Timestamp {
+    let own = Timestamp(jiff::Timestamp::now().as_millisecond());
+    engine.said().unwrap_or(own).max(found.run.last_at)
+}
+
+/// Looks again and again until the run is where it is waited for, has ended, or the time is up. The journal is read only after
+/// it has changed. It needs no engine: one that is gone may come back.
+async fn wait_for(found: &mut Found, args: &StatusArgs) -> Result<Waited, Stop> {
+    let began = Instant::now();
+    let limit = args.timeout.map(Span::to_std);
+    let mut seen = None;
+    loop {
+        let engine = Pulse::of(&found.dir)?;
+        let now = time_of(found, &engine);
+        let run = &found.run;
+        let (word, needs) = (state_word(run, &engine), waits(run, now).is_some());
+        if let Some(met) = args.wait.iter().find(|state| state.is_met(run, word, needs)) {
+            return Ok(Waited::Met(*met));
+        }
+        if let Some(word) = wait::ended(run) {
+            return Ok(Waited::EndedAs(word));
+        }
+        let left = limit.map(|limit| limit.saturating_sub(began.elapsed()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Ok(Waited::TimedOut);
+        }
+        tokio::time::sleep(left.map_or(LOOK_EVERY, |left| left.min(LOOK_EVERY))).await;
+        let is = store::written_at(&found.dir);
+        // Two records can be written within one tick of the file system's clock.
+        let just_now = is.and_then(|at| at.elapsed().ok()).is_none_or(|ago| ago < LOOK_EVERY * 2);
+        if is != seen || just_now {
+            seen = is;
+            if let Some(fresh) = store::in_dir(found.dir.clone())? {
+                *found = fresh;
+            }
+        }
+    }
 }
 
 /// The outcome's code if the run is over; 8 if it needs a person, 9 if it continues by itself or is paused,
@@ -93,7 +151,8 @@ fn is_unwatched(run: &Run, engine: &Pulse) -> bool {
     !engine.lives() && (run.needs_an_engine() || run.finished.is_none())
 }
 
-fn state_word(run: &Run, engine: &Pulse) -> &'static str {
+/// The state in a word.
+pub(super) fn state_word(run: &Run, engine: &Pulse) -> &'static str {
     if is_unwatched(run, engine) {
         return "NOBODY WATCHES";
     }

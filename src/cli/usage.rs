@@ -1,8 +1,8 @@
 //! Command line errors in our own words: what is wrong on one line, what to do on the next.
 
-use clap::{CommandFactory as _, error::ErrorKind};
+use clap::error::ErrorKind;
 
-use super::args::Cli;
+use super::grammar;
 use crate::flight::{exit::Exit, stop::Stop};
 
 /// Turns an error of the parser into an exit. Help and version are printed as they are.
@@ -22,8 +22,8 @@ pub(super) fn told(error: &clap::Error) -> Stop {
 
 /// The subcommand that was meant, for the line that points to its help.
 fn asked() -> String {
-    let cli = Cli::command();
-    let named = std::env::args().skip(1).find(|word| cli.find_subcommand(word).is_some());
+    let whole = grammar::whole();
+    let named = std::env::args().skip(1).find(|word| whole.find_subcommand(word).is_some());
     named.map_or_else(|| "cutover".to_owned(), |named| format!("cutover {named}"))
 }
 
@@ -43,12 +43,10 @@ fn sentences(said: &str, command: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
-
     use super::*;
 
     fn of(args: &[&str]) -> String {
-        let error = Cli::try_parse_from(args).unwrap_err();
+        let error = grammar::whole().try_get_matches_from(args).unwrap_err();
         sentences(&error.render().to_string(), "cutover run")
     }
 

@@ -25,6 +25,10 @@ pub enum Exit {
     NeedsPerson,
     /// Paused or detached: the run can be resumed.
     Paused,
+    /// What was waited for has not happened in time.
+    TimedOut,
+    /// The run has ended in a state that was not waited for.
+    EndedOtherwise,
     /// Ended by a signal.
     Signal(u8),
 }
@@ -43,6 +47,8 @@ impl Exit {
             Self::SomebodyElse => 7,
             Self::NeedsPerson => 8,
             Self::Paused => 9,
+            Self::TimedOut => 10,
+            Self::EndedOtherwise => 11,
             Self::Signal(number) => 128_u8.saturating_add(number),
         }
     }
@@ -59,6 +65,8 @@ impl Exit {
             Ok(7) => Self::SomebodyElse,
             Ok(8) => Self::NeedsPerson,
             Ok(9) => Self::Paused,
+            Ok(10) => Self::TimedOut,
+            Ok(11) => Self::EndedOtherwise,
             Ok(signal @ 129..) => Self::Signal(signal - 128),
             _ => Self::Internal,
         }

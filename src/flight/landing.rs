@@ -130,7 +130,7 @@ impl Ready {
 /// If the run's directory can't be written.
 fn let_go(run_dir: &Path) -> Result<(), Stop> {
     let printed = RunDir::open(run_dir)?.open_file(PRINTED).wrap_err("cannot open the engine's own log")?;
-    let nothing = std::fs::File::open("/dev/null")?;
+    let nothing = std::fs::File::open("/dev/null").wrap_err("cannot open /dev/null")?;
     nix::unistd::dup2_stdin(&nothing)?;
     nix::unistd::dup2_stdout(&printed)?;
     nix::unistd::dup2_stderr(&printed)?;

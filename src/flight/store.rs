@@ -3,6 +3,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use color_eyre::eyre::WrapErr as _;
@@ -71,8 +72,11 @@ pub struct Found {
 /// yet.
 pub const FETCHED: &str = "fetched";
 
-/// Every run's directory under the state directory, newest first: ids begin with the time.
-fn dirs(state: &Path) -> Result<Vec<(String, PathBuf)>, Stop> {
+/// Every run's id and directory under the state directory, newest first: ids begin with the time. Nothing in them is read.
+///
+/// # Errors
+/// If the state directory can't be read.
+pub fn dirs(state: &Path) -> Result<Vec<(String, PathBuf)>, Stop> {
     let dir = state.join("runs");
     let entries = match std::fs::read_dir(&dir) {
         Ok(entries) => entries,
@@ -153,6 +157,11 @@ pub fn in_dir(dir: PathBuf) -> Result<Option<Found>, journal::ReadError> {
 pub fn events(dir: &Path) -> Result<Vec<Envelope>, journal::ReadError> {
     let contents = journal::read::<Envelope>(dir)?;
     Ok(contents.records.into_iter().map(|(_, envelope)| envelope).collect())
+}
+
+/// When something was last written to the journal of the run in a directory.
+pub fn written_at(dir: &Path) -> Option<SystemTime> {
+    std::fs::metadata(dir.join(journal::record::FILE)).and_then(|meta| meta.modified()).ok()
 }
 
 /// All readable runs, newest first.

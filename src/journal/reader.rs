@@ -236,9 +236,14 @@ fn next(rest: &[u8], at: Position) -> Result<Found<'_>, ReadError> {
     Ok(Found::Record { payload, following })
 }
 
-/// The bytes without the zeros at their end.
+/// The bytes without the zeros at their end. What is reserved on the disk is megabytes of them: they are passed by the page.
 fn written(bytes: &[u8]) -> &[u8] {
-    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    const PAGE: [u8; 4096] = [0; 4096];
+    let mut rest = bytes;
+    while let Some((before, &PAGE)) = rest.split_last_chunk() {
+        rest = before;
+    }
+    let end = rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     bytes.get(..end).unwrap_or_default()
 }
 

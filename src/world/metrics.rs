@@ -5,6 +5,7 @@
 //! in, so that range queries have a past to show.
 
 pub mod api;
+mod dialect;
 pub mod exposition;
 pub mod labels;
 pub mod store;
@@ -19,7 +20,7 @@ use super::{
     promql::Engine,
     reply::Reply,
     scenario::Scenario,
-    stage::{Directing, Furniture, Picture},
+    stage::{Directing, FurnishedSlot, Furniture, Picture},
     traffic::{STEP_MS, Traffic},
 };
 
@@ -52,8 +53,10 @@ pub struct Telemetry {
     own_up: SeriesId,
     /// The `job` label.
     job: String,
-    /// The Deployments by slot.
-    deployments: BTreeMap<String, String>,
+    /// The `namespace` label.
+    namespace: String,
+    /// The slots' objects.
+    slots: BTreeMap<String, FurnishedSlot>,
     directing: Directing,
     settings: Settings,
 }
@@ -80,8 +83,6 @@ impl Telemetry {
     ) -> Self {
         let mut store = Store::new(settings.retention_ms);
         let own_up = store.series(named("up", [("job", "prometheus"), ("instance", "localhost:9090")]));
-        let slots = furniture.slots.iter();
-        let deployments = slots.map(|(slot, objects)| (slot.clone(), objects.deployment.clone())).collect();
         let mut telemetry = Self {
             traffic: Traffic::new(furniture, scenario, seed, now_ms - settings.history_ms)
                 .counting_probes(settings.counts_probes),
@@ -90,7 +91,8 @@ impl Telemetry {
             targets: BTreeMap::new(),
             own_up,
             job: furniture.service.clone(),
-            deployments,
+            namespace: furniture.namespace.clone(),
+            slots: furniture.slots.clone(),
             directing: furniture.directing.clone(),
             settings,
         };
@@ -170,14 +172,28 @@ impl Telemetry {
     fn discover(&mut self, id: &str, t: i64) {
         let Some(exporter) = self.traffic.exporting().find(|exporter| exporter.id == id) else { return };
         let incarnation = exporter.incarnation;
-        let deployment = self.deployments.get(exporter.slot).map_or(exporter.slot, String::as_str);
+        let slot = self.slots.get(exporter.slot);
+        let deployment = slot.map_or(exporter.slot, |slot| slot.deployment.as_str());
         let selects_slots = self.directing == Directing::Selector;
         let instance = if selects_slots {
             format!("{deployment}:8080")
         } else {
             format!("{deployment}-{}:8080", exporter.hash)
         };
-        let own = [("job", self.job.as_str()), ("instance", instance.as_str())];
+        // As service discovery has them: the labels of the pods that tell slots apart, and where it runs.
+        let selector = slot.into_iter().flat_map(|slot| &slot.selector);
+        let copied: Vec<(String, &str)> = selector
+            .map(|(key, value)| (labels::from_kubernetes(key), value.as_str()))
+            // What the application says of itself goes before.
+            .filter(|(key, _)| !["slot", "version", "pod_template_hash"].contains(&key.as_str()))
+            .collect();
+        let pod = format!("{deployment}-{}-7xk2p", exporter.hash);
+        let mut own: Vec<(&str, &str)> = copied.iter().map(|(key, value)| (key.as_str(), *value)).collect();
+        let address = [("job", self.job.as_str()), ("instance", instance.as_str())];
+        own.extend(
+            address.into_iter().chain([("namespace", self.namespace.as_str()), ("deployment", deployment)]),
+        );
+        own.extend((!exporter.hash.is_empty()).then_some(("pod", pod.as_str())));
         // What tells targets apart besides: the slot, or what the pods run.
         let mut target = Vec::new();
         if self.directing != Directing::Rollout {
@@ -186,12 +202,12 @@ impl Telemetry {
         if !selects_slots {
             target.extend([("version", exporter.version), ("pod_template_hash", exporter.hash)]);
         }
-        let up = self.store.series(named("up", own.into_iter().chain(target)));
+        let up = self.store.series(named("up", address.into_iter().chain(target)));
         let store = &mut self.store;
         let mut series = Vec::new();
         self.traffic.visit(id, &mut |point| {
             let name = format!("{}{}", point.family.name, point.suffix);
-            let labels: Labels = named(&name, own.into_iter().chain(point.labels.iter().copied()));
+            let labels: Labels = named(&name, own.iter().copied().chain(point.labels.iter().copied()));
             series.push(store.series(labels));
         });
         let stay: HashSet<_> = series.iter().copied().collect();

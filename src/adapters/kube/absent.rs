@@ -25,7 +25,13 @@ struct Named {
 impl KubeCluster {
     /// The words for a Service that does not exist.
     pub async fn no_service(&self) -> String {
-        self.absent(&SERVICES, &self.target.service, "target.service").await
+        self.no_service_named(&self.target.service).await
+    }
+
+    /// The same for one that a slot has of its own.
+    pub(super) async fn no_service_named(&self, name: &str) -> String {
+        let key = if name == self.target.service { "target.service" } else { "target.slots" };
+        self.absent(&SERVICES, name, key).await
     }
 
     /// The words for a route that does not exist.

@@ -3,7 +3,7 @@
 //! A [`Session`] is one client with the names it was made from. It can be made again, since credentials expire and people
 //! log in again while a run goes on.
 
-use std::{env, time::Duration};
+use std::{env, path::PathBuf, time::Duration};
 
 use hyper::{
     Uri,
@@ -43,6 +43,8 @@ const IN_CLUSTER: &str = "in-cluster";
 pub(super) enum Source {
     /// `KUBECONFIG`, `~/.kube/config`, or the pod's service account; proxies as the environment says.
     Environment,
+    /// This kubeconfig file; proxies as the environment says.
+    File(PathBuf),
     /// A kubeconfig as text. Proxies of the environment are not used: it describes a server on this host.
     Text(String),
 }
@@ -71,25 +73,9 @@ pub(super) struct Login {
 
 impl Login {
     fn of(user: &str, auth: &AuthInfo) -> Self {
-        let advice = if let Some(exec) = &auth.exec {
-            let command = exec.command.clone().unwrap_or_default();
-            let first =
-                exec.args.iter().flatten().take(3).fold(command.clone(), |line, arg| format!("{line} {arg}"));
-            format!("log in again with `{command}` in another terminal (its credentials come from `{first}`)")
-        } else if let Some(provider) = &auth.auth_provider {
-            format!("log in again with the tool of the auth provider `{}`", provider.name)
-        } else if let Some(file) = &auth.token_file {
-            format!("write a fresh token to {file}")
-        } else if auth.token.is_some() {
-            "log in again with the tool that wrote the token into the kubeconfig".to_owned()
-        } else if auth.client_certificate.is_some() || auth.client_certificate_data.is_some() {
-            "renew the client certificate in the kubeconfig".to_owned()
-        } else {
-            "add credentials to the kubeconfig's user".to_owned()
-        };
         // Roles are given to whom the credentials stand in for.
         let user = auth.impersonate.as_deref().unwrap_or(user);
-        Self { user: SafeText::new(user).into(), advice: SafeText::from(advice).into() }
+        Self { user: SafeText::new(user).into(), advice: advice(auth) }
     }
 
     /// Who is logged in, for people.
@@ -101,6 +87,27 @@ impl Login {
     pub(super) fn advice(&self) -> &str {
         &self.advice
     }
+}
+
+/// What a person does to log in again, as a clause.
+pub(super) fn advice(auth: &AuthInfo) -> String {
+    let advice = if let Some(exec) = &auth.exec {
+        let command = exec.command.clone().unwrap_or_default();
+        let first =
+            exec.args.iter().flatten().take(3).fold(command.clone(), |line, arg| format!("{line} {arg}"));
+        format!("log in again with `{command}` in another terminal (its credentials come from `{first}`)")
+    } else if let Some(provider) = &auth.auth_provider {
+        format!("log in again with the tool of the auth provider `{}`", provider.name)
+    } else if let Some(file) = &auth.token_file {
+        format!("write a fresh token to {file}")
+    } else if auth.token.is_some() {
+        "log in again with the tool that wrote the token into the kubeconfig".to_owned()
+    } else if auth.client_certificate.is_some() || auth.client_certificate_data.is_some() {
+        "renew the client certificate in the kubeconfig".to_owned()
+    } else {
+        "add credentials to the kubeconfig's user".to_owned()
+    };
+    SafeText::from(advice).into()
 }
 
 /// Makes a session. `wanted` is the context; the current one where nothing is wanted.
@@ -128,6 +135,10 @@ pub(super) async fn open(source: &Source, wanted: Option<&str>, timing: &Timing)
 fn build(source: &Source, wanted: Option<&str>, idle: Duration) -> PortResult<Session> {
     let read = match source {
         Source::Environment => Kubeconfig::read(),
+        Source::File(path) => {
+            let read = Kubeconfig::read_from(path).map_err(|fault| unreadable_at(&shown(path), &fault))?;
+            return from_kubeconfig(read, wanted, true, idle);
+        }
         Source::Text(text) => Kubeconfig::from_yaml(text),
     };
     let kubeconfig = match read {
@@ -256,6 +267,11 @@ fn session(
     let mut config = config.clone();
     let agent = HeaderValue::from_static(concat!("cutover/", env!("CARGO_PKG_VERSION")));
     config.headers.push((USER_AGENT, agent));
+    // On a plain connection no certificate is checked, and the host need not have authorities to check one by.
+    let secure = |uri: &Uri| uri.scheme_str() == Some("https");
+    if !secure(&config.cluster_url) && !proxy.is_some_and(|proxy| secure(proxy.uri())) {
+        config.root_cert.get_or_insert_default();
+    }
     let client = client(&config, proxy, idle).map_err(|fault| {
         PortError::new(
             Fault::Denied,
@@ -334,10 +350,17 @@ fn plugin_words(fault: &kube::Error) -> String {
     cause(fault)
 }
 
+fn shown(path: &std::path::Path) -> String {
+    SafeText::from(path.display().to_string()).into()
+}
+
 fn unreadable(fault: &KubeconfigError) -> PortError {
+    unreadable_at(&place(), fault)
+}
+
+fn unreadable_at(place: &str, fault: &KubeconfigError) -> PortError {
     PortError::failed(format!(
-        "no usable kubeconfig at {}: {}\nset KUBECONFIG to a readable one, or put one at ~/.kube/config",
-        place(),
+        "no usable kubeconfig at {place}: {}\nset KUBECONFIG to a readable one, or put one at ~/.kube/config",
         SafeText::new(fault.to_string().lines().next().unwrap_or_default())
     ))
 }

@@ -29,7 +29,7 @@ struct Scheduled {
 }
 
 /// Amounts by resource, in thousandths of each resource's unit.
-type Amounts = BTreeMap<String, i128>;
+pub(super) type Amounts = BTreeMap<String, i128>;
 
 impl KubeCluster {
     pub(super) async fn room_for(&self, slot: &SlotName, replicas: u32) -> PortResult<Seen> {
@@ -113,7 +113,7 @@ fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
 
 /// What the scheduler counts for a pod: its containers and sidecars together, or the largest init container where that is
 /// more, plus the overhead of its runtime; and the pod itself.
-fn requests(spec: &PodSpec) -> Amounts {
+pub(super) fn requests(spec: &PodSpec) -> Amounts {
     let mut total = Amounts::new();
     for container in &spec.containers {
         add(&mut total, &of(container));

@@ -211,7 +211,7 @@ impl KubeCluster {
 
     /// The resource that a kind names. Kinds with a group are looked up in the API server's own list for that group, which
     /// is a read before the write; kinds without one are known here.
-    async fn resource_of(&self, kind: &str) -> PortResult<Resource> {
+    pub(super) async fn resource_of(&self, kind: &str) -> PortResult<Resource> {
         let (kind, group_version) =
             kind.split_once('.').map_or((kind, None), |(kind, rest)| (kind, Some(rest)));
         let lower = kind.to_ascii_lowercase();

@@ -233,9 +233,10 @@ pub(super) fn clock(model: &Model, width: usize) -> Row {
         let back = run.finished.as_ref().is_some_and(|(outcome, ..)| *outcome == Outcome::RolledBack);
         let to = |row: Row| row.put("→ ", look.dim()).put(&to, look.strong());
         let blank = Row::of("  ", look.text());
-        more.push(match back {
-            true => vec![blank.put("back on ", look.text()).put(from, look.strong())],
-            false => vec![to(blank.clone().put(format!("{from} "), look.text())), to(blank)],
+        more.push(if back {
+            vec![blank.put("back on ", look.text()).put(from, look.strong())]
+        } else {
+            vec![to(blank.clone().put(format!("{from} "), look.text())), to(blank)]
         });
     }
     // The metric and the version matter more than in how many minutes the end is.

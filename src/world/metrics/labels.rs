@@ -9,6 +9,11 @@ use promql_parser::label::METRIC_NAME;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Labels(Vec<(Arc<str>, Arc<str>)>);
 
+/// A label of Kubernetes as service discovery copies it.
+pub(super) fn from_kubernetes(key: &str) -> String {
+    key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+}
+
 impl Labels {
     /// Labels from pairs in any order; of two pairs with the same name the later one counts.
     pub fn new<N: AsRef<str>, V: Into<Arc<str>>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use promql_parser::label::{METRIC_NAME, Matcher, Matchers};
 
-use super::labels::Labels;
+use super::{dialect, labels::Labels};
 
 /// How far back an instant selector looks for a sample, in milliseconds: Prometheus's default of five minutes.
 pub const LOOKBACK_MS: i64 = 5 * 60 * 1000;
@@ -91,8 +91,12 @@ impl Store {
     /// The series that a selector means, sorted by labels. `name` is the metric's name where it stands before the braces.
     pub fn select(&self, name: Option<&str>, matchers: &Matchers) -> Vec<SeriesId> {
         let all = |labels: &Labels, matchers: &[Matcher]| {
-            matchers.iter().all(|matcher| matcher.is_match(labels.get(&matcher.name)))
+            matchers.iter().all(|matcher| matcher.is_match(dialect::value(labels, &matcher.name)))
         };
+        let name = name.map(|name| match dialect::metric(name) {
+            Some(own) if self.series.iter().all(|series| series.labels.metric() != name) => own,
+            _ => name,
+        });
         let wanted = |labels: &Labels| {
             name.is_none_or(|name| labels.metric() == name)
                 && all(labels, &matchers.matchers)

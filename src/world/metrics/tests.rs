@@ -267,7 +267,10 @@ fn metadata_lists_what_is_there() {
         assert!(names["data"].as_array().unwrap().contains(&json!(name)), "{name}");
     }
     let (_, labels) = ask(&telemetry, "/api/v1/labels", &query(&[("match[]", "payments_total")]));
-    assert_eq!(labels["data"], json!(["__name__", "instance", "job", "result", "slot", "version"]));
+    assert_eq!(
+        labels["data"],
+        json!(["__name__", "deployment", "instance", "job", "namespace", "result", "slot", "version"])
+    );
     let (_, series) = ask(
         &telemetry,
         "/api/v1/series",

@@ -1,0 +1,464 @@
+//! What `--help` and the manual pages say beyond the arguments: examples, exit codes, notes. One entry a subcommand; a test
+//! fails where a subcommand has none, and where an example would not be understood.
+
+use std::fmt::Write as _;
+
+/// What to type, and what it does.
+pub type Example = (&'static str, &'static str);
+
+/// A subcommand's entry.
+pub struct Page {
+    /// The subcommand.
+    pub name: &'static str,
+    /// Paragraphs that follow its one sentence. A paragraph that begins with two blanks is text to type or to write.
+    pub notes: &'static [&'static str],
+    /// What people type most; the first is the simplest.
+    pub examples: &'static [Example],
+    /// The exit codes it can end with, as [`EXIT_CODES`] has them.
+    pub exits: &'static [&'static str],
+    /// What a code means where this subcommand says more than [`EXIT_CODES`].
+    pub means: &'static [(&'static str, &'static str)],
+}
+
+/// Every exit code and what it means.
+pub const EXIT_CODES: &[(&str, &str)] = &[
+    ("0", "done"),
+    ("1", "internal error, or the run's engine is gone"),
+    ("2", "usage: wrong command line, or unusable settings, keymap, kubeconfig or state directory"),
+    ("3", "invalid runbook, or its cluster cannot be reached or does not have what the runbook names"),
+    ("4", "a check or step failed; traffic was not touched"),
+    ("5", "rolled back"),
+    ("6", "rollback failed"),
+    ("7", "another run or another person has control"),
+    ("8", "a person is needed, and there is no terminal"),
+    ("9", "paused, or the run continues without this screen"),
+    ("10", "status --wait: not in time"),
+    ("11", "status --wait: the run has ended in another state"),
+    ("128+n", "ended by signal n"),
+];
+
+/// Of what opens a run.
+const ALL: &[&str] = &["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "128+n"];
+/// Of what shows a run that is open.
+const SHOWS: &[&str] = &["0", "1", "2", "4", "5", "6", "8", "9", "128+n"];
+/// Of what only prints.
+const PRINTS: &[&str] = &["0", "1", "2"];
+/// Of what reads a runbook and prints.
+const READS: &[&str] = &["0", "1", "2", "3"];
+
+/// Examples of the program's own page and help.
+pub const EXAMPLES: &[Example] = &[
+    ("cutover init", "Write a first runbook for what runs in a cluster."),
+    ("cutover check --online", "Validate ./runbook.toml, and look whether it would work."),
+    ("cutover rehearse", "Rehearse it; nothing real is touched."),
+    ("cutover run", "Run it, and open the cockpit."),
+    ("cutover status", "Where is my run, and does its engine answer?"),
+    ("cutover rollback --reason \"errors everywhere\"", "Roll back from any shell."),
+];
+
+/// Every subcommand's entry, in the order of `cutover --help`.
+pub const PAGES: &[Page] = &[
+    Page {
+        name: "run",
+        notes: &[
+            "The run lives in a process of its own, the engine: closing the terminal ends the screen, not the run. \
+             `cutover attach` brings the screen back.",
+        ],
+        examples: &[
+            ("cutover run", "Run ./runbook.toml and open the cockpit."),
+            (
+                "cutover run shop.toml --var VERSION=v1.6.0 --part migrations=no",
+                "Answer questions in advance.",
+            ),
+            ("cutover run shop.toml --dry-run", "Show what would run, and stop there."),
+            (
+                "cutover run --plain --yes --json-lines --var VERSION=v1.6.0",
+                "Unattended, for a pipeline: one JSON object for each event; the exit code says how it ended.",
+            ),
+            (
+                "cutover run --override \"CVE fix, approved by phone\"",
+                "Start although the runbook is not approved or it is outside its window.",
+            ),
+        ],
+        exits: ALL,
+        means: &[],
+    },
+    Page {
+        name: "rehearse",
+        notes: &["Shell commands are not executed and notices are not sent. A rehearsal cannot be resumed."],
+        examples: &[
+            (
+                "cutover rehearse",
+                "Rehearse ./runbook.toml, or the built-in runbook if there is no such file.",
+            ),
+            (
+                "cutover rehearse --scenario bad-release --speed 10",
+                "The new version fails after the switch; ten times faster.",
+            ),
+            ("cutover rehearse --list-scenarios", "Show what else can go wrong."),
+            (
+                "cutover rehearse shop.toml --plain --yes --speed 60 --var VERSION=v1.6.0",
+                "Unattended, for CI: does the runbook run to its end?",
+            ),
+            (
+                "cutover rehearse --kubeconfig /tmp/rehearsal.yaml",
+                "Follow the simulated cluster with your own kubectl.",
+            ),
+        ],
+        exits: &["0", "1", "2", "3", "4", "5", "6", "8", "9", "128+n"],
+        means: &[],
+    },
+    Page {
+        name: "init",
+        notes: &[
+            "It only reads: the namespace's objects and, if there is one, a Prometheus. What was guessed is marked \
+             `# found:` in the file, what is missing `# TODO:`; `cutover check` counts those.",
+        ],
+        examples: &[
+            (
+                "cutover init",
+                "Look at the current context's namespace, ask what is open, write ./runbook.toml.",
+            ),
+            (
+                "cutover init --yes --service shop --prometheus http://prometheus:9090",
+                "Ask nothing; keep only queries that give one number a slot now.",
+            ),
+            ("cutover init --example canary --output canary.toml", "An example, without a cluster."),
+        ],
+        exits: READS,
+        means: &[("3", "nothing that can be deployed was found, or the cluster cannot be read")],
+    },
+    Page {
+        name: "import",
+        notes: &[
+            "Every line of the page ends up in the runbook, as what it means or as a note, or is listed. Only what is \
+             plainly a shell command becomes one; nothing is executed.",
+        ],
+        examples: &[
+            ("cutover import wiki/deploy.md", "Write ./runbook.toml, and say what became of each line."),
+            ("cutover import wiki/deploy.md --output - | less", "Look at it first."),
+        ],
+        exits: READS,
+        means: &[("3", "no runbook could be made of the page")],
+    },
+    Page {
+        name: "export",
+        notes: &["`cutover import` reads the page back: wiki and file need not differ."],
+        examples: &[
+            ("cutover export --output deploy.md", "Write ./runbook.toml as a page for the wiki."),
+            ("cutover export shop.toml | less", "Read it."),
+        ],
+        exits: READS,
+        means: &[],
+    },
+    Page {
+        name: "check",
+        notes: &[
+            "With --online it also looks at the cluster, the metrics and the URLs that the runbook names. It changes \
+             nothing and posts nothing.",
+        ],
+        examples: &[
+            ("cutover check", "Validate ./runbook.toml."),
+            (
+                "cutover check --online --var VERSION=v1.6.0",
+                "And look whether it would work where it is to run.",
+            ),
+            ("cutover check shop.toml --strict", "For CI: warnings are errors, too."),
+        ],
+        exits: READS,
+        means: &[("3", "the runbook has errors, or --online found a fault; with --strict, or warnings")],
+    },
+    Page {
+        name: "doctor",
+        notes: &[],
+        examples: &[
+            ("cutover doctor", "Is this machine, and this login, ready for a run?"),
+            ("cutover doctor --context prod-eu-1 --json", "Another context, for another program."),
+        ],
+        exits: READS,
+        means: &[("3", "something would keep a run from working; with --strict, or might")],
+    },
+    Page {
+        name: "plan",
+        notes: &[],
+        examples: &[
+            ("cutover plan --var VERSION=v1.6.0", "Read everything that would run, in order."),
+            ("cutover plan shop.toml --live green", "As if the slot green had the users."),
+            ("cutover plan --rbac | kubectl apply -f -", "Create the roles that this runbook needs."),
+        ],
+        exits: READS,
+        means: &[],
+    },
+    Page {
+        name: "resume",
+        notes: &[
+            "The run comes back paused, with every unfinished action UNKNOWN, so that you can look around first. If its \
+             engine is alive, use `cutover attach`.",
+        ],
+        examples: &[
+            ("cutover resume", "Resume the newest run that is not over."),
+            ("cutover resume 20261127-190956-k3fa --var API_TOKEN=...", "With a secret that had been typed."),
+            (
+                "cutover resume --from-cluster --runbook shop.toml",
+                "The run's host is gone: continue from the copy in the cluster.",
+            ),
+        ],
+        exits: ALL,
+        means: &[],
+    },
+    Page {
+        name: "attach",
+        notes: &[],
+        examples: &[
+            ("cutover attach", "Come back to the only active run."),
+            (
+                "cutover attach 20261127-190956-k3fa",
+                "Name it if there are several, or look back at a finished one.",
+            ),
+            ("cutover attach --plain", "No screen: one line for each event."),
+        ],
+        exits: SHOWS,
+        means: &[],
+    },
+    Page {
+        name: "watch",
+        notes: &[
+            "Another user's run can be watched if it was started with --watch-group and you are in that group.",
+        ],
+        examples: &[
+            ("cutover watch", "Watch the only run there is."),
+            ("cutover watch --plain --json-lines", "Its events, for another program."),
+        ],
+        exits: SHOWS,
+        means: &[],
+    },
+    Page {
+        name: "takeover",
+        notes: &[
+            "Given the ID of a target's lock instead of a run's, it waits 15 seconds for the holder to renew the lock, then \
+             takes it and continues the run, paused, from the copy in the cluster.",
+        ],
+        examples: &[
+            (
+                "cutover takeover --reason \"shift change\"",
+                "Take control of the active run after its pilot has left.",
+            ),
+            (
+                "cutover takeover 3f9a-12bc-77de --reason \"bastion-1 is down\"",
+                "Another host is gone; `cutover list --cluster` shows the lock's ID.",
+            ),
+        ],
+        exits: ALL,
+        means: &[],
+    },
+    Page {
+        name: "approve",
+        notes: &[
+            "A step with `approvals` waits until somebody else approves it. Their account must be in the run's \
+             --approve-group.",
+        ],
+        examples: &[
+            ("cutover approve", "Approve the step that is waiting."),
+            ("cutover approve 20261127-190956-k3fa --step switch", "This step of this run, and no other."),
+        ],
+        exits: PRINTS,
+        means: &[("2", "usage: wrong command line, no run to approve, or the approval was refused")],
+    },
+    Page {
+        name: "status",
+        notes: &[],
+        examples: &[
+            ("cutover status", "The newest run: its state, what it waits for, what to type next."),
+            ("cutover status 20261127-190956-k3fa --json", "For another program."),
+            ("cutover status --wait succeeded,rolled-back --timeout 20m", "A script waits for the end."),
+        ],
+        exits: &["0", "1", "2", "4", "5", "6", "8", "9", "10", "11"],
+        means: &[
+            ("0", "the run has succeeded; with --wait, it is in one of the states"),
+            ("1", "nobody watches the run: its engine is gone"),
+            ("8", "the run waits for a person"),
+            ("9", "the run continues by itself, or was closed as paused"),
+        ],
+    },
+    Page {
+        name: "rollback",
+        notes: &["It works without a screen, and also if the engine is gone: it starts another one."],
+        examples: &[
+            ("cutover rollback --reason \"errors everywhere\"", "Roll back the active run, and follow it."),
+            ("cutover rollback 20261127-190956-k3fa --retry", "Try a stopped rollback again."),
+            (
+                "cutover rollback 20261127-190956-k3fa --give-up --reason \"done by hand\"",
+                "Abandon a stopped rollback; the run ends as failed.",
+            ),
+        ],
+        exits: &["1", "2", "4", "5", "6", "7", "8", "128+n"],
+        means: &[
+            ("2", "usage: wrong command line, no such run, or the run cannot be rolled back now"),
+            ("4", "the rollback was abandoned"),
+            ("6", "the rollback has stopped or failed"),
+        ],
+    },
+    Page {
+        name: "abort",
+        notes: &["After the switch there is nothing to abort: use `cutover rollback`."],
+        examples: &[(
+            "cutover abort --reason \"wrong version\"",
+            "Abort the active run before users are moved.",
+        )],
+        exits: &["1", "2", "4", "7", "8", "128+n"],
+        means: &[
+            ("2", "usage: wrong command line, no such run, or traffic has been switched already"),
+            ("4", "aborted; traffic was not touched"),
+        ],
+    },
+    Page {
+        name: "service",
+        notes: &[
+            "Put what engines need from the environment (KUBECONFIG, secrets) into ~/.config/cutover/service.env, mode 0600.",
+        ],
+        examples: &[
+            (
+                "cutover service install",
+                "Restart engines after a crash or a reboot; their runs come back paused.",
+            ),
+            ("cutover service remove", "Stop the service and remove its unit file."),
+            ("cutover service run --once", "Look once for runs that have lost their engine."),
+        ],
+        exits: PRINTS,
+        means: &[],
+    },
+    Page {
+        name: "list",
+        notes: &[],
+        examples: &[
+            ("cutover list", "The runs on this host, newest first."),
+            ("cutover list --json", "For another program."),
+            ("cutover list --cluster", "The runs of every host, and who holds the target's lock."),
+        ],
+        exits: READS,
+        means: &[],
+    },
+    Page {
+        name: "tasks",
+        notes: &[],
+        examples: &[
+            ("cutover tasks", "What is still to do after the newest run, and by when."),
+            ("cutover tasks --done 3", "Mark the third task as done."),
+        ],
+        exits: PRINTS,
+        means: &[],
+    },
+    Page {
+        name: "config",
+        notes: &[],
+        examples: &[
+            ("cutover config", "Every setting, its value, and which file or variable sets it."),
+            ("cutover config --json", "For another program."),
+        ],
+        exits: PRINTS,
+        means: &[("2", "usage: wrong command line, or the settings or the keymap have errors")],
+    },
+    Page {
+        name: "schema",
+        notes: &[
+            "An editor with a TOML language server (Taplo, Tombi: VS Code with Even Better TOML, Neovim, Helix, Zed, Emacs) \
+             completes keys, shows what they mean and marks wrong ones. It reads the schema that the runbook's first line \
+             names:",
+            "  #:schema ./runbook.schema.json",
+            "Print it again after an update of cutover. The schema cannot say everything: `cutover check` can.",
+        ],
+        examples: &[("cutover schema > runbook.schema.json", "Write the schema beside the runbook.")],
+        exits: PRINTS,
+        means: &[],
+    },
+    Page {
+        name: "completions",
+        notes: &[
+            "They know subcommands, options, runs with their states, runbooks and scenarios: at each TAB the shell asks \
+             cutover itself. They need no update.",
+        ],
+        examples: &[
+            ("source <(cutover completions bash)", "bash: in ~/.bashrc."),
+            ("source <(cutover completions zsh)", "zsh: in ~/.zshrc, after compinit."),
+            ("cutover completions fish > ~/.config/fish/completions/cutover.fish", "fish: once."),
+        ],
+        exits: PRINTS,
+        means: &[],
+    },
+    Page {
+        name: "man",
+        notes: &[],
+        examples: &[
+            ("cutover man run | man -l -", "Read the page of `cutover run`."),
+            (
+                "cutover man --dir ~/.local/share/man/man1",
+                "Install all pages, for `man cutover` and `man cutover-run`.",
+            ),
+        ],
+        exits: PRINTS,
+        means: &[],
+    },
+];
+
+/// Variables of the environment, for the program's own page.
+pub const ENVIRONMENT: &[(&str, &str)] = &[
+    ("KUBECONFIG", "The kubeconfig files, separated by colons; ~/.kube/config if it is not set."),
+    ("CUTOVER_STATE_DIR", "Where runs are stored."),
+    ("CUTOVER_SETTINGS", "The settings file; /dev/null uses none."),
+    (
+        "CUTOVER_COLOR, CUTOVER_THEME, CUTOVER_ASCII, CUTOVER_SLOW_LINK, CUTOVER_BELL, CUTOVER_OSC9, CUTOVER_TITLE, \
+         CUTOVER_MOUSE, CUTOVER_KEYMAP, CUTOVER_PILOT",
+        "Override the settings of the same names; `cutover config` shows them all.",
+    ),
+    ("CUTOVER_WATCH_GROUP, CUTOVER_APPROVE_GROUP", "Stand for --watch-group and --approve-group."),
+    ("CUTOVER_LOG", "The level of cutover's own log, such as debug."),
+    ("NO_COLOR", "If it is set, colours are off unless asked for."),
+    ("RUST_BACKTRACE", "If it is 1, an internal error says where it comes from."),
+];
+
+/// Files, for the program's own page.
+pub const FILES: &[(&str, &str)] = &[
+    ("runbook.toml", "The runbook that is used if none is named."),
+    ("~/.config/cutover/settings.toml", "Your settings."),
+    ("~/.config/cutover/service.env", "The environment of engines that the service restarts."),
+    ("~/.local/state/cutover/runs/", "A directory for each run: journal, output of commands, deploy.log."),
+    ("~/.local/state/cutover/logs/", "cutover's own log, one file a day, two weeks."),
+];
+
+impl Page {
+    /// The exit codes with what they mean here.
+    pub fn exit_codes(&self) -> Vec<(&'static str, &'static str)> {
+        let means = |code: &str| {
+            let own = self.means.iter().find(|(of, _)| *of == code);
+            own.or_else(|| EXIT_CODES.iter().find(|(of, _)| *of == code)).map(|(_, means)| *means)
+        };
+        self.exits.iter().filter_map(|code| Some((*code, means(code)?))).collect()
+    }
+
+    /// What stands below the arguments in `--help`.
+    pub fn help(&self) -> String {
+        let mut text = String::new();
+        for note in self.notes {
+            let _ = write!(text, "{note}\n\n");
+        }
+        text + &examples(self.examples)
+    }
+}
+
+/// What stands below the subcommands in `cutover --help`.
+pub fn help() -> String {
+    let mut text = examples(EXAMPLES);
+    text.push_str("\n\nExit codes:");
+    for (code, means) in EXIT_CODES {
+        let _ = write!(text, "\n  {code:5}  {means}");
+    }
+    text
+}
+
+fn examples(examples: &[Example]) -> String {
+    let mut text = "Examples:".to_owned();
+    for (line, does) in examples {
+        let _ = write!(text, "\n  {line}\n      {does}");
+    }
+    text
+}

@@ -1,0 +1,432 @@
+//! What stands before the steps and after them: tables and lists.
+
+use super::{
+    Source,
+    markdown::{NONE, cell, cell_or_none, code, code_cell, each_line, fence, link, table, text},
+    words,
+    written::Node,
+};
+use crate::domain::{
+    check::Check,
+    director::Director,
+    kubectl::quote,
+    metric::{Query, ScrapeCalc},
+    runbook::{ClusterFact, Then, Var, VarSource},
+    time::Span,
+};
+
+/// An item is checked again after this time unless it says something else.
+const USUAL: Span = Span::from_mins(30);
+
+/// The sections before the steps.
+pub(super) fn before_steps(source: &Source<'_>) -> Vec<String> {
+    let mut blocks = Vec::new();
+    source.head(&mut blocks);
+    source.strategy(&mut blocks);
+    source.who_is_who(&mut blocks);
+    source.variables(&mut blocks);
+    source.parts(&mut blocks);
+    source.checklist(&mut blocks);
+    blocks
+}
+
+/// The sections after the rollbacks.
+pub(super) fn after_steps(source: &Source<'_>) -> Vec<String> {
+    let mut blocks = Vec::new();
+    source.triggers(&mut blocks);
+    source.tasks(&mut blocks);
+    source.incidents(&mut blocks);
+    source.metrics(&mut blocks);
+    source.people(&mut blocks);
+    source.changes(&mut blocks);
+    blocks
+}
+
+/// A list item with a label: `- **Label:** text`.
+fn point(label: &str, written: &str) -> String {
+    format!("- **{label}:** {}\n", text(written, 2))
+}
+
+fn numbered(items: &[String]) -> String {
+    let lines = items.iter().enumerate().map(|(at, item)| format!("{}. {}\n", at + 1, text(item, 4)));
+    lines.collect::<Vec<_>>().concat()
+}
+
+impl Source<'_> {
+    fn head(&self, blocks: &mut Vec<String>) {
+        let document = &self.runbook.document;
+        blocks.push(format!("# {}\n", text(&document.title, 0)));
+        let mut rows = vec![
+            vec!["Module".to_owned(), cell(&document.module)],
+            vec!["Version".to_owned(), cell(&document.version)],
+            vec!["Status".to_owned(), words::word(document.status)],
+            vec!["Last updated".to_owned(), cell(&document.last_updated)],
+            vec!["Author".to_owned(), cell(&document.author)],
+        ];
+        if !document.keywords.is_empty() {
+            rows.push(vec!["Keywords".to_owned(), cell(&document.keywords.join(", "))]);
+        }
+        // In the order of writing, which the runbook as it is meant does not have.
+        let related = self.tree.get("runbook").and_then(|head| head.get("related"));
+        for (kind, path) in related.map_or(&[][..], Node::entries) {
+            rows.push(vec![format!("Related: {}", cell(kind)), cell(path.as_text().unwrap_or_default())]);
+        }
+        blocks.push(table(&["Runbook", ""], &rows));
+    }
+
+    fn strategy(&self, blocks: &mut Vec<String>) {
+        let deployment = &self.runbook.deployment;
+        let mut points = vec![
+            point("Environment", &words::word(deployment.environment)),
+            point("Strategy", deployment.strategy.word()),
+            point("Automation", &words::word(deployment.automation)),
+        ];
+        points.extend(deployment.frequency.iter().map(|frequency| point("Frequency", frequency)));
+        points.extend(deployment.window.iter().map(|window| {
+            let days = if window.days.is_empty() { "every day".to_owned() } else { window.days.join(", ") };
+            point("Window", &format!("{days} {}-{} {}", window.from, window.to, window.timezone))
+        }));
+        points.extend(deployment.expected.map(|time| point("Expected time", &words::duration(time))));
+        points
+            .extend(deployment.rollback_within.map(|time| point("Rollback within", &words::duration(time))));
+        points.push(point("Zero downtime", if deployment.zero_downtime { "yes" } else { "no" }));
+        blocks.push("## Strategy\n".to_owned());
+        blocks.push(points.concat());
+        if !deployment.success_factors.is_empty() {
+            blocks.push("**Success factors:**\n".to_owned());
+            blocks.push(numbered(&deployment.success_factors));
+        }
+    }
+
+    /// Which slot is new on the day, and how lines get its name.
+    fn who_is_who(&self, blocks: &mut Vec<String>) {
+        let Some(target) = &self.runbook.target else { return };
+        blocks.push("## Which slot is which\n".to_owned());
+        if target.is_one_deployment() {
+            blocks.push(
+                "*One Deployment:* its pods from before are the old revision, those with the new image the new one.\n"
+                    .to_owned(),
+            );
+            return;
+        }
+        let live = match &target.director {
+            Director::Selector => "whose labels this prints",
+            Director::Route(_) => "to whose Service this gives most weight (the first backend is number 0)",
+            Director::Replicas | Director::Rollout => "whose pods this lists",
+        };
+        blocks.push(format!(
+            "*Before anything else:* find the slot that has the users now, {live}: {}. It is the previous slot; the other one is \
+             new. Then paste the line beside it.\n",
+            code(&self.hand.ask_director())
+        ));
+        let labels = |name: &str| -> String {
+            let slot = target.slots.iter().find(|(slot, _)| slot.as_str() == name).map(|(_, slot)| slot);
+            let labels =
+                slot.iter().flat_map(|slot| &slot.selector).map(|(key, value)| format!("{key}={value}"));
+            let labels: Vec<String> = labels.collect();
+            if labels.is_empty() { NONE.to_owned() } else { code_cell(&labels.join(",")) }
+        };
+        let rows: Vec<Vec<String>> = self
+            .hand
+            .cases()
+            .into_iter()
+            .map(|(live, exports)| vec![cell(&live), labels(&live), code_cell(&exports)])
+            .collect();
+        blocks.push(table(&["Has the users", "Labels", "Paste"], &rows));
+        if let Some((name, line)) = self.hand.replicas_before() {
+            blocks.push(format!(
+                "*Then* the number of its pods, {}: {}\n",
+                code(&format!("${name}")),
+                code(&line)
+            ));
+        }
+    }
+
+    fn variables(&self, blocks: &mut Vec<String>) {
+        if self.runbook.vars.is_empty() {
+            return;
+        }
+        blocks.push("## Variables\n".to_owned());
+        blocks.push("*Before anything else:* set these, with `export NAME=value`.\n".to_owned());
+        let rows: Vec<Vec<String>> = self
+            .runbook
+            .vars
+            .iter()
+            .map(|var| {
+                let pattern = var.pattern.as_deref().map_or_else(|| NONE.to_owned(), code_cell);
+                vec![code_cell(&format!("${}", var.name)), self.origin(var), pattern]
+            })
+            .collect();
+        blocks.push(table(&["Variable", "Where it comes from", "Must match"], &rows));
+    }
+
+    /// Where a variable's value comes from. Of a secret no value is shown.
+    fn origin(&self, var: &Var) -> String {
+        let default = |default: &Option<String>| match default {
+            Some(value) if !var.secret => format!("; if nobody says: {}", code_cell(value)),
+            _ => String::new(),
+        };
+        let mut origin = match &var.source {
+            VarSource::Ask { question, default: value } => {
+                format!("asked: {}{}", cell(question), default(value))
+            }
+            VarSource::Env { name, default: value } => {
+                format!("environment variable {}{}", code_cell(name), default(value))
+            }
+            VarSource::Fixed { value } => code_cell(value.as_str()),
+            VarSource::Captured => self.captured(&var.name),
+            VarSource::Cluster(fact) => self.fact(*fact),
+        };
+        if var.secret {
+            origin.push_str(" (secret)");
+        }
+        origin
+    }
+
+    fn captured(&self, name: &str) -> String {
+        let steps = self.runbook.steps.iter().flat_map(|step| step.run.iter().chain(&step.undo));
+        let mut all = steps.chain(&self.runbook.completion.run);
+        let by = all.find(|action| action.capture.iter().any(|capture| capture.var == name));
+        by.map_or_else(
+            || "printed by an action".to_owned(),
+            |action| format!("printed by: {}", cell(&action.name)),
+        )
+    }
+
+    fn fact(&self, fact: ClusterFact) -> String {
+        use crate::domain::action::SlotRef::{New, Previous};
+        let scope = self.hand.scope();
+        let container =
+            self.runbook.target.as_ref().map(|target| target.container.clone()).unwrap_or_default();
+        let ask = |slot, path: &str| {
+            let deployment = self.hand.deployment(slot).unwrap_or_default();
+            code_cell(&format!("kubectl get deployment {deployment} {scope} -o {}", quote(path)))
+        };
+        let image = format!("jsonpath={{.spec.template.spec.containers[?(@.name==\"{container}\")].image}}");
+        match fact {
+            ClusterFact::LiveImageTag => {
+                format!("tag of the image that users have now: {}", ask(&Previous, &image))
+            }
+            ClusterFact::LiveImage => format!("image that users have now: {}", ask(&Previous, &image)),
+            ClusterFact::IdleImage => format!("image of the new slot from before: {}", ask(&New, &image)),
+            ClusterFact::IdleImageTag => {
+                format!("tag of the image of the new slot from before: {}", ask(&New, &image))
+            }
+            ClusterFact::LiveSlot => "name of the slot that has the users now: see above".to_owned(),
+            ClusterFact::IdleSlot => "name of the slot without users: see above".to_owned(),
+            ClusterFact::LiveReplicas => {
+                format!(
+                    "pods of the slot that has the users now: {}",
+                    ask(&Previous, "jsonpath={.spec.replicas}")
+                )
+            }
+            ClusterFact::OpenedAt => {
+                format!("time of the beginning: {}", code_cell("date -u +%Y-%m-%dT%H:%M:%SZ"))
+            }
+            ClusterFact::Pilot => "name of the operator".to_owned(),
+        }
+    }
+
+    fn parts(&self, blocks: &mut Vec<String>) {
+        if self.runbook.parts.is_empty() {
+            return;
+        }
+        let usual = |default: bool| if default { "yes" } else { "no" }.to_owned();
+        let rows: Vec<Vec<String>> = self
+            .runbook
+            .parts
+            .iter()
+            .map(|part| vec![code_cell(&part.name), cell(&part.question), usual(part.default)])
+            .collect();
+        blocks.push("## Optional parts\n".to_owned());
+        blocks.push(table(&["Part", "Question", "Usually"], &rows));
+    }
+
+    fn checklist(&self, blocks: &mut Vec<String>) {
+        if self.runbook.checklist.is_empty() {
+            return;
+        }
+        blocks.push("## Checklist\n".to_owned());
+        for group in &self.runbook.checklist {
+            blocks.push(format!("### {}\n", text(&group.title, 0)));
+            let items = group.items.iter().map(|item| {
+                let valid_for = (item.valid_for != USUAL).then_some(item.valid_for);
+                let check: &Check = &item.check;
+                self.item(&item.text, check, item.optional, valid_for)
+            });
+            blocks.push(items.collect());
+        }
+    }
+
+    fn triggers(&self, blocks: &mut Vec<String>) {
+        let written = self.tree.list("trigger");
+        if written.is_empty() {
+            return;
+        }
+        let rows: Vec<Vec<String>> = written
+            .iter()
+            .zip(&self.runbook.triggers)
+            .map(|(trigger, meant)| {
+                let mut row = vec![cell_or_none(trigger.text("reason"))];
+                let watch = meant.watch.as_ref();
+                let then = watch.map(|watch| match watch.then {
+                    Then::Countdown(span) => format!("countdown {}", words::duration(span)),
+                    then => words::word(then),
+                });
+                row.extend(
+                    [
+                        watch.map(|watch| self.title_of(watch.metric.as_str())),
+                        watch.and(trigger.text("when")).map(str::to_owned),
+                        watch.map(|watch| words::duration(watch.hold_for)),
+                        then,
+                        watch.map(|watch| words::word(watch.no_data)),
+                    ]
+                    .map(|text| cell_or_none(text.as_deref())),
+                );
+                row
+            })
+            .collect();
+        blocks.push("## Triggers\n".to_owned());
+        blocks.push("*Roll back* if one of these is true.\n".to_owned());
+        blocks.push(table(&["Reason", "Metric", "Breach", "For", "Then", "Without data"], &rows));
+    }
+
+    /// A metric's title; its name, if another metric has the same title.
+    fn title_of(&self, name: &str) -> String {
+        let title = |metric: &crate::domain::metric::Metric| metric.title.clone();
+        let Some(found) = self.runbook.metric(name).map(title) else { return name.to_owned() };
+        let same = self.runbook.metrics.iter().filter(|metric| metric.title == found).count();
+        if same > 1 { name.to_owned() } else { found }
+    }
+
+    fn tasks(&self, blocks: &mut Vec<String>) {
+        if self.runbook.tasks.is_empty() {
+            return;
+        }
+        blocks.push("## Tasks\n".to_owned());
+        for group in self.runbook.tasks.chunk_by(|one, next| one.due == next.due) {
+            let due = group.first().map(|task| words::duration(task.due)).unwrap_or_default();
+            blocks.push(format!("### Within {due}\n"));
+            blocks.push(each_line(group, |task| format!("- [ ] {}", text(&task.text, 2))));
+        }
+    }
+
+    fn incidents(&self, blocks: &mut Vec<String>) {
+        let Some(incident) = &self.runbook.incident else { return };
+        blocks.push("## Incidents\n".to_owned());
+        let mut points: Vec<String> = Vec::new();
+        points.extend(incident.channel.iter().map(|channel| point("Channel", channel)));
+        points.extend(incident.commander.iter().map(|commander| point("Commander", commander)));
+        if !points.is_empty() {
+            blocks.push(points.concat());
+        }
+        let rows: Vec<Vec<String>> = incident
+            .levels
+            .iter()
+            .map(|level| {
+                [&level.level, &level.title, &level.example, &level.respond, &level.escalate]
+                    .map(|text| cell(text))
+                    .into()
+            })
+            .collect();
+        if !rows.is_empty() {
+            blocks.push(table(&["Level", "Title", "Example", "Respond", "Escalate"], &rows));
+        }
+        if !incident.steps.is_empty() {
+            blocks.push("**What to do:**\n".to_owned());
+            blocks.push(numbered(&incident.steps));
+        }
+        blocks.push("**Message:**\n".to_owned());
+        blocks.push(fence("text", &incident.template, 0));
+    }
+
+    fn metrics(&self, blocks: &mut Vec<String>) {
+        let written = self.tree.get("metrics").map_or(&[][..], Node::entries);
+        if written.is_empty() {
+            return;
+        }
+        let rows: Vec<Vec<String>> = written
+            .iter()
+            .map(|(name, metric)| {
+                vec![
+                    cell(metric.text("title").unwrap_or(name)),
+                    cell_or_none(metric.text("normal")),
+                    cell_or_none(metric.text("alert")),
+                    cell_or_none(metric.text("action")),
+                ]
+            })
+            .collect();
+        blocks.push("## Metrics\n".to_owned());
+        blocks.push(table(&["Metric", "Normal", "Alert", "Action"], &rows));
+        for metric in &self.runbook.metrics {
+            match &metric.query {
+                Query::Promql { expr, .. } => {
+                    blocks.push(format!("### Query: {}\n", text(&metric.title, 0)));
+                    blocks.push(fence("promql", expr, 0));
+                }
+                Query::Scrape { source, calc } => {
+                    let title = text(&metric.title, 0);
+                    let from = code(source);
+                    blocks.push(format!("*Computed:* {title}, from {from}: {}\n", calculation(calc)));
+                }
+            }
+        }
+    }
+
+    fn people(&self, blocks: &mut Vec<String>) {
+        let runbook = self.runbook;
+        if !runbook.contacts.is_empty() {
+            let rows: Vec<Vec<String>> = runbook
+                .contacts
+                .iter()
+                .map(|contact| {
+                    vec![
+                        cell(&contact.role),
+                        cell_or_none(contact.name.as_deref()),
+                        cell_or_none(contact.slack.as_deref()),
+                        cell_or_none(contact.phone.as_deref()),
+                    ]
+                })
+                .collect();
+            blocks.push("## Contacts\n".to_owned());
+            blocks.push(table(&["Role", "Name", "Slack", "Phone"], &rows));
+        }
+        if !runbook.links.is_empty() {
+            blocks.push("## Links\n".to_owned());
+            blocks.push(each_line(&runbook.links, |of| format!("- {}", link(&of.name, &of.url))));
+        }
+        let notify = &runbook.notify;
+        if notify.slack.is_some() || notify.channel.is_some() || !notify.on.is_empty() {
+            let channel = notify.channel.as_deref().unwrap_or("the team");
+            let on: Vec<String> = notify.on.iter().map(words::word).collect();
+            let on = if on.is_empty() { "only what the steps send".to_owned() } else { on.join(", ") };
+            blocks.push("## Notices\n".to_owned());
+            blocks.push(format!("*Tell* {} by yourself when this happens: {on}.\n", text(channel, 0)));
+        }
+    }
+
+    fn changes(&self, blocks: &mut Vec<String>) {
+        if self.runbook.changes.is_empty() {
+            return;
+        }
+        let rows: Vec<Vec<String>> = self
+            .runbook
+            .changes
+            .iter()
+            .map(|change| {
+                [&change.date, &change.version, &change.author, &change.changes].map(|text| cell(text)).into()
+            })
+            .collect();
+        blocks.push("## Changes\n".to_owned());
+        blocks.push(table(&["Date", "Version", "Author", "Changes"], &rows));
+    }
+}
+
+fn calculation(calc: &ScrapeCalc) -> String {
+    match calc {
+        ScrapeCalc::Rate { rate, over: None } => format!("{} a second", code(rate)),
+        ScrapeCalc::Rate { rate, over: Some(over) } => format!("rate of {} over {}", code(rate), code(over)),
+        ScrapeCalc::Quantile { quantile, histogram } => format!("quantile {quantile} of {}", code(histogram)),
+        ScrapeCalc::Gauge { gauge } => format!("sum of {}", code(gauge)),
+    }
+}
