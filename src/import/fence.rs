@@ -90,6 +90,10 @@ pub(super) fn program(command: &str) -> &str {
     }
 }
 
+/// How names of files end that nobody executes.
+const DATA: &[&str] =
+    &[".yml", ".yaml", ".json", ".toml", ".md", ".txt", ".conf", ".cfg", ".ini", ".log", ".sql", ".tf"];
+
 /// Whether it begins with a program that is known, a path to one, or is an assignment.
 pub(super) fn is_known(command: &str) -> bool {
     let first = program(command);
@@ -107,6 +111,10 @@ pub(super) fn is_known(command: &str) -> bool {
         || bare.starts_with("bin/")
         || bare.starts_with("scripts/");
     let name = bare.rsplit('/').next().unwrap_or(bare);
+    // A file's name alone is a mention.
+    if DATA.iter().any(|end| name.ends_with(end)) {
+        return false;
+    }
     path || programs::is_known(bare)
         || (bare.starts_with("/usr/") || bare.starts_with("/bin/")) && programs::is_known(name)
         || command.contains("() {")
@@ -130,6 +138,9 @@ fn is_output(command: &str) -> bool {
         || line == "---"
         || line.starts_with('-')
     {
+        return true;
+    }
+    if line.starts_with("//") || line.starts_with("/*") || is_call(line) {
         return true;
     }
     // ChatOps.
@@ -176,6 +187,23 @@ fn is_output(command: &str) -> bool {
         c.is_ascii_alphanumeric() || matches!(c, '.' | '/' | '-' | '_' | '+' | '$' | '{' | '}' | '"')
     });
     sentence || !program || (words.len() >= 3 && (line.ends_with('.') || line.ends_with('!')))
+}
+
+/// Whether a line begins as an expression of another language does, PromQL's or SQL's for one: `rate(…`, `sum by (node) (`.
+/// `name() {` is a function of the shell.
+fn is_call(line: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let rest = line.trim_start_matches(word);
+    if rest.len() == line.len() {
+        return false;
+    }
+    if rest.starts_with('(') {
+        return !rest.starts_with("()");
+    }
+    let rest = rest.trim_start();
+    ["by", "without"]
+        .iter()
+        .any(|word| rest.strip_prefix(word).is_some_and(|rest| rest.trim_start().starts_with('(')))
 }
 
 /// The lines of a fence that holds commands; none where it holds none.
@@ -384,6 +412,10 @@ mod tests {
         let mixed = "kubectl get pods\nNAME    READY   STATUS\napi-1   1/1     Running\n\nkubectl apply -f x.yaml\ndeployment.apps/api configured";
         assert_eq!(commands(Some("sh"), mixed), ["kubectl get pods", "kubectl apply -f x.yaml"]);
         assert_eq!(commands(Some("bash"), "/lgtm\n!deploy prod\nmake x"), ["make x"]);
+        let queries = "// Top 5\ntopk(5, rate(x[4m]))\nsum by (node) (\n  rate(x[4m])\n)\nmake x";
+        assert_eq!(commands(Some("sh"), queries), ["make x"]);
+        assert_eq!(commands(None, "/srv/app/deploy.yml"), Vec::<String>::new());
+        assert_eq!(commands(Some("sh"), "up() { make x; }\nup"), ["up() { make x; }", "up"]);
         for info in ["json", "yaml", "text", "sql", "mermaid", "python", "diff"] {
             assert_eq!(read(Some(info), "make x"), None, "{info}");
         }

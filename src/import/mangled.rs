@@ -157,6 +157,8 @@ pub(super) fn repaired(source: &str) -> (String, Vec<Repair>) {
             } else if is_hostile(c) {
                 hidden += 1;
                 let _ = write!(out, "(U+{:04X})", u32::from(c));
+            } else if matches!(c, '\u{FE0E}' | '\u{FE0F}') {
+                // Only how an emoji looks; `check` lets nobody have it in a command.
             } else if c == '\u{A0}' || c == '\u{202F}' || c == '\u{2007}' {
                 out.push(' ');
             } else {
@@ -209,6 +211,7 @@ mod tests {
         let (text, repairs) = repaired("a\u{200B}b\u{1b}[2J\u{202E}c\r\nd\u{A0}e");
         assert_eq!(text, "ab(U+001B)[2J(U+202E)c\nd e");
         assert_eq!(repairs.len(), 1);
+        assert_eq!(repaired("echo \u{26A0}\u{FE0F}"), ("echo \u{26A0}".to_owned(), Vec::new()));
     }
 
     #[test]

@@ -200,12 +200,44 @@ impl Walk<'_> {
         }
     }
 
+    /// `**P1**: payments down` is a level; under a heading `SEV-1: Critical` an item is one of the level's columns.
     fn level(&mut self, text: &Text, lines: Lines) {
         let Some(label) = &text.label else { return self.note(&text.plain, lines) };
+        let named = |label: &str| label.split([' ', ':', '(']).next().unwrap_or_default().to_owned();
+        let title = self.section().title.clone();
+        if let Some((name, words)) = severity(&title) {
+            let levels = &mut self.draft.incident.levels;
+            let at = levels.iter().position(|level| level.name == name).unwrap_or_else(|| {
+                levels.push(Level { name, title: words, ..Level::default() });
+                levels.len() - 1
+            });
+            let lower = label.to_lowercase();
+            let is = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+            let level = levels.get_mut(at);
+            let cell = level.and_then(|level| {
+                if is(&["respon", "réponse", "acknowledge"]) {
+                    Some(&mut level.respond)
+                } else if is(&["escalat", "notif", "contact", "page", "inform"]) {
+                    Some(&mut level.escalate)
+                } else if is(&["impact", "example", "definition", "description", "criteria", "symptom"]) {
+                    Some(&mut level.example)
+                } else {
+                    None
+                }
+            });
+            if let Some(cell) = cell.filter(|cell| cell.is_empty()) {
+                cell.clone_from(&text.rest);
+                return self.ledger.taken(lines.first, lines.last, "severity level");
+            }
+            return self.note(&text.plain, lines);
+        }
+        let name = named(label);
+        if self.draft.incident.levels.iter().any(|level| level.name == name) {
+            return self.note(&text.plain, lines);
+        }
         self.ledger.taken(lines.first, lines.last, "severity level");
-        let level = label.split([' ', ':', '(']).next().unwrap_or_default().to_owned();
         self.draft.incident.levels.push(Level {
-            name: level,
+            name,
             title: label.clone(),
             example: text.rest.clone(),
             ..Level::default()
@@ -333,4 +365,15 @@ impl Walk<'_> {
             ..Default::default()
         });
     }
+}
+
+/// The name of a severity level and its words, where a heading is one: `SEV-1: Critical`, `P2 - Major`.
+fn severity(title: &str) -> Option<(String, String)> {
+    let title = title.trim_start_matches(|c: char| !c.is_alphanumeric());
+    let (name, words) = title.split_once([':', '–', '—', ' ', '(']).unwrap_or((title, ""));
+    let letters = name.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('-').to_lowercase();
+    let level = name.ends_with(|c: char| c.is_ascii_digit())
+        && ["p", "s", "sev", "severity", "level", "l", "priority"].contains(&letters.as_str());
+    let words = words.trim_matches(|c: char| !c.is_alphanumeric() && c != ')');
+    level.then(|| (name.to_owned(), if words.is_empty() { name.to_owned() } else { words.to_owned() }))
 }
