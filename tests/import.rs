@@ -20,7 +20,7 @@ use cutover::{
     },
     import::{self, Fate, Imported},
 };
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::RngSeed};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/import")
@@ -417,8 +417,16 @@ fn pieces() -> impl Strategy<Value = String> {
     prop::collection::vec(any, 0..24).prop_map(|parts| parts.concat())
 }
 
+/// The same pages in every run; `PROPTEST_CASES` and `PROPTEST_RNG_SEED` ask for more, and for others.
+fn config_of_pages() -> ProptestConfig {
+    let asked = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let seed = RngSeed::Fixed(asked("PROPTEST_RNG_SEED").unwrap_or(20_261_127));
+    let cases = asked("PROPTEST_CASES").and_then(|cases| u32::try_from(cases).ok()).unwrap_or(300);
+    ProptestConfig { cases, rng_seed: seed, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config_of_pages())]
 
     #[test]
     fn whatever_stands_on_a_page_nothing_is_lost_and_the_runbook_loads(source in pieces()) {

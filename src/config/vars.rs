@@ -139,7 +139,7 @@ impl VarUses {
     /// letters are its own affair, unless a variable of that name is declared.
     pub(crate) fn script(&mut self, node: &Node, script: &str, moment: Moment, source: &str) {
         for name in script_names(script).into_iter().filter(|name| Some(name.as_str()) != self.known) {
-            if self.index.contains_key(&name) || !(is_shell_own(&name) || sets(script, &name)) {
+            if self.index.contains_key(&name) || !(is_shell_own(&name) || script_sets(script, &name)) {
                 let span = find(source, &node.span, &name);
                 self.uses.push(Use { name, span, sink: Sink::Script, moment, whole: false });
             }
@@ -393,16 +393,20 @@ fn is_shell_own(name: &str) -> bool {
 }
 
 /// Whether a script gives a name its value: `NAME=`, `read NAME`, `for NAME in`.
-fn sets(script: &str, name: &str) -> bool {
+pub fn script_sets(script: &str, name: &str) -> bool {
     let assigned = script.match_indices(&format!("{name}=")).any(|(at, _)| {
         !script[..at]
             .ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '$' || c == '{' || c == '-')
     });
+    // `read -r NAME OTHER`: up to the end of the command.
+    let read = || {
+        script.lines().flat_map(|line| line.split([';', '|', '&', '<'])).any(|command| {
+            let mut words = command.split_whitespace().skip_while(|word| *word != "read");
+            words.next().is_some() && words.any(|word| word == name)
+        })
+    };
     let words: Vec<&str> = script.split_whitespace().collect();
-    assigned
-        || words
-            .windows(2)
-            .any(|pair| matches!(pair[0], "read" | "for") && pair[1].trim_end_matches(';') == name)
+    assigned || read() || words.windows(2).any(|pair| pair[0] == "for" && pair[1] == name)
 }
 
 /// Whether a value may be given to a variable: no NUL, no line end, no other control character, and as its pattern
@@ -456,8 +460,12 @@ mod tests {
         assert_eq!(names(r"awk '{print $NF}' $E"), "E");
         assert_eq!(names(r#"echo "it's $F""#), "F");
         assert_eq!(names("echo ${#G} ${H%x} $H"), "H");
-        assert!(sets("X=1; echo $X", "X") && sets("for X in a; do", "X") && sets("read X", "X"));
-        assert!(!sets("echo $X --y=$X", "X") && !sets("MAX=1", "X"));
+        assert!(
+            script_sets("X=1; echo $X", "X")
+                && script_sets("for X in a; do", "X")
+                && script_sets("read X", "X")
+        );
+        assert!(!script_sets("echo $X --y=$X", "X") && !script_sets("MAX=1", "X"));
     }
 
     #[test]

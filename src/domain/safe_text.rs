@@ -289,7 +289,7 @@ impl Scan {
 
 /// Characters that show nothing themselves, or change how others are shown. Unicode's default-ignorable code points,
 /// its format controls without a glyph, line and paragraph separators, and code points that are no characters.
-fn is_hidden(c: char) -> bool {
+pub fn is_hidden(c: char) -> bool {
     matches!(c,
         '\u{0}'..='\u{1F}' | '\u{7F}'..='\u{9F}' // C0, DEL, C1
         | '\u{AD}' // soft hyphen

@@ -1,7 +1,7 @@
 //! Declares the variables that commands use and the page does not explain.
 
 use super::{commands, draft::Source, findings::Ledger, resolve::Book, secrets::is_secret_name};
-use crate::domain::template::Template;
+use crate::{config::script_sets, domain::template::Template};
 
 /// Declares what is used and nobody has declared.
 pub(super) fn declare(book: &mut Book, ledger: &mut Ledger) {
@@ -109,17 +109,7 @@ fn names(text: &str, script: bool) -> Vec<String> {
                     body.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
                 let guarded = braced && body[name.len()..].starts_with([':', '-', '+']);
                 let good = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-                let own = [
-                    format!("{name}="),
-                    format!("read {name}"),
-                    format!("read -r {name}"),
-                    format!("for {name} "),
-                ];
-                if good
-                    && !guarded
-                    && !found.contains(&name)
-                    && !own.iter().any(|own| text.contains(own.as_str()))
-                {
+                if good && !guarded && !found.contains(&name) && !script_sets(text, &name) {
                     found.push(name);
                 }
             }

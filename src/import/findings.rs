@@ -157,6 +157,14 @@ impl Ledger {
 
     /// What became of nothing yet is told as left, line by line.
     pub(super) fn sweep(&mut self, source: &str) {
+        let blank: Vec<bool> = source.lines().map(|line| line.trim().is_empty()).collect();
+        let repaired = self.findings.iter().filter(|finding| finding.fate == Fate::Repaired);
+        for line in repaired.map(|finding| finding.line).collect::<Vec<_>>() {
+            // Of some nothing is left.
+            if blank.get(line.saturating_sub(1)) == Some(&true) {
+                self.mark(line, line, Fate::Repaired);
+            }
+        }
         for (at, line) in source.lines().enumerate() {
             let number = at + 1;
             if line.trim().is_empty() {

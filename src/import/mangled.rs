@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::domain::safe_text::is_hidden;
+
 /// What was put right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Repair {
@@ -110,14 +112,12 @@ fn mend(line: &str) -> Option<String> {
 
 /// Marks that nobody sees and that change what a command is.
 fn is_nothing(c: char) -> bool {
-    matches!(c, '\u{200B}' | '\u{FEFF}' | '\u{00AD}' | '\u{2060}')
+    matches!(c, '\u{200B}'..='\u{200D}' | '\u{FEFF}' | '\u{00AD}' | '\u{2060}')
 }
 
 /// Characters that could command a terminal or turn text around.
 fn is_hostile(c: char) -> bool {
-    (c.is_control() && !matches!(c, '\n' | '\t'))
-        || matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{E0000}'..='\u{E007F}')
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{061C}' | '\u{FFF9}'..='\u{FFFB}')
+    !matches!(c, '\n' | '\t') && is_hidden(c)
 }
 
 /// The page with line ends as Unix has them, its encoding mended, and nothing in it that is not seen.
@@ -150,25 +150,26 @@ pub(super) fn repaired(source: &str) -> (String, Vec<Repair>) {
                 what: "a character was lost (U+FFFD); look at the page".to_owned(),
             });
         }
-        let mut hidden = 0;
+        let (mut hidden, begin) = (0, out.len());
         for c in now.chars() {
-            if is_nothing(c) {
+            if matches!(c, '\u{FE00}'..='\u{FE0F}' | '\u{E0100}'..='\u{E01EF}') {
+                // Only how a sign looks, an emoji for one; `check` lets nobody have it in a command.
+            } else if is_nothing(c) {
                 hidden += 1;
             } else if is_hostile(c) {
                 hidden += 1;
                 let _ = write!(out, "(U+{:04X})", u32::from(c));
-            } else if matches!(c, '\u{FE0E}' | '\u{FE0F}') {
-                // Only how an emoji looks; `check` lets nobody have it in a command.
             } else if c == '\u{A0}' || c == '\u{202F}' || c == '\u{2007}' {
                 out.push(' ');
             } else {
                 out.push(c);
             }
         }
-        if hidden > 0 {
+        let nothing = out.get(begin..).is_some_and(|rest| rest.trim().is_empty());
+        if hidden > 0 || (nothing && !now.trim().is_empty()) {
             repairs.push(Repair {
                 line: number,
-                what: format!("{hidden} invisible characters; removed or shown"),
+                what: format!("{} invisible characters; removed or shown", hidden.max(1)),
             });
         }
     }
