@@ -10,7 +10,7 @@ use super::{
 use crate::domain::{
     action::ActionKind,
     cause::StopCause,
-    director::{Share, in_words, share_of},
+    director::{Share, in_words, leading, share_of},
     effect::Effect,
     event::{ActionRef, Place, Resolution, RunEvent},
     guard::DEFAULT_WITHIN,
@@ -24,6 +24,8 @@ use crate::domain::{
 const LONGEST_PAUSE: Span = Span::from_secs(5);
 /// … and after that.
 const LATE_PAUSE: Span = Span::from_secs(10);
+/// How long the end of a run waits for controllers that have yet to act on what they were told.
+const SETTLES: Span = Span::from_secs(30);
 
 impl Machine {
     /// Whether an act is the own of a rollback that is under way. One that was certainly not done is tried again, whatever it is:
@@ -214,6 +216,15 @@ impl Machine {
             // Comparing has held the run: somebody decides about that first.
             return Some(false);
         }
+        // Where the controllers have yet to act, on our own last order for one, what is counted is about to change.
+        let follows = self.run.shares_follow_pods();
+        let mut slots = seen.slots.iter().filter(|(name, slot)| slot.found && (follows || **name == live));
+        let began = self.run.completion.as_ref().and_then(|work| work.started_at).unwrap_or(self.now);
+        if slots.any(|(_, slot)| !slot.observed) && self.now.since(began) < SETTLES {
+            return Some(false);
+        }
+        // What follows the pods is where they are now, not where they were last told to be.
+        let live = if follows { leading(&seen.shares()).cloned().unwrap_or(live) } else { live };
         if seen.serving(&live) == 0 {
             return Some(self.fail(&place, &format!("{live} has the traffic but no ready pod")));
         }

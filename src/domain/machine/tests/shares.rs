@@ -347,6 +347,36 @@ fn each_stage_has_its_window_and_the_promotion_ends_a_canary() {
 }
 
 #[test]
+fn pods_that_the_controllers_are_about_to_end_fail_no_completion() {
+    let mut flight = sipping(canary_replicas());
+    through_window(&mut flight);
+    flight.start();
+    through_window(&mut flight);
+    // It leads, and nobody acts yet on its being told to go.
+    let canary = flight.ground.slot("canary");
+    (canary.ready, canary.follows) = (30, false);
+    flight.start();
+    watch(&mut flight);
+    flight.fly(Span::from_secs(10));
+    assert_eq!(flight.status("promote"), StepStatus::Passed, "{:?}", flight.prompt());
+    let canary = flight.ground.slot("canary");
+    (canary.ready, canary.observed) = (30, false);
+    watch(&mut flight);
+    assert!(
+        flight.run().live.as_ref().is_some_and(|live| live.as_str() == "canary"),
+        "{:?}",
+        flight.run().live
+    );
+    flight.start();
+    flight.fly(Span::from_secs(3));
+    assert_eq!((flight.count("completion_failed"), flight.outcome()), (0, None), "{:?}", flight.prompt());
+    let canary = flight.ground.slot("canary");
+    (canary.ready, canary.observed) = (0, true);
+    flight.fly(Span::from_secs(5));
+    assert_eq!(flight.outcome(), Some(Outcome::Succeeded), "{:?}", flight.prompt());
+}
+
+#[test]
 fn a_promotion_is_taken_back_before_traffic_is() {
     let mut flight = sipping(canary_route());
     through_window(&mut flight);
