@@ -359,6 +359,11 @@ impl Machine {
             let pausing = self.ending.is_some() && self.run.rollback_waits();
             return if pausing { self.advance_ending() } else { self.advance_rollback() };
         }
+        let went_back = self.run.rollbacks.last().is_some_and(|rollback| rollback.finished.is_some());
+        if went_back && self.run.putting_back.is_some() {
+            // The run's last word waits for the answer that is still out.
+            return false;
+        }
         if self.end_after_rollback() || self.fire_due_countdown() {
             return true;
         }
