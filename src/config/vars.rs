@@ -335,7 +335,7 @@ fn find(source: &str, span: &Range<usize>, name: &str) -> Range<usize> {
 
 /// The names a shell would expand in a script and that must have a value: not within single quotes, not escaped, not
 /// guarded (`${NAME:-…}`).
-fn script_names(script: &str) -> Vec<String> {
+pub fn script_names(script: &str) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     let mut chars = script.char_indices().peekable();
     let (mut single, mut double) = (false, false);
@@ -366,8 +366,8 @@ fn script_names(script: &str) -> Vec<String> {
     names
 }
 
-/// Names that the shell or the login gives, and names in small letters, which by custom are a script's own.
-fn is_shell_own(name: &str) -> bool {
+/// Whether a name has its value from the shell or the login.
+pub fn shell_gives(name: &str) -> bool {
     const GIVEN: &[&str] = &[
         "HOME",
         "USER",
@@ -389,7 +389,12 @@ fn is_shell_own(name: &str) -> bool {
         "LINENO",
         "REPLY",
     ];
-    GIVEN.contains(&name) || name.chars().any(|c| c.is_ascii_lowercase())
+    GIVEN.contains(&name)
+}
+
+/// … or is in small letters, which by custom are a script's own.
+pub fn is_shell_own(name: &str) -> bool {
+    shell_gives(name) || name.chars().any(|c| c.is_ascii_lowercase())
 }
 
 /// Whether a script gives a name its value: `NAME=`, `read NAME`, `for NAME in`.

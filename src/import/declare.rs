@@ -1,7 +1,10 @@
 //! Declares the variables that commands use and the page does not explain.
 
 use super::{commands, draft::Source, findings::Ledger, resolve::Book, secrets::is_secret_name};
-use crate::{config::script_sets, domain::template::Template};
+use crate::{
+    config::{is_shell_own, script_names, script_sets, shell_gives},
+    domain::template::Template,
+};
 
 /// Declares what is used and nobody has declared.
 pub(super) fn declare(book: &mut Book, ledger: &mut Ledger) {
@@ -37,7 +40,7 @@ pub(super) fn declare(book: &mut Book, ledger: &mut Ledger) {
         if book.draft.var(&name).is_some() {
             continue;
         }
-        if script && (name.chars().any(|c| c.is_ascii_lowercase()) || SHELLS_OWN.contains(&name.as_str())) {
+        if script && is_shell_own(&name) {
             continue;
         }
         let source = if is_secret_name(&name) {
@@ -45,7 +48,7 @@ pub(super) fn declare(book: &mut Book, ledger: &mut Ledger) {
             continue;
         } else if name == "PILOT" {
             Source::From("pilot")
-        } else if SHELLS_OWN.contains(&name.as_str()) {
+        } else if shell_gives(&name) {
             Source::Env
         } else if let Some(fact) = commands::fact(&name).filter(|_| has_target) {
             Source::From(fact)
@@ -66,55 +69,11 @@ pub(super) fn declare(book: &mut Book, ledger: &mut Ledger) {
     }
 }
 
-/// Names that the shell or the login gives.
-const SHELLS_OWN: &[&str] = &[
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "PATH",
-    "PWD",
-    "OLDPWD",
-    "SHELL",
-    "TMPDIR",
-    "HOSTNAME",
-    "IFS",
-    "OPTARG",
-    "OPTIND",
-    "PPID",
-    "LANG",
-    "TZ",
-    "KUBECONFIG",
-    "RANDOM",
-    "LINENO",
-    "REPLY",
-];
-
-/// The names that a text uses; in a script not those in single quotes, those that it sets itself or can do without.
+/// The names that a text uses; in a script those that `check` wants a value for.
 fn names(text: &str, script: bool) -> Vec<String> {
-    if !script {
-        return Template::from(text).names().map(str::to_owned).collect();
+    if script {
+        script_names(text).into_iter().filter(|name| !script_sets(text, name)).collect()
+    } else {
+        Template::from(text).names().map(str::to_owned).collect()
     }
-    let mut found: Vec<String> = Vec::new();
-    let (mut single, mut double) = (false, false);
-    let mut chars = text.char_indices();
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '\'' if !double => single = !single,
-            '"' if !single => double = !double,
-            '\\' if !single => drop(chars.next()),
-            '$' if !single => {
-                let after = &text[at + 1..];
-                let (body, braced) = after.strip_prefix('{').map_or((after, false), |body| (body, true));
-                let name: String =
-                    body.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-                let guarded = braced && body[name.len()..].starts_with([':', '-', '+']);
-                let good = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-                if good && !guarded && !found.contains(&name) && !script_sets(text, &name) {
-                    found.push(name);
-                }
-            }
-            _ => {}
-        }
-    }
-    found
 }
