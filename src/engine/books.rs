@@ -80,25 +80,31 @@ impl Books {
         self.ledger.go_elsewhere(run_id, &ledger::places())
     }
 
-    /// First the journal, synced; then the screens. `run` has the events already.
+    /// Writes events to the journal and syncs it. `run` has them already.
     ///
     /// # Errors
     /// Why the journal does not take them. Nothing of what was decided may be done then.
-    pub(super) fn enter(&mut self, events: Vec<Envelope>, run: &Run, hall: &mut Hall) -> Result<(), String> {
+    pub(super) fn enter(&mut self, events: &[Envelope], run: &Run, hall: &mut Hall) -> Result<(), String> {
         let rolling_back = run.rolling_back().is_some();
         let before = self.ledger.state().clone();
-        let written = tokio::task::block_in_place(|| self.ledger.write(&events, rolling_back));
+        let written = tokio::task::block_in_place(|| self.ledger.write(events, rolling_back));
         if *self.ledger.state() != before {
             self.show_journal(hall);
         }
-        written?;
+        written
+    }
+
+    /// Tells what the journal has: screens, deploy.log, the journal's copy.
+    pub(super) fn tell(&mut self, events: Vec<Envelope>, run: &Run, hall: &mut Hall) {
+        if events.is_empty() {
+            return;
+        }
         for envelope in events {
             self.log(run, &envelope);
             hall.show(&Update::Event { envelope: envelope.clone() });
             self.events.push(envelope);
         }
         self.note_copy(run);
-        Ok(())
     }
 
     /// Shows everybody the journal's state.
@@ -110,7 +116,8 @@ impl Books {
     fn log(&mut self, run: &Run, envelope: &Envelope) {
         let Some(text) = story::line(run, &envelope.event) else { return };
         if let Some(file) = &mut self.deploy_log
-            && let Err(error) = writeln!(file, "{} {text}", envelope.at)
+            // In one piece: each piece would be a system call.
+            && let Err(error) = file.write_all(format!("{} {text}\n", envelope.at).as_bytes())
         {
             tracing::error!(%error, "deploy.log can't be written");
             self.deploy_log = None;

@@ -110,8 +110,8 @@ impl Engine {
         }
     }
 
-    /// First the journal, synced; then the screens; then the effects. Where the journal does not take it nothing is done,
-    /// and the machine is back where the journal is.
+    /// First the journal, synced; then the effects, which take no time here; then the screens, so that nobody waits for
+    /// them. Where the journal does not take it nothing is done, and the machine is back where the journal is.
     pub(super) fn commit(&mut self, decision: Decision) -> Result<(), String> {
         if let Some(why) = decision.refused {
             self.hall.answer(why);
@@ -119,7 +119,7 @@ impl Engine {
         let taken =
             decision.events.iter().any(|envelope| matches!(envelope.event, RunEvent::TargetTaken { .. }));
         if !decision.events.is_empty()
-            && let Err(why) = self.books.enter(decision.events, self.machine.run(), &mut self.hall)
+            && let Err(why) = self.books.enter(&decision.events, self.machine.run(), &mut self.hall)
         {
             if let Some(run) = self.books.run() {
                 self.machine.take_back(run, |at| self.hands.watches(at));
@@ -135,6 +135,7 @@ impl Engine {
                 self.end = Some(end);
             }
         }
+        self.books.tell(decision.events, self.machine.run(), &mut self.hall);
         Ok(())
     }
 }
