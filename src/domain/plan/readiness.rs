@@ -14,6 +14,37 @@ use crate::domain::{
     workload::{Access, Connection, RolloutState, SlotWorkload, Workload},
 };
 
+/// What speaks for a rollback and against it.
+#[derive(Debug, Default)]
+struct Weighed {
+    /// What is as it should be.
+    facts: Vec<String>,
+    /// What it takes longer for.
+    slow: Vec<String>,
+    /// What is not known, or not as it was.
+    unsure: Vec<String>,
+    /// What it would fail for.
+    against: Vec<String>,
+}
+
+impl Weighed {
+    fn readiness(self) -> Readiness {
+        let (light, word) = if !self.against.is_empty() {
+            (Light::NotReady, "ROLLBACK NOT READY")
+        } else if !self.unsure.is_empty() {
+            (Light::Slow, "ROLLBACK UNCERTAIN")
+        } else if !self.slow.is_empty() {
+            // Not the other way round: that would read as a rollback that is under way.
+            (Light::Slow, "SLOW ROLLBACK")
+        } else {
+            (Light::Ready, "ROLLBACK READY")
+        };
+        let against = [self.against, self.unsure, self.slow].concat();
+        let detail = if against.is_empty() { self.facts.join(", ") } else { against.join(", ") };
+        Readiness { light, word: word.to_owned(), detail, against }
+    }
+}
+
 impl Run {
     /// Whether a rollback could be done now, and how fast.
     pub fn readiness(
@@ -41,23 +72,23 @@ impl Run {
             };
         }
         let plan = self.rollback_plan(workload, now);
-        let mut against = Vec::new();
-        let mut slow = Vec::new();
-        let mut facts = Vec::new();
-        self.judge_proof(workload, &mut facts, &mut slow, &mut against);
-        against.extend(plan.lacks.iter().cloned());
+        let mut weighed = Weighed::default();
+        self.judge_proof(workload, &mut weighed);
+        weighed.against.extend(plan.lacks.iter().cloned());
         if let Some(lock) = &self.lock {
-            against.extend(lock.lost.iter().map(|why| format!("the target's lock is lost: {why}")));
-            slow.extend(lock.uncertain.iter().map(|why| format!("nothing can be written now: {why}")));
+            weighed.against.extend(lock.lost.iter().map(|why| format!("the target's lock is lost: {why}")));
+            weighed
+                .unsure
+                .extend(lock.uncertain.iter().map(|why| format!("nothing can be written now: {why}")));
         }
         if self.goes_quick() {
             if self.is_one_deployment() {
-                self.judge_revision(workload, now, &mut facts, &mut slow, &mut against);
+                self.judge_revision(workload, now, &mut weighed);
             } else {
-                self.judge_previous(workload, now, &mut facts, &mut slow, &mut against);
+                self.judge_previous(workload, now, &mut weighed);
             }
             if plan.procedure.is_none() {
-                against.push("the runbook has no [rollback.quick]".to_owned());
+                weighed.against.push("the runbook has no [rollback.quick]".to_owned());
             }
             // Who may change the one Deployment may change what has the traffic.
             let one = self.is_one_deployment();
@@ -65,54 +96,39 @@ impl Run {
                 access.and_then(|access| if one { access.patch_deployments } else { access.patch_service });
             let word = self.runbook.target.as_ref().map_or("the Service", Target::director_word);
             match may {
-                Some(true) => facts.push("may patch".to_owned()),
-                Some(false) if one => against.push("not allowed to patch the Deployment".to_owned()),
-                Some(false) => against.push(format!("not allowed to patch {word}")),
-                None => slow.push("permission to patch unknown".to_owned()),
+                Some(true) => weighed.facts.push("may patch".to_owned()),
+                Some(false) if one => weighed.against.push("not allowed to patch the Deployment".to_owned()),
+                Some(false) => weighed.against.push(format!("not allowed to patch {word}")),
+                None => weighed.unsure.push("permission to patch unknown".to_owned()),
             }
         } else {
             let live = workload.and_then(|workload| workload.live.as_ref().zip(Some(workload)));
             if let Some((live, workload)) = live.filter(|(live, _)| Some(*live) != self.live.as_ref()) {
                 let who = workload.service_changed.as_ref().map_or("somebody", |by| by.manager.as_str());
-                against.push(format!("{live} has the traffic, set by {who}"));
+                weighed.against.push(format!("{live} has the traffic, set by {who}"));
             }
-            facts.push(self.undo_words(&plan.undo));
+            weighed.facts.push(self.undo_words(&plan.undo));
         }
-        facts.push(plan.estimate.about());
+        weighed.facts.push(plan.estimate.about());
         if plan.within.is_some_and(|within| plan.estimate > within) {
-            slow.push("longer than promised".to_owned());
+            weighed.slow.push("longer than promised".to_owned());
         }
-        let (light, word) = if !against.is_empty() {
-            (Light::NotReady, "ROLLBACK NOT READY")
-        } else if !slow.is_empty() {
-            (Light::Slow, "ROLLBACK SLOW")
-        } else {
-            (Light::Ready, "ROLLBACK READY")
-        };
-        against.extend(slow);
-        let detail = if against.is_empty() { facts.join(", ") } else { against.join(", ") };
-        Readiness { light, word: word.to_owned(), detail, against }
+        weighed.readiness()
     }
 
     /// What the checks of the quick rollback's `ready` say. A slot without pods can prove nothing: that it is started first is
     /// told anyway.
-    fn judge_proof(
-        &self,
-        workload: Option<&Workload>,
-        facts: &mut Vec<String>,
-        slow: &mut Vec<String>,
-        against: &mut Vec<String>,
-    ) {
+    fn judge_proof(&self, workload: Option<&Workload>, weighed: &mut Weighed) {
         let proofs = self.runbook.procedure(QUICK).map_or(&[][..], |quick| &quick.ready);
         let Some(target) = self.opened.previous.as_ref().filter(|_| !proofs.is_empty()) else { return };
         let asleep = workload
             .and_then(|workload| workload.slots.get(&target.slot))
             .is_some_and(|slot| slot.found && slot.desired == 0 && target.replicas > 0);
         match &self.way_back {
-            _ if asleep => slow.push(format!("can't be proved while {} has no pods", target.slot)),
-            Some(seen) if seen.ready => facts.push("proved".to_owned()),
-            Some(seen) => against.push(seen.why.clone()),
-            None => against.push("not proved yet".to_owned()),
+            _ if asleep => weighed.slow.push(format!("can't be proved while {} has no pods", target.slot)),
+            Some(seen) if seen.ready => weighed.facts.push("proved".to_owned()),
+            Some(seen) => weighed.against.push(seen.why.clone()),
+            None => weighed.against.push("not proved yet".to_owned()),
         }
     }
 
@@ -121,58 +137,47 @@ impl Run {
         &'a self,
         workload: Option<&'a Workload>,
         now: Timestamp,
-        slow: &mut Vec<String>,
-        against: &mut Vec<String>,
+        weighed: &mut Weighed,
     ) -> Option<(&'a RollbackTarget, &'a Workload, &'a SlotWorkload)> {
         let target = self.opened.previous.as_ref()?;
         let Some(workload) = workload else {
-            slow.push("cluster not seen yet".to_owned());
+            weighed.unsure.push("cluster not seen yet".to_owned());
             return None;
         };
         if let Connection::Lost(why) = &workload.connection {
-            slow.push(format!("cluster not seen for {}: {why}", now.since(workload.as_of).short()));
+            weighed.unsure.push(format!("cluster not seen for {}: {why}", now.since(workload.as_of).short()));
         }
         let Some(slot) = workload.slots.get(&target.slot) else {
-            slow.push(format!("{} not seen yet", target.slot));
+            weighed.unsure.push(format!("{} not seen yet", target.slot));
             return None;
         };
         if !slot.found {
-            against.push(format!("{} has no Deployment", target.slot));
+            weighed.against.push(format!("{} has no Deployment", target.slot));
             return None;
         }
         Some((target, workload, slot))
     }
 
     /// Whether the one Deployment can be given back what it ran.
-    fn judge_revision(
-        &self,
-        workload: Option<&Workload>,
-        now: Timestamp,
-        facts: &mut Vec<String>,
-        slow: &mut Vec<String>,
-        against: &mut Vec<String>,
-    ) {
-        let Some((target, _, slot)) = self.previous_seen(workload, now, slow, against) else { return };
+    fn judge_revision(&self, workload: Option<&Workload>, now: Timestamp, weighed: &mut Weighed) {
+        let Some((target, _, slot)) = self.previous_seen(workload, now, weighed) else { return };
         let version = tag_of(&target.image);
         if target.hash.is_some() && slot.hash.is_empty() {
-            slow.push(format!("the ReplicaSet of {version} is gone: only its image can be restored"));
+            weighed
+                .unsure
+                .push(format!("the ReplicaSet of {version} is gone: only its image can be restored"));
         }
-        facts.push(format!("reverts to {version}, {} of {} pods still run it", slot.ready, target.replicas));
+        weighed
+            .facts
+            .push(format!("reverts to {version}, {} of {} pods still run it", slot.ready, target.replicas));
     }
 
-    fn judge_previous(
-        &self,
-        workload: Option<&Workload>,
-        now: Timestamp,
-        facts: &mut Vec<String>,
-        slow: &mut Vec<String>,
-        against: &mut Vec<String>,
-    ) {
-        let Some((target, workload, slot)) = self.previous_seen(workload, now, slow, against) else { return };
+    fn judge_previous(&self, workload: Option<&Workload>, now: Timestamp, weighed: &mut Weighed) {
+        let Some((target, workload, slot)) = self.previous_seen(workload, now, weighed) else { return };
         if slot.image != target.image && self.is_promoted() {
-            slow.push("the promotion is taken back first".to_owned());
+            weighed.slow.push("the promotion is taken back first".to_owned());
         } else if slot.image != target.image {
-            against.push(format!(
+            weighed.against.push(format!(
                 "{} runs {} now, not {}",
                 target.slot,
                 tag_of(&slot.image),
@@ -183,36 +188,38 @@ impl Run {
         let ready = slot.ready.min(slot.desired).min(slot.updated);
         let pods = format!("{} {ready}/{} ready", target.slot, target.replicas);
         if slot.rollout == RolloutState::Unobserved {
-            slow.push(format!("the controller has not caught up with {}'s latest change yet", target.slot));
+            weighed
+                .unsure
+                .push(format!("the controller has not caught up with {}'s latest change yet", target.slot));
         }
-        self.judge_service(workload, slow, against);
+        self.judge_service(workload, weighed);
         if ready >= target.replicas {
-            facts.push(pods);
-            facts.push(tag_of(&target.image).to_owned());
+            weighed.facts.push(pods);
+            weighed.facts.push(tag_of(&target.image).to_owned());
         } else if slot.ready.min(slot.desired) >= target.replicas {
-            slow.push(format!("{pods}: its pods are being replaced"));
+            weighed.slow.push(format!("{pods}: its pods are being replaced"));
         } else if slot.desired < target.replicas {
-            slow.push(format!("{pods}: scaled up first"));
+            weighed.slow.push(format!("{pods}: scaled up first"));
         } else {
-            against.push(pods);
+            weighed.against.push(pods);
         }
     }
 
     /// Whether the Service is there to be switched, and selects by nothing that somebody else has put there.
-    fn judge_service(&self, workload: &Workload, slow: &mut Vec<String>, against: &mut Vec<String>) {
+    fn judge_service(&self, workload: &Workload, weighed: &mut Weighed) {
         if self.has_route() {
             match &workload.route {
                 None if workload.connection == Connection::Connected => {
-                    against.push("the HTTPRoute does not exist".to_owned());
+                    weighed.against.push("the HTTPRoute does not exist".to_owned());
                 }
-                Some(route) => slow.extend(not_carried_out(route.unfit.as_deref())),
+                Some(route) => weighed.unsure.extend(not_carried_out(route.unfit.as_deref())),
                 None => {}
             }
             return;
         }
         let Some(now) = &workload.selector else {
             if workload.connection == Connection::Connected {
-                against.push("the Service does not exist".to_owned());
+                weighed.against.push("the Service does not exist".to_owned());
             }
             return;
         };
@@ -224,7 +231,7 @@ impl Run {
         let foreign: BTreeMap<_, _> = foreign.map(|(key, value)| (key.clone(), value.clone())).collect();
         if !foreign.is_empty() {
             let who = workload.service_changed.as_ref().map_or("somebody", |by| by.manager.as_str());
-            slow.push(format!("the Service also selects by {}, set by {who}", labels(&foreign)));
+            weighed.unsure.push(format!("the Service also selects by {}, set by {who}", labels(&foreign)));
         }
     }
 }

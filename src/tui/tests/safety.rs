@@ -251,7 +251,7 @@ fn every_state_answers_the_ten_questions() {
             "nothing to roll back yet",
             "ROLLING BACK",
             "○ ROLLED BACK",
-            "ROLLBACK SLOW  key R",
+            "SLOW ROLLBACK  key R",
         ];
         // The rollback's own dialog names the keys that decide.
         let own = matches!(told.model.layers.last(), Some(Layer::Rollback(_))) && has("● ROLLBACK READY");
