@@ -21,6 +21,7 @@ mod landing;
 pub mod logs;
 pub mod online;
 pub mod opening;
+pub mod preflight;
 pub mod pulse;
 pub mod resuming;
 pub mod roles;

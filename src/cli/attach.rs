@@ -43,7 +43,7 @@ pub(super) async fn show(args: &AttachArgs, purpose: Purpose) -> Result<Exit, St
             {
                 tokio::time::sleep(ASK_AGAIN).await;
             }
-            Choice::Live(run_id, dir) => return screen::follow(&dir, &run_id, &drive, purpose).await,
+            Choice::Live(run_id, dir) => return screen::follow(&dir, &run_id, &drive, purpose, None).await,
             Choice::Over(found) => return look_back(*found, &drive).await,
             Choice::None(why) => return Err(Stop::usage(why)),
         }
@@ -66,5 +66,5 @@ async fn look_back(found: Found, drive: &DriveArgs) -> Result<Exit, Stop> {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     });
-    screen::show(client, &found.run.opened.run_id.clone(), &found.dir, drive, true).await
+    screen::show(client, &found.run.opened.run_id.clone(), &found.dir, drive, true, None).await
 }

@@ -30,7 +30,7 @@ pub(super) fn print(what: &str, findings: &Findings, form: &Form) -> Exit {
         for line in lines(findings, color) {
             data(&line);
         }
-        talk(&format!("{what}: {}", summary(findings)));
+        talk(&format!("{what}: {}", findings.summary()));
     }
     if pass { Exit::Done } else { Exit::InvalidRunbook }
 }
@@ -43,20 +43,6 @@ pub(super) struct Form {
     pub(super) color: String,
     /// Whether warnings are faults.
     pub(super) strict: bool,
-}
-
-fn summary(findings: &Findings) -> String {
-    let count = |mark, one: &str, many: &str| match findings.count(mark) {
-        1 => format!("1 {one}"),
-        count => format!("{count} {many}"),
-    };
-    format!(
-        "{}, {}, {} not looked at, {} ok",
-        count(Mark::Fault, "fault", "faults"),
-        count(Mark::Warning, "warning", "warnings"),
-        findings.count(Mark::NotLookedAt),
-        findings.count(Mark::Ok)
-    )
 }
 
 /// One line each, and what to do below it.
@@ -100,7 +86,7 @@ mod tests {
         assert_eq!(plain[2], "                         do: ask for it");
         assert_eq!(plain[3], "! not seen  room         quota: not looked at: denied");
         assert!(lines(&findings, true)[1].starts_with("\x1b[1;31m✖ FAULT"));
-        assert_eq!(summary(&findings), "1 fault, 0 warnings, 1 not looked at, 1 ok");
+        assert_eq!(findings.summary(), "1 fault, 0 warnings, 1 not looked at, 1 ok");
         assert!(!findings.pass(false));
     }
 }

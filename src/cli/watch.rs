@@ -30,5 +30,5 @@ pub async fn main(args: &AttachArgs) -> Result<Exit, Stop> {
     let watch = async |path: &Path| link::client::watch(path).await;
     let (run, socket, client) = reach::knock("watch", args.run.as_deref(), watch).await?;
     let drive = args.drive();
-    screen::show(client, &RunId(run), socket.parent().unwrap_or(&socket), &drive, true).await
+    screen::show(client, &RunId(run), socket.parent().unwrap_or(&socket), &drive, true, None).await
 }

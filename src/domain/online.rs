@@ -15,6 +15,7 @@ pub mod measures;
 mod objects;
 pub mod owners;
 pub mod picture;
+pub mod preflight;
 pub mod room;
 pub mod scripts;
 mod traffic;

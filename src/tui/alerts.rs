@@ -1,5 +1,7 @@
 //! Current problems in words, worst first. The two lines below the traffic picture show the first one; `:alerts` shows all.
 
+mod around;
+
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -13,9 +15,7 @@ use crate::{
     config::keymap::KeyAction,
     domain::{
         cause::HoldCause,
-        copy::CopyState,
         event::Outcome,
-        message::{JournalState, WITHOUT_A_JOURNAL},
         metric::Verdict,
         observation::not_carried_out,
         plan::Light,
@@ -27,9 +27,6 @@ use crate::{
         workload::Connection,
     },
 };
-
-/// A copy may be this far behind without a word.
-const COPY_BEHIND: Span = Span::from_secs(30);
 
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +78,7 @@ pub fn all(model: &Model) -> Vec<Alert> {
             "This screen may be out of date, and keys may have no effect.".to_owned(),
         ));
     }
-    alerts.extend(from_journal(model));
+    alerts.extend(around::from_journal(model));
     let prompt = run.prompt(model.now);
     alerts.extend(from_prompt(model, run, &prompt));
     if matches!(prompt, Prompt::Held { cause: HoldCause::Foreign, .. }) {
@@ -105,8 +102,9 @@ pub fn all(model: &Model) -> Vec<Alert> {
             }
         }
     }
-    alerts.extend(from_guards(model, run));
-    alerts.extend(from_crew(model, run));
+    alerts.extend(around::from_preflight(model));
+    alerts.extend(around::from_guards(model, run));
+    alerts.extend(around::from_crew(model, run));
     alerts.extend(from_cluster(model, run, active));
     if active {
         alerts.extend(from_metrics(model, run));
@@ -114,103 +112,8 @@ pub fn all(model: &Model) -> Vec<Alert> {
     alerts
 }
 
-/// What guards the run against a second driver and against the loss of this host.
-fn from_guards(model: &Model, run: &Run) -> Vec<Alert> {
-    let mut alerts = Vec::new();
-    if run.finished.is_some() {
-        return alerts;
-    }
-    if let Some(lock) = &run.lock {
-        if let Some(why) = &lock.lost {
-            alerts.push(urgent(
-                "FENCED OFF",
-                format!("FENCED OFF: {why}"),
-                "This engine changes nothing any more. Close this screen; watch with: cutover watch"
-                    .to_owned(),
-            ));
-        } else if let Some(why) = &lock.uncertain {
-            alerts.push(urgent(
-                "LOCK UNCERTAIN",
-                format!("LOCK UNCERTAIN, nothing is written: it can't be renewed: {why}"),
-                "Renewing is retried all the time. A rollback is retried until it is done.".to_owned(),
-            ));
-        }
-    }
-    let copy = match &model.copy {
-        Some(CopyState::Off { why }) => Some(why.clone()),
-        Some(CopyState::Behind { why, since }) if model.now.since(*since) > COPY_BEHIND => Some(why.clone()),
-        _ => None,
-    };
-    alerts.extend(copy.map(|why| Alert {
-        urgent: false,
-        word: "watch: no copy".to_owned(),
-        headline: format!("No copy of the journal in the cluster: {why}"),
-        meter: None,
-        follows: "If this host is lost, the run can't be resumed from another one.".to_owned(),
-    }));
-    alerts
-}
-
-/// Who is not there, and who wants to be.
-fn from_crew(model: &Model, run: &Run) -> Option<Alert> {
-    if run.finished.is_some() {
-        return None;
-    }
-    if let Some(since) = run.away_since {
-        let gone = run.pilot.as_ref().map_or_else(String::new, |pilot| format!(" ({pilot} is gone)"));
-        return Some(urgent(
-            "NOBODY HAS CONTROL",
-            format!("NOBODY HAS CONTROL for {}{gone}", model.now.since(since).clock()),
-            "Actions under way finish and triggers still roll back; nothing new starts.".to_owned(),
-        ));
-    }
-    let asking = run.control_asked.as_ref()?;
-    let follows = if model.looks_only() {
-        format!("{} decides.", run.pilot.as_ref().map_or("the pilot", |pilot| pilot.name.as_str()))
-    } else {
-        ":give hands it over, :keep keeps it.".to_owned()
-    };
-    Some(Alert {
-        urgent: false,
-        word: "control asked for".to_owned(),
-        headline: format!("{asking} asks for control"),
-        meter: None,
-        follows,
-    })
-}
-
 fn urgent(word: &str, headline: String, follows: String) -> Alert {
     Alert { urgent: true, word: word.to_owned(), headline, meter: None, follows }
-}
-
-fn from_journal(model: &Model) -> Option<Alert> {
-    let rollback = panes::label(model, KeyAction::Rollback);
-    Some(match &model.journal {
-        JournalState::Whole => return None,
-        JournalState::Full { why } => urgent(
-            "DISK FULL",
-            format!("JOURNAL DISK FULL, nothing new starts: {why}"),
-            match rollback {
-                Some(key) => {
-                    format!("{key} still rolls back: space is kept for it. Free some disk, then continue.")
-                }
-                None => "Space for a rollback is kept. Free some disk, then continue.".to_owned(),
-            },
-        ),
-        JournalState::Lost { why } => urgent(
-            "JOURNAL LOST",
-            format!("JOURNAL LOST, nothing is done any more: {why}"),
-            format!("To roll back without it, type  :unrecorded {WITHOUT_A_JOURNAL}"),
-        ),
-        JournalState::Elsewhere { path, .. } => urgent(
-            "NO JOURNAL",
-            match rollback {
-                Some(key) => format!("NO JOURNAL: {key} rolls back, nothing else is done"),
-                None => "NO JOURNAL: only a rollback can run".to_owned(),
-            },
-            format!("Recorded in {path}"),
-        ),
-    })
 }
 
 fn from_prompt(model: &Model, run: &Run, prompt: &Prompt) -> Option<Alert> {

@@ -20,6 +20,7 @@ pub const COMMANDS: &[Entry] = &[
     ("part", "NAME yes|no", "set whether an optional part applies, before the steps start"),
     ("log", "", "the log of this run"),
     ("alerts", "", "current problems"),
+    ("preflight", "", "what was found before the start, and what to do about it"),
     ("output", "", "all output of the last action"),
     ("logs", "", "logs of the slot that matters now"),
     ("metrics", "", "metrics with axes and bounds"),

@@ -26,6 +26,7 @@ use crate::{
         crew::{Member, Person, Role, ScreenId},
         event::{Outcome, Place},
         message::JournalState,
+        online::preflight::Preflight,
         prompt::Prompt,
         run::{ItemStatus, Run, StepStatus},
         time::{Span, Timestamp},
@@ -127,6 +128,8 @@ pub struct Model {
     pub interrupted: Option<Timestamp>,
     /// The window's watched time as last shown.
     pub window: Option<ShownWindow>,
+    /// The look at cluster and machine before the start, where this screen has started one.
+    pub preflight: Option<Preflight>,
     /// Whether the terminal may still answer what it was asked.
     pub asking: bool,
     /// Columns and rows of the terminal.
@@ -264,6 +267,7 @@ impl Model {
             kept_looking: Timestamp::default(),
             interrupted: None,
             window: None,
+            preflight: None,
             size: (80, 24),
             aside: None,
         }

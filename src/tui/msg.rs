@@ -1,7 +1,7 @@
 //! What can happen to a screen.
 
 use super::{input::Input, model::ScreenOptions};
-use crate::domain::{message::Update, time::Span};
+use crate::domain::{message::Update, online::preflight::Preflight, time::Span};
 
 /// Something that may change the model.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +18,8 @@ pub enum Msg {
     Reloaded(Result<Box<ScreenOptions>, Vec<String>>),
     /// Something was saved to this file; or why not.
     Saved(Result<String, String>),
+    /// A look at cluster and machine before the start has begun, or is done.
+    Preflight(Preflight),
 }
 
 /// What a change of the model wants done.

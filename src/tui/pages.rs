@@ -3,6 +3,7 @@
 mod contacts;
 mod help;
 pub mod incident;
+mod preflight;
 
 use ratatui::layout::Rect;
 
@@ -48,6 +49,7 @@ pub fn title(model: &Model, kind: &PageKind) -> String {
         },
         PageKind::Crew => "Screens of this run".to_owned(),
         PageKind::Alerts => "Current problems".to_owned(),
+        PageKind::Preflight => "Before the start".to_owned(),
         PageKind::Metrics => "Metrics".to_owned(),
         PageKind::Logs { slot, pod: None } => format!("Log of {}", slot.0.to_uppercase()),
         PageKind::Logs { slot, pod: Some(pod) } => format!("Log of {} in {}", pod, slot.0.to_uppercase()),
@@ -132,6 +134,7 @@ pub fn rows(model: &Model, page: &Page, width: usize) -> Vec<Row> {
         PageKind::Missed => missed_rows(model, &hidden_on(page), width),
         PageKind::Crew => crew_rows(model),
         PageKind::Alerts => alerts(model, width),
+        PageKind::Preflight => preflight::rows(model, width),
         PageKind::Metrics => Vec::new(),
         PageKind::Logs { slot, .. } => log_rows(model, slot, page.search.as_deref(), width),
         PageKind::Output(at) => match model.measured().output(at) {

@@ -12,6 +12,7 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
+    sync::oneshot::Receiver,
     time::{sleep_until, timeout},
 };
 
@@ -32,6 +33,7 @@ use crate::{
     domain::{
         event::Outcome,
         message::{Command, Update},
+        online::preflight::Preflight,
         safe_text::SafeText,
         time::Span,
     },
@@ -84,11 +86,16 @@ pub enum EndReason {
 /// Shows a run until its user leaves, the engine closes it, or the terminal goes away. The terminal is as before
 /// afterwards, however it ends. The client ends with it; the run goes on in its engine.
 ///
-/// `reload` reads settings and keymap again, or gives their faults.
+/// `reload` reads settings and keymap again, or gives their faults. What `look` brings is shown when it comes.
 ///
 /// # Errors
 /// If there is no terminal, it cannot be set up, or another part of the process panicked.
-pub async fn run(client: Client, options: ScreenOptions, reload: &Reload<'_>) -> Result<ScreenEnd, TuiError> {
+pub async fn run(
+    client: Client,
+    options: ScreenOptions,
+    reload: &Reload<'_>,
+    look: Option<Receiver<Preflight>>,
+) -> Result<ScreenEnd, TuiError> {
     // Signals first: from here on none of them ends the process over a raw terminal.
     let mut signals = Signals::new().map_err(TuiError::Input)?;
     let asks_background = options.theme.asks();
@@ -101,6 +108,8 @@ pub async fn run(client: Client, options: ScreenOptions, reload: &Reload<'_>) ->
     let reader = Reader::start().map_err(TuiError::Input)?;
     let mut cockpit = Cockpit::new(client, options, screen, reader, reload);
     cockpit.model.size = crossterm::terminal::size().unwrap_or((80, 24));
+    cockpit.model.preflight = look.is_some().then_some(Preflight::Looking);
+    cockpit.look = look;
     let why = match cockpit.first().await {
         Some(end) => end,
         None => cockpit.fly(&mut signals).await?,
@@ -115,6 +124,18 @@ pub async fn run(client: Client, options: ScreenOptions, reload: &Reload<'_>) ->
         }
     };
     Ok(ScreenEnd { why, outcome })
+}
+
+/// What the look before the start has found; never, where none is waited for.
+async fn brought(look: &mut Option<Receiver<Preflight>>) -> Preflight {
+    let found = match look {
+        Some(look) => {
+            look.await.unwrap_or_else(|_| Preflight::of([Err("the look was broken off".to_owned())]))
+        }
+        None => std::future::pending().await,
+    };
+    *look = None;
+    found
 }
 
 /// Reads settings and keymap again: what the screen is to be like, or every fault, one a line.
@@ -135,6 +156,8 @@ struct Cockpit<'a> {
     heard: Instant,
     /// When silence was last looked for.
     looked: Instant,
+    /// The look before the start, while it is waited for.
+    look: Option<Receiver<Preflight>>,
 }
 
 /// What woke the loop.
@@ -146,6 +169,7 @@ enum Woken {
     Continued,
     Frame,
     Second,
+    Preflight(Preflight),
 }
 
 impl<'a> Cockpit<'a> {
@@ -169,6 +193,7 @@ impl<'a> Cockpit<'a> {
             pressed: None,
             heard: now,
             looked: now,
+            look: None,
         }
     }
 
@@ -209,6 +234,7 @@ impl<'a> Cockpit<'a> {
                     self.listen();
                     None
                 }
+                Woken::Preflight(found) => self.handle(Msg::Preflight(found)).await,
                 Woken::Frame => None,
             };
             if let Some(end) = match end {
@@ -242,6 +268,7 @@ impl<'a> Cockpit<'a> {
             () = sleep_until(due.into()), if dirty => Woken::Frame,
             update = self.client.next() => Woken::Update(update.map(Box::new)),
             () = sleep_until(second.into()) => Woken::Second,
+            found = brought(&mut self.look) => Woken::Preflight(found),
         }
     }
 

@@ -8,6 +8,7 @@ mod idle;
 mod keys;
 mod large;
 mod mouse;
+mod preflight;
 mod promises;
 mod safety;
 mod screens;

@@ -27,6 +27,7 @@ use crate::{
     },
     domain::{
         message::Command,
+        online::preflight::Preflight,
         prompt::Prompt,
         run::Run,
         time::{Span, Timestamp},
@@ -62,6 +63,13 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Reloaded(Err(faults)) => model.refuse(kept_as_they_were(&faults)),
         Msg::Saved(Ok(path)) => model.say(format!("saved to {path}")),
         Msg::Saved(Err(why)) => model.refuse(format!("not saved: {why}")),
+        Msg::Preflight(preflight) => {
+            // A fault has a line of its own while it can still be mended.
+            if preflight != Preflight::Looking && !preflight.is_bad() {
+                model.say(format!("looked before the start: {}; :preflight", preflight.summary()));
+            }
+            model.preflight = Some(preflight);
+        }
     }
     settle(model, before.as_ref(), &mut effects);
     keep_looking(model, &mut effects);

@@ -16,6 +16,7 @@ use crate::{
     flight::{
         exit::Exit,
         job::{Job, Task, Terms, Word},
+        preflight,
         say::talk,
         stop::Stop,
         who,
@@ -41,12 +42,19 @@ pub async fn fly(task: Task, drive: &DriveArgs) -> Result<Exit, Stop> {
         return Err(Stop::person("there is no terminal for the cockpit\nuse --plain"));
     }
     let rehearsal = matches!(task, Task::Rehearse(_));
+    let new = match &task {
+        Task::Run(new) => Some(new.runbook.clone()),
+        Task::Rehearse(_) | Task::Resume(_) => None,
+    };
     let asks = !drive.view.plain && std::io::stdin().is_terminal();
     let started = start(task, drive.terms(), asks)?;
     if !rehearsal && let Some(warning) = logout_kills(&|path| std::fs::read_to_string(path).ok()) {
         talk(&warning);
     }
-    screen::follow(&started.run_dir, &started.run_id, drive, screen::Purpose::Drive).await
+    let look = new
+        .filter(|_| !drive.view.plain)
+        .map(|runbook| preflight::start(&runbook, &drive.vars, drive.view.state_dir.as_deref()));
+    screen::follow(&started.run_dir, &started.run_id, drive, screen::Purpose::Drive, look).await
 }
 
 /// Starts an engine and waits until it is ready. If it needs a reason, `asks` says whether to ask for one.
@@ -78,13 +86,7 @@ fn reason(refusals: &[String], asks: bool) -> Result<String, Stop> {
 }
 
 fn launch(job: &Job) -> Result<Word, Stop> {
-    // This very program, even if its file has been replaced since.
-    let program = Path::new("/proc/self/exe");
-    let program = if program.exists() {
-        program.to_owned()
-    } else {
-        std::env::current_exe().wrap_err("cannot find the cutover program itself")?
-    };
+    let program = preflight::own_program().wrap_err("cannot find the cutover program itself")?;
     let mut child = Command::new(program)
         .arg0("cutover")
         .arg("engine")

@@ -2,6 +2,8 @@
 
 use std::{io::IsTerminal as _, path::Path};
 
+use tokio::sync::oneshot::Receiver;
+
 use super::{
     name,
     own::{self, Own},
@@ -11,7 +13,7 @@ use super::{
 use crate::{
     cli::args::DriveArgs,
     config::theme::{ColorChoice, ThemeChoice},
-    domain::{crew::Wish, id::RunId, message::Command},
+    domain::{crew::Wish, id::RunId, message::Command, online::preflight::Preflight},
     flight::{exit::Exit, say::talk, stop::Stop},
     link::{self, Client},
     tui::{
@@ -36,7 +38,7 @@ pub fn has_terminal() -> bool {
     std::io::stdout().is_terminal() && std::io::stdin().is_terminal()
 }
 
-/// Connects to a run's engine and shows the run until its user leaves or it ends.
+/// Connects to a run's engine and shows the run until its user leaves or it ends. What `look` brings is shown when it comes.
 ///
 /// # Errors
 /// If the engine can't be reached or the terminal can't be set up.
@@ -45,6 +47,7 @@ pub async fn follow(
     run_id: &RunId,
     drive: &DriveArgs,
     purpose: Purpose,
+    look: Option<Receiver<Preflight>>,
 ) -> Result<Exit, Stop> {
     own::good(!drive.view.plain)?;
     let watches = purpose == Purpose::Watch || drive.read_only;
@@ -67,7 +70,7 @@ pub async fn follow(
     if let Purpose::TakeOver(reason) = purpose {
         client.send(&Command::TakeControl { reason }).await;
     }
-    show(client, run_id, run_dir, drive, watches).await
+    show(client, run_id, run_dir, drive, watches, look).await
 }
 
 /// Shows what a client gets.
@@ -80,6 +83,7 @@ pub async fn show(
     run_dir: &Path,
     drive: &DriveArgs,
     watches: bool,
+    look: Option<Receiver<Preflight>>,
 ) -> Result<Exit, Stop> {
     if drive.view.plain {
         let options = PlainOptions {
@@ -97,7 +101,7 @@ pub async fn show(
     }
     let options = options(own::good(true)?, drive, watches, run_id);
     let reload = || own::read(true).map(|own| self::options(own, drive, watches, run_id));
-    let end = runtime::run(client, options, &reload).await?;
+    let end = runtime::run(client, options, &reload, look).await?;
     let exit = match (end.outcome, end.why) {
         (Some(outcome), _) => Exit::of(outcome),
         (None, EndReason::Signal(number)) => Exit::Signal(u8::try_from(number).unwrap_or(u8::MAX)),

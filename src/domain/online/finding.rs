@@ -1,12 +1,12 @@
 //! One line of the table: what was looked at, what was found, what to do.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::picture::Unseen;
 use crate::domain::safe_text::SafeText;
 
 /// How a finding weighs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mark {
     /// As it should be.
@@ -41,7 +41,7 @@ impl Mark {
 }
 
 /// What a finding is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Area {
     /// The API server, and whether it is the right one.
@@ -109,7 +109,7 @@ impl Area {
 }
 
 /// One line. All its texts are safe to show.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// How it weighs.
     pub mark: Mark,
@@ -120,7 +120,7 @@ pub struct Finding {
     /// What was found.
     pub found: String,
     /// What to do; nothing where all is well.
-    #[serde(rename = "do", skip_serializing_if = "Option::is_none")]
+    #[serde(default, rename = "do", skip_serializing_if = "Option::is_none")]
     pub cure: Option<String>,
 }
 
@@ -186,7 +186,7 @@ impl Finding {
 }
 
 /// All findings of a look.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Findings(pub Vec<Finding>);
 
 impl Findings {
@@ -199,6 +199,21 @@ impl Findings {
     pub fn pass(&self, strict: bool) -> bool {
         let worst = self.0.iter().map(|finding| finding.mark).max().unwrap_or(Mark::Ok);
         if strict { worst == Mark::Ok } else { worst < Mark::Fault }
+    }
+
+    /// How many of each mark, in words.
+    pub fn summary(&self) -> String {
+        let count = |mark, one: &str, many: &str| match self.count(mark) {
+            1 => format!("1 {one}"),
+            count => format!("{count} {many}"),
+        };
+        format!(
+            "{}, {}, {} not looked at, {} ok",
+            count(Mark::Fault, "fault", "faults"),
+            count(Mark::Warning, "warning", "warnings"),
+            self.count(Mark::NotLookedAt),
+            self.count(Mark::Ok)
+        )
     }
 
     /// With one line for neighbours that say the same of two things, as of a metric of both slots.

@@ -44,6 +44,8 @@ pub enum PageKind {
     Crew,
     /// Everything that is wrong now.
     Alerts,
+    /// What was found before the start.
+    Preflight,
     /// Metrics with axes and bounds.
     Metrics,
     /// The log of a slot, or of one of its pods.

@@ -211,7 +211,9 @@ fn of_page(model: &Model, page: &Page) -> Vec<Offer> {
         PageKind::Story | PageKind::Missed => vec![nothing(), key(K::Follow)],
         PageKind::Metrics => next_chart(model, page),
         PageKind::Contacts | PageKind::Links => vec![nothing(), key(K::Copy).says("copy the selected line")],
-        PageKind::Help => vec![nothing(), key(K::PageDown).says("further down").says("more").called("more")],
+        PageKind::Help | PageKind::Preflight => {
+            vec![nothing(), key(K::PageDown).says("further down").says("more").called("more")]
+        }
         PageKind::Tasks | PageKind::Incident | PageKind::Crew | PageKind::Inbox | PageKind::Alerts => {
             vec![nothing()]
         }

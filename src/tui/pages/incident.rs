@@ -58,7 +58,7 @@ pub fn head(model: &Model, width: usize) -> Vec<Row> {
     for level in &incident.levels {
         let chosen = run.incident.is_some() && now.as_ref().is_some_and(|now| now.severity == level.level);
         let style = if chosen { look.alert() } else { look.strong() };
-        let row = Row::of(if chosen { " ▸ " } else { "   " }, look.edge())
+        let row = Row::of(if chosen { " ● " } else { "   " }, style)
             .put(format!("{} {}", level.level, level.title), style)
             .to(16)
             .put(&level.respond, look.text());

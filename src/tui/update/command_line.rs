@@ -120,6 +120,7 @@ fn open_page(model: &mut Model, name: &str, effects: &mut Vec<Effect>) {
         "missed" => page::open(model, PageKind::Missed, effects),
         "crew" => page::open(model, PageKind::Crew, effects),
         "alerts" => page::open(model, PageKind::Alerts, effects),
+        "preflight" => page::open(model, PageKind::Preflight, effects),
         "output" => match model.measured().outputs.back().map(|(at, _)| at.clone()) {
             Some(at) => page::open(model, PageKind::Output(at), effects),
             None => model.say("no action has printed anything yet"),
