@@ -15,7 +15,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::domain::online::{finding::Findings, preflight::Preflight};
+use crate::domain::online::{
+    finding::{Area, Findings},
+    preflight::Preflight,
+};
 
 /// The longest that a look may take.
 const LONGEST: Duration = Duration::from_mins(1);
@@ -84,7 +87,9 @@ async fn ask(args: &[String]) -> Result<Findings, String> {
         out.take(MOST).read_to_end(&mut answer).await.map_err(|why| why.to_string())?;
     }
     let ended = child.wait().await.map_err(|why| why.to_string())?;
-    let document: Document =
+    let Document { mut findings } =
         serde_json::from_slice(&answer).map_err(|_| format!("ended without an answer ({ended})"))?;
-    Ok(document.findings)
+    // It has no terminal; whoever asks has one, and sees it.
+    findings.0.retain(|finding| finding.area != Area::Terminal);
+    Ok(findings)
 }
