@@ -58,7 +58,7 @@ pub struct Readiness {
     pub light: Light,
     /// Two to five words: `ROLLBACK READY`.
     pub word: String,
-    /// The facts behind it: `blue 3/3 ready, v1.5.0, may patch, ~12 s`.
+    /// The facts behind it: `blue 3/3 ready, v1.5.0, patch allowed, ~12 s`.
     pub detail: String,
     /// Everything that speaks against it.
     pub against: Vec<String>,

@@ -47,6 +47,11 @@ pub struct Alert {
 const TALL: u16 = 20;
 
 impl Alert {
+    /// What it is about, in a word or two behind another one: `pods`.
+    pub fn about(&self) -> String {
+        self.word.strip_prefix("watch: ").unwrap_or(&self.word).to_lowercase()
+    }
+
     /// The headline in the lines it takes on a screen of this size, two at most.
     pub fn lines(&self, (width, height): (u16, u16)) -> Vec<String> {
         let width = usize::from(width).saturating_sub(4);
@@ -264,6 +269,27 @@ fn unknown_words(run: &Run, at: &crate::domain::event::ActionRef) -> String {
     }
 }
 
+/// In what time the run goes back by itself, if all stays as it is; none where a person decides, or where that is not certain.
+pub fn goes_back_in(model: &Model) -> Option<Span> {
+    let run = model.run.as_ref().filter(|run| run.rolling_back().is_none() && run.finished.is_none())?;
+    if let Prompt::Countdown { ends_at, .. } = run.prompt(model.now) {
+        return Some(ends_at.since(model.now));
+    }
+    let watches = run.runbook.triggers.iter().enumerate();
+    let times = watches.filter_map(|(index, trigger)| {
+        let countdown = match trigger.watch.as_ref()?.then {
+            Then::Ask => return None,
+            Then::Countdown(whole) => whole,
+            Then::Rollback => Span::ZERO,
+        };
+        match run.promise(index, model.now)? {
+            (Promise::In(left), None) => Some(left.saturating_add(countdown)),
+            _ => None,
+        }
+    });
+    times.min()
+}
+
 fn from_breach(
     model: &Model,
     run: &Run,
@@ -343,13 +369,13 @@ fn from_blindness(run: &Run, trigger: &Trigger, watch: &TriggerWatch, state: &Tr
     let metric = run.runbook.metric(watch.metric.as_str())?;
     let why = state.blind.as_ref()?;
     let then = match watch.no_data {
-        OnNoData::Hold => "Health unknown: the window waits for data.",
+        OnNoData::Hold => "Health unknown; this trigger can't fire, the watch waits for data.",
         OnNoData::Rollback => "Missing data counts as a breach: it ends in a rollback.",
     };
     Some(urgent(
         "BLIND",
         format!("BLIND: no data for {}: {why}", metric.title),
-        format!("{then} Trigger: {}", trigger.reason),
+        format!("{then} It is: {}", trigger.reason),
     ))
 }
 

@@ -96,7 +96,7 @@ impl Run {
                 access.and_then(|access| if one { access.patch_deployments } else { access.patch_service });
             let word = self.runbook.target.as_ref().map_or("the Service", Target::director_word);
             match may {
-                Some(true) => weighed.facts.push("may patch".to_owned()),
+                Some(true) => weighed.facts.push("patch allowed".to_owned()),
                 Some(false) if one => weighed.against.push("not allowed to patch the Deployment".to_owned()),
                 Some(false) => weighed.against.push(format!("not allowed to patch {word}")),
                 None => weighed.unsure.push("permission to patch unknown".to_owned()),

@@ -13,6 +13,7 @@ use crate::{
         runbook::Step,
     },
     tui::{
+        alerts,
         model::{Model, Phase, form::Purpose},
         story,
     },
@@ -82,6 +83,11 @@ pub(super) fn enter(model: &Model, run: &Run, prompt: &Prompt) -> Offer {
                 .says(format!("run: {what}"))
         }
         Prompt::Acting { at } => acting(model, run, at),
+        Prompt::Checking { .. } if alerts::goes_back_in(model).is_some() => {
+            let left = alerts::goes_back_in(model).unwrap_or_default().clock();
+            Offer::wait(format!("nothing to confirm: rolls back by itself in {left}"))
+                .says("nothing to confirm")
+        }
         Prompt::Checking { .. } if model.phase() == Phase::Window => {
             Offer::wait("nothing to confirm: it goes on by itself after the watch").says("nothing to confirm")
         }
@@ -93,7 +99,7 @@ pub(super) fn enter(model: &Model, run: &Run, prompt: &Prompt) -> Offer {
                 .says("nothing to confirm: checks run")
         }
         Prompt::Failed { .. } | Prompt::Fired { .. } | Prompt::RollbackStopped { .. } => {
-            Offer::wait("nothing continues until you choose").says("nothing: choose")
+            Offer::wait("does nothing: choose one of these").says("nothing: choose")
         }
         Prompt::Unknown { at } if run.is_looked_at(at) => {
             Offer::wait("nothing to confirm: reading its outcome from the cluster")

@@ -138,13 +138,13 @@ fn of_rollback(form: &RollbackForm) -> Vec<Offer> {
     let tab = || key(K::NextField);
     let mut offers = match (form.focus, &form.word) {
         (RollbackFocus::Reasons, None) => vec![
-            key(K::Confirm).says("go to the buttons; nothing starts yet").says("to the buttons"),
+            key(K::Confirm).says("go to the buttons; nothing starts yet").says("starts nothing yet"),
             key(K::Yes).says("roll back now").called("roll back"),
             key(K::Down).says("another reason").called("reason"),
             back(),
         ],
         (RollbackFocus::Reasons, Some(_)) => vec![
-            key(K::Confirm).says("go to the buttons; nothing starts yet").says("to the buttons"),
+            key(K::Confirm).says("go to the buttons; nothing starts yet").says("starts nothing yet"),
             tab().says("the word"),
             key(K::Down).says("another reason").called("reason"),
             back(),
@@ -304,11 +304,12 @@ fn next_metric(model: &Model, page: &Page) -> Option<String> {
 
 fn of_incident(model: &Model) -> Vec<Offer> {
     let declared = model.run.as_ref().is_some_and(|run| run.incident.is_some());
-    let what = if declared { "change the text" } else { "declare an incident" };
+    let what = if declared { "edit the message" } else { "declare an incident" };
     let mut offers = vec![key(K::Confirm).says(what)];
     if declared {
         offers.push(key(K::Send).says("preview and send").called("send"));
     }
-    offers.extend([key(K::Tick).called("step done"), key(K::Edit)]);
+    // ENTER edits too: one name for it is enough.
+    offers.extend([key(K::Tick).says("tick the selected line").called("tick line"), key(K::Edit).quiet()]);
     offers
 }

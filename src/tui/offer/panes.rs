@@ -294,12 +294,15 @@ fn on_checks(model: &Model, run: &Run) -> Vec<Offer> {
         ];
     }
     if status == Some(CheckStatus::Holds) {
-        return vec![fails.called("not ok")];
+        return vec![fails.called("check not ok")];
     }
     let ok = Command::TickCheck { step: step.clone(), attempt, check, holds: true, note: None };
     vec![
-        Offer::key(KeyAction::Tick, Does::Send(ok)).says(format!("ok: {text}")).says("ok").called("ok"),
-        fails.says("not ok").called("not ok"),
+        Offer::key(KeyAction::Tick, Does::Send(ok))
+            .says(format!("ok: {text}"))
+            .says("check ok")
+            .called("check ok"),
+        fails.says("check not ok").called("check not ok"),
     ]
 }
 

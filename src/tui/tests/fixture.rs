@@ -599,6 +599,9 @@ impl Told {
         told.acts(at(2));
         told.wait(3);
         told.sample("error_rate", Some("blue"), &[0.0004, 0.0005]);
+        told.sample("latency", Some("blue"), &[0.149, 0.151]);
+        told.sample("payments", Some("blue"), &[0.995, 0.996]);
+        told.sample("memory", Some("blue"), &[0.61, 0.61]);
         told
     }
 

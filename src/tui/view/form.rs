@@ -252,7 +252,7 @@ fn switch_facts(model: &Model, run: &Run, step: &StepId, width: usize) -> Vec<Ro
     rows.push(fact("then", slot(&to).put(checked.unwrap_or_default(), look.text())));
     let plan = run.procedure_plan(QUICK, workload);
     let key = panes::label(model, KeyAction::Rollback).unwrap_or_default();
-    let back = format!(" after the switch, {}", plan.estimate.about());
+    let back = format!(", once switched: {}", plan.estimate.about());
     rows.push(fact("back", Row::of(key, look.key()).put(back, look.text())));
     rows.extend(left(&plan.not_undone).map(|left| fact("", Row::of(left, look.warn()))));
     rows
@@ -262,7 +262,7 @@ fn switch_facts(model: &Model, run: &Run, step: &StepId, width: usize) -> Vec<Ro
 fn left(not_undone: &[String]) -> Option<String> {
     let what: Vec<&str> =
         not_undone.iter().map(|left| left.split([':', ',', '(']).next().unwrap_or_default().trim()).collect();
-    (!what.is_empty()).then(|| format!("not undone then: {}", what.join(", ")))
+    (!what.is_empty()).then(|| format!("that does not undo: {}", what.join(", ")))
 }
 
 fn start_words(run: &Run, step: &StepId, confirm: Confirm, word: &str) -> Vec<(String, bool)> {

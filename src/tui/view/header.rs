@@ -139,9 +139,10 @@ fn strip_with(model: &Model, run: &Run, due: Option<usize>, centre: usize, names
         row = row.put(" ▶ COMPLETION", look.strong());
     }
     if let Some((outcome, ..)) = &run.finished {
-        row = row.put(" ", look.text()).put(story::outcome_words(*outcome).to_uppercase(), look.strong());
+        // Apart from the last step, whose word it is not.
+        row = row.put(" │ ", look.rule()).put(story::outcome_words(*outcome).to_uppercase(), look.strong());
     } else if run.rolling_back().is_some() {
-        row = row.put(" ↶ ROLLING BACK", look.alert());
+        row = row.put(" │ ", look.rule()).put("↶ ROLLING BACK", look.alert());
     }
     row
 }
@@ -230,14 +231,19 @@ pub(super) fn clock(model: &Model, width: usize) -> Row {
         more.push(metric_words(model, metric).map(|words| blank.clone().join(words)).to_vec());
     }
     if let (Some(from), Some(to)) = (run.previous_version(), run.new_version()) {
-        let back = run.finished.as_ref().is_some_and(|(outcome, ..)| *outcome == Outcome::RolledBack);
+        let back = match &run.finished {
+            Some((outcome, ..)) => (*outcome == Outcome::RolledBack).then_some("back on "),
+            // It is no more about what goes out.
+            None => run.rolling_back().map(|_| "back to "),
+        };
         let to = |row: Row| row.put("→ ", look.dim()).put(&to, look.strong());
         let blank = Row::of("  ", look.text());
-        more.push(if back {
-            vec![blank.put("back on ", look.text()).put(from, look.strong())]
-        } else {
-            vec![to(blank.clone().put(format!("{from} "), look.text())), to(blank)]
+        more.push(match back {
+            Some(words) => vec![blank.put(words, look.text()).put(from, look.strong())],
+            None => vec![to(blank.clone().put(format!("{from} "), look.text())), to(blank)],
         });
+    } else if let Some(Prompt::Ask { .. }) = model.prompt() {
+        more.push(vec![Row::of("  → not chosen yet", look.dim())]);
     }
     // The metric and the version matter more than in how many minutes the end is.
     let least: usize = more.iter().filter_map(|forms| forms.iter().map(Row::width).min()).sum();
@@ -285,9 +291,20 @@ fn elapsed(model: &Model, run: &Run) -> [Row; 2] {
         return alike(Row::of("ended after ", look.text()).put(gone.clock(), look.strong()));
     }
     let row = Row::of("run ", look.text()).put(gone.clock(), look.strong());
+    if let Some(rollback) = run.rolling_back() {
+        return alike(match rollback.within.map(|within| (rollback.started_at + within).since(model.now)) {
+            None => row,
+            Some(Span::ZERO) => row.put(", rollback late", look.alert()),
+            Some(left) => row.put(format!(", back within {}", left.clock()), look.text()),
+        });
+    }
+    if let Some(left) = alerts::goes_back_in(model) {
+        // Where the run is about to go back there is no other end.
+        return alike(row.put(format!(", rolls back in {}", left.clock()), look.alert()));
+    }
     let watched = run.current().map_or(Span::ZERO, |index| watched(model, index));
     let left = run.time_left(model.now, watched);
-    if run.rolling_back().is_some() || left == Span::ZERO {
+    if left == Span::ZERO {
         return alike(row);
     }
     let minutes = left.as_secs().div_ceil(60);
@@ -295,7 +312,7 @@ fn elapsed(model: &Model, run: &Run) -> [Row; 2] {
     let ends = format!(", ends ~{} UTC", ends.clock().get(..5).unwrap_or_default());
     // While nothing goes on the end moves away.
     if let Some(why) = stands(run, model) {
-        return [row.clone().put(format!(", {why}, ~{minutes} min left"), look.text()), row];
+        return [row.clone().put(format!(", {why}, then ~{minutes} min"), look.text()), row];
     }
     let row = row.put(ends, look.text());
     [row.clone().put(format!(" (in {minutes} min)"), look.text()), row]
@@ -305,7 +322,7 @@ fn elapsed(model: &Model, run: &Run) -> [Row; 2] {
 fn stands(run: &Run, model: &Model) -> Option<&'static str> {
     match run.prompt(model.now) {
         Prompt::Held { .. } => Some("paused"),
-        Prompt::Failed { .. } | Prompt::Unknown { .. } => Some("stopped"),
+        Prompt::Failed { .. } | Prompt::Unknown { .. } => Some("waits for you"),
         Prompt::Checking { .. } if run.triggers.iter().any(|state| state.blind.is_some()) => {
             Some("waits for data")
         }
@@ -411,8 +428,11 @@ pub(super) fn alert(model: &Model, screen: Rect, area: Rect, buffer: &mut Buffer
     let Some(first) = alerts.first() else { return };
     let width = usize::from(area.width);
     let style = if first.urgent { look.alert_band() } else { look.warn() };
-    let more =
-        if alerts.len() > 1 { format!(" +{} more, :alerts ", alerts.len() - 1) } else { String::new() };
+    let more = match &alerts[1..] {
+        [] => String::new(),
+        [second] => format!(" also: {}, :alerts ", second.about()),
+        [second, rest @ ..] => format!(" also: {}, +{}, :alerts ", second.about(), rest.len()),
+    };
     let mut lines = first.lines((screen.width, screen.height)).into_iter();
     let mut head =
         Row::of(if first.urgent { " ✖ " } else { " ! " }, style).put(lines.next().unwrap_or_default(), style);

@@ -189,6 +189,10 @@ fn value(model: &Model, metric: &Metric, slot: Option<&SlotName>, reading: &Read
         let left = if why.is_empty() { "  " } else { " " };
         return Row::of(left, look.text()).join(word).put(" ", look.text()).put(why, look.dim());
     };
+    if slot.is_some_and(|slot| subject::is_idle(model, slot)) {
+        // What nobody meets is no alert, and what is left of a rate from before is not of now.
+        return Row::of(format!("{:>8} idle", metric.show(number)), look.dim());
+    }
     let style = verdict_style(look, reading.verdict);
     // The limit that decides stands beside the number.
     let limit =

@@ -95,7 +95,9 @@ fn felt(model: &Model, run: &Run, width: usize) -> Vec<Row> {
     let look = model.look;
     let version = run.new_version().unwrap_or_default();
     let many = failed.map_or_else(String::new, |failed| format!(", about {failed:.0} failed requests"));
-    let words = format!("Users were on {version} for {}: error rate up to {worst}{many}", lasted.clock());
+    let went_back = !run.rollbacks.is_empty();
+    let users = if went_back { "Users were on" } else { "Users have been on" };
+    let words = format!("{users} {version} for {}: error rate up to {worst}{many}", lasted.clock());
     said(&words, look.text(), width)
 }
 

@@ -57,9 +57,12 @@ pub(super) fn clock(model: &Model, rollback: &RollbackState, width: usize) -> Ro
         rollback.finished.as_ref().map_or_else(|| model.now.since(rollback.started_at), |(.., took)| *took);
     let Some(within) = rollback.within else { return Row::of(format!(" {}", took.clock()), look.strong()) };
     let late = took > within;
-    let words = format!(" {} of {} promised ", took.clock(), within.clock());
     let style = if late { look.alert() } else { look.strong() };
-    let row = Row::of(words, style);
+    if rollback.finished.is_some() {
+        // A bar would look like one that stands still.
+        return Row::of(format!(" took {}, promised within {}", took.clock(), within.clock()), style);
+    }
+    let row = Row::of(format!(" {}, promised within {} ", took.clock(), within.clock()), style);
     let room = width.saturating_sub(row.width() + 1).min(40);
     row.put(meter::bar(took.as_millis(), within.as_millis(), room), style)
 }
@@ -148,9 +151,7 @@ pub(super) fn draw_output(model: &Model, run: &Run, area: Rect, buffer: &mut Buf
             "It stopped: {}. The failed action's command is shown next to it, to run it by hand.",
             stopped.reason
         ),
-        None => {
-            "The running action prints nothing. Each action is checked before the next starts.".to_owned()
-        }
+        None => "The running action prints nothing. The checks below come after the last action.".to_owned(),
     };
     let rows = wrap(&words, width).into_iter().map(|line| Row::of(format!(" {line}"), look.dim())).collect();
     rows_around(rows, 0, area, model, buffer);

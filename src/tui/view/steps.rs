@@ -51,7 +51,8 @@ fn row(
 ) -> Row {
     let look = model.look;
     let (mark, style) = match state.status {
-        StepStatus::Pending if due => ("▶", look.strong()),
+        // Due, and not begun: the sign of one that runs would say more.
+        StepStatus::Pending if due => ("→", look.strong()),
         status => sign_in(look, run, status),
     };
     let text = match state.status {

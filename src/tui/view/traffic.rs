@@ -233,7 +233,7 @@ fn readiness(model: &Model, run: &Run) -> Vec<Row> {
     if let Some(rollback) = run.rolling_back() {
         let took = model.now.since(rollback.started_at).clock();
         let promise =
-            rollback.within.map(|within| format!(" of {} promised", within.clock())).unwrap_or_default();
+            rollback.within.map(|within| format!(", promised within {}", within.clock())).unwrap_or_default();
         return vec![
             Row::of("↶ ROLLING BACK", look.alert()),
             Row::of(format!("  {took}{promise}"), look.strong()),

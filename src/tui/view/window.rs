@@ -55,15 +55,9 @@ pub(super) fn draw_advice(model: &Model, run: &Run, area: Rect, buffer: &mut Buf
         }
     }
     let troubled = run.triggers.iter().any(|state| state.breaching.is_some());
-    if troubled {
-        for advice in &declared.on_failure {
-            say("→", advice, look.strong());
-        }
-    }
-    if !troubled {
-        for advice in &declared.on_failure {
-            say("→", &format!("if a check fails: {advice}"), look.dim());
-        }
+    for advice in &declared.on_failure {
+        let style = if troubled { look.strong() } else { look.dim() };
+        say("→", &format!("if a check fails: {advice}"), style);
     }
     for (trigger, watch) in
         run.runbook.triggers.iter().filter_map(|trigger| Some((trigger, trigger.watch.as_ref()?)))
