@@ -76,6 +76,7 @@ impl Run {
                 let who = workload.service_changed.as_ref().map_or("somebody", |by| by.manager.as_str());
                 against.push(format!("{live} has the traffic, set by {who}"));
             }
+            against.extend(self.runs_another(workload));
             facts.push(self.undo_words(&plan.undo));
         }
         facts.push(plan.estimate.about());
@@ -160,6 +161,14 @@ impl Run {
         facts.push(format!("reverts to {version}, {} of {} pods still run it", slot.ready, target.replicas));
     }
 
+    /// That the slot that had the traffic has another image than then, which no undo of the steps changes.
+    fn runs_another(&self, workload: Option<&Workload>) -> Option<String> {
+        let target = self.opened.previous.as_ref().filter(|_| !self.is_one_deployment())?;
+        let slot =
+            workload?.slots.get(&target.slot).filter(|slot| slot.found && slot.image != target.image)?;
+        Some(format!("{} runs {} now, not {}", target.slot, tag_of(&slot.image), tag_of(&target.image)))
+    }
+
     fn judge_previous(
         &self,
         workload: Option<&Workload>,
@@ -171,13 +180,8 @@ impl Run {
         let Some((target, workload, slot)) = self.previous_seen(workload, now, slow, against) else { return };
         if slot.image != target.image && self.is_promoted() {
             slow.push("the promotion is taken back first".to_owned());
-        } else if slot.image != target.image {
-            against.push(format!(
-                "{} runs {} now, not {}",
-                target.slot,
-                tag_of(&slot.image),
-                tag_of(&target.image)
-            ));
+        } else {
+            against.extend(self.runs_another(Some(workload)));
         }
         // What is to go does not count, nor what still runs another template.
         let ready = slot.ready.min(slot.desired).min(slot.updated);

@@ -2,6 +2,7 @@
 
 mod back;
 mod kept;
+mod undone;
 
 use crate::domain::{
     director::{NEW_REVISION, OLD_REVISION, Share, in_words},
