@@ -4,6 +4,7 @@ pub mod abort;
 pub mod approve;
 pub mod args;
 pub mod attach;
+pub mod backtest;
 mod candidates;
 pub mod check;
 pub mod completions;
@@ -20,6 +21,8 @@ pub mod man;
 pub mod manual;
 pub mod plan;
 pub mod rehearse;
+pub mod replay;
+pub mod report;
 pub mod resume;
 pub mod rollback;
 pub mod run;
@@ -95,6 +98,7 @@ async fn command(subcommand: Subcommand, job: Option<Job>) -> Result<Exit, Stop>
         Subcommand::Import(args) => import::main(&args),
         Subcommand::Export(args) => export::main(&args),
         Subcommand::Check(args) => check::main(&args).await,
+        Subcommand::Backtest(args) => backtest::main(&args).await,
         Subcommand::Doctor(args) => doctor::main(&args).await,
         Subcommand::Plan(args) => plan::main(&args),
         Subcommand::Resume(args) => resume::main(args).await,
@@ -103,6 +107,7 @@ async fn command(subcommand: Subcommand, job: Option<Job>) -> Result<Exit, Stop>
             None => Ok(Exit::Usage),
         },
         Subcommand::Attach(args) => attach::main(&args).await,
+        Subcommand::Replay(args) => replay::main(&args).await,
         Subcommand::Watch(args) => watch::main(&args).await,
         Subcommand::Takeover(args) => takeover::main(&args).await,
         Subcommand::Approve(args) => approve::main(args).await,
@@ -111,6 +116,7 @@ async fn command(subcommand: Subcommand, job: Option<Job>) -> Result<Exit, Stop>
         Subcommand::Abort(args) => abort::main(args).await,
         Subcommand::Service(args) => service::main(&args).await,
         Subcommand::List(args) => list::main(&args).await,
+        Subcommand::Report(args) => report::main(&args),
         Subcommand::Tasks(args) => tasks::main(&args),
         Subcommand::Config(args) => config::main(&args),
         Subcommand::Schema => Ok(schema::main()),

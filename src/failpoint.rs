@@ -28,6 +28,7 @@
 /// | `journal.write` | before a record is written |
 /// | `journal.sync` | before what was written is made durable |
 /// | `journal.reserve` | before space is taken on the disk |
+/// | `samples.write` | before samples are written |
 /// | `action.begin` | an action's intent is durable, nothing has been done for it |
 /// | `action.spawn` | before a command's process is started |
 /// | `action.spawned` | the process runs, nobody has been told |
@@ -43,6 +44,7 @@ pub const POINTS: &[(&str, bool)] = &[
     ("journal.write", true),
     ("journal.sync", true),
     ("journal.reserve", true),
+    ("samples.write", true),
     ("action.begin", false),
     ("action.spawn", false),
     ("action.spawned", false),

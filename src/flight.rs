@@ -9,6 +9,7 @@
 //! `world` puts the ports together, real or simulated. `store` finds runs on this host, `copies` in the cluster. `stop` is how
 //! everything here fails.
 
+pub mod backtest;
 pub mod copies;
 pub mod doctor;
 pub mod doors;
@@ -21,6 +22,7 @@ mod landing;
 pub mod logs;
 pub mod online;
 pub mod opening;
+pub mod past;
 pub mod preflight;
 pub mod pulse;
 pub mod resuming;

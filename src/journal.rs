@@ -15,6 +15,8 @@
 //! other place and no other journal. The first checksum of a record covers its length: a damaged length can't pass for
 //! a record that was cut off. The last byte tells a record that was written to its end from one that was not.
 //!
+//! Beside it, in [`samples`], is kept what screens were shown: lossy, and never needed to go on.
+//!
 //! Of the ways a file can be wrong, one is normal: a crash cut off the last record. [`recover()`] saves those bytes and
 //! takes them away. Everything else is damage, and a damaged journal is never changed and never resumed.
 
@@ -23,13 +25,15 @@ pub mod lock;
 pub mod reader;
 pub mod record;
 pub mod recover;
+pub mod samples;
 pub mod writer;
 
 pub use dir::RunDir;
 pub use lock::{Holder, Lock, LockError};
-pub use reader::{Contents, ReadError, read};
+pub use reader::{Contents, ReadError, read, salvage};
 pub use record::{FORMAT_VERSION, Header, Position};
 pub use recover::{Recovered, recover};
+pub use samples::Samples;
 pub use writer::{Disk, Writer};
 
 #[cfg(test)]

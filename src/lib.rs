@@ -16,15 +16,16 @@
 //! link      the channel between engine and screens
 //! tui       model, update, view: (Model, Msg) -> Model, draw(&Model)
 //! world     the simulated cluster, metrics server and service that `rehearse` and the tests fly in
+//! report    a run's events and samples -> a page for a browser, for a wiki, or JSON           text out
 //! flight    the process a run lives in: opened or resumed, guarded, brought to its end; it puts the layers together
 //! cli       the command line, one file a subcommand
 //! failpoint where tests let the program die, hang or meet a failing disk; empty in release builds    std + nix only
 //! ```
 //!
 //! Arrows: everything may use `domain`. engine -> domain. adapters, journal -> domain + `engine::ports`.
-//! config, init -> domain. import, export -> domain + config. link -> domain. tui -> domain + config + link.
-//! world -> domain. flight -> all but cli, export, import and tui. cli -> domain + config + export + flight + import +
-//! init + link + tui. All but domain -> failpoint.
+//! config, init, report -> domain. import, export -> domain + config. link -> domain. tui -> domain + config + link.
+//! world -> domain. flight -> all but cli, export, import, report and tui. cli -> domain + config + export + flight + import +
+//! init + link + report + tui. All but domain -> failpoint.
 //! `tests/architecture.rs` holds them.
 
 pub mod adapters;
@@ -39,5 +40,6 @@ pub mod import;
 pub mod init;
 pub mod journal;
 pub mod link;
+pub mod report;
 pub mod tui;
 pub mod world;

@@ -18,6 +18,7 @@
 
 pub mod alerts;
 pub mod commands;
+mod evidence;
 pub mod incident;
 pub mod input;
 pub mod keep;

@@ -35,7 +35,10 @@ const LAYERS: &[(&str, &[&[&str]])] = &[
     ("world", &[]),
     ("report", &[]),
     ("flight", &[&["adapters"], &["config"], &["engine"], &["init"], &["journal"], &["link"], &["world"]]),
-    ("cli", &[&["config"], &["export"], &["flight"], &["import"], &["init"], &["link"], &["tui"]]),
+    (
+        "cli",
+        &[&["config"], &["export"], &["flight"], &["import"], &["init"], &["link"], &["report"], &["tui"]],
+    ),
     // All but domain may use it: see `against_arrows`.
     ("failpoint", &[]),
     // main.rs, which sees the library from outside, and lib.rs, which only declares.

@@ -111,8 +111,9 @@ fn triggers(runbook: &Runbook) -> Vec<String> {
     let fires = |trigger: &cutover::domain::runbook::Trigger| match &trigger.watch {
         Some(watch) => {
             let unit = runbook.metric(watch.metric.as_str()).expect("its metric").unit;
-            let bound = watch.when.show(unit).replace(" %", "%").replace(" s", "s");
-            format!("{} {bound} {}", watch.metric, watch.hold_for)
+            let (when, hold_for) = watch.rule.fixed().expect("a page has no certainties");
+            let bound = when.show(unit).replace(" %", "%").replace(" s", "s");
+            format!("{} {bound} {hold_for}", watch.metric)
         }
         None => trigger.reason.clone(),
     };

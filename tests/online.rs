@@ -1,5 +1,5 @@
-//! `cutover check --online` and `cutover doctor` as programs: against the simulated cluster, and against servers that write down
-//! all that they are asked.
+//! `cutover check --online`, `cutover doctor` and `cutover backtest` as programs: against the simulated cluster, and against
+//! servers that write down all that they are asked.
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test end it where something is not there")]
 
@@ -250,4 +250,92 @@ fn a_doctor_tells_a_clock_a_name_and_a_door_apart() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let said = doctor(&format!("http://{free}"));
     assert!(said.contains("refuses connections"), "{said}");
+}
+
+/// What a parameter of a request's first line says.
+fn parameter(line: &str, name: &str) -> String {
+    let url = format!("http://host{}", line.split(' ').nth(1).unwrap());
+    let url = url::Url::parse(&url).unwrap();
+    url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
+}
+
+/// A Prometheus with two hours of a service that answers 100 requests a second, 0.05 % of them with errors; between 60 and 40
+/// minutes before `now` it was 5 %.
+fn past(now: f64) -> Server {
+    Server::start(move |line| {
+        let seconds = |name: &str| parameter(line, name).parse::<f64>().unwrap();
+        let (start, end, step) = (seconds("start"), seconds("end"), seconds("step"));
+        let query = parameter(line, "query");
+        let incident = |at: f64| (at - (now - 3600.0)).clamp(0.0, 1200.0);
+        let value = |at: f64| {
+            if query.contains("timestamp") {
+                at - 2.0
+            } else if query.contains("error_ratio") {
+                if incident(at) > 0.0 && incident(at) < 1200.0 { 0.05 } else { 0.0005 }
+            } else if query.contains("500") {
+                (0.05 * (at - now + 90_000.0) + 4.95 * incident(at)).floor()
+            } else {
+                (100.0 * (at - now + 90_000.0)).floor()
+            }
+        };
+        let mut values = Vec::new();
+        let mut at = start;
+        while at <= end {
+            if at >= now - 7200.0 {
+                values.push(json!([at, value(at).to_string()]));
+            }
+            at += step;
+        }
+        // Many counters: a long answer is too long.
+        let series = |pod: usize| json!({ "metric": { "pod": pod.to_string() }, "values": &values });
+        let pods = if query.contains("requests_total") { 120 } else { 1 };
+        let result: Vec<Value> = (0..pods).map(series).collect();
+        let body = json!({ "status": "success", "data": { "resultType": "matrix", "result": result } });
+        ("HTTP/1.1 200 OK".to_owned(), body.to_string())
+    })
+}
+
+#[test]
+fn a_backtest_counts_false_alarms_by_both_kinds_of_trigger_and_only_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    let now = (seconds() / 60.0).floor() * 60.0;
+    let prometheus = past(now);
+    let runbook = format!(
+        r#"
+        runbook = {{ module = "small", title = "Small", status = "approved", version = "1.0.0", last_updated = 2026-11-22, author = "@tests" }}
+        deployment = {{ environment = "staging", strategy = "rolling" }}
+        sources.prometheus = {{ url = "http://127.0.0.1:{}" }}
+        metrics.ratio = {{ query = "max(error_ratio)", unit = "percent" }}
+        metrics.failed = {{ bad = 'requests_total{{code="500"}}', all = "requests_total", unit = "percent" }}
+        step = [{{ id = "one", title = "One", run = [{{ name = "one", sh = "true" }}] }}]
+        trigger = [
+            {{ metric = "ratio", when = "> 1%", for = "5m", then = "ask" }},
+            {{ metric = "failed", when = "worse than 0.1%", then = "ask" }},
+        ]
+        "#,
+        prometheus.port
+    );
+    std::fs::write(dir.path().join("runbook.toml"), runbook).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
+    command.args(["backtest", "--since", "3h", "--json", "--state-dir", "state"]).current_dir(dir.path());
+    let output = command.output().unwrap();
+    let (said, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let document: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}{told}"));
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    for (index, by_evidence) in [(0, false), (1, true)] {
+        let judged = &document["triggers"][index];
+        assert_eq!(judged["by_evidence"], by_evidence, "{said}");
+        let harmless = &judged["harmless"];
+        // Three hours were asked for, of which Prometheus has two.
+        assert_eq!((&harmless["windows"], &harmless["unmeasured"]), (&8.into(), &4.into()), "{said}");
+        let fired = harmless["fired"].as_array().unwrap();
+        assert!((1..=2).contains(&fired.len()), "{said}");
+        for at in fired {
+            let at: jiff::Timestamp = at.as_str().unwrap().parse().unwrap();
+            let before = now - at.as_duration().as_secs_f64();
+            assert!((2399.0..3600.0).contains(&before), "only while it was bad: {before} s ago");
+        }
+    }
+    let asked = prometheus.asked();
+    assert!(asked.iter().all(|line| line.starts_with("GET /api/v1/query_range?")), "{asked:?}");
 }

@@ -201,7 +201,8 @@ fn judge(scenario: &str, flight: &Rehearsal, outage: bool) {
         "bad-release" | "bad-at-5-percent" | "rollback-needed-late" => {
             flight.assert_code(5);
             flight.assert_back();
-            assert_eq!(flight.named("trigger_fired").len(), 1, "{}", flight.told());
+            // Evidence and the fixed rule beside it may both fire before the countdown is over.
+            assert!((1..=2).contains(&flight.named("trigger_fired").len()), "{}", flight.told());
             let late = flight.named("rollback_finished")[0].clone();
             assert!(late["took"].as_u64() <= late["within"].as_u64(), "{late}");
         }

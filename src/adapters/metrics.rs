@@ -7,6 +7,7 @@
 //! - A number whose time lies more than ten seconds ahead of ours is refused: one of the two clocks is wrong.
 
 mod endpoint;
+mod past;
 
 use std::{collections::BTreeMap, fs};
 
@@ -26,7 +27,8 @@ use super::{
 };
 use crate::{
     domain::{
-        metric::{Metric, Missing, Query, Sample},
+        evidence::{counters::Answer, lane::Lane},
+        metric::{Counted, Metric, Missing, Query, Sample},
         online::picture::Explained,
         runbook::{Source, SourceKind},
         slot_labels::SlotLabels,
@@ -35,6 +37,10 @@ use crate::{
     },
     engine::ports::Metrics,
 };
+
+/// So much of the past is counted for whoever looks only once, in steps of this length.
+const ONCE: Span = Span::from_secs(75);
+const ONCE_STEP: Span = Span::from_secs(15);
 
 /// A source that cannot be asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -166,25 +172,37 @@ impl MetricsAdapter {
             (Query::Scrape { calc, .. }, Kind::Scrape(source)) => {
                 source.read(calc, slot, interval, now).await
             }
-            (_, Kind::Lost(why)) => return Err(Missing::Unreachable(why.clone())),
-            (Query::Promql { source, .. }, Kind::Scrape(_)) => {
-                return Err(Missing::BadAnswer(format!(
-                    "source `{source}` is scraped, so it cannot answer PromQL"
-                )));
-            }
-            (Query::Scrape { source, .. }, Kind::Prometheus(_)) => {
-                return Err(Missing::BadAnswer(format!(
-                    "source `{source}` is a query API and is not scraped"
-                )));
-            }
+            (Query::Counted(counted), _) => self.rate(metric, counted, slot, now).await,
+            (query, kind) => return Err(unfit(query, kind)),
         };
+        reading?.checked(interval, self.answered(asked, now))
+    }
+
+    /// Our time when an answer came to what was asked at `now`.
+    fn answered(&self, asked: std::time::Instant, now: Timestamp) -> Timestamp {
         let took = asked.elapsed().mul_f64(self.speed).as_millis();
-        let answered = now + Span::from_millis(u64::try_from(took).unwrap_or(u64::MAX));
-        reading?.checked(interval, answered)
+        now + Span::from_millis(u64::try_from(took).unwrap_or(u64::MAX))
+    }
+
+    /// The bad share of the last minute, for whoever looks once and has counted nothing so far.
+    async fn rate(
+        &self,
+        metric: &Metric,
+        counted: &Counted,
+        slot: Option<&SlotLabels>,
+        now: Timestamp,
+    ) -> Result<Reading, Missing> {
+        let mut lane = Lane::new(counted);
+        for answer in self.count_past(metric, slot, now - ONCE, now, ONCE_STEP).await {
+            lane.take(&answer);
+        }
+        let answer = self.count(metric, slot, now).await?;
+        lane.take(&answer);
+        lane.rate().map(|value| Reading { at: answer.at, value })
     }
 
     fn source(&self, query: &Query) -> Result<&Kind, Missing> {
-        let (Query::Promql { source, .. } | Query::Scrape { source, .. }) = query;
+        let source = query.source();
         self.sources.get(source).ok_or_else(|| Missing::BadAnswer(format!("no such source: `{source}`")))
     }
 }
@@ -199,7 +217,52 @@ impl Metrics for MetricsAdapter {
             slot: slot.map(|slot| slot.name.clone()),
             at,
             value: reading.map(|reading| reading.value),
+            counts: None,
         }
+    }
+
+    async fn count(
+        &self,
+        metric: &Metric,
+        slot: Option<&SlotLabels>,
+        now: Timestamp,
+    ) -> Result<Answer, Missing> {
+        let Some(counted) = metric.counted() else {
+            return Err(Missing::BadAnswer("the metric is not counted".to_owned()));
+        };
+        let asked = std::time::Instant::now();
+        let Counted { part, all, .. } = counted;
+        let answer = match self.source(&metric.query)? {
+            Kind::Prometheus(source) if !counted.scraped => {
+                let (part, all) = (with_slot(part, slot)?, with_slot(all, slot)?);
+                source.counters(&part, &all, metric.interval, now).await?
+            }
+            Kind::Scrape(source) if counted.scraped => {
+                source.counters(part, all, slot, metric.interval, now).await?
+            }
+            kind => return Err(unfit(&metric.query, kind)),
+        };
+        // Its time must be believable; its values are numbers or left out.
+        Reading { at: answer.at, value: 0.0 }.checked(metric.interval, self.answered(asked, now))?;
+        Ok(answer)
+    }
+
+    async fn count_past(
+        &self,
+        metric: &Metric,
+        slot: Option<&SlotLabels>,
+        from: Timestamp,
+        to: Timestamp,
+        step: Span,
+    ) -> Vec<Answer> {
+        let (Some(counted), Ok(Kind::Prometheus(source))) = (metric.counted(), self.source(&metric.query))
+        else {
+            return Vec::new();
+        };
+        let (Ok(part), Ok(all)) = (with_slot(&counted.part, slot), with_slot(&counted.all, slot)) else {
+            return Vec::new();
+        };
+        source.counters_past(&part, &all, from, to, step).await.unwrap_or_default()
     }
 
     async fn backfill(
@@ -221,9 +284,24 @@ impl Metrics for MetricsAdapter {
             metric: metric.id.clone(),
             slot: slot.map(|slot| slot.name.clone()),
             at: reading.at,
+            counts: None,
             value: Some(reading.value).filter(|value| value.is_finite()).ok_or(Missing::NotANumber),
         };
         past.into_iter().map(sample).collect()
+    }
+}
+
+/// Why a source cannot give what a metric asks for.
+fn unfit(query: &Query, kind: &Kind) -> Missing {
+    let source = query.source();
+    match kind {
+        Kind::Lost(why) => Missing::Unreachable(why.clone()),
+        Kind::Scrape(_) => {
+            Missing::BadAnswer(format!("source `{source}` is scraped, so it cannot answer PromQL"))
+        }
+        Kind::Prometheus(_) => {
+            Missing::BadAnswer(format!("source `{source}` is a query API and is not scraped"))
+        }
     }
 }
 

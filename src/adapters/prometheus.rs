@@ -13,7 +13,9 @@
 //! A ratio may have nothing to divide: 0/0, or no series below the line. That is told apart from other gaps, because a
 //! check may say what it means there ([`Missing::is_no_traffic`]).
 
+mod counters;
 mod explain;
+mod past;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -99,6 +101,8 @@ struct InstantSeries {
 
 #[derive(Deserialize)]
 struct RangeSeries {
+    #[serde(default)]
+    metric: BTreeMap<String, String>,
     #[serde(default)]
     values: Vec<Point>,
 }

@@ -17,11 +17,12 @@ use promql_parser::{
     parser::{self, Expr},
 };
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use self::exposition::{Exposition, Labels};
 use super::metrics::{Endpoint, Reading, with_slot};
 use crate::domain::{
+    evidence::counters::{Answer, SeriesKey},
     metric::{Missing, ScrapeCalc},
     slot_labels::SlotLabels,
     time::{Span, Timestamp},
@@ -129,11 +130,62 @@ impl Scraper {
         now: Timestamp,
     ) -> Result<Reading, Missing> {
         let plan = Plan::new(calc, slot)?;
+        let (state, since) = self.scraped(plan.names(), interval, now).await?;
+        let scrapes: Vec<&Scrape> = state.scrapes.iter().filter(|scrape| scrape.at >= since).collect();
+        plan.compute(&scrapes)
+    }
+
+    /// What the counters of both selectors show. Behind a load balancer each process is followed on its own: what it showed last
+    /// holds for as long as rates look back.
+    pub(super) async fn counters(
+        &self,
+        part: &str,
+        all: &str,
+        slot: Option<&SlotLabels>,
+        interval: Span,
+        now: Timestamp,
+    ) -> Result<Answer, Missing> {
+        let (part, all) = (Selector::parse(part, slot)?, Selector::parse(all, slot)?);
+        let names = [&part, &all].into_iter().map(|selector| selector.name.as_str());
+        let (state, since) = self.scraped(names, interval, now).await?;
+        let newest = state.scrapes.back().ok_or(Missing::NoData)?;
+        if !newest.exposition.knows(&all.name) {
+            return Err(Missing::NoData);
+        }
+        let (at, _) = newest.matching(&all);
+        let mut answer = Answer { at, counted: Vec::new(), all: Vec::new() };
+        let mut seen: HashSet<Option<u64>> = HashSet::new();
+        for scrape in state.scrapes.iter().rev().filter(|scrape| scrape.at >= since) {
+            // Without a start time nobody knows whose numbers these are: only the newest count.
+            let is_newest = std::ptr::eq(scrape, newest);
+            if !seen.insert(scrape.process) || (scrape.process.is_none() && !is_newest) {
+                continue;
+            }
+            let process = scrape.process.map_or_else(String::new, |bits| bits.to_string());
+            for (selector, found) in [(&part, &mut answer.counted), (&all, &mut answer.all)] {
+                let (_, series) = scrape.matching(selector);
+                found.extend(series.into_iter().map(|(labels, value)| {
+                    let labels = labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+                    let whose = [(METRIC_NAME, selector.name.as_str()), ("", process.as_str())];
+                    (SeriesKey::of(whose.into_iter().chain(labels)), value)
+                }));
+            }
+        }
+        Ok(answer)
+    }
+
+    /// The scrapes as they are now, with a new one where the last is older than half an interval; and from when on they count.
+    async fn scraped(
+        &self,
+        names: impl Iterator<Item = &str>,
+        interval: Span,
+        now: Timestamp,
+    ) -> Result<(MutexGuard<'_, State>, Timestamp), Missing> {
         let window = WINDOW.max(Span::from_millis(interval.as_millis().saturating_mul(5) / 2));
         // Held while scraping, so that metrics of the same tick wait for one scrape instead of making their own.
         let mut state = self.state.lock().await;
         state.keep = state.keep.max(window);
-        state.want(plan.names());
+        state.want(names);
         let half = Span::from_millis(interval.as_millis() / 2);
         let due = state.asked.as_ref().is_none_or(|(at, _)| now < *at || now.since(*at) >= half);
         if due {
@@ -143,9 +195,7 @@ impl Scraper {
         if let Some((_, Some(fault))) = &state.asked {
             return Err(fault.clone());
         }
-        let since = now - window;
-        let scrapes: Vec<&Scrape> = state.scrapes.iter().filter(|scrape| scrape.at >= since).collect();
-        plan.compute(&scrapes)
+        Ok((state, now - window))
     }
 
     async fn scrape(&self, state: &mut State, now: Timestamp) -> Result<(), Missing> {

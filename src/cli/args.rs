@@ -8,7 +8,7 @@ use clap::{Args, Parser};
 
 pub use init::InitArgs;
 
-use super::{export::ExportArgs, wait::Awaited};
+use super::{backtest::BacktestArgs, export::ExportArgs, report::ReportArgs, wait::Awaited};
 use crate::config::theme::ThemeChoice;
 use crate::domain::time::Span;
 use crate::flight::job::{NewRun, Rehearsal, Resumption, Takeover, Terms};
@@ -37,6 +37,8 @@ pub enum Subcommand {
     Export(ExportArgs),
     /// Validate a runbook; exit code 3 if it has errors. With --online also against the real cluster, metrics and URLs.
     Check(CheckArgs),
+    /// Show what a runbook's triggers would have done in the past: false alarms, and past runs.
+    Backtest(BacktestArgs),
     /// Check this machine and your login: kubeconfig, credentials, clock, terminal, state directory.
     Doctor(DoctorArgs),
     /// Show everything a run would do, with variables filled in and the kubectl command of each Kubernetes action.
@@ -45,6 +47,8 @@ pub enum Subcommand {
     Resume(ResumeArgs),
     /// Open another screen on an active run, or look back at a finished one; takes control if nobody has it.
     Attach(AttachArgs),
+    /// Replay a past run on the cockpit, from its journal and its samples.
+    Replay(ReplayArgs),
     /// Open a read-only screen on your own run, or on one that another user shares with your group.
     Watch(AttachArgs),
     /// Take control of a run whose pilot is gone.
@@ -62,8 +66,10 @@ pub enum Subcommand {
     /// The process that executes a run; started by run, rehearse and resume.
     #[command(hide = true)]
     Engine,
-    /// List runs.
+    /// List runs, and the four DORA figures over them.
     List(ListArgs),
+    /// Write the report of a run: a page for a browser, Markdown for a postmortem, or JSON.
+    Report(ReportArgs),
     /// Show the post-deployment tasks of a run and when they are due.
     Tasks(TasksArgs),
     /// Show paths, and every setting with its value and where it comes from.
@@ -302,6 +308,31 @@ pub struct AttachArgs {
     pub view: ViewArgs,
 }
 
+/// `cutover replay`
+#[derive(Debug, Clone, Args)]
+pub struct ReplayArgs {
+    /// Run ID [default: the newest run].
+    pub run: Option<String>,
+    /// Replay a run of another host, from what `cutover report --format json` wrote there.
+    #[arg(long, value_name = "FILE", conflicts_with = "run")]
+    pub from: Option<PathBuf>,
+    /// How many times faster than the run was.
+    #[arg(long, value_name = "TIMES", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=600))]
+    pub speed: u32,
+    /// When to use colours.
+    #[arg(long, default_value = "auto", value_parser = ["auto", "always", "never"], env = "CUTOVER_COLOR")]
+    pub color: String,
+    /// Colour theme; can also be set with `CUTOVER_THEME`.
+    #[arg(long, value_name = "THEME", value_parser = clap::builder::PossibleValuesParser::new(ThemeChoice::WORDS))]
+    pub theme: Option<String>,
+    /// Draw at most 4 frames per second, for slow connections.
+    #[arg(long)]
+    pub slow_link: bool,
+    /// State directory, where runs are stored.
+    #[arg(long, value_name = "DIR", env = "CUTOVER_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
 impl DriveArgs {
     /// The part that the engine needs.
     pub fn terms(&self) -> Terms {
@@ -513,13 +544,16 @@ impl Cli {
             Subcommand::Rehearse(args) => args.drive.view.state_dir.as_ref(),
             Subcommand::Resume(args) => args.drive.view.state_dir.as_ref(),
             Subcommand::Attach(args) | Subcommand::Watch(args) => args.view.state_dir.as_ref(),
+            Subcommand::Replay(args) => args.state_dir.as_ref(),
             Subcommand::Takeover(args) => args.attach.view.state_dir.as_ref(),
             Subcommand::Approve(args) => args.state_dir.as_ref(),
             Subcommand::Status(args) => args.state_dir.as_ref(),
             Subcommand::Service(args) => args.state_dir.as_ref(),
             Subcommand::Rollback(args) => args.state_dir.as_ref(),
             Subcommand::Abort(args) => args.state_dir.as_ref(),
+            Subcommand::Backtest(args) => args.state_dir.as_ref(),
             Subcommand::List(args) => args.state_dir.as_ref(),
+            Subcommand::Report(args) => args.state_dir.as_ref(),
             Subcommand::Tasks(args) => args.state_dir.as_ref(),
             Subcommand::Config(args) => args.state_dir.as_ref(),
             Subcommand::Doctor(args) => args.state_dir.as_ref(),
@@ -545,8 +579,10 @@ impl Cli {
                 | Subcommand::Rollback(_)
                 | Subcommand::Abort(_)
                 | Subcommand::Service(_)
+                | Subcommand::Backtest(_)
                 | Subcommand::Doctor(_)
                 | Subcommand::List(_)
+                | Subcommand::Report(_)
                 | Subcommand::Tasks(_)
         )
     }

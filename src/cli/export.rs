@@ -76,7 +76,7 @@ pub fn main(args: &ExportArgs) -> Result<Exit, Stop> {
 }
 
 /// Writes a file whole or not at all.
-fn write(path: &Path, text: &str, overwrite: bool) -> Result<(), Stop> {
+pub(super) fn write(path: &Path, text: &str, overwrite: bool) -> Result<(), Stop> {
     let unwritten = |error: &std::io::Error| {
         if error.kind() == ErrorKind::AlreadyExists {
             let path = path.display();

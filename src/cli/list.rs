@@ -1,13 +1,19 @@
 //! `cutover list`: the runs in the state directory, or the copies in the cluster.
 
 use super::args::ListArgs;
-use crate::flight::{
-    copies::copies,
-    exit::Exit,
-    runbook,
-    say::{data, json_document, talk},
-    stop::Stop,
-    store::{Found, runs, state_dir, state_word},
+use crate::{
+    domain::{
+        dora::{Figures, Heads, Kind, Past, figures},
+        time::Timestamp,
+    },
+    flight::{
+        copies::copies,
+        exit::Exit,
+        runbook,
+        say::{data, json_document, talk},
+        stop::Stop,
+        store::{Found, runs, state_dir, state_word},
+    },
 };
 
 /// Prints them.
@@ -19,6 +25,9 @@ pub async fn main(args: &ListArgs) -> Result<Exit, Stop> {
         return in_cluster(args).await;
     }
     let found = runs(&state_dir(args.state_dir.as_ref())?)?;
+    let now = Timestamp(jiff::Timestamp::now().as_millisecond());
+    let past: Vec<Past> = found.iter().map(|found| Past::of(&found.run)).collect();
+    let figures = figures(&past, now);
     if args.json {
         let rows: Vec<_> = found
             .iter()
@@ -31,7 +40,7 @@ pub async fn main(args: &ListArgs) -> Result<Exit, Stop> {
                 })
             })
             .collect();
-        data(&json_document(&serde_json::json!({ "schema_version": 1, "runs": rows })));
+        data(&json_document(&serde_json::json!({ "schema_version": 1, "runs": rows, "dora": figures })));
         return Ok(Exit::Done);
     }
     if found.is_empty() {
@@ -47,7 +56,22 @@ pub async fn main(args: &ListArgs) -> Result<Exit, Stop> {
             run.opened.runbook.document.title
         ));
     }
+    figures.iter().for_each(tell);
     Ok(Exit::Done)
+}
+
+/// The figures of one kind of runs. They are no rows of the list: a script that reads it line by line stops at the empty one.
+fn tell(figures: &Figures) {
+    let runs = if figures.runs == 1 {
+        "1 run that has ended".to_owned()
+    } else {
+        format!("{} runs that have ended", figures.runs)
+    };
+    let apart = if figures.kind == Kind::Rehearsal { " (not among the deployments)" } else { "" };
+    data(&format!("\n{}, {runs}{apart}", figures.kind.words()));
+    for (name, words) in figures.lines() {
+        data(&format!("  {name:22}{words}"));
+    }
 }
 
 async fn in_cluster(args: &ListArgs) -> Result<Exit, Stop> {
@@ -56,7 +80,9 @@ async fn in_cluster(args: &ListArgs) -> Result<Exit, Stop> {
     let holder = kube.lock_holder().await;
     if args.json {
         let holder = holder.ok().flatten();
-        let document = serde_json::json!({ "schema_version": 1, "runs": copies, "lock": holder });
+        let heads = Heads::of(copies.iter().map(|copy| &copy.head));
+        let document =
+            serde_json::json!({ "schema_version": 1, "runs": copies, "lock": holder, "heads": heads });
         data(&json_document(&document));
         return Ok(Exit::Done);
     }
@@ -68,11 +94,15 @@ async fn in_cluster(args: &ListArgs) -> Result<Exit, Stop> {
     if copies.is_empty() {
         talk("the cluster has no copies of runs");
     }
+    let heads = Heads::of(copies.iter().map(|copy| &copy.head));
     for copy in copies {
         data(&format!(
             "{}  {:15}  {}  by {} on {}, up to {}",
             copy.run_id, copy.head.state, copy.title, copy.who, copy.host, copy.head.at
         ));
+    }
+    if heads.ended > 0 {
+        data(&format!("\n{}", heads.words()));
     }
     Ok(Exit::Done)
 }

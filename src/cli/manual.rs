@@ -169,6 +169,21 @@ pub const PAGES: &[Page] = &[
         means: &[("3", "the runbook has errors, or --online found a fault; with --strict, or warnings")],
     },
     Page {
+        name: "backtest",
+        notes: &[
+            "It asks the runbook's Prometheus for the past and reads the journals on this host; it changes nothing. Times \
+             without a release are cut into windows as long as the runbook watches one, and each trigger is run in each of \
+             them as it would have run live. What fires there is a false alarm, unless something else was wrong. The past is \
+             taken for every 15 s, past runs as densely as they were measured.",
+        ],
+        examples: &[
+            ("cutover backtest", "Would the triggers of ./runbook.toml have cried wolf in the last 14 days?"),
+            ("cutover backtest shop.toml --since 2d --json", "Two days, for another program."),
+        ],
+        exits: READS,
+        means: &[],
+    },
+    Page {
         name: "doctor",
         notes: &[],
         examples: &[
@@ -218,6 +233,29 @@ pub const PAGES: &[Page] = &[
             ("cutover attach --plain", "No screen: one line for each event."),
         ],
         exits: SHOWS,
+        means: &[],
+    },
+    Page {
+        name: "replay",
+        notes: &[
+            "The screen is the one that the run had, folded from the same events; samples, pods and warnings come from \
+             the file samples.cut beside the journal. Its header says REPLAY, and the time in the run. No key changes \
+             the run, and nothing is asked of a cluster.",
+            "SPACE plays and pauses, the arrow keys go to the next event and to the one before, > and < change the \
+             speed. :goto goes to a time (14:05:30 in UTC, 12m after the start, +30s or -5m from here), to an event \
+             (#17, start, end), or to the next event that has the words in its sentence.",
+            "A run of an earlier version has no samples; one that was long has fewer of its older hours. The header \
+             says so.",
+        ],
+        examples: &[
+            ("cutover replay", "The newest run, at ten times its speed."),
+            ("cutover replay 20261127-190956-k3fa --speed 60", "That run, a minute in a second."),
+            (
+                "cutover replay --from report.json",
+                "A run of another host, from what `cutover report --format json` wrote there.",
+            ),
+        ],
+        exits: &["0", "1", "2", "8", "128+n"],
         means: &[],
     },
     Page {
@@ -329,13 +367,35 @@ pub const PAGES: &[Page] = &[
     },
     Page {
         name: "list",
-        notes: &[],
+        notes: &[
+            "The figures are reckoned from the journals on this host: deployment frequency, lead time for changes, change failure \
+             rate, time to restore. Rehearsals are never counted as deployments. What the journals do not tell is shown as not \
+             known; the lead time needs a variable COMMITTED_AT in the runbook.",
+        ],
         examples: &[
-            ("cutover list", "The runs on this host, newest first."),
+            ("cutover list", "The runs on this host, newest first, and the figures over them."),
             ("cutover list --json", "For another program."),
             ("cutover list --cluster", "The runs of every host, and who holds the target's lock."),
         ],
         exits: READS,
+        means: &[],
+    },
+    Page {
+        name: "report",
+        notes: &[
+            "The HTML page is one file that needs nothing else: mail it, or print it. It says how the run ended, what users felt, \
+             who decided what and why, and whether the journal is whole. The JSON has every event and sample. Secrets are in none \
+             of them.",
+        ],
+        examples: &[
+            ("cutover report --output report.html", "The newest run, as a page for a browser."),
+            (
+                "cutover report 20261127-190956-k3fa --format md --output postmortem.md",
+                "The beginning of a postmortem, for a wiki.",
+            ),
+            ("cutover report --format json | jq .figures", "The figures, for another program."),
+        ],
+        exits: PRINTS,
         means: &[],
     },
     Page {

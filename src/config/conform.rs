@@ -119,6 +119,7 @@ fn value(name: &str, kind: &Kind, node: &Node, at: &Range<usize>, faults: &mut F
         | Kind::Template
         | Kind::Slot
         | Kind::Bound
+        | Kind::BoundOrClaim
         | Kind::Script
         | Kind::Duration
         | Kind::DurationRange
@@ -255,7 +256,7 @@ fn example(name: &str, kind: &Kind) -> String {
         Kind::Date => "2026-11-20".to_owned(),
         Kind::ClockTime => "\"14:00\"".to_owned(),
         Kind::Word(words) => format!("\"{}\"", words.first().copied().unwrap_or_default()),
-        Kind::Bound => "\"< 5%\"".to_owned(),
+        Kind::Bound | Kind::BoundOrClaim => "\"< 5%\"".to_owned(),
         Kind::Regex => r"'id: (\S+)'".to_owned(),
         Kind::List(item) => format!("[{}]", example("", item)),
         Kind::Table(shape) => return shape_example_of(name, shape),

@@ -40,6 +40,8 @@ pub enum Context {
     Incident,
     /// Post-deployment tasks.
     Tasks,
+    /// The panes of a replay.
+    Replay,
     /// A question with buttons or a choice.
     Dialog,
     /// A text field.
@@ -48,7 +50,7 @@ pub enum Context {
 
 impl Context {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Global,
         Self::Checklist,
         Self::Steps,
@@ -56,6 +58,7 @@ impl Context {
         Self::Metrics,
         Self::Incident,
         Self::Tasks,
+        Self::Replay,
         Self::Dialog,
         Self::Input,
     ];
@@ -70,6 +73,7 @@ impl Context {
             Self::Metrics => "metrics",
             Self::Incident => "incident",
             Self::Tasks => "tasks",
+            Self::Replay => "replay",
             Self::Dialog => "dialog",
             Self::Input => "input",
         }
@@ -85,6 +89,7 @@ impl Context {
             Self::Metrics => "Charts",
             Self::Incident => "Incident",
             Self::Tasks => "Tasks",
+            Self::Replay => "Replay",
             Self::Dialog => "Dialogs",
             Self::Input => "Text fields",
         }

@@ -1,6 +1,7 @@
 //! Turns runbook.toml into a runbook, and collects every error on the way.
 
 mod action;
+mod counted;
 mod cover;
 mod flow;
 mod head;
@@ -136,6 +137,7 @@ struct MetricName {
     name: String,
     unit: Option<Unit>,
     per_slot: bool,
+    counted: bool,
 }
 
 /// Reads the tree. Values that do not conform were reported before, and are passed over in silence here.
@@ -164,6 +166,10 @@ impl<'f, 's> Loader<'f, 's> {
                 name: entry.key.clone(),
                 unit: entry.node.get("unit").and_then(Node::text).and_then(metrics::unit),
                 per_slot: flag(&shape::METRIC, &entry.node, "per_slot"),
+                counted: [Some(&entry.node), entry.node.get("scrape")]
+                    .into_iter()
+                    .flatten()
+                    .any(|node| node.get("all").is_some()),
             })
             .collect();
         let source_names = names("sources")
@@ -210,6 +216,7 @@ impl<'f, 's> Loader<'f, 's> {
         self.cover(root, &runbook);
         self.suits_strategy(root, &runbook);
         self.sampling(root, &runbook);
+        self.claims_after_the_switch(root, &runbook);
         self.ledger.balance(self.faults);
         runbook
     }

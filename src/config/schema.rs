@@ -138,6 +138,9 @@ fn kind(of: &Kind) -> Value {
         Kind::Bound => {
             json!({ "type": "string", "pattern": "^\\s*[<>]=?", "examples": ["< 0.1%", "> 500ms"] })
         }
+        Kind::BoundOrClaim => {
+            json!({ "type": "string", "pattern": "^\\s*([<>]=?|worse than )", "examples": ["> 1%", "worse than 0.1%"] })
+        }
         Kind::Regex => json!({ "type": "string", "format": "regex" }),
         Kind::List(item) => json!({ "type": "array", "items": kind(item) }),
         Kind::Table(shape) => json!({ "$ref": format!("#/definitions/{}", shape.id) }),
@@ -153,6 +156,7 @@ const DURATION: &str = "^(\\s*[0-9]+\\s*(ms|s|min|m|h|d|w))+$";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::verdict::claimed::{parse_at_least, parse_certainty};
 
     #[test]
     fn every_shape_has_an_id_of_its_own() {
@@ -212,6 +216,7 @@ mod tests {
                         }
                         Kind::Duration => value.parse::<crate::domain::time::Span>().is_ok(),
                         Kind::Word(words) => words.contains(&value),
+                        Kind::Text => parse_certainty(value).is_ok() || parse_at_least(value).is_ok(),
                         _ => false,
                     };
                     assert!(fits, "{}: {value}", key.name);

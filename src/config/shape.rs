@@ -47,6 +47,8 @@ pub(crate) enum Kind {
     Word(&'static [&'static str]),
     /// `"< 0.1%"`.
     Bound,
+    /// A bound, or `"worse than 0.1%"`.
+    BoundOrClaim,
     /// A regular expression.
     Regex,
     /// A list of values of one kind.

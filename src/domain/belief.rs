@@ -82,7 +82,7 @@ impl Run {
                     .is_some_and(|new| share_of(&self.shares, new) == Share::NONE)
                 {
                     // The promotion was taken back, and nobody meets the new version any more.
-                    self.switched_at = None;
+                    self.meet(None, self.last_at);
                 }
             }
             ActionKind::Patch(_) => self.believe_patched(at),

@@ -9,6 +9,7 @@ use super::{
     rights::Right,
     template::Template,
     time::Span,
+    worse::Than,
 };
 
 /// One check.
@@ -134,6 +135,8 @@ pub enum Condition {
     Is(Bound),
     /// At most this part (0.2 = 20 %) away from what was recorded before the switch.
     WithinBaseline(f64),
+    /// No evidence that the events counted are worse than this.
+    NotWorse(Than),
 }
 
 /// What it means for a metric's check that nothing was counted: a slot that has no requests has no rate of errors.

@@ -31,12 +31,14 @@ use super::{
     cause::{HoldCause, StopCause},
     crew::{Person, Role},
     director::Shares,
+    evidence::{card::Card, terms::Terms},
     id::{MetricId, ProcedureId, RunId, SlotName, StepId},
     metric::Missing,
     runbook::{Milestone, Runbook},
     time::{Span, Timestamp},
     trigger::Waits,
     workload::ClusterIdentity,
+    worse::Than,
 };
 
 pub use super::rollback_target::RollbackTarget;
@@ -557,6 +559,31 @@ pub enum RunEvent {
         /// How much time the samples cover, if less than five minutes.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         short: BTreeMap<String, Span>,
+    },
+    /// From now on evidence is gathered for a claim: users meet the new version.
+    EvidenceBegan {
+        /// The claim's place among those of the runbook.
+        claim: usize,
+        /// The metric.
+        metric: MetricId,
+        /// What the new version must not be worse than.
+        than: Than,
+        /// What is asked, and how sure the answer must be; none where no verdict is possible.
+        terms: Option<Terms>,
+        /// What is to be said of the terms, or why there are none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remark: Option<String>,
+    },
+    /// Where the evidence for a claim stands: at every quarter of what a verdict takes, with the verdict, and at the end.
+    EvidenceTold {
+        /// The claim's place among those of the runbook.
+        claim: usize,
+        /// The metric.
+        metric: MetricId,
+        /// In words.
+        words: String,
+        /// All that it rests on, so that anybody can compute it again.
+        card: Box<Card>,
     },
     /// The quick rollback's `ready` checks pass now, or no longer do.
     WayBackChanged {

@@ -455,6 +455,13 @@ impl Run {
         if let Some(refusal) = self.keeps_its_pods(slot, seen) {
             return Some(refusal);
         }
+        // What answers there is of an earlier template, and on its way out; where nobody else answers, a rollout must leave some.
+        let answers = |name: &SlotName| seen.answering_to_stay(name) > 0;
+        let last = answers(slot) && seen.slots.keys().all(|name| name == slot || !answers(name));
+        let rollout = if last { self.judge_rollout(slot, found) } else { Verdict::go() };
+        if let Verdict::Refuse(why) = rollout {
+            return Some(Verdict::Refuse(why));
+        }
         match replicas? {
             Ok(fewer) if fewer < found.desired => Some(self.judge_scale(slot, fewer, seen, false)),
             Ok(_) => None,

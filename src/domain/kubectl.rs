@@ -122,6 +122,15 @@ pub fn scale_line(target: &Target, deployment: &str, replicas: u32) -> String {
     format!("kubectl scale deployment {} --replicas={replicas} {}", quote(deployment), scope(target))
 }
 
+/// The line that makes a Deployment's rollouts replace its pods one at a time, each once another one is ready.
+pub fn gentle_line(target: &Target, deployment: &str) -> String {
+    let limits = serde_json::json!({ "maxSurge": 1, "maxUnavailable": 0 });
+    let strategy = serde_json::json!({ "type": "RollingUpdate", "rollingUpdate": limits });
+    let patch = serde_json::json!({ "spec": { "strategy": strategy } });
+    let patch = quote(&patch.to_string());
+    format!("kubectl patch deployment {} {} -p {patch}", quote(deployment), scope(target))
+}
+
 /// The line that gives the Service these labels to select by, and takes away those without a value.
 pub fn selector_line(target: &Target, selector: &BTreeMap<String, Option<String>>) -> String {
     let patch = serde_json::json!({ "spec": { "selector": selector } });
@@ -327,6 +336,14 @@ mod tests {
         };
         assert!(image("b:$EVIL").contains(r"'web=b:x'\''; rm -rf / #$(id)'"), "{}", image("b:$EVIL"));
         assert!(image("b:$LATER-x").contains(r#" web=b:"$LATER"-x "#), "{}", image("b:$LATER-x"));
+    }
+
+    #[test]
+    fn a_gentle_strategy_is_set_by_one_line() {
+        assert_eq!(
+            gentle_line(&target(), "backend"),
+            r#"kubectl patch deployment backend --namespace=production -p '{"spec":{"strategy":{"type":"RollingUpdate","rollingUpdate":{"maxSurge":1,"maxUnavailable":0}}}}'"#
+        );
     }
 
     #[test]

@@ -18,6 +18,7 @@
 mod checklist;
 mod checks;
 mod crew;
+mod evidence;
 mod foreign;
 mod guard;
 mod journal;
@@ -63,6 +64,10 @@ pub struct Machine {
     latest: BTreeMap<(MetricId, Option<SlotName>), Sample>,
     recent: BTreeMap<String, VecDeque<(Timestamp, f64)>>,
     clocks: BTreeMap<usize, TriggerClock>,
+    /// The evidence for each claim, while it is gathered.
+    evidence: evidence::Evidence,
+    /// What was counted before the switch.
+    before: evidence::Counted,
     /// Countdowns that wait, or have waited, for somebody who writes why they should be cancelled.
     reconsidered: BTreeMap<usize, watch::Reconsidered>,
     watched: BTreeMap<CheckRef, checks::Watched>,
@@ -196,6 +201,8 @@ impl Machine {
             latest: BTreeMap::new(),
             recent: BTreeMap::new(),
             clocks: BTreeMap::new(),
+            evidence: evidence::Evidence::new(),
+            before: evidence::Counted::new(),
             reconsidered: BTreeMap::new(),
             watched: BTreeMap::new(),
             item_due: BTreeMap::new(),
@@ -285,7 +292,10 @@ impl Machine {
             }
             Input::ReadySeen { check, holds, evidence } => self.on_ready_seen(check, holds, evidence),
             Input::Sample(sample) => self.on_sample(sample),
-            Input::Past(samples) => samples.iter().for_each(|sample| self.remember_for_baseline(sample)),
+            Input::Past(samples) => samples.iter().for_each(|sample| {
+                self.remember_for_baseline(sample);
+                self.remember_counts(sample);
+            }),
             Input::Workload(workload) => self.on_workload(*workload),
             Input::Observed(result) => self.on_observed(*result),
             Input::Settled { slot, fault } => self.on_settled(slot, fault),

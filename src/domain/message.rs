@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     actor::Actor,
+    claim::Standing,
     copy::CopyState,
     crew::{Member, Role, ScreenId},
     event::{ActionRef, Envelope, Outcome, Resolution},
@@ -439,6 +440,11 @@ pub enum Update {
         samples: Vec<Sample>,
         /// Whether they are the past, fetched when the engine started.
         backfill: bool,
+    },
+    /// Where the evidence for the runbook's claims stands.
+    Evidence {
+        /// Every claim for which it is gathered.
+        standings: Vec<Standing>,
     },
     /// The cluster now.
     Workload {

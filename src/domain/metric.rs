@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    evidence::counts::Counts,
     id::{MetricId, SlotName},
     time::{Span, Timestamp},
 };
@@ -156,6 +157,44 @@ pub enum Query {
         /// What is computed.
         calc: ScrapeCalc,
     },
+    /// Bad events out of all events, by counters.
+    Counted(Counted),
+}
+
+impl Query {
+    /// The source's name under `[sources]`.
+    pub fn source(&self) -> &str {
+        match self {
+            Self::Promql { source, .. }
+            | Self::Scrape { source, .. }
+            | Self::Counted(Counted { source, .. }) => source,
+        }
+    }
+
+    /// Whether the source is text exposition that we scrape ourselves.
+    pub fn is_scraped(&self) -> bool {
+        match self {
+            Self::Promql { .. } => false,
+            Self::Scrape { .. } => true,
+            Self::Counted(counted) => counted.scraped,
+        }
+    }
+}
+
+/// Counters of events, and of a part of them: the bad or the good ones. Their values are read as they are, every series by
+/// itself, and what each has grown by is summed up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// The source's name under `[sources]`.
+    pub source: String,
+    /// Whether the source is text exposition that we scrape ourselves; else it is a Prometheus.
+    pub scraped: bool,
+    /// The selector of the counters of a part of the events.
+    pub part: String,
+    /// Whether that part is the good events; else it is the bad ones.
+    pub good: bool,
+    /// The selector of the counters of all events.
+    pub all: String,
 }
 
 /// What to compute from scraped series. Selectors are written `name{label="value",other=~"re"}`.
@@ -216,11 +255,20 @@ impl Metric {
             }
             Query::Scrape { calc: ScrapeCalc::Quantile { histogram, .. }, .. } => vec![histogram],
             Query::Scrape { calc: ScrapeCalc::Gauge { gauge }, .. } => vec![gauge],
+            Query::Counted(counted) => vec![&counted.part, &counted.all],
         };
         let names = |text: &str| {
             ["$hash", "${hash}", "$version", "${version}"].iter().any(|name| text.contains(name))
         };
         self.per_slot && texts.into_iter().any(names)
+    }
+
+    /// What is counted, where the metric is bad events out of all events.
+    pub fn counted(&self) -> Option<&Counted> {
+        match &self.query {
+            Query::Counted(counted) => Some(counted),
+            Query::Promql { .. } | Query::Scrape { .. } => None,
+        }
     }
 
     /// A value with its unit, told from the bounds it is judged by.
@@ -298,6 +346,9 @@ pub struct Sample {
     pub at: Timestamp,
     /// A finite number, or why not.
     pub value: Result<f64, Missing>,
+    /// Of a counted metric: what was added since the answer before. None where there was no answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<Counts>,
 }
 
 /// What a sample means.

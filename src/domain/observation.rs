@@ -217,12 +217,22 @@ impl Observation {
 
     /// Pods of a slot that answer users now, of whatever template: what is being replaced serves until it goes.
     fn answering(&self, name: &SlotName) -> u32 {
-        let Some((slot, service)) = self.slot(name).zip(self.service.as_ref()) else { return 0 };
+        let Some(slot) = self.slot(name) else { return 0 };
+        let selector = match (&self.route, &self.service) {
+            (Some(route), _) if route.weights.get(name).is_none_or(|weight| *weight == 0) => None,
+            (Some(_), _) => slot.own_selector.as_ref(),
+            (None, service) => service.as_ref().map(|service| &service.selector),
+        };
+        let Some(selector) = selector.filter(|selector| !selector.is_empty()) else { return 0 };
         let selects = |labels: &BTreeMap<String, String>| {
-            !service.selector.is_empty()
-                && service.selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+            selector.iter().all(|(key, value)| labels.get(key) == Some(value))
         };
         slot.answering.iter().filter(|(labels, _)| selects(labels)).map(|(_, count)| count).sum()
+    }
+
+    /// Those of them that stay, if nothing is done: more than are wanted are about to end.
+    pub fn answering_to_stay(&self, name: &SlotName) -> u32 {
+        self.slot(name).map_or(0, |slot| self.answering(name).min(slot.desired))
     }
 
     /// Ready pods of a slot that would get traffic if the route gave it a weight: those that its own Service selects.

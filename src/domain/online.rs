@@ -19,6 +19,7 @@ pub mod preflight;
 pub mod room;
 pub mod scripts;
 mod traffic;
+mod verdicts;
 
 #[cfg(test)]
 mod tests;

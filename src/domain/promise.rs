@@ -20,7 +20,7 @@ pub enum Promise {
 impl Run {
     /// When a trigger in breach fires, and why later than its `for` says; nothing where it is not in breach, or has fired.
     pub fn promise(&self, trigger: usize, now: Timestamp) -> Option<(Promise, Option<&Waits>)> {
-        let watch = self.runbook.triggers.get(trigger)?.watch.as_ref()?;
+        let (_, hold_for) = self.runbook.triggers.get(trigger)?.watch.as_ref()?.rule.fixed()?;
         let state = self.triggers.get(trigger).filter(|state| state.fired.is_none())?;
         let (since, _) = state.breaching?;
         let after = |at: Timestamp| match at.since(now) {
@@ -28,11 +28,9 @@ impl Run {
             left => Promise::In(left),
         };
         Some(match &state.waits {
-            Some((_, why @ (Waits::Gap { .. } | Waits::Resumed))) => {
-                (Promise::Anew(watch.hold_for), Some(why))
-            }
+            Some((_, why @ (Waits::Gap { .. } | Waits::Resumed))) => (Promise::Anew(hold_for), Some(why)),
             Some((until, why @ Waits::TooFew { .. })) => (after(*until), Some(why)),
-            None => (after(since + watch.hold_for), None),
+            None => (after(since + hold_for), None),
         })
     }
 
@@ -47,14 +45,19 @@ impl Run {
         let watch = declared.watch.as_ref()?;
         let metric = self.runbook.metric(watch.metric.as_str())?;
         let (title, lasted) = (metric.title.to_lowercase(), now.since(since).clock());
-        let (shown, bound) = (metric.unit.show(latest.unwrap_or(value)), watch.when.show(metric.unit));
+        let (when, _) = watch.rule.fixed()?;
+        let (shown, bound) = (metric.unit.show(latest.unwrap_or(value)), when.show(metric.unit));
         Some(format!("{title} {shown} for {lasted} (alert {bound})"))
     }
 
-    /// Since when something has been wrong, as far as it was measured: the oldest breach that lasts, else the last rollback's
-    /// beginning, else now.
+    /// Since when something has been wrong, as far as it was measured: the oldest breach that lasts, or the first quarter of the
+    /// evidence that the release is worse; else the last rollback's beginning, else now.
     pub fn trouble_since(&self, now: Timestamp) -> Timestamp {
-        let breach = self.triggers.iter().filter_map(|state| Some(state.breaching?.0)).min();
+        let breaches = self.triggers.iter().filter_map(|state| Some(state.breaching?.0));
+        let cards = self.evidence.values().filter_map(|gathered| gathered.card.as_ref());
+        let evidence =
+            cards.filter(|card| card.worse.is_some()).filter_map(|card| card.reached[0].or(card.worse));
+        let breach = breaches.chain(evidence).min();
         let rollback = self.rollbacks.last().map(|rollback| rollback.started_at);
         breach.or(rollback).unwrap_or(now)
     }

@@ -21,7 +21,7 @@ mod state;
 
 pub use ask::tag_of;
 pub use state::{
-    ActionState, ActionStatus, CheckState, CheckStatus, Foreign, Held, IncidentState, ItemState, ItemStatus,
-    LockHeld, Notice, PuttingBack, RollbackState, Run, StepState, StepStatus, Stopped, TaskState,
+    ActionState, ActionStatus, CheckState, CheckStatus, Foreign, Gathered, Held, IncidentState, ItemState,
+    ItemStatus, LockHeld, Notice, PuttingBack, RollbackState, Run, StepState, StepStatus, Stopped, TaskState,
     TriggerState, WayBackSeen, Work,
 };

@@ -15,6 +15,7 @@ use super::{
     metric::{Bound, Metric},
     template::Template,
     time::Span,
+    worse::Worse,
 };
 
 /// The whole runbook.
@@ -407,14 +408,46 @@ pub struct Trigger {
 pub struct TriggerWatch {
     /// The metric; if it is per slot, the new slot's.
     pub metric: MetricId,
-    /// The breach.
-    pub when: Bound,
-    /// How long the breach must last.
-    pub hold_for: Span,
+    /// What must be seen of it.
+    #[serde(flatten)]
+    pub rule: Rule,
     /// What happens then.
     pub then: Then,
     /// What happens if the metric is missing: `hold` pauses the run.
     pub no_data: OnNoData,
+}
+
+/// When a measured trigger fires.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Rule {
+    /// A bound is broken for long enough.
+    Fixed {
+        /// The breach.
+        when: Bound,
+        /// How long the breach must last.
+        hold_for: Span,
+    },
+    /// There is evidence enough, by the events counted, that the new version is worse than this.
+    Worse(Worse),
+}
+
+impl Rule {
+    /// The bound and how long it must be broken, where it is a fixed rule.
+    pub fn fixed(&self) -> Option<(Bound, Span)> {
+        match self {
+            Self::Fixed { when, hold_for } => Some((*when, *hold_for)),
+            Self::Worse(_) => None,
+        }
+    }
+
+    /// What is judged by evidence.
+    pub fn worse(&self) -> Option<Worse> {
+        match self {
+            Self::Fixed { .. } => None,
+            Self::Worse(worse) => Some(*worse),
+        }
+    }
 }
 
 /// What a trigger does.

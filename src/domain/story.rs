@@ -162,6 +162,11 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
             "NOBODY ANSWERS: no pod is ready".to_owned()
         }
         RunEvent::TrafficShifted { shares } => format!("TRAFFIC SHIFTED: {}", in_words(shares)),
+        RunEvent::EvidenceBegan { remark: None, .. } => return None,
+        RunEvent::EvidenceBegan { metric, than, remark: Some(remark), .. } => {
+            format!("{metric}, {}: {remark}", than.show())
+        }
+        RunEvent::EvidenceTold { metric, words, .. } => format!("{metric}: {words}"),
         RunEvent::WindowOpened { lasts, .. } => format!("window opened, {lasts}"),
         RunEvent::TriggerBreaching { reason, metric, value, .. } => {
             let unit = run

@@ -21,6 +21,8 @@
 //! Samples are due by the spacing achieved: the median of the newest ones, never finer than declared. A source that needs
 //! three seconds for an answer is slow, not lost, whatever interval was declared.
 //!
+//! A trigger that evidence decides has no `for`. Its clock only tells whether its metric is measured.
+//!
 //! What counts as evidence:
 //! - Time passes by the samples' own timestamps. A value whose timestamp is not after the last value's says nothing new
 //!   and is ignored, so a server that repeats itself moves no clock.
@@ -278,7 +280,7 @@ impl TriggerClock {
         TriggerState {
             breach: self.breach,
             due: self.breach.map_or(0, |breach| self.due(&breach, breach.elapsed)),
-            of: self.watch.hold_for,
+            of: self.hold_for(),
             fired: self.fired,
             blind: self.blind.clone(),
             missing: self.missing,
@@ -306,7 +308,7 @@ impl TriggerClock {
             self.recent.clear();
             changes.push(TriggerChange::Sees);
         }
-        if self.watch.when.holds(value) {
+        if self.watch.rule.fixed().is_some_and(|(when, _)| when.holds(value)) {
             let goes_on = passed.is_some_and(|passed| passed <= longest);
             changes.extend(self.breached(at, value, now, goes_on));
         } else {
@@ -323,7 +325,7 @@ impl TriggerClock {
         goes_on: bool,
     ) -> Option<TriggerChange> {
         let Some(mut breach) = self.breach.filter(|_| goes_on) else {
-            let told = at + self.watch.hold_for;
+            let told = at + self.hold_for();
             self.breach = Some(Breach {
                 since: at,
                 elapsed: Span::ZERO,
@@ -347,7 +349,7 @@ impl TriggerClock {
         self.breach = Some(breach);
         let due = self.due(&breach, breach.elapsed);
         // The second sample at the earliest: one alone is never enough, even for a `for` of nothing.
-        if self.fired || breach.elapsed < self.watch.hold_for || lacking(breach.samples, due) > 0 {
+        if self.fired || breach.elapsed < self.hold_for() || lacking(breach.samples, due) > 0 {
             let again = TriggerChange::Breaching { since: breach.since, value };
             return self.waits(at, due).or((lapsed && !self.fired).then_some(again));
         }
@@ -382,7 +384,7 @@ impl TriggerClock {
     /// What a missing sample means for a breach: one more was due. Where the next one would come after too long a gap the
     /// clock is going to start over.
     fn missed_in_breach(&mut self, at: Timestamp) -> Option<TriggerChange> {
-        let (spacing, longest) = (self.spacing(), self.longest_gap());
+        let (spacing, longest, hold_for) = (self.spacing(), self.longest_gap(), self.hold_for());
         let breach = self.breach.as_mut()?;
         breach.came = breach.came.saturating_add(1);
         let unmeasured = at.since(breach.seen);
@@ -391,7 +393,7 @@ impl TriggerClock {
             return self.waits(at, self.due(&breach, at.since(breach.since)));
         }
         let told = std::mem::replace(&mut breach.lapsed, true);
-        let (until, why) = (at + self.watch.hold_for, Waits::Gap { unmeasured });
+        let (until, why) = (at + hold_for, Waits::Gap { unmeasured });
         (!told && !self.fired).then_some(TriggerChange::Waits { until, why })
     }
 
@@ -448,8 +450,13 @@ impl TriggerClock {
         sorted.get(sorted.len() / 2).copied().unwrap_or(self.interval).max(self.interval)
     }
 
+    /// How long a breach must last. What evidence decides has no breach; of it the clock only knows whether it is measured.
+    fn hold_for(&self) -> Span {
+        self.watch.rule.fixed().map_or(Span::ZERO, |(_, hold_for)| hold_for)
+    }
+
     fn longest_gap(&self) -> Span {
-        longest_gap(self.watch.hold_for, self.spacing())
+        longest_gap(self.hold_for(), self.spacing())
     }
 
     /// How many samples were due in so much time since a breach began: by the spacing achieved, and never fewer than came.

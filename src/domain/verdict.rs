@@ -4,6 +4,8 @@
 //!
 //! Longer than 500 lines with its tests, which are tables of readings.
 
+pub mod claimed;
+
 use std::fmt;
 
 use super::{
@@ -43,6 +45,8 @@ pub enum Undecided {
     ZeroBaseline,
     /// The value is NaN or infinite.
     NotANumber,
+    /// It is decided by the evidence gathered since the switch, not by the newest value.
+    ByEvidence,
 }
 
 impl fmt::Display for Undecided {
@@ -57,6 +61,7 @@ impl fmt::Display for Undecided {
                 check a bound with `is`"
             }
             Self::NotANumber => "the value is not a number",
+            Self::ByEvidence => "no evidence is gathered: users have not met the new version",
         })
     }
 }
@@ -76,6 +81,7 @@ pub fn condition_holds(condition: Condition, value: f64, baseline: Option<f64>) 
     }
     match condition {
         Condition::Is(bound) => Ok(bound.holds(value)),
+        Condition::NotWorse(_) => Err(Undecided::ByEvidence),
         Condition::WithinBaseline(part) => {
             let baseline = baseline.filter(|baseline| baseline.is_finite()).ok_or(Undecided::NoBaseline)?;
             if baseline == 0.0 {
@@ -117,6 +123,7 @@ pub fn rule(
                 let judged = match condition {
                     Condition::Is(bound) => Some(bound.value),
                     Condition::WithinBaseline(_) => baseline,
+                    Condition::NotWorse(_) => None,
                 };
                 let evidence = format!("{} ({wanted})", metric.unit.show_beside(*value, judged));
                 if holds { Ruling::Holds(evidence) } else { Ruling::Fails(evidence) }
@@ -144,6 +151,7 @@ pub fn show_condition(condition: Condition, unit: Unit, baseline: Option<f64>) -
             let of = baseline.map_or_else(|| "baseline".to_owned(), |baseline| unit.show(baseline));
             format!("within {} of {of}", Unit::Percent.show(part))
         }
+        Condition::NotWorse(than) => format!("not {}", than.show()),
     }
 }
 

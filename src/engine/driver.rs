@@ -17,7 +17,7 @@ use super::{
     hands::Hands,
     kit::{Kit, slot_labels},
     messages::{End, Incoming, News, UpdateSink},
-    ports::{Journal, JournalCopier, Ports, TargetLock},
+    ports::{Journal, JournalCopier, Ports, SampleKeeper, TargetLock},
     requests::Requests,
     values::Secrets,
     way_back::WayBack,
@@ -70,6 +70,8 @@ pub struct Parts {
     pub lock: Option<Arc<dyn TargetLock>>,
     /// The journal's copy, where there is one.
     pub copy: Option<Arc<dyn JournalCopier>>,
+    /// What keeps samples for replays and reports; none where nobody does.
+    pub keeper: Option<Box<dyn SampleKeeper>>,
     /// Screens that come, ask and go. Once all senders are gone the run is paused.
     pub incoming: mpsc::Receiver<Incoming>,
 }
@@ -101,6 +103,13 @@ impl Engine {
         }
     }
 
+    /// Tells the feeds on which slot users meet the new version: what appears there from now on counts from zero.
+    fn tell_switched(&self) {
+        let run = self.machine.run();
+        let met = run.switched_at.and_then(|_| run.judged_slot());
+        self.kit.met.send_if_modified(|known| std::mem::replace(known, met.clone()) != met);
+    }
+
     /// Puts the parts together. Nothing runs yet.
     pub fn new(mut parts: Parts) -> Self {
         #[expect(
@@ -119,11 +128,12 @@ impl Engine {
             lock: parts.lock,
             copy: parts.copy,
             labels: Arc::new(watch::Sender::new(labels)),
+            met: watch::Sender::new(None),
             news: news_in,
         });
         Self {
             machine: parts.machine,
-            hall: Hall::default(),
+            hall: Hall::open(parts.keeper),
             books: Books::open(parts.events, parts.journal, &kit.run_dir, kit.copy.clone()),
             hands: Hands::new(Arc::clone(&kit), parts.container),
             feeds: Feeds::new(Arc::clone(&kit)),
@@ -181,9 +191,11 @@ impl Engine {
             self.feed_late();
             self.feed(Input::Tick);
             self.way_back.look(self.machine.run());
+            self.tell_switched();
             self.forget_the_gone();
             if beaten_at.elapsed() >= HEARTBEAT {
                 beaten_at = tokio::time::Instant::now();
+                self.hall.tell_unkept();
                 if self.books.verify() {
                     self.books.show_journal(&mut self.hall);
                     self.page_lost_journal();
@@ -203,7 +215,8 @@ impl Engine {
                 shown_at = tokio::time::Instant::now();
                 let now = clock.now();
                 self.hall.show(&Update::Tick { now });
-                self.hall.show_looks(self.machine.looks());
+                self.hall.show_looks(self.machine.looks(), now);
+                self.hall.show_evidence(self.machine.standings(), now);
             }
         }
         self.feeds.stop();
@@ -293,13 +306,13 @@ impl Engine {
 
     fn on_news(&mut self, news: News) {
         match news {
-            News::Show(update) => self.hall.pass_on(&update),
+            News::Show(update) => self.hall.pass_on(&update, self.kit.ports.clock.now()),
             News::Input(mut input) => {
                 mask_input(&self.kit.secrets, &mut input);
                 if let Input::ActionFinished { at, .. } = &input {
                     self.hands.finished(at);
                 }
-                self.hall.take_in(&input);
+                self.hall.take_in(&input, self.kit.ports.clock.now());
                 self.feed(input);
             }
         }

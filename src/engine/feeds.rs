@@ -1,6 +1,8 @@
 //! All input that arrives on its own: samples, cluster pictures, permissions, the state of the lock and of the
 //! journal's copy, and processes left over from an earlier engine.
 
+mod counting;
+
 use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
@@ -65,7 +67,14 @@ impl Feeds {
         let runbook = Arc::clone(&run.runbook);
         for metric in runbook.metrics.clone() {
             let labels = self.kit.labels.subscribe();
-            let task = tokio::spawn(sample(metric, labels, self.kit.ports.clone(), self.kit.news.clone()));
+            let (ports, news) = (self.kit.ports.clone(), self.kit.news.clone());
+            let task = match metric.counted().cloned() {
+                Some(counted) => {
+                    let met = self.kit.met.subscribe();
+                    tokio::spawn(counting::count(metric, counted, labels, met, ports, news))
+                }
+                None => tokio::spawn(sample(metric, labels, ports, news)),
+            };
             self.tasks.push(task.abort_handle());
         }
         let Some(cluster) = self.kit.ports.cluster.clone() else { return };

@@ -5,17 +5,20 @@ use std::{
     time::Duration,
 };
 
-use super::{crew::Crew, messages::UpdateSink};
+use super::{crew::Crew, messages::UpdateSink, ports::SampleKeeper};
 use crate::domain::{
     actor::Actor,
+    claim::Standing,
     copy::CopyState,
     crew::{Member, Person, ScreenId, Wish},
     effect::Input,
     event::{CheckRef, Place},
     id::{MetricId, SlotName},
+    kept::Moment,
     message::{Command, Request, Update},
     metric::Sample,
     run::Run,
+    time::Timestamp,
     workload::{Access, Workload},
 };
 
@@ -40,15 +43,27 @@ pub(super) struct Hall {
     workload: Option<Box<Workload>>,
     access: Option<Access>,
     copied: Option<CopyState>,
+    /// Where the evidence stands, as screens were told.
+    evidence: Vec<Standing>,
     /// What screens were told of the checks under way.
     looks: BTreeMap<CheckRef, (bool, String)>,
+    /// Where it is kept for replays and reports.
+    keeper: Option<Box<dyn SampleKeeper>>,
 }
 
 impl Hall {
+    /// Nobody is here yet. What will be shown is kept, where there is a keeper.
+    pub(super) fn open(keeper: Option<Box<dyn SampleKeeper>>) -> Self {
+        Self { keeper, ..Self::default() }
+    }
+
     /// Shows a screen that has just come what came in by itself so far.
     pub(super) fn catch_up(&self, screen: &dyn UpdateSink) {
         for samples in self.history.values() {
             screen.send(&Update::Samples { samples: samples.iter().cloned().collect(), backfill: true });
+        }
+        if !self.evidence.is_empty() {
+            screen.send(&Update::Evidence { standings: self.evidence.clone() });
         }
         if let Some(workload) = &self.workload {
             screen.send(&Update::Workload { workload: workload.clone() });
@@ -155,41 +170,72 @@ impl Hall {
         self.gone.extend(gone);
     }
 
+    /// Shows what came in by itself at this time, and keeps it.
+    fn show_and_keep(&mut self, update: &Update, now: Timestamp) {
+        self.show(update);
+        if let Some(keeper) = &mut self.keeper {
+            for moment in Moment::of(update, now) {
+                keeper.keep(moment);
+            }
+        }
+    }
+
+    /// Says once where nothing can be kept any more.
+    pub(super) fn tell_unkept(&mut self) {
+        if let Some(why) = self.keeper.as_mut().and_then(|keeper| keeper.fault()) {
+            tracing::warn!(%why, "samples");
+            self.show(&Update::Refused { why });
+        }
+    }
+
     /// Shows what something that runs has for the screens.
-    pub(super) fn pass_on(&mut self, update: &Update) {
+    pub(super) fn pass_on(&mut self, update: &Update, now: Timestamp) {
         if let Update::Copy { state } = update {
             self.copied = Some(state.clone());
         }
-        self.show(update);
+        self.show_and_keep(update, now);
     }
 
     /// Shows what came in by itself, and keeps it for screens that come later.
-    pub(super) fn take_in(&mut self, input: &Input) {
+    pub(super) fn take_in(&mut self, input: &Input, now: Timestamp) {
         match input {
-            Input::Sample(sample) => self.remember(sample.clone()),
+            Input::Sample(sample) => self.remember(sample.clone(), now),
             Input::Workload(workload) => {
-                self.show(&Update::Workload { workload: workload.clone() });
+                self.show_and_keep(&Update::Workload { workload: workload.clone() }, now);
                 self.workload = Some(workload.clone());
             }
             Input::Access(access) => {
-                self.show(&Update::Access { access: access.clone() });
+                self.show_and_keep(&Update::Access { access: access.clone() }, now);
                 self.access = Some(access.clone());
             }
             _ => {}
         }
     }
 
-    fn remember(&mut self, sample: Sample) {
+    fn remember(&mut self, sample: Sample, now: Timestamp) {
         let past = self.history.entry((sample.metric.clone(), sample.slot.clone())).or_default();
         past.push_back(sample.clone());
         if past.len() > HISTORY {
             past.pop_front();
         }
-        self.show(&Update::Samples { samples: vec![sample], backfill: false });
+        self.show_and_keep(&Update::Samples { samples: vec![sample], backfill: false }, now);
+    }
+
+    /// Where the evidence stands now, where that has changed.
+    pub(super) fn show_evidence(&mut self, standings: impl Iterator<Item = Standing>, now: Timestamp) {
+        let standings: Vec<Standing> = standings.collect();
+        if standings != self.evidence {
+            self.show_and_keep(&Update::Evidence { standings: standings.clone() }, now);
+            self.evidence = standings;
+        }
     }
 
     /// What the checks under way see now, where that has changed.
-    pub(super) fn show_looks<'a>(&mut self, looks: impl Iterator<Item = (&'a CheckRef, bool, &'a str)>) {
+    pub(super) fn show_looks<'a>(
+        &mut self,
+        looks: impl Iterator<Item = (&'a CheckRef, bool, &'a str)>,
+        now: Timestamp,
+    ) {
         let looks: BTreeMap<CheckRef, (bool, String)> =
             looks.map(|(at, holds, evidence)| (at.clone(), (holds, evidence.to_owned()))).collect();
         for (at, (holds, evidence)) in &looks {
@@ -200,7 +246,8 @@ impl Hall {
                 Place::Step { step } => Some(step.clone()),
                 _ => None,
             };
-            self.show(&Update::Watching { step, check: at.check, holds: *holds, evidence: evidence.clone() });
+            let (check, holds, evidence) = (at.check, *holds, evidence.clone());
+            self.show_and_keep(&Update::Watching { step, check, holds, evidence }, now);
         }
         self.looks = looks;
     }

@@ -9,7 +9,7 @@ use super::{
     ports::{JournalCopier, Ports, TargetLock},
     values::{Secrets, Values},
 };
-use crate::domain::{run::Run, runbook::Target, slot_labels::SlotLabels, workload::Workload};
+use crate::domain::{id::SlotName, run::Run, runbook::Target, slot_labels::SlotLabels, workload::Workload};
 
 /// What every part of the engine works with.
 pub(super) struct Kit {
@@ -25,6 +25,8 @@ pub(super) struct Kit {
     pub(super) copy: Option<Arc<dyn JournalCopier>>,
     /// What the cluster has told of the slots, for the queries of metrics.
     pub(super) labels: Arc<watch::Sender<Vec<SlotLabels>>>,
+    /// The slot on which users meet the new version, while they do.
+    pub(super) met: watch::Sender<Option<SlotName>>,
     /// Where news for the driver go. A task that runs has its own clone; the engine itself has this one only, so their
     /// count tells whether any task is left.
     pub(super) news: mpsc::Sender<News>,

@@ -18,9 +18,11 @@ use crate::domain::{
     copy::{CopyHead, CopyState},
     director::Shares,
     event::{ChildProcess, Envelope, RollbackTarget},
+    evidence::counters::Answer,
     id::SlotName,
+    kept::Moment,
     lock::LockState,
-    metric::{Metric, Sample},
+    metric::{Metric, Missing, Sample},
     observation::{Approach, Observation},
     rights::Right,
     rollout::RolloutFacts,
@@ -302,6 +304,25 @@ pub trait Metrics: Send + Sync {
         from: Timestamp,
         to: Timestamp,
     ) -> Vec<Sample>;
+    /// The counters of a counted metric, all series of both selectors at one instant.
+    ///
+    /// # Errors
+    /// Why there is no answer. What was counted meanwhile is in the next one.
+    async fn count(
+        &self,
+        metric: &Metric,
+        slot: Option<&SlotLabels>,
+        now: Timestamp,
+    ) -> Result<Answer, Missing>;
+    /// The same at each step of the past, oldest first; empty if the source keeps none.
+    async fn count_past(
+        &self,
+        metric: &Metric,
+        slot: Option<&SlotLabels>,
+        from: Timestamp,
+        to: Timestamp,
+        step: Span,
+    ) -> Vec<Answer>;
 }
 
 /// A request ready to send, with all variables expanded.
@@ -451,6 +472,17 @@ pub trait Journal: Send {
     /// [`Self::append_urgent`] still has room.
     fn is_spent(&self) -> bool {
         true
+    }
+}
+
+/// Keeps what screens are shown, for replays and reports. Lossy: it never waits, and never fails the run.
+pub trait SampleKeeper: Send {
+    /// Keeps something that was seen, or counts it as lost.
+    fn keep(&mut self, moment: Moment);
+
+    /// What keeps it from being kept, in words; said once.
+    fn fault(&mut self) -> Option<String> {
+        None
     }
 }
 

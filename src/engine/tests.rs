@@ -4,5 +4,6 @@ mod acts;
 mod fakes;
 mod flown;
 mod journal_faults;
+mod replayed;
 mod secrets;
 mod waits;

@@ -362,7 +362,7 @@ impl Reader {
         match (self.section, head.first().map(String::as_str)) {
             (Section::Head, Some("Runbook")) => rows.iter().all(|row| self.head(row)),
             (Section::Triggers, Some("Reason")) => {
-                let keys = ["reason", "metric", "when", "for", "then", "no_data"];
+                let keys = ["reason", "metric", "when", "for", "then", "no_data", "certainty", "at_least"];
                 self.triggers.extend(rows.iter().map(|row| row_of(&keys, row)));
                 true
             }

@@ -10,7 +10,7 @@ use crate::domain::{
     check::Check,
     director::Director,
     kubectl::quote,
-    metric::{Query, ScrapeCalc},
+    metric::{Counted, Query, ScrapeCalc},
     runbook::{ClusterFact, Then, Var, VarSource},
     time::Span,
 };
@@ -277,9 +277,11 @@ impl Source<'_> {
                     [
                         watch.map(|watch| self.title_of(watch.metric.as_str())),
                         watch.and(trigger.text("when")).map(str::to_owned),
-                        watch.map(|watch| words::duration(watch.hold_for)),
+                        watch.and_then(|watch| watch.rule.fixed()).map(|(_, lasts)| words::duration(lasts)),
                         then,
                         watch.map(|watch| words::word(watch.no_data)),
+                        trigger.text("certainty").map(str::to_owned),
+                        trigger.text("at_least").map(str::to_owned),
                     ]
                     .map(|text| cell_or_none(text.as_deref())),
                 );
@@ -288,7 +290,10 @@ impl Source<'_> {
             .collect();
         blocks.push("## Triggers\n".to_owned());
         blocks.push("*Roll back* if one of these is true.\n".to_owned());
-        blocks.push(table(&["Reason", "Metric", "Breach", "For", "Then", "Without data"], &rows));
+        blocks.push(table(
+            &["Reason", "Metric", "Breach", "For", "Then", "Without data", "Certainty", "At least"],
+            &rows,
+        ));
     }
 
     /// A metric's title; its name, if another metric has the same title.
@@ -368,6 +373,11 @@ impl Source<'_> {
                     let title = text(&metric.title, 0);
                     let from = code(source);
                     blocks.push(format!("*Computed:* {title}, from {from}: {}\n", calculation(calc)));
+                }
+                Query::Counted(Counted { source, part, good, all, .. }) => {
+                    let (title, from) = (text(&metric.title, 0), code(source));
+                    let (which, part, all) = (if *good { "good" } else { "bad" }, code(part), code(all));
+                    blocks.push(format!("*Counted:* {title}, from {from}: {which} {part} of all {all}\n"));
                 }
             }
         }

@@ -21,13 +21,14 @@ use super::{
 };
 use crate::{
     adapters::kube::{JournalCopy, KubeLock},
-    domain::{effect::Decision, event::Envelope, machine::Machine},
+    domain::{effect::Decision, event::Envelope, id::RunId, machine::Machine},
     engine::{
         driver::{Engine, Parts},
         messages::End,
-        values::Values,
+        ports::SampleKeeper,
+        values::{Secrets, Values},
     },
-    journal::{Lock, RunDir},
+    journal::{Lock, RunDir, Samples, samples::Bounds},
 };
 
 /// The runbook's text in a run's directory.
@@ -87,6 +88,7 @@ impl Ready {
             Groups { watch: setup.terms.watch_group.clone(), approve: setup.terms.approve_group.clone() };
         let doors = doors::open(&run_dir, run_id.as_str(), &groups, incoming_in)?;
         let (world, target) = (setup.world, setup.loaded.runbook.target);
+        let keeper = keeper(&run_dir, &run_id, &setup.secrets);
         let engine = Engine::new(Parts {
             machine,
             events,
@@ -98,6 +100,7 @@ impl Ready {
             container: container.unwrap_or_default(),
             lock: lease.map(|lease| lease as _),
             copy: copy.map(|copy| copy as _),
+            keeper,
             incoming,
         });
         Word::Ready { run_id, run_dir: run_dir.clone() }.say();
@@ -121,6 +124,19 @@ impl Ready {
                 None
             }
         })
+    }
+}
+
+/// What keeps samples beside the journal. Without it the run is run all the same.
+fn keeper(run_dir: &Path, run_id: &RunId, secrets: &Arc<Secrets>) -> Option<Box<dyn SampleKeeper>> {
+    let secrets = Arc::clone(secrets);
+    let mask = Arc::new(move |text: &str| secrets.mask(text));
+    match Samples::start(run_dir, run_id.as_str(), Bounds::default(), mask) {
+        Ok(samples) => Some(Box::new(samples)),
+        Err(error) => {
+            tracing::warn!(%error, "samples are not kept");
+            None
+        }
     }
 }
 

@@ -39,7 +39,7 @@ use crate::{
     },
 };
 pub(super) use programs::on_path;
-use values::Known;
+pub(super) use values::Known;
 
 /// One look takes no longer.
 const EACH: Duration = Duration::from_secs(5);
@@ -145,6 +145,6 @@ fn mask(secrets: &Arc<Secrets>) -> Arc<dyn Fn(&str) -> String + Send + Sync> {
 }
 
 /// Now, on this machine's clock.
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     SystemClock::new().now()
 }

@@ -159,6 +159,35 @@ pub fn events(dir: &Path) -> Result<Vec<Envelope>, journal::ReadError> {
     Ok(contents.records.into_iter().map(|(_, envelope)| envelope).collect())
 }
 
+/// What the journal in a directory tells, and how its file was found.
+pub struct Told {
+    /// What has happened, oldest first; where the file is damaged, what came before that.
+    pub events: Vec<Envelope>,
+    /// Bytes of what is intact.
+    pub bytes: u64,
+    /// The last checksum of its chain.
+    pub checksum: u32,
+    /// Bytes of a last record that was not written to its end.
+    pub torn: usize,
+    /// What is damaged, and where.
+    pub damage: Option<String>,
+}
+
+/// What the journal in a directory tells, also a damaged one.
+///
+/// # Errors
+/// If not even its beginning can be read.
+pub fn told(dir: &Path) -> Result<Told, journal::ReadError> {
+    let (contents, fault) = journal::salvage::<Envelope>(dir)?;
+    Ok(Told {
+        events: contents.records.into_iter().map(|(_, envelope)| envelope).collect(),
+        bytes: contents.position.offset,
+        checksum: contents.position.chain,
+        torn: contents.torn.len(),
+        damage: fault.map(|fault| fault.to_string()),
+    })
+}
+
 /// When something was last written to the journal of the run in a directory.
 pub fn written_at(dir: &Path) -> Option<SystemTime> {
     std::fs::metadata(dir.join(journal::record::FILE)).and_then(|meta| meta.modified()).ok()

@@ -81,14 +81,17 @@ const LOOKS: u32 = 10;
 /// # Errors
 /// See [`ReadError`].
 pub fn read<T: DeserializeOwned>(dir: &Path) -> Result<Contents<T>, ReadError> {
+    settled(|| load(dir))
+}
+
+fn load(dir: &Path) -> Result<Vec<u8>, ReadError> {
     let load = || -> io::Result<Vec<u8>> {
         let mut file = RunDir::open(dir)?.read_file(FILE)?;
         let mut bytes = Vec::with_capacity(usize::try_from(file.metadata()?.len()).unwrap_or(0));
         file.read_to_end(&mut bytes)?;
         Ok(bytes)
     };
-    let load = || load().map_err(|source| ReadError::Io { path: dir.to_owned(), source });
-    settled(load)
+    load().map_err(|source| ReadError::Io { path: dir.to_owned(), source })
 }
 
 /// What the bytes say once they say it twice.
@@ -111,26 +114,52 @@ pub(super) fn settled<T: DeserializeOwned>(
     parse(&bytes)
 }
 
+/// Reads what is intact of the journal in a run's directory: everything up to the first damage, and that. For whoever tells of a
+/// run; nothing is ever continued from here.
+///
+/// # Errors
+/// Where not even its beginning can be read.
+pub fn salvage<T: DeserializeOwned>(dir: &Path) -> Result<(Contents<T>, Option<ReadError>), ReadError> {
+    match read(dir) {
+        Ok(contents) => Ok((contents, None)),
+        Err(ReadError::Corrupt { .. } | ReadError::Unreadable { .. }) => intact(&load(dir)?),
+        Err(fault) => Err(fault),
+    }
+}
+
 /// Reads a whole journal from its bytes.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<Contents<T>, ReadError> {
+    let (contents, fault) = intact(bytes)?;
+    fault.map_or(Ok(contents), Err)
+}
+
+/// Reads a journal from its bytes up to the first damage.
+pub(super) fn intact<T: DeserializeOwned>(
+    bytes: &[u8],
+) -> Result<(Contents<T>, Option<ReadError>), ReadError> {
     let (header, mut position) = parse_header(bytes)?;
     // An event is a few hundred bytes.
     let mut records = Vec::with_capacity(bytes.len() / 256);
     let mut rest = bytes.get(to_index(position.offset)..).unwrap_or_default();
-    loop {
-        match next(rest, position)? {
-            Found::Record { payload, following } => {
+    let (torn, fault) = loop {
+        match next(rest, position) {
+            Ok(Found::Record { payload, following }) => {
                 let sequence = position.sequence;
-                let payload = serde_json::from_slice(payload)
-                    .map_err(|fault| ReadError::Unreadable { sequence, why: fault.to_string() })?;
-                records.push((sequence, payload));
+                match serde_json::from_slice(payload) {
+                    Ok(payload) => records.push((sequence, payload)),
+                    Err(fault) => {
+                        break (Vec::new(), Some(ReadError::Unreadable { sequence, why: fault.to_string() }));
+                    }
+                }
                 rest = rest.get(to_index(following.offset - position.offset)..).unwrap_or_default();
                 position = following;
             }
-            Found::End => return Ok(Contents { header, records, position, torn: Vec::new() }),
-            Found::Torn => return Ok(Contents { header, records, position, torn: written(rest).to_vec() }),
+            Ok(Found::End) => break (Vec::new(), None),
+            Ok(Found::Torn) => break (written(rest).to_vec(), None),
+            Err(fault) => break (Vec::new(), Some(fault)),
         }
-    }
+    };
+    Ok((Contents { header, records, position, torn }, fault))
 }
 
 fn to_index(offset: u64) -> usize {

@@ -1,11 +1,13 @@
 //! Current problems in words, worst first. The two lines below the traffic picture show the first one; `:alerts` shows all.
 
 mod around;
+mod cluster;
 
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::{
+    evidence,
     model::{Model, telemetry::Reading},
     offer::panes,
     story, subject,
@@ -16,15 +18,12 @@ use crate::{
     domain::{
         cause::HoldCause,
         event::Outcome,
-        metric::Verdict,
-        observation::not_carried_out,
-        plan::Light,
+        metric::{Metric, Verdict},
         promise::Promise,
         prompt::Prompt,
         run::{Run, TriggerState},
-        runbook::{OnNoData, Strategy, Then, Trigger, TriggerWatch},
+        runbook::{OnNoData, Then, Trigger, TriggerWatch},
         time::Span,
-        workload::Connection,
     },
 };
 
@@ -103,14 +102,23 @@ pub fn all(model: &Model) -> Vec<Alert> {
                 && !shown
             {
                 alerts.extend(from_breach(model, run, index, watch, state));
-                alerts.extend(from_blindness(run, trigger, watch, state));
+                alerts.extend(from_blindness(model, run, trigger, watch, state));
             }
         }
+    }
+    if active {
+        alerts.extend(evidence::growing(model, run).into_iter().map(|it| Alert {
+            urgent: false,
+            word: "watch: evidence".to_owned(),
+            headline: it.words,
+            meter: Some((it.part, 100)),
+            follows: format!("With enough of it: {}.", it.then),
+        }));
     }
     alerts.extend(around::from_preflight(model));
     alerts.extend(around::from_guards(model, run));
     alerts.extend(around::from_crew(model, run));
-    alerts.extend(from_cluster(model, run, active));
+    alerts.extend(cluster::from_cluster(model, run, active));
     if active {
         alerts.extend(from_metrics(model, run));
     }
@@ -298,6 +306,7 @@ fn from_breach(
     state: &TriggerState,
 ) -> Option<Alert> {
     let metric = run.runbook.metric(watch.metric.as_str())?;
+    let (when, hold_for) = watch.rule.fixed()?;
     let (since, first) = state.breaching?;
     let (promise, why) = run.promise(trigger, model.now)?;
     let lasted = match &promise {
@@ -353,11 +362,11 @@ fn from_breach(
             "BREACH: {} {} (alert {}) for {} of {}",
             metric.title,
             metric.show(reading.value.unwrap_or(first)),
-            watch.when.show(metric.unit),
+            when.show(metric.unit),
             lasted.clock(),
-            watch.hold_for.clock()
+            hold_for.clock()
         ),
-        meter: Some((lasted.as_millis(), watch.hold_for.as_millis())),
+        meter: Some((lasted.as_millis(), hold_for.as_millis())),
         follows: match why {
             Some(why) => format!("{follows} ({why}).{now}"),
             None => format!("{follows}.{now}"),
@@ -365,117 +374,38 @@ fn from_breach(
     })
 }
 
-fn from_blindness(run: &Run, trigger: &Trigger, watch: &TriggerWatch, state: &TriggerState) -> Option<Alert> {
+fn from_blindness(
+    model: &Model,
+    run: &Run,
+    trigger: &Trigger,
+    watch: &TriggerWatch,
+    state: &TriggerState,
+) -> Option<Alert> {
     let metric = run.runbook.metric(watch.metric.as_str())?;
     let why = state.blind.as_ref()?;
-    let then = match watch.no_data {
-        OnNoData::Hold => "Health unknown; this trigger can't fire, the watch waits for data.",
-        OnNoData::Rollback => "Missing data counts as a breach: it ends in a rollback.",
+    let reason = &trigger.reason;
+    let follows = match watch.no_data {
+        OnNoData::Hold => format!("Trigger can't fire: {reason}. The watch waits for data."),
+        OnNoData::Rollback => {
+            format!("Missing data counts as a breach: it ends in a rollback. Trigger: {reason}")
+        }
     };
-    Some(urgent(
-        "BLIND",
-        format!("BLIND: no data for {}: {why}", metric.title),
-        format!("{then} It is: {}", trigger.reason),
-    ))
+    let blind = |it: &&Metric| it.id != metric.id && reading(model, it).value.is_none();
+    let others = match run.runbook.metrics.iter().filter(blind).count() {
+        0 => String::new(),
+        others => format!(" and {others} more"),
+    };
+    Some(urgent("BLIND", format!("BLIND: no data for {}{others}: {why}", metric.title), follows))
 }
 
-fn reading(model: &Model, metric: &crate::domain::metric::Metric) -> Reading {
+fn reading(model: &Model, metric: &Metric) -> Reading {
     let slot = model.run.as_ref().and_then(|run| run.opened.new_slot.clone());
     model.telemetry.reading(metric, slot.as_ref(), model.now)
 }
 
-fn from_cluster(model: &Model, run: &Run, active: bool) -> Vec<Alert> {
-    let mut alerts = Vec::new();
-    let workload = model.telemetry.workload.as_ref();
-    if let Some(workload) = workload
-        && let Connection::Lost(why) = &workload.connection
-    {
-        let since = model.now.since(workload.as_of).short();
-        alerts.push(urgent(
-            "NO CLUSTER",
-            format!("CLUSTER NOT REACHABLE for {since}: {why}"),
-            "Traffic and pods are shown as last seen; they may have changed.".to_owned(),
-        ));
-    }
-    if run.finished.is_none() {
-        alerts.extend(from_traffic(model, run));
-    }
-    if active && run.switch_begun() {
-        let readiness = run.readiness(workload, model.telemetry.access.as_ref(), model.now);
-        if readiness.light == Light::NotReady {
-            alerts.push(urgent(
-                "NO WAY BACK",
-                format!("A ROLLBACK WOULD FAIL NOW: {}", readiness.against.join(", ")),
-                "There is no way back until this is fixed.".to_owned(),
-            ));
-        }
-    }
-    let slots = workload.into_iter().flat_map(|workload| &workload.slots);
-    for (name, slot) in slots.filter(|_| active || run.finished.is_some()) {
-        if let Some(first) = slot.pods.iter().find(|pod| pod.bad) {
-            alerts.push(Alert {
-                urgent: false,
-                word: "watch: pods".to_owned(),
-                headline: format!(
-                    "{}: {} of {} pods not well: {}",
-                    name.0.to_uppercase(),
-                    slot.bad(),
-                    slot.desired,
-                    first.status
-                ),
-                meter: None,
-                follows: warning_about(model, &first.name),
-            });
-        }
-    }
-    alerts
-}
-
-/// What keeps users from the slots that traffic is directed to.
-fn from_traffic(model: &Model, run: &Run) -> Vec<Alert> {
-    let mut alerts = Vec::new();
-    if subject::nobody_answers(model) {
-        let recreates = run.runbook.deployment.strategy == Strategy::Recreate;
-        alerts.push(urgent(
-            "NOBODY ANSWERS",
-            "NOBODY ANSWERS: no pod that the Service selects is ready; users get errors".to_owned(),
-            if recreates {
-                "Recreate stops the old pods before it starts new ones. R goes back, and takes as long again."
-            } else {
-                "The pods pane says what each pod waits for."
-            }
-            .to_owned(),
-        ));
-    }
-    // A gateway takes a moment for every change: that is no alert.
-    let route = subject::route(model).filter(|route| !route.lags);
-    if let Some(words) = not_carried_out(route.and_then(|route| route.unfit.as_deref())) {
-        alerts.push(urgent(
-            "ROUTE REFUSED",
-            words,
-            "Users stay where they were. The window does not count; its step fails after a minute."
-                .to_owned(),
-        ));
-    }
-    alerts
-}
-
-/// The newest warning event about a pod, else where to look.
-fn warning_about(model: &Model, pod: &str) -> String {
-    let warnings = model.telemetry.workload.as_ref().map_or(&[][..], |workload| &workload.warnings);
-    let found = warnings.iter().find(|warning| warning.object.ends_with(pod));
-    found.map_or_else(
-        || match panes::label(model, KeyAction::Logs) {
-            Some(key) => format!("{key} shows its log"),
-            None => String::new(),
-        },
-        |warning| format!("{}: {}", warning.reason, warning.message),
-    )
-}
-
 /// Metrics in their alert range that no trigger is breaching about.
 fn from_metrics(model: &Model, run: &Run) -> Vec<Alert> {
-    let told = |metric: &crate::domain::metric::Metric| {
+    let told = |metric: &Metric| {
         run.runbook.triggers.iter().zip(&run.triggers).any(|(trigger, state)| {
             trigger.watch.as_ref().is_some_and(|watch| watch.metric == metric.id)
                 && (state.breaching.is_some() || state.fired.is_some())

@@ -3,8 +3,8 @@
 /// A command: its name, what may follow it, what it does.
 pub type Entry = (&'static str, &'static str, &'static str);
 
-/// All commands, in the order of help.
-pub const COMMANDS: &[Entry] = &[
+/// All commands of a screen on a run, in the order of help.
+const COMMANDS: &[Entry] = &[
     ("note", "TEXT", "add a note to the log"),
     ("hold", "REASON", "pause: start nothing new"),
     ("continue", "", "resume after a pause"),
@@ -43,15 +43,34 @@ pub const COMMANDS: &[Entry] = &[
     ("quit", "", "leave the screen"),
 ];
 
+/// What a replay has beside the commands that only look.
+const REPLAY: &[Entry] = &[(
+    "goto",
+    "TIME|EVENT",
+    "14:05:30, 12m after the start, +30s from here, #17, start, end, or words of an event",
+)];
+
+/// The commands that change nothing but the screen.
+const LOOKING: &[&str] = &[
+    "log", "alerts", "output", "metrics", "tasks", "incident", "contacts", "links", "inbox", "save", "help",
+    "crew", "reload", "quit",
+];
+
+/// The commands there are: in a replay only those that change nothing but the screen, and its own.
+pub fn all(replays: bool) -> impl Iterator<Item = &'static Entry> {
+    let own = if replays { REPLAY } else { &[] };
+    own.iter().chain(COMMANDS.iter().filter(move |(name, ..)| !replays || LOOKING.contains(name)))
+}
+
 /// Commands that begin like this, for the line above the footer.
-pub fn matching(typed: &str) -> impl Iterator<Item = &'static Entry> {
+pub fn matching(replays: bool, typed: &str) -> impl Iterator<Item = &'static Entry> {
     let name = typed.split_whitespace().next().unwrap_or_default().to_owned();
-    COMMANDS.iter().filter(move |(command, ..)| command.starts_with(&name))
+    all(replays).filter(move |(command, ..)| command.starts_with(&name))
 }
 
 /// The commands that match what has been typed, in words.
-pub fn help(typed: &str) -> String {
-    let mut all = matching(typed);
+pub fn help(replays: bool, typed: &str) -> String {
+    let mut all = matching(replays, typed);
     match (all.next(), all.next()) {
         (None, _) => "no such command; :help lists them".to_owned(),
         (Some((name, takes, what)), None) => format!("{name} {takes}: {what}"),

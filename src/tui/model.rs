@@ -6,12 +6,14 @@
 pub mod form;
 pub mod offer;
 pub mod page;
+pub mod replay;
 pub mod still;
 pub mod telemetry;
 
 use form::{Form, RollbackForm};
 use offer::Offer;
 use page::Page;
+use replay::Replay;
 use still::Still;
 use telemetry::Telemetry;
 
@@ -134,6 +136,8 @@ pub struct Model {
     pub asking: bool,
     /// Columns and rows of the terminal.
     pub size: (u16, u16),
+    /// The replay, where this is one and no run under way.
+    pub replay: Option<Replay>,
     /// A question that was put aside with esc, so that it does not come back by itself.
     pub aside: Option<Prompt>,
 }
@@ -269,13 +273,14 @@ impl Model {
             window: None,
             preflight: None,
             size: (80, 24),
+            replay: None,
             aside: None,
         }
     }
 
     /// What this screen may do.
     pub fn role(&self) -> Role {
-        if self.options.read_only {
+        if self.options.read_only || self.replays() {
             return Role::Watcher;
         }
         let own = self.you.and_then(|you| self.members.iter().find(|member| member.id == you));
@@ -389,6 +394,7 @@ impl Model {
     /// The keys that count on the panes.
     pub fn pane_context(&self) -> Context {
         match self.phase() {
+            _ if self.replays() => Context::Replay,
             Phase::Checklist => Context::Checklist,
             Phase::Steps | Phase::Window | Phase::RollingBack => Context::Steps,
             Phase::Over => Context::Tasks,

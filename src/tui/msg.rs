@@ -1,7 +1,9 @@
 //! What can happen to a screen.
 
+use std::sync::Arc;
+
 use super::{input::Input, model::ScreenOptions};
-use crate::domain::{message::Update, online::preflight::Preflight, time::Span};
+use crate::domain::{message::Update, online::preflight::Preflight, reel::Reel, time::Span};
 
 /// Something that may change the model.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,6 +14,10 @@ pub enum Msg {
     Input(Input),
     /// A second of real time has passed since the engine was heard, and more.
     Silence(Span),
+    /// A past run is to be shown, so many times faster than it was.
+    Replay(Arc<Reel>, u32),
+    /// So much real time has passed in a replay.
+    Passed(Span),
     /// A copy was made: to the terminal's clipboard, or to this file; or why not.
     Copied(Result<String, String>),
     /// Settings and keymap were read again; or their faults, one per line.

@@ -7,6 +7,7 @@ mod due;
 mod enter;
 mod layer;
 pub mod panes;
+mod replay;
 mod why;
 
 use super::{
@@ -21,6 +22,9 @@ pub use due::{check_due, checks_of_person, undo_target};
 pub use enter::confirm_words;
 pub use layer::choices;
 pub use why::why_not;
+
+/// What a key that would act on a run says in a replay.
+pub const REPLAY_ONLY: &str = "this is a replay: nothing here changes the run";
 
 /// What can be done now, in the order of the line above the footer and of the footer.
 pub fn offers(model: &Model) -> Vec<Offer> {

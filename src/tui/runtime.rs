@@ -6,15 +6,19 @@
 use std::{
     collections::VecDeque,
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
     sync::oneshot::Receiver,
     time::{sleep_until, timeout},
 };
+
+mod signals;
+
+use signals::Signals;
 
 pub use super::model::ScreenOptions;
 pub use super::terminal::TuiError;
@@ -34,11 +38,12 @@ use crate::{
         event::Outcome,
         message::{Command, Update},
         online::preflight::Preflight,
+        reel::Reel,
         safe_text::SafeText,
         time::Span,
     },
     failpoint,
-    link::Client,
+    link::{self, Client},
 };
 
 /// Between two frames.
@@ -57,6 +62,9 @@ const SILENCE: Duration = Duration::from_secs(4);
 const FIRST: Duration = Duration::from_millis(100);
 /// How long the engine may keep a request waiting before it is tried again.
 const SEND: Duration = Duration::from_millis(20);
+
+/// After a real pause longer than this (a suspended laptop) a replay does not make up for it.
+const LONGEST_PASS: Duration = Duration::from_secs(1);
 
 /// How long the terminal's answers are waited for when the screen is left.
 const HEAR_OUT: Duration = Duration::from_millis(100);
@@ -96,6 +104,17 @@ pub async fn run(
     reload: &Reload<'_>,
     look: Option<Receiver<Preflight>>,
 ) -> Result<ScreenEnd, TuiError> {
+    show(client, options, reload, look, None).await
+}
+
+/// Shows a run, or a past one that begins with a message.
+async fn show(
+    client: Client,
+    options: ScreenOptions,
+    reload: &Reload<'_>,
+    look: Option<Receiver<Preflight>>,
+    replay: Option<(Msg, &Path)>,
+) -> Result<ScreenEnd, TuiError> {
     // Signals first: from here on none of them ends the process over a raw terminal.
     let mut signals = Signals::new().map_err(TuiError::Input)?;
     let asks_background = options.theme.asks();
@@ -110,6 +129,10 @@ pub async fn run(
     cockpit.model.size = crossterm::terminal::size().unwrap_or((80, 24));
     cockpit.model.preflight = look.is_some().then_some(Preflight::Looking);
     cockpit.look = look;
+    if let Some((begin, dir)) = replay {
+        cockpit.model.run_dir = dir.display().to_string();
+        cockpit.handle(begin).await;
+    }
     let why = match cockpit.first().await {
         Some(end) => end,
         None => cockpit.fly(&mut signals).await?,
@@ -138,6 +161,23 @@ async fn brought(look: &mut Option<Receiver<Preflight>>) -> Preflight {
     found
 }
 
+/// Replays a past run until its user leaves or the terminal goes away. What is saved goes to `dir`.
+///
+/// # Errors
+/// As [`run`].
+pub async fn replay(
+    reel: Reel,
+    speed: u32,
+    dir: &Path,
+    options: ScreenOptions,
+    reload: &Reload<'_>,
+) -> Result<ScreenEnd, TuiError> {
+    // There is no engine: nothing comes from it, and nothing that is asked of it goes anywhere.
+    let (client, _engine) = link::pair();
+    let begin = Msg::Replay(Arc::new(reel), speed);
+    show(client, options, reload, None, Some((begin, dir))).await
+}
+
 /// Reads settings and keymap again: what the screen is to be like, or every fault, one a line.
 pub type Reload<'a> = dyn Fn() -> Result<ScreenOptions, Vec<String>> + Send + Sync + 'a;
 
@@ -158,6 +198,8 @@ struct Cockpit<'a> {
     looked: Instant,
     /// The look before the start, while it is waited for.
     look: Option<Receiver<Preflight>>,
+    /// Up to when real time has passed in a replay.
+    passed: Instant,
 }
 
 /// What woke the loop.
@@ -170,6 +212,7 @@ enum Woken {
     Frame,
     Second,
     Preflight(Preflight),
+    Passed,
 }
 
 impl<'a> Cockpit<'a> {
@@ -194,6 +237,7 @@ impl<'a> Cockpit<'a> {
             heard: now,
             looked: now,
             look: None,
+            passed: now,
         }
     }
 
@@ -235,6 +279,12 @@ impl<'a> Cockpit<'a> {
                     None
                 }
                 Woken::Preflight(found) => self.handle(Msg::Preflight(found)).await,
+                Woken::Passed => {
+                    let real = self.passed.elapsed().min(LONGEST_PASS);
+                    self.passed = Instant::now();
+                    self.handle(Msg::Passed(Span::from_millis(u64::try_from(real.as_millis()).unwrap_or(0))))
+                        .await
+                }
                 Woken::Frame => None,
             };
             if let Some(end) = match end {
@@ -260,6 +310,8 @@ impl<'a> Cockpit<'a> {
         let due = self.due();
         let second = self.heard.max(self.looked) + Duration::from_secs(1);
         let dirty = self.dirty;
+        let plays = self.model.replay.as_ref().is_some_and(|replay| replay.playing);
+        let next = self.passed + if self.model.options.slow_link { SLOW_FRAME } else { FRAME };
         // In this order: whoever presses a key must not wait for what the engine has to say.
         tokio::select! {
             biased;
@@ -267,8 +319,9 @@ impl<'a> Cockpit<'a> {
             input = self.reader.next() => Woken::Input(input),
             () = sleep_until(due.into()), if dirty => Woken::Frame,
             update = self.client.next() => Woken::Update(update.map(Box::new)),
-            () = sleep_until(second.into()) => Woken::Second,
             found = brought(&mut self.look) => Woken::Preflight(found),
+            () = sleep_until(next.into()), if plays => Woken::Passed,
+            () = sleep_until(second.into()), if !self.model.replays() => Woken::Second,
         }
     }
 
@@ -339,10 +392,16 @@ impl<'a> Cockpit<'a> {
 
     async fn handle(&mut self, msg: Msg) -> Option<EndReason> {
         self.dirty = true;
+        let plays = |model: &Model| model.replay.as_ref().is_some_and(|replay| replay.playing);
+        let played = plays(&self.model);
         let effects = update(&mut self.model, msg);
+        if !played {
+            self.passed = Instant::now();
+        }
         let mut end = None;
         for effect in effects {
             match effect {
+                Effect::Send(_) if self.model.replays() => {}
                 Effect::Send(command) => {
                     self.outbox.push_back(command);
                 }
@@ -456,37 +515,5 @@ impl<'a> Cockpit<'a> {
     fn keep(&self, name: &str, text: &str) -> Result<String, String> {
         let path = keep::write(Path::new(&self.model.run_dir), name, self.model.now, text)?;
         Ok(path.display().to_string())
-    }
-}
-
-/// The signals a screen lives and dies by.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
-    resize: Signal,
-    carry_on: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
-            resize: signal(SignalKind::window_change())?,
-            carry_on: signal(SignalKind::from_raw(nix::sys::signal::Signal::SIGCONT as i32))?,
-        })
-    }
-
-    async fn next(&mut self) -> Woken {
-        use nix::sys::signal::Signal as Number;
-        tokio::select! {
-            _ = self.terminate.recv() => Woken::Signal(Number::SIGTERM as i32),
-            _ = self.interrupt.recv() => Woken::Signal(Number::SIGINT as i32),
-            _ = self.hang_up.recv() => Woken::Signal(Number::SIGHUP as i32),
-            _ = self.resize.recv() => Woken::Resized,
-            _ = self.carry_on.recv() => Woken::Continued,
-        }
     }
 }

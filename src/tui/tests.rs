@@ -2,6 +2,7 @@
 
 mod charts;
 mod dialogs;
+mod evidence;
 mod fixture;
 mod help;
 mod idle;
@@ -10,6 +11,7 @@ mod large;
 mod mouse;
 mod preflight;
 mod promises;
+mod replay;
 mod safety;
 mod screens;
 mod styles;

@@ -7,7 +7,13 @@ pub fn of(model: &Model) -> String {
     let Some(run) = &model.run else { return "cutover".to_owned() };
     let step = run.current().filter(|_| run.steps_open && run.finished.is_none());
     let step = step.and_then(|index| Some(format!("{} {}", index + 1, run.runbook.steps.get(index)?.id)));
-    let whose = if run.opened.rehearsal.is_some() { "rehearsal" } else { "cutover" };
+    let whose = if model.replays() {
+        "replay"
+    } else if run.opened.rehearsal.is_some() {
+        "rehearsal"
+    } else {
+        "cutover"
+    };
     let parts =
         [Some(view::state(model)), step, Some(run.runbook.document.module.clone()), Some(whose.to_owned())];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")

@@ -10,6 +10,7 @@ mod form;
 mod mouse;
 mod page;
 mod panes;
+mod replay;
 mod search;
 mod text;
 
@@ -51,6 +52,8 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Update(update) => engine::apply(model, *update, &mut effects),
         Msg::Input(input) => on_input(model, input, &mut effects),
+        Msg::Replay(reel, speed) => replay::begin(model, reel, speed),
+        Msg::Passed(real) => replay::pass(model, real),
         Msg::Silence(span) => model.silent = Some(span),
         Msg::Copied(Ok(where_to)) => model.say(format!("copied to {where_to}")),
         Msg::Copied(Err(why)) => model.refuse(format!("not copied: {why}")),
@@ -201,11 +204,14 @@ fn save_screen(effects: &mut Vec<Effect>) {
 
 /// The first ctrl-c says what it would do, the second does it: it leaves the screen, like `q`.
 fn interrupt(model: &mut Model, effects: &mut Vec<Effect>) {
-    if model.interrupted.is_some_and(|at| model.now.since(at) <= INTERRUPT) {
+    if model.interrupted.is_some_and(|at| model.replays() || model.now.since(at) <= INTERRUPT) {
         effects.push(Effect::Leave);
         return;
     }
     model.interrupted = Some(model.now);
+    if model.replays() {
+        return model.say("ctrl-c again leaves");
+    }
     let what = if is_active(model) { "leaves; the run continues" } else { "leaves" };
     let quit = model.key_in(Context::Global, KeyAction::Quit);
     let rollback = model.key_in(Context::Global, KeyAction::Rollback);
@@ -221,6 +227,9 @@ fn is_active(model: &Model) -> bool {
 
 /// Asks the engine for something, where this screen may.
 fn send(model: &mut Model, command: Command, effects: &mut Vec<Effect>) {
+    if model.replays() {
+        return model.refuse(offer::REPLAY_ONLY);
+    }
     if model.looks_only() && !matches!(command, Command::Logs { .. }) {
         model.refuse("this screen only watches");
         return;
@@ -230,7 +239,8 @@ fn send(model: &mut Model, command: Command, effects: &mut Vec<Effect>) {
 
 /// Brings layers and cursor in line with what the run waits for now.
 fn settle(model: &mut Model, before: Option<&Prompt>, effects: &mut Vec<Effect>) {
-    if model.toast.as_ref().is_some_and(|toast| model.now.since(toast.at) > TOAST) {
+    // The time of a replay is not that of whoever reads.
+    if !model.replays() && model.toast.as_ref().is_some_and(|toast| model.now.since(toast.at) > TOAST) {
         model.toast = None;
     }
     let Some(prompt) = model.prompt() else { return };

@@ -19,7 +19,7 @@ pub enum Scenario {
     MigrationFails,
     /// Prometheus stops answering a minute after the switch and never comes back.
     MetricsOutage,
-    /// The error rate goes over its bound for less than a trigger's `for`, again and again, and settles.
+    /// The error rate goes over its bound for less than a trigger's `for`, again and again, and settles. Evidence finds it.
     Flapping,
     /// The new version breaks badly in the last minute of the window.
     RollbackNeededLate,
@@ -33,11 +33,17 @@ pub enum Scenario {
     BadAtFivePercent,
     /// The gateway does not accept the route once its weights have changed, and goes on with those it had.
     RouteNotAccepted,
+    /// The new version fails for 0.5 % of its requests, from about a minute after it gets traffic: below every usual bound.
+    SubtleRelease,
+    /// Nothing is wrong, but errors come in bursts, before the deployment and after it.
+    BurstyButFine,
+    /// From about a minute after the new version gets traffic something that all versions need fails for three minutes.
+    SharedDependencyFails,
 }
 
 impl Scenario {
     /// All of them, in the order they are listed.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Good,
         Self::BadRelease,
         Self::SlowRollout,
@@ -50,6 +56,9 @@ impl Scenario {
         Self::StuckHalfWay,
         Self::BadAtFivePercent,
         Self::RouteNotAccepted,
+        Self::SubtleRelease,
+        Self::BurstyButFine,
+        Self::SharedDependencyFails,
     ];
 
     /// The name on the command line.
@@ -67,6 +76,9 @@ impl Scenario {
             Self::StuckHalfWay => "stuck-half-way",
             Self::BadAtFivePercent => "bad-at-5-percent",
             Self::RouteNotAccepted => "route-not-accepted",
+            Self::SubtleRelease => "subtle-release",
+            Self::BurstyButFine => "bursty-but-fine",
+            Self::SharedDependencyFails => "shared-dependency-fails",
         }
     }
 
@@ -79,7 +91,7 @@ impl Scenario {
             Self::ImagePullError => "the new image cannot be pulled; traffic never moves",
             Self::MigrationFails => "the database migration fails; traffic never moves",
             Self::MetricsOutage => "the metrics server dies in the window; the run pauses",
-            Self::Flapping => "the error rate crosses its bound, never long enough to fire",
+            Self::Flapping => "the error rate crosses its bound, never long enough for a fixed rule to fire",
             Self::RollbackNeededLate => "the new version breaks in the window's last minute",
             Self::BadLine => {
                 "reads and watches of the API server fail now and then, a pod crashes; the deployment succeeds"
@@ -88,6 +100,11 @@ impl Scenario {
             Self::BadAtFivePercent => "the new version fails 5 % of its requests from the first one on",
             Self::RouteNotAccepted => {
                 "the gateway does not accept the route's new weights; traffic never moves (routes only)"
+            }
+            Self::SubtleRelease => "0.5 % of requests fail, below the alert's bound; only evidence finds it",
+            Self::BurstyButFine => "errors come in bursts, as before the deployment; nothing fires",
+            Self::SharedDependencyFails => {
+                "old and new version fail alike for three minutes; seen as that where both have users"
             }
         }
     }

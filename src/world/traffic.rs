@@ -144,6 +144,11 @@ impl Traffic {
         // What is not sent to a backend of ours nor to one of others finds nobody.
         let mut lost = 1.0 - picture.elsewhere;
         self.users.count_elsewhere(requests * picture.elsewhere);
+        let newest = picture.backends.iter().filter_map(|backend| {
+            let pods = self.backends.get(&self.id(backend))?.pods.as_ref()?;
+            new_for(backend, pods, &self.old_image, self.now_ms, self.selects_slots)
+        });
+        let ambient = self.story.ambient(self.now_ms, newest.max());
         for backend in &picture.backends {
             let moves = if is_first || !self.selects_slots { 1.0 } else { MOVE_PER_STEP };
             let served = self.backends.entry(self.id(backend)).or_default();
@@ -153,6 +158,7 @@ impl Traffic {
             lost -= served.share;
             let new_for = new_for(backend, pods, &self.old_image, self.now_ms, self.selects_slots);
             let health = match new_for {
+                _ if ambient.is_some() => ambient.unwrap_or(Health::GOOD),
                 Some(live_ms) => {
                     self.metrics_outage |= self.story.is_metrics_outage(live_ms);
                     self.story.health(live_ms)

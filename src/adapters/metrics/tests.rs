@@ -11,7 +11,7 @@ use crate::{
     },
     domain::{
         metric::{Bound, Op, ScrapeCalc, Unit},
-        runbook::{OnNoData, Then, TriggerWatch},
+        runbook::{OnNoData, Rule, Then, TriggerWatch},
         trigger::{TriggerChange, TriggerClock},
     },
 };
@@ -93,8 +93,7 @@ async fn m2_m4_an_outage_is_never_health() {
             let adapter = adapter(source(kind, timeout));
             let watch = TriggerWatch {
                 metric: "m".into(),
-                when: Bound { op: Op::Gt, value: 0.0 },
-                hold_for: Span::ZERO,
+                rule: Rule::Fixed { when: Bound { op: Op::Gt, value: 0.0 }, hold_for: Span::ZERO },
                 then: Then::Ask,
                 no_data: OnNoData::Hold,
             };

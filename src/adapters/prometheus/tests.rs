@@ -370,3 +370,89 @@ async fn what_a_server_says_is_foreign_text() {
         "{told}"
     );
 }
+
+fn counted() -> crate::domain::metric::Metric {
+    crate::adapters::metrics::tests::metric(crate::domain::metric::Query::Counted(
+        crate::domain::metric::Counted {
+            source: "s".into(),
+            scraped: false,
+            part: "errors".into(),
+            good: false,
+            all: "requests".into(),
+        },
+    ))
+}
+
+/// A server with the counters of two pods, whose data is so old.
+async fn counters(age: u64) -> (MetricsAdapter, Requests) {
+    let series = |values: [f64; 2]| {
+        let one = |(pod, value): (&str, f64)| json!({ "metric": { "__name__": "x", "pod": pod }, "value": [AT, value.to_string()] });
+        Reply::json(success(
+            "vector",
+            &json!(["a", "b"].into_iter().zip(values).map(one).collect::<Vec<_>>()),
+        ))
+    };
+    let (errors, all) = (series([1.0, 2.0]), series([100.0, 200.0]));
+    let newest = Reply::json(vector(&format!("{}", 1_795_000_000 - age)));
+    let (address, requests) = serve(move |request| {
+        if request.contains("timestamp%28") {
+            newest.clone()
+        } else if request.contains("query=errors") {
+            errors.clone()
+        } else {
+            all.clone()
+        }
+    })
+    .await;
+    (prometheus(address), requests)
+}
+
+#[tokio::test]
+async fn both_selectors_are_read_as_raw_series_at_one_instant() {
+    let (adapter, requests) = counters(5).await;
+    let answer = adapter.count(&counted(), None, NOW).await.unwrap();
+    let values = |series: &[(crate::domain::evidence::counters::SeriesKey, f64)]| {
+        series.iter().map(|(_, value)| *value).collect::<Vec<_>>()
+    };
+    assert_eq!(answer.at, NOW);
+    assert_eq!((values(&answer.counted), values(&answer.all)), (vec![1.0, 2.0], vec![100.0, 200.0]));
+    assert_ne!(answer.all[0].0, answer.all[1].0, "each series is told apart");
+    let asked = requests.lock().unwrap().clone();
+    let at = asked.iter().filter(|request| request.contains("time=1795000000.000")).count();
+    assert_eq!((asked.len(), at), (3, 3), "all are asked for the same time: {asked:?}");
+}
+
+#[tokio::test]
+async fn counters_that_nobody_measures_any_more_are_no_answer_and_none_at_all_is_one() {
+    let (adapter, _) = counters(120).await;
+    let stale = adapter.count(&counted(), None, NOW).await.unwrap_err();
+    assert!(matches!(&stale, Missing::Stale(why) if why.contains("2m")), "{stale}");
+    let (adapter, _) = server(Reply::json(success("vector", &json!([]))), fresh_data()).await;
+    let empty = adapter.count(&counted(), None, NOW).await.unwrap();
+    assert_eq!((empty.counted.len(), empty.all.len()), (0, 0));
+    let (adapter, _) = server(Reply::http("503 Service Unavailable", "text/plain", "no"), fresh_data()).await;
+    assert!(adapter.count(&counted(), None, NOW).await.is_err());
+    // NaN of a counter is no number, and so no answer's part; what is no selector's answer is none.
+    let (adapter, _) = server(Reply::json(success("scalar", &json!([AT, "1"]))), fresh_data()).await;
+    assert!(matches!(adapter.count(&counted(), None, NOW).await, Err(Missing::BadAnswer(_))));
+}
+
+#[tokio::test]
+async fn the_past_of_counters_is_put_together_by_time() {
+    let matrix = |values: &Value| {
+        Reply::json(success("matrix", &json!([{ "metric": { "pod": "a" }, "values": values }])))
+    };
+    let (errors, all) = (
+        matrix(&json!([[AT - 30.0, "1"], [AT, "3"]])),
+        matrix(&json!([[AT - 60.0, "10"], [AT - 30.0, "60"], [AT, "110"]])),
+    );
+    let (address, _) =
+        serve(move |request| if request.contains("query=errors") { errors.clone() } else { all.clone() })
+            .await;
+    let adapter = prometheus(address);
+    let past =
+        adapter.count_past(&counted(), None, NOW - Span::from_secs(60), NOW, Span::from_secs(30)).await;
+    let seen: Vec<_> =
+        past.iter().map(|it| (NOW.since(it.at).as_secs(), it.counted.len(), it.all.len())).collect();
+    assert_eq!(seen, [(60, 0, 1), (30, 1, 1), (0, 1, 1)]);
+}

@@ -261,3 +261,55 @@ async fn selectors_that_we_cannot_follow_are_refused() {
         assert!(matches!(&told, Err(Missing::BadAnswer(why)) if why.contains(says)), "{selector}: {told:?}");
     }
 }
+
+fn counted(good: bool) -> Metric {
+    crate::adapters::metrics::tests::metric(crate::domain::metric::Query::Counted(
+        crate::domain::metric::Counted {
+            source: "s".into(),
+            scraped: true,
+            part: "requests_total{code=\"500\"}".into(),
+            good,
+            all: "requests_total".into(),
+        },
+    ))
+}
+
+/// What each of the pages has added to the one before it, five seconds apart.
+async fn added(pages: &[&str]) -> Vec<(f64, f64)> {
+    let page = Page::default();
+    let adapter = page.adapter().await;
+    let metric = counted(false);
+    let mut lane = crate::domain::evidence::lane::Lane::new(metric.counted().unwrap());
+    let mut added = Vec::new();
+    for (tick, text) in pages.iter().enumerate() {
+        page.set(*text);
+        let now = NOW + Span::from_secs(5 * u64::try_from(tick).unwrap());
+        let answer = adapter.count(&metric, None, now).await.unwrap();
+        let counts = lane.take(&answer);
+        added.push((counts.bad, counts.all));
+    }
+    added
+}
+
+#[tokio::test]
+async fn scraped_counters_are_counted_series_by_series() {
+    let pages = [
+        "requests_total{code=\"200\"} 100\nrequests_total{code=\"500\"} 2\n",
+        "requests_total{code=\"200\"} 190\nrequests_total{code=\"500\"} 5\n",
+        // Restarted.
+        "requests_total{code=\"200\"} 10\nrequests_total{code=\"500\"} 1\n",
+    ];
+    assert_eq!(added(&pages).await, [(0.0, 0.0), (3.0, 93.0), (1.0, 11.0)]);
+}
+
+#[tokio::test]
+async fn processes_behind_one_address_are_counted_each_on_its_own() {
+    let page = |process: u32, all: u32, bad: u32| {
+        format!(
+            "process_start_time_seconds {process}\nrequests_total{{code=\"200\"}} {all}\nrequests_total{{code=\"500\"}} {bad}\n"
+        )
+    };
+    let pages = [page(1, 100, 0), page(2, 5000, 7), page(1, 150, 2), page(2, 5050, 7)];
+    let pages: Vec<&str> = pages.iter().map(String::as_str).collect();
+    assert_eq!(added(&pages).await, [(0.0, 0.0), (0.0, 0.0), (2.0, 52.0), (0.0, 50.0)]);
+}

@@ -11,9 +11,9 @@ use super::{
     words,
 };
 use crate::{
-    cli::args::DriveArgs,
+    cli::args::{DriveArgs, ViewArgs},
     config::theme::{ColorChoice, ThemeChoice},
-    domain::{crew::Wish, id::RunId, message::Command, online::preflight::Preflight},
+    domain::{crew::Wish, id::RunId, message::Command, online::preflight::Preflight, reel::Reel},
     flight::{exit::Exit, say::talk, stop::Stop},
     link::{self, Client},
     tui::{
@@ -123,6 +123,35 @@ pub async fn show(
     }
     talk(&format!("journal, deploy.log and output: {}", run_dir.display()));
     Ok(exit)
+}
+
+/// Replays a past run; what is saved from its screen goes to `dir`.
+///
+/// # Errors
+/// If there is no terminal, or it can't be set up.
+pub async fn replay(
+    reel: Reel,
+    run_id: &RunId,
+    dir: &Path,
+    speed: u32,
+    view: ViewArgs,
+) -> Result<Exit, Stop> {
+    if !has_terminal() {
+        return Err(Stop::person(format!(
+            "there is no terminal for the cockpit\nsee the events of a run on this host with: cutover attach {run_id} --plain"
+        )));
+    }
+    let drive = DriveArgs { view, ..DriveArgs::default() };
+    let own = |own| ScreenOptions {
+        come_back: format!("cutover replay {run_id}"),
+        ..options(own, &drive, true, run_id)
+    };
+    let reload = || own::read(true).map(own);
+    let end = runtime::replay(reel, speed, dir, own(own::good(true)?), &reload).await?;
+    Ok(match end.why {
+        EndReason::Signal(number) => Exit::Signal(u8::try_from(number).unwrap_or(u8::MAX)),
+        EndReason::Quit | EndReason::HungUp | EndReason::EngineClosed => Exit::Done,
+    })
 }
 
 /// How the screen looks and behaves, from settings and flags.

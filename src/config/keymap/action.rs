@@ -113,6 +113,16 @@ pub enum KeyAction {
     Edit,
     /// Send the incident's message.
     Send,
+    /// Let a replay go on, or pause it.
+    Play,
+    /// To the next event of a replay.
+    NextEvent,
+    /// To the event before.
+    PreviousEvent,
+    /// Play a replay faster.
+    Faster,
+    /// Play a replay slower.
+    Slower,
     /// Yes.
     Yes,
     /// No.
@@ -213,6 +223,11 @@ pub(super) const SPECS: &[Spec] = &[
     spec(KeyAction::Live, "live", "live", "Charts: back to now"),
     spec(KeyAction::Edit, "edit", "edit", "Edit the message's severity, title, impact or status"),
     spec(KeyAction::Send, "send", "send", "Preview the message and send it to the channel"),
+    spec(KeyAction::Play, "play", "play", "Replay: play, or pause"),
+    spec(KeyAction::NextEvent, "next-event", "event", "Replay: to the next event"),
+    spec(KeyAction::PreviousEvent, "previous-event", "event", "Replay: to the event before"),
+    spec(KeyAction::Faster, "faster", "faster", "Replay: faster"),
+    spec(KeyAction::Slower, "slower", "slower", "Replay: slower"),
     spec(KeyAction::Yes, "yes", "yes", "Yes"),
     spec(KeyAction::No, "no", "no", "No"),
     spec(KeyAction::NextField, "next-field", "field", "Next field"),

@@ -101,6 +101,16 @@ pub(super) const DEFAULTS: &[(Context, &[Keys])] = &[
     ),
     (Context::Tasks, &[(KeyAction::Tick, &["space"])]),
     (
+        Context::Replay,
+        &[
+            (KeyAction::Play, &["space"]),
+            (KeyAction::NextEvent, &["right"]),
+            (KeyAction::PreviousEvent, &["left"]),
+            (KeyAction::Faster, &[">"]),
+            (KeyAction::Slower, &["<"]),
+        ],
+    ),
+    (
         Context::Dialog,
         &[
             (KeyAction::Yes, &["y"]),

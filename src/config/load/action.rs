@@ -446,26 +446,35 @@ impl Loader<'_, '_> {
                 )
                 .help("remove `slot`, or give the metric `per_slot = true` and a query with `$slot`");
         }
+        if node.get("slot").is_some() && node.get("not").is_some() {
+            self.faults
+                .error(key_span(node, "slot"), "`not` always judges the new version")
+                .help("remove `slot`, or use `is` with a bound for another slot");
+        }
         let slot = node.get("slot").map(|slot| self.slot(slot));
-        let condition = match (node.get("is"), node.get("within")) {
-            (Some(_), Some(within)) => {
-                self.faults
-                    .error(within.span.clone(), "a check can have only one of `is` and `within`")
-                    .help("split it into two checks");
-                None
+        let given: Vec<&Node> = ["is", "within", "not"].iter().filter_map(|key| node.get(key)).collect();
+        if let [_, second, ..] = given.as_slice() {
+            self.faults
+                .error(second.span.clone(), "a check can have only one of `is`, `within` and `not`")
+                .help("split it into two checks");
+        }
+        let condition = match (node.get("is"), node.get("within"), node.get("not")) {
+            _ if given.len() > 1 => None,
+            (_, _, Some(claim)) => {
+                self.worse(claim, node, metric.as_ref()).map(|worse| Condition::NotWorse(worse.than))
             }
-            (Some(is), None) => self.bound(is, metric.and_then(|metric| metric.unit)).map(Condition::Is),
-            (None, Some(within)) => within.text().and_then(|text| match parse_within(text) {
+            (Some(is), ..) => self.bound(is, metric.and_then(|metric| metric.unit)).map(Condition::Is),
+            (None, Some(within), None) => within.text().and_then(|text| match parse_within(text) {
                 Ok(condition) => Some(condition),
                 Err(bad) => {
                     self.faults.error_with_cure(within.span.clone(), &bad.to_string());
                     None
                 }
             }),
-            (None, None) => {
-                self.faults
-                    .error(name.span.clone(), "a metric check needs a bound")
-                    .help("add `is = \"< 0.1%\"` or `within = \"20% of baseline\"`");
+            (None, None, None) => {
+                self.faults.error(name.span.clone(), "a metric check needs a bound").help(
+                    "add `is = \"< 0.1%\"`, `within = \"20% of baseline\"` or `not = \"worse than before\"`",
+                );
                 None
             }
         };

@@ -1,8 +1,8 @@
 //! The course of a run: checklist, steps, completion, rollbacks, triggers and tasks.
 
 use super::{
-    Loader, action::confirm, entries, flag, items, key_span, number_or, optional_text, span, span_or, text,
-    texts, word,
+    Loader, action::confirm, counted::claim_words, entries, flag, items, key_span, number_or, optional_text,
+    span, span_or, text, texts, word,
 };
 use crate::{
     config::{
@@ -17,9 +17,11 @@ use crate::{
         metric::{Bound, Op},
         plan::WAY_BACK_SLOT,
         runbook::{
-            Completion, Group, Item, OnNoData, Procedure, Step, Task, Then, Trigger, TriggerWatch, Window,
+            Completion, Group, Item, OnNoData, Procedure, Rule, Step, Task, Then, Trigger, TriggerWatch,
+            Window,
         },
         time::Span,
+        verdict::claimed::is_claim,
     },
 };
 
@@ -263,15 +265,20 @@ impl Loader<'_, '_> {
             return Trigger { reason: reason.unwrap_or_default(), watch: None };
         };
         let metric = self.metric_named(name);
-        let when = if let Some(when) = node.get("when") {
-            self.bound(when, metric.as_ref().and_then(|metric| metric.unit))
+        let claim = node.get("when").filter(|when| when.text().is_some_and(is_claim));
+        self.keys_of_the_other(node, claim.is_some());
+        let hold_for = self.above_zero_or(&TRIGGER, node, "for");
+        let rule = if let Some(claim) = claim {
+            self.worse(claim, node, metric.as_ref()).map(Rule::Worse)
+        } else if let Some(when) = node.get("when") {
+            let when = self.bound(when, metric.as_ref().and_then(|metric| metric.unit));
+            when.map(|when| Rule::Fixed { when, hold_for })
         } else {
             self.faults
                 .error(name.span.clone(), "this trigger has no `when`")
                 .help("add the breach, `when = \"> 1%\"`, and how long it must last, `for = \"5m\"`");
             None
         };
-        let hold_for = self.above_zero_or(&TRIGGER, node, "for");
         let countdown = self.above_zero_or(&TRIGGER, node, "countdown");
         let then = match word(&TRIGGER, node, "then").as_str() {
             "ask" => Then::Ask,
@@ -293,15 +300,17 @@ impl Loader<'_, '_> {
             .and_then(|metric| optional_text(metric, "title"))
             .unwrap_or_else(|| name.text().unwrap_or_default().replace('_', " "));
         let unit = metric.and_then(|metric| metric.unit);
-        let measured = when
-            .zip(unit)
-            .map(|(when, unit)| format!("{} {} for {hold_for}", uncapitalised(&title), when.show(unit)));
+        let title = uncapitalised(&title);
+        let measured = rule.zip(unit).map(|(rule, unit)| match rule {
+            Rule::Fixed { when, hold_for } => format!("{title} {} for {hold_for}", when.show(unit)),
+            Rule::Worse(worse) => claim_words(&title, &worse),
+        });
         Trigger {
             reason: reason.or(measured).unwrap_or_default(),
             watch: Some(TriggerWatch {
                 metric: MetricId::from(name.text().unwrap_or_default()),
-                when: when.unwrap_or(Bound { op: Op::Lt, value: 0.0 }),
-                hold_for,
+                // Where there is none, that is an error and this never fires.
+                rule: rule.unwrap_or(Rule::Fixed { when: Bound { op: Op::Lt, value: 0.0 }, hold_for }),
                 then,
                 no_data: if word(&TRIGGER, node, "no_data") == "rollback" {
                     OnNoData::Rollback

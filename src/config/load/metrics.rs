@@ -175,9 +175,15 @@ impl Loader<'_, '_> {
             let source = self.source(node, node, false);
             return Query::Promql { source, expr };
         }
+        if node.get("all").is_some() {
+            return self.counted(node, node, false, per_slot);
+        }
         let Some(scrape) = node.get("scrape") else {
             return Query::Promql { source: String::new(), expr: String::new() };
         };
+        if scrape.get("all").is_some() {
+            return self.counted(scrape, node, true, per_slot);
+        }
         let source = self.source(scrape, node, true);
         let mut selector = |key: &str| -> Option<String> {
             let value = scrape.get(key)?;
@@ -206,7 +212,7 @@ impl Loader<'_, '_> {
     }
 
     /// The source of a metric: the one named, or the only one of its kind, or the one called `prometheus`.
-    fn source(&mut self, node: &Node, metric: &Node, scrape: bool) -> String {
+    pub(super) fn source(&mut self, node: &Node, metric: &Node, scrape: bool) -> String {
         let fitting: Vec<String> =
             self.source_names.iter().filter(|(_, is)| *is == scrape).map(|(name, _)| name.clone()).collect();
         let fitting: Vec<&str> = fitting.iter().map(String::as_str).collect();
@@ -250,20 +256,14 @@ impl Loader<'_, '_> {
                     "[sources.prometheus] with `url = \"http://...:9090\"`"
                 };
                 self.faults
-                    .error(
-                        key_span(metric, if scrape { "scrape" } else { "query" }),
-                        "there is no source for this metric",
-                    )
+                    .error(key_span(metric, asks_by(metric, scrape)), "there is no source for this metric")
                     .help(format!("add {example}"));
                 String::new()
             }
             several => {
                 let names = list(several);
                 self.faults
-                    .error(
-                        key_span(metric, if scrape { "scrape" } else { "query" }),
-                        "this metric needs `source`",
-                    )
+                    .error(key_span(metric, asks_by(metric, scrape)), "this metric needs `source`")
                     .help(format!("choose one of {names}"));
                 String::new()
             }
@@ -303,7 +303,7 @@ impl Loader<'_, '_> {
     /// Whether a query is short and flat enough to be parsed at once. The parser's time grows with the square of the
     /// operators, and it, and all that walk its tree, take stack for each level. So both are bounded before it sees the
     /// text: what passes takes some hundredths of a second at most.
-    fn is_readable(&mut self, node: &Node, expr: &str) -> bool {
+    pub(super) fn is_readable(&mut self, node: &Node, expr: &str) -> bool {
         let size = Size::of(expr);
         let (what, help) = if expr.len() > MAX_QUERY {
             let help = "compute it in a Prometheus recording rule, and query that";
@@ -330,14 +330,14 @@ impl Loader<'_, '_> {
         if !self.is_readable(node, written) {
             return;
         }
-        if !matches!(parser::parse(&with_slot(written)), Ok(Expr::VectorSelector(_))) {
+        if !is_selector(written) {
             self.faults
                 .error(node.span.clone(), "not a valid series selector")
                 .help("write a name with labels: `http_requests_total{code=~\"5..\"}`");
         }
     }
 
-    fn slot_variable(&mut self, node: &Node, written: &str, per_slot: bool) {
+    pub(super) fn slot_variable(&mut self, node: &Node, written: &str, per_slot: bool) {
         let names: Vec<String> = Template::from(written).names().map(str::to_owned).collect();
         let one = self.is_one_deployment();
         let place = names.iter().find(|name| SLOT_PLACES.contains(&name.as_str()));
@@ -373,6 +373,15 @@ impl Loader<'_, '_> {
                 .error(node.span.clone(), format!("unknown variable `${other}` in a query"))
                 .help("a query can use only `$slot`, `$deployment`, `$hash` and `$version`");
         }
+    }
+}
+
+/// The key that says what is asked for.
+fn asks_by(metric: &Node, scrape: bool) -> &'static str {
+    match (scrape, metric.get("query")) {
+        (true, _) => "scrape",
+        (false, Some(_)) => "query",
+        (false, None) => "all",
     }
 }
 
@@ -430,8 +439,13 @@ impl Size {
 }
 
 /// The query as it will be asked for some slot.
-fn with_slot(expr: &str) -> String {
+pub(super) fn with_slot(expr: &str) -> String {
     Template::from(expr).show(|name| SLOT_PLACES.contains(&name).then(|| "blue".to_owned()))
+}
+
+/// Whether a text is a name with labels and nothing else.
+pub(super) fn is_selector(written: &str) -> bool {
+    matches!(parser::parse(&with_slot(written)), Ok(Expr::VectorSelector(_)))
 }
 
 /// Whether some number is on both bounds' side.

@@ -4,7 +4,7 @@ use super::{Loader, entries, items, key_span};
 use crate::{
     config::raw::Node,
     domain::{
-        metric::{Metric, Query},
+        metric::Metric,
         runbook::{Runbook, TriggerWatch},
         time::Span,
         trigger::longest_gap,
@@ -46,7 +46,8 @@ impl Loader<'_, '_> {
 
     /// A trigger fires on two samples at least, and one answer that never comes must not be a gap that restarts it.
     fn enough_samples(&mut self, node: &Node, watch: &TriggerWatch, metric: &Metric, runbook: &Runbook) {
-        let (hold_for, interval) = (watch.hold_for, metric.interval);
+        let Some((_, hold_for)) = watch.rule.fixed() else { return };
+        let interval = metric.interval;
         if hold_for == Span::ZERO || interval == Span::ZERO {
             return;
         }
@@ -61,7 +62,7 @@ impl Loader<'_, '_> {
                 ));
             return;
         }
-        let (Query::Promql { source: name, .. } | Query::Scrape { source: name, .. }) = &metric.query;
+        let name = metric.query.source();
         let Some(source) = runbook.sources.get(name) else { return };
         let gap = longest_gap(hold_for, interval);
         if source.timeout > gap {

@@ -75,6 +75,12 @@ const LOOK_KEYS: &[Key] = &[
         "`20% of baseline`: the allowed distance from the value recorded before the switch.",
     ),
     with(
+        "not",
+        &["metric"],
+        Kind::Text,
+        "`worse than 0.1%` or `worse than before`, of a counted metric, after the switch: it holds while evidence does not say so.",
+    ),
+    with(
         "slot",
         &["metric"],
         Kind::Slot,

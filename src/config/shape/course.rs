@@ -99,7 +99,12 @@ pub(crate) static TRIGGER: Shape = Shape {
             Kind::Text,
             "The reason in words. Without a metric, a reason that a person can choose.",
         ),
-        with("when", &["metric"], Kind::Bound, "The breach."),
+        with(
+            "when",
+            &["metric"],
+            Kind::BoundOrClaim,
+            "The breach; or `worse than 0.1%` or `worse than before`, which evidence decides, for counted metrics.",
+        ),
         with("for", &["metric"], Kind::Duration, "How long the breach must last.").or("5m"),
         with(
             "then",
@@ -109,6 +114,20 @@ pub(crate) static TRIGGER: Shape = Shape {
         )
         .or("countdown"),
         with("countdown", &["metric"], Kind::Duration, "How long the countdown runs.").or("30s"),
+        with(
+            "certainty",
+            &["metric"],
+            Kind::Text,
+            "With `worse than`: so many runs of a harmless release out of all do not fire.",
+        )
+        .or("99.9%"),
+        with(
+            "at_least",
+            &["metric"],
+            Kind::Text,
+            "With `worse than`: below so many events there is too little traffic for any verdict.",
+        )
+        .or("100 events"),
         with(
             "no_data",
             &["metric"],

@@ -32,7 +32,7 @@ pub(crate) static METRIC: Shape = Shape {
     what: "a metric",
     id: "metric",
     about: "A number to watch.",
-    choice: Some(Choice { keys: &["query", "scrape"], optional: false }),
+    choice: Some(Choice { keys: &["query", "scrape", "all"], optional: false }),
     keys: &[&[
         may("title", Kind::Text, "Its name on the screen; if not set, the key."),
         may(
@@ -42,9 +42,16 @@ pub(crate) static METRIC: Shape = Shape {
              those of the slot.",
         ),
         may("scrape", Kind::Table(&SCRAPE), "What to compute from metrics in text format, without PromQL."),
+        may(
+            "all",
+            Kind::Text,
+            "Counters of all events, as a PromQL selector; the metric is the bad ones out of these.",
+        ),
+        with("bad", &["all"], Kind::Text, "Counters of the bad events, as a PromQL selector."),
+        with("good", &["all"], Kind::Text, "Counters of the good events instead: all others are bad."),
         with(
             "source",
-            &["query"],
+            &["query", "all"],
             Kind::Text,
             "The source's name; required if there is more than one Prometheus.",
         ),
@@ -65,7 +72,7 @@ static SCRAPE: Shape = Shape {
     what: "a scrape",
     id: "scrape",
     about: "What to compute from scraped series.",
-    choice: Some(Choice { keys: &["rate", "quantile", "gauge"], optional: false }),
+    choice: Some(Choice { keys: &["rate", "quantile", "gauge", "all"], optional: false }),
     keys: &[&[
         may("source", Kind::Text, "The source's name; required if there is more than one to scrape."),
         may("rate", Kind::Text, "Counters; their increase per second."),
@@ -73,5 +80,8 @@ static SCRAPE: Shape = Shape {
         may("quantile", Kind::Share, "This quantile (0 to 1) of a histogram's increase."),
         with("histogram", &["quantile"], Kind::Text, "The histogram's name without `_bucket`."),
         may("gauge", Kind::Text, "Gauges; their sum."),
+        may("all", Kind::Text, "Counters of all events; the metric is the bad ones out of these."),
+        with("bad", &["all"], Kind::Text, "Counters of the bad events."),
+        with("good", &["all"], Kind::Text, "Counters of the good events instead: all others are bad."),
     ]],
 };

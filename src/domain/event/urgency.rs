@@ -71,6 +71,8 @@ impl RunEvent {
             | Self::UndoFinished { .. }
             | Self::CompletionFailed { .. }
             | Self::BaselineRecorded { .. }
+            | Self::EvidenceBegan { .. }
+            | Self::EvidenceTold { .. }
             | Self::WindowOpened { .. }
             | Self::WindowAdvanced { .. }
             | Self::WayBackChanged { .. }

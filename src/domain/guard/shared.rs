@@ -5,6 +5,7 @@ use crate::domain::{
     action::{Action, ActionKind, SlotRef},
     director::{Share, pods_for, share_of},
     id::SlotName,
+    kubectl::gentle_line,
     observation::{Observation, SlotSeen},
     run::{ActionStatus, Run, tag_of},
     runbook::{Strategy, Target},
@@ -150,9 +151,11 @@ impl Run {
     pub(super) fn judge_rollout(&self, slot: &SlotName, found: &SlotSeen) -> Verdict {
         let promises = self.runbook.deployment.strategy != Strategy::Recreate;
         if promises && found.kept == 0 && found.desired > 0 {
+            let target = self.runbook.target.as_ref();
+            let line = target.map(|target| gentle_line(target, &found.deployment)).unwrap_or_default();
             return Verdict::Refuse(format!(
                 "deployment/{} may take down all of {slot}'s pods at once in a rollout: lower maxUnavailable, use \
-                 strategy type RollingUpdate, or write `strategy = \"recreate\"`",
+                 strategy type RollingUpdate, or write `strategy = \"recreate\"`. One pod at a time: {line}",
                 found.deployment
             ));
         }
@@ -199,13 +202,14 @@ impl Run {
         if !fits {
             return Verdict::Refuse(format!("{slot} is not what this run goes back to"));
         }
-        // Pods that crash leave nothing to be kept: going back is the only way out then. Nor does it matter where others answer
-        // meanwhile, which in one Deployment are those that run the old template still.
+        // Pods that crash leave nothing to be kept: going back is the only way out then. Those that answer are lost whatever
+        // template they run. It does not matter where others answer their users meanwhile, which in one Deployment are those that
+        // run the old template still; but a route sends its part of them to a slot whether it has pods or not.
         let goes =
             |name: &SlotName| if self.is_one_deployment() { *name != target.slot } else { name == slot };
         let (serve, stay): (Vec<_>, Vec<_>) =
-            seen.slots.keys().filter(|name| seen.serving(name) > 0).partition(|name| goes(name));
-        let last = !serve.is_empty() && stay.is_empty();
+            seen.slots.keys().filter(|name| seen.answering_to_stay(name) > 0).partition(|name| goes(name));
+        let last = !serve.is_empty() && (stay.is_empty() || self.has_route());
         if self.rolling_back().is_some() && !last { Verdict::go() } else { self.judge_rollout(slot, found) }
     }
 
@@ -263,10 +267,18 @@ impl Run {
         let same = known.map_or(*image == target.image, |hash| *hash == slot.template_hash);
         (!same).then(|| {
             let who = slot.changed.as_ref().map_or("somebody", |by| by.manager.as_str());
+            let (now, then) = (tag_of(image), tag_of(&target.image));
+            let what = if *image == target.image {
+                format!("its template is another one, with {then} too")
+            } else {
+                format!("its template has {now}, not {then}")
+            };
+            // That somebody has accepted it does not make it what one wanted to go back to.
+            let accepted = *image != target.image && self.believes_image(&target.slot, image);
+            let accepted = if accepted { ", accepted since" } else { "" };
             format!(
-                "deployment/{} does not run the version from before: its template has {} (changed by {who})",
-                slot.deployment,
-                tag_of(image)
+                "deployment/{} does not run the version from before: {what} (changed by {who}{accepted})",
+                slot.deployment
             )
         })
     }

@@ -4,7 +4,7 @@ use super::Machine;
 use crate::domain::{
     action::SlotRef,
     actor::Actor,
-    check::CheckKind,
+    check::{CheckKind, Condition},
     effect::Effect,
     event::{CheckRef, Place, RunEvent},
     id::{MetricId, SlotName},
@@ -166,7 +166,13 @@ impl Machine {
             let Some(sample) = self.latest.get(&(metric.clone(), slot.clone())) else { continue };
             let baseline = self.baseline(metric, slot.as_ref());
             let (stand, evidence) = if self.is_fresh(sample.at, declared.interval) {
-                match rule(declared, *condition, *no_traffic, slot.as_ref(), &sample.value, baseline) {
+                let ruling = match condition {
+                    Condition::NotWorse(than) => self.rule_by_evidence(metric, *than, *no_traffic),
+                    Condition::Is(_) | Condition::WithinBaseline(_) => {
+                        rule(declared, *condition, *no_traffic, slot.as_ref(), &sample.value, baseline)
+                    }
+                };
+                match ruling {
                     Ruling::Holds(evidence) => (Stand::Holds, evidence),
                     Ruling::Skipped(evidence) => (Stand::Skipped, evidence),
                     Ruling::Waits(evidence) => (Stand::Waits, evidence),

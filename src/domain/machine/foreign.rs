@@ -52,9 +52,10 @@ impl Machine {
         self.hold(HoldCause::Foreign, reason, Actor::Auto);
     }
 
-    /// A watched picture has come. Where it differs from what the run believes, a fresh look decides.
+    /// A watched picture has come. Where it differs from what the run believes, or from the shares that it has told, a fresh look
+    /// decides.
     pub(super) fn suspect(&mut self) {
-        self.looks.suspicious = self.is_suspicious();
+        self.looks.suspicious = self.is_suspicious() || self.may_have_shifted();
         self.follow_suspicion();
     }
 

@@ -168,12 +168,11 @@ impl Machine {
         let shares = self.run.runbook.target.as_ref().is_some_and(Target::has_shares);
         let alone = !shares || seen.is_alone(&target.slot);
         let back = seen.live() == Some(&target.slot) && serving > 0 && alone;
-        // Where steps were undone and traffic never moved, an image that was accepted since is what it should run.
-        let accepted = !moves
-            && seen.slot(&target.slot).is_some_and(|slot| self.run.believes_image(&target.slot, &slot.image));
-        let other = self.run.leaves_the_version_before(&seen).filter(|_| back && !accepted);
+        let other = self.run.leaves_the_version_before(&seen).filter(|_| back);
         let unfit = seen.not_carried_out().filter(|_| back);
-        if back && other.is_none() && unfit.is_none() {
+        // What controllers have yet to act on is not seen in pods or revisions: what looks whole may be about to be replaced.
+        let behind = seen.slot(&target.slot).is_some_and(|slot| !slot.observed) && back;
+        if back && other.is_none() && unfit.is_none() && !behind {
             return true;
         }
         let follows = self.run.shares_follow_pods();
@@ -181,6 +180,9 @@ impl Machine {
         let words = match seen.live() {
             _ if other.is_some() => other.clone().unwrap_or_default(),
             _ if unfit.is_some() => unfit.unwrap_or_default(),
+            _ if behind => {
+                format!("the controller has not caught up with {}'s latest change yet", target.slot)
+            }
             _ if follows && serving > 0 => format!("traffic is still shared: {}", in_words(&seen.shares())),
             Some(live) if *live == target.slot && alone => format!("{live} has the traffic but no ready pod"),
             Some(live) if *live == target.slot => {
@@ -203,6 +205,10 @@ impl Machine {
     pub(super) fn refute_success(&mut self) -> Option<bool> {
         let live = self.run.live.clone().filter(|_| self.has_target())?;
         let place = Place::Completion;
+        if self.run.putting_back.is_some() {
+            // The run's last word waits for the answer that is still out.
+            return Some(false);
+        }
         let Some(seen) = self.look_since_last_act() else {
             self.ask_look();
             let failing =

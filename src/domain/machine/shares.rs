@@ -5,7 +5,7 @@ use crate::domain::{
     director::{Share, Shares, in_words, share_of},
     event::RunEvent,
     runbook::Milestone,
-    workload::Connection,
+    workload::{Connection, Workload},
 };
 
 /// Smaller changes are only shown live: a rollout of a thousand pods is no thousand events.
@@ -14,25 +14,35 @@ const TOLD_BY: u32 = 100;
 impl Machine {
     /// Takes in what a picture or a look says of the shares, where they follow which pods are ready.
     pub(super) fn follow_shares(&mut self, seen: Shares) {
-        if !self.run.shares_follow_pods() || self.run.finished.is_some() || self.run.started_at.is_none() {
-            return;
-        }
-        if self.is_worth_telling(&seen) {
+        if self.follows_shares() && self.is_worth_telling(&seen) {
             self.tell_shares(seen);
         }
     }
 
     /// The same from the watched picture, while it is one of now.
     pub(super) fn follow_picture(&mut self) {
-        // One that is older than a look, or than our own last act, tells of what was.
-        let looked = self.looks.seen.as_ref().map_or(self.looks.floor, |seen| seen.at.max(self.looks.floor));
-        let seen = self
-            .workload
-            .as_ref()
-            .filter(|picture| picture.connection == Connection::Connected && picture.as_of >= looked);
-        if let Some(shares) = seen.map(|picture| picture.shares.clone()) {
+        if let Some(shares) = self.picture_of_now().map(|picture| picture.shares.clone()) {
             self.follow_shares(shares);
         }
+    }
+
+    /// Whether a picture that may be of before shows other shares than were told: pods have moved, or it is late. A look tells.
+    pub(super) fn may_have_shifted(&self) -> bool {
+        let picture = self.workload.as_ref().filter(|picture| picture.connection == Connection::Connected);
+        self.follows_shares() && picture.is_some_and(|picture| self.is_worth_telling(&picture.shares))
+    }
+
+    /// One that is older than a look, or than our own last act, tells of what was. What the watch tells of pods comes at once,
+    /// but nobody knows whether it was before: a picture is as old as the last read that has confirmed it.
+    fn picture_of_now(&self) -> Option<&Workload> {
+        let looked = self.looks.seen.as_ref().map_or(self.looks.floor, |seen| seen.at.max(self.looks.floor));
+        self.workload
+            .as_ref()
+            .filter(|picture| picture.connection == Connection::Connected && picture.as_of >= looked)
+    }
+
+    fn follows_shares(&self) -> bool {
+        self.run.shares_follow_pods() && self.run.finished.is_none() && self.run.started_at.is_some()
     }
 
     /// Whether a slot begins or ceases to have traffic, nobody answers any more or somebody does again, or much has moved.

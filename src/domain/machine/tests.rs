@@ -3,6 +3,7 @@
 
 mod caught;
 mod doubt;
+mod evidence;
 mod journal;
 mod light;
 mod nowhere;

@@ -8,6 +8,7 @@ use crate::domain::{
     actor::Actor,
     cause::HoldCause,
     event::RunEvent,
+    evidence::before::written,
     metric::Sample,
     run::Run,
     runbook::{Milestone, OnNoData, Then},
@@ -36,6 +37,7 @@ impl Machine {
     pub(super) fn on_sample(&mut self, sample: Sample) {
         let key = (sample.metric.clone(), sample.slot.clone());
         self.remember_for_baseline(&sample);
+        self.remember_counts(&sample);
         if self.armed() {
             self.feed_triggers(&sample);
         }
@@ -59,7 +61,7 @@ impl Machine {
     }
 
     /// Triggers are fed while the new slot has the traffic, and as long as there is something left to decide.
-    fn armed(&self) -> bool {
+    pub(super) fn armed(&self) -> bool {
         self.run.switched_at.is_some() && self.run.rolling_back().is_none() && self.run.finished.is_none()
     }
 
@@ -101,14 +103,16 @@ impl Machine {
             let clock = TriggerClock::new(watch, metric.interval).taking_up(breaching, told.blind.clone());
             self.clocks.insert(index, clock);
         }
+        self.begin_evidence();
     }
 
     pub(super) fn disarm_triggers(&mut self) {
         self.clocks.clear();
+        self.end_evidence();
     }
 
     fn feed_triggers(&mut self, sample: &Sample) {
-        if self.clocks.is_empty() {
+        if self.clocks.is_empty() && self.evidence.is_empty() {
             // After a resume: armed anew, without credit.
             self.arm_triggers();
         }
@@ -136,6 +140,7 @@ impl Machine {
                 return;
             }
         }
+        self.feed_evidence(sample);
     }
 
     fn on_trigger(&mut self, trigger: usize, change: TriggerChange) {
@@ -169,24 +174,23 @@ impl Machine {
                     self.emit(RunEvent::RunContinued { by: Actor::Auto });
                 }
             }
-            TriggerChange::Fired(cause) => self.trigger_fired(trigger, &declared.reason, watch.then, &cause),
+            TriggerChange::Fired(cause) => {
+                let unit = runbook.metric(watch.metric.as_str()).map(|metric| metric.unit);
+                let reason = &declared.reason;
+                let reason = match (&cause, unit) {
+                    (Cause::Held { value, elapsed, .. }, Some(unit)) => {
+                        format!("{reason} (measured: {} for {})", unit.show(*value), elapsed.clock())
+                    }
+                    (Cause::Held { .. }, None) => reason.clone(),
+                    (Cause::NoData(why), _) => format!("{reason}: no data ({why})"),
+                };
+                self.fire(trigger, reason, watch.then);
+            }
         }
     }
 
-    fn trigger_fired(&mut self, trigger: usize, reason: &str, then: Then, cause: &Cause) {
-        let runbook = std::sync::Arc::clone(&self.run.runbook);
-        let unit = runbook.triggers[trigger]
-            .watch
-            .as_ref()
-            .and_then(|w| runbook.metric(w.metric.as_str()))
-            .map(|m| m.unit);
-        let reason = match (cause, unit) {
-            (Cause::Held { value, elapsed, .. }, Some(unit)) => {
-                format!("{reason} (measured: {} for {})", unit.show(*value), elapsed.clock())
-            }
-            (Cause::Held { .. }, None) => reason.to_owned(),
-            (Cause::NoData(why), _) => format!("{reason}: no data ({why})"),
-        };
+    /// A trigger has fired, for this reason: what it is to do begins.
+    pub(super) fn fire(&mut self, trigger: usize, reason: String, then: Then) {
         self.emit(RunEvent::TriggerFired { trigger, reason: reason.clone() });
         self.reconsidered.remove(&trigger);
         match then {
@@ -219,6 +223,7 @@ impl Machine {
         if let Some(clock) = self.clocks.get_mut(&trigger) {
             clock.reset();
         }
+        self.reset_evidence(trigger);
         self.hold(HoldCause::RollbackNotBegun, &reason, Actor::Auto);
         self.notify(Milestone::Paged, format!("ROLLBACK NOT STARTED, somebody must act: {reason}"));
     }
@@ -306,6 +311,7 @@ impl Machine {
         if let Some(clock) = self.clocks.get_mut(&trigger) {
             clock.reset();
         }
+        self.reset_evidence(trigger);
     }
 
     pub(super) fn on_workload(&mut self, workload: Workload) {
@@ -314,10 +320,4 @@ impl Machine {
         self.follow_picture();
         self.suspect();
     }
-}
-
-/// A number as it comes back from the journal: twelve digits survive JSON exactly, seventeen do not, and a run must be the
-/// same to whoever reads it later.
-fn written(value: f64) -> f64 {
-    format!("{value:.11e}").parse().unwrap_or(value)
 }

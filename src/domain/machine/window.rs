@@ -166,7 +166,11 @@ impl Machine {
             if written < lasts {
                 self.emit(RunEvent::WindowAdvanced { step: step.clone(), watched: lasts });
             }
-            return self.pass(place);
+            let passed = self.pass(place);
+            if passed {
+                self.record_evidence();
+            }
+            return passed;
         }
         match self.overdue_check(place) {
             Some(reason) => self.fail(place, &format!("at the end of the window: {reason}")),

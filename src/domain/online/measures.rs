@@ -4,9 +4,10 @@ use super::{
     around::clock,
     finding::{Area, Finding},
     picture::{Explained, Gap, Labels, Measured, Picture},
+    verdicts,
 };
 use crate::domain::{
-    metric::{Metric, Missing, Query},
+    metric::{Metric, Missing},
     run::tag_of,
     runbook::{Runbook, Target},
     time::Span,
@@ -37,8 +38,11 @@ pub(super) fn judge(runbook: &Runbook, picture: &Picture, found: &mut Vec<Findin
         let Some(metric) = runbook.metric(watch.metric.as_str()) else { continue };
         let mine = picture.measured.iter().filter(|measured| measured.metric == metric.id);
         let mine: Vec<&Measured> = mine.filter(|measured| matches!(measured.value, Ok(Ok(_)))).collect();
-        if !mine.is_empty() {
-            found.push(fires(&trigger.reason, watch.hold_for, metric, &mine));
+        if let Some((_, hold_for)) = watch.rule.fixed().filter(|_| !mine.is_empty()) {
+            found.push(fires(&trigger.reason, hold_for, metric, &mine));
+        }
+        if let Some(worse) = watch.rule.worse() {
+            found.extend(verdicts::traffic(&trigger.reason, worse, runbook, metric, &mine));
         }
     }
 }
@@ -152,8 +156,7 @@ fn number(
 }
 
 fn source(metric: &Metric) -> &str {
-    let (Query::Promql { source, .. } | Query::Scrape { source, .. }) = &metric.query;
-    source
+    metric.query.source()
 }
 
 /// A namespace that a query names and the target is not in.

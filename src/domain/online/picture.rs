@@ -300,6 +300,8 @@ pub struct Measured {
     pub took: Span,
     /// What its query says and finds.
     pub explained: Explained,
+    /// Of a counted metric: events a second lately, where the source tells of the past.
+    pub per_second: Option<f64>,
 }
 
 /// What is behind a query's answer.

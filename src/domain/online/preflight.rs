@@ -63,21 +63,21 @@ mod tests {
     use super::*;
     use crate::domain::online::finding::{Area, Finding};
 
-    fn findings(all: &[Finding]) -> Result<Findings, String> {
-        Ok(Findings(all.to_vec()))
+    fn findings(all: &[Finding]) -> Findings {
+        Findings(all.to_vec())
     }
 
     #[test]
     fn the_worst_comes_first_and_a_look_that_failed_is_never_healthy() {
         let fine = Finding::fine(Area::Clock, "clock", "right");
         let fault = Finding::fault(Area::Metrics, "error_rate", "no series", "mend the query");
-        let both = Preflight::of([findings(std::slice::from_ref(&fine)), findings(&[fault])]);
+        let both = Preflight::of([Ok(findings(std::slice::from_ref(&fine))), Ok(findings(&[fault]))]);
         let Preflight::Done { findings: all, .. } = &both else { unreachable!("both have answered") };
         assert_eq!(all.0[0].mark, Mark::Fault);
         assert!(both.is_bad());
         assert_eq!(both.summary(), "1 fault, 0 warnings, 0 not looked at, 1 ok");
 
-        let half = Preflight::of([findings(&[fine]), Err("doctor: no answer within 60s".to_owned())]);
+        let half = Preflight::of([Ok(findings(&[fine])), Err("doctor: no answer within 60s".to_owned())]);
         assert!(half.is_bad());
         assert_eq!(half.faults(), 0);
         assert!(half.summary().starts_with("not all could be looked at"), "{}", half.summary());

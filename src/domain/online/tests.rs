@@ -8,11 +8,12 @@ use super::{
 };
 use crate::domain::{
     fixture,
-    metric::Missing,
+    metric::{Counted, Missing, Query},
     rights::{Missing as Denied, Right, Scope, Verb, Weight},
-    runbook::Runbook,
+    runbook::{Rule, Runbook, Trigger, TriggerWatch},
     time::{Span, Timestamp},
     workload::ClusterIdentity,
+    worse::{Than, Worse},
 };
 
 fn runbook() -> Runbook {
@@ -84,6 +85,7 @@ fn measured(slot: &str) -> Measured {
             spacing: Some(Span::from_secs(15)),
             ..Explained::default()
         },
+        per_second: None,
     }
 }
 
@@ -619,4 +621,32 @@ fn a_doctor_finds_what_is_wrong_with_machine_and_login() {
         "40 s behind",
         "timedatectl",
     );
+}
+
+#[test]
+fn traffic_that_is_too_little_for_a_verdict_within_the_window() {
+    let mut book = runbook();
+    let metric = book.metrics.iter_mut().find(|metric| metric.id.as_str() == "error_rate").unwrap();
+    metric.query = Query::Counted(Counted {
+        source: "prometheus".to_owned(),
+        scraped: false,
+        part: "errors".to_owned(),
+        good: false,
+        all: "requests".to_owned(),
+    });
+    let rule = Rule::Worse(Worse::usual(Than::Share(0.001)));
+    let fixed = book.triggers.iter().find_map(|trigger| trigger.watch.clone()).unwrap();
+    let claims = Trigger { reason: "worse".to_owned(), watch: Some(TriggerWatch { rule, ..fixed }) };
+    book.triggers.push(claims);
+    let found = |per_second: f64| {
+        let mut picture = fine();
+        picture.measured.iter_mut().for_each(|measured| measured.per_second = Some(per_second));
+        let Findings(all) = judge(&book, &picture);
+        all.into_iter().find(|finding| finding.about == "worse").unwrap()
+    };
+    let (busy, idle) = (found(100.0), found(0.05));
+    assert_eq!((busy.mark, idle.mark), (Mark::Ok, Mark::Warning), "{busy:?} {idle:?}");
+    assert!(busy.found.contains("can fire"), "{}", busy.found);
+    assert!(idle.found.contains("too little traffic for any verdict within the window"), "{}", idle.found);
+    assert!(idle.found.contains("about "), "it says how long it would take: {}", idle.found);
 }

@@ -107,6 +107,7 @@ impl Run {
                 let who = workload.service_changed.as_ref().map_or("somebody", |by| by.manager.as_str());
                 weighed.against.push(format!("{live} has the traffic, set by {who}"));
             }
+            weighed.against.extend(self.runs_another(workload));
             weighed.facts.push(self.undo_words(&plan.undo));
         }
         weighed.facts.push(plan.estimate.about());
@@ -172,17 +173,20 @@ impl Run {
             .push(format!("reverts to {version}, {} of {} pods still run it", slot.ready, target.replicas));
     }
 
+    /// That the slot that had the traffic has another image than then, which no undo of the steps changes.
+    fn runs_another(&self, workload: Option<&Workload>) -> Option<String> {
+        let target = self.opened.previous.as_ref().filter(|_| !self.is_one_deployment())?;
+        let slot =
+            workload?.slots.get(&target.slot).filter(|slot| slot.found && slot.image != target.image)?;
+        Some(format!("{} runs {} now, not {}", target.slot, tag_of(&slot.image), tag_of(&target.image)))
+    }
+
     fn judge_previous(&self, workload: Option<&Workload>, now: Timestamp, weighed: &mut Weighed) {
         let Some((target, workload, slot)) = self.previous_seen(workload, now, weighed) else { return };
         if slot.image != target.image && self.is_promoted() {
             weighed.slow.push("the promotion is taken back first".to_owned());
-        } else if slot.image != target.image {
-            weighed.against.push(format!(
-                "{} runs {} now, not {}",
-                target.slot,
-                tag_of(&slot.image),
-                tag_of(&target.image)
-            ));
+        } else {
+            weighed.against.extend(self.runs_another(Some(workload)));
         }
         // What is to go does not count, nor what still runs another template.
         let ready = slot.ready.min(slot.desired).min(slot.updated);

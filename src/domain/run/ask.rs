@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ActionState, ActionStatus, ItemStatus, RollbackState, Run, StepState, StepStatus, Work};
+use super::{
+    ActionState, ActionStatus, CheckStatus, ItemStatus, RollbackState, Run, StepState, StepStatus, Work,
+};
 use crate::domain::{
     action::{Action, ActionKind, Replicas, SlotRef},
     check::Check,
@@ -522,6 +524,15 @@ impl Run {
                 !item.optional && matches!(state.status, ItemStatus::Open | ItemStatus::Fails)
             })
             .count()
+    }
+
+    /// Checks of the last rollback that have not passed, reminders to people among them.
+    pub fn open_rollback_checks(&self) -> usize {
+        let Some(rollback) = self.rollbacks.last() else { return 0 };
+        let place = Place::Rollback { procedure: rollback.procedure.clone() };
+        let Some(work) = self.work(&place) else { return 0 };
+        let checks = self.checks(&place).iter().zip(&work.checks);
+        checks.filter(|(_, state)| state.status != CheckStatus::Holds).count()
     }
 
     /// Items that keep the steps closed at this time: not optional, and open, failing or stale.

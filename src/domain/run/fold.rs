@@ -4,8 +4,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    ActionState, ActionStatus, CheckState, CheckStatus, Foreign, Held, IncidentState, ItemState, ItemStatus,
-    LockHeld, Notice, PuttingBack, RollbackState, Run, StepState, StepStatus, Stopped, TaskState,
+    ActionState, ActionStatus, CheckState, CheckStatus, Foreign, Gathered, Held, IncidentState, ItemState,
+    ItemStatus, LockHeld, Notice, PuttingBack, RollbackState, Run, StepState, StepStatus, Stopped, TaskState,
     TriggerState, WayBackSeen, Work,
 };
 use crate::domain::{
@@ -46,6 +46,7 @@ impl Run {
             live: opened.previous.as_ref().map(|target| target.slot.clone()),
             switched_at: None,
             met_at: None,
+            left_at: None,
             shares: opened.previous.iter().map(|target| (target.slot.clone(), Share::ALL)).collect(),
             shifted_to: None,
             moves: Vec::new(),
@@ -55,6 +56,7 @@ impl Run {
             pinned: opened.pinned.clone(),
             baseline: BTreeMap::new(),
             baseline_short: BTreeMap::new(),
+            evidence: BTreeMap::new(),
             triggers: vec![TriggerState::default(); runbook.triggers.len()],
             rollbacks: Vec::new(),
             lock: None,
@@ -228,6 +230,15 @@ impl Run {
                 self.baseline.clone_from(values);
                 self.baseline_short.clone_from(short);
             }
+            RunEvent::EvidenceBegan { claim, terms, remark, .. } => {
+                let (terms, remark) = (*terms, remark.clone());
+                self.evidence.insert(*claim, Gathered { since: at, terms, remark, card: None });
+            }
+            RunEvent::EvidenceTold { claim, card, .. } => {
+                if let Some(gathered) = self.evidence.get_mut(claim) {
+                    gathered.card = Some((**card).clone());
+                }
+            }
             RunEvent::TrafficShifted { shares } => {
                 self.shifted_to = None;
                 self.shift_traffic(shares, at);
@@ -329,8 +340,7 @@ impl Run {
         let new = self.opened.new_slot.as_ref() == Some(to);
         let meets = new || self.is_promoted();
         let before = self.switched_at.filter(|_| self.shares.len() > 1 || !new);
-        self.switched_at = meets.then(|| before.unwrap_or(at));
-        self.met_at = self.met_at.or(self.switched_at);
+        self.meet(meets.then(|| before.unwrap_or(at)), at);
         self.shares = [(to.clone(), Share::ALL)].into();
         self.lead(to, at);
     }
@@ -340,15 +350,23 @@ impl Run {
         let meets = met || self.is_promoted();
         // Pods that are not ready for a moment are not gone: only an act of ours takes the new version from its users.
         let stays = self.shares_follow_pods() && (shares.is_empty() || !self.is_taken_back());
-        self.switched_at = match self.switched_at {
+        let since = match self.switched_at {
             None => meets.then_some(at),
             since => since.filter(|_| meets || stays),
         };
-        self.met_at = self.met_at.or(self.switched_at);
+        self.meet(since, at);
         self.shares.clone_from(shares);
         if let Some(to) = leading(shares).cloned() {
             self.lead(&to, at);
         }
+    }
+
+    /// Users meet the new version since then, or do not.
+    pub(in crate::domain) fn meet(&mut self, since: Option<Timestamp>, at: Timestamp) {
+        let left = self.switched_at.is_some() && since.is_none();
+        self.left_at = if left { Some(at) } else { self.left_at.filter(|_| since.is_none()) };
+        self.switched_at = since;
+        self.met_at = self.met_at.or(since);
     }
 
     /// The slot with most of the traffic.
@@ -571,6 +589,7 @@ impl Run {
         else {
             return;
         };
+        let claim = self.runbook.claim_of(*trigger);
         let Some(state) = self.triggers.get_mut(*trigger) else { return };
         match event {
             RunEvent::TriggerBreaching { since, value, .. } => {
@@ -591,6 +610,10 @@ impl Run {
                 state.fired = None;
                 state.breaching = None;
                 state.waits = None;
+                // A verdict that a person has called wrong is no evidence any more.
+                if let Some(gathered) = claim.and_then(|claim| self.evidence.get_mut(&claim)) {
+                    gathered.card = None;
+                }
             }
             _ => {}
         }
@@ -610,11 +633,13 @@ impl Run {
                 self.held = None;
                 // A rollback after the end opens the run again, until its own end.
                 self.finished = None;
+                let trouble_since = self.trouble_since(at);
                 self.rollbacks.push(RollbackState {
                     procedure: procedure.clone(),
                     reason: reason.clone(),
                     by: by.clone(),
                     started_at: at,
+                    trouble_since,
                     actions: actions.clone(),
                     undo: undo.clone(),
                     work,

@@ -10,6 +10,7 @@ use crate::domain::{
     crew::Person,
     director::Shares,
     event::{ChildProcess, Opened, Outcome, Override},
+    evidence::{card::Card, terms::Terms},
     id::{ProcedureId, SlotName, StepId},
     metric::Missing,
     runbook::{Milestone, Runbook},
@@ -52,6 +53,8 @@ pub struct Run {
     pub switched_at: Option<Timestamp>,
     /// When users first met the new version, also once that was taken back.
     pub met_at: Option<Timestamp>,
+    /// When the new version was taken from its users for good; none while they have it, or before they met it.
+    pub left_at: Option<Timestamp>,
     /// How much of the traffic each slot has, as far as our own events tell.
     pub shares: Shares,
     /// Shares that an action is known to have set, until `traffic_shifted` tells so.
@@ -72,6 +75,8 @@ pub struct Run {
     pub baseline: BTreeMap<String, f64>,
     /// Of how much time the baseline is, by the same names, where that is less than five minutes.
     pub baseline_short: BTreeMap<String, Span>,
+    /// The evidence for each claim that the runbook makes, since users met the new version.
+    pub evidence: BTreeMap<usize, Gathered>,
     /// The triggers.
     pub triggers: Vec<TriggerState>,
     /// Rollbacks in order of starting; only the last can be active.
@@ -316,6 +321,19 @@ pub struct TriggerState {
     pub countdown: Option<Timestamp>,
 }
 
+/// What is known of a claim as the run's events tell it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gathered {
+    /// Since when evidence is gathered.
+    pub since: Timestamp,
+    /// Its terms; none where no verdict is possible, and the remark says why.
+    pub terms: Option<Terms>,
+    /// What is to be said of the terms.
+    pub remark: Option<String>,
+    /// The newest record; none before the first, and after a person has called the verdict wrong.
+    pub card: Option<Card>,
+}
+
 /// A rollback's state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RollbackState {
@@ -327,6 +345,8 @@ pub struct RollbackState {
     pub by: Actor,
     /// When it began.
     pub started_at: Timestamp,
+    /// Since when something was wrong by then, as far as it was measured; else when it began.
+    pub trouble_since: Timestamp,
     /// Its actions, in order.
     pub actions: Vec<Action>,
     /// The steps that are undone, in order.

@@ -4,7 +4,7 @@ mod oracle;
 use super::*;
 use crate::domain::{
     metric::{Bound, Op},
-    runbook::Then,
+    runbook::{Rule, Then},
 };
 
 const INTERVAL: Span = Span::from_secs(5);
@@ -17,8 +17,7 @@ fn at(s: i64) -> Timestamp {
 fn watch(hold_for: Span, no_data: OnNoData) -> TriggerWatch {
     TriggerWatch {
         metric: "error_rate".into(),
-        when: Bound { op: Op::Gt, value: 0.01 },
-        hold_for,
+        rule: Rule::Fixed { when: Bound { op: Op::Gt, value: 0.01 }, hold_for },
         then: Then::Ask,
         no_data,
     }
@@ -29,7 +28,7 @@ fn clock(seconds: u64) -> TriggerClock {
 }
 
 fn sample(at: Timestamp, value: Result<f64, Missing>) -> Sample {
-    Sample { metric: "error_rate".into(), slot: None, at, value }
+    Sample { metric: "error_rate".into(), slot: None, at, value, counts: None }
 }
 
 /// Feeds a sample measured `s` seconds in, at that time.
@@ -313,7 +312,7 @@ fn m1_what_is_no_number_neither_passes_nor_fires() {
     for op in [Op::Gt, Op::Ge, Op::Lt, Op::Le] {
         for n in 0..10 {
             let mut watch = watch(Span::from_secs(5), OnNoData::Hold);
-            watch.when = Bound { op, value: 0.01 };
+            watch.rule = Rule::Fixed { when: Bound { op, value: 0.01 }, hold_for: Span::from_secs(5) };
             let mut clock = TriggerClock::new(&watch, INTERVAL);
             assert_eq!(feed(&mut clock, 0, missing(n)), [], "{op} {n}");
             assert_eq!((clock.state().missing, clock.state().breach), (1, None), "{op} {n}");

@@ -58,6 +58,7 @@ fn unseen(
         container: String::new(),
         lock,
         copy: None,
+        keeper: None,
         incoming: mpsc::channel(1).1,
     })
 }

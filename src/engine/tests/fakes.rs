@@ -19,6 +19,7 @@ use crate::{
         action::PatchType,
         director::{Shares, in_words},
         event::Envelope,
+        evidence::counters::Answer,
         fixture::{START, ground::Ground, workload},
         id::SlotName,
         message::Update,
@@ -205,7 +206,7 @@ impl Metrics for World {
             (_, Some("blue")) => Err(Missing::Unreachable(format!("http://u:{CANARY}@prometheus refused"))),
             _ => Ok(self.errors),
         };
-        Sample { metric: metric.id.clone(), slot, at: now, value }
+        Sample { metric: metric.id.clone(), slot, at: now, value, counts: None }
     }
     async fn backfill(
         &self,
@@ -219,8 +220,27 @@ impl Metrics for World {
         if metric.id.as_str() != "error_rate" || slot.as_ref().map(SlotName::as_str) != Some("blue") {
             return Vec::new();
         }
-        let sample = |at| Sample { metric: metric.id.clone(), slot: slot.clone(), at, value: Ok(0.0007) };
+        let sample = |at| Sample {
+            metric: metric.id.clone(),
+            slot: slot.clone(),
+            at,
+            value: Ok(0.0007),
+            counts: None,
+        };
         (0..to.since(from).as_secs() / 10).map(|n| from + Span::from_secs(10 * n)).map(sample).collect()
+    }
+    async fn count(&self, _: &Metric, _: Option<&SlotLabels>, _: Timestamp) -> Result<Answer, Missing> {
+        Err(Missing::NoData)
+    }
+    async fn count_past(
+        &self,
+        _: &Metric,
+        _: Option<&SlotLabels>,
+        _: Timestamp,
+        _: Timestamp,
+        _: Span,
+    ) -> Vec<Answer> {
+        Vec::new()
     }
 }
 

@@ -1,6 +1,7 @@
 //! One flight from its opening to its end, with a pilot who answers each prompt.
 
 use std::{
+    os::unix::fs::PermissionsExt,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -32,6 +33,7 @@ use crate::{
         ports::Clock as _,
         values::Secrets,
     },
+    journal::{Samples, samples::Bounds},
 };
 
 fn joins(id: u64, wish: Wish, screen: Box<dyn UpdateSink>) -> Incoming {
@@ -126,6 +128,8 @@ pub(super) async fn fly_on(
     consents: bool,
 ) -> Flown {
     let dir = tempfile::tempdir().unwrap();
+    // As a run's directory is.
+    std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o700)).unwrap();
     std::fs::create_dir(dir.path().join("output")).unwrap();
     let world = World::with_errors(errors);
     let secrets = Arc::new(Secrets::default());
@@ -146,6 +150,9 @@ pub(super) async fn fly_on(
     // Flights that run side by side leave records side by side.
     let name = dir.path().file_name().unwrap().to_string_lossy();
     opened.run_id = RunId(name.trim_start_matches('.').to_owned());
+    let (masks, run_id) = (Arc::clone(&secrets), opened.run_id.clone());
+    let mask = Arc::new(move |text: &str| masks.mask(text));
+    let samples = Samples::start(dir.path(), run_id.as_str(), Bounds::default(), mask).unwrap();
     let (machine, decision) = Machine::open(opened, clock.now()).unwrap();
     let (asks, incoming) = mpsc::channel(64);
     let engine = Engine::new(Parts {
@@ -159,6 +166,7 @@ pub(super) async fn fly_on(
         container: "backend".to_owned(),
         lock: None,
         copy: None,
+        keeper: Some(Box::new(samples)),
         incoming,
     });
     let (screen, mut updates) = mpsc::unbounded_channel();

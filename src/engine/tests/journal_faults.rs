@@ -170,6 +170,7 @@ async fn fly_lost_at_once() -> Flown {
         container: String::new(),
         lock: None,
         copy: None,
+        keeper: None,
         incoming,
     });
     let end = engine.run().await;

@@ -14,6 +14,8 @@ use crate::{
         run::Run,
     },
     engine::messages::End,
+    journal,
+    report::{self, Format, Integrity, Source},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -31,6 +33,20 @@ async fn x1_a_whole_flight_lands_and_no_sink_has_the_secret() {
     assert!(disk.contains("SUCCEEDED") && disk.contains("status 0"), "{disk}");
     let journal = serde_json::to_string(&flown.journal).unwrap();
     let screens = serde_json::to_string(&flown.updates).unwrap();
+    // What is packed there is looked at unpacked.
+    let run_id = flown.run.opened.run_id.as_str();
+    let kept = journal::samples::read(flown.dir.path(), run_id).unwrap().unwrap();
+    assert!(kept.samples().count() > 10, "{}", kept.samples().count());
+    assert_eq!(kept.remarks(), [] as [&str; 0]);
+    let samples = serde_json::to_string(&kept).unwrap();
+    assert!(samples.contains("prometheus refused"), "{samples}");
+    let found = Integrity { records: flown.journal.len(), ..Integrity::default() };
+    let source = Source { events: &flown.journal, kept: &kept, journal: &found };
+    let [page, wiki, json] =
+        [Format::Html, Format::Markdown, Format::Json].map(|it| report::write(&source, it).unwrap());
+    for report in [&page, &wiki, &json] {
+        assert!(report.contains("BACKUP_ID") && report.contains("b-17"), "{report}");
+    }
     // The world did quote it, in every way.
     for quoted in
         ["pasted ", "answered 500", "switched with ", "fine ", "prometheus refused", "no answer to "]
@@ -38,7 +54,14 @@ async fn x1_a_whole_flight_lands_and_no_sink_has_the_secret() {
         assert!(screens.contains(quoted), "{quoted}");
     }
     assert!(disk.contains("token="));
-    for (name, sink) in [("disk", disk), ("journal", journal), ("screens", screens)] {
+    let reports = [page, wiki, json].concat();
+    for (name, sink) in [
+        ("disk", disk),
+        ("journal", journal),
+        ("screens", screens),
+        ("samples", samples),
+        ("reports", reports),
+    ] {
         assert!(
             !sink.contains(CANARY),
             "{name}: {}",

@@ -11,7 +11,8 @@ use super::{AT_ONCE, Deadline, now, values::Known};
 use crate::{
     adapters::{http::HttpOptions, metrics::MetricsAdapter},
     domain::{
-        metric::{Metric, Query},
+        evidence::{counts::Counts, lane::Lane},
+        metric::Metric,
         online::picture::{Explained, Looked, Measured, Unseen},
         runbook::{Runbook, Source},
         slot_labels::SlotLabels,
@@ -20,6 +21,10 @@ use crate::{
     },
     engine::ports::Metrics as _,
 };
+
+/// The traffic is that of so much time, in steps of this length.
+const LATELY: Span = Span::from_mins(5);
+const LATELY_STEP: Span = Span::from_secs(30);
 
 type Sources = BTreeMap<String, Looked<MetricsAdapter>>;
 type Clocks = BTreeMap<String, Looked<i64>>;
@@ -70,7 +75,7 @@ fn opened(name: &str, source: &Source, known: &Known, options: &HttpOptions) -> 
 }
 
 async fn one(sources: &Sources, metric: &Metric, slot: Option<SlotLabels>, deadline: Deadline) -> Measured {
-    let (Query::Promql { source, .. } | Query::Scrape { source, .. }) = &metric.query;
+    let source = metric.query.source();
     let name = slot.as_ref().map(|slot| slot.name.clone());
     let unseen = |why: Unseen| Measured {
         metric: metric.id.clone(),
@@ -78,6 +83,7 @@ async fn one(sources: &Sources, metric: &Metric, slot: Option<SlotLabels>, deadl
         value: Err(why),
         took: Span::ZERO,
         explained: Explained::default(),
+        per_second: None,
     };
     let source = match sources.get(source) {
         Some(Ok(source)) => source,
@@ -97,7 +103,18 @@ async fn one(sources: &Sources, metric: &Metric, slot: Option<SlotLabels>, deadl
         value: Ok(sample.value),
         took,
         explained: explained.unwrap_or_default(),
+        per_second: deadline.look(events(source, metric, slot.as_ref())).await.ok().flatten(),
     }
+}
+
+/// Events a second in the last minutes.
+async fn events(source: &MetricsAdapter, metric: &Metric, slot: Option<&SlotLabels>) -> Option<f64> {
+    let mut lane = Lane::new(metric.counted()?);
+    let to = now();
+    let answers = source.count_past(metric, slot, to - LATELY, to, LATELY_STEP).await;
+    let sum = answers.iter().fold(Counts::NONE, |sum, answer| sum + lane.take(answer));
+    let covered = answers.last()?.at.since(answers.first()?.at).to_std().as_secs_f64();
+    (covered > 0.0).then(|| sum.all / covered)
 }
 
 /// How far a source's clock is ahead of ours; nothing for one that does not tell it, or that answers nothing at all, which its

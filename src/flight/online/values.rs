@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What is known.
-pub(super) struct Known {
+pub(in crate::flight) struct Known {
     /// Secrets too: goes into no text.
     values: BTreeMap<String, String>,
     /// How each variable gets its value.
@@ -26,7 +26,11 @@ pub(super) struct Known {
 
 impl Known {
     /// What the command line and the environment give.
-    pub(super) fn of(runbook: &Runbook, vars: &[String], secrets: &Arc<Secrets>) -> Result<Self, Stop> {
+    pub(in crate::flight) fn of(
+        runbook: &Runbook,
+        vars: &[String],
+        secrets: &Arc<Secrets>,
+    ) -> Result<Self, Stop> {
         let given = Given::parse(vars, &[], runbook).map_err(|faults| Stop::usage(faults.join("\n")))?;
         let mut known = Self { values: BTreeMap::new(), states: Vec::new(), live: None };
         for var in &runbook.vars {
@@ -112,7 +116,7 @@ impl Known {
     }
 
     /// A text with its variables.
-    pub(super) fn expand(&self, template: &Template) -> Result<String, Unexpanded> {
+    pub(in crate::flight) fn expand(&self, template: &Template) -> Result<String, Unexpanded> {
         template.expand(|name| match name {
             "SLOT" => self.values.get(name).or(self.live.as_ref()).cloned(),
             _ => self.values.get(name).cloned(),

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::domain::{
+    claim::Standing,
     event::ActionRef,
+    evidence::counts::Counts,
+    felt::Measurements,
     id::{MetricId, SlotName, StepId},
     metric::{Metric, Missing, Sample, Verdict},
     safe_text::StyledLine,
@@ -34,6 +37,8 @@ pub struct Telemetry {
     pub series: BTreeMap<SeriesKey, Series>,
     /// The newest sample of each series.
     pub latest: BTreeMap<SeriesKey, Sample>,
+    /// Where the evidence for the runbook's claims stands.
+    pub evidence: Vec<Standing>,
     /// Output by action, the newest action last.
     pub outputs: VecDeque<(ActionRef, Output)>,
     /// What polled checks see.
@@ -89,6 +94,12 @@ impl Telemetry {
         }
     }
 
+    /// Takes in what was measured before anybody looked: it is drawn, and is not what is measured now.
+    pub fn recalled(&mut self, sample: &Sample) {
+        let key = (sample.metric.clone(), sample.slot.clone());
+        self.series(&key).push(sample.at, sample.value.as_ref().ok().copied());
+    }
+
     fn series(&mut self, key: &SeriesKey) -> &mut Series {
         self.series.entry(key.clone()).or_insert_with(|| Series::new(Span::from_mins(60)))
     }
@@ -142,6 +153,17 @@ impl Telemetry {
     /// An action's output.
     pub fn output(&self, at: &ActionRef) -> Option<&Output> {
         self.outputs.iter().rev().find(|(other, _)| other == at).map(|(_, output)| output)
+    }
+}
+
+impl Measurements for Telemetry {
+    fn points(&self, metric: &MetricId, slot: Option<&SlotName>) -> Option<Vec<(Timestamp, Option<f64>)>> {
+        self.series.get(&(metric.clone(), slot.cloned())).map(|series| series.iter().collect())
+    }
+
+    /// A screen that came late has not all of the counts; the journal's cards have.
+    fn counts(&self, _: &MetricId, _: Option<&SlotName>, _: Timestamp, _: Timestamp) -> Option<Counts> {
+        None
     }
 }
 

@@ -52,7 +52,13 @@ pub(super) fn offers(model: &Model) -> Vec<Offer> {
         offers.extend([KeyAction::Help, KeyAction::Quit].map(|action| Offer::key(action, Does::Look)));
         return offers;
     };
-    let mut offers = if model.looks_only() { watching(model, run) } else { driving(model, run) };
+    let mut offers = if let Some(replay) = &model.replay {
+        super::replay::offers(replay)
+    } else if model.looks_only() {
+        watching(model, run)
+    } else {
+        driving(model, run)
+    };
     offers.extend(looking(model, run));
     offers
 }
@@ -411,7 +417,7 @@ fn looking(model: &Model, run: &Run) -> Vec<Offer> {
         offers.push(freeze(model));
     }
     let there = [
-        (K::Logs, subject::watched_slot(model).is_some()),
+        (K::Logs, subject::watched_slot(model).is_some() && !model.replays()),
         (K::Incident, book.incident.is_some()),
         (K::Contacts, !book.contacts.is_empty()),
         (K::Links, !book.links.is_empty() || !book.document.related.is_empty()),
@@ -429,7 +435,8 @@ fn looking(model: &Model, run: &Run) -> Vec<Offer> {
         (K::Quit, true),
     ];
     offers.extend(there.into_iter().filter(|(_, there)| *there).map(|(action, _)| look(action)));
-    if !model.looks_back() {
+    // A replay is paused instead.
+    if !model.looks_back() && !model.replays() {
         offers.push(freeze(model));
     }
     let quiet = [

@@ -17,6 +17,9 @@ pub fn why_not(model: &Model, action: KeyAction) -> Option<String> {
     if !acts(action) {
         return None;
     }
+    if model.replays() {
+        return Some(super::REPLAY_ONLY.to_owned());
+    }
     if model.looks_only() {
         return Some("this screen only watches".to_owned());
     }

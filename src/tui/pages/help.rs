@@ -1,12 +1,12 @@
 //! The help page: what each key does now, every key there is, the signs and the commands.
 
 use super::super::{
-    commands::COMMANDS,
+    commands,
     model::Model,
     offer::{self, By},
     widget::row::{Row, wrap},
 };
-use crate::config::keymap::KeyAction;
+use crate::config::keymap::{Context, KeyAction};
 
 /// What every key does at this moment, where help was asked for: exactly what is offered there, in its words.
 fn now(model: &Model, width: usize) -> Vec<Row> {
@@ -42,6 +42,15 @@ fn now(model: &Model, width: usize) -> Vec<Row> {
     rows
 }
 
+/// Whether a place on the screen can have the keys at all: what acts on a run is not there in a replay.
+fn has_keys(model: &Model, context: Context) -> bool {
+    match context {
+        Context::Checklist | Context::Steps | Context::Tasks | Context::Incident => !model.replays(),
+        Context::Replay => model.replays(),
+        Context::Global | Context::Logs | Context::Metrics | Context::Dialog | Context::Input => true,
+    }
+}
+
 /// Where the words stand that say what a key does.
 fn key_column(width: usize) -> usize {
     if width < 60 { 10 } else { 19 }
@@ -69,7 +78,7 @@ pub(super) fn rows(model: &Model, width: usize) -> Vec<Row> {
     let look = model.look;
     let mut rows = now(model, width);
     for (context, hints) in model.options.keymap.help() {
-        if hints.is_empty() {
+        if hints.is_empty() || !has_keys(model, context) {
             continue;
         }
         rows.push(Row::of(format!(" {}", context.title()), look.strong()));
@@ -104,7 +113,7 @@ pub(super) fn rows(model: &Model, width: usize) -> Vec<Row> {
     }
     rows.push(Row::new());
     rows.push(Row::of(" Commands", look.strong()));
-    for (name, takes, what) in COMMANDS {
+    for (name, takes, what) in commands::all(model.replays()) {
         let left =
             Row::of("   :", look.key()).put(*name, look.key()).put(" ", look.text()).put(*takes, look.dim());
         // On narrow screens below it, since half of a sentence is none.

@@ -33,6 +33,7 @@ fn course(told: &mut Told, metric: &str, slot: Option<&str>, values: &[Option<f6
         slot: slot.map(Into::into),
         at: now - Span::from_secs(5 * (values.len() - 1 - n) as u64 + 1),
         value: value.ok_or_else(|| Missing::Unreachable("connection refused".to_owned())),
+        counts: None,
     });
     let samples = samples.collect();
     told.tell(Update::Samples { samples, backfill: false });
@@ -82,6 +83,7 @@ pub(super) fn blind() -> Told {
             slot: metric.per_slot.then(|| "green".into()),
             at,
             value: Err(why.clone()),
+            counts: None,
         });
         let samples = samples.collect();
         told.tell(Update::Samples { samples, backfill: false });

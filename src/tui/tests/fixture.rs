@@ -45,6 +45,8 @@ pub(super) const START: Timestamp = Timestamp(1_795_183_200_000);
 pub(super) struct Told {
     pub(super) model: Model,
     seq: u64,
+    /// All it was told, and when.
+    pub(super) log: Vec<(Timestamp, Update)>,
 }
 
 impl Told {
@@ -55,7 +57,7 @@ impl Told {
 
     pub(super) fn opened_with(runbook: Runbook, rehearsal: Option<&str>) -> Self {
         let options = ScreenOptions::default();
-        let mut told = Self { model: Model::new(options), seq: 1 };
+        let mut told = Self { model: Model::new(options), seq: 1, log: Vec::new() };
         let image = "registry.example.com/payment-system-backend:v1.5.0".to_owned();
         let opened = Opened {
             run_id: crate::domain::id::RunId("20261120-140000-abcd".to_owned()),
@@ -110,6 +112,7 @@ impl Told {
     }
 
     pub(super) fn tell(&mut self, message: Update) -> Vec<Effect> {
+        self.log.push((self.model.now, message.clone()));
         update(&mut self.model, Msg::Update(Box::new(message)))
     }
 
@@ -232,6 +235,7 @@ impl Told {
             slot: slot.map(SlotName::from),
             at: now - Span::from_secs(5 * (values.len() - 1 - n) as u64) - Span::from_secs(1),
             value: Ok(*value),
+            counts: None,
         });
         let samples = samples.collect();
         self.tell(Update::Samples { samples, backfill: false });
@@ -256,6 +260,7 @@ impl Told {
             slot: Some(idle.into()),
             at: now,
             value: Err(Missing::NoData),
+            counts: None,
         });
         self.tell(Update::Samples { samples: none.to_vec(), backfill: false });
     }

@@ -23,6 +23,7 @@ fn missing(told: &mut Told, slot: &str, why: &Missing) {
         slot: Some(slot.into()),
         at,
         value: Err(why.clone()),
+        counts: None,
     });
     let samples = samples.collect();
     told.tell(Update::Samples { samples, backfill: false });

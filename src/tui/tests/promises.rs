@@ -40,7 +40,7 @@ fn while_nothing_is_measured_the_time_is_the_earliest() {
     let mut told = Told::in_breach();
     let value = Err(Missing::Unreachable("connection refused".to_owned()));
     let at = told.model.now;
-    let sample = Sample { metric: "error_rate".into(), slot: Some("green".into()), at, value };
+    let sample = Sample { metric: "error_rate".into(), slot: Some("green".into()), at, value, counts: None };
     told.tell(Update::Samples { samples: vec![sample], backfill: false });
     says(
         &told,
@@ -131,7 +131,7 @@ fn what_is_not_measured_is_never_counted_among_what_is_well() {
     assert!(screen.contains("more, all within their limits") && !screen.contains(&title), "{screen}");
     let value = Err(Missing::Unreachable("connection refused".to_owned()));
     let at = told.model.now;
-    let sample = Sample { metric, slot: Some("green".into()), at, value };
+    let sample = Sample { metric, slot: Some("green".into()), at, value, counts: None };
     told.tell(Update::Samples { samples: vec![sample], backfill: false });
     let screen = told.screen(80, 20);
     assert!(screen.contains(&check.text) && screen.contains("NO DATA"), "{screen}");

@@ -42,8 +42,13 @@ fn blind() -> Told {
     let mut told = Told::in_window(400);
     let why = Missing::Unreachable("connection refused".to_owned());
     let at = told.model.now;
-    let sample =
-        Sample { metric: "error_rate".into(), slot: Some("green".into()), at, value: Err(why.clone()) };
+    let sample = Sample {
+        metric: "error_rate".into(),
+        slot: Some("green".into()),
+        at,
+        value: Err(why.clone()),
+        counts: None,
+    };
     told.tell(Update::Samples { samples: vec![sample], backfill: false });
     told.after(25, RunEvent::TriggerBlind { trigger: 0, metric: "error_rate".into(), why });
     told

@@ -8,7 +8,7 @@ use crate::{
         run::Run,
     },
     tui::{
-        commands::{COMMANDS, matching},
+        commands::{self, matching},
         model::{
             Layer, Model,
             form::{Form, Purpose},
@@ -22,13 +22,14 @@ use super::{form, page, save_screen, send, text};
 
 /// A key while a command is typed.
 pub(super) fn on_key(model: &mut Model, key: Key, action: Option<KeyAction>, effects: &mut Vec<Effect>) {
+    let replays = model.replays();
     let Some(Layer::Command(input)) = model.layers.last_mut() else { return };
     match action {
         Some(KeyAction::Back) => {
             model.layers.pop();
         }
         Some(KeyAction::NextField) => {
-            let completed = matching(input.value()).next().map(|(name, ..)| *name);
+            let completed = matching(replays, input.value()).next().map(|(name, ..)| *name);
             if let Some(name) = completed {
                 *input = tui_input::Input::new(format!("{name} "));
             }
@@ -48,13 +49,15 @@ fn run(model: &mut Model, line: &str, effects: &mut Vec<Effect>) {
     if name.is_empty() {
         return;
     }
-    let mut found = COMMANDS.iter().filter(|(command, ..)| command.starts_with(name));
-    let exact = COMMANDS.iter().find(|(command, ..)| *command == name);
+    let all = || commands::all(model.replays());
+    let mut found = all().filter(|(command, ..)| command.starts_with(name));
+    let exact = all().find(|(command, ..)| *command == name);
     let chosen = exact.or_else(|| found.next().filter(|_| found.next().is_none()));
     let Some((command, ..)) = chosen else {
         return model.refuse(format!("no such command, or ambiguous: `{name}`; :help lists them"));
     };
     match *command {
+        "goto" => super::replay::goto(model, rest),
         "note" => written(model, Purpose::Note, rest, effects),
         "hold" => written(model, Purpose::Hold, rest, effects),
         "continue" => send(model, Command::Continue, effects),

@@ -51,6 +51,7 @@ pub(super) fn apply(model: &mut Model, update: Update, effects: &mut Vec<Effect>
                 model.telemetry.sampled(samples, backfill);
             }
         }
+        Update::Evidence { standings } => model.telemetry.evidence = standings,
         Update::Workload { workload } => model.telemetry.workload = Some(*workload),
         Update::Access { access } => model.telemetry.access = Some(access),
         Update::Output { at, lines, partial, dropped } => {
@@ -104,7 +105,7 @@ fn show_missed(model: &mut Model) {
     }
 }
 
-fn on_event(model: &mut Model, envelope: &Envelope) {
+pub(super) fn on_event(model: &mut Model, envelope: &Envelope) {
     match &mut model.run {
         None => model.run = Run::open(envelope),
         Some(run) => run.apply(envelope),

@@ -34,7 +34,7 @@ pub(super) fn on_action(model: &mut Model, action: KeyAction, effects: &mut Vec<
 
 /// What changes only this screen.
 fn look(model: &mut Model, action: KeyAction, effects: &mut Vec<Effect>) {
-    if on_common_action(model, action, effects) {
+    if super::replay::on_action(model, action) || on_common_action(model, action, effects) {
         return;
     }
     match action {

@@ -138,6 +138,10 @@ impl Checks<'_> {
     /// What a metric's check sees at this moment: in a window the number of when it last changed is old.
     fn measured(&self, check: &Check) -> Option<Row> {
         let CheckKind::Metric { metric, slot, condition, no_traffic } = &check.kind else { return None };
+        // What evidence decides is no matter of the newest value: its words are what was seen.
+        if matches!(condition, Condition::NotWorse(_)) {
+            return None;
+        }
         let (model, look) = (self.model, self.model.look);
         let run = model.run.as_ref()?;
         let metric = run.runbook.metric(metric.as_str())?;
@@ -165,7 +169,7 @@ impl Checks<'_> {
                 let short = short.map(|span| format!(", from {} of data", span.clock())).unwrap_or_default();
                 baseline.map(|baseline| format!(" (was {}{short})", metric.unit.show(baseline)))
             }
-            Condition::Is(_) => None,
+            Condition::Is(_) | Condition::NotWorse(_) => None,
         };
         Some(Row::of(metric.show(value), style).put(bound.unwrap_or_default(), look.dim()))
     }

@@ -15,7 +15,7 @@ use crate::{
     tui::{
         alerts,
         layout::Layout,
-        model::{Model, Phase},
+        model::{Model, Phase, replay::Replay},
         story,
         style::Look,
         subject,
@@ -41,7 +41,11 @@ pub(super) fn band(model: &Model, area: Rect, buffer: &mut Buffer) {
     };
     let environment = run.runbook.deployment.environment;
     let rehearsal = run.opened.rehearsal.is_some();
-    let style = model.look.band(environment, rehearsal);
+    let style = match &model.replay {
+        // No environment's colour: nothing here is under way.
+        Some(_) => model.look.held_still(),
+        None => model.look.band(environment, rehearsal),
+    };
     let (what, place) = match (&run.opened.rehearsal, &run.opened.cluster) {
         // Only a real run names an environment.
         (Some(_), _) => ("REHEARSAL".to_owned(), "no real cluster".to_owned()),
@@ -50,7 +54,12 @@ pub(super) fn band(model: &Model, area: Rect, buffer: &mut Buffer) {
         }
         (None, None) => (environment.word().to_owned(), "no cluster".to_owned()),
     };
-    let right = Row::of(pilot_words(model, run), style).put(" ", style);
+    let (what, right) = match &model.replay {
+        Some(_) if width < 40 => ("REPLAY".to_owned(), String::new()),
+        Some(replay) => (format!("REPLAY of {what}"), replay_words(replay, width)),
+        None => (what, pilot_words(model, run)),
+    };
+    let right = Row::of(right, style).put(" ", style);
     // Where all of it does not fit, the module's name gives way: whether this is real, and where, does not.
     let rest = what.width() + place.width() + right.width() + 6;
     let module = shorten(&run.runbook.document.module, width.saturating_sub(rest).max(4));
@@ -61,6 +70,16 @@ pub(super) fn band(model: &Model, area: Rect, buffer: &mut Buffer) {
         .put("  ", style)
         .put(place, style);
     left.right(right, width).over(style).draw(area, buffer);
+}
+
+/// Where a replay is in its run, and how fast it goes on.
+fn replay_words(replay: &Replay, width: usize) -> String {
+    let sign = if replay.playing { "▶" } else { "▮▮" };
+    let (gone, all) = (replay.gone().clock(), replay.reel.length().clock());
+    if width < 80 {
+        return format!("{sign} {}x {gone}/{all}", replay.speed);
+    }
+    format!("{sign} {}x  {} UTC, {gone} of {all}", replay.speed, replay.at.clock())
 }
 
 /// Who has control, and whether that is you.
@@ -223,7 +242,7 @@ pub(super) fn watched(model: &Model, index: usize) -> Span {
 pub(super) fn clock(model: &Model, width: usize) -> Row {
     let look = model.look;
     let Some(run) = &model.run else { return Row::new() };
-    let right = frozen(model).join(state_words(model)).put(" ", look.text());
+    let right = frozen(model).join(less(model)).join(state_words(model)).put(" ", look.text());
     // Each in its forms, longest first.
     let mut more: Vec<Vec<Row>> = Vec::new();
     if let Some(metric) = subject::first_metric(run).filter(|_| !model.looks_back()) {
@@ -265,6 +284,18 @@ pub(super) fn clock(model: &Model, width: usize) -> Row {
         }
     }
     row.right(right, width)
+}
+
+/// What a replay lacks of this time.
+fn less(model: &Model) -> Row {
+    let look = model.look;
+    let Some(replay) = &model.replay else { return Row::new() };
+    let words = match replay.reel.thinned(replay.at) {
+        _ if !replay.reel.has_samples() => "NO SAMPLES KEPT".to_owned(),
+        Some(grid) => format!("THINNED TO {}", grid.short()),
+        None => return Row::new(),
+    };
+    Row::of(words, look.warn()).put("  ", look.text())
 }
 
 /// How long the panes have been frozen. Loud: nobody may take old numbers for new ones.

@@ -39,7 +39,7 @@ fn line_of(model: &Model, offers: &[Offer], width: usize) -> (Row, Vec<By>) {
     };
     match model.layers.last() {
         Some(Layer::Command(input)) => {
-            let help = commands::help(input.value());
+            let help = commands::help(model.replays(), input.value());
             return (typed(" :", input).put(help, look.dim()), Vec::new());
         }
         Some(Layer::Search(input)) => {

@@ -6,11 +6,9 @@ use super::{header::sign_in, rollback, rows::rows_around, steps, traffic};
 use crate::{
     domain::{
         event::Outcome,
+        felt::Failed,
         id::QUICK,
-        metric::{Metric, Unit},
         run::{Run, StepStatus},
-        series::Series,
-        time::{Span, Timestamp},
     },
     tui::{
         model::{Model, Pane},
@@ -91,49 +89,19 @@ fn outcome(model: &Model, run: &Run, width: usize) -> Vec<Row> {
 
 /// What users met on the new version, by the samples that this screen has.
 fn felt(model: &Model, run: &Run, width: usize) -> Vec<Row> {
-    let Some((worst, failed, lasted)) = failures(model, run) else { return Vec::new() };
-    let look = model.look;
-    let version = run.new_version().unwrap_or_default();
-    let many = failed.map_or_else(String::new, |failed| format!(", about {failed:.0} failed requests"));
-    let went_back = !run.rollbacks.is_empty();
-    let users = if went_back { "Users were on" } else { "Users have been on" };
-    let words = format!("{users} {version} for {}: error rate up to {worst}{many}", lasted.clock());
-    said(&words, look.text(), width)
-}
-
-/// The highest error rate on the new slot while it had the traffic, about how many requests that were, and for how long.
-fn failures(model: &Model, run: &Run) -> Option<(String, Option<f64>, Span)> {
-    let from = run.met_at?;
-    let to = match (run.rollbacks.last(), &run.finished) {
-        (Some(rollback), _) => rollback.started_at,
-        (None, Some((_, at, _))) => *at,
-        (None, None) => return None,
+    let felt = run.felt(&model.telemetry);
+    let Some((felt, errors)) = felt.and_then(|felt| felt.errors.clone().map(|errors| (felt, errors))) else {
+        return Vec::new();
     };
-    let watched = run.runbook.triggers.iter().filter_map(|trigger| trigger.watch.as_ref());
-    let errors = watched
-        .filter_map(|watch| run.runbook.metric(watch.metric.as_str()))
-        .find(|metric| metric.unit == Unit::Percent)?;
-    let key = |metric: &Metric| (metric.id.clone(), run.opened.new_slot.clone().filter(|_| metric.per_slot));
-    let rates = run.runbook.metrics.iter().find(|metric| metric.unit == Unit::PerMinute);
-    let rates = rates.and_then(|metric| model.telemetry.series.get(&key(metric)));
-    let within = |at: &Timestamp| *at >= from && *at <= to;
-    let (mut worst, mut failed, mut last) = (None::<f64>, 0.0, None::<Timestamp>);
-    let mut requests = rates.into_iter().flat_map(Series::iter).peekable();
-    let mut rate = None;
-    for (at, value) in model.telemetry.series.get(&key(errors))?.iter().filter(|(at, _)| within(at)) {
-        let Some(value) = value else { continue };
-        worst = Some(worst.map_or(value, |worst| worst.max(value)));
-        // The newest rate of that time: both series go forward together.
-        while let Some((_, value)) = requests.next_if(|(it, _)| *it <= at) {
-            rate = value;
-        }
-        if let (Some(rate), Some(last)) = (rate, last) {
-            let minutes = at.since(last).to_std().as_secs_f64() / 60.0;
-            failed += value * rate * minutes;
-        }
-        last = Some(at);
-    }
-    Some((errors.unit.show(worst?), rates.map(|_| failed), to.since(from)))
+    let version = run.new_version().unwrap_or_default();
+    let many = match errors.failed {
+        Some(Failed::Counted(counts)) => format!(", {:.0} failed requests", counts.bad),
+        Some(Failed::About(failed)) => format!(", about {failed:.0} failed requests"),
+        None => String::new(),
+    };
+    let (lasted, worst) = (felt.lasted().clock(), errors.worst_words());
+    let users = if run.rollbacks.is_empty() { "Users have been on" } else { "Users were on" };
+    said(&format!("{users} {version} for {lasted}: error rate up to {worst}{many}"), model.look.text(), width)
 }
 
 fn counted(many: usize, what: &str) -> String {
@@ -151,7 +119,7 @@ fn left(model: &Model, run: &Run, width: usize) -> Vec<Row> {
     if run.left_open() > 0 {
         words.push(format!("{} never ticked", counted(run.left_open(), "checklist item")));
     }
-    let checks = rollback::open_checks(run);
+    let checks = run.open_rollback_checks();
     if checks > 0 {
         words.push(format!("{checks} of the rollback's checks"));
     }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     domain::{
         event::Place,
-        run::{ActionStatus, CheckStatus, RollbackState, Run},
+        run::{ActionStatus, RollbackState, Run},
     },
     tui::{
         model::Model,
@@ -30,8 +30,8 @@ pub(super) fn title(model: &Model, run: &Run) -> (String, Option<Row>) {
         .map_or("Undoing the finished steps", |found| &found.title);
     let word = match (&rollback.finished, &rollback.stopped) {
         // "done" never stands over an open check.
-        (Some((true, ..)), _) if open_checks(run) > 0 => {
-            Row::of(format!("traffic is back, {} open", open_checks(run)), model.look.warn())
+        (Some((true, ..)), _) if run.open_rollback_checks() > 0 => {
+            Row::of(format!("traffic is back, {} open", run.open_rollback_checks()), model.look.warn())
         }
         (Some((true, ..)), _) => Row::of("done", model.look.ok()),
         (Some((false, ..)), _) => Row::of("FAILED", model.look.alert()),
@@ -39,15 +39,6 @@ pub(super) fn title(model: &Model, run: &Run) -> (String, Option<Row>) {
         (None, None) => Row::of("running", model.look.strong()),
     };
     (name.to_owned(), Some(word))
-}
-
-/// Checks of the last rollback that have not passed, reminders to people among them.
-pub(super) fn open_checks(run: &Run) -> usize {
-    let Some(rollback) = run.rollbacks.last() else { return 0 };
-    let place = Place::Rollback { procedure: rollback.procedure.clone() };
-    let Some(work) = run.work(&place) else { return 0 };
-    let checks = run.checks(&place).iter().zip(&work.checks);
-    checks.filter(|(_, state)| state.status != CheckStatus::Holds).count()
 }
 
 /// How long it takes, of what was promised.

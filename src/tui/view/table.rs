@@ -156,6 +156,8 @@ fn lines(model: &Model, run: &Run, step: &Step, width: usize) -> Vec<Line> {
         if let CheckKind::Metric { metric, slot, condition, .. } = &check.kind
             && !state.caught
             && !state.skipped
+            // What evidence decides is no matter of the newest value.
+            && !matches!(condition, Condition::NotWorse(_))
             && let Some(metric) = run.runbook.metric(metric.as_str())
         {
             let slot = run.metric_slot(slot.as_ref().unwrap_or(&SlotRef::New));
@@ -165,7 +167,8 @@ fn lines(model: &Model, run: &Run, step: &Step, width: usize) -> Vec<Line> {
             }
         }
         // A metric without a number, and what was skipped for want of requests, is neither well nor counted as if it were.
-        let unmeasured = matches!(check.kind, CheckKind::Metric { .. });
+        let by_evidence = matches!(check.kind, CheckKind::Metric { condition: Condition::NotWorse(_), .. });
+        let unmeasured = matches!(check.kind, CheckKind::Metric { .. }) && (!by_evidence || state.skipped);
         let rank = match (check.kind.is_person(), list.holds(index, check, state)) {
             (_, Some(false)) => FAILS,
             (false, None) => WATCH,
@@ -218,12 +221,13 @@ fn measured(
     };
     let bound = match condition {
         Some(Condition::Is(bound)) => Some(bound),
-        Some(Condition::WithinBaseline(_)) | None => None,
+        Some(Condition::WithinBaseline(_) | Condition::NotWorse(_)) | None => None,
     };
     let limit = match (condition, baseline) {
         (Some(Condition::WithinBaseline(part)), Some(base)) => within(metric, base, part),
         (Some(Condition::WithinBaseline(_)), None) => "no baseline".to_owned(),
         (Some(Condition::Is(bound)), _) => bound.show(metric.unit),
+        (Some(Condition::NotWorse(than)), _) => than.show(),
         (None, _) => deciding(metric, reading.verdict).unwrap_or_default(),
     };
     let normal = Normal { bound: bound.or(metric.normal), around: condition.zip(baseline) };

@@ -5,11 +5,13 @@ use ratatui::{buffer::Buffer, layout::Rect};
 use super::{rows::rows_around, table};
 use crate::{
     domain::{
+        claim::{Stage, Standing},
         metric::Verdict,
         run::Run,
-        runbook::{Step, Then},
+        runbook::Step,
     },
     tui::{
+        evidence,
         model::Model,
         subject,
         widget::row::{Row, wrap},
@@ -54,20 +56,27 @@ pub(super) fn draw_advice(model: &Model, run: &Run, area: Rect, buffer: &mut Buf
             say("!", &format!("{}: {action}", metric.title), look.alert());
         }
     }
+    let (earnest, calm): (Vec<Standing>, Vec<Standing>) =
+        evidence::standings(model, run).into_iter().partition(evidence::is_earnest);
+    for standing in &earnest {
+        let (sign, style) =
+            if standing.stage == Stage::Worse { ("✖", look.alert()) } else { ("!", look.warn()) };
+        say(sign, &evidence::words(run, standing).unwrap_or_default(), style);
+    }
     let troubled = run.triggers.iter().any(|state| state.breaching.is_some());
     for advice in &declared.on_failure {
         let style = if troubled { look.strong() } else { look.dim() };
         say("→", &format!("if a check fails: {advice}"), style);
     }
+    for standing in &calm {
+        let (sign, style) =
+            if standing.stage == Stage::TooLittle { ("?", look.warn()) } else { ("·", look.dim()) };
+        say(sign, &evidence::words(run, standing).unwrap_or_default(), style);
+    }
     for (trigger, watch) in
         run.runbook.triggers.iter().filter_map(|trigger| Some((trigger, trigger.watch.as_ref()?)))
     {
-        let then = match watch.then {
-            Then::Ask => "you are asked".to_owned(),
-            Then::Countdown(whole) => format!("{whole} countdown, then rollback"),
-            Then::Rollback => "rollback at once".to_owned(),
-        };
-        say("·", &format!("{}: {then}", trigger.reason), look.dim());
+        say("·", &format!("{}: {}", trigger.reason, evidence::then_words(watch.then)), look.dim());
     }
     for note in &declared.notes {
         say("·", note, look.dim());

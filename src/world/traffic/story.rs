@@ -24,6 +24,13 @@ impl Health {
     const BAD: Self = Self { errors: 0.05, p95: 0.445, failed_payments: 0.05, extra_cpu: 0.09 };
     /// Over the error rate's bound of 1 %, everything else inside its own.
     const SHAKY: Self = Self { errors: 0.018, p95: 0.175, failed_payments: 0.007, extra_cpu: 0.03 };
+    /// One request in two hundred fails, nothing else: below every usual bound, and five times what is harmless.
+    const SUBTLE: Self = Self { errors: 0.005, ..Self::GOOD };
+    /// What all versions need fails for some of their requests.
+    const STARVED: Self = Self { errors: 0.008, ..Self::GOOD };
+    /// In a burst, and between two bursts: together no more than ever.
+    const BURST: Self = Self { errors: 0.001_4, ..Self::GOOD };
+    const CALM: Self = Self { errors: 0.000_03, ..Self::GOOD };
     /// As broken as it takes to notice within a minute.
     const BROKEN: Self = Self { errors: 0.12, p95: 0.480, failed_payments: 0.20, extra_cpu: 0.12 };
 
@@ -47,6 +54,13 @@ const RAMP_MS: i64 = 10_000;
 const FLAP_FIRST_MS: i64 = 20_000;
 const FLAP_MS: i64 = 180_000;
 const FLAP_GAP_MS: i64 = 60_000;
+
+/// One block in so many is a burst, and blocks are so long. No minute has two.
+const BURST_EVERY: i64 = 4;
+const BURST_MS: i64 = 30_000;
+
+/// A shared dependency fails for so long.
+const STARVED_MS: i64 = 180_000;
 
 /// A scenario with its chances drawn.
 #[derive(Debug, Clone, Copy)]
@@ -73,7 +87,24 @@ impl Story {
             Scenario::BadAtFivePercent => Health::BAD,
             Scenario::RollbackNeededLate => after(self.last_minute(), Health::BROKEN),
             Scenario::Flapping if self.flaps(live_ms) => Health::SHAKY,
+            Scenario::SubtleRelease => after(self.onset_ms, Health::SUBTLE),
             _ => Health::GOOD,
+        }
+    }
+
+    /// How every version does at a time, whatever it is, where that is not the version's own doing: `new_ms` is for how long the
+    /// new one has had traffic.
+    pub(super) fn ambient(&self, now_ms: i64, new_ms: Option<i64>) -> Option<Health> {
+        match self.scenario {
+            Scenario::BurstyButFine => {
+                let bursts = now_ms.div_euclid(BURST_MS).rem_euclid(BURST_EVERY) == 0;
+                Some(if bursts { Health::BURST } else { Health::CALM })
+            }
+            Scenario::SharedDependencyFails => {
+                let since = new_ms? - self.onset_ms;
+                (0..STARVED_MS).contains(&since).then_some(Health::STARVED)
+            }
+            _ => None,
         }
     }
 
@@ -148,6 +179,21 @@ mod tests {
     }
 
     #[test]
+    fn what_fails_for_all_versions_fails_for_three_minutes_and_bursts_are_no_more_than_ever() {
+        let shared = Story::new(Scenario::SharedDependencyFails, WINDOW, 3);
+        let failing = (0..900).filter(|second| shared.ambient(0, Some(second * 1_000)).is_some()).count();
+        assert_eq!(failing, 180);
+        assert_eq!(shared.ambient(500_000, None), None, "before the new version has traffic nothing fails");
+        let bursty = Story::new(Scenario::BurstyButFine, WINDOW, 3);
+        let errors = |second: i64| bursty.ambient(second * 1_000, None).map_or(0.0, |health| health.errors);
+        let mean = (0..3_600).map(errors).sum::<f64>() / 3_600.0;
+        assert!(mean <= Health::GOOD.errors, "{mean}");
+        assert!((0..3_600).any(|second| errors(second) > 0.001), "there are bursts");
+        let subtle = Story::new(Scenario::SubtleRelease, WINDOW, 3);
+        assert!(subtle.health(600_000).errors > 0.004 && subtle.health(600_000).errors < 0.01);
+    }
+
+    #[test]
     fn the_late_break_comes_in_the_last_minute() {
         let over = breaching(Scenario::RollbackNeededLate, WINDOW);
         assert_eq!(over.first(), Some(&841));
@@ -164,6 +210,9 @@ mod tests {
             Scenario::MetricsOutage,
             Scenario::StuckHalfWay,
             Scenario::RouteNotAccepted,
+            Scenario::SubtleRelease,
+            Scenario::BurstyButFine,
+            Scenario::SharedDependencyFails,
         ] {
             assert!(breaching(scenario, WINDOW).is_empty(), "{scenario}");
             let story = Story::new(scenario, WINDOW, 1);

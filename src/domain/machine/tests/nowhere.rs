@@ -9,11 +9,15 @@ mod blue_green;
 mod pods;
 mod shared;
 mod strategies;
+mod tell;
 mod writes;
 
 use std::collections::BTreeMap;
 
-use self::writes::{Arrival, Write};
+use self::{
+    tell::tell_histories,
+    writes::{Arrival, Write},
+};
 use super::{
     random::{answer, obey},
     shares::picture,
@@ -33,8 +37,6 @@ use crate::domain::{
     workload::Workload,
 };
 
-/// Histories of one run of the tests; `CUTOVER_HISTORIES` says otherwise. One alone, by its number: `CUTOVER_HISTORY`.
-const HISTORIES: u64 = 400;
 /// Things that happen in one history before strangers rest.
 const HAPPENINGS: usize = 120;
 /// Seconds in which all must have come to an end, once strangers rest.
@@ -89,6 +91,8 @@ struct World {
     /// When the run last said what it waits for.
     said: Timestamp,
     told: Vec<String>,
+    /// Whether each look and each move of the pods is told too.
+    in_detail: bool,
 }
 
 impl World {
@@ -109,7 +113,8 @@ impl World {
             flight,
             rng,
             versions: BTreeMap::new(),
-            stamp: 0,
+            // A flight's own looks say 1.
+            stamp: 1,
             foreign: 0,
             writes: Vec::new(),
             waits,
@@ -120,6 +125,7 @@ impl World {
             claimed: None,
             said: now,
             told: Vec::new(),
+            in_detail: false,
         }
     }
 
@@ -274,6 +280,7 @@ impl World {
             return;
         }
         let began = self.looks.remove(self.rng.usize(0..self.looks.len()));
+        self.tell_pods("looked");
         let result = if self.fails && self.rng.u8(0..6) == 0 {
             Err("no answer".to_owned())
         } else {
@@ -348,7 +355,10 @@ impl World {
             0..=9 => self.write_happens(),
             10..=16 => self.answer_look(),
             17..=22 => self.other_effect(),
-            23..=26 => rules.pods_follow(self),
+            23..=26 => {
+                rules.pods_follow(self);
+                self.tell_pods("pods moved");
+            }
             27..=29 => self.operator(),
             30 | 31 => rules.stranger(self),
             32 if self.rng.u8(0..4) == 0 && self.flight.run().finished.is_none() => {
@@ -475,50 +485,4 @@ fn stamp_of(seen: &Observation) -> u64 {
     let service = seen.service.as_ref().map(|service| &service.version);
     let version = seen.route.as_ref().map(|route| &route.version).or(service);
     version.and_then(|version| version.parse().ok()).unwrap_or(0)
-}
-
-fn tell_history(rules: &'static dyn Rules, beginnings: &[Flight], seed: u64) -> String {
-    let mut world = World::new(rules, beginnings, seed);
-    world.tell(format!("history {seed}"));
-    for _ in 0..HAPPENINGS {
-        world.happen();
-    }
-    world.come_to_rest();
-    world.judge();
-    world.flight.outcome().map_or_else(|| "open".to_owned(), |outcome| format!("{outcome:?}"))
-}
-
-/// Tells histories by these rules, on two threads: none may break a rule, and some of them must get somewhere.
-fn tell_histories(rules: &'static dyn Rules, beginnings: &[Flight]) {
-    let number = |name: &str| std::env::var(name).ok().and_then(|count| count.parse::<u64>().ok());
-    if let Some(seed) = number("CUTOVER_HISTORY") {
-        tell_history(rules, beginnings, seed);
-        return;
-    }
-    let histories = number("CUTOVER_HISTORIES").unwrap_or(HISTORIES);
-    let half = |odd: u64| {
-        move || -> Vec<String> {
-            let seeds = (0..histories).filter(|seed| seed % 2 == odd);
-            let told = |seed| {
-                // Whatever breaks, its number is told: `CUTOVER_HISTORY` tells that one alone.
-                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                    tell_history(rules, beginnings, seed)
-                }))
-                .unwrap_or_else(|_| panic!("history {seed} has broken a rule"))
-            };
-            seeds.map(told).collect()
-        }
-    };
-    let told = std::thread::scope(|scope| {
-        let halves = [scope.spawn(half(0)), scope.spawn(half(1))];
-        halves.map(|half| half.join().unwrap()).concat()
-    });
-    let mut ends: BTreeMap<String, u32> = BTreeMap::new();
-    for end in told {
-        *ends.entry(end).or_default() += 1;
-    }
-    // Histories that never get anywhere would prove nothing.
-    for end in ["RolledBack", "Succeeded"] {
-        assert!(ends.get(end).is_some_and(|count| *count > 0), "{ends:?}");
-    }
 }

@@ -9,6 +9,7 @@ use crate::domain::{
     fixture::{Flight, ground::selector, runbook},
     message::Command,
     prompt::Prompt,
+    runbook::Window,
     time::Span,
 };
 
@@ -217,4 +218,30 @@ fn a_run_that_is_ended_meanwhile_waits_for_the_answer_and_puts_nothing_more_back
     assert_eq!(flight.outcome(), Some(Outcome::Failed));
     assert_eq!(flight.count("put_back_started"), 1);
     assert_eq!(flight.count("put_back_finished"), 1);
+}
+
+#[test]
+fn a_run_does_not_succeed_while_what_puts_something_back_is_on_its_way() {
+    let mut book = runbook();
+    book.steps[3].window = Some(Window { lasts: Span::from_secs(40) });
+    let mut flight = Flight::in_window(book);
+    flight.tick_checks();
+    flight.fly(Span::from_secs(60));
+    flight.failing.insert("logged".to_owned());
+    flight.start();
+    flight.ground.slot("blue").desired = 1;
+    flight.command(Command::KeepLooking);
+    flight.fly(Span::from_secs(1));
+    flight.command(Command::PutBack);
+    let effect = flight.queue.pop_front();
+    assert!(matches!(effect, Some(Effect::PutBack { .. })), "{effect:?}");
+    // It has arrived, but nobody has heard so yet; and all else is done.
+    flight.ground.slot("blue").desired = 3;
+    flight.failing.clear();
+    flight.command(Command::KeepLooking);
+    flight.fly(Span::from_secs(10));
+    assert_eq!((flight.outcome(), flight.run().held.is_some()), (None, true));
+    flight.feed(Input::PutBack { outcome: ActionOutcome::Succeeded, detail: "scaled".to_owned() });
+    flight.fly(Span::from_secs(10));
+    assert_eq!(flight.outcome(), Some(Outcome::Succeeded), "{:?}", flight.prompt());
 }

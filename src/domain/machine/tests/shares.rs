@@ -2,6 +2,7 @@
 
 mod back;
 mod kept;
+mod undone;
 
 use crate::domain::{
     director::{NEW_REVISION, OLD_REVISION, Share, in_words},
@@ -255,7 +256,7 @@ fn somebody_elses_image_holds_a_rolling_run_once() {
 }
 
 /// Deployed, and in the window of the first share.
-fn sipping(runbook: Runbook) -> Flight {
+pub(super) fn sipping(runbook: Runbook) -> Flight {
     let mut flight = opened(runbook);
     flight.start();
     flight.fly(Span::from_secs(2));

@@ -168,6 +168,7 @@ fn a_server_whose_clock_is_ahead_is_not_fresh_for_ever() {
             slot: Some("green".into()),
             at: flight.now + Span::from_mins(60),
             value: Ok(value),
+            counts: None,
         };
         flight.feed(Input::Sample(sample));
     }
@@ -385,6 +386,7 @@ fn a_switch_right_after_the_opening_has_the_past_for_its_baseline() {
         slot: Some("blue".into()),
         at: flight.now - Span::from_mins(minutes),
         value: Ok(value),
+        counts: None,
     };
     // Not in order, one of them twice, one too old, one from a moment without data.
     let mut samples = vec![past(2, 1900.0), past(4, 2100.0), past(2, 1900.0), past(30, 9.0)];
@@ -407,6 +409,7 @@ fn a_baseline_of_less_than_five_minutes_says_of_how_much_it_is() {
             slot: Some("blue".into()),
             at: flight.now - Span::from_secs(*seconds),
             value: Ok(2000.0),
+            counts: None,
         };
         let samples = samples.iter().map(past).collect();
         flight.machine.recent.clear();
@@ -437,6 +440,7 @@ fn m5_the_past_feeds_no_trigger_and_is_not_the_present() {
             slot: Some("green".into()),
             at: flight.now - Span::from_secs(600 - n * 5),
             value: Ok(0.9),
+            counts: None,
         })
         .collect();
     let before = flight.events.len();
@@ -507,7 +511,13 @@ fn m6_one_rollback() {
     let base = ready.machine.clone();
     let now = ready.now + Span::from_secs(10);
     let sample = |at| {
-        Input::Sample(Sample { metric: "error_rate".into(), slot: Some("green".into()), at, value: Ok(0.2) })
+        Input::Sample(Sample {
+            metric: "error_rate".into(),
+            slot: Some("green".into()),
+            at,
+            value: Ok(0.2),
+            counts: None,
+        })
     };
     let press = || {
         let command = Command::Rollback { reason: "I see it too".to_owned() };

@@ -186,14 +186,18 @@ impl Rules for Shared {
     fn pods_follow(&self, world: &mut World) {
         let recreate = strategy(world) == Strategy::Recreate;
         let ground = &mut world.flight.ground;
-        let before = serving(ground);
+        let count = |ground: &Ground| -> Vec<u32> {
+            ground.slots.keys().map(|name| pods(ground, name.as_str())).collect()
+        };
+        let before = count(ground);
         follow(ground, recreate);
         if ground.unfit.is_none() {
             world.carried.clone_from(&ground.weights);
         }
-        let gone = before > 0 && serving(ground) == 0;
+        // Pods that a look has seen are dead: whose rollout it was does not matter, for only somebody else can have let it.
+        let gone = before.iter().zip(count(ground)).any(|(before, now)| now < *before);
         if gone && !recreate && ground.kept == 0 {
-            world.tell("a rollout that somebody has let take all has taken all");
+            world.tell("a rollout that somebody has let take all has taken pods");
             world.stamp += 1;
             world.foreign = world.stamp;
         }
@@ -212,7 +216,7 @@ impl Rules for Shared {
     }
 
     fn judge_write(&self, world: &World, write: &Arrival) {
-        let Arrival { kind, before, after, undisturbed, .. } = *write;
+        let Arrival { kind, before, after, seen, undisturbed, .. } = *write;
         let (old, new) = (before.look(Timestamp(0)).shares(), after.look(Timestamp(0)).shares());
         let strategy = strategy(world);
         if is_route(after) && old != new && new.is_empty() {
@@ -255,8 +259,14 @@ impl Rules for Shared {
             }
             let mut worst = after.clone();
             take_all_stale(&mut worst, name);
-            if serving(before) > 0 && serving(&worst) == 0 {
+            // Where nobody answered there was nothing to lose: pods that have become ready on the way were not seen.
+            let answered = |name: &SlotName| seen.is_some_and(|seen| seen.answering_to_stay(name) > 0);
+            if after.slots.keys().any(answered) && serving(before) > 0 && serving(&worst) == 0 {
                 world.fail(&format!("{kind:?} may take all pods that serve at once"));
+            }
+            let served = answered(&name.into()) && has_traffic(before, name) && pods(before, name) > 0;
+            if is_route(after) && served && pods(&worst, name) == 0 {
+                world.fail(&format!("{kind:?} may take all pods of {name}, which has weight"));
             }
         }
     }

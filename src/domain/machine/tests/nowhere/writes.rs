@@ -8,7 +8,7 @@ use crate::domain::{
     effect::Input,
     event::{ActionOutcome, ActionRef, Place, Resolution},
     fixture::ground::Ground,
-    observation::Approach,
+    observation::{Approach, Observation},
     time::Timestamp,
 };
 
@@ -29,6 +29,8 @@ pub(super) struct Arrival<'a> {
     pub(super) object: &'a Object,
     pub(super) before: &'a Ground,
     pub(super) after: &'a Ground,
+    /// What allowed it, where it was looked at.
+    pub(super) seen: Option<&'a Observation>,
     /// Nobody else has changed anything since the look that allowed it.
     pub(super) undisturbed: bool,
 }
@@ -90,7 +92,9 @@ impl World {
         let before = self.flight.ground.clone();
         let mut after = before.clone();
         after.apply(kind, self.flight.run());
-        let (selector, replicas) = approach.map_or((None, None), |it| (it.selector, it.replicas));
+        let (selector, replicas) =
+            approach.as_ref().map_or((None, None), |it| (it.selector.clone(), it.replicas));
+        let seen = approach.as_ref().map(|it| &it.seen);
         if let Some(selector) = selector {
             after.selector = selector;
         }
@@ -104,7 +108,8 @@ impl World {
         // The API server keeps the version of an object that a write leaves as it is.
         let same = is_same(&before, &after);
         self.tell(format!("arrived{}: {kind:?}", if same { ", as it was" } else { "" }));
-        self.rules.judge_write(self, &Arrival { kind, object, before: &before, after: &after, undisturbed });
+        self.rules
+            .judge_write(self, &Arrival { kind, object, before: &before, after: &after, seen, undisturbed });
         self.flight.ground = after;
         if !same {
             self.changed(object.clone(), true);

@@ -7,6 +7,7 @@ use crate::domain::{
     event::{ActionOutcome, Outcome, Resolution},
     fixture::{Flight, canary_replicas, canary_route, recreate, rolling},
     message::Command,
+    observation::Autoscaler,
     prompt::Prompt,
     runbook::Runbook,
     time::Span,
@@ -211,4 +212,70 @@ fn a_revert_does_not_take_all_pods_that_answer_at_once() {
     let mut flight = begun(recreate());
     ready(&mut flight, 0, 3);
     assert_eq!(flight.ground.slots[NEW_REVISION].image, "app:v1");
+}
+
+#[test]
+fn a_revert_does_not_take_pods_that_answer_with_an_earlier_template() {
+    for runbook in [canary_route(), canary_replicas()] {
+        let mut flight = promoted(runbook);
+        flight.fly(Span::from_secs(1));
+        // Somebody's image that never gets ready: users are on the pods of the template before.
+        flight.ground.kept = 0;
+        let slot = flight.ground.slot("stable");
+        (slot.image, slot.ready, slot.stale) = ("app:v9".to_owned(), 0, [("app:v2".to_owned(), 3)].into());
+        rolls_back(&mut flight);
+        flight.fly(Span::from_secs(10));
+        let why = stopped(&flight);
+        assert!(why.contains("kubectl patch deployment backend-stable"), "{why}");
+        assert_eq!(flight.ground.slots["stable"].image, "app:v9", "nothing was written");
+        flight.ground.kept = 2;
+        flight.command(Command::RetryRollback);
+        flight.settle();
+        let slot = flight.ground.slot("stable");
+        (slot.ready, slot.stale) = (3, [].into());
+        flight.fly(Span::from_secs(10));
+        assert_eq!(flight.ground.slots["stable"].image, "app:v1");
+        assert_eq!(flight.outcome(), Some(Outcome::RolledBack), "{:?}", flight.prompt());
+    }
+}
+
+#[test]
+fn a_revert_does_not_take_all_pods_of_a_slot_that_a_route_gives_users() {
+    for (kept, image) in [(0, "app:v2"), (1, "app:v1")] {
+        let mut flight = sipping(canary_route());
+        through_window(&mut flight);
+        flight.start();
+        through_window(&mut flight);
+        flight.hanging.insert("promoted".to_owned());
+        flight.start();
+        watch(&mut flight);
+        flight.fly(Span::from_secs(2));
+        assert_eq!((flight.ground.weights["stable"], &*flight.ground.slots["stable"].image), (50, "app:v2"));
+        flight.ground.kept = kept;
+        rolls_back(&mut flight);
+        flight.fly(Span::from_secs(10));
+        assert_eq!(flight.ground.slots["stable"].image, image, "the canary has pods, and half of the users");
+        assert!(kept > 0 || stopped(&flight).contains("maxUnavailable"));
+    }
+}
+
+#[test]
+fn an_image_is_not_put_back_where_that_may_take_the_last_pods_that_answer() {
+    for (kept, image) in [(0, "app:v9"), (1, "app:v2")] {
+        let mut flight = sipping(canary_replicas());
+        flight.ground.kept = kept;
+        let slot = flight.ground.slot("canary");
+        (slot.image, slot.ready, slot.stale) = ("app:v9".to_owned(), 0, [("app:v2".to_owned(), 1)].into());
+        let slot = flight.ground.slot("stable");
+        (slot.desired, slot.ready, slot.follows) = (1, 0, false);
+        slot.autoscaler = Some(Autoscaler { name: "stable".to_owned(), min: 1, max: 5 });
+        flight.command(Command::KeepLooking);
+        flight.fly(Span::from_secs(1));
+        flight.command(Command::PutBack);
+        let refused = flight.refused.clone().unwrap_or_default();
+        flight.settle();
+        flight.fly(Span::from_secs(2));
+        assert_eq!(flight.ground.slots["canary"].image, image, "{refused}");
+        assert_eq!(refused.contains("maxUnavailable"), kept == 0, "{refused}");
+    }
 }

@@ -5,10 +5,11 @@ use crate::domain::{
     action::ActionKind,
     director::NEW_REVISION,
     event::{ActionOutcome, ActionRef, Outcome, Place},
-    fixture::{canary_replicas, canary_route, rolling},
+    fixture::{Flight, canary_replicas, canary_route, rolling},
     message::Command,
     run::StepStatus,
-    time::Span,
+    time::{Span, Timestamp},
+    workload::Workload,
 };
 
 #[test]
@@ -44,6 +45,26 @@ fn a_picture_that_is_older_than_the_last_look_tells_no_shares() {
     flight.command(Command::KeepLooking);
     flight.old_picture(before);
     assert_eq!(told(&flight), ["66.7 % old, 33.3 % new"]);
+}
+
+#[test]
+fn pods_that_the_watch_shows_are_told_at_once_though_no_read_has_confirmed_them_yet() {
+    let mut flight = begun(rolling());
+    let began = flight.now;
+    flight.fly(Span::from_secs(3));
+    flight.ground.roll();
+    // It is as old as the last read that has confirmed it, which was before our own act.
+    let old = |flight: &Flight| Workload { as_of: Timestamp(began.0 - 1), ..super::picture(flight) };
+    flight.old_picture(old(&flight));
+    flight.settle();
+    assert_eq!(told(&flight), ["66.7 % old, 33.3 % new"]);
+    // Looks are asked for once a second at most, and none is left out.
+    flight.ground.roll();
+    flight.old_picture(old(&flight));
+    flight.settle();
+    assert_eq!(told(&flight).len(), 1);
+    flight.fly(Span::from_secs(2));
+    assert_eq!(told(&flight).last().unwrap(), "66.7 % new, 33.3 % old");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! on by a round step. So a tick of the clock changes a cell or two of a chart and not all of them, which is what a slow line
 //! can bear.
 
-use crate::domain::time::{Span, Timestamp};
+use super::time::{Span, Timestamp};
 
 /// Round steps of a clock, in seconds.
 const STEPS: [u64; 14] = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200];
@@ -54,9 +54,15 @@ impl ClockAxis {
         (at >= self.from && at <= self.to && columns > 0).then(|| column_at(self.at(at), columns))
     }
 
-    /// Round clock times with their columns, as many as have room: `14:05`, and with seconds where they are less than a
-    /// minute apart.
+    /// Round clock times with their columns, as many as have room: see [`Self::times`].
     pub fn ticks(&self, columns: usize) -> Vec<(usize, String)> {
+        let times = self.times(columns).into_iter();
+        times.filter_map(|(at, text)| Some((self.column(at, columns)?, text))).collect()
+    }
+
+    /// Round clock times within, as many as have room on so many columns: `14:05`, and with seconds where they are less than
+    /// a minute apart.
+    pub fn times(&self, columns: usize) -> Vec<(Timestamp, String)> {
         let room = |step: u64| {
             let wide = if step < 60 { 14 } else { 11 };
             self.span().as_secs() / step * wide <= columns as u64
@@ -69,7 +75,7 @@ impl ClockAxis {
             .filter_map(|at| {
                 let clock = at.clock();
                 let text = if step < 60 { clock.as_str() } else { clock.get(..5).unwrap_or_default() };
-                Some((self.column(at, columns)?, text.to_owned()))
+                (at >= self.from).then(|| (at, text.to_owned()))
             })
             .collect()
     }

@@ -13,7 +13,7 @@
 //!
 //! Both limits are inside whatever the values are.
 
-use crate::domain::metric::{Bound, Metric, Op, Unit};
+use super::metric::{Bound, Metric, Op, Unit};
 
 /// Beyond this nobody reads an axis, and arithmetic on it stays finite.
 const HUGE: f64 = 1e18;
@@ -73,6 +73,8 @@ pub struct Scale {
 pub struct Mark {
     /// The row, counted from the top.
     pub row: usize,
+    /// The value.
+    pub value: f64,
     /// The value, with its unit.
     pub text: String,
     /// The limit whose line is in this row.
@@ -200,7 +202,10 @@ impl Scale {
         let mut marks: Vec<Mark> = limits
             .iter()
             .zip(self.rows_of(limits, rows))
-            .map(|(limit, row)| Mark { row, text: self.unit.show(limit.value), limit: Some(*limit) })
+            .map(|(limit, row)| {
+                let text = self.unit.show(limit.value);
+                Mark { row, value: limit.value, text, limit: Some(*limit) }
+            })
             .collect();
         let mut add = |value: f64, near: usize| {
             let (row, text) = (self.row(value, rows), self.unit.show(value));
@@ -208,7 +213,7 @@ impl Scale {
             let zero = value != 0.0 && self.unit.show(0.0) == text;
             let taken = marks.iter().any(|mark| mark.row.abs_diff(row) < near || mark.text == text);
             if !zero && !taken {
-                marks.push(Mark { row, text, limit: None });
+                marks.push(Mark { row, value, text, limit: None });
             }
         };
         add(self.high, 1);

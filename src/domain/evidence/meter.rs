@@ -1,0 +1,336 @@
+//! The sequential test.
+//!
+//! Asked is whether the share of bad events is above p0. For every sample after which the release could have gone bad, and
+//! every share p between 1.5 p0 and 0.9 that it could have gone to, a bet runs: each bad event multiplies it by p / p0, each
+//! other one by (1 - p) / (1 - p0). While the share is at most p0, no bet is expected to gain. The evidence E is the mean of
+//! all bets: should it ever reach 1/alpha, then something has happened whose chance was at most alpha (Ville's inequality),
+//! however often one looked. With a weight w for each start it is a recursion with one number for each p:
+//!
+//! ```text
+//! S_p <- (S_p + w) × LR_p(sample)        E = mean of S_p
+//! ```
+//!
+//! Bets are raised to the power 1/phi, as bad events come in bursts. That is a heuristic, not a theorem.
+//!
+//! Weights sum to 1 over all starts that can come. The N samples of the window and its tail have nine tenths, in equal parts; the
+//! rest is for overtime, a half of it for the next N samples, a sixth for those after them, 1/(k (k + 1)) for the k-th time N. So
+//! alpha is kept however long a window goes on, and what goes bad in overtime is found a little later.
+//!
+//! Beside an old slot that has users at the same time, failures are compared with the old slot's: a failure of the two is
+//! one of the new slot with the chance n1 / (n1 + n2) if both fail alike, and r n1 / (r n1 + n2) if the new one fails r times as
+//! often. That is the safe test for 2x2 tables where failures are rare, with r = p / p0. It asks nothing of the common rate,
+//! which may change at any time. Both must be reached, the comparison and p0, so E is the smaller of the two: a release
+//! that is worse than the old one but within p0 is fine, and so is one that fails because everything fails.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    bound,
+    counts::Counts,
+    terms::{BadTerms, Terms},
+};
+use crate::domain::time::Timestamp;
+
+/// Shares that are tried.
+const POINTS: u32 = 40;
+/// The lowest one, in p0.
+const LOWEST: f64 = 1.5;
+/// The highest one.
+const HIGHEST: f64 = 0.9;
+
+/// The part of all weights that is kept for samples after the window and its tail.
+const OVERTIME: f64 = 0.1;
+
+/// An old slot with less than this part of the new one's events is not compared with: its last few users tell nothing.
+pub const LEAST_OLD: f64 = 0.1;
+
+/// No more samples than this are kept.
+const MOST_KEPT: usize = 20_000;
+
+/// One sample that the evidence rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Sampled {
+    /// When.
+    pub at: Timestamp,
+    /// What was added on the new slot since the sample before.
+    pub new: Counts,
+    /// … and on the old one, where it was compared with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old: Option<Counts>,
+    /// So many samples were lost before it: no bet began for them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lost: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+/// What can be said.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Finding {
+    /// Too few events for any verdict: `at_least` was asked for. Never "fine".
+    TooLittle,
+    /// Not enough evidence that it is worse.
+    Open,
+    /// It is worse. Stays so.
+    Worse {
+        /// Since which sample.
+        at: Timestamp,
+    },
+}
+
+/// What the meter shows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shown {
+    /// ln E; none before the first event.
+    pub ln_e: Option<f64>,
+    /// The part of what it takes, 0 to 100.
+    pub percent: f64,
+    /// What can be said.
+    pub finding: Finding,
+    /// What was counted on the new slot.
+    pub new: Counts,
+    /// What was counted on the old slot while it was compared with; none where it never was.
+    pub old: Option<Counts>,
+}
+
+/// Follows one metric of one slot.
+#[derive(Debug, Clone)]
+pub struct Meter {
+    terms: Terms,
+    shares: Vec<Share>,
+    /// Samples with events so far.
+    samples: u32,
+    alone: Vec<f64>,
+    /// The same, with the comparison where there was one. None before the first.
+    beside: Option<Vec<f64>>,
+    new: Counts,
+    old: Counts,
+    ln_e: f64,
+    /// When 25, 50 and 75 % of what it takes were reached.
+    reached: [Option<Timestamp>; 3],
+    worse: Option<Timestamp>,
+    kept: Vec<Sampled>,
+    /// Samples that were not kept.
+    left_out: u32,
+    /// Samples that were lost since the last one.
+    lost: u32,
+}
+
+/// One share that is tried: what an event multiplies its bet by.
+#[derive(Debug, Clone, Copy)]
+struct Share {
+    /// p / p0
+    ratio: f64,
+    ln_bad: f64,
+    ln_good: f64,
+}
+
+impl Meter {
+    /// A meter without evidence.
+    ///
+    /// # Errors
+    /// If the terms make no sense.
+    pub fn new(terms: Terms) -> Result<Self, BadTerms> {
+        let terms = terms.sound()?;
+        let shares: Vec<Share> = shares(terms.p0).collect();
+        Ok(Self {
+            alone: vec![f64::NEG_INFINITY; shares.len()],
+            beside: None,
+            terms,
+            shares,
+            samples: 0,
+            new: Counts::NONE,
+            old: Counts::NONE,
+            ln_e: f64::NEG_INFINITY,
+            reached: [None; 3],
+            worse: None,
+            kept: Vec::new(),
+            left_out: 0,
+            lost: 0,
+        })
+    }
+
+    /// Its terms.
+    pub fn terms(&self) -> Terms {
+        self.terms
+    }
+
+    /// Takes in what was added on the new slot. A sample without events changes nothing.
+    pub fn add(&mut self, at: Timestamp, new: Counts) -> Shown {
+        self.take(at, new, None)
+    }
+
+    /// Takes in what was added on both slots since the sample before. Where the old slot has less than a tenth of the new
+    /// one's events in it, the sample is one of the new slot alone.
+    pub fn add_beside(&mut self, at: Timestamp, new: Counts, old: Counts) -> Shown {
+        self.take(at, new, Some(old.sound()).filter(|old| old.all >= new.all * LEAST_OLD))
+    }
+
+    /// So many samples came and were lost, as while nobody watched: no bet begins for them any more, so that all bets together
+    /// are still those of one run, and alpha is kept.
+    pub fn pass_over(&mut self, samples: u32) {
+        self.samples = self.samples.saturating_add(samples);
+        self.lost = self.lost.saturating_add(samples);
+    }
+
+    /// How many samples came so far, those that were passed over among them.
+    pub fn came(&self) -> u32 {
+        self.samples
+    }
+
+    fn take(&mut self, at: Timestamp, new: Counts, old: Option<Counts>) -> Shown {
+        let new = new.sound();
+        if new.all <= 0.0 {
+            return self.shown();
+        }
+        if self.kept.len() < MOST_KEPT {
+            self.kept.push(Sampled { at, new, old, lost: std::mem::take(&mut self.lost) });
+        } else {
+            self.left_out = self.left_out.saturating_add(1);
+        }
+        let weight = weight(self.samples, self.terms.starts).ln();
+        self.samples = self.samples.saturating_add(1);
+        self.new += new;
+        if let Some(old) = old {
+            self.old += old;
+            self.beside.get_or_insert_with(|| self.alone.clone());
+        }
+        let phi = self.terms.phi;
+        if let Some(beside) = &mut self.beside {
+            for (bet, share) in beside.iter_mut().zip(&self.shares) {
+                let gain = old.map_or_else(|| share.gain(new), |old| share.gain_beside(new, old));
+                *bet = ln_add(*bet, weight) + gain / phi;
+            }
+        }
+        for (bet, share) in self.alone.iter_mut().zip(&self.shares) {
+            *bet = ln_add(*bet, weight) + share.gain(new) / phi;
+        }
+        let alone = ln_mean(&self.alone);
+        self.ln_e = self.beside.as_deref().map_or(alone, |beside| ln_mean(beside).min(alone));
+        let percent = self.percent();
+        for (line, of) in self.reached.iter_mut().zip([25.0, 50.0, 75.0]) {
+            if percent >= of {
+                line.get_or_insert(at);
+            }
+        }
+        if self.new.all >= self.terms.at_least && self.ln_e >= self.terms.target() {
+            self.worse.get_or_insert(at);
+        }
+        self.shown()
+    }
+
+    /// What it shows now.
+    pub fn shown(&self) -> Shown {
+        Shown {
+            ln_e: Some(self.ln_e).filter(|ln_e| ln_e.is_finite()),
+            percent: self.percent(),
+            finding: Finding::of(&self.terms, self.new, self.worse),
+            new: self.new,
+            old: self.beside.is_some().then_some(self.old),
+        }
+    }
+
+    fn percent(&self) -> f64 {
+        (100.0 * self.ln_e / self.terms.target()).clamp(0.0, 100.0)
+    }
+
+    /// With this certainty (0.99 for 99 %) the share of bad events is below what this says, from 0 to 1; whenever one
+    /// looks, if events are independent. It is the mean share over the time watched, and of bursty events it takes phi for one.
+    /// None with fewer events than `at_least`, or without any.
+    pub fn below(&self, certainty: f64) -> Option<f64> {
+        if self.new.all <= 0.0 || self.new.all < self.terms.at_least || !(0.0..1.0).contains(&certainty) {
+            return None;
+        }
+        let Counts { bad, all } = self.new;
+        let counts = Counts::new(bad / self.terms.phi, all / self.terms.phi);
+        Some(bound::upper_at_any_time(counts, -(1.0 - certainty).ln()))
+    }
+
+    /// When 25, 50 and 75 % of what it takes were first reached.
+    pub fn reached(&self) -> [Option<Timestamp>; 3] {
+        self.reached
+    }
+
+    /// The samples with events, oldest first: the first 20,000 of them.
+    pub fn samples(&self) -> &[Sampled] {
+        &self.kept
+    }
+
+    /// How many samples came after those.
+    pub fn left_out(&self) -> u32 {
+        self.left_out
+    }
+
+    /// After how many more samples like this one it will be worse, if no further bet begins.
+    pub(super) fn samples_to_go(&self, sample: Counts) -> f64 {
+        let target = self.terms.target() + f64::from(POINTS).ln();
+        let bets = self.alone.iter().zip(&self.shares);
+        let needed = bets.map(|(bet, share)| (target - bet, share.gain(sample.sound()) / self.terms.phi));
+        let evidence = needed.filter(|(_, gain)| *gain > 0.0).map(|(lacks, gain)| (lacks / gain).max(0.0));
+        let events = (self.terms.at_least - self.new.all) / sample.all;
+        evidence.fold(f64::INFINITY, f64::min).max(events)
+    }
+}
+
+impl Finding {
+    /// What these counts allow to be said, if the evidence was reached at `worse`.
+    pub(super) fn of(terms: &Terms, new: Counts, worse: Option<Timestamp>) -> Self {
+        match worse {
+            Some(at) => Self::Worse { at },
+            None if new.all < terms.at_least || new.all <= 0.0 => Self::TooLittle,
+            None => Self::Open,
+        }
+    }
+}
+
+impl Share {
+    fn gain(&self, new: Counts) -> f64 {
+        new.bad * self.ln_bad + (new.all - new.bad) * self.ln_good
+    }
+
+    fn gain_beside(&self, new: Counts, old: Counts) -> f64 {
+        let among = ((self.ratio * new.all + old.all) / (new.all + old.all)).ln();
+        new.bad * self.ln_bad - (new.bad + old.bad) * among
+    }
+}
+
+/// From 1.5 p0 to 0.9, evenly in the logarithm.
+fn shares(p0: f64) -> impl Iterator<Item = Share> {
+    let (low, high) = ((p0 * LOWEST).ln(), HIGHEST.ln());
+    (0..POINTS).map(move |j| {
+        let p = (low + (high - low) * f64::from(j) / f64::from(POINTS - 1)).exp();
+        Share { ratio: p / p0, ln_bad: (p / p0).ln(), ln_good: ((1.0 - p) / (1.0 - p0)).ln() }
+    })
+}
+
+/// What a bet that begins with the sample after so many is worth.
+fn weight(samples: u32, starts: u32) -> f64 {
+    let starts = starts.max(1);
+    let part = match samples / starts {
+        0 => 1.0 - OVERTIME,
+        times => OVERTIME / (f64::from(times) * (f64::from(times) + 1.0)),
+    };
+    part / f64::from(starts)
+}
+
+/// ln(e^a + e^b)
+fn ln_add(a: f64, b: f64) -> f64 {
+    let (high, low) = if a >= b { (a, b) } else { (b, a) };
+    if low.is_finite() { high + (low - high).exp().ln_1p() } else { high }
+}
+
+/// ln of the mean of e^x
+fn ln_mean(values: &[f64]) -> f64 {
+    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if !high.is_finite() {
+        return high;
+    }
+    let sum: f64 = values.iter().map(|value| (value - high).exp()).sum();
+    high + (sum / f64::from(POINTS)).ln()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! Everything as JSON: the figures for programs, and the events and samples for whoever wants to look at the run on another host.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{SCHEMA_VERSION, Source, facts::Facts};
+use crate::domain::{
+    kept::{Moment, Seen},
+    run::Run,
+    safe_text::escaped_json,
+};
+
+/// The document. `events` are the journal's envelopes, oldest first, the runbook in the first of them. `samples` are the measurements
+/// that were kept beside it, by time; `seen` is what else was: pictures of the pods, looks of checks. What is missing is in
+/// `samples_remarks`.
+pub fn document(run: &Run, facts: &Facts, source: &Source<'_>) -> String {
+    let opened = &run.opened;
+    let decisions: Vec<Value> = facts
+        .course
+        .decisions
+        .iter()
+        .map(|it| json!({ "at": it.at, "by": it.by, "what": it.what, "reason": it.reason, "override": it.is_override }))
+        .collect();
+    let stages: Vec<Value> = facts
+        .stages()
+        .map(|stage| {
+            let ms = |span: crate::domain::time::Span| span.as_millis();
+            json!({
+                "title": stage.title, "attempt": stage.attempt, "from": stage.from, "to": stage.to,
+                "took_ms": ms(stage.took(facts.now)), "ended": stage.word(), "reason": stage.reason,
+                "estimate_ms": stage.estimate.map(|(least, most)| [ms(least), ms(most)]),
+            })
+        })
+        .collect();
+    let document = json!({
+        "schema_version": SCHEMA_VERSION,
+        "run": {
+            "run_id": opened.run_id,
+            "title": facts.title,
+            "rehearsal": opened.rehearsal,
+            "pilot": opened.pilot,
+            "host": opened.host,
+            "cluster": opened.cluster,
+            "cutover_version": opened.cutover_version,
+            "runbook_sha256": opened.runbook_sha256,
+            "new_slot": opened.new_slot,
+            "opened_at": run.opened_at,
+            "last_at": run.last_at,
+        },
+        "ending": { "word": facts.ending.word, "sentence": facts.ending.sentence, "why": facts.ending.why },
+        "figures": facts.figures,
+        "stages": stages,
+        "decisions": decisions,
+        "left_open": facts.left,
+        "journal": facts.journal,
+        "samples_remarks": source.kept.remarks(),
+    });
+    let head = format!("{document:#}");
+    let mut text = head.trim_end().trim_end_matches('}').trim_end().to_owned();
+    array(&mut text, "events", source.events);
+    array(&mut text, "samples", &source.kept.samples().collect::<Vec<_>>());
+    // What could not be kept is among the remarks.
+    let seen = |moment: &&Moment| moment.sample().is_none() && !matches!(moment.seen, Seen::Lost { .. });
+    array(&mut text, "seen", &source.kept.moments.iter().filter(seen).collect::<Vec<_>>());
+    text.push_str(
+        "
+}",
+    );
+    escaped_json(&text)
+}
+
+/// An array with one element a line: so a long run is a long file, but no line that no editor opens.
+fn array<T: Serialize>(text: &mut String, name: &str, elements: &[T]) {
+    // Writing to a String cannot fail.
+    let _ = write!(text, ",\n  \"{name}\": [");
+    for (index, element) in elements.iter().enumerate() {
+        text.push_str(if index == 0 { "\n    " } else { ",\n    " });
+        text.push_str(&serde_json::to_string(element).unwrap_or_else(|_| "null".to_owned()));
+    }
+    text.push_str("\n  ]");
+}
