@@ -14,7 +14,7 @@
 //! the milliseconds of which only the lowest and the highest values stay (see [`thin`]). Times never overlap much, but a block's
 //! moments need not all be later than those of the one before.
 //!
-//! The file is thinned out when it is full, oldest blocks first, each time to a coarser grid: see [`store`]. With the new file
+//! The file is thinned out when it is full, oldest blocks first, each time to a coarser grid: see `store`. With the new file
 //! that this needs for a moment it takes at most 64 MiB. A crash cuts off the last block, nothing else; [`Store::open`] takes
 //! the torn bytes away. A block that is damaged is left out, and that is said.
 //!
