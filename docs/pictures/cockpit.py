@@ -76,7 +76,7 @@ def answer(screen):
     typed = re.search(r"nothing until the word (\S+) is typed", asks)
     if typed:
         return [*typed[1], "enter"]
-    if re.search("SPACE (tick|ok)", asks):
+    if re.search("SPACE (tick|check ok|ok)", asks):
         return ["space"]
     return [] if "ENTER nothing" in asks else ["enter"]
 

@@ -1,7 +1,9 @@
 //! What a breaching trigger will do if nothing changes. Everything that a screen predicts comes from here.
 
 use super::{
+    prompt::Prompt,
     run::Run,
+    runbook::Then,
     time::{Span, Timestamp},
     trigger::Waits,
 };
@@ -18,6 +20,29 @@ pub enum Promise {
 }
 
 impl Run {
+    /// In what time the run goes back by itself, if all stays as it is; none where a person decides, or where that is not certain.
+    pub fn goes_back_in(&self, now: Timestamp) -> Option<Span> {
+        if self.rolling_back().is_some() || self.finished.is_some() {
+            return None;
+        }
+        if let Prompt::Countdown { ends_at, .. } = self.prompt(now) {
+            return Some(ends_at.since(now));
+        }
+        let watches = self.runbook.triggers.iter().enumerate();
+        let times = watches.filter_map(|(index, trigger)| {
+            let countdown = match trigger.watch.as_ref()?.then {
+                Then::Ask => return None,
+                Then::Countdown(whole) => whole,
+                Then::Rollback => Span::ZERO,
+            };
+            match self.promise(index, now)? {
+                (Promise::In(left), None) => Some(left.saturating_add(countdown)),
+                _ => None,
+            }
+        });
+        times.min()
+    }
+
     /// When a trigger in breach fires, and why later than its `for` says; nothing where it is not in breach, or has fired.
     pub fn promise(&self, trigger: usize, now: Timestamp) -> Option<(Promise, Option<&Waits>)> {
         let (_, hold_for) = self.runbook.triggers.get(trigger)?.watch.as_ref()?.rule.fixed()?;

@@ -277,27 +277,6 @@ fn unknown_words(run: &Run, at: &crate::domain::event::ActionRef) -> String {
     }
 }
 
-/// In what time the run goes back by itself, if all stays as it is; none where a person decides, or where that is not certain.
-pub fn goes_back_in(model: &Model) -> Option<Span> {
-    let run = model.run.as_ref().filter(|run| run.rolling_back().is_none() && run.finished.is_none())?;
-    if let Prompt::Countdown { ends_at, .. } = run.prompt(model.now) {
-        return Some(ends_at.since(model.now));
-    }
-    let watches = run.runbook.triggers.iter().enumerate();
-    let times = watches.filter_map(|(index, trigger)| {
-        let countdown = match trigger.watch.as_ref()?.then {
-            Then::Ask => return None,
-            Then::Countdown(whole) => whole,
-            Then::Rollback => Span::ZERO,
-        };
-        match run.promise(index, model.now)? {
-            (Promise::In(left), None) => Some(left.saturating_add(countdown)),
-            _ => None,
-        }
-    });
-    times.min()
-}
-
 fn from_breach(
     model: &Model,
     run: &Run,

@@ -235,6 +235,8 @@ impl Cockpit {
     /// As [`Self::fly_until`], as long as this is so.
     pub(crate) fn fly_while(&mut self, goes_on: impl Fn(&str) -> bool) {
         let until = Instant::now() + PATIENCE;
+        let ticks = [" SPACE ok", " SPACE check ok", " SPACE tick it", " SPACE done"];
+        let idle = ["ENTER nothing", "ENTER does nothing"];
         // What a key was pressed on, and how long that may still be shown: the key may have changed nothing that is seen.
         let mut pressed = (String::new(), Instant::now());
         loop {
@@ -261,9 +263,9 @@ impl Cockpit {
             } else if let Some(word) = word.split_whitespace().next() {
                 self.press(word.as_bytes());
                 self.press(b"\r");
-            } else if [" SPACE ok", " SPACE tick it", " SPACE done"].iter().any(|tick| next.contains(tick)) {
+            } else if ticks.iter().any(|tick| next.contains(tick)) {
                 self.press(b" ");
-            } else if next.starts_with("ENTER") && !next.starts_with("ENTER nothing") {
+            } else if next.starts_with("ENTER") && !idle.iter().any(|idle| next.starts_with(idle)) {
                 self.press(b"\r");
             }
         }

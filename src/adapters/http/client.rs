@@ -22,8 +22,8 @@ use crate::{
     domain::time::Span,
 };
 
-/// No body may be longer, after decompression.
-pub(in crate::adapters) const BODY_CAP: usize = 1 << 20;
+/// No body may be longer, after decompression: a selector's series of the last hour, several thousand of them, fit.
+pub(in crate::adapters) const BODY_CAP: usize = 8 << 20;
 
 /// So many redirects on one origin are followed.
 const REDIRECTS: usize = 3;
@@ -167,7 +167,7 @@ async fn read(response: &mut reqwest::Response, place: &str) -> Result<Vec<u8>, 
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|why| describe(why, place))? {
         if body.len() + chunk.len() > BODY_CAP {
-            return Err(NoAnswer::Unusable(format!("the answer from {place} is longer than 1 MiB")));
+            return Err(NoAnswer::Unusable(format!("the answer from {place} is longer than 8 MiB")));
         }
         body.extend_from_slice(&chunk);
     }

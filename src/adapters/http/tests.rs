@@ -152,7 +152,7 @@ async fn an_endless_body_ends_at_the_cap() {
     let chunk = [b"4000\r\n", vec![b'x'; 0x4000].as_slice(), b"\r\n"].concat();
     let (address, _) = serve(move |_| Reply::Endless(head.clone(), chunk.clone())).await;
     let seen = adapter().http(version(address, "v1.6.0")).await.unwrap();
-    assert_eq!(seen, Seen::no(format!("the answer from {address} is longer than 1 MiB")));
+    assert_eq!(seen, Seen::no(format!("the answer from {address} is longer than 8 MiB")));
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn a_gzip_bomb_ends_at_the_cap() {
     assert!(bomb.len() < 100_000);
     let (address, _) = serve(move |_| Reply::with("200 OK", &[("Content-Encoding", "gzip")], &bomb)).await;
     let seen = adapter().http(version(address, "v1.6.0")).await.unwrap();
-    assert_eq!(seen, Seen::no(format!("the answer from {address} is longer than 1 MiB")));
+    assert_eq!(seen, Seen::no(format!("the answer from {address} is longer than 8 MiB")));
 }
 
 #[tokio::test]

@@ -235,7 +235,7 @@ async fn pages_that_are_no_exposition_are_missing() {
         ),
         (Reply::text(b"up 1\n\xff\xfe 1"), "the answer is not text"),
         (Reply::http("404 Not Found", "text/plain", "up 1"), "status 404"),
-        (Reply::text("x".repeat(2 << 20)), "is longer than 1 MiB"),
+        (Reply::text("x".repeat(9 << 20)), "is longer than 8 MiB"),
     ] {
         let (address, _) = serve(move |_| reply.clone()).await;
         let told = scraper(address).sample(&gauge, None, NOW).await.value;

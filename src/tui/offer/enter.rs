@@ -13,7 +13,6 @@ use crate::{
         runbook::Step,
     },
     tui::{
-        alerts,
         model::{Model, Phase, form::Purpose},
         story,
     },
@@ -83,8 +82,8 @@ pub(super) fn enter(model: &Model, run: &Run, prompt: &Prompt) -> Offer {
                 .says(format!("run: {what}"))
         }
         Prompt::Acting { at } => acting(model, run, at),
-        Prompt::Checking { .. } if alerts::goes_back_in(model).is_some() => {
-            let left = alerts::goes_back_in(model).unwrap_or_default().clock();
+        Prompt::Checking { .. } if run.goes_back_in(model.now).is_some() => {
+            let left = run.goes_back_in(model.now).unwrap_or_default().clock();
             Offer::wait(format!("nothing to confirm: rolls back by itself in {left}"))
                 .says("nothing to confirm")
         }

@@ -329,7 +329,7 @@ fn elapsed(model: &Model, run: &Run) -> [Row; 2] {
             Some(left) => row.put(format!(", back within {}", left.clock()), look.text()),
         });
     }
-    if let Some(left) = alerts::goes_back_in(model) {
+    if let Some(left) = run.goes_back_in(model.now) {
         // Where the run is about to go back there is no other end.
         return alike(row.put(format!(", rolls back in {}", left.clock()), look.alert()));
     }
