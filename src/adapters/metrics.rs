@@ -242,6 +242,11 @@ impl Metrics for MetricsAdapter {
             }
             kind => return Err(unfit(&metric.query, kind)),
         };
+        if is_headless(counted, &answer) {
+            return Err(Missing::BadAnswer(
+                "`all` has series, and `good` has none: is a label misspelt?".to_owned(),
+            ));
+        }
         // Its time must be believable; its values are numbers or left out.
         Reading { at: answer.at, value: 0.0 }.checked(metric.interval, self.answered(asked, now))?;
         Ok(answer)
@@ -262,7 +267,9 @@ impl Metrics for MetricsAdapter {
         let (Ok(part), Ok(all)) = (with_slot(&counted.part, slot), with_slot(&counted.all, slot)) else {
             return Vec::new();
         };
-        source.counters_past(&part, &all, from, to, step).await.unwrap_or_default()
+        let mut past = source.counters_past(&part, &all, from, to, step).await.unwrap_or_default();
+        past.retain(|answer| !is_headless(counted, answer));
+        past
     }
 
     async fn backfill(
@@ -289,6 +296,12 @@ impl Metrics for MetricsAdapter {
         };
         past.into_iter().map(sample).collect()
     }
+}
+
+/// Whether events were counted and the good ones nowhere. That would read as "all of them bad", and is a misspelt label far more
+/// often: nobody is rolled back for that.
+fn is_headless(counted: &Counted, answer: &Answer) -> bool {
+    counted.good && answer.counted.is_empty() && !answer.all.is_empty()
 }
 
 /// Why a source cannot give what a metric asks for.

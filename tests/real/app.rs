@@ -202,6 +202,7 @@ impl State {
                  payments_total{{{slot},result=\"failure\"}} {bad}\n\
                  http_request_duration_seconds_bucket{{{slot},le=\"0.05\"}} 0\n\
                  http_request_duration_seconds_bucket{{{slot},le=\"0.1\"}} {all}\n\
+                 http_request_duration_seconds_bucket{{{slot},le=\"0.2\"}} {all}\n\
                  http_request_duration_seconds_bucket{{{slot},le=\"+Inf\"}} {all}\n\
                  http_request_duration_seconds_count{{{slot}}} {all}\n\
                  http_request_duration_seconds_sum{{{slot}}} {}\n\

@@ -423,6 +423,30 @@ async fn both_selectors_are_read_as_raw_series_at_one_instant() {
 }
 
 #[tokio::test]
+async fn good_events_that_are_nowhere_are_a_misspelt_label_and_not_all_bad() {
+    let all = Reply::json(success("vector", &json!([{ "metric": { "pod": "a" }, "value": [AT, "100"] }])));
+    let (none, newest) = (Reply::json(success("vector", &json!([]))), Reply::json(vector("1794999995")));
+    let (address, _) = serve(move |request| {
+        if request.contains("timestamp%28") {
+            newest.clone()
+        } else if request.contains("query=errors") {
+            none.clone()
+        } else {
+            all.clone()
+        }
+    })
+    .await;
+    let adapter = prometheus(address);
+    assert!(adapter.count(&counted(), None, NOW).await.is_ok(), "no errors yet is the best of news");
+    let mut good = counted();
+    if let crate::domain::metric::Query::Counted(counted) = &mut good.query {
+        counted.good = true;
+    }
+    let told = adapter.count(&good, None, NOW).await.unwrap_err();
+    assert!(matches!(&told, Missing::BadAnswer(why) if why.contains("misspelt")), "{told}");
+}
+
+#[tokio::test]
 async fn counters_that_nobody_measures_any_more_are_no_answer_and_none_at_all_is_one() {
     let (adapter, _) = counters(120).await;
     let stale = adapter.count(&counted(), None, NOW).await.unwrap_err();
