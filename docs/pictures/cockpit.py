@@ -5,7 +5,7 @@
     cargo build
     docs/pictures/cockpit.py            # [PROGRAM], by default target/debug/cutover
 
-The picture is made from the program: it is driven in a terminal of 120x36 from the first question to the breach.
+The picture is made from the program: it is driven in a terminal of 120x36 from the first question to the countdown.
 """
 
 import json
@@ -23,8 +23,8 @@ from terminal import NotShown, Terminal  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 COLUMNS, LINES = 120, 36
-# Fast until traffic has moved, and slow enough then for a breach that has lasted a while.
-SPEED = "30"
+# Fast enough to wait for, and slow enough that the countdown of half a minute can be seen.
+SPEED = "10"
 
 
 def main():
@@ -44,7 +44,7 @@ def main():
         command += ["--scenario", "bad-release", "--speed", SPEED, "--theme", "dark"]
         terminal = Terminal(command, COLUMNS, LINES, environment)
         try:
-            to_the_breach(terminal)
+            to_the_countdown(terminal)
             terminal.picture(ROOT / "docs/cockpit.png")
         except NotShown as error:
             sys.exit(str(error))
@@ -53,12 +53,12 @@ def main():
             end(program, environment)
 
 
-def to_the_breach(terminal):
-    """Answers what is asked and confirms what is due, as an operator does, until the error rate has been bad for a minute."""
+def to_the_countdown(terminal):
+    """Answers what is asked and confirms what is due, as an operator does, until the evidence has started the countdown."""
     terminal.wait("ENTER", 30)
     for _ in range(400):
         screen = terminal.text()
-        if re.search(r"BREACH.* for [12]:\d\d of", screen):
+        if re.search(r"ROLLBACK IN 0:[12]\d", screen):
             terminal.read(0.5)
             return
         if re.search(r"MONITOR.* of 15:00", screen):
@@ -67,7 +67,7 @@ def to_the_breach(terminal):
             continue
         terminal.press(*answer(screen))
         terminal.read(0.3)
-    raise NotShown(f"no breach:\n{terminal.text()}")
+    raise NotShown(f"no countdown:\n{terminal.text()}")
 
 
 def answer(screen):
