@@ -119,6 +119,14 @@ pub enum Prompt {
 }
 
 impl Run {
+    /// The countdown that ends first, and when: several triggers may have fired, and that one decides.
+    pub fn next_countdown(&self) -> Option<(usize, Timestamp)> {
+        let running = self.triggers.iter().enumerate();
+        running
+            .filter_map(|(index, state)| Some((index, state.countdown?)))
+            .min_by_key(|(_, ends_at)| *ends_at)
+    }
+
     /// What the run waits for at this time.
     pub fn prompt(&self, now: Timestamp) -> Prompt {
         if let Some(rollback) = self.rolling_back() {
@@ -135,9 +143,7 @@ impl Run {
         if let Some((outcome, ..)) = &self.finished {
             return Prompt::Finished { outcome: *outcome };
         }
-        if let Some((trigger, ends_at)) =
-            self.triggers.iter().enumerate().find_map(|(i, state)| state.countdown.map(|ends| (i, ends)))
-        {
+        if let Some((trigger, ends_at)) = self.next_countdown() {
             return Prompt::Countdown { trigger, ends_at };
         }
         if let Some(at) = self.current_place().and_then(|place| unknown_in(&[place], self)) {

@@ -7,7 +7,7 @@ use crate::domain::{
     evidence::{
         before::Before,
         counts::Counts,
-        meter::{Finding, LEAST_OLD, Meter},
+        meter::{Finding, LEAST_OLD, Meter, patience},
     },
     metric::{Metric, Sample},
     runbook::TriggerWatch,
@@ -18,9 +18,6 @@ use crate::domain::{
 
 /// Of the samples due in a window so many percent must be there, or nothing is said of it.
 const MEASURED_PERCENT: u64 = 60;
-
-/// Counts of the new slot wait so long for those of the old one, where both are counted.
-const PATIENCE: Span = Span::from_secs(90);
 
 /// What was measured in a window.
 #[derive(Debug, Clone)]
@@ -85,7 +82,9 @@ impl Measured {
             let new = sum + new;
             waiting = Some((since, new));
             // Slots are scraped at different moments: the counts of one wait for those of the other, as live.
-            if new.all <= 0.0 || beside && waiting_old.all <= 0.0 && at.since(since) < PATIENCE {
+            if new.all <= 0.0
+                || beside && waiting_old.all <= 0.0 && at.since(since) < patience(metric.interval)
+            {
                 continue;
             }
             waiting = None;

@@ -29,7 +29,7 @@ use super::{
     counts::Counts,
     terms::{BadTerms, Terms},
 };
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Span, Timestamp};
 
 /// Shares that are tried.
 const POINTS: u32 = 40;
@@ -43,6 +43,16 @@ const OVERTIME: f64 = 0.1;
 
 /// An old slot with less than this part of the new one's events is not compared with: its last few users tell nothing.
 pub const LEAST_OLD: f64 = 0.1;
+
+/// Counts of one slot wait for those of the other for so many intervals, or as long as a slow scrape takes; then the new slot's
+/// stand alone.
+const BESIDE: u64 = 3;
+const SCRAPE: Span = Span::from_secs(90);
+
+/// How long counts wait at most for those of the other slot, of a metric that is asked for at this interval.
+pub fn patience(interval: Span) -> Span {
+    Span::from_millis(interval.as_millis().saturating_mul(BESIDE)).max(SCRAPE)
+}
 
 /// No more samples than this are kept.
 const MOST_KEPT: usize = 20_000;

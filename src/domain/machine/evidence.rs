@@ -21,7 +21,7 @@ use crate::domain::{
         card::{Against, Card, Selectors},
         counters::Counted as What,
         counts::Counts,
-        meter::Meter,
+        meter::{Meter, patience},
         terms::Terms,
     },
     id::{MetricId, SlotName},
@@ -33,10 +33,6 @@ use crate::domain::{
     worse::{Than, Worse},
 };
 
-/// Events of the previous slot are waited for so many intervals, or as long as a slow scrape takes; then the new slot's counts
-/// stand alone.
-const BESIDE: u64 = 3;
-const SCRAPE: Span = Span::from_secs(90);
 /// No record has more samples than this.
 const MOST_RECORDED: usize = 4_096;
 
@@ -222,8 +218,7 @@ impl Machine {
         let Some((since, new)) = gathering.new.filter(|(_, new)| new.all > 0.0) else { return false };
         // The two slots are scraped at different moments: the counts of one wait for those of the other.
         let old = gathering.old.filter(|old| beside && old.all > 0.0);
-        let patience = Span::from_millis(metric.interval.as_millis().saturating_mul(BESIDE)).max(SCRAPE);
-        if beside && old.is_none() && sample.at.since(since) < patience {
+        if beside && old.is_none() && sample.at.since(since) < patience(metric.interval) {
             return false;
         }
         (gathering.new, gathering.old) = (None, None);

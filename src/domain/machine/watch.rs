@@ -267,8 +267,8 @@ impl Machine {
             return false;
         }
         let now = self.now;
-        let due = self.run.triggers.iter().position(|state| state.countdown.is_some_and(|ends| ends <= now));
-        let Some(trigger) = due else { return false };
+        let due = self.run.next_countdown().filter(|(_, ends_at)| *ends_at <= now);
+        let Some((trigger, _)) = due else { return false };
         let Some((_, reason)) = self.run.triggers[trigger].fired.clone() else { return false };
         self.roll_back_by_itself(trigger, &reason);
         true

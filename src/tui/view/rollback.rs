@@ -142,7 +142,7 @@ pub(super) fn draw_output(model: &Model, run: &Run, area: Rect, buffer: &mut Buf
             "It stopped: {}. The failed action's command is shown next to it, to run it by hand.",
             stopped.reason
         ),
-        None => "The running action prints nothing. The checks below come after the last action.".to_owned(),
+        None => "Nothing is printed now. The checks come after the last action.".to_owned(),
     };
     let rows = wrap(&words, width).into_iter().map(|line| Row::of(format!(" {line}"), look.dim())).collect();
     rows_around(rows, 0, area, model, buffer);

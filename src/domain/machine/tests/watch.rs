@@ -288,6 +288,27 @@ fn a_countdown_is_cancelled_with_a_reason_and_armed_again() {
 }
 
 #[test]
+fn of_two_countdowns_the_one_that_ends_first_is_shown_and_decides() {
+    let mut runbook = runbook();
+    let countdown = Then::Countdown(Span::from_secs(30));
+    let sooner = trigger(countdown, Span::from_secs(290), OnNoData::Hold);
+    runbook.triggers[0] = trigger(countdown, Span::from_mins(5), OnNoData::Hold);
+    runbook.triggers.insert(1, crate::domain::runbook::Trigger { reason: "sooner".to_owned(), ..sooner });
+    let mut flight = Flight::in_window(runbook);
+    flight.error_rate = Ok(0.2);
+    while flight.count("countdown_started") < 2 {
+        flight.fly(Span::from_secs(1));
+    }
+    let Prompt::Countdown { trigger, ends_at } = flight.prompt() else { panic!("{:?}", flight.prompt()) };
+    assert_eq!(trigger, 1);
+    assert!(ends_at.since(flight.now) < Span::from_secs(25), "{ends_at} at {}", flight.now);
+    assert_eq!(flight.machine.run().goes_back_in(flight.now), Some(ends_at.since(flight.now)));
+    flight.fly(ends_at.since(flight.now).saturating_add(Span::from_secs(1)));
+    let why = flight.machine.run().rollbacks.last().map(|rollback| rollback.reason.clone());
+    assert!(why.as_deref().is_some_and(|why| why.starts_with("sooner")), "{why:?}");
+}
+
+#[test]
 fn a_countdown_waits_a_minute_for_whoever_writes_why_and_only_once() {
     let writes = |begins| Command::Reconsider { trigger: 0, begins };
     let counting = || {
