@@ -43,7 +43,13 @@ pub(super) async fn show(args: &AttachArgs, purpose: Purpose) -> Result<Exit, St
             {
                 tokio::time::sleep(ASK_AGAIN).await;
             }
-            Choice::Live(run_id, dir) => return screen::follow(&dir, &run_id, &drive, purpose, None).await,
+            Choice::Live(run_id, dir) => {
+                let exit = screen::follow(&dir, &run_id, &drive, purpose.clone(), None).await?;
+                // An engine stays for a while after its run. If it went just now, the journal has all there is to see.
+                if exit != Exit::Internal || !matches!(chosen(&state, Some(&run_id.0))?, Choice::Over(_)) {
+                    return Ok(exit);
+                }
+            }
             Choice::Over(found) => return look_back(*found, &drive).await,
             Choice::None(why) => return Err(Stop::usage(why)),
         }

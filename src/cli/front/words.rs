@@ -51,6 +51,11 @@ pub fn gone(run_id: &RunId, run_dir: &Path) -> String {
     loop {
         match store::engine(run_dir) {
             Ok(None) => {
+                let found = store::in_dir(run_dir.to_owned()).ok().flatten();
+                let ended = found.and_then(|found| found.run.finished).map(|(outcome, ..)| outcome);
+                if let Some(outcome) = ended.filter(|outcome| *outcome != Outcome::Held) {
+                    return format!("{}; its engine is gone", self::ended(outcome, run_id));
+                }
                 return format!(
                     "run {run_id}: its engine is gone, NOBODY WATCHES; resume with: cutover resume {run_id}; roll back with: cutover rollback {run_id} --reason WHY"
                 );

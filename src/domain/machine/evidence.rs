@@ -28,7 +28,7 @@ use crate::domain::{
     metric::{Metric, Sample},
     run::{Gathered, Run},
     runbook::Rule,
-    time::{Span, Timestamp},
+    time::Timestamp,
     verdict::Ruling,
     worse::{Than, Worse},
 };
