@@ -11,6 +11,7 @@
 //! docs/import.md says what becomes what.
 
 mod amounts;
+mod aside;
 mod commands;
 mod declare;
 mod draft;
@@ -41,6 +42,7 @@ mod shell;
 mod tables;
 mod target;
 mod text;
+mod verbs;
 mod walk;
 mod words;
 mod write;

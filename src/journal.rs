@@ -30,7 +30,7 @@ pub mod writer;
 
 pub use dir::RunDir;
 pub use lock::{Holder, Lock, LockError};
-pub use reader::{Contents, ReadError, read, salvage};
+pub use reader::{Contents, ReadError, parse, read, salvage};
 pub use record::{FORMAT_VERSION, Header, Position};
 pub use recover::{Recovered, recover};
 pub use samples::Samples;

@@ -10,6 +10,7 @@
 //! others: it reaches a page as text only. Secrets were masked before they reached the journal, and no value of one is kept
 //! in it.
 
+pub mod backtest;
 pub mod chart;
 pub mod course;
 pub mod decisions;
@@ -29,7 +30,7 @@ pub mod verdicts;
 
 use serde::Serialize;
 
-use crate::domain::{event::Envelope, kept::Kept, run::Run};
+use crate::domain::{backtest::Backtest, event::Envelope, kept::Kept, run::Run};
 use facts::Facts;
 
 /// The version of the report's JSON.
@@ -55,6 +56,8 @@ pub struct Source<'a> {
     pub kept: &'a Kept,
     /// How the journal's file was found.
     pub journal: &'a Integrity,
+    /// What the triggers would have done in the past, where somebody has looked.
+    pub backtest: Option<&'a Backtest>,
 }
 
 /// How a journal's file was found.

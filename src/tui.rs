@@ -37,6 +37,7 @@ pub mod terminal;
 mod tests;
 pub mod times;
 pub mod title;
+pub mod untold;
 pub mod update;
 pub mod view;
 pub mod widget;

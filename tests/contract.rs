@@ -65,13 +65,16 @@ async fn play(side: &mut Side) {
         side.until(&format!("deployments/backend-{slot}"), "pods", up).await;
     }
     reads::reads(side).await;
+    reads::refusals(side).await;
     services::patches_of_the_service(side).await;
     deployments::patches_of_a_deployment(side).await;
     leases::leases_and_maps(side).await;
     services::endings(side).await;
     deployments::rollouts_that_cannot_succeed(side).await;
+    deployments::deadline(side).await;
     deployments::min_ready_seconds(side).await;
     deployments::events(side).await;
+    deployments::similar_events(side).await;
     services::endpoint_slices(side).await;
     watches::watches(side).await;
     revisions::revisions(side).await;

@@ -139,7 +139,7 @@ fn u1_a_terminal_that_closes_leaves_a_run_that_is_found_again() {
     let mut second = Cockpit::start_in(&stage, (80, 24), &["attach".as_ref()], &[]);
     second.wait_until("you have control on another screen");
     second.press(b":take\r");
-    second.wait_until("use this value for DEPLOY_VERSION");
+    second.wait_until("for DEPLOY_VERSION; nothing starts yet");
     again.wait_until("you have control on another screen");
     // A watching screen sees all and may nothing.
     let mut watch = Cockpit::start_in(&stage, (80, 24), &["watch".as_ref()], &[]);

@@ -125,6 +125,37 @@ impl Stand {
     }
 }
 
+/// What is written fits the cluster that it was written from: `check --online` finds no fault in it. Programs that this host
+/// has or has not are another matter.
+fn fits(stand: &Stand) -> Vec<serde_json::Value> {
+    let before = stand.cluster.requests().len();
+    let output = stand.run(&["check", "--online", "--json", "--var", "VERSION=v1.6.0", "runbook.toml"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let document: serde_json::Value =
+        serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}{}", told(&output)));
+    let findings = document["findings"].as_array().unwrap().clone();
+    let faults: Vec<_> =
+        findings.iter().filter(|it| it["mark"] == "fault" && it["area"] != "tools").collect();
+    assert!(faults.is_empty(), "{faults:#?}");
+    for area in ["cluster", "permissions", "objects", "traffic", "owners", "metrics", "triggers"] {
+        assert!(findings.iter().any(|it| it["area"] == area), "nothing about {area}: {findings:#?}");
+    }
+    for (method, path) in stand.cluster.requests().split_off(before) {
+        let review = method == "POST" && path.ends_with("/selfsubjectaccessreviews");
+        assert!(method == "GET" || review, "{method} {path}");
+    }
+    findings
+}
+
+/// A fault that `check --online` has after a change in the cluster: its words.
+fn faulty(stand: &Stand) -> Vec<String> {
+    let output = stand.run(&["check", "--online", "--json", "--var", "VERSION=v1.6.0", "runbook.toml"]);
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let findings = document["findings"].as_array().unwrap().clone();
+    let faults = findings.iter().filter(|it| it["mark"] == "fault" && it["area"] != "tools");
+    faults.map(|it| format!("{}: {} -> {}", it["about"], it["found"], it["do"])).collect()
+}
+
 fn told(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
@@ -173,6 +204,8 @@ fn a_selector_with_a_second_slot_is_blue_green_and_is_rehearsed() {
         stand.cluster.requests().into_iter().filter(|(method, _)| method != "GET").collect();
     assert!(written.is_empty(), "{written:?}");
 
+    assert!(text.contains("when = \"worse than 0.1%\""), "{text}");
+    fits(&stand);
     let check = stand.run(&["check", "runbook.toml"]);
     assert_eq!(check.status.code(), Some(0), "{}", told(&check));
     let todo = text.matches("# TODO").count();
@@ -198,6 +231,16 @@ fn a_route_over_two_services_is_a_canary_or_blue_green_by_their_names() {
     let services: Vec<_> = target.slots.values().map(|slot| slot.service.clone().unwrap()).collect();
     assert_eq!(services, ["shop-canary", "shop-stable"]);
     measures(&runbook, "$slot");
+    fits(&stand);
+    // The route no longer has one of the slots' Services.
+    assert!(stand.cluster.edit("httproutes", "shop", |route| {
+        route["spec"]["rules"][0]["backendRefs"]
+            .as_array_mut()
+            .unwrap()
+            .retain(|it| it["name"] != "shop-canary");
+    }));
+    let faults = faulty(&stand);
+    assert!(faults.iter().any(|it| it.contains("has no backend for service shop-canary")), "{faults:#?}");
 
     let colours = Stand::new(furniture(route(), "colour", ["blue", "green"]));
     let (text, said) = colours.init(&["--context", "prod-eu-1"]);
@@ -216,6 +259,11 @@ fn a_service_over_two_deployments_is_a_canary_by_replicas() {
     assert_eq!((runbook.deployment.strategy, &target.director), (Strategy::Canary, &Director::Replicas));
     measures(&runbook, "$slot");
     assert!(text.contains("canary: no pods"), "{text}");
+    fits(&stand);
+    // Here the number of pods is the share of the traffic.
+    stand.cluster.add_autoscaler("shop-stable", 2, 6);
+    let faults = faulty(&stand);
+    assert!(faults.iter().any(|it| it.contains("the share of traffic is the number of pods")), "{faults:#?}");
 }
 
 #[test]
@@ -229,6 +277,10 @@ fn one_deployment_is_rolling_or_recreate_by_its_own_strategy() {
         assert_eq!(runbook.deployment.strategy, strategy);
         assert_eq!(runbook.target.as_ref().unwrap().director, Director::Rollout);
         measures(&runbook, "$hash");
+        fits(&stand);
+        assert!(stand.cluster.edit("deployments", "shop", |it| it["spec"]["paused"] = json!(true)));
+        let faults = faulty(&stand);
+        assert!(faults.iter().any(|it| it.contains("it is paused")), "{faults:#?}");
     }
 }
 

@@ -21,6 +21,7 @@ use cutover::{
         time::{Span, Timestamp},
     },
     engine::ports::TargetLock,
+    flight::copies,
     journal,
     world::{
         cluster::{self, Misbehaviour},
@@ -352,6 +353,30 @@ async fn the_newest_runs_stay_and_older_ones_that_are_over_go() {
     assert!(world.object("configmaps", &format!("cutover-{}-1", run(0))).is_none(), "a piece was left");
     assert!(world.object("configmaps", "somebody-elses").is_some());
     assert_eq!(kube.fetch_copy(&RunId(run(1))).await.unwrap().bytes, journal.bytes());
+}
+
+/// The figures of past runs are known from the copies alone: each is a whole journal.
+#[tokio::test]
+async fn a_copy_of_a_run_that_is_over_tells_the_figures_and_a_broken_one_is_named() {
+    let world = world().await;
+    let kube = connect(&world).await;
+    let run_id = RunId("20261128-031456-g3ht".to_owned());
+    let whole = include_bytes!("fixtures/earlier/before-strategies/journal");
+    for (run, bytes) in [(run_id.as_str(), whole.to_vec()), ("20261128-040000-ab", noise(4_000, 1))] {
+        let copy = kube.copy_journal(about(run), Growing::of(bytes).reader(), EVERY);
+        copy.note(CopyHead { ended: true, ..head(1) });
+        copy.finish(Duration::from_secs(20)).await;
+    }
+    let copies = kube.copied_runs().await.unwrap();
+    let told = copies::told(&kube, &copies, |_| false).await;
+    let [(found, past)] = &told.runs[..] else { panic!("{told:?}") };
+    assert_eq!((found, past.over, past.failed), (&run_id, true, true));
+    assert!(past.restored.is_some_and(|restored| restored > Span::from_mins(5)), "{past:?}");
+    assert_eq!(told.faults.len(), 1);
+    assert!(told.faults[0].starts_with("run 20261128-040000-ab is not in the figures: "), "{told:?}");
+    // What this host knows itself is not asked for.
+    let told = copies::told(&kube, &copies, |_| true).await;
+    assert!(told.runs.is_empty() && told.faults.is_empty(), "{told:?}");
 }
 
 #[tokio::test]

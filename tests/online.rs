@@ -200,6 +200,57 @@ fn faults_that_are_planted_in_a_cluster_are_found() {
     assert_only_looked(&ground);
 }
 
+/// The look goes on beside the run, which does not wait for it: here the run is long enough to hear of it.
+#[test]
+fn line_mode_says_what_was_found_beside_the_run() {
+    let server = around();
+    let text = runbook(server.port).replace("date > deploy.log", "sleep 6; date > deploy.log");
+    let ground = Ground::with_replicas(&text, 3);
+    assert!(ground.cluster.edit("deployments", "backend-green", |green| {
+        green["spec"]["progressDeadlineSeconds"] = json!(60);
+    }));
+    let mut command = ground.command(&["run", "--plain", "--yes", "--var", "VERSION=v1.6.0"]);
+    command.env("CUTOVER_TEST_HOOK", format!("http://127.0.0.1:{}/services/canary-secret", server.port));
+    let output = command.output().unwrap();
+    let (said, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(!said.contains("canary-secret") && !told.contains("canary-secret"), "the secret is shown");
+    assert!(told.contains("cutover: looked before the start: 0 faults"), "{told}\n{said}");
+    let found = told
+        .lines()
+        .find(|line| line.contains("warning: objects: deployment/backend-green: progressDeadline"));
+    assert!(
+        found.is_some_and(|line| line.contains("; do: set progressDeadlineSeconds to at least")),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_run_does_not_open_where_another_controller_would_undo_it() {
+    let server = around();
+    let ground = Ground::with_replicas(&runbook(server.port), 3);
+    assert!(ground.cluster.edit("deployments", "backend-green", |green| {
+        green["metadata"]["annotations"]["argocd.argoproj.io/tracking-id"] =
+            json!("shop:apps/Deployment:production/backend-green");
+    }));
+    assert!(ground.cluster.edit("services", "backend-service", |service| {
+        service["metadata"]["ownerReferences"] = json!([
+            { "apiVersion": "flagger.app/v1beta1", "kind": "Canary", "name": "shop", "uid": "7" }
+        ]);
+    }));
+    let mut command = ground.command(&["run", "--plain", "--yes", "--var", "VERSION=v1.6.0"]);
+    command.env("CUTOVER_TEST_HOOK", format!("http://127.0.0.1:{}/services/x", server.port));
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(8), "{said}");
+    for words in [
+        "service/backend-service: Flagger (Canary shop) moves traffic and scales here: it would undo the run",
+        "deployment/backend-green: not looked at: Argo CD's application shop writes it",
+    ] {
+        assert!(said.contains(words), "{words}\n{said}");
+    }
+    assert!(ground.changes().is_empty());
+}
+
 #[test]
 fn a_login_that_is_not_accepted_is_told_as_that() {
     let server = around();

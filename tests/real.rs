@@ -10,6 +10,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test end it where something is not there")]
 
+#[path = "support/verdict.rs"]
+mod evidence;
 #[path = "support/ground.rs"]
 mod ground;
 #[path = "support/helm.rs"]
@@ -34,6 +36,8 @@ mod calls;
 mod flights;
 #[path = "real/hosts.rs"]
 mod hosts;
+#[path = "real/metrics.rs"]
+mod metrics;
 #[path = "real/outages.rs"]
 mod outages;
 #[path = "real/rights.rs"]
@@ -44,5 +48,9 @@ mod rollouts;
 mod strangers;
 #[path = "real/strategies.rs"]
 mod strategies;
+#[path = "real/verdict.rs"]
+mod verdict;
 #[path = "real/watches.rs"]
 mod watches;
+
+use app::server;

@@ -365,7 +365,7 @@ fn headroom_that_may_not_be_looked_at_asks_a_person_for_a_note() {
 
 #[test]
 fn the_page_lists_what_the_table_has() {
-    const BEGIN: &str = "<!-- from the table in src/domain/rights.rs -->\n";
+    const BEGIN: &str = "<!-- from the table in src/domain/rights/table.rs -->\n";
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/permissions.md");
     let page = std::fs::read_to_string(path).unwrap();
     let (before, rest) = page.split_once(BEGIN).unwrap();

@@ -11,10 +11,17 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use cutover::world::{
-    cluster::Cluster,
-    scenario::Scenario,
-    stage::{Directing, FurnishedSlot, Furniture, Stage as _},
+use cutover::{
+    domain::{
+        director::{Director, NEW_REVISION, OLD_REVISION},
+        kubectl::revert_line,
+        runbook::{Slot, Target},
+    },
+    world::{
+        cluster::Cluster,
+        scenario::Scenario,
+        stage::{Directing, FurnishedSlot, Furniture, Stage as _},
+    },
 };
 
 #[path = "support/kube.rs"]
@@ -40,15 +47,19 @@ impl World {
         Self { cluster, dir }
     }
 
-    /// Whether it worked, and all that it said.
-    fn kubectl(&self, line: &str) -> (bool, String) {
+    fn program() -> PathBuf {
         let assets = std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
         let cache = || {
             let home = || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache");
             let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from);
             cache.join("cutover-ci/kubernetes-1.20.2")
         };
-        let output = Command::new(assets.unwrap_or_else(cache).join("kubectl"))
+        assets.unwrap_or_else(cache).join("kubectl")
+    }
+
+    /// Whether it worked, and all that it said.
+    fn kubectl(&self, line: &str) -> (bool, String) {
+        let output = Command::new(Self::program())
             .arg("--kubeconfig")
             .arg(self.dir.path().join("kubeconfig"))
             .arg("--cache-dir")
@@ -56,6 +67,18 @@ impl World {
             .args(line.split_whitespace())
             .output()
             .unwrap();
+        let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        (output.status.success(), said.concat())
+    }
+
+    /// A line as people paste it into a shell.
+    fn shell(&self, line: &str) -> (bool, String) {
+        let (kubectl, dir) = (Self::program(), self.dir.path().display());
+        let function = format!(
+            "kubectl() {{ {} --kubeconfig {dir}/kubeconfig --cache-dir {dir}/cache \"$@\"; }}; {line}",
+            kubectl.display()
+        );
+        let output = Command::new("sh").arg("-c").arg(function).output().unwrap();
         let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
         (output.status.success(), said.concat())
     }
@@ -69,6 +92,17 @@ impl World {
 
     fn version(&self) -> String {
         self.says("get deployment shop -o jsonpath={.spec.template.spec.containers[0].image}")
+    }
+}
+
+/// The runbook's target of that world.
+fn target() -> Target {
+    let slot = Slot { deployment: "shop".into(), selector: BTreeMap::new(), service: None };
+    Target {
+        service: "shop".into(),
+        slots: [(OLD_REVISION.into(), slot.clone()), (NEW_REVISION.into(), slot)].into(),
+        director: Director::Rollout,
+        ..kube::target()
     }
 }
 
@@ -180,4 +214,34 @@ fn a_cluster_without_the_gateway_api_has_no_such_resource() {
     let world = World::begin(shop());
     let (worked, said) = world.kubectl("get httproute");
     assert!(!worked && said.contains("the server doesn't have a resource type \"httproute\""), "{said}");
+}
+
+#[test]
+#[cfg_attr(not(feature = "real-servers"), ignore = "wants kubectl: see tests/real.rs")]
+fn the_line_of_a_revert_is_right_whatever_number_its_revision_has_by_then() {
+    let world = World::begin(shop());
+    let hash = |world: &World| {
+        let sets: serde_json::Value = serde_json::from_str(&world.says("get replicasets -o json")).unwrap();
+        let full = sets["items"].as_array().unwrap().iter().find(|set| set["spec"]["replicas"] == 3).unwrap();
+        full["metadata"]["name"].as_str().unwrap().rsplit_once('-').unwrap().1.to_owned()
+    };
+    let old = hash(&world);
+    let line = revert_line(&target(), "shop", Some(&old));
+    let rolls = |line: &str| {
+        world.says(line);
+        world.says("rollout status deployment/shop --timeout=60s");
+    };
+    // A first try that was taken back gives the old revision another number, and there is one more beside it.
+    rolls(&format!("set image deployment/shop backend={NEW}"));
+    rolls(&format!("set image deployment/shop backend={OLD}"));
+    rolls("rollout restart deployment/shop");
+    rolls(&format!("set image deployment/shop backend={NEW}"));
+    let (worked, said) = world.shell(&line);
+    assert!(worked, "{line}: {said}");
+    world.says("rollout status deployment/shop --timeout=60s");
+    assert_eq!((world.version().as_str(), hash(&world)), (OLD, old));
+    // One that is gone is refused, and nothing is undone.
+    let (worked, said) = world.shell(&revert_line(&target(), "shop", Some("gone")));
+    assert!(!worked && said.contains("not found"), "{said}");
+    assert_eq!(world.version(), OLD);
 }

@@ -28,7 +28,7 @@ pub(crate) const STARTS: u32 = 180;
 
 /// The terms of all tables.
 pub(crate) fn terms() -> Terms {
-    Terms { p0: P0, alpha: ALPHA, phi: 1.0, starts: STARTS, at_least: 100.0 }
+    Terms::new(P0, ALPHA, STARTS, 100.0)
 }
 
 /// The time of a sample.

@@ -1,4 +1,4 @@
-//! An attached screen beside btop and htop: its first frame, and what it sends to the terminal while nothing happens.
+//! An attached screen beside btop, htop and kdash: its first frame, and what it sends to the terminal while nothing happens.
 
 use std::{
     ffi::OsStr,
@@ -9,6 +9,7 @@ use std::{
 use super::{
     crowd::Crowd,
     gauge::{painted, take, used},
+    plane::PLANE,
     pty::{Cockpit, Stage},
     table::Table,
 };
@@ -27,7 +28,7 @@ pub(crate) fn measure(table: &mut Table) {
     row(table, "`cutover attach` in the window", "30 ms; 0.5 %; 400 bytes/s", attach);
     Crowd::end(helm);
     let stage = Stage::new();
-    for program in ["btop", "htop"] {
+    for program in ["btop", "htop", "kdash"] {
         if Command::new(program).arg("--version").output().is_err() {
             table.line(program, "not installed", "");
             continue;
@@ -36,6 +37,8 @@ pub(crate) fn measure(table: &mut Table) {
             let mut command = Command::new(program);
             // With its own defaults, whatever is in this account.
             command.env("HOME", stage.path()).env("XDG_CONFIG_HOME", stage.path());
+            // The one of these that looks at a cluster.
+            command.env("KUBECONFIG", &PLANE.kubeconfig);
             if program == "btop" {
                 command.arg("--utf-force");
             }

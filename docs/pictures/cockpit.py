@@ -61,7 +61,7 @@ def to_the_countdown(terminal):
         if re.search(r"ROLLBACK IN 0:[12]\d", screen):
             terminal.read(0.5)
             return
-        if re.search(r"MONITOR.* of 15:00", screen):
+        if re.search(r"▶6 MONITOR", screen):
             # Only to be looked at: its checks for a person stay open.
             terminal.read(0.2)
             continue
@@ -78,7 +78,7 @@ def answer(screen):
         return [*typed[1], "enter"]
     if re.search("SPACE (tick|check ok|ok)", asks):
         return ["space"]
-    return [] if "ENTER nothing" in asks else ["enter"]
+    return [] if re.search("ENTER (starts |does )?nothing", asks) else ["enter"]
 
 
 def end(program, environment):

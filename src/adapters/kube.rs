@@ -53,7 +53,7 @@ mod when;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
 };
 
 use async_trait::async_trait;
@@ -188,6 +188,7 @@ impl KubeConnector {
             lock_timing: self.lock_timing.clone(),
             service: Mutex::new(None),
             observed: Mutex::new(None),
+            slices: AtomicUsize::new(0),
             observed_route: Mutex::new(None),
             revisions: Mutex::new(Revisions::default()),
             pod_selectors: Mutex::new(BTreeMap::new()),
@@ -213,6 +214,8 @@ pub struct KubeCluster {
     observed_route: Mutex<Option<RouteView>>,
     /// Where one Deployment is two slots: which of its revisions are which.
     revisions: Mutex<Revisions>,
+    /// Which of the versions of endpoint slices this server serves; beyond the last where it serves none.
+    slices: AtomicUsize,
     /// By which labels each Deployment's pods are found, as last seen. They never change for one Deployment.
     pod_selectors: Mutex<BTreeMap<String, String>>,
     /// The uid of each Deployment that was written to.

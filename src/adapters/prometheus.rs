@@ -297,8 +297,24 @@ fn named(series: &[InstantSeries]) -> String {
 /// The questions that find out how old an expression's data is: one for each selector in it. An expression that our
 /// parser does not know is asked for its own time, which tells less but is never wrong.
 fn age_queries(expr: &str) -> Vec<String> {
-    struct Selectors(Vec<String>);
-    impl ExprVisitor for Selectors {
+    let Ok(parsed) = parser::parse(expr) else {
+        return vec![format!("max(timestamp({expr}))")];
+    };
+    let mut queries = Vec::new();
+    for now in selectors(&parsed) {
+        let query = format!("max(timestamp({now}))");
+        if !queries.contains(&query) {
+            queries.push(query);
+        }
+    }
+    queries
+}
+
+/// The selectors of an expression, each once, as they are now: an offset looks into the past on purpose, and `@` at a fixed
+/// time, so neither says anything of what is measured at present.
+fn selectors(parsed: &Expr) -> Vec<VectorSelector> {
+    struct Found(Vec<VectorSelector>);
+    impl ExprVisitor for Found {
         type Error = std::convert::Infallible;
 
         fn pre_visit(&mut self, expr: &Expr) -> Result<bool, Self::Error> {
@@ -307,22 +323,16 @@ fn age_queries(expr: &str) -> Vec<String> {
                 Expr::MatrixSelector(matrix) => &matrix.vs,
                 _ => return Ok(true),
             };
-            // An offset looks into the past on purpose, and `@` at a fixed time: neither says that nobody measures now.
-            let now = VectorSelector { offset: None, at: None, ..selector.clone() };
-            let query = format!("max(timestamp({now}))");
-            if !self.0.contains(&query) {
-                self.0.push(query);
+            let selector = VectorSelector { offset: None, at: None, ..selector.clone() };
+            if !self.0.contains(&selector) {
+                self.0.push(selector);
             }
             Ok(true)
         }
     }
-
-    let Ok(parsed) = parser::parse(expr) else {
-        return vec![format!("max(timestamp({expr}))")];
-    };
-    let mut selectors = Selectors(Vec::new());
-    let Ok(_) = walk_expr(&mut selectors, &parsed);
-    selectors.0
+    let mut found = Found(Vec::new());
+    let Ok(_) = walk_expr(&mut found, parsed);
+    found.0
 }
 
 /// Whether an expression is a ratio, and of what: looked for below what only scales, rounds or sums it up.

@@ -74,6 +74,7 @@ struct Selector {
 }
 
 impl Selector {
+    /// Reads a selector. What only a server with a history could answer is refused by name.
     fn parse(text: &str, slot: Option<&SlotLabels>) -> Result<Self, Missing> {
         let bad = |why: &str| Missing::BadAnswer(format!("`{text}` is not a valid selector: {why}"));
         let parsed = parser::parse(&with_slot(text, slot)?).map_err(|why| bad(&why))?;
@@ -90,6 +91,7 @@ impl Selector {
         Ok(Self { name: name.ok_or_else(|| bad("the selector must name the metric"))?, matchers })
     }
 
+    /// Whether a series is meant. A label that it does not have counts as empty, as in Prometheus.
     fn matches(&self, labels: &Labels) -> bool {
         self.matchers
             .iter()
@@ -198,6 +200,7 @@ impl Scraper {
         Ok((state, now - window))
     }
 
+    /// Asks once, and keeps what came.
     async fn scrape(&self, state: &mut State, now: Timestamp) -> Result<(), Missing> {
         let accept = HeaderValue::from_static("text/plain;version=0.0.4;q=1,*/*;q=0.1");
         let answer =

@@ -60,6 +60,7 @@ impl Trust {
         }
     }
 
+    /// Reads the host's store. On a host without one that is no error yet: plain HTTP needs none.
     fn read(extra_pem: Option<&str>) -> Result<Self, BadTrust> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let extra = extra_pem.map_or_else(|| Ok(Vec::new()), certificates)?;
@@ -78,6 +79,8 @@ impl Trust {
         self.config_with(self.verifier.clone(), protocols)
     }
 
+    /// The configuration that every connection here uses. The verifier is the host's in all cases; a witness may look
+    /// on.
     fn config_with(
         &self,
         verifier: Option<Arc<dyn ServerCertVerifier>>,
@@ -96,6 +99,7 @@ impl Trust {
     }
 }
 
+/// The certificates of a PEM text; keys and other parts in it are passed over.
 fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, BadTrust> {
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
     match certificates {
@@ -223,6 +227,7 @@ pub(super) async fn days_left(
     }
 }
 
+/// Whether so many days are left. Days are counted down: one that ends in 23 hours has none left.
 fn judge(leaf: &Leaf, days: u32, now: Timestamp) -> Seen {
     let left = leaf.until.0.saturating_sub(now.0).div_euclid(DAY);
     let until = day(leaf.until);
@@ -244,6 +249,7 @@ fn day(at: Timestamp) -> String {
     at.to_string().chars().take(10).collect()
 }
 
+/// Why a certificate is not trusted, and what to write if that is as it should be.
 fn untrusted(place: &str, leaf: Option<&Leaf>) -> String {
     match leaf {
         Some(leaf) if leaf.self_signed => {

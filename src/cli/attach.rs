@@ -32,7 +32,7 @@ pub async fn main(args: &AttachArgs) -> Result<Exit, Stop> {
 /// # Errors
 /// If there is no such run, or its engine can't be reached.
 pub(super) async fn show(args: &AttachArgs, purpose: Purpose) -> Result<Exit, Stop> {
-    let state = store::state_dir(args.view.state_dir.as_ref())?;
+    let state = store::state_dir(args.view.look.state_dir.as_ref())?;
     let drive = args.drive();
     let until = Instant::now() + BETWEEN_ENGINES;
     loop {

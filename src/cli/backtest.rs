@@ -7,14 +7,16 @@ use clap::Args;
 use crate::{
     domain::{
         backtest::{
-            judge::{Advice, Judged, RunJudged},
+            Backtest, Window,
+            advice::{Advice, Proof},
+            judge::{Judged, RunJudged},
             past_run::By,
         },
         safe_text::SafeText,
         time::Span,
     },
     flight::{
-        backtest::{self, Looked},
+        backtest,
         exit::Exit,
         runbook,
         say::{data, json_document, talk},
@@ -35,6 +37,10 @@ pub struct BacktestArgs {
     /// How far to look back, such as 14d or 12h.
     #[arg(long, value_name = "TIME", default_value = "14d", value_parser = str::parse::<Span>)]
     pub since: Span,
+    /// Leave this time out, because something is known to have been wrong, such as
+    /// 2026-11-20T13:00Z..2026-11-20T15:30Z; repeatable.
+    #[arg(long, value_name = "FROM..TO", value_parser = str::parse::<Window>)]
+    pub except: Vec<Window>,
     /// Print one JSON document.
     #[arg(long)]
     pub json: bool,
@@ -54,9 +60,9 @@ pub async fn main(args: &BacktestArgs) -> Result<Exit, Stop> {
     let loaded = runbook::open(&args.runbook, "auto")?;
     let state = state_dir(args.state_dir.as_ref())?;
     talk(&format!("looking back {}", args.since));
-    let looked = backtest::look(&loaded.runbook, &args.vars, &state, args.since).await?;
+    let looked = backtest::look(&loaded.runbook, &args.vars, &state, args.since, &args.except).await?;
     if args.json {
-        data(&json_document(&document(&looked)));
+        data(&json_document(&serde_json::to_value(&looked)?));
         return Ok(Exit::Done);
     }
     for line in lines(&looked) {
@@ -65,29 +71,21 @@ pub async fn main(args: &BacktestArgs) -> Result<Exit, Stop> {
     Ok(Exit::Done)
 }
 
-fn document(looked: &Looked) -> serde_json::Value {
-    serde_json::json!({
-        "schema_version": 1,
-        "from": looked.whole.from,
-        "to": looked.whole.to,
-        "window": looked.window,
-        "triggers": looked.judged,
-        "remarks": looked.remarks,
-    })
-}
-
-fn lines(looked: &Looked) -> Vec<String> {
+fn lines(looked: &Backtest) -> Vec<String> {
     let mut lines = vec![format!(
         "{} to {}, in windows of {}; {}",
-        looked.whole.from,
-        looked.whole.to,
+        looked.from,
+        looked.to,
         looked.window.clock(),
-        plural(looked.runs.len(), "past run")
+        plural(looked.runs, "past run")
     )];
-    if looked.judged.is_empty() {
+    for left in &looked.left_out {
+        lines.push(format!("left out: {} to {} ({})", left.window.from, left.window.to, left.why));
+    }
+    if looked.triggers.is_empty() {
         lines.push("the runbook has no trigger that is measured".to_owned());
     }
-    for judged in &looked.judged {
+    for judged in &looked.triggers {
         lines.push(String::new());
         lines.extend(of_trigger(judged));
     }
@@ -115,6 +113,7 @@ fn of_trigger(judged: &Judged) -> Vec<String> {
             times.push(format!("and {} more", harmless.fired.len() - MOST_TIMES));
         }
         lines.push(format!("    at {}: was anything wrong then?", times.join(", ")));
+        lines.push("    if so, leave it out: --except FROM..TO".to_owned());
     }
     if harmless.unmeasured > 0 {
         lines.push(format!(
@@ -130,12 +129,45 @@ fn of_trigger(judged: &Judged) -> Vec<String> {
     }
     lines.extend(harmless.no_verdict.iter().map(|why| format!("    {why}")));
     lines.extend(judged.runs.iter().map(|run| format!("  run {}: {}", run.run_id, of_run(run))));
-    lines.push(match &judged.advice {
-        Advice::Keep => "  keep it: quiet without a release, and it catches what was rolled back".to_owned(),
-        Advice::Instead(rule) => format!("  better: {rule}"),
-        Advice::None(why) => format!("  nothing better was found: {why}"),
-    });
+    lines.extend(advised(judged));
     lines
+}
+
+/// What is advised, and what that rests on.
+fn advised(judged: &Judged) -> Vec<String> {
+    let mut lines = vec![match (&judged.advice, &judged.proof) {
+        (Advice::Keep, Some(proof)) => format!("  keep it: {}", proved(proof)),
+        (Advice::Keep, None) => "  keep it".to_owned(),
+        (Advice::Instead(rule), Some(proof)) => format!("  better: {rule}: {}", proved(proof)),
+        (Advice::Instead(rule), None) => format!("  better: {rule}"),
+        (Advice::None(why), _) => format!("  nothing better was found: {why}"),
+    }];
+    let Some(proof) = &judged.proof else { return lines };
+    if let Some([from, to]) = &proof.room {
+        lines.push(format!("    the same is true of anything from {from} to {to}"));
+    }
+    if !proof.out_of_reach.is_empty() {
+        lines.push(format!(
+            "    rolled back too soon, or with too little measured, for any bound: run {}",
+            proof.out_of_reach.join(", ")
+        ));
+    }
+    lines
+}
+
+/// What the past proves of a trigger, and what it does not.
+fn proved(proof: &Proof) -> String {
+    let quiet = match proof.quiet {
+        0 => "nothing is known of times without a release".to_owned(),
+        windows => format!("quiet in {}", plural(windows, "window")),
+    };
+    match (proof.caught, proof.slowest) {
+        (0, _) => format!("{quiet}; no run that was rolled back could tell what it catches"),
+        (runs, Some(slowest)) => {
+            format!("{quiet}, and catches {} within {}", plural(runs, "bad run"), slowest.clock())
+        }
+        (runs, None) => format!("{quiet}, and catches {}", plural(runs, "bad run")),
+    }
 }
 
 fn of_run(run: &RunJudged) -> String {

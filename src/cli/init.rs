@@ -78,7 +78,7 @@ pub async fn main(args: InitArgs) -> Result<Exit, Stop> {
         written.found,
         written.todo
     ));
-    talk(&format!("next: cutover check {0}, then cutover rehearse {0}", file.display()));
+    talk(&format!("next: cutover check --online {0}, then cutover rehearse {0}", file.display()));
     Ok(Exit::Done)
 }
 

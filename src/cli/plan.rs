@@ -2,12 +2,12 @@
 
 use super::args::PlanArgs;
 use crate::domain::{
-    action::{Action, ActionKind, Confirm},
+    action::{Action, ActionKind, Confirm, SlotRef},
     check::{Check, CheckKind, NoTraffic},
     event::{Envelope, Opened, RollbackTarget, RunEvent},
-    id::RunId,
+    id::{QUICK, RunId, SlotName},
     run::Run,
-    runbook::{ClusterFact, Target, VarSource},
+    runbook::{ClusterFact, Runbook, Step, Target, VarSource},
     time::Timestamp,
     verdict::show_condition,
 };
@@ -30,30 +30,11 @@ pub fn main(args: &PlanArgs) -> Result<Exit, Stop> {
     if let (Some(wanted), None) = (&args.live, &live) {
         return Err(Stop::usage(format!("the runbook has no slot {wanted}")));
     }
-    let opened = Opened {
-        run_id: RunId("plan".to_owned()),
-        cutover_version: env!("CARGO_PKG_VERSION").to_owned(),
-        runbook_sha256: String::new(),
-        runbook_path: args.runbook.display().to_string(),
-        rehearsal: None,
-        pilot: String::new(),
-        host: String::new(),
-        cluster: None,
-        new_slot: slots.iter().find(|slot| Some(*slot) != live.as_ref()).cloned(),
-        previous: live.clone().map(|slot| RollbackTarget {
-            slot,
-            image: "(its image now)".to_owned(),
-            replicas: 3,
-            hash: None,
-            revision: None,
-        }),
-        new_slot_image: None,
-        pinned: None,
-        overrides: Vec::new(),
-        runbook: Box::new(runbook),
-    };
+    let opened = assumed(runbook, &args.runbook.display().to_string(), live.clone());
     let first = Envelope { seq: 1, at: Timestamp(0), event: RunEvent::RunOpened(opened) };
     let Some(mut run) = Run::open(&first) else { return Ok(Exit::Internal) };
+    // The names of the slots are known as soon as one of them is assumed to be live, so lines that use them can be
+    // shown filled in.
     for var in &run.runbook.clone().vars {
         let slot = match &var.source {
             VarSource::Cluster(ClusterFact::IdleSlot) => run.opened.new_slot.clone(),
@@ -77,6 +58,36 @@ pub fn main(args: &PlanArgs) -> Result<Exit, Stop> {
     Ok(Exit::Done)
 }
 
+/// A run that is never opened: it has no journal and no cluster. What only a cluster could tell stands in it as words in
+/// brackets, so that nobody takes it for a value.
+fn assumed(runbook: Runbook, path: &str, live: Option<SlotName>) -> Opened {
+    let mut slots = runbook.target.iter().flat_map(|target| target.slots.keys());
+    Opened {
+        run_id: RunId("plan".to_owned()),
+        cutover_version: env!("CARGO_PKG_VERSION").to_owned(),
+        runbook_sha256: String::new(),
+        runbook_path: path.to_owned(),
+        rehearsal: None,
+        pilot: String::new(),
+        host: String::new(),
+        cluster: None,
+        new_slot: slots.find(|slot| Some(*slot) != live.as_ref()).cloned(),
+        previous: live.map(|slot| RollbackTarget {
+            slot,
+            image: "(its image now)".to_owned(),
+            replicas: 3,
+            hash: None,
+            revision: None,
+        }),
+        new_slot_image: None,
+        pinned: None,
+        overrides: Vec::new(),
+        runbook: Box::new(runbook),
+    }
+}
+
+/// In the order of a run. Everything goes to standard output, for a pager or a diff between two versions of a
+/// runbook.
 fn print(run: &Run) {
     let runbook = &run.runbook;
     data(&format!("{}  (runbook version {})", runbook.document.title, runbook.document.version));
@@ -86,8 +97,47 @@ fn print(run: &Run) {
             target.namespace
         ));
     }
+    print_variables(run);
+    data("\nChecklist");
+    for group in &runbook.checklist {
+        data(&format!("  {}", group.title));
+        for item in &group.items {
+            let optional = if item.optional { ", if needed" } else { "" };
+            data(&format!("    [ ] {}  ({}{optional})", item.text, check_how(run, &item.check)));
+        }
+    }
+    for (index, step) in runbook.steps.iter().enumerate() {
+        print_step(run, index + 1, step);
+    }
+    data("\nCompletion");
+    print_work(run, &runbook.completion.run, &runbook.completion.check);
+    for procedure in &runbook.rollbacks {
+        let within = procedure.within.map(|within| format!("  within {within}")).unwrap_or_default();
+        data(&format!("\nRollback `{}`: {}{within}", procedure.id, procedure.title));
+        if let Some(only) = &procedure.only {
+            data(&format!("  only if: {only}"));
+        }
+        if procedure.id.as_str() == QUICK
+            && let (Some(first), Some(slot)) = (run.promotion_taken_back(), run.slot(&SlotRef::Previous))
+        {
+            data(&format!("  once {} has got the new image, before the rest:", slot.0.to_uppercase()));
+            for action in &first {
+                print_action(run, action);
+            }
+            data("  always:");
+        }
+        print_work(run, &procedure.run, &procedure.check);
+    }
+    data("\nTriggers");
+    for trigger in &runbook.triggers {
+        data(&format!("  {}", trigger.reason));
+    }
+}
+
+/// Each variable with its value, or with where that will come from. A secret's value is shown nowhere.
+fn print_variables(run: &Run) {
     data("\nVariables");
-    for var in &runbook.vars {
+    for var in &run.runbook.vars {
         let value = match (&var.source, run.value(&var.name)) {
             _ if var.secret => "(secret)".to_owned(),
             (_, Some(value)) => value,
@@ -99,61 +149,48 @@ fn print(run: &Run) {
         };
         data(&format!("  {} = {value}", var.name));
     }
-    data("\nChecklist");
-    for group in &runbook.checklist {
-        data(&format!("  {}", group.title));
-        for item in &group.items {
-            let optional = if item.optional { ", if needed" } else { "" };
-            data(&format!("    [ ] {}  ({}{optional})", item.text, check_how(run, &item.check)));
-        }
+}
+
+/// A step: what starts it, what it does, what is looked at, and what undoes it.
+fn print_step(run: &Run, number: usize, step: &Step) {
+    let time =
+        step.time.map(|(from, to)| if from == to { format!("  ~{from}") } else { format!("  {from}-{to}") });
+    data(&format!("\nStep {number}: {}{}", step.title, time.unwrap_or_default()));
+    if let Some(part) = &step.when {
+        data(&format!("  only if `{part}` applies"));
     }
-    for (index, step) in runbook.steps.iter().enumerate() {
-        let time = step
-            .time
-            .map(|(from, to)| if from == to { format!("  ~{from}") } else { format!("  {from}-{to}") });
-        data(&format!("\nStep {}: {}{}", index + 1, step.title, time.unwrap_or_default()));
-        if let Some(part) = &step.when {
-            data(&format!("  only if `{part}` applies"));
-        }
-        if let Some(critical) = &step.critical {
-            data(&format!("  CRITICAL: {critical}"));
-        }
-        match step.confirm {
-            Confirm::None => {}
-            Confirm::Twice => data("  starts after the key is pressed twice"),
-            Confirm::Type => data(&format!("  starts after `{}` is typed", run.word_for(step))),
-        }
-        step.run.iter().for_each(|action| print_action(run, action));
-        if let Some(window) = step.window {
-            data(&format!("  watch for {}, triggers armed:", window.lasts));
-        }
-        step.check.iter().for_each(|check| print_check(run, check));
-        if !step.undo.is_empty() {
-            data("  undo:");
-            step.undo.iter().for_each(|action| print_action(run, action));
-        }
-        for line in &step.on_failure {
-            data(&format!("  if it fails: {line}"));
-        }
+    if let Some(critical) = &step.critical {
+        data(&format!("  CRITICAL: {critical}"));
     }
-    data("\nCompletion");
-    runbook.completion.run.iter().for_each(|action| print_action(run, action));
-    runbook.completion.check.iter().for_each(|check| print_check(run, check));
-    for procedure in &runbook.rollbacks {
-        let within = procedure.within.map(|within| format!("  within {within}")).unwrap_or_default();
-        data(&format!("\nRollback `{}`: {}{within}", procedure.id, procedure.title));
-        if let Some(only) = &procedure.only {
-            data(&format!("  only if: {only}"));
-        }
-        procedure.run.iter().for_each(|action| print_action(run, action));
-        procedure.check.iter().for_each(|check| print_check(run, check));
+    match step.confirm {
+        Confirm::None => {}
+        Confirm::Twice => data("  starts after the key is pressed twice"),
+        Confirm::Type => data(&format!("  starts after `{}` is typed", run.word_for(step))),
     }
-    data("\nTriggers");
-    for trigger in &runbook.triggers {
-        data(&format!("  {}", trigger.reason));
+    step.run.iter().for_each(|action| print_action(run, action));
+    if let Some(window) = step.window {
+        data(&format!("  watch for {}, triggers armed:", window.lasts));
+    }
+    step.check.iter().for_each(|check| print_check(run, check));
+    if !step.undo.is_empty() {
+        data("  undo:");
+        step.undo.iter().for_each(|action| print_action(run, action));
+    }
+    for line in &step.on_failure {
+        data(&format!("  if it fails: {line}"));
     }
 }
 
+fn print_work(run: &Run, actions: &[Action], checks: &[Check]) {
+    for action in actions {
+        print_action(run, action);
+    }
+    for check in checks {
+        print_check(run, check);
+    }
+}
+
+/// An action with what does it: the line that is run, or the `kubectl` command that comes to the same.
 fn print_action(run: &Run, action: &Action) {
     let item = run.plan_item(action);
     let kind = match &action.kind {
@@ -173,9 +210,9 @@ fn print_check(run: &Run, check: &Check) {
     data(&format!("  [ ] {}  ({})", check.text, check_how(run, check)));
 }
 
+/// How a check finds out whether it passes.
 fn check_how(run: &Run, check: &Check) -> String {
-    let colour =
-        |slot: &crate::domain::action::SlotRef| run.slot(slot).map_or_else(|| "?".to_owned(), |slot| slot.0);
+    let colour = |slot: &SlotRef| run.slot(slot).map_or_else(|| "?".to_owned(), |slot| slot.0);
     match &check.kind {
         CheckKind::Person => "a person".to_owned(),
         CheckKind::Http(request) => format!("{} {}", request.method, run.show(&request.url)),

@@ -16,18 +16,13 @@ use crate::{
 /// # Errors
 /// If there is no such run, it can't be read, or there is no terminal.
 pub async fn main(args: &ReplayArgs) -> Result<Exit, Stop> {
-    let view = ViewArgs {
-        color: args.color.clone(),
-        theme: args.theme.clone(),
-        slow_link: args.slow_link,
-        ..ViewArgs::default()
-    };
+    let view = ViewArgs { look: args.look.clone(), ..ViewArgs::default() };
     let (events, kept, dir) = if let Some(file) = &args.from {
         let (events, kept) = past::reported(file)?;
         // It has no directory here: what is saved from the screen goes to the current one.
         (events, kept, PathBuf::new())
     } else {
-        past::recorded(&store::state_dir(args.state_dir.as_ref())?, args.run.as_deref())?
+        past::recorded(&store::state_dir(args.look.state_dir.as_ref())?, args.run.as_deref())?
     };
     let Some(reel) = Reel::new(events, kept) else {
         return Err(Stop::usage(

@@ -28,6 +28,9 @@ pub struct ReportArgs {
     /// Write it to this file [default: print it].
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Show what the triggers would have done in the past, from the output of cutover backtest --json.
+    #[arg(long, value_name = "FILE")]
+    pub backtest: Option<PathBuf>,
     /// Replace the file if it exists.
     #[arg(long, requires = "output")]
     pub overwrite: bool,
@@ -83,7 +86,8 @@ pub fn main(args: &ReportArgs) -> Result<Exit, Stop> {
     let nothing = || Stop::usage(format!("run {id} has no events yet, so there is nothing to report"));
     // A report without charts is better than none: what can't be read of the samples is among their remarks.
     let kept = past::kept(&dir, &RunId(id.clone()));
-    let source = Source { events: &events, kept: &kept, journal: &journal };
+    let backtest = args.backtest.as_deref().map(past::backtest).transpose()?;
+    let source = Source { events: &events, kept: &kept, journal: &journal, backtest: backtest.as_ref() };
     let text = report::write(&source, args.format.into()).ok_or_else(nothing)?;
     if !journal.is_whole() {
         talk("the journal is damaged: the report tells only what is intact");

@@ -21,7 +21,7 @@ use crate::{
 /// # Errors
 /// If there is no such run, or its engine can't be reached.
 pub async fn main(args: &AttachArgs) -> Result<Exit, Stop> {
-    let state = store::state_dir(args.view.state_dir.as_ref())?;
+    let state = store::state_dir(args.view.look.state_dir.as_ref())?;
     let own = store::live(&state, args.run.as_deref())?;
     let there = args.run.as_ref().is_some_and(|run| state.join("runs").join(run).is_dir());
     if !own.is_empty() || there {

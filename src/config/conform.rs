@@ -83,6 +83,7 @@ fn choice(shape: &Shape, node: &Node, at: &Range<usize>, faults: &mut Faults<'_>
     }
 }
 
+/// The word for several of what a shape is about.
 fn plural(shape: &Shape) -> String {
     let noun = shape.what.trim_start_matches("an ").trim_start_matches("a ");
     format!("{noun}s")
@@ -100,10 +101,12 @@ fn companion(shape: &Shape, key: &Key, node: &Node, at: &Range<usize>, faults: &
     ));
 }
 
+/// Keys as alternatives. So many that nobody would read the list are named by what they are.
 fn one_of(keys: &[&str]) -> String {
     if keys.len() > 4 { "a check".to_owned() } else { list(keys).replace(" and ", " or ") }
 }
 
+/// A key that the format does not have: an error and no warning, since what is ignored would look as if it held.
 fn unknown(shape: &Shape, written: &str, span: &Range<usize>, faults: &mut Faults<'_>) {
     let known: Vec<&str> = shape.all_keys().map(|key| key.name).collect();
     let help = suggest(written, known.iter().copied());
@@ -364,6 +367,7 @@ pub(crate) fn percent(text: &str) -> Result<Share, String> {
     if !digits(whole) || !digits(tenths) {
         return Err(format!("`{shown}` is not a percentage; write a number from 0 to 100, like \"12.5%\""));
     }
+    // Shares are kept in thousandths: an HTTPRoute's weights are whole numbers, and nobody means more than that.
     let tenths = tenths.trim_end_matches('0');
     if tenths.len() > 1 {
         return Err(format!("`{shown}` is too exact; a share has at most one decimal, like \"12.5%\""));
@@ -388,6 +392,7 @@ pub(crate) fn clock_time(text: &str) -> Option<(u8, u8)> {
     Some((two(hours, 24)?, two(minutes, 60)?))
 }
 
+/// A date, as TOML's own type or in quotes; a time of day would be more than a page's front matter means.
 fn date(name: &str, node: &Node, faults: &mut Faults<'_>) {
     let (Value::Date(written) | Value::Text(written)) = &node.value else {
         return wrong_type(node, "a date", &example(name, &Kind::Date), faults);

@@ -116,6 +116,22 @@ pub struct Hint {
     pub about: String,
 }
 
+impl Hint {
+    /// Takes in a further action of the same word. Down and up, first and last, the panes: one hint for all that share one.
+    fn join(&mut self, action: KeyAction, keys: &[Key], first: Key) {
+        self.actions.push(action);
+        self.keys.extend(keys);
+        if let KeyAction::Pane(_) = action {
+            let from = self.label.split_once('-').map_or(self.label.as_str(), |(from, _)| from);
+            self.label = format!("{from}-{first}");
+            "The pane with that number".clone_into(&mut self.about);
+        } else {
+            self.label = format!("{}/{first}", self.label);
+            self.about = format!("{}; {}", self.about, lower_first(action.about()));
+        }
+    }
+}
+
 /// Bindings of one context, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Bindings(Vec<(KeyAction, Vec<Key>)>);
@@ -195,22 +211,7 @@ impl Keymap {
         for (action, keys) in &self.bindings(context).0 {
             let Some(first) = keys.first() else { continue };
             match hints.last_mut().filter(|hint| hint.word == action.word()) {
-                // Down and up, first and last, the panes: one hint for all that share a word.
-                Some(hint) => {
-                    hint.actions.push(*action);
-                    hint.keys.extend(keys);
-                    hint.label = match (
-                        hint.label.split_once('-').map_or(hint.label.as_str(), |(from, _)| from),
-                        action,
-                    ) {
-                        (from, KeyAction::Pane(_)) => format!("{from}-{first}"),
-                        _ => format!("{}/{first}", hint.label),
-                    };
-                    hint.about = match action {
-                        KeyAction::Pane(_) => "The pane with that number".to_owned(),
-                        _ => format!("{}; {}", hint.about, lower_first(action.about())),
-                    };
-                }
+                Some(hint) => hint.join(*action, keys, *first),
                 None => hints.push(Hint {
                     actions: vec![*action],
                     label: first.to_string(),

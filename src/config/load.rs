@@ -1,11 +1,13 @@
 //! Turns runbook.toml into a runbook, and collects every error on the way.
 
 mod action;
+mod check;
 mod counted;
 mod cover;
 mod flow;
 mod head;
 mod metrics;
+mod names;
 mod people;
 mod sampling;
 mod strategy;
@@ -140,6 +142,19 @@ struct MetricName {
     counted: bool,
 }
 
+impl MetricName {
+    fn of(entry: &Entry) -> Self {
+        let node = &entry.node;
+        let mut counted = [Some(node), node.get("scrape")].into_iter().flatten();
+        Self {
+            name: entry.key.clone(),
+            unit: node.get("unit").and_then(Node::text).and_then(metrics::unit),
+            per_slot: flag(&shape::METRIC, node, "per_slot"),
+            counted: counted.any(|node| node.get("all").is_some()),
+        }
+    }
+}
+
 /// Reads the tree. Values that do not conform were reported before, and are passed over in silence here.
 struct Loader<'f, 's> {
     faults: &'f mut Faults<'s>,
@@ -160,18 +175,7 @@ impl<'f, 's> Loader<'f, 's> {
         let names = |key: &str| -> Vec<&Entry> {
             root.get(key).map_or_else(Vec::new, |node| node.entries().iter().collect())
         };
-        let metric_names = names("metrics")
-            .into_iter()
-            .map(|entry| MetricName {
-                name: entry.key.clone(),
-                unit: entry.node.get("unit").and_then(Node::text).and_then(metrics::unit),
-                per_slot: flag(&shape::METRIC, &entry.node, "per_slot"),
-                counted: [Some(&entry.node), entry.node.get("scrape")]
-                    .into_iter()
-                    .flatten()
-                    .any(|node| node.get("all").is_some()),
-            })
-            .collect();
+        let metric_names = names("metrics").into_iter().map(MetricName::of).collect();
         let source_names = names("sources")
             .into_iter()
             .map(|entry| (entry.key.clone(), entry.node.get("scrape").is_some()))
@@ -213,12 +217,17 @@ impl<'f, 's> Loader<'f, 's> {
             changes: Self::changes(root),
             parts,
         };
-        self.cover(root, &runbook);
-        self.suits_strategy(root, &runbook);
-        self.sampling(root, &runbook);
-        self.claims_after_the_switch(root, &runbook);
-        self.ledger.balance(self.faults);
+        self.fits_together(root, &runbook);
         runbook
+    }
+
+    /// What can be said only of the runbook as a whole: part against part, then names against names.
+    fn fits_together(&mut self, root: &Node, runbook: &Runbook) {
+        self.cover(root, runbook);
+        self.suits_strategy(root, runbook);
+        self.sampling(root, runbook);
+        self.claims_after_the_switch(root, runbook);
+        self.ledger.balance(self.faults);
     }
 
     /// A template, its uses noted.

@@ -46,6 +46,15 @@ fn reach(kind: &'static Kind, shapes: &mut BTreeMap<&'static str, &'static Shape
     }
 }
 
+/// Keys that mean nothing without one other. Where several would do, the schema has no word for it, and the loader tells.
+fn dependencies(shape: &Shape) -> Map<String, Value> {
+    shape
+        .all_keys()
+        .filter(|key| key.with.len() == 1)
+        .map(|key| (key.name.to_owned(), json!(key.with)))
+        .collect()
+}
+
 fn table(shape: &Shape) -> Value {
     let properties: Map<String, Value> =
         shape.all_keys().map(|key| (key.name.to_owned(), property(key))).collect();
@@ -59,11 +68,7 @@ fn table(shape: &Shape) -> Value {
     if !required.is_empty() {
         object["required"] = json!(required);
     }
-    let dependencies: Map<String, Value> = shape
-        .all_keys()
-        .filter(|key| key.with.len() == 1)
-        .map(|key| (key.name.to_owned(), json!(key.with)))
-        .collect();
+    let dependencies = dependencies(shape);
     if !dependencies.is_empty() {
         object["dependencies"] = Value::Object(dependencies);
     }

@@ -10,7 +10,7 @@ mod head;
 mod metrics;
 mod people;
 
-pub(crate) use action::{ACTION, ACTION_KINDS, HTTP, PATCH};
+pub(crate) use action::{ACTION, ACTION_KINDS, HTTP, PATCH, WITHOUT_CLUSTER};
 pub(crate) use check::{CHECK, CHECK_KINDS, PODS_READY, TLS};
 pub(crate) use course::{ITEM, STEP, TRIGGER};
 pub(crate) use head::{DEPLOYMENT, FACTS, PART, RUNBOOK, SLOT, TARGET, VAR};

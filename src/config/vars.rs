@@ -252,22 +252,7 @@ impl VarUses {
     fn in_time(&self, index: usize, using: &Use, captures: Option<&Vec<Moment>>, faults: &mut Faults<'_>) {
         let var = &self.declared[index];
         if let Sink::Value(of) = using.sink {
-            if index >= of {
-                faults
-                    .error(using.span.clone(), format!("`{}` has no value yet here", var.name))
-                    .help("a value can only use variables defined above it; move that line up");
-            } else if var.captured {
-                faults
-                    .error(
-                        using.span.clone(),
-                        format!(
-                            "`{}` is captured during the run, but values are set when it opens",
-                            var.name
-                        ),
-                    )
-                    .help("use it in the step that needs it");
-            }
-            return;
+            return value_in_time(&var.name, index < of, var.captured, using, faults);
         }
         let late = captures
             .is_some_and(|captures| captures.iter().all(|moment| moment.order() >= using.moment.order()));
@@ -452,6 +437,18 @@ pub(crate) fn slot_help(written: &str, slots: &[&str]) -> Option<String> {
     let mut known = vec!["new", "previous"];
     known.extend(slots);
     suggest(written, known)
+}
+
+/// Whether the value of another variable is known when this one's is made of it: when the run opens, in order of writing.
+fn value_in_time(name: &str, is_above: bool, captured: bool, using: &Use, faults: &mut Faults<'_>) {
+    if !is_above {
+        faults
+            .error(using.span.clone(), format!("`{name}` has no value yet here"))
+            .help("a value can only use variables defined above it; move that line up");
+    } else if captured {
+        let why = format!("`{name}` is captured during the run, but values are set when it opens");
+        faults.error(using.span.clone(), why).help("use it in the step that needs it");
+    }
 }
 
 #[cfg(test)]

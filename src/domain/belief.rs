@@ -42,6 +42,8 @@ pub enum DifferenceKind {
     Object,
     /// The Service selects something else.
     Traffic,
+    /// Another rule of the route sends users to a slot, or a slot's own Service selects something else.
+    Backend(SlotName),
     /// A slot has another image.
     Image(SlotName),
     /// A slot has another number of replicas.
@@ -136,7 +138,7 @@ impl Run {
         }
     }
 
-    /// What a patch of the runbook's has made of the Service or of a slot's Deployment.
+    /// What a patch of the runbook's has made of what directs traffic, or of a slot's Deployment.
     fn believe_patched(&mut self, at: &ActionRef) {
         let Some(action) = self.action(at).cloned() else { return };
         match self.patches(&action) {
@@ -161,6 +163,20 @@ impl Run {
                     }
                 });
             }
+            Some(Patched::Route) => {
+                let route = self.pinned.as_ref().and_then(|pinned| pinned.route.as_ref());
+                let weights = route.and_then(|route| self.weights_after(&action, route).ok());
+                let route = self.pinned.as_mut().and_then(|pinned| pinned.route.as_mut());
+                if let Some((route, weights)) = route.zip(weights) {
+                    route.weights = weights;
+                }
+            }
+            Some(Patched::Backend(slot)) => {
+                let believed = self.pinned.as_ref().and_then(|pinned| pinned.slots.get(&slot));
+                let before = believed.and_then(|slot| slot.own_selector.as_ref());
+                let after = before.and_then(|before| self.selector_after(&action, before).ok());
+                self.believe_slot(&SlotRef::Named(slot), |pinned| pinned.own_selector = after);
+            }
             None => {}
         }
     }
@@ -182,6 +198,8 @@ impl Run {
         let mut found = Vec::new();
         if let Some(believed) = &pinned.route {
             found.extend(route_differs(target, believed, seen));
+            found.extend(self.another_rule(believed, target, seen));
+            found.extend(backends_differ(target, pinned, seen));
             found.extend(self.slots_differ(pinned, seen));
             return found;
         }
@@ -227,6 +245,24 @@ impl Run {
         found
     }
 
+    /// That another rule of the route sends users to the new slot, which none did when the run opened: they would meet the new
+    /// version whatever it weighs.
+    fn another_rule(
+        &self,
+        believed: &PinnedRoute,
+        target: &Target,
+        seen: &Observation,
+    ) -> Option<Difference> {
+        let (new, route) = (self.opened.new_slot.as_ref()?, seen.route.as_ref()?);
+        let news = route.elsewhere.contains(new) && !believed.elsewhere.contains(new);
+        news.then(|| Difference {
+            object: target.director_object(),
+            what: format!("another rule of it sends users to {new}"),
+            manager: manager(route.changed.as_ref()),
+            kind: DifferenceKind::Backend(new.clone()),
+        })
+    }
+
     /// Deployments that are not as believed. One that is two slots is compared once.
     fn slots_differ(&self, pinned: &Pinned, seen: &Observation) -> Vec<Difference> {
         let one = self.is_one_deployment();
@@ -262,6 +298,26 @@ fn route_differs(target: &Target, believed: &PinnedRoute, seen: &Observation) ->
         manager: manager(route.changed.as_ref()),
         kind: DifferenceKind::Traffic,
     })
+}
+
+/// Services behind the route that do not select what they did, or are gone.
+fn backends_differ(target: &Target, pinned: &Pinned, seen: &Observation) -> Vec<Difference> {
+    let differs = |(name, believed): (&SlotName, &PinnedSlot)| {
+        let service = target.slots.get(name)?.service.as_ref()?;
+        let (wanted, slot) = (believed.own_selector.as_ref()?, seen.slot(name)?);
+        let what = match &slot.own_selector {
+            Some(now) if now == wanted => return None,
+            Some(now) => format!("it selects {} instead of {}", labels(now), labels(wanted)),
+            None => "it was deleted".to_owned(),
+        };
+        let kind = if slot.own_selector.is_some() {
+            DifferenceKind::Backend(name.clone())
+        } else {
+            DifferenceKind::Object
+        };
+        Some(Difference { object: format!("service/{service}"), what, manager: manager(None), kind })
+    };
+    pinned.slots.iter().filter_map(differs).collect()
 }
 
 fn differences_of(name: &SlotName, believed: &PinnedSlot, slot: &SlotSeen) -> Vec<Difference> {

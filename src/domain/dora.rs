@@ -119,8 +119,7 @@ impl Run {
             return Some(self.left_at.filter(|left| *left >= since)?.since(since));
         }
         let incident = self.incident.as_ref()?;
-        let resolved = incident.history.iter().find(|(_, status)| status.eq_ignore_ascii_case("resolved"))?;
-        Some(resolved.0.since(incident.started_at.max(met)))
+        Some(incident.resolved_at()?.since(incident.started_at.max(met)))
     }
 
     /// When the change was committed, where a variable of that name says so.
@@ -280,16 +279,6 @@ impl Heads {
         }
         all.over = ends.map_or(Span::ZERO, |(first, last)| last.since(first));
         all
-    }
-
-    /// In words, with what a head does not tell.
-    pub fn words(&self) -> String {
-        let Self { ended, succeeded, went_back, failed, over } = *self;
-        let days = over.as_secs() / 86_400;
-        format!(
-            "{ended} ended within {days} days: {succeeded} succeeded, {went_back} went back, {failed} failed\nlead time for changes, change failure rate and time to restore are not known: the head of a copy does not \
-             tell when users met a version"
-        )
     }
 }
 

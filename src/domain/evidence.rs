@@ -15,6 +15,7 @@
 pub mod baseline;
 pub mod before;
 mod bound;
+mod bursts;
 pub mod card;
 pub mod counters;
 pub mod counts;

@@ -11,6 +11,7 @@
 //!
 //! Pure, and the only place where this is decided: steps, undo, every rollback, by key, by trigger or from a shell.
 
+mod patch;
 mod shared;
 
 use std::collections::BTreeMap;
@@ -24,7 +25,6 @@ use super::{
     observation::{Observation, SlotSeen},
     patched::Patched,
     run::{Run, tag_of},
-    runbook::Slot,
     time::Span,
 };
 
@@ -93,6 +93,10 @@ enum Act {
     Replace { slot: SlotName, replicas: Option<Result<u32, String>> },
     /// It changes the Service in a way of its own.
     PatchService,
+    /// It changes the route in a way of its own.
+    PatchRoute,
+    /// It changes a slot's own Service, which the route leads to.
+    PatchBackend { slot: SlotName },
     /// It is a command or a request, which sees what acts before it have left.
     Command,
     /// It does not concern the target.
@@ -121,6 +125,8 @@ impl Run {
             }
             ActionKind::Patch(_) => match self.patches(action) {
                 Some(Patched::Service) => Act::PatchService,
+                Some(Patched::Route) => Act::PatchRoute,
+                Some(Patched::Backend(slot)) => Act::PatchBackend { slot },
                 Some(Patched::Slot(slot)) => {
                     let believed = self.pinned.as_ref().and_then(|pinned| pinned.slots.get(&slot)).cloned();
                     let replicas = self.slot_after(action, &believed.unwrap_or_default()).replicas;
@@ -144,7 +150,9 @@ impl Run {
             | Act::Resume { .. }
             | Act::Scale { .. }
             | Act::Replace { .. }
-            | Act::PatchService => true,
+            | Act::PatchService
+            | Act::PatchRoute
+            | Act::PatchBackend { .. } => true,
             Act::Command => !self.emptied_before(at).is_empty(),
             Act::Free => false,
         }
@@ -154,9 +162,18 @@ impl Run {
     pub fn takes_capacity(&self, at: &ActionRef) -> bool {
         match self.action(at).map(|action| self.act(action)) {
             Some(Act::Scale { .. } | Act::Replace { .. } | Act::Revert { .. } | Act::Resume { .. }) => true,
+            // It takes a slot's pods away from its users.
+            Some(Act::PatchBackend { .. }) => true,
             // With pods that serve as they are ready, a smaller share takes pods away.
             Some(Act::Share(_)) => self.shares_follow_pods(),
-            Some(Act::Traffic { .. } | Act::Pause { .. } | Act::PatchService | Act::Command | Act::Free)
+            Some(
+                Act::Traffic { .. }
+                | Act::Pause { .. }
+                | Act::PatchService
+                | Act::PatchRoute
+                | Act::Command
+                | Act::Free,
+            )
             | None => false,
         }
     }
@@ -205,11 +222,19 @@ impl Run {
                 .filter(|_| !takes_all)
                 .unwrap_or_else(|| self.judge_scale(&slot, replicas, seen, takes_all)),
             Act::Replace { slot, replicas } => {
+                if let Some(why) = self.hides_its_rollout(action, seen).filter(|_| !takes_all) {
+                    return Verdict::Refuse(why);
+                }
+                let fewer = replicas.as_ref().and_then(|replicas| replicas.as_ref().ok().copied());
+                let lag = fewer.and_then(|fewer| self.judge_lag(&slot, fewer, seen, waited));
                 let image = self.image_of(action);
-                self.judge_replace(&slot, replicas, image.as_deref(), seen, takes_all)
+                lag.filter(|_| !takes_all)
+                    .or_else(|| self.judge_replace(&slot, replicas, image.as_deref(), seen, takes_all))
                     .unwrap_or_else(Verdict::go)
             }
             Act::PatchService => self.judge_service_patch(action, seen, waited),
+            Act::PatchRoute => self.judge_route_patch(action, seen, waited),
+            Act::PatchBackend { slot } => self.judge_backend_patch(action, &slot, seen),
             Act::Command => self.judge_command(at, seen),
             Act::Free => Verdict::go(),
         }
@@ -242,27 +267,6 @@ impl Run {
         Verdict::Wait(format!("{}; {needed} needed", self.short_of_pods(to, slot, would)))
     }
 
-    /// A patch of the Service: whoever it would select has ready pods, in the course of the deployment as many as serve now. One
-    /// that leaves the selector as it is changes nothing that matters here.
-    fn judge_service_patch(&self, action: &Action, seen: &Observation, waited: Span) -> Verdict {
-        let Some((service, target)) = seen.service.as_ref().zip(self.runbook.target.as_ref()) else {
-            return Verdict::Refuse("the Service does not exist".to_owned());
-        };
-        let rolls_back = self.rolling_back().is_some();
-        // One that is to bring the users back does not help by changing nothing, where nobody answers them.
-        let moves = rolls_back && self.says_selector(action);
-        let after = match self.selector_after(action, &service.selector) {
-            Ok(after) if after == service.selector && !moves => return Verdict::go(),
-            Ok(after) => after,
-            Err(why) => return Verdict::Refuse(why),
-        };
-        let previous = self.opened.previous.as_ref().map(|target| &target.slot);
-        if let Some(to) = target.pointed_at(&after).filter(|to| rolls_back && Some(to) == previous) {
-            return self.judge_return(&to, None, seen, waited, Some(&after));
-        }
-        self.judge_selector(&after, seen)
-    }
-
     /// An act that puts somebody else's change back: the same rules, though the target is not as the run believes.
     pub fn judge_put_back(&self, action: &Action, seen: &Observation) -> Verdict {
         match self.act(action) {
@@ -278,53 +282,20 @@ impl Run {
                 }
             }
             Act::Scale { slot, replicas } => self.judge_scale(&slot, replicas, seen, false),
-            Act::Replace { slot, replicas } => {
+            Act::Replace { slot, replicas } => self.judge_image_back(&slot, seen).unwrap_or_else(|| {
                 let image = self.image_of(action);
                 self.judge_replace(&slot, replicas, image.as_deref(), seen, false).unwrap_or_else(Verdict::go)
-            }
+            }),
             Act::Share(share) => self.judge_share(share, seen, Span::ZERO),
             Act::Revert { .. }
             | Act::Pause { .. }
             | Act::Resume { .. }
             | Act::PatchService
+            | Act::PatchRoute
+            | Act::PatchBackend { .. }
             | Act::Command
             | Act::Free => Verdict::Refuse("a person has to put that back".to_owned()),
         }
-    }
-
-    /// A whole selector for the Service: whoever it selects has ready pods, in the course of the deployment as many as serve now.
-    fn judge_selector(&self, after: &BTreeMap<String, String>, seen: &Observation) -> Verdict {
-        let Some(target) = &self.runbook.target else { return Verdict::go() };
-        let rolls_back = self.rolling_back().is_some();
-        let words = labels(after);
-        let fits = |slot: &Slot| {
-            slot.selector.iter().all(|(key, value)| after.get(key).is_none_or(|other| other == value))
-        };
-        // Pods that are there and are not meant will not be either.
-        let meant = |seen: &SlotSeen| !seen.observed || seen.ready() == 0 || seen.selected_by(after) > 0;
-        let reached = target.slots.iter().filter(|(_, slot)| fits(slot)).filter_map(|(name, _)| {
-            let slot = seen.slot(name)?;
-            meant(slot).then_some((name, slot))
-        });
-        let reached: Vec<_> = reached.collect();
-        if after.is_empty() || reached.is_empty() {
-            return Verdict::Refuse(format!(
-                "the Service would select {words}, which matches no pods of a slot"
-            ));
-        }
-        let (unseen, ready): (Vec<_>, Vec<_>) = reached.into_iter().partition(|(_, slot)| !slot.observed);
-        let would: u32 = ready.iter().map(|(_, slot)| slot.selected_by(after)).sum();
-        let serving: u32 = seen.slots.keys().map(|name| seen.serving(name)).sum();
-        let needed = if rolls_back { 1 } else { serving.max(1) };
-        if would >= needed {
-            return Verdict::go();
-        }
-        if let Some((name, _)) = unseen.first() {
-            return Verdict::Wait(format!(
-                "the controller has not caught up with {name}'s latest change yet"
-            ));
-        }
-        Verdict::Wait(format!("the Service would select {words}, with {would} ready pods; {needed} needed"))
     }
 
     /// Traffic back to a slot in a rollback: as many as had it before, waited for; then with what there is; never with none.

@@ -54,9 +54,7 @@ pub fn kubectl_line(
             };
             format!("kubectl scale deployment {} --replicas={replicas} {tail}", quote(&deployment(slot)?))
         }
-        ActionKind::Revert { slot } => {
-            format!("kubectl rollout undo {} {tail}", quote(&format!("deployment/{}", deployment(slot)?)))
-        }
+        ActionKind::Revert { slot } => revert_line(target, &deployment(slot)?, None),
         ActionKind::Pause { slot } => {
             format!("kubectl rollout pause {} {tail}", quote(&format!("deployment/{}", deployment(slot)?)))
         }
@@ -111,10 +109,24 @@ pub fn weights_line(
     )
 }
 
-/// The line that goes back to a revision by its number; to the one before the newest where that is not known.
-pub fn revert_line(target: &Target, deployment: &str, revision: Option<u64>) -> String {
-    let to = revision.map(|revision| format!(" --to-revision={revision}")).unwrap_or_default();
-    format!("kubectl rollout undo {}{to} {}", quote(&format!("deployment/{deployment}")), scope(target))
+/// The line that goes back to a revision. Its controller numbers a revision anew whenever its template is rolled out again, so the
+/// number is asked for when the line is typed, of the `ReplicaSet` that has the revision's hash in its name; where that is gone
+/// kubectl refuses the line. Where no hash is known, the number stays a variable for the shell.
+pub fn revert_line(target: &Target, deployment: &str, hash: Option<&str>) -> String {
+    let scope = scope(target);
+    let number = hash.map_or_else(
+        || "$REVISION".to_owned(),
+        |hash| {
+            let set = quote(&format!("{deployment}-{hash}"));
+            format!(
+                r"$(kubectl get replicaset {set} {scope} -o jsonpath='{{.metadata.annotations.deployment\.kubernetes\.io/revision}}')"
+            )
+        },
+    );
+    format!(
+        r#"kubectl rollout undo {} --to-revision="{number}" {scope}"#,
+        quote(&format!("deployment/{deployment}"))
+    )
 }
 
 /// The line that gives a Deployment so many replicas.
@@ -344,6 +356,26 @@ mod tests {
             gentle_line(&target(), "backend"),
             r#"kubectl patch deployment backend --namespace=production -p '{"spec":{"strategy":{"type":"RollingUpdate","rollingUpdate":{"maxSurge":1,"maxUnavailable":0}}}}'"#
         );
+    }
+
+    #[test]
+    fn a_revert_names_its_revision_so_that_it_is_right_when_it_is_typed() {
+        let target = target();
+        assert_eq!(
+            revert_line(&target, "backend", Some("6d5f")),
+            concat!(
+                r#"kubectl rollout undo deployment/backend --to-revision="$(kubectl get replicaset backend-6d5f "#,
+                r#"--namespace=production -o jsonpath='{.metadata.annotations.deployment\.kubernetes\.io/revision}')" "#,
+                "--namespace=production"
+            )
+        );
+        // Nobody has looked: a number that a person puts in, never the one before the newest.
+        let unseen = line(&ActionKind::Revert { slot: SlotRef::Previous }, &target).unwrap();
+        assert_eq!(
+            unseen,
+            r#"kubectl rollout undo deployment/backend-blue --to-revision="$REVISION" --namespace=production"#
+        );
+        assert!(revert_line(&target, "backend", Some("x;id")).contains("'backend-x;id'"));
     }
 
     #[test]

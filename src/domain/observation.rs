@@ -124,6 +124,9 @@ pub struct SlotSeen {
     pub template_image: String,
     /// What the slot's own Service selects, where a route directs traffic; none where that does not exist.
     pub own_selector: Option<BTreeMap<String, String>>,
+    /// Pods of it that the Service's `EndpointSlices` name as ready, where its selector picks one slot: its proxies are told by
+    /// them. Nothing where that is not known.
+    pub named: Option<u32>,
     /// The autoscaler that owns the replicas.
     pub autoscaler: Option<Autoscaler>,
 }

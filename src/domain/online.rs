@@ -10,6 +10,7 @@
 pub mod actions;
 mod around;
 pub mod finding;
+mod limits;
 pub mod machine;
 pub mod measures;
 mod objects;

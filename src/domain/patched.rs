@@ -1,4 +1,4 @@
-//! What a runbook's own `patch` does to the Service or to a slot's Deployment: the resulting selector, replicas and
+//! What a runbook's own `patch` does to what directs traffic or to a slot: the resulting selector, weights, replicas and
 //! image, computed before anything is written.
 //!
 //! Strategic and merge patches merge by key, null removes; a JSON patch is followed operation by operation. Where the result
@@ -11,7 +11,8 @@ use serde_json::{Map, Value, json};
 
 use super::{
     action::{Action, ActionKind, PatchAction, PatchType},
-    belief::PinnedSlot,
+    belief::{PinnedRoute, PinnedSlot},
+    director::{Director, RouteRef, RuleRef, Share},
     id::SlotName,
     run::Run,
 };
@@ -25,10 +26,14 @@ const CONTAINERS: &str = "/spec/template/spec/containers";
 /// An object of the target that a patch is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Patched {
-    /// The Service.
+    /// The Service that directs traffic.
     Service,
     /// A slot's Deployment.
     Slot(SlotName),
+    /// The route that directs traffic.
+    Route,
+    /// A slot's own Service, which a route leads to.
+    Backend(SlotName),
 }
 
 /// What a patch makes of a slot's Deployment. Nothing where it leaves a field alone.
@@ -50,7 +55,18 @@ impl Run {
         // `deployment.apps/v1` is the same object as `deployment`.
         let (kind, group) = written.split_once('.').unwrap_or((&written, ""));
         let is = |word: &str| kind == word || kind.strip_suffix('s') == Some(word);
-        if is("service") && group.is_empty() && name == target.service {
+        let service = is("service") && group.is_empty();
+        if let Director::Route(route) = &target.director {
+            let routes =
+                is("httproute") && (group.is_empty() || group.starts_with("gateway.networking.k8s.io/"));
+            if routes && name == route.name {
+                return Some(Patched::Route);
+            }
+            let own = target.slots.iter().find(|(_, slot)| service && slot.service.as_ref() == Some(&name));
+            if let Some((slot, _)) = own {
+                return Some(Patched::Backend(slot.clone()));
+            }
+        } else if service && name == target.service {
             return Some(Patched::Service);
         }
         let deployment = is("deployment") && (group.is_empty() || group.starts_with("apps/"));
@@ -84,6 +100,148 @@ impl Run {
             _ => Err(format!("unknown what the Service would select: the value of {key} is not known")),
         };
         selector.into_iter().map(known).collect()
+    }
+
+    /// What the slots' backends of the route's rule weigh after an action that patches the route, if it is like this before.
+    ///
+    /// # Errors
+    /// Why that cannot be told, or that a slot would have no backend any more.
+    pub fn weights_after(
+        &self,
+        action: &Action,
+        before: &PinnedRoute,
+    ) -> Result<BTreeMap<SlotName, u32>, String> {
+        let target = self.runbook.target.as_ref();
+        let (ActionKind::Patch(patch), Some(target)) = (&action.kind, target) else {
+            return Ok(before.weights.clone());
+        };
+        let Director::Route(RouteRef { rule, .. }) = &target.director else {
+            return Ok(before.weights.clone());
+        };
+        // Where a rule is put in or taken out before ours, it is another one that has its number.
+        if let Some(operation) = patch.patch.as_array().into_iter().flatten().find(|it| moves_rules(it)) {
+            return Err(unclear(operation));
+        }
+        let service = |name: &SlotName| target.slots.get(name).and_then(|slot| slot.service.as_deref());
+        let kept = format!("/spec/rules/{}/backendRefs", before.rule);
+        // Users that another rule sends to a slot are on it whatever it weighs.
+        let sends = |value: &Value| before.weights.keys().find(|name| names(value, service(name)));
+        let by_another =
+            |name: &SlotName| format!("another rule of the HTTPRoute would send users to {name}");
+        for operation in patch.patch.as_array().into_iter().flatten() {
+            let [path, from] = ["path", "from"].map(|field| operation[field].as_str().unwrap_or_default());
+            if operation["op"] == "copy" && touches(from, &kept) {
+                return Err(unclear(operation));
+            }
+            if let Some(name) =
+                sends(&operation["value"]).filter(|_| operation["op"] != "test" && !touches(path, &kept))
+            {
+                return Err(by_another(name));
+            }
+        }
+        let places = before.places.values().max().map_or(0, |last| last + 1);
+        let mut backends = vec![Value::Null; places];
+        for (name, place) in &before.places {
+            let weight = before.weights.get(name).copied().unwrap_or(0);
+            backends[*place] = json!({ "name": service(name), "weight": weight });
+        }
+        let mut rules = vec![json!({}); before.rule + 1];
+        rules[before.rule] = json!({ "backendRefs": backends });
+        if let RuleRef::Name(name) = rule {
+            rules[before.rule]["name"] = json!(name);
+        }
+        let after = self.patched(patch, json!({ "metadata": {}, "spec": { "rules": rules } }), &[&kept])?;
+        let rules =
+            after.pointer("/spec/rules").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let ours = match rule {
+            RuleRef::Number(_) => Some(before.rule),
+            RuleRef::Name(name) => rules.iter().position(|rule| rule["name"] == name.as_str()),
+        };
+        let others = rules.iter().enumerate().filter(|(place, _)| Some(*place) != ours);
+        if let Some(name) = others.into_iter().find_map(|(_, rule)| sends(rule)) {
+            return Err(by_another(name));
+        }
+        let ours = ours.and_then(|place| rules.get(place));
+        let backends = ours.and_then(|rule| rule.get("backendRefs")).and_then(Value::as_array);
+        let weigh = |name: &SlotName| {
+            let own = |it: &&Value| service(name).is_some_and(|service| it["name"] == service);
+            let mut named = backends.into_iter().flatten().filter(own);
+            let backend = named
+                .next()
+                .ok_or_else(|| format!("the HTTPRoute's rule would have no backend for {name}"))?;
+            if named.next().is_some() {
+                return Err(format!("the HTTPRoute's rule would name the Service of {name} more than once"));
+            }
+            let weight = match backend.get("weight") {
+                None | Some(Value::Null) => Some(1),
+                Some(number) => number.as_u64().and_then(|number| u32::try_from(number).ok()),
+            };
+            let weight = weight.ok_or_else(|| format!("unknown what {name} would weigh in the HTTPRoute"))?;
+            Ok((name.clone(), weight))
+        };
+        before.weights.keys().map(weigh).collect()
+    }
+
+    /// The new slot's share after an action that patches the route which the run believes in; nothing where it says nothing of
+    /// the weights, or where that cannot be told.
+    pub(super) fn patched_share(&self, action: &Action) -> Option<Share> {
+        let before = self.pinned.as_ref()?.route.as_ref()?;
+        let after = self.weights_after(action, before).ok()?;
+        let mut other = before.clone();
+        other.weights.values_mut().for_each(|weight| *weight = 7);
+        let says = after != before.weights || self.weights_after(action, &other).ok()? != other.weights;
+        self.share_by_weights(&after).filter(|_| says)
+    }
+
+    /// The new slot's share by what the slots' backends weigh; nothing where nobody gets any.
+    pub(super) fn share_by_weights(&self, weights: &BTreeMap<SlotName, u32>) -> Option<Share> {
+        let all: u64 = weights.values().map(|weight| u64::from(*weight)).sum();
+        let new = weights.get(self.opened.new_slot.as_ref()?).copied().unwrap_or(0);
+        (all > 0).then(|| Share::of(u64::from(new), all))
+    }
+
+    /// The labels of a Deployment's new pods after an action that patches it, if they are these before.
+    ///
+    /// # Errors
+    /// Why that cannot be told.
+    pub(super) fn pod_labels_after(
+        &self,
+        action: &Action,
+        before: &BTreeMap<String, String>,
+    ) -> Result<BTreeMap<String, String>, String> {
+        const LABELS: &str = "/spec/template/metadata/labels";
+        let ActionKind::Patch(patch) = &action.kind else { return Ok(before.clone()) };
+        let object = json!({ "spec": { "template": { "metadata": { "labels": before } } } });
+        let after = self.patched(patch, object, &[LABELS])?;
+        let labels = after.pointer(LABELS).and_then(Value::as_object).into_iter().flatten();
+        let known = |(key, value): (&String, &Value)| match value.as_str() {
+            Some(text) if !text.contains(UNKNOWN) => Ok((key.clone(), text.to_owned())),
+            _ => Err(format!("unknown which labels new pods would carry: the value of {key} is not known")),
+        };
+        labels.map(known).collect()
+    }
+
+    /// Whether an action that patches an object writes to a place in it, or above it.
+    pub(super) fn writes_at(action: &Action, place: &str) -> bool {
+        let ActionKind::Patch(patch) = &action.kind else { return false };
+        if let Some(operations) = patch.patch.as_array() {
+            return operations.iter().any(|operation| {
+                let at = |field: &str| operation[field].as_str().is_some_and(|path| touches(path, place));
+                operation["op"] != "test" && (at("path") || (operation["op"] == "move" && at("from")))
+            });
+        }
+        let mut node = &patch.patch;
+        for step in place.split('/').skip(1) {
+            // What is no object replaces all that is below; a directive may.
+            let Some(fields) = node.as_object().filter(|fields| !fields.contains_key("$patch")) else {
+                return true;
+            };
+            match fields.get(step) {
+                Some(below) => node = below,
+                None => return fields.contains_key("$retainKeys"),
+            }
+        }
+        true
     }
 
     /// Whether an action that patches the Service says anything of its selector.
@@ -199,19 +357,42 @@ fn merge_by_name(target: &mut Value, patch: &[Value]) {
     }
 }
 
+fn unclear(operation: &Value) -> String {
+    format!("unknown what this patch does to the Service, HTTPRoute or Deployment: {operation}")
+}
+
+/// Whether a path leads to a place, into it, or to what it is in.
+fn touches(path: &str, place: &str) -> bool {
+    let below = |a: &str, b: &str| a == b || a.strip_prefix(b).is_some_and(|rest| rest.starts_with('/'));
+    path.is_empty() || below(path, place) || below(place, path)
+}
+
+/// Whether a text in a value is this name.
+fn names(value: &Value, name: Option<&str>) -> bool {
+    match value {
+        Value::String(text) => Some(text.as_str()) == name,
+        Value::Array(items) => items.iter().any(|item| names(item, name)),
+        Value::Object(fields) => fields.values().any(|field| names(field, name)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// Whether an operation of a JSON patch puts a rule into a route, or takes one out of it. What is added at the end moves none.
+fn moves_rules(operation: &Value) -> bool {
+    let at = |field: &str| {
+        let place = operation[field].as_str().and_then(|path| path.strip_prefix("/spec/rules/"));
+        place.is_some_and(|place| place.parse::<usize>().is_ok())
+    };
+    let op = operation["op"].as_str().unwrap_or_default();
+    matches!(op, "add" | "remove" | "move" | "copy") && (at("path") || (op == "move" && at("from")))
+}
+
 /// One operation of a JSON patch (RFC 6902), as far as it concerns the places that are to be told.
 fn follow(object: &mut Value, operation: &Value, kept: &[&str]) -> Result<(), String> {
     let field = |name: &str| operation.get(name).and_then(Value::as_str);
-    let unclear = || format!("unknown what this patch does to the Service or Deployment: {operation}");
+    let unclear = || unclear(operation);
     let (op, path) = field("op").zip(field("path")).ok_or_else(unclear)?;
-    // Inside a place, or above it.
-    let concerns = |path: &str| {
-        kept.iter().any(|place| {
-            let below =
-                |a: &str, b: &str| a == b || a.strip_prefix(b).is_some_and(|rest| rest.starts_with('/'));
-            path.is_empty() || below(path, place) || below(place, path)
-        })
-    };
+    let concerns = |path: &str| kept.iter().any(|place| touches(path, place));
     match op {
         "test" => Ok(()),
         "copy" | "move" => {

@@ -11,8 +11,9 @@ use super::{
     director::{Director, RuleRef, Share, pods_for, weights_for},
     id::{ProcedureId, QUICK, SlotName, StepId, UNDO},
     kubectl::{kubectl_line, revert_line, scale_line, weights_line},
+    patched::Patched,
     run::{ActionStatus, Run, tag_of},
-    runbook::Step,
+    runbook::{Step, Strategy},
     time::{Span, Timestamp},
     workload::Workload,
 };
@@ -259,6 +260,26 @@ impl Run {
         }
     }
 
+    /// What a rollback does before all else once a step of this runbook has promoted the canary; nothing where none does.
+    pub fn promotion_taken_back(&self) -> Option<Vec<Action>> {
+        let previous = self.slot(&SlotRef::Previous)?;
+        let sets = |action: &Action| match &action.kind {
+            ActionKind::SetImage { slot, .. } => self.slot(slot).as_ref() == Some(&previous),
+            ActionKind::Patch(_) => self.patches(action) == Some(Patched::Slot(previous.clone())),
+            _ => false,
+        };
+        let canary = self.runbook.deployment.strategy == Strategy::Canary;
+        let promotes = canary && self.runbook.steps.iter().flat_map(|step| &step.run).any(sets);
+        promotes.then(|| self.unpromote())
+    }
+
+    /// Whether a plan changes a Deployment before it brings the traffic back.
+    fn writes_pods_first(&self, plan: &RollbackPlan) -> bool {
+        let first = plan.actions.iter().take_while(|action| !self.leads_back(action));
+        let mut writes = first.filter_map(|action| self.object_of(action));
+        writes.any(|object| object.is_some())
+    }
+
     /// Whether an action brings the traffic back by what it says.
     fn leads_back(&self, action: &Action) -> bool {
         let previous = self.slot(&SlotRef::Previous);
@@ -401,8 +422,8 @@ impl Run {
             ActionKind::Revert { slot } => {
                 let target = self.runbook.target.as_ref()?;
                 let deployment = &target.slots.get(&self.slot(slot)?)?.deployment;
-                let revision = self.opened.previous.as_ref().and_then(|previous| previous.revision);
-                let line = revert_line(target, deployment, revision);
+                let hash = self.opened.previous.as_ref().and_then(|previous| previous.hash.as_deref());
+                let line = revert_line(target, deployment, hash);
                 // kubectl does not undo what is paused.
                 let resume = ActionKind::Resume { slot: slot.clone() };
                 let resume = self.has_paused_rollout().then(|| {

@@ -21,7 +21,7 @@ impl Run {
     pub fn put_back_line(&self, difference: &Difference, seen: &Observation) -> String {
         let target = self.runbook.target.as_ref();
         let line = match &difference.kind {
-            DifferenceKind::Object => None,
+            DifferenceKind::Object | DifferenceKind::Backend(_) => None,
             DifferenceKind::Traffic if self.believed_share().is_some() => {
                 self.put_back_action(difference).ok().and_then(|action| self.action_command(&action))
             }
@@ -56,6 +56,19 @@ impl Run {
                     "recreate {object} as it was (kubectl apply -f with its manifest), then :accept"
                 ));
             }
+            DifferenceKind::Backend(name) => {
+                let believed = believed(name).and_then(|slot| slot.own_selector.as_ref());
+                let route =
+                    self.runbook.target.as_ref().is_some_and(|target| *object == target.director_object());
+                return Err(match believed.filter(|_| !route) {
+                    Some(selector) => {
+                        format!("make {object} select {} again, then continue", labels(selector))
+                    }
+                    None => format!(
+                        "remove what sends users to {name} from the other rule of {object}, then continue"
+                    ),
+                });
+            }
             DifferenceKind::Traffic if self.believed_share().is_some() => {
                 let share = self.believed_share().unwrap_or_default();
                 ActionKind::ShiftTraffic { to: SlotRef::New, share }
@@ -86,9 +99,8 @@ impl Run {
     /// The new slot's share by the weights that the run believes in, where a route directs traffic.
     fn believed_share(&self) -> Option<Share> {
         let route = self.pinned.as_ref()?.route.as_ref()?;
-        let all: u64 = route.weights.values().map(|weight| u64::from(*weight)).sum();
-        let new = route.weights.get(self.opened.new_slot.as_ref()?).copied().unwrap_or(0);
-        Some(Share::of(u64::from(new), all))
+        self.opened.new_slot.as_ref()?;
+        Some(self.share_by_weights(&route.weights).unwrap_or_default())
     }
 
     /// The order in which differences are put back: pods that are missing first, since traffic needs them; then what runs in
@@ -103,7 +115,7 @@ impl Run {
             }
             DifferenceKind::Image(_) => 1,
             DifferenceKind::Traffic => 2,
-            DifferenceKind::Object => 4,
+            DifferenceKind::Object | DifferenceKind::Backend(_) => 4,
         }
     }
 }

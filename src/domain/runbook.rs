@@ -1,21 +1,29 @@
 //! A runbook after loading: every name resolved, every value with its unit. `config` makes it from `runbook.toml`.
 //!
-//! Longer than 500 lines because it is one list of plain types, each with its own words.
+//! Plain types: nothing here reads a file or judges what was written. Which keys there are, and what they may hold, is said in
+//! `config::shape`; a runbook that got this far is consistent, and the engine asks it without checking again.
+
+mod around;
+mod course;
+mod trigger;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::{
+    around::{Change, Contact, Incident, Level, Link, Milestone, Notify, Task},
+    course::{Completion, Group, Item, Procedure, Step, Window},
+    trigger::{OnNoData, Rule, Then, Trigger, TriggerWatch},
+};
 pub use super::target::{Slot, Target};
 use super::{
-    action::{Action, ActionKind, Confirm, Replicas, SlotRef},
+    action::{Action, ActionKind, Replicas, SlotRef},
     check::Check,
     director::{Director, Share},
-    id::{MetricId, ProcedureId, StepId},
-    metric::{Bound, Metric},
+    metric::Metric,
     template::Template,
     time::Span,
-    worse::Worse,
 };
 
 /// The whole runbook.
@@ -301,278 +309,6 @@ pub enum SourceKind {
         /// The URL, such as `/metrics` or `/federate`.
         url: Template,
     },
-}
-
-/// A group of checklist items.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Group {
-    /// Its name.
-    pub title: String,
-    /// Its items.
-    pub items: Vec<Item>,
-}
-
-/// One item.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Item {
-    /// What must be true.
-    pub text: String,
-    /// How it is checked; [`CheckKind::Person`](super::check::CheckKind::Person) if a person ticks it.
-    pub check: Check,
-    /// Whether the steps can start without it.
-    pub optional: bool,
-    /// After this time it must be checked again.
-    pub valid_for: Span,
-}
-
-/// A step.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Step {
-    /// Its id, unique.
-    pub id: StepId,
-    /// Its title.
-    pub title: String,
-    /// How long it takes, from and to.
-    pub time: Option<(Span, Span)>,
-    /// A warning, shown before it starts.
-    pub critical: Option<String>,
-    /// The optional part it belongs to.
-    pub when: Option<String>,
-    /// What starts it.
-    pub confirm: Confirm,
-    /// How many other people must approve it.
-    pub approvals: u32,
-    /// Its actions, in order.
-    pub run: Vec<Action>,
-    /// Checks that must pass afterwards.
-    pub check: Vec<Check>,
-    /// Actions that undo it, in order.
-    pub undo: Vec<Action>,
-    /// Why there is nothing to undo, if the step changes something and has neither `undo` nor a rollback.
-    pub no_undo: Option<String>,
-    /// The monitored window, if it has one.
-    pub window: Option<Window>,
-    /// What the operator should do if it fails.
-    pub on_failure: Vec<String>,
-    /// Hints for the operator: what to look at, and where.
-    pub notes: Vec<String>,
-}
-
-/// The monitored window of a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Window {
-    /// How long; paused while metrics are missing.
-    pub lasts: Span,
-}
-
-/// The end of a deployment.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Completion {
-    /// Actions, in order.
-    pub run: Vec<Action>,
-    /// Checks that must pass afterwards.
-    pub check: Vec<Check>,
-}
-
-/// A rollback procedure.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Procedure {
-    /// Its name: `quick`, `database`.
-    pub id: ProcedureId,
-    /// Its title.
-    pub title: String,
-    /// The promised time.
-    pub within: Option<Span>,
-    /// When it may be used, in words.
-    pub only: Option<String>,
-    /// Its actions, in order.
-    pub run: Vec<Action>,
-    /// Checks that must pass afterwards.
-    pub check: Vec<Check>,
-    /// Checks that prove it would work; `$SLOT` is the slot to go back to.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ready: Vec<Check>,
-}
-
-/// What triggers a rollback.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Trigger {
-    /// Its words for people: `error rate > 1 % for 5m`, or the reason as written.
-    pub reason: String,
-    /// What is watched; without it, a reason that a person can choose.
-    pub watch: Option<TriggerWatch>,
-}
-
-/// The measured side of a trigger.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TriggerWatch {
-    /// The metric; if it is per slot, the new slot's.
-    pub metric: MetricId,
-    /// What must be seen of it.
-    #[serde(flatten)]
-    pub rule: Rule,
-    /// What happens then.
-    pub then: Then,
-    /// What happens if the metric is missing: `hold` pauses the run.
-    pub no_data: OnNoData,
-}
-
-/// When a measured trigger fires.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Rule {
-    /// A bound is broken for long enough.
-    Fixed {
-        /// The breach.
-        when: Bound,
-        /// How long the breach must last.
-        hold_for: Span,
-    },
-    /// There is evidence enough, by the events counted, that the new version is worse than this.
-    Worse(Worse),
-}
-
-impl Rule {
-    /// The bound and how long it must be broken, where it is a fixed rule.
-    pub fn fixed(&self) -> Option<(Bound, Span)> {
-        match self {
-            Self::Fixed { when, hold_for } => Some((*when, *hold_for)),
-            Self::Worse(_) => None,
-        }
-    }
-
-    /// What is judged by evidence.
-    pub fn worse(&self) -> Option<Worse> {
-        match self {
-            Self::Fixed { .. } => None,
-            Self::Worse(worse) => Some(*worse),
-        }
-    }
-}
-
-/// What a trigger does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Then {
-    /// A person is asked.
-    Ask,
-    /// A countdown that can be cancelled with a reason, then the rollback.
-    Countdown(Span),
-    /// The rollback at once.
-    Rollback,
-}
-
-/// What happens without metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnNoData {
-    /// The window waits.
-    Hold,
-    /// Treated as a breach that lasted.
-    Rollback,
-}
-
-/// A post-deployment task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Task {
-    /// Due this long after completion.
-    pub due: Span,
-    /// What to do.
-    pub text: String,
-}
-
-/// Incident response.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Incident {
-    /// The channel, `#incidents`.
-    pub channel: Option<String>,
-    /// The incident commander, in words.
-    pub commander: Option<String>,
-    /// Severity levels, worst first.
-    pub levels: Vec<Level>,
-    /// What to do, in order.
-    pub steps: Vec<String>,
-    /// The message's template; `{severity}`, `{title}`, `{started}`, `{impact}`, `{actions}`, `{status}` are filled in.
-    pub template: String,
-}
-
-/// A severity level.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Level {
-    /// `P0`.
-    pub level: String,
-    /// `Critical`.
-    pub title: String,
-    /// An example.
-    pub example: String,
-    /// How soon somebody must respond.
-    pub respond: String,
-    /// Who is told.
-    pub escalate: String,
-}
-
-/// A person or role to contact.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Contact {
-    /// The role.
-    pub role: String,
-    /// The person.
-    pub name: Option<String>,
-    /// The handle.
-    pub slack: Option<String>,
-    /// The number.
-    pub phone: Option<String>,
-}
-
-/// A link.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Link {
-    /// What it is.
-    pub name: String,
-    /// Where it leads, or the command that shows it.
-    pub url: String,
-}
-
-/// Where notices are sent.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Notify {
-    /// A Slack-compatible incoming webhook: usually `$NAME` of a secret variable.
-    pub slack: Option<Template>,
-    /// The channel's name for people, `#deployments`.
-    pub channel: Option<String>,
-    /// Which milestones are sent.
-    pub on: Vec<Milestone>,
-}
-
-/// What a notice can be about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Milestone {
-    /// The first step has started.
-    Started,
-    /// Traffic has moved to the new slot.
-    Switched,
-    /// All done.
-    Succeeded,
-    /// A step has failed.
-    Failed,
-    /// Traffic is back, or the steps are undone.
-    RolledBack,
-    /// Somebody must act: a trigger, missing metrics, a failed rollback.
-    Paged,
-}
-
-/// A line of the document's change log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Change {
-    /// ISO date.
-    pub date: String,
-    /// The document's version.
-    pub version: String,
-    /// Who.
-    pub author: String,
-    /// What.
-    pub changes: String,
 }
 
 impl Runbook {

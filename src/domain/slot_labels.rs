@@ -52,6 +52,46 @@ impl SlotLabels {
         };
         Some(value.ok_or_else(|| Missing::NotYet(format!("the {what} of {}", self.name))))
     }
+
+    /// A query with `$slot` and the like replaced by what they are for this slot, escaped as a string in PromQL is, so that no
+    /// value can ever end the string it stands in. Everything else after a `$` is left alone.
+    ///
+    /// # Errors
+    /// If something that it names is not known yet.
+    pub fn fill(&self, text: &str) -> Result<String, Missing> {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find('$') {
+            let (before, place) = rest.split_at(at);
+            let tail = &place[1..];
+            let braced = tail.strip_prefix('{').and_then(|inner| Some((inner.split_once('}')?.0, 2)));
+            let (name, brackets) = braced.unwrap_or_else(|| {
+                let end = tail.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(tail.len());
+                (&tail[..end], 0)
+            });
+            out.push_str(before);
+            if let Some(value) = self.value(name) {
+                out.extend(value?.chars().map(escaped));
+                rest = &tail[name.len() + brackets..];
+            } else {
+                out.push('$');
+                rest = tail;
+            }
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+}
+
+/// A character of a string in PromQL.
+fn escaped(c: char) -> String {
+    match c {
+        '\\' | '"' => ['\\', c].iter().collect(),
+        '\n' => r"\n".to_owned(),
+        '\r' => r"\r".to_owned(),
+        '\t' => r"\t".to_owned(),
+        _ => c.to_string(),
+    }
 }
 
 /// A slot of which only the name is known.
@@ -87,5 +127,12 @@ mod tests {
         let after = SlotLabels::of(&blue, target, Some(&seen));
         assert_eq!((after.value("hash"), after.value("version")), (Some(Ok("7f9c")), Some(Ok("v1.6.0"))));
         assert!(SLOT_PLACES.iter().all(|place| after.value(place).is_some_and(|value| value.is_ok())));
+        let query = r#"a{s="$slot",h="${hash}",d="$deployment",v="$version",c=~"5..$"}"#;
+        assert_eq!(
+            after.fill(query).as_deref(),
+            Ok(r#"a{s="blue",h="7f9c",d="backend-blue",v="v1.6.0",c=~"5..$"}"#)
+        );
+        let hostile = SlotLabels { hash: Some("x\"}\\ or\n1".to_owned()), ..after };
+        assert_eq!(hostile.fill("a{h=\"$hash\"}").as_deref(), Ok(r#"a{h="x\"}\\ or\n1"}"#));
     }
 }

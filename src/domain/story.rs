@@ -3,11 +3,13 @@
 
 use super::{
     actor::Actor,
-    crew::Role,
+    crew::{Person, Role},
     director::in_words,
-    event::{ActionOutcome, ActionRef, CheckRef, Place, RunEvent},
+    event::{ActionOutcome, ActionRef, CheckRef, Opened, Place, RunEvent},
+    id::StepId,
     run::Run,
     safe_text::SafeText,
+    time::Span,
 };
 
 /// What happened, in one line; nothing for events that matter only to machines. `run` is the state after the event.
@@ -15,70 +17,44 @@ pub fn line(run: &Run, event: &RunEvent) -> Option<String> {
     text(run, event).map(|text| SafeText::new(&text).to_string())
 }
 
+/// One list, longer than a screen because there are that many events: each has its sentence here, and one that is new does
+/// not compile without.
 fn text(run: &Run, event: &RunEvent) -> Option<String> {
-    let note = |note: &Option<String>| note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
-    let item = |group: usize, item: usize| {
-        run.runbook
-            .checklist
-            .get(group)
-            .and_then(|g| g.items.get(item))
-            .map_or("?", |item| item.text.as_str())
-    };
-    let title = |id: &super::id::StepId| {
-        let number = run.runbook.step_index(id.as_str()).map_or(0, |index| index + 1);
-        format!(
-            "step {number} ({})",
-            run.declared(id.as_str()).map_or(id.as_str(), |step| step.title.as_str())
-        )
-    };
+    let title = |id: &StepId| step_title(run, id);
     let trigger =
         |index: usize| run.runbook.triggers.get(index).map_or("?", |trigger| trigger.reason.as_str());
     Some(match event {
-        RunEvent::RunOpened(opened) => {
-            let what =
-                opened.rehearsal.as_ref().map(|story| format!("REHEARSAL ({story}) of ")).unwrap_or_default();
-            format!(
-                "run {} opened: {what}{} by {} on {}",
-                opened.run_id, opened.runbook.document.title, opened.pilot, opened.host
-            )
-        }
+        RunEvent::RunOpened(opened) => run_opened(opened),
         RunEvent::RunResumed { by, host } => format!("run resumed by {by} on {host}"),
-        RunEvent::ScreenJoined { who, role } => match role {
-            Role::Pilot => format!("{who} has control"),
-            Role::Errand => return None,
-            role => format!("{who} joined ({})", role.word()),
-        },
-        RunEvent::ScreenLeft { who, role } => match role {
-            Role::Pilot => format!("{who}, who had control, left: nobody has control"),
-            Role::Errand => return None,
-            role => format!("{who} left ({})", role.word()),
-        },
+        // An errand is a command from a shell that comes and goes: what it did has an event of its own.
+        RunEvent::ScreenJoined { role: Role::Errand, .. }
+        | RunEvent::ScreenLeft { role: Role::Errand, .. } => {
+            return None;
+        }
+        RunEvent::ScreenJoined { who, role: Role::Pilot } => format!("{who} has control"),
+        RunEvent::ScreenJoined { who, role } => format!("{who} joined ({})", role.word()),
+        RunEvent::ScreenLeft { who, role: Role::Pilot } => {
+            format!("{who}, who had control, left: nobody has control")
+        }
+        RunEvent::ScreenLeft { who, role } => format!("{who} left ({})", role.word()),
         RunEvent::ControlAsked { by } => format!("{by} asks for control"),
-        RunEvent::LockTaken { lock_id, from, .. } => match from {
-            Some(from) => format!("TAKEN OVER from {from}; the target's lock is {lock_id}"),
-            None => format!("got the target's lock: {lock_id}"),
-        },
+        RunEvent::LockTaken { lock_id, from: Some(from), .. } => {
+            format!("TAKEN OVER from {from}; the target's lock is {lock_id}")
+        }
+        RunEvent::LockTaken { lock_id, .. } => format!("got the target's lock: {lock_id}"),
         RunEvent::LockUncertain { why } => {
             format!("NOTHING CAN BE WRITTEN: the target's lock can't be renewed: {why}")
         }
         RunEvent::LockCertain => "the target's lock is renewed again".to_owned(),
         RunEvent::LockLost { why } => format!("FENCED OFF: {why}"),
-        RunEvent::ChildSeen { at, pid, alive } => {
-            let name = action_name(run, at);
-            if *alive {
-                format!("{name}: its process {pid} survived the engine and still runs")
-            } else {
-                format!("{name}: its process {pid} no longer runs on this host")
-            }
+        RunEvent::ChildSeen { at, pid, alive: true } => {
+            format!("{}: its process {pid} survived the engine and still runs", action_name(run, at))
+        }
+        RunEvent::ChildSeen { at, pid, .. } => {
+            format!("{}: its process {pid} no longer runs on this host", action_name(run, at))
         }
         RunEvent::ControlKept { from } => format!("control was not given to {from}"),
-        RunEvent::ControlTaken { by, from, reason } => {
-            let from = from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
-            match reason {
-                Some(reason) => format!("{by} took control{from}: {reason}"),
-                None => format!("{by} has control now{from}"),
-            }
-        }
+        RunEvent::ControlTaken { by, from, reason } => control_taken(by, from.as_ref(), reason.as_deref()),
         RunEvent::ApprovalGiven { step, by, .. } => format!("{} approved by {by}", title(step)),
         RunEvent::VarSet { name, value, source } => {
             format!("{name} = {} ({source})", value.as_deref().unwrap_or("•••"))
@@ -89,12 +65,12 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
         RunEvent::OverrideGiven(given) => {
             format!("OVERRIDE by {}: {}: {}", given.by, given.what, given.reason)
         }
-        RunEvent::ItemTicked { text, by, note: remark, .. } => format!("[x] {text}: {by}{}", note(remark)),
-        RunEvent::ItemUnticked { group, item: index, by, note: remark, .. } => {
-            format!("[ ] {}: {by}{}", item(*group, *index), note(remark))
+        RunEvent::ItemTicked { text, by, note, .. } => format!("[x] {text}: {by}{}", noted(note.as_deref())),
+        RunEvent::ItemUnticked { group, item, by, note, .. } => {
+            format!("[ ] {}: {by}{}", item_text(run, *group, *item), noted(note.as_deref()))
         }
-        RunEvent::ItemWaived { group, item: index, reason, by } => {
-            format!("[-] {}: not needed ({by}): {reason}", item(*group, *index))
+        RunEvent::ItemWaived { group, item, reason, by } => {
+            format!("[-] {}: not needed ({by}): {reason}", item_text(run, *group, *item))
         }
         RunEvent::ChecklistPassed { by } => format!("checklist passed, steps opened by {by}"),
         RunEvent::StepStarted { step, attempt, by } if *attempt > 1 => {
@@ -108,35 +84,18 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
         RunEvent::ActionStarted { at, name, does } => format!("{}: {name}: {does}", place(run, &at.place)),
         RunEvent::ActionSpawned { .. } | RunEvent::WindowAdvanced { .. } => return None,
         RunEvent::ActionFinished { at, outcome, detail, took, .. } => {
-            let word = match outcome {
-                ActionOutcome::Succeeded => "done",
-                ActionOutcome::Failed => "FAILED",
-                ActionOutcome::TimedOut => "TIMED OUT",
-                ActionOutcome::Cancelled => "cancelled",
-                ActionOutcome::Unknown => "UNKNOWN",
-                ActionOutcome::Unavailable => "NOT DONE",
-            };
-            format!(
-                "{}: {} {word} after {}: {detail}",
-                place(run, &at.place),
-                action_name(run, at),
-                took.clock()
-            )
+            format!("{} {} after {}: {detail}", action(run, at), ended(*outcome), took.clock())
         }
-        RunEvent::ActionWaits { at, why } => {
-            format!("{}: {} waits: {why}", place(run, &at.place), action_name(run, at))
-        }
+        RunEvent::ActionWaits { at, why } => format!("{} waits: {why}", action(run, at)),
         RunEvent::ActionRetried { at, tries, why } => {
-            format!("{}: {}: try {tries} is next: {why}", place(run, &at.place), action_name(run, at))
+            format!("{}: try {tries} is next: {why}", action(run, at))
         }
         RunEvent::ActionLooked { at, evidence } => {
-            let place = place(run, &at.place);
-            format!("{place}: {}: read from the cluster, still unknown: {evidence}", action_name(run, at))
+            format!("{}: read from the cluster, still unknown: {evidence}", action(run, at))
         }
         RunEvent::ActionResolved { at, resolution, by, evidence } => {
             let by = by.with_evidence(evidence.as_deref());
-            let (place, name) = (place(run, &at.place), action_name(run, at));
-            format!("{place}: {name} resolved as {} by {by}", resolution.words())
+            format!("{} resolved as {} by {by}", action(run, at), resolution.words())
         }
         // The evidence says that it was skipped, and why.
         RunEvent::CheckPassed { at, text, evidence, by, skipped: true } => {
@@ -154,9 +113,10 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
         RunEvent::CompletionStarted { by, .. } => format!("completion started by {by}"),
         RunEvent::CompletionFailed { reason, .. } => format!("completion FAILED: {reason}"),
         RunEvent::BaselineRecorded { values, short } => {
-            let least = short.values().min().map(|span| format!(", from only {} of data", span.clock()));
-            format!("baseline recorded: {} values{}", values.len(), least.unwrap_or_default())
+            format!("baseline recorded: {} values{}", values.len(), from_only(short.values().min()))
         }
+        // A canary that had a share only: nothing was switched to it.
+        RunEvent::TrafficSwitched { from, to } if from == to => format!("TRAFFIC is all on {to} again"),
         RunEvent::TrafficSwitched { from, to } => format!("TRAFFIC SWITCHED from {from} to {to}"),
         RunEvent::TrafficShifted { shares } if shares.is_empty() => {
             "NOBODY ANSWERS: no pod is ready".to_owned()
@@ -169,12 +129,9 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
         RunEvent::EvidenceTold { metric, words, .. } => format!("{metric}: {words}"),
         RunEvent::WindowOpened { lasts, .. } => format!("window opened, {lasts}"),
         RunEvent::TriggerBreaching { reason, metric, value, .. } => {
-            let unit = run
-                .runbook
-                .metric(metric.as_str())
-                .map(|metric| metric.unit.show(*value))
-                .unwrap_or_default();
-            format!("BREACH: {reason}: {unit}")
+            let metric = run.runbook.metric(metric.as_str());
+            let shown = metric.map(|metric| metric.unit.show(*value)).unwrap_or_default();
+            format!("BREACH: {reason}: {shown}")
         }
         RunEvent::TriggerWaits { trigger: index, why, .. } => format!("{} waits: {why}", trigger(*index)),
         RunEvent::TriggerCleared { trigger: index, value } => {
@@ -211,10 +168,11 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
             let end = if *ok { "done" } else { "FAILED" };
             format!("ROLLBACK ({procedure}) {end} in {}{promise}: {detail}", took.clock())
         }
+        RunEvent::ForeignChange { object, what, manager, put_back } if put_back.is_empty() => {
+            format!("FOREIGN CHANGE of {object} by {manager}: {what}")
+        }
         RunEvent::ForeignChange { object, what, manager, put_back } => {
-            let back =
-                if put_back.is_empty() { String::new() } else { format!("; put back with: {put_back}") };
-            format!("FOREIGN CHANGE of {object} by {manager}: {what}{back}")
+            format!("FOREIGN CHANGE of {object} by {manager}: {what}; put back with: {put_back}")
         }
         RunEvent::PutBackStarted { action, does, by } => format!("{} (ordered by {by}): {does}", action.name),
         RunEvent::PutBackFinished { outcome: ActionOutcome::Succeeded, detail } => {
@@ -243,11 +201,8 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
         }
         RunEvent::IncidentStepTicked { step, done, by } => {
             let text = run.runbook.incident.as_ref().and_then(|incident| incident.steps.get(*step));
-            format!(
-                "incident [{}] {} ({by})",
-                if *done { "x" } else { " " },
-                text.map_or("?", String::as_str)
-            )
+            let (tick, text) = (if *done { "x" } else { " " }, text.map_or("?", String::as_str));
+            format!("incident [{tick}] {text} ({by})")
         }
         RunEvent::NoteAdded { text, by } => format!("note by {by}: {text}"),
         RunEvent::RunFinished { outcome, detail } => {
@@ -255,6 +210,60 @@ fn text(run: &Run, event: &RunEvent) -> Option<String> {
             format!("RUN {}: {detail}", word.unwrap_or_default().replace(['-', '_'], " "))
         }
     })
+}
+
+fn run_opened(opened: &Opened) -> String {
+    let what = opened.rehearsal.as_ref().map(|story| format!("REHEARSAL ({story}) of ")).unwrap_or_default();
+    format!(
+        "run {} opened: {what}{} by {} on {}",
+        opened.run_id, opened.runbook.document.title, opened.pilot, opened.host
+    )
+}
+
+fn control_taken(by: &Person, from: Option<&Person>, reason: Option<&str>) -> String {
+    let from = from.map(|from| format!(" from {from}")).unwrap_or_default();
+    match reason {
+        Some(reason) => format!("{by} took control{from}: {reason}"),
+        None => format!("{by} has control now{from}"),
+    }
+}
+
+/// A step by its number, as people say it, with its title.
+fn step_title(run: &Run, id: &StepId) -> String {
+    let number = run.runbook.step_index(id.as_str()).map_or(0, |index| index + 1);
+    let title = run.declared(id.as_str()).map_or(id.as_str(), |step| step.title.as_str());
+    format!("step {number} ({title})")
+}
+
+fn item_text(run: &Run, group: usize, item: usize) -> &str {
+    let items = run.runbook.checklist.get(group).map(|group| &group.items);
+    items.and_then(|items| items.get(item)).map_or("?", |item| item.text.as_str())
+}
+
+fn noted(note: Option<&str>) -> String {
+    note.map(|note| format!(" ({note})")).unwrap_or_default()
+}
+
+/// How much time a baseline is of, where that is less than it should be.
+fn from_only(least: Option<&Span>) -> String {
+    least.map(|span| format!(", from only {} of data", span.clock())).unwrap_or_default()
+}
+
+/// How an action ended. What somebody must look at is in capitals, here as in every sentence of this file.
+fn ended(outcome: ActionOutcome) -> &'static str {
+    match outcome {
+        ActionOutcome::Succeeded => "done",
+        ActionOutcome::Failed => "FAILED",
+        ActionOutcome::TimedOut => "TIMED OUT",
+        ActionOutcome::Cancelled => "cancelled",
+        ActionOutcome::Unknown => "UNKNOWN",
+        ActionOutcome::Unavailable => "NOT DONE",
+    }
+}
+
+/// An action with where it stands.
+fn action(run: &Run, at: &ActionRef) -> String {
+    format!("{}: {}", place(run, &at.place), action_name(run, at))
 }
 
 fn place(run: &Run, place: &Place) -> String {

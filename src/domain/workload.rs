@@ -1,6 +1,6 @@
 //! The cluster as the run sees it: two slots, their pods, the Service, recent problems.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,9 @@ pub struct RouteState {
     /// Whether it only has not seen the latest change yet.
     #[serde(default)]
     pub lags: bool,
+    /// Slots that other rules of it send traffic to.
+    #[serde(default)]
+    pub elsewhere: BTreeSet<SlotName>,
 }
 
 impl Workload {
@@ -99,6 +102,9 @@ pub struct SlotWorkload {
     /// Its revision, by its `pod-template-hash`; empty where that is not known.
     #[serde(default)]
     pub hash: String,
+    /// Ready pods that a rolling update of this Deployment always leaves; nothing where that is not known.
+    #[serde(default)]
+    pub kept: Option<u32>,
     /// Who last changed the Deployment's spec.
     pub changed: Option<ChangedBy>,
     /// Pods, worst first, at most [`Workload::MAX_PODS`].

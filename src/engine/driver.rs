@@ -8,7 +8,10 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 
 use super::{
     books::{Books, lost},
@@ -150,6 +153,36 @@ impl Engine {
 
     /// Runs until the run is closed.
     pub async fn run(mut self) -> End {
+        self.begin();
+        let mut shown_at = Instant::now();
+        self.beat();
+        let mut beaten_at = Instant::now();
+        let mut unseen = false;
+        while self.end.is_none() {
+            unseen = self.listen(unseen).await;
+            failpoint::pass("engine.tick");
+            self.feed_late();
+            self.feed(Input::Tick);
+            self.way_back.look(self.machine.run());
+            self.tell_switched();
+            self.forget_the_gone();
+            if beaten_at.elapsed() >= HEARTBEAT {
+                beaten_at = Instant::now();
+                self.every_second();
+            }
+            if unseen {
+                self.pause_unseen();
+            }
+            if shown_at.elapsed() >= SHOW_TICK {
+                shown_at = Instant::now();
+                self.show_time();
+            }
+        }
+        self.close().await
+    }
+
+    /// What comes before the first tick: the first decision is recorded, and everything that comes in by itself is started.
+    fn begin(&mut self) {
         if let Some(first) = self.first.take()
             && let Err(why) = self.commit(first)
         {
@@ -163,62 +196,64 @@ impl Engine {
         }
         self.feeds.watch_orphans(self.machine.run());
         self.feeds.watch_guards();
+    }
+
+    /// Takes in what comes until the next tick is due, or the run has ended. Whether no screen can come any more.
+    async fn listen(&mut self, mut unseen: bool) -> bool {
         let clock = Arc::clone(&self.kit.ports.clock);
-        let mut shown_at = tokio::time::Instant::now();
-        self.beat();
-        let mut beaten_at = tokio::time::Instant::now();
-        let mut unseen = false;
-        while self.end.is_none() {
-            let tick = async {
-                tokio::join!(clock.sleep(TICK), tokio::time::sleep(LEAST_TICK));
-            };
-            tokio::pin!(tick);
-            loop {
-                // In no order: whoever asks without end keeps neither the clock nor the news waiting.
-                tokio::select! {
-                    incoming = self.incoming.recv(), if !unseen => match incoming {
-                        Some(incoming) => self.on_incoming(incoming),
-                        None => unseen = true,
-                    },
-                    Some(news) = self.news.recv() => self.on_news(news),
-                    () = &mut tick => break,
-                }
-                if self.end.is_some() {
-                    break;
-                }
+        let tick = async {
+            tokio::join!(clock.sleep(TICK), tokio::time::sleep(LEAST_TICK));
+        };
+        tokio::pin!(tick);
+        loop {
+            // In no order: whoever asks without end keeps neither the clock nor the news waiting.
+            tokio::select! {
+                incoming = self.incoming.recv(), if !unseen => match incoming {
+                    Some(incoming) => self.on_incoming(incoming),
+                    None => unseen = true,
+                },
+                Some(news) = self.news.recv() => self.on_news(news),
+                () = &mut tick => break,
             }
-            failpoint::pass("engine.tick");
-            self.feed_late();
-            self.feed(Input::Tick);
-            self.way_back.look(self.machine.run());
-            self.tell_switched();
-            self.forget_the_gone();
-            if beaten_at.elapsed() >= HEARTBEAT {
-                beaten_at = tokio::time::Instant::now();
-                self.hall.tell_unkept();
-                if self.books.verify() {
-                    self.books.show_journal(&mut self.hall);
-                    self.page_lost_journal();
-                }
-                self.beat();
-                if let Some(input) = self.hall.end_if_alone(self.machine.run()) {
-                    self.feed(input);
-                }
-            }
-            // No screen can ever come: pause rather than fly unseen. A rollback is finished first, and as long as traffic is on
-            // the new slot its triggers are watched.
-            let watching = self.machine.run().needs_an_engine() && self.machine.run().switch_begun();
-            if unseen && !watching && self.end.is_none() {
-                self.feed(Input::Terminate { reason: "no screen is left".to_owned() });
-            }
-            if shown_at.elapsed() >= SHOW_TICK {
-                shown_at = tokio::time::Instant::now();
-                let now = clock.now();
-                self.hall.show(&Update::Tick { now });
-                self.hall.show_looks(self.machine.looks(), now);
-                self.hall.show_evidence(self.machine.standings(), now);
+            if self.end.is_some() {
+                break;
             }
         }
+        unseen
+    }
+
+    /// What is looked after once a second in real time, however fast a rehearsal runs.
+    fn every_second(&mut self) {
+        self.hall.tell_unkept();
+        if self.books.verify() {
+            self.books.show_journal(&mut self.hall);
+            self.page_lost_journal();
+        }
+        self.beat();
+        if let Some(input) = self.hall.end_if_alone(self.machine.run()) {
+            self.feed(input);
+        }
+    }
+
+    /// No screen can ever come: pause rather than fly unseen. A rollback is finished first, and as long as traffic is on the
+    /// new slot its triggers are watched.
+    fn pause_unseen(&mut self) {
+        let watching = self.machine.run().needs_an_engine() && self.machine.run().switch_begun();
+        if !watching && self.end.is_none() {
+            self.feed(Input::Terminate { reason: "no screen is left".to_owned() });
+        }
+    }
+
+    /// Shows the time, and what moves with it and is in no event.
+    fn show_time(&mut self) {
+        let now = self.kit.ports.clock.now();
+        self.hall.show(&Update::Tick { now });
+        self.hall.show_looks(self.machine.looks(), now);
+        self.hall.show_evidence(self.machine.standings(), now);
+    }
+
+    /// What comes after the last tick: nothing of ours runs on, and who is left is told.
+    async fn close(mut self) -> End {
         self.feeds.stop();
         self.way_back.stop();
         self.hands.let_go().await;
@@ -235,7 +270,7 @@ impl Engine {
 
     /// Notices under way get a moment to be sent and journaled; a webhook that hangs does not keep the engine.
     async fn drain_notices(&mut self) {
-        let due = tokio::time::Instant::now() + Duration::from_millis(500);
+        let due = Instant::now() + Duration::from_millis(500);
         while let Ok(Some(news)) = tokio::time::timeout_at(due, self.news.recv()).await {
             if let News::Input(input @ Input::NoticeDone { .. }) = news {
                 let end = self.end.take();

@@ -260,7 +260,6 @@ impl Looker {
                 let evidence = format!("{name}: {desired} desired, {pods} pods, {ready} ready");
                 Ok(Seen::of([desired, pods, ready] == [*replicas; 3], evidence))
             }
-            // Selecting is not serving: somebody has to answer.
             CheckKind::TrafficOn { slot } => {
                 let name = self.slots.get(slot)?;
                 if self.shared {
@@ -271,16 +270,7 @@ impl Looker {
                     let text = format!("traffic goes to {shares}, {name} has {serving} ready pods");
                     return Ok(Seen::of(seen.is_alone(&name) && serving > 0, text));
                 }
-                Ok(match (seen.live(), seen.serving(&name)) {
-                    (Some(live), 0) if *live == name => {
-                        Seen::no(format!("the service selects {live}, but none of its pods is ready"))
-                    }
-                    (Some(live), ready) if *live == name => {
-                        Seen::yes(format!("the service selects {live}, {ready} ready"))
-                    }
-                    (Some(live), _) => Seen::no(format!("the service selects {live}")),
-                    (None, _) => Seen::no(nowhere(seen)),
-                })
+                Ok(selected(seen, &name))
             }
             _ => Err("not a check of the cluster".to_owned()),
         }
@@ -376,9 +366,9 @@ impl Looker {
                 return Ok((Resolution::RunAgain, "waiting changes nothing".to_owned()));
             }
             ActionKind::Patch(_) => match run.patches(action) {
-                Some(Patched::Service) => None,
+                Some(Patched::Service | Patched::Route) => None,
                 Some(Patched::Slot(slot)) => Some(slot),
-                None => return Err(UNSEEN.to_owned()),
+                Some(Patched::Backend(_)) | None => return Err(UNSEEN.to_owned()),
             },
             ActionKind::Restart { .. }
             | ActionKind::Sh { .. }
@@ -473,6 +463,13 @@ fn is_patched(run: &Run, action: &Action, seen: &Observation) -> Option<(bool, S
             (after != pinned.selector)
                 .then(|| (*now == after, format!("the service selects {}", labels(now))))
         }
+        Patched::Route => {
+            let (pinned, now) = (pinned.route.as_ref()?, seen.route.as_ref()?);
+            let after = run.weights_after(action, pinned).ok()?;
+            let words = format!("traffic goes to {}", in_words(&seen.shares()));
+            (after != pinned.weights).then(|| (now.weights == after, words))
+        }
+        Patched::Backend(_) => None,
         Patched::Slot(slot) => {
             let change = run.slot_after(action, pinned.slots.get(&slot)?);
             let (now, image) = (seen.slot(&slot)?, change.image.flatten());
@@ -482,6 +479,25 @@ fn is_patched(run: &Run, action: &Action, seen: &Observation) -> Option<(bool, S
             let words = format!("image is {}, {} replicas desired", now.image, now.desired);
             (replicas.is_some() || image.is_some()).then_some((done, words))
         }
+    }
+}
+
+/// Whether a Service that picks one slot leads all users to this one. Selecting is not serving: somebody has to answer, and the
+/// Service's proxies have to be told of them.
+fn selected(seen: &Observation, name: &SlotName) -> Seen {
+    let named = seen.slot(name).and_then(|slot| slot.named);
+    match (seen.live(), seen.serving(name)) {
+        (Some(live), 0) if live == name => {
+            Seen::no(format!("the service selects {live}, but none of its pods is ready"))
+        }
+        (Some(live), _) if live == name && named == Some(0) => {
+            Seen::no(format!("the service selects {live}, but its endpoints name none of its pods yet"))
+        }
+        (Some(live), ready) if live == name => {
+            Seen::yes(format!("the service selects {live}, {ready} ready"))
+        }
+        (Some(live), _) => Seen::no(format!("the service selects {live}")),
+        (None, _) => Seen::no(nowhere(seen)),
     }
 }
 
@@ -700,6 +716,41 @@ mod tests {
         let quoted = quote(&line, &regex("FATAL")).unwrap();
         assert!(quoted.contains("FATAL") && quoted.chars().count() < 420, "{quoted}");
         assert_eq!(quote(&line, &regex("PANIC")), None);
+    }
+
+    #[test]
+    fn traffic_is_on_a_slot_once_its_ready_pods_are_among_the_services_endpoints() {
+        let labels: std::collections::BTreeMap<_, _> = [("version".to_owned(), "green".to_owned())].into();
+        let look = |ready: u32, named: Option<u32>, live: Option<&str>| {
+            let service = crate::domain::observation::ServiceSeen {
+                selector: labels.clone(),
+                live: live.map(SlotName::from),
+                ..Default::default()
+            };
+            let slot = crate::domain::observation::SlotSeen {
+                found: true,
+                desired: 3,
+                ready: vec![(labels.clone(), ready)],
+                named,
+                ..Default::default()
+            };
+            let seen = Observation {
+                service: Some(service),
+                slots: [("green".into(), slot)].into(),
+                ..Observation::default()
+            };
+            selected(&seen, &"green".into())
+        };
+        assert_eq!(look(3, None, Some("green")), Seen::yes("the service selects green, 3 ready"));
+        assert!(look(3, Some(1), Some("green")).holds);
+        let behind = look(3, Some(0), Some("green"));
+        assert_eq!(
+            behind,
+            Seen::no("the service selects green, but its endpoints name none of its pods yet")
+        );
+        assert!(!look(0, Some(3), Some("green")).holds);
+        assert!(!look(3, Some(3), Some("blue")).holds);
+        assert!(!look(3, Some(3), None).holds);
     }
 
     #[test]

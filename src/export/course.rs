@@ -60,7 +60,18 @@ fn listed(blocks: &mut Vec<String>, label: &str, items: &[String]) {
     }
 }
 
+/// What the operator does before a step starts; nothing where it just starts.
+fn starts_when(confirm: Confirm) -> Option<&'static str> {
+    match confirm {
+        Confirm::None => None,
+        Confirm::Twice => Some("the operator has confirmed it twice"),
+        Confirm::Type => Some("the operator has typed a word"),
+    }
+}
+
 impl Source<'_> {
+    /// One step, in the order in which a person does it: what to know first, the lines to run, what to look at, how
+    /// to undo it.
     fn step(&self, blocks: &mut Vec<String>, step: &Step, written: &Node) {
         blocks.extend(step.time.map(|(from, to)| labelled("Time", &words::range(from, to))));
         blocks.extend(step.critical.iter().map(|critical| labelled("CRITICAL", critical)));
@@ -69,12 +80,7 @@ impl Source<'_> {
             let question = question.map(|part| format!(": {}", text(&part.question, 0))).unwrap_or_default();
             blocks.push(format!("*Only if:* {} applies{question}\n", code(name)));
         }
-        let starts = match step.confirm {
-            Confirm::None => None,
-            Confirm::Twice => Some("the operator has confirmed it twice"),
-            Confirm::Type => Some("the operator has typed a word"),
-        };
-        blocks.extend(starts.map(|when| format!("*Starts when:* {when}\n")));
+        blocks.extend(starts_when(step.confirm).map(|when| format!("*Starts when:* {when}\n")));
         if step.approvals > 0 {
             let who = if step.approvals == 1 { "one other person" } else { "other people" };
             blocks.push(format!("*Needs:* approval by {who} ({})\n", step.approvals));
@@ -94,6 +100,8 @@ impl Source<'_> {
         listed(blocks, "Notes", &step.notes);
     }
 
+    /// One way back. What a run does around it by itself stands before it, since nobody else will think of it at that
+    /// hour.
     fn rollback(&self, blocks: &mut Vec<String>, procedure: &Procedure, written: &Node) {
         blocks.extend(procedure.only.iter().map(|only| labelled("Only", only)));
         let within = procedure.within.or(self.runbook.deployment.rollback_within);
@@ -139,6 +147,8 @@ impl Source<'_> {
         ))
     }
 
+    /// Actions as lines to paste, each below its name. Below the fence stands what the lines do not say: how long
+    /// they may take, what cannot be undone.
     fn actions(&self, blocks: &mut Vec<String>, run: &[Action], written: &[Node]) {
         for (name, actions) in grouped(written, run) {
             let mut script = format!("# {}\n", one_line(&name));
@@ -157,6 +167,7 @@ impl Source<'_> {
         }
     }
 
+    /// Checks as boxes to tick, each with how a person finds it out.
     fn checks(&self, blocks: &mut Vec<String>, label: &str, checks: &[Check]) {
         if checks.is_empty() {
             return;
@@ -263,6 +274,7 @@ impl Source<'_> {
         })
     }
 
+    /// How a person sees where the traffic is, by what directs it.
     fn traffic_on(&self, slot: &SlotRef) -> String {
         let ask = code(&self.hand.ask_director());
         let colour = text(&self.hand.colour(slot), NESTED);
@@ -274,6 +286,7 @@ impl Source<'_> {
     }
 }
 
+/// A request as a `curl` line, with what its answer must be.
 fn http(request: &HttpRequest) -> String {
     let mut line = code(&curl_line(request));
     for (at, what) in hand::expected(request) {

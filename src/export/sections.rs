@@ -47,12 +47,14 @@ fn point(label: &str, written: &str) -> String {
     format!("- **{label}:** {}\n", text(written, 2))
 }
 
+/// An ordered list; its further lines are indented by four, behind the widest usual number.
 fn numbered(items: &[String]) -> String {
     let lines = items.iter().enumerate().map(|(at, item)| format!("{}. {}\n", at + 1, text(item, 4)));
     lines.collect::<Vec<_>>().concat()
 }
 
 impl Source<'_> {
+    /// The title, and the front matter as a table: what a page has instead of `[runbook]`.
     fn head(&self, blocks: &mut Vec<String>) {
         let document = &self.runbook.document;
         blocks.push(format!("# {}\n", text(&document.title, 0)));
@@ -74,6 +76,7 @@ impl Source<'_> {
         blocks.push(table(&["Runbook", ""], &rows));
     }
 
+    /// How the deployment goes, in one list; what the runbook does not say is left out.
     fn strategy(&self, blocks: &mut Vec<String>) {
         let deployment = &self.runbook.deployment;
         let mut points = vec![
@@ -142,6 +145,7 @@ impl Source<'_> {
         }
     }
 
+    /// What has to be set before the first line is pasted: a run knows its variables, a shell does not.
     fn variables(&self, blocks: &mut Vec<String>) {
         if self.runbook.vars.is_empty() {
             return;
@@ -183,6 +187,7 @@ impl Source<'_> {
         origin
     }
 
+    /// The action that prints a variable's value; a person copies it from there.
     fn captured(&self, name: &str) -> String {
         let steps = self.runbook.steps.iter().flat_map(|step| step.run.iter().chain(&step.undo));
         let mut all = steps.chain(&self.runbook.completion.run);
@@ -193,6 +198,7 @@ impl Source<'_> {
         )
     }
 
+    /// The command that finds out what a run takes from the cluster.
     fn fact(&self, fact: ClusterFact) -> String {
         use crate::domain::action::SlotRef::{New, Previous};
         let scope = self.hand.scope();
@@ -227,6 +233,7 @@ impl Source<'_> {
         }
     }
 
+    /// The optional parts. On paper the reader answers, so the usual answer is shown and not a default.
     fn parts(&self, blocks: &mut Vec<String>) {
         if self.runbook.parts.is_empty() {
             return;
@@ -242,6 +249,7 @@ impl Source<'_> {
         blocks.push(table(&["Part", "Question", "Usually"], &rows));
     }
 
+    /// The checklist with boxes to tick. How long a tick counts is said only where it is unusual.
     fn checklist(&self, blocks: &mut Vec<String>) {
         if self.runbook.checklist.is_empty() {
             return;
@@ -258,6 +266,7 @@ impl Source<'_> {
         }
     }
 
+    /// What makes one roll back. Bounds stand as they were written, so that the page reads back to the same runbook.
     fn triggers(&self, blocks: &mut Vec<String>) {
         let written = self.tree.list("trigger");
         if written.is_empty() {
@@ -304,6 +313,7 @@ impl Source<'_> {
         if same > 1 { name.to_owned() } else { found }
     }
 
+    /// Tasks for afterwards, under the time by which they are due.
     fn tasks(&self, blocks: &mut Vec<String>) {
         if self.runbook.tasks.is_empty() {
             return;
@@ -316,6 +326,7 @@ impl Source<'_> {
         }
     }
 
+    /// What to do when it has gone wrong, and what to write to the channel.
     fn incidents(&self, blocks: &mut Vec<String>) {
         let Some(incident) = &self.runbook.incident else { return };
         blocks.push("## Incidents\n".to_owned());
@@ -405,7 +416,12 @@ impl Source<'_> {
             blocks.push("## Links\n".to_owned());
             blocks.push(each_line(&runbook.links, |of| format!("- {}", link(&of.name, &of.url))));
         }
-        let notify = &runbook.notify;
+        self.notices(blocks);
+    }
+
+    /// What a run would tell the channel by itself, and a person has to.
+    fn notices(&self, blocks: &mut Vec<String>) {
+        let notify = &self.runbook.notify;
         if notify.slack.is_some() || notify.channel.is_some() || !notify.on.is_empty() {
             let channel = notify.channel.as_deref().unwrap_or("the team");
             let on: Vec<String> = notify.on.iter().map(words::word).collect();

@@ -19,12 +19,13 @@ use crate::{
     adapters::{http::HttpOptions, metrics::MetricsAdapter},
     domain::{
         backtest::{
-            Window,
+            Backtest, LeftOut, SCHEMA_VERSION, Window,
             judge::{Judged, judge},
-            past_run::PastRun,
+            past_run::{PastRun, incident},
             trial::Measured,
             windows,
         },
+        event::Outcome,
         evidence::{
             baseline::{BEFORE, BLOCK},
             before::{Before, watched},
@@ -49,25 +50,17 @@ const MOST_STEPS: u64 = 5_000;
 /// … and of raw counters, of which there may be thousands.
 const MOST_COUNTED_STEPS: u64 = 500;
 
-/// What was found.
-pub struct Looked {
-    /// The triggers, in the runbook's order.
-    pub judged: Vec<Judged>,
-    /// The time without releases was cut into windows as long as this.
-    pub window: Span,
-    /// The past that was looked at.
-    pub whole: Window,
-    /// The past runs in it.
-    pub runs: Vec<PastRun>,
-    /// What the past cannot tell.
-    pub remarks: Vec<String>,
-}
-
-/// Looks back. `vars` are the values given as `NAME=VALUE`.
+/// Looks back. `vars` are the values given as `NAME=VALUE`; in `except` something else is known to have been wrong.
 ///
 /// # Errors
 /// If a value fits no variable, a source can't be set up, or the state directory can't be read.
-pub async fn look(runbook: &Runbook, vars: &[String], state: &Path, since: Span) -> Result<Looked, Stop> {
+pub async fn look(
+    runbook: &Runbook,
+    vars: &[String],
+    state: &Path,
+    since: Span,
+    except: &[Window],
+) -> Result<Backtest, Stop> {
     let window = watched(runbook);
     if since < window || since > LONGEST {
         return Err(Stop::usage(format!(
@@ -88,8 +81,15 @@ pub async fn look(runbook: &Runbook, vars: &[String], state: &Path, since: Span)
     let to = Timestamp(to.0 - to.0.rem_euclid(60_000));
     let whole = Window { from: to - since, to };
     let mut remarks = Vec::new();
-    let runs = past_runs(runbook, state, whole, &mut remarks)?;
-    let past = Past { sources: &sources, runbook, runs: &runs, whole, window };
+    let Journals { runs, mut left_out } = journals(runbook, state, whole, &mut remarks)?;
+    let said = |window: &Window| LeftOut { window: *window, why: "--except".to_owned() };
+    left_out.extend(except.iter().map(said));
+    left_out.retain(|left| left.window.from < whole.to && whole.from < left.window.to);
+    left_out.sort_by_key(|left| left.window.from);
+    for left in &mut left_out {
+        left.why = secrets.mask(&left.why);
+    }
+    let past = Past { sources: &sources, runbook, runs: &runs, left_out: &left_out, whole, window };
     let mut judged = Vec::new();
     for trigger in &runbook.triggers {
         judged.extend(past.judge(trigger, &mut remarks).await);
@@ -97,28 +97,61 @@ pub async fn look(runbook: &Runbook, vars: &[String], state: &Path, since: Span)
     remarks = remarks.iter().map(|remark| secrets.mask(remark)).collect();
     let mut once = BTreeSet::new();
     remarks.retain(|remark| once.insert(remark.clone()));
-    Ok(Looked { judged, window, whole, runs, remarks })
+    Ok(Backtest {
+        schema_version: SCHEMA_VERSION,
+        module: runbook.document.module.clone(),
+        from: whole.from,
+        to: whole.to,
+        window,
+        triggers: judged,
+        runs: runs.len(),
+        left_out,
+        remarks,
+    })
 }
 
-/// The runs of the runbook's module on this host, oldest first.
-fn past_runs(
+/// What the journals on this host know.
+struct Journals {
+    /// The runs of the runbook's module, oldest first.
+    runs: Vec<PastRun>,
+    /// Times in which something was wrong: incidents that were declared in any run, and releases of other modules that were
+    /// rolled back.
+    left_out: Vec<LeftOut>,
+}
+
+/// Reads all journals.
+fn journals(
     runbook: &Runbook,
     state: &Path,
     whole: Window,
     remarks: &mut Vec<String>,
-) -> Result<Vec<PastRun>, Stop> {
-    let mut runs = Vec::new();
+) -> Result<Journals, Stop> {
+    let (mut runs, mut left_out) = (Vec::new(), Vec::new());
     for (id, dir) in store::dirs(state)? {
         match store::events(&dir) {
-            Ok(events) => runs.extend(PastRun::of(&events)),
+            Ok(events) => {
+                left_out.extend(incident(&events));
+                runs.extend(PastRun::of(&events));
+            }
             Err(error) => remarks.push(format!("run {id} cannot be read: {error}")),
         }
     }
-    let of_others = runs.iter().filter(|run| run.module != runbook.document.module).count();
-    if of_others > 0 {
-        remarks.push(format!("{of_others} runs of other modules are left out"));
+    let (mut runs, others): (Vec<_>, Vec<_>) =
+        runs.into_iter().partition(|run: &PastRun| run.module == runbook.document.module);
+    if !others.is_empty() {
+        let many = others.len();
+        remarks.push(format!(
+            "{many} {} of other modules {} no release of this one; the time in which users had a version that was rolled back is \
+             left out",
+            if many == 1 { "run" } else { "runs" },
+            if many == 1 { "is" } else { "are" },
+        ));
     }
-    runs.retain(|run| run.module == runbook.document.module && run.watched.from >= whole.from);
+    left_out.extend(others.into_iter().filter(PastRun::was_bad).map(|run| {
+        let why = format!("run {} of {} was rolled back", run.run_id, run.module);
+        LeftOut { window: Window { from: run.watched.from, to: run.whole.to }, why }
+    }));
+    runs.retain(|run| run.watched.from >= whole.from);
     runs.sort_by_key(|run| run.watched.from);
     if runs.is_empty() {
         remarks.push(
@@ -126,7 +159,14 @@ fn past_runs(
                 .to_owned(),
         );
     }
-    Ok(runs)
+    for run in runs.iter().filter(|run| run.outcome == Some(Outcome::RollbackFailed)) {
+        remarks.push(format!(
+            "the rollback of run {} failed, and its journal does not tell until when users had trouble: leave that out with \
+             --except",
+            run.run_id
+        ));
+    }
+    Ok(Journals { runs, left_out })
 }
 
 /// What the past is asked for.
@@ -134,6 +174,7 @@ struct Past<'a> {
     sources: &'a MetricsAdapter,
     runbook: &'a Runbook,
     runs: &'a [PastRun],
+    left_out: &'a [LeftOut],
     whole: Window,
     window: Span,
 }
@@ -190,7 +231,8 @@ impl Past<'_> {
                 Err(why) => remarks.push(format!("{}: {why}", metric.id)),
             }
         }
-        let busy: Vec<Window> = self.runs.iter().map(|run| run.whole).collect();
+        let runs = self.runs.iter().map(|run| run.whole);
+        let busy: Vec<Window> = runs.chain(self.left_out.iter().map(|left| left.window)).collect();
         let cut = |window: Window| {
             let within = |samples: &Samples| of(samples, window);
             let slot = if metric.per_slot { self.live_at(window.from) } else { None };

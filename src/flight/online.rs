@@ -76,7 +76,7 @@ impl Deadline {
 }
 
 /// Why something was not seen, from a port's message: its last clause says what to do.
-fn unseen(fault: &PortError) -> Unseen {
+pub(super) fn unseen(fault: &PortError) -> Unseen {
     let message = fault.message.as_str();
     // What a server says of itself stands behind the advice.
     let cut = message.find("; ask for ").or_else(|| message.rfind("; "));

@@ -1,5 +1,6 @@
 //! Opening a run: what is fixed for its whole life, what is refused, and its first records.
 
+mod owners;
 mod target;
 
 use std::{
@@ -91,6 +92,9 @@ impl Setup {
             .map_err(|faults| usage(&faults))?;
         let rehearsal = opened.rehearsal.is_some();
         let mut refusals = if rehearsal { Vec::new() } else { refusals(&self.loaded.runbook, &opened, now) };
+        if !rehearsal {
+            refusals.extend(self.owned_by_others().await);
+        }
         // What is refused anyway takes no lock.
         self.overridden(&refusals)?;
         let guard = self.guard(&state, &opened.run_id, None, takeover.as_ref(), &mut refusals).await?;

@@ -13,7 +13,7 @@ pub(super) fn pattern(text: &str) -> Option<Regex> {
 
 static TIME: LazyLock<Option<Regex>> = LazyLock::new(|| {
     pattern(
-        r"(?i)(\d+(?:[.,]\d+)?)\s*(?:(?:-|–|—|\.\.|to|à|bis|a)\s*(\d+(?:[.,]\d+)?)\s*)?\+?\s*(milliseconds?|ms|seconds?|secs?|secondes?|sekunden?|segundos?|s|minutes?|minuten|minutos?|mins?|m|hours?|hrs?|heures?|stunden?|horas?|h|days?|jours?|tage?n?|d[ií]as?|d|weeks?|wks?|semaines?|wochen?|semanas?|w)\b",
+        r"(?i)(\d+(?:[.,]\d+)?)\s*(?:(?:-|–|—|\.\.|to|à|bis|a)\s*(\d+(?:[.,]\d+)?)\s*)?\+?\s*(?:(?:consecutive|straight|continuous|full|consécutives?)\s+)?(milliseconds?|ms|seconds?|secs?|secondes?|sekunden?|segundos?|s|minutes?|minuten|minutos?|mins?|m|hours?|hrs?|heures?|stunden?|horas?|h|days?|jours?|tage?n?|d[ií]as?|d|weeks?|wks?|semaines?|wochen?|semanas?|w)\b",
     )
 });
 
@@ -23,9 +23,15 @@ static BOUND: LazyLock<Option<Regex>> = LazyLock::new(|| {
     )
 });
 
-/// The first time in a text: shortest and longest.
+/// The first time in a text: shortest and longest. `K8s` is a name, and `T+5min` a moment.
 pub(super) fn time(text: &str) -> Option<(Span, Span)> {
-    let found = TIME.as_ref()?.captures(text)?;
+    let is_one = |at: usize| {
+        let before = &text[..at];
+        let moment = before.strip_suffix(['+', '-', '−', '–']).is_some_and(|rest| rest.ends_with(['T', 't']));
+        !moment && !before.ends_with(char::is_alphabetic)
+    };
+    let all = TIME.as_ref()?.captures_iter(text);
+    let found = all.into_iter().find(|found| found.get(0).is_some_and(|whole| is_one(whole.start())))?;
     let unit = found.get(3)?.as_str();
     let high = span(found.get(2).or(found.get(1))?.as_str(), unit)?;
     let low = span(found.get(1)?.as_str(), unit)?;
@@ -122,6 +128,9 @@ pub(super) fn bound(text: &str) -> Option<Found> {
         ">"
     };
     let number = number(found.get(2)?.as_str())?;
+    if is_relative(&text[found.get(0)?.end()..]) {
+        return None;
+    }
     let suffix = found.get(3).map(|unit| unit.as_str().to_lowercase()).unwrap_or_default();
     let suffix = suffix.trim();
     let (unit, suffix) = match suffix {
@@ -149,6 +158,35 @@ pub(super) fn bound(text: &str) -> Option<Found> {
         before: text[..whole.start()].to_owned(),
         after: text[whole.end()..].to_owned(),
     })
+}
+
+/// Whether what stands behind a number says that it counts from another one: `> 80% of baseline`, `> 20% higher`.
+fn is_relative(after: &str) -> bool {
+    let after = after.trim_start_matches([' ', '*', '(', '`']).to_lowercase();
+    let starts = [
+        "of baseline",
+        "of the baseline",
+        "of normal",
+        "of previous",
+        "of the previous",
+        "of usual",
+        "of average",
+        "above baseline",
+        "over baseline",
+        "below baseline",
+        "above normal",
+        "increase",
+        "decrease",
+        "drop",
+        "higher",
+        "lower",
+        "worse",
+        "slower",
+        "than ",
+        "from baseline",
+        "vs ",
+    ];
+    starts.iter().any(|start| after.starts_with(start))
 }
 
 /// `1,000` is a thousand, `0,5` a half.
@@ -206,10 +244,16 @@ mod tests {
             ("30 secondes", "30s"),
             ("2 semaines", "2w"),
             ("3 Tage", "3d"),
+            ("for 2 consecutive minutes", "2m"),
+            ("T+0 (5 minutes)", "5m"),
         ] {
             assert_eq!(time(text).map(written).as_deref(), Some(read), "{text}");
         }
-        assert_eq!(time("no time at all, v1.6"), None);
+        for text in
+            ["no time at all, v1.6", "Rolling update (K8s)", "Preparation (T-30min)", "Checks (T+5min)"]
+        {
+            assert_eq!(time(text), None, "{text}");
+        }
     }
 
     #[test]
@@ -226,7 +270,9 @@ mod tests {
         ] {
             assert_eq!(bound(text).map(|found| found.bound).as_deref(), Some(read), "{text}");
         }
-        assert_eq!(bound("Blue -> Green"), None);
+        for text in ["Blue -> Green", "throughput > 80% of baseline", "latency > 20% higher than before"] {
+            assert_eq!(bound(text), None, "{text}");
+        }
         assert_eq!(lasting(" for 5+ minutes").map(|span| span.to_string()).as_deref(), Some("5m"));
         assert_eq!(lasting("pendant 10 minutes").map(|span| span.to_string()).as_deref(), Some("10m"));
         assert_eq!(lasting(" in Grafana"), None);

@@ -216,6 +216,8 @@ pub(super) struct Draft {
     var_names: HashMap<String, usize>,
     /// Words of the page that say how it deploys.
     pub(super) words: Words,
+    /// The same in its headings and title.
+    pub(super) named: Words,
 }
 
 /// How often a page speaks of a strategy.
@@ -225,6 +227,18 @@ pub(super) struct Words {
     pub(super) canary: bool,
     pub(super) recreate: bool,
     pub(super) rolling: bool,
+}
+
+impl Words {
+    /// Remembers what a text speaks of.
+    pub(super) fn hear(&mut self, text: &str) {
+        let lower = text.to_lowercase();
+        let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+        self.blue_green |= has(&["blue-green", "blue/green", "blue green", "bleu/vert", "bleu-vert"]);
+        self.canary |= has(&["canary", "canari"]);
+        self.recreate |= has(&["recreate"]);
+        self.rolling |= has(&["rolling update", "rolling deploy", "rolling-update"]);
+    }
 }
 
 impl Draft {

@@ -122,12 +122,13 @@ pub(super) fn is_known(command: &str) -> bool {
 
 /// Whether a line of a shell's fence is what a command has printed, or prose. `sure`: a prompt said that it is a command.
 fn is_output(command: &str) -> bool {
-    let line = command.lines().next().unwrap_or_default().trim();
+    let joined = command.replace("\\\n", " ");
+    let line = joined.lines().next().unwrap_or_default().trim();
     let first = program(line);
     let words: Vec<&str> = line.split_whitespace().collect();
     if line.starts_with(['{', '[', '}', ']'])
         && !line.starts_with("{ ")
-        && !line.starts_with("[ ")
+        && (!line.starts_with("[ ") || is_box(line).is_some())
         && !line.starts_with("[[ ")
     {
         return true;
@@ -189,6 +190,38 @@ fn is_output(command: &str) -> bool {
     sentence || !program || (words.len() >= 3 && (line.ends_with('.') || line.ends_with('!')))
 }
 
+/// What stands behind a box to tick, and whether it is ticked: `[ ] CI has passed`.
+fn is_box(line: &str) -> Option<(&str, bool)> {
+    let line = line.trim_start().trim_start_matches(['-', '*', '•']).trim_start();
+    [("[ ]", false), ("[]", false), ("[x]", true), ("[X]", true), ("☐", false), ("☑", true), ("⬜", false)]
+        .iter()
+        .find_map(|(mark, ticked)| Some((line.strip_prefix(mark)?, *ticked)))
+        .filter(|(rest, _)| rest.starts_with(' ') && !rest.trim_end().ends_with(']'))
+        .map(|(rest, ticked)| (rest.trim(), ticked))
+}
+
+/// The boxes of a fence that is a list of them: line from 0, text, and whether it is ticked; none of any other fence.
+pub(super) fn boxes<'c>(info: Option<&str>, code: &'c str) -> Option<Vec<(usize, &'c str, bool)>> {
+    let lines = || code.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    if info.is_some() || lines().next().is_none() {
+        return None;
+    }
+    lines().map(|(at, line)| is_box(line).map(|(text, ticked)| (at, text, ticked))).collect()
+}
+
+/// Whether a fence is a file to be saved rather than commands to be typed: it begins as a script does, and says which.
+pub(super) fn is_file(code: &str) -> bool {
+    let mut lines = code.lines();
+    let names = |line: &str| {
+        let name = line.trim_start_matches(['#', ' ']);
+        line.starts_with('#')
+            && !name.contains(' ')
+            && [".sh", ".bash", ".py"].iter().any(|end| name.ends_with(end))
+    };
+    lines.next().is_some_and(|first| first.starts_with("#!"))
+        && lines.find(|line| !line.trim().is_empty()).is_some_and(names)
+}
+
 /// Whether a line begins as an expression of another language does, PromQL's or SQL's for one: `rate(…`, `sum by (node) (`.
 /// `name() {` is a function of the shell.
 fn is_call(line: &str) -> bool {
@@ -223,6 +256,11 @@ pub(super) fn read(info: Option<&str>, code: &str) -> Option<Vec<Line>> {
             .map(|line| line.strip_prefix("# ").map_or_else(|| line.to_owned(), |rest| format!("$ {rest}")))
             .collect();
         return Some(session(&dollars.join("\n")));
+    }
+    if code.starts_with("#!") {
+        // One script: its lines are not for typing one by one.
+        let last = code.trim_end().lines().count().saturating_sub(1);
+        return Some(vec![Line::Command { text: code.trim_end().to_owned(), first: 0, last }]);
     }
     let pieces = shell::pieces(code);
     if marked.is_none() {
@@ -389,75 +427,4 @@ pub(super) fn inline<'t>(plain: &str, code: &'t [String]) -> Option<&'t str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn commands(info: Option<&str>, code: &str) -> Vec<String> {
-        read(info, code)
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|line| match line {
-                Line::Command { text, .. } => Some(text),
-                _ => None,
-            })
-            .collect()
-    }
-
-    #[test]
-    fn marked_fences_hold_commands_and_what_they_print_does_not() {
-        assert_eq!(
-            commands(Some("bash"), "# 1. Go\nmytool promote v1\n./x.sh"),
-            ["mytool promote v1", "./x.sh"]
-        );
-        let mixed = "kubectl get pods\nNAME    READY   STATUS\napi-1   1/1     Running\n\nkubectl apply -f x.yaml\ndeployment.apps/api configured";
-        assert_eq!(commands(Some("sh"), mixed), ["kubectl get pods", "kubectl apply -f x.yaml"]);
-        assert_eq!(commands(Some("bash"), "/lgtm\n!deploy prod\nmake x"), ["make x"]);
-        let queries = "// Top 5\ntopk(5, rate(x[4m]))\nsum by (node) (\n  rate(x[4m])\n)\nmake x";
-        assert_eq!(commands(Some("sh"), queries), ["make x"]);
-        assert_eq!(commands(None, "/srv/app/deploy.yml"), Vec::<String>::new());
-        assert_eq!(commands(Some("sh"), "up() { make x; }\nup"), ["up() { make x; }", "up"]);
-        for info in ["json", "yaml", "text", "sql", "mermaid", "python", "diff"] {
-            assert_eq!(read(Some(info), "make x"), None, "{info}");
-        }
-    }
-
-    #[test]
-    fn sessions_have_prompts() {
-        let code = "$ kubectl get pods\nNAME READY\nmake 1/1\n$ make \\\n  deploy\ndone";
-        assert_eq!(commands(Some("console"), code), ["kubectl get pods", "make \\\n  deploy"]);
-        assert_eq!(commands(None, "deploy@bastion:~$ make x\nok"), ["make x"]);
-        assert_eq!(commands(None, "[root@db1 ~]# systemctl stop x"), ["systemctl stop x"]);
-        assert_eq!(
-            commands(Some("console"), "# systemctl restart nginx\n# exit"),
-            ["systemctl restart nginx", "exit"]
-        );
-        assert_eq!(commands(None, "$ cat <<EOF\n> a\n> EOF\nout"), ["cat <<EOF\na\nEOF"]);
-    }
-
-    #[test]
-    fn unmarked_fences_must_be_commands_in_every_line() {
-        assert_eq!(commands(None, "git pull\nmake deploy"), ["git pull", "make deploy"]);
-        for code in [
-            "alice\nbob",
-            "git pull\nAlready up to date.",
-            "make sure that this is read",
-            "{\"a\": 1}",
-            "time flies\nlike an arrow",
-            "a --> b",
-            "web-1\nweb-2",
-        ] {
-            assert_eq!(read(None, code), None, "{code}");
-        }
-    }
-
-    #[test]
-    fn inline_commands_are_told_from_mentions() {
-        let of = |plain: &str, code: &str| inline(plain, &[code.to_owned()]).is_some();
-        assert!(of("Run `make deploy`", "make deploy"));
-        assert!(of("`kubectl rollout restart deploy/api`", "kubectl rollout restart deploy/api"));
-        assert!(of("Restart: `systemctl restart api`.", "systemctl restart api"));
-        assert!(!of("Pods are ready (check with `kubectl get pods` often)", "kubectl get pods"));
-        assert!(!of("The `make deploy` target is slow", "make deploy"));
-        assert!(!of("Edit `values.yaml`", "values.yaml"));
-    }
-}
+mod tests;

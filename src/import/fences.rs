@@ -2,9 +2,9 @@
 
 use super::{
     commands,
-    draft::Task,
+    draft::{Entry, Point, Task},
     fence,
-    page::Lines,
+    page::{Lines, Text},
     roles::{self, Role},
     walk::Walk,
     words::one_line,
@@ -15,12 +15,11 @@ impl Walk<'_> {
     pub(super) fn command_line(&mut self, command: &str, plain: &str, lines: Lines) {
         let read =
             vec![fence::Line::Command { text: command.to_owned(), first: 0, last: lines.last - lines.first }];
-        let name = plain
-            .replace(&format!("`{command}`"), "")
-            .trim()
-            .trim_end_matches([':', '.', '`'])
-            .trim()
-            .to_owned();
+        let (before, after) = plain.split_once(&format!("`{command}`")).unwrap_or((plain, ""));
+        let ends = !after.contains(char::is_alphanumeric);
+        // A name without the command, where the command is not in the middle of it.
+        let name = if ends { before.to_owned() } else { plain.replace('`', "") };
+        let name = name.trim().trim_end_matches([':', '.', '`']).trim().to_owned();
         let bare = ["run", "execute", "exécuter", "lancer"].contains(&name.to_lowercase().as_str());
         let name = Some(name).filter(|name| !name.is_empty() && !bare);
         self.run(read, lines.first, name.as_deref());
@@ -53,7 +52,26 @@ impl Walk<'_> {
             }
         }
         let output = role == Role::Output;
+        if let Some(boxes) = fence::boxes(info, code).filter(|_| role != Role::Output) {
+            self.flush();
+            for (at, text, ticked) in boxes {
+                let text = Text {
+                    plain: text.to_owned(),
+                    rest: text.to_owned(),
+                    line: first + at,
+                    ..Text::default()
+                };
+                self.point(&text, Some(ticked), false, Lines { first: first + at, last: first + at });
+            }
+            return;
+        }
+        let file = fence::is_file(code);
+        if file {
+            let words = "this is the text of a script: it is kept as a comment and does not run; call the script by its name";
+            self.ledger.decide(first, words);
+        }
         let read = fence::read(info, code)
+            .filter(|_| !file)
             .filter(|read| !output && read.iter().any(|line| matches!(line, fence::Line::Command { .. })));
         if let Some(read) = read {
             let commands = read.iter().filter(|line| matches!(line, fence::Line::Command { .. })).count();
@@ -69,8 +87,28 @@ impl Walk<'_> {
                     self.flush();
                 }
             }
+            self.doing = false;
+            if self.aside {
+                self.ledger.decide(
+                    first,
+                    "this is another way to do what stands above it, so it does not run: choose one",
+                );
+                self.offer(read, first, name.as_deref(), Role::Links);
+                return;
+            }
             self.run(read, first, name.as_deref());
         } else {
+            if std::mem::take(&mut self.doing)
+                && !output
+                && let Some((text, at)) = self.lead.take()
+            {
+                // What a person does with what is kept below.
+                self.ledger.taken(at.first, at.last, "something that a person does");
+                self.ledger.counts.items += 1;
+                let text = text.trim_end_matches(':').to_owned();
+                let point = Point { text, line: at.first, optional: false };
+                self.entries().push(Entry::Item(point));
+            }
             self.flush();
             if code.trim().is_empty() {
                 self.ledger.form(lines.first, lines.last);

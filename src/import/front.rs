@@ -103,6 +103,7 @@ impl Walk<'_> {
         let (value, example) = value_of(value);
         let value = value.as_str();
         self.speaks_of_strategy(value);
+        self.draft.named.hear(value);
         let head: &mut Head = &mut self.draft.head;
         let taken = match key {
             _ if example => false,

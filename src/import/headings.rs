@@ -1,11 +1,12 @@
 //! Headings: where the page goes on, and which of several strategies is taken.
 
 use super::{
-    amounts,
+    aside,
     page::{Block, Lines, Text},
     roles::{self, Role},
     sections::{Section, is_alternative, placed, what},
     walk::Walk,
+    words,
 };
 
 impl Walk<'_> {
@@ -36,24 +37,20 @@ impl Walk<'_> {
         self.others = described.into_iter().filter(|strategy| *strategy != chosen).collect();
     }
 
+    /// A heading: the page's title, or a section that begins here and ends those of its level and below.
     pub(super) fn heading(&mut self, level: usize, text: &Text, lines: Lines) {
         self.label = None;
         self.inside = None;
+        self.lasting = None;
+        self.aside = false;
         let words = text.plain.clone();
         if words.is_empty() {
             self.ledger.form(lines.first, lines.last);
             return;
         }
         self.speaks_of_strategy(&words);
-        if self.draft.head.title.is_none()
-            && (level == 1
-                || self.sections.len() == 1
-                    && level == 2
-                    && roles::of_heading(&words).is_none()
-                    && !roles::is_numbered_step(&words)
-                    && self.draft.steps.is_empty()
-                    && lines.first <= 3)
-        {
+        self.draft.named.hear(&words);
+        if self.is_title(level, &words, lines) {
             self.ledger.taken(lines.first, lines.last, "the title");
             self.draft.head.title = Some(words);
             if level == 1 {
@@ -72,10 +69,7 @@ impl Walk<'_> {
             // Another way to deploy is for reading: a run goes one way.
             role = Role::Notes;
         }
-        let due = amounts::time(&words)
-            .map(|(_, high)| high)
-            .filter(|_| role == Role::Tasks)
-            .or(if role == Role::Tasks { parent.due } else { None });
+        let due = if role == Role::Tasks { words::due_of_heading(&words).or(parent.due) } else { None };
         let mut section = Section {
             level,
             role,
@@ -95,17 +89,9 @@ impl Walk<'_> {
             && role == parent.role
             && own.is_none()
             && !is_alternative(&words)
+            && !aside::is_variant(&words)
         {
-            section.procedure = parent.procedure;
-            if parent.procedure.is_none() {
-                // The parent's name is the procedure's; its parts are steps of it.
-                self.procedure(role);
-                section.procedure = self.section().procedure;
-            }
-            let at = section.procedure.unwrap_or_default();
-            if let Some(procedure) = self.draft.rollbacks.get_mut(at) {
-                procedure.comments.push(format!("{words} (line {})", lines.first));
-            }
+            section.procedure = self.part_of_procedure(&parent, role, &words, lines);
         }
         self.ledger.taken(lines.first, lines.last, what(role));
         // What no step, group or procedure has for its title is kept as a remark.
@@ -117,6 +103,38 @@ impl Walk<'_> {
         } else {
             self.pending.push((words, lines.first));
         }
+    }
+
+    /// Whether a heading is the page's title: the first of level 1, or of level 2 at the very top where it says nothing else.
+    fn is_title(&self, level: usize, words: &str, lines: Lines) -> bool {
+        self.draft.head.title.is_none()
+            && (level == 1
+                || self.sections.len() == 1
+                    && level == 2
+                    && roles::of_heading(words).is_none()
+                    && !roles::is_numbered_step(words)
+                    && self.draft.steps.is_empty()
+                    && lines.first <= 3)
+    }
+
+    /// A heading within a way back, which is a step of that procedure and not another one. Gives the procedure.
+    fn part_of_procedure(
+        &mut self,
+        parent: &Section,
+        role: Role,
+        words: &str,
+        lines: Lines,
+    ) -> Option<usize> {
+        let mut at = parent.procedure;
+        if at.is_none() {
+            // The parent's name is the procedure's; its parts are steps of it.
+            self.procedure(role);
+            at = self.section().procedure;
+        }
+        if let Some(procedure) = self.draft.rollbacks.get_mut(at.unwrap_or_default()) {
+            procedure.comments.push(format!("{words} (line {})", lines.first));
+        }
+        at
     }
 
     fn remark_heading(&mut self, words: &str, line: usize, role: Role) {

@@ -34,7 +34,7 @@ static FORMS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         r"%([A-Z][A-Z0-9_]{2,})%",
         // YOUR_TOKEN, your-service
         r"\b(YOUR[_-][A-Z0-9_-]*[A-Z0-9]|your[_-][a-z0-9_-]*[a-z0-9])\b",
-        r"\b(CHANGE[_-]?ME|REPLACE[_-]?ME|FILL[_-]?ME|FIXME|TODO|TBD|changeme|replaceme)\b",
+        r"\b((?:[A-Z0-9]+[_-])?SET[_-]ME|CHANGE[_-]?ME|REPLACE[_-]?ME|FILL[_-]?ME|FIXME|TODO|TBD|changeme|replaceme)\b",
         // vX.Y.Z
         r"\b(v?[xX]\.[yYxX]\.[zZxX])\b",
         // xxx, XXXX

@@ -181,6 +181,8 @@ fn selector(patch: &str) -> Option<Vec<(String, String)>> {
 pub(super) enum Request {
     /// It reads: the address, as a template.
     Read { url: String, headers: Vec<(String, String)> },
+    /// It reads, and prints the status: whoever types it looks at that.
+    Code { url: String, headers: Vec<(String, String)> },
     /// A message to a channel.
     Message(String),
 }
@@ -192,6 +194,7 @@ pub(super) fn curl(script: &str) -> Option<Request> {
         return None;
     }
     let (mut url, mut method, mut data, mut headers) = (None, None, None, Vec::new());
+    let mut asks_code = false;
     let mut rest = words[1..].iter().map(|word| word.template.as_str());
     while let Some(word) = rest.next() {
         match word {
@@ -200,6 +203,17 @@ pub(super) fn curl(script: &str) -> Option<Request> {
             "-H" | "--header" => {
                 let (name, value) = rest.next()?.split_once(':')?;
                 headers.push((name.trim().to_owned(), value.trim().to_owned()));
+            }
+            "-o" | "--output" => {
+                if rest.next()? != "/dev/null" {
+                    return None;
+                }
+            }
+            "-w" | "--write-out" => {
+                if !rest.next()?.contains("http_code") {
+                    return None;
+                }
+                asks_code = true;
             }
             "-m" | "--max-time" | "--connect-timeout" | "--retry" | "--retry-delay" => drop(rest.next()?),
             "--fail"
@@ -217,6 +231,11 @@ pub(super) fn curl(script: &str) -> Option<Request> {
                 }
             }
             flags if flags.starts_with('-') && !flags.starts_with("--") => {
+                let flags = match flags.strip_suffix('o') {
+                    Some(before) if rest.next() == Some("/dev/null") => before,
+                    Some(_) => return None,
+                    None => flags,
+                };
                 if !flags[1..].chars().all(|c| "fsSLviI4".contains(c)) {
                     return None;
                 }
@@ -236,7 +255,10 @@ pub(super) fn curl(script: &str) -> Option<Request> {
     }
     let reads = method.as_deref().is_none_or(|method| method == "GET");
     let full = url.starts_with("http://") || url.starts_with("https://");
-    (reads && full).then_some(Request::Read { url, headers })
+    if !(reads && full) {
+        return None;
+    }
+    Some(if asks_code { Request::Code { url, headers } } else { Request::Read { url, headers } })
 }
 
 /// The text of a message to Slack that has nothing else that a reader would miss.

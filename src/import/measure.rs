@@ -55,7 +55,7 @@ pub(super) fn measured(draft: &Draft, apart: Apart, ledger: &mut Ledger) -> Vec<
         true
     };
     for metric in &draft.metrics {
-        let kind = metrics::kind(&metric.title, "");
+        let kind = metrics::measured_kind(&metric.title, "", metric.unit);
         let mut metric = metric.clone();
         if metric.normal.is_some() && metric.alert.is_some() && overlaps(&metric) {
             metric.comments.push(format!(
@@ -63,15 +63,21 @@ pub(super) fn measured(draft: &Draft, apart: Apart, ledger: &mut Ledger) -> Vec<
                 metric.normal.take().unwrap_or_default()
             ));
         }
-        let told = format!(
-            "{}: {} {}",
-            metric.title,
-            metric.normal.clone().unwrap_or_default(),
-            metric.alert.clone().unwrap_or_default()
-        );
+        let bounds: Vec<&str> =
+            [&metric.normal, &metric.alert].into_iter().flatten().map(String::as_str).collect();
+        let told = format!("{}: {}", metric.title, bounds.join(" "));
+        let (unit, normal, alert) = (metric.unit, metric.normal.clone(), metric.alert.clone());
         if !add(metric, kind.clone(), &mut all)
             && let Some(known) = all.iter_mut().find(|known| is(known, &kind))
         {
+            // What one place says of the normal and another of the alert belongs together.
+            if known.metric.unit == unit {
+                known.metric.normal = known.metric.normal.take().or(normal);
+                known.metric.alert = known.metric.alert.take().or(alert);
+                if overlaps(&known.metric) {
+                    known.metric.normal = None;
+                }
+            }
             known.metric.comments.push(told);
         }
     }

@@ -1,6 +1,7 @@
 //! Which metric a text speaks of, and what a Prometheus usually calls it.
 
 use super::{amounts, words::slug};
+use crate::domain::metric::Unit;
 
 /// A kind of number that most services have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,6 +141,77 @@ pub(super) fn kind(title: &str, around: &str) -> Kind {
     Kind::Other(slug(title).replace('-', "_"))
 }
 
+/// The kind of a metric whose bounds have this unit: 200 % is no latency, and ten errors are no rate.
+pub(super) fn measured_kind(title: &str, around: &str, unit: Unit) -> Kind {
+    let kind = kind(title, around);
+    let fits = match kind {
+        Kind::Errors => unit == Unit::Percent,
+        Kind::Percentile(_) | Kind::Average => matches!(unit, Unit::S | Unit::Ms),
+        Kind::Other(_) => true,
+    };
+    if fits { kind } else { Kind::Other(slug(title).replace('-', "_")) }
+}
+
+/// Whether more of it is worse, where its words tell.
+pub(super) fn more_is_worse(title: &str) -> Option<bool> {
+    let lower = title.to_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    if has(&[
+        "success",
+        "availab",
+        "throughput",
+        "uptime",
+        "hit rate",
+        "hit ratio",
+        "healthy",
+        "ready",
+        "conversion",
+        "request rate",
+        "requests per",
+        "disponib",
+        "verfügbar",
+    ]) {
+        return Some(false);
+    }
+    has(&[
+        "error",
+        "fail",
+        "latency",
+        "latence",
+        "latenz",
+        "response",
+        "duration",
+        "time",
+        "load",
+        "cpu",
+        "memory",
+        "mémoire",
+        "disk",
+        "lag",
+        "queue",
+        "connection",
+        "restart",
+        "5xx",
+        "4xx",
+        "p50",
+        "p90",
+        "p95",
+        "p99",
+        "crash",
+        "timeout",
+        "retries",
+        "usage",
+        "utiliz",
+        "saturation",
+        "burn",
+        "depth",
+        "backlog",
+        "erreur",
+        "fehler",
+    ])
+    .then_some(true)
+}
+
 /// A metric's name in the runbook.
 pub(super) fn id(kind: &Kind) -> String {
     match kind {
@@ -198,7 +270,7 @@ pub(super) fn stated(text: &str) -> Option<(Kind, amounts::Found, String)> {
     if title.is_empty() || words > 6 || title.contains('`') {
         return None;
     }
-    let kind = kind(&title, &found.after);
+    let kind = measured_kind(&title, &found.after, found.unit);
     Some((kind, found, title))
 }
 
@@ -221,6 +293,12 @@ mod tests {
             Some(("payment_success_rate".into(), "> 99%".into()))
         );
         assert_eq!(id_of("All is well"), None);
+        // A bound of another unit is another metric.
+        assert_eq!(id_of("Latency spike > 200%"), Some(("latency_spike".into(), "> 200%".into())));
+        assert_eq!(
+            [more_is_worse("Error rate"), more_is_worse("Availability"), more_is_worse("Orders")],
+            [Some(true), Some(false), None]
+        );
         assert!(
             alike("payment_success_rate", "payment_success")
                 && alike("cpu_usage", "cpu")

@@ -93,14 +93,52 @@ pub(super) fn of(script: &str) -> Nature {
     if !writes && !all.is_empty() && all.iter().all(|part| looks(part)) {
         return Nature::Looks;
     }
-    if !writes
-        && !destroys(script)
-        && TESTS.as_ref().is_some_and(|tests| tests.is_match(&joined))
-        && !joined.contains("git ")
-    {
+    // Where a command is run from says nothing of what it does.
+    let does: Vec<&String> =
+        all.iter().filter(|part| !matches!(words(part).first(), Some(&"cd" | &"." | &"source"))).collect();
+    let tested = does.iter().any(|part| tests(part)) && does.iter().all(|part| tests(part) || looks(part));
+    if !writes && !destroys(script) && tested && !does.iter().any(|part| changes(part)) {
         return Nature::Tests;
     }
     Nature::Changes
+}
+
+/// Whether a command says that it tests something, by the words that name what it does: `--no-verify` and
+/// `verify.example.com` do not.
+fn tests(part: &str) -> bool {
+    let named: Vec<&str> = words(part)
+        .into_iter()
+        .filter(|word| {
+            !word.starts_with('-')
+                && !word.contains("://")
+                && (!word.contains('.')
+                    || word.contains('/')
+                    || [".sh", ".py", ".js", ".ts", ".rb"].iter().any(|end| word.ends_with(end)))
+        })
+        .collect();
+    TESTS.as_ref().is_some_and(|tests| tests.is_match(&named.join(" ")))
+}
+
+/// Whether a command says that it changes something.
+fn changes(part: &str) -> bool {
+    const VERBS: &[&str] = &[
+        "add", "alias", "apply", "commit", "create", "deploy", "disable", "enable", "install", "merge",
+        "migrate", "patch", "promote", "publish", "push", "put", "remove", "restart", "rm", "rollback",
+        "scale", "set", "start", "stop", "tag", "update", "upgrade",
+    ];
+    let words = words(part);
+    let first = words.first().copied().unwrap_or_default();
+    let posts = first == "curl" && !looks(part);
+    let script = |word: &str| {
+        let name = word.rsplit('/').next().unwrap_or(word);
+        let asks = ["check", "verify", "status", "smoke", "validate"].iter().any(|asks| name.contains(asks));
+        (name.contains("deploy") || name.contains("rollback") || name.contains("restore")) && !asks
+    };
+    let is_file = |word: &str| [".sh", ".py", ".js", ".ts", ".rb"].iter().any(|end| word.ends_with(end));
+    first == "git"
+        || posts
+        || script(first)
+        || words.iter().skip(1).any(|word| VERBS.contains(word) || is_file(word) && script(word))
 }
 
 fn words(part: &str) -> Vec<&str> {
@@ -140,7 +178,7 @@ fn person(part: &str, alone: bool, whole: &str) -> Option<Nature> {
             Nature::Watches
         }
         "argo" if has(&["--watch"]) => Nature::Watches,
-        "kubectl" | "oc" | "k" if words.get(1) == Some(&"edit") => Nature::Interactive,
+        "kubectl" | "oc" | "k" if kubectl_verb(&words) == "edit" => Nature::Interactive,
         "kubectl" | "oc" | "k" | "docker" | "podman" | "docker-compose"
             if has(&["exec", "run", "rsh", "debug"])
                 && (short('t') || has(&["--tty"]))
@@ -213,7 +251,13 @@ fn remote_command<'a>(words: &[&'a str]) -> Option<&'a str> {
     None
 }
 
-/// Whether a command only reads.
+/// Programs that only read, whatever their arguments.
+const READERS: &str = "\
+    [ awk cat column cut date df diff dig du echo egrep exit free grep head host hostname id journalctl jq less ls \
+    lsof md5sum nc netstat nodetool nslookup openssl ping printf ps pwd sha256sum sleep sort ss stat tail test tr \
+    traceroute true uname uniq uptime wc which whoami yq zcat";
+
+/// Whether a command only reads. A program that is not known here may change something.
 fn looks(part: &str) -> bool {
     let words = words(part);
     let second = words.get(1).copied().unwrap_or_default();
@@ -223,92 +267,76 @@ fn looks(part: &str) -> bool {
         .find(|word| !word.starts_with('-') && !word.contains('='))
         .copied()
         .unwrap_or_default();
+    let any = |known: &[&str]| words.iter().any(|word| known.contains(word));
     match words.first().copied().unwrap_or_default() {
-        "kubectl" | "k" | "oc" => {
-            let after_flags = kubectl_verb(&words);
-            match after_flags {
-                "get" | "describe" | "logs" | "top" | "explain" | "version" | "cluster-info"
-                | "api-resources" | "diff" | "wait" | "events" => true,
-                "rollout" => words.iter().any(|word| matches!(*word, "history" | "status")),
-                "auth" => words.contains(&"can-i"),
-                "config" => {
-                    words.iter().any(|word| matches!(*word, "current-context" | "get-contexts" | "view"))
-                }
-                _ => false,
-            }
-        }
+        "kubectl" | "k" | "oc" => kubectl_looks(&words),
         "helm" => matches!(
             verb,
             "status" | "list" | "ls" | "history" | "get" | "template" | "lint" | "version" | "diff"
         ),
-        "git" => {
-            matches!(
-                second,
-                "status"
-                    | "log"
-                    | "diff"
-                    | "show"
-                    | "ls-remote"
-                    | "describe"
-                    | "rev-parse"
-                    | "remote"
-                    | "branch"
-            ) && words.len() < 8
-                && !words.iter().any(|word| matches!(*word, "-d" | "-D" | "add" | "set-url" | "-m"))
-        }
-        "docker" | "podman" | "docker-compose" => {
-            matches!(verb, "ps" | "images" | "inspect" | "logs" | "version" | "info" | "stats")
-                || words.windows(2).any(|two| {
-                    two == ["manifest", "inspect"]
-                        || two == ["image", "inspect"]
-                        || two == ["image", "ls"]
-                        || two == ["compose", "ps"]
-                })
-        }
-        "curl" => {
-            !words.iter().any(|word| {
-                matches!(
-                    *word,
-                    "-X" | "--request"
-                        | "-d"
-                        | "--data"
-                        | "--data-raw"
-                        | "--data-binary"
-                        | "-F"
-                        | "-T"
-                        | "-o"
-                        | "-O"
-                        | "--json"
-                ) || word.starts_with("-X")
-                    || word.starts_with("-d")
-            }) || words.windows(2).any(|two| two == ["-X", "GET"] || two[0] == "-o" && two[1] == "/dev/null")
-                && !words.contains(&"-d")
-        }
+        "git" => git_looks(second, &words),
+        "docker" | "podman" | "docker-compose" => docker_looks(verb, &words),
+        "curl" => curl_looks(&words),
         "http" => second == "GET" || second.starts_with("http"),
-        "systemctl" | "service" => {
-            words.iter().any(|word| matches!(*word, "status" | "is-active" | "list-units" | "is-enabled"))
-        }
+        "systemctl" | "service" => any(&["status", "is-active", "list-units", "is-enabled"]),
         "supervisorctl" | "pm2" => matches!(verb, "status" | "list" | "ls"),
         "terraform" | "tofu" => matches!(verb, "plan" | "show" | "validate" | "output"),
-        "aws" => words.iter().any(|word| {
-            word.starts_with("describe-")
-                || word.starts_with("list-")
-                || word.starts_with("get-")
-                || *word == "wait"
-        }),
-        "gcloud" => words.iter().any(|word| matches!(*word, "describe" | "list")),
-        "az" => words.iter().any(|word| matches!(*word, "show" | "list")),
-        "gh" => words.iter().any(|word| matches!(*word, "view" | "list" | "status" | "checks")),
-        "argocd" => words.iter().any(|word| matches!(*word, "get" | "list" | "diff" | "wait")),
+        "aws" => words.iter().any(|word| is_aws_read(word)),
+        "gcloud" => any(&["describe", "list"]),
+        "az" => any(&["show", "list"]),
+        "gh" => any(&["view", "list", "status", "checks"]),
+        "argocd" => any(&["get", "list", "diff", "wait"]),
         "sed" => !words.iter().any(|word| word.starts_with("-i")),
-        "cat" | "grep" | "egrep" | "tail" | "head" | "ls" | "dig" | "nslookup" | "host" | "ping" | "df"
-        | "du" | "free" | "uptime" | "ps" | "ss" | "netstat" | "wc" | "jq" | "yq" | "sort" | "uniq"
-        | "cut" | "awk" | "tr" | "diff" | "stat" | "id" | "date" | "whoami" | "hostname" | "uname"
-        | "which" | "test" | "[" | "nc" | "lsof" | "journalctl" | "zcat" | "echo" | "printf" | "openssl"
-        | "sha256sum" | "md5sum" | "column" | "less" | "true" | "sleep" | "exit" | "pwd" | "nodetool"
-        | "traceroute" => true,
+        program => READERS.split_whitespace().any(|reader| reader == program),
+    }
+}
+
+/// The API's own naming: what reads begins with one of three words.
+fn is_aws_read(word: &str) -> bool {
+    word == "wait" || ["describe-", "list-", "get-"].iter().any(|reads| word.starts_with(reads))
+}
+
+fn kubectl_looks(words: &[&str]) -> bool {
+    let any = |known: &[&str]| words.iter().any(|word| known.contains(word));
+    match kubectl_verb(words) {
+        "get" | "describe" | "logs" | "top" | "explain" | "version" | "cluster-info" | "api-resources"
+        | "diff" | "wait" | "events" => true,
+        "rollout" => any(&["history", "status"]),
+        "auth" => any(&["can-i"]),
+        "config" => any(&["current-context", "get-contexts", "view"]),
         _ => false,
     }
+}
+
+/// `git branch` and `git remote` read or write, as their arguments say.
+fn git_looks(verb: &str, words: &[&str]) -> bool {
+    matches!(
+        verb,
+        "status" | "log" | "diff" | "show" | "ls-remote" | "describe" | "rev-parse" | "remote" | "branch"
+    ) && words.len() < 8
+        && !words.iter().any(|word| matches!(*word, "-d" | "-D" | "add" | "set-url" | "-m"))
+}
+
+fn docker_looks(verb: &str, words: &[&str]) -> bool {
+    matches!(verb, "ps" | "images" | "inspect" | "logs" | "version" | "info" | "stats")
+        || words.windows(2).any(|two| {
+            [["manifest", "inspect"], ["image", "inspect"], ["image", "ls"], ["compose", "ps"]]
+                .iter()
+                .any(|known| two == known)
+        })
+}
+
+/// A request reads unless it names another method, sends a body or writes a file; what goes to /dev/null is no file.
+fn curl_looks(words: &[&str]) -> bool {
+    let writes = words.iter().any(|word| {
+        matches!(
+            *word,
+            "--request" | "--data" | "--data-raw" | "--data-binary" | "-F" | "-T" | "-o" | "-O" | "--json"
+        ) || word.starts_with("-X")
+            || word.starts_with("-d")
+    });
+    let pair = |first: &str, second: &str| words.windows(2).any(|two| two == [first, second]);
+    !writes || (pair("-X", "GET") || pair("-o", "/dev/null")) && !words.contains(&"-d")
 }
 
 fn kubectl_verb<'a>(words: &[&'a str]) -> &'a str {
@@ -350,9 +378,19 @@ mod tests {
             ("psql -h db shop", Nature::Enters),
             ("psql -c 'select 1'", Nature::Changes),
             ("vim values.yaml", Nature::Interactive),
+            ("kubectl -n shop edit virtualservice api", Nature::Interactive),
             ("set -euo pipefail", Nature::Idle),
             ("git log -1", Nature::Looks),
             ("git push origin v1", Nature::Changes),
+            ("supabase functions deploy --no-verify-jwt v1", Nature::Changes),
+            ("vercel alias set shop.vercel.app verify.example.com", Nature::Changes),
+            ("curl -X POST https://verify.example.com/verify/start -d '{}'", Nature::Changes),
+            ("./scripts/deploy-ab-test.sh", Nature::Changes),
+            ("kubectl apply -f smoke-test.yaml", Nature::Changes),
+            ("./scripts/check-deployment-status.sh", Nature::Tests),
+            ("make verify", Nature::Tests),
+            ("cd apps/web-verify || exit 1\nvercel --prod", Nature::Changes),
+            ("cd apps/web || exit 1\nnpm run test:smoke", Nature::Tests),
         ] {
             assert_eq!(of(script), nature, "{script}");
         }

@@ -34,6 +34,8 @@ pub(super) struct Item {
 pub(super) struct Row {
     pub(super) cells: Vec<Text>,
     pub(super) line: usize,
+    /// The row as it is written, where it has more cells than its table's head: those are in no cell.
+    pub(super) overfull: Option<String>,
 }
 
 /// What a page consists of.
@@ -160,6 +162,20 @@ pub(super) fn read(source: &str) -> Vec<Block> {
         Some(Open::Page(blocks)) => blocks,
         _ => Vec::new(),
     }
+}
+
+/// How many cells a row has as it is written. A bar in code parts cells, too, unless it has a backslash.
+fn cells_of(row: &str) -> usize {
+    let row = row.trim();
+    let row = row.strip_prefix('|').unwrap_or(row);
+    let row = row.strip_suffix('|').filter(|rest| !rest.ends_with('\\')).unwrap_or(row);
+    let mut before = ' ';
+    let mut bars = 0;
+    for c in row.chars() {
+        bars += usize::from(c == '|' && before != '\\');
+        before = c;
+    }
+    bars + 1
 }
 
 struct Code {
@@ -360,7 +376,10 @@ impl Reader<'_> {
             }
             Tag::TableHead | Tag::TableRow => {
                 let line = self.index.line(range.start);
-                self.row = Some(Row { cells: Vec::new(), line });
+                let written = self.source.get(range).unwrap_or_default();
+                let columns = self.head.as_ref().map_or(usize::MAX, |head| head.cells.len());
+                let overfull = (cells_of(written) > columns).then(|| written.trim().to_owned());
+                self.row = Some(Row { cells: Vec::new(), line, overfull });
             }
             Tag::TableCell => self.words = Some((Words::default(), range)),
             Tag::Strong => self.words(&range).strong += 1,

@@ -1,7 +1,7 @@
 //! Items of lists, and words with a label: `**Time:** 5 minutes`.
 
 use super::{
-    amounts,
+    amounts, aside,
     draft::{Contact, Entry, Level, Point, Task, Trigger},
     fence,
     page::{Block, Item, Lines, Text},
@@ -36,6 +36,14 @@ impl Walk<'_> {
                 } else if fence && item.task.is_none() && self.takes_commands() {
                     // The name of what its fence does.
                     self.lead = Some((text.plain.clone(), here));
+                    self.doing = ordered || roles::is_instruction(&text.plain);
+                } else if item.task.is_none()
+                    && self.role() == Role::Checklist
+                    && is_label_of(&text.plain, rest)
+                {
+                    // What the items below it have in common.
+                    self.ledger.note(here.first, here.last, &text.plain);
+                    self.group().comments.push(format!("{} (line {})", text.plain, here.first));
                 } else {
                     self.point(text, item.task, ordered, here);
                 }
@@ -148,6 +156,10 @@ impl Walk<'_> {
     fn of_step(&mut self, text: &Text, task: bool, ordered: bool, point: Point, lines: Lines) {
         if let Some(command) = fence::inline(&text.plain, &text.code).filter(|_| !task) {
             let command = command.to_owned();
+            if self.aside || aside::is_another_way(&text.plain) {
+                self.ledger.decide(lines.first, "this is another way, so it does not run: choose one");
+                return self.note(&text.plain, lines);
+            }
             self.command_line(&command, &text.plain, lines);
             return;
         }
@@ -180,7 +192,8 @@ impl Walk<'_> {
     fn trigger(&mut self, text: &Text, lines: Lines) {
         self.ledger.taken(lines.first, lines.last, "trigger");
         self.ledger.counts.triggers += 1;
-        let lasts = amounts::bound(&text.plain).and_then(|found| amounts::lasting(&found.after));
+        let lasts =
+            amounts::bound(&text.plain).and_then(|found| amounts::lasting(&found.after)).or(self.lasting);
         self.draft.triggers.push(Trigger { text: text.plain.clone(), line: lines.first, lasts });
     }
 
@@ -333,14 +346,29 @@ impl Walk<'_> {
     /// A metric of a list: `Error rate: < 1 %`.
     fn metric(&mut self, text: &Text, lines: Lines) -> bool {
         let Some(found) = amounts::bound(&text.plain) else { return false };
-        let title = text.label.clone().unwrap_or_else(|| super::metrics::title(&found.before));
-        if title.is_empty() {
+        let mut title = text.label.clone().unwrap_or_else(|| super::metrics::title(&found.before));
+        // A place for a number is none.
+        if title.is_empty() || text.rest.starts_with('[') && text.rest.ends_with(']') {
             return false;
         }
+        let lower = text.plain.to_lowercase();
+        for percentile in ["p50", "p90", "p95", "p99"] {
+            if lower.contains(percentile) && !title.to_lowercase().contains(percentile) {
+                title = format!("{} {title}", percentile.to_uppercase());
+            }
+        }
         self.ledger.taken(lines.first, lines.last, "metric");
-        let alerts =
-            ["alert", "page", "alarm", "warn"].iter().any(|word| text.plain.to_lowercase().contains(word));
+        let place = self.section().title.to_lowercase();
+        let alerts = lower.split(|c: char| !c.is_alphanumeric()).any(|word| {
+            matches!(word, "alert" | "alerts" | "page" | "pages" | "alarm" | "warn" | "warns" | "critical")
+        }) || ["alert", "critical", "threshold"].iter().any(|word| place.contains(word));
+        let above = found.bound.starts_with('>');
+        // A bound beyond which it is worse is an alert, whatever the page calls it, and one within which it is well is not.
+        let alerts = super::metrics::more_is_worse(&title).map_or(alerts, |worse| worse == above);
         let (normal, alert) = if alerts { (None, Some(found.bound)) } else { (Some(found.bound), None) };
+        if alerts && ["rollback", "roll back", "revert", "abort"].iter().any(|word| lower.contains(word)) {
+            self.trigger(text, lines);
+        }
         self.draft.metrics.push(super::draft::Metric {
             title,
             unit: found.unit,
@@ -365,6 +393,11 @@ impl Walk<'_> {
             ..Default::default()
         });
     }
+}
+
+/// Whether an item is only the name of the list below it: `Access required:`.
+fn is_label_of(text: &str, rest: &[Block]) -> bool {
+    text.ends_with(':') && rest.iter().any(|block| matches!(block, Block::List { .. }))
 }
 
 /// The name of a severity level and its words, where a heading is one: `SEV-1: Critical`, `P2 - Major`.

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    draft::{Command, Draft, Entry, Point, Source, Step},
+    draft::{Command, Draft, Entry, Point, Procedure, Source, Step},
     findings::Ledger,
     kubectl::{self, Request},
     measure::{Fires, Measured, is, measured, triggers},
     metrics::{self, Apart},
     nature::{self, Nature},
+    secrets,
     target::{self, Place, Slots, Target},
     words::{quoted, slug},
 };
@@ -99,6 +100,7 @@ impl Maker<'_> {
             if let Some((native, timeout)) = self
                 .target
                 .and_then(|target| target.native(&command.script, self.draft, place, self.strategy))
+                .filter(|(native, _)| !self.tells_secret(native))
             {
                 line.comments
                     .push(format!("page: {}", super::words::one_line(&command.script.replace("\\\n", " "))));
@@ -108,7 +110,8 @@ impl Maker<'_> {
                 return line;
             }
             match kubectl::curl(&command.script) {
-                Some(Request::Message(message)) => {
+                // A message with a secret in it is sent as the page does: cutover itself posts none.
+                Some(Request::Message(message)) if !self.tells_secret(&message) => {
                     self.notifies = true;
                     line.comments.push(format!(
                         "page: {}",
@@ -119,7 +122,7 @@ impl Maker<'_> {
                     line.texts.push((message, false));
                     return line;
                 }
-                Some(Request::Read { url, headers }) if http_fits(&url) => {
+                Some(Request::Read { url, headers }) if http_fits(&url) && !self.tells_secret(&url) => {
                     let http = self.http(&url, &headers);
                     line.texts.push((http.clone(), false));
                     line.pairs.push(http.replacen("http = {", "http = { method = \"GET\",", 1));
@@ -142,6 +145,10 @@ impl Maker<'_> {
             line.pairs.push("confirm = \"type\"".to_owned());
         }
         line
+    }
+
+    fn tells_secret(&self, text: &str) -> bool {
+        Template::from(text).names().any(|name| secrets::is_secret(self.draft, name))
     }
 
     fn http(&mut self, url: &str, headers: &[(String, String)]) -> String {
@@ -167,10 +174,18 @@ impl Maker<'_> {
         }
         let mut line = Line { comments: command.comments.clone(), ..Line::default() };
         line.pairs.extend(name(command).map(|name| text(&name)));
-        if let Some(Request::Read { url, headers }) = kubectl::curl(&command.script)
-            && http_fits(&url)
+        let asked = match kubectl::curl(&command.script) {
+            Some(Request::Read { url, headers }) => Some((url, headers, None)),
+            Some(Request::Code { url, headers }) => Some((url, headers, expected_code(command))),
+            _ => None,
+        };
+        if let Some((url, headers, code)) =
+            asked.filter(|(url, ..)| http_fits(url) && !self.tells_secret(url))
         {
-            let http = self.http(&url, &headers);
+            let mut http = self.http(&url, &headers);
+            if let Some(code) = code {
+                http = format!("{}, status = {code} }}", http.strip_suffix(" }").unwrap_or(&http));
+            }
             line.texts.push((http.clone(), false));
             line.pairs.push(http);
             return Some(line);
@@ -233,6 +248,32 @@ impl Maker<'_> {
         }
         (run, check)
     }
+
+    /// What undoes a step.
+    fn undo(&mut self, entries: &[Entry]) -> Vec<Line> {
+        entries
+            .iter()
+            .map(|entry| match entry {
+                Entry::Command(command) => self.action(command, Place::Undo),
+                Entry::Item(point) => by_hand(&point.text),
+            })
+            .collect()
+    }
+
+    /// Whether users meet the new version by an action: it moves traffic, or gives the only slot its new image.
+    fn meets(&self, action: &Line) -> bool {
+        let one_slot = matches!(self.target.map(|target| &target.slots), Some(Slots::One(_)));
+        action.pairs.iter().any(|pair| {
+            pair.starts_with("switch_traffic = { to = \"new\"") || pair.starts_with("set_image") && one_slot
+        })
+    }
+}
+
+/// The status that the page says a command prints: `Expected: 200`.
+fn expected_code(command: &Command) -> Option<u16> {
+    let words = command.expected.as_deref()?;
+    let code = words.split(|c: char| !c.is_ascii_digit()).find(|word| word.len() == 3)?;
+    code.parse().ok().filter(|code| (100..600).contains(code))
 }
 
 /// Something that a person does, within a list of actions: it waits until that is confirmed.
@@ -258,6 +299,8 @@ fn http_fits(url: &str) -> bool {
 
 /// Puts everything together.
 pub(super) fn book(mut draft: Draft, ledger: &mut Ledger) -> Book {
+    only_with_something_to_do(&mut draft);
+    secrets::spread(&mut draft);
     let strategy = target::strategy(&draft);
     let target = target::target(&draft, strategy.0);
     let apart = match target.as_ref().map(|target| &target.slots) {
@@ -298,40 +341,39 @@ pub(super) fn book(mut draft: Draft, ledger: &mut Ledger) -> Book {
     Book { draft, strategy, target, parts, completion, rollbacks, metrics, triggers, questions, notifies }
 }
 
+/// Words about a way back are none: a procedure without anything to do would be a key that does nothing.
+fn only_with_something_to_do(draft: &mut Draft) {
+    let all = std::mem::take(&mut draft.rollbacks);
+    let (with, without): (Vec<Procedure>, Vec<Procedure>) =
+        all.into_iter().partition(|procedure| !procedure.entries.is_empty());
+    for mut procedure in without {
+        draft.comments.push(format!("{} (line {})", procedure.title, procedure.line));
+        draft.comments.extend(procedure.only.take());
+        draft.comments.append(&mut procedure.comments);
+    }
+    draft.rollbacks = with;
+    // The first that is left is the one that R starts.
+    if draft.rollbacks.iter().all(|procedure| procedure.id != "quick")
+        && let Some(first) = draft.rollbacks.iter_mut().find(|procedure| procedure.id != "database")
+    {
+        "quick".clone_into(&mut first.id);
+    }
+}
+
 /// The steps, with those split in which something is done after something was looked at.
 fn parts(steps: Vec<Step>, maker: &mut Maker<'_>) -> (Vec<Part>, Vec<(String, String)>, Vec<String>) {
     let mut parts: Vec<Part> = Vec::new();
     let mut questions: Vec<(String, String)> = Vec::new();
     let mut carried: Vec<String> = Vec::new();
     let mut switched = false;
-    let mut ids: BTreeSet<String> = BTreeSet::new();
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let mut ids = Ids::default();
     for mut step in steps {
         if step.entries.is_empty() {
-            // Words without anything to do belong to what follows.
-            carried.push(format!("{} (line {})", step.title, step.line));
-            carried.extend(step.critical.take());
-            carried.append(&mut step.comments);
-            carried.append(&mut step.notes);
-            carried.append(&mut step.on_failure);
+            carried.extend(only_words(step));
             continue;
         }
-        let mut comments = std::mem::take(&mut carried);
-        comments.append(&mut step.comments);
-        step.comments = comments;
-        let mut groups: Vec<Vec<Entry>> = vec![Vec::new()];
-        let mut looked = false;
-        for entry in std::mem::take(&mut step.entries) {
-            let acts = matches!(&entry, Entry::Command(command) if maker.look(command).is_none());
-            if acts && looked {
-                groups.push(Vec::new());
-                looked = false;
-            }
-            looked |= matches!(entry, Entry::Item(_));
-            if let Some(last) = groups.last_mut() {
-                last.push(entry);
-            }
-        }
+        step.comments.splice(0..0, carried.drain(..));
+        let groups = groups(std::mem::take(&mut step.entries), maker);
         let when = step.optional.then(|| slug(bare(&step.title)));
         if let Some(name) = &when
             && !questions.iter().any(|(known, _)| known == name)
@@ -340,52 +382,82 @@ fn parts(steps: Vec<Step>, maker: &mut Maker<'_>) -> (Vec<Part>, Vec<(String, St
         }
         let count = groups.len();
         for (at, entries) in groups.into_iter().enumerate() {
+            let last = at + 1 == count;
             let title = if at == 0 { step.title.clone() } else { format!("{} ({})", step.title, at + 1) };
             let short =
                 if at == 0 { slug(bare(&title)) } else { slug(&format!("{} {}", bare(&step.title), at + 1)) };
-            let n = counts.entry(short.clone()).or_insert(1_usize);
-            let mut id = short.clone();
-            while !ids.insert(id.clone()) {
-                *n += 1;
-                id = format!("{short}-{n}");
-            }
-            let window = watch(&step).filter(|_| switched && at + 1 == count);
+            // Users must have the new version before it can be watched.
+            let window = watch(&step).filter(|_| switched && last);
             let (run, check) = maker.course(&entries, Place::Step, switched);
-            let last = at + 1 == count;
-            let undo: Vec<Line> = step
-                .undo
-                .iter()
-                .filter(|_| last)
-                .map(|entry| match entry {
-                    Entry::Command(command) => maker.action(command, Place::Undo),
-                    Entry::Item(point) => by_hand(&point.text),
-                })
-                .collect();
-            let meets = run.iter().any(|line| {
-                line.pairs.iter().any(|pair| {
-                    pair.starts_with("switch_traffic")
-                        || pair.starts_with("set_image")
-                            && matches!(maker.target.map(|target| &target.slots), Some(Slots::One(_)))
-                })
-            });
-            switched |= meets;
-            let shown = Step { title, entries: Vec::new(), undo: Vec::new(), ..step.clone() };
-            let shown = if at == 0 {
-                shown
-            } else {
-                Step {
-                    time: None,
-                    critical: None,
-                    notes: Vec::new(),
-                    comments: Vec::new(),
-                    on_failure: shown.on_failure.clone(),
-                    ..shown
-                }
-            };
-            parts.push(Part { id, run, check, undo, window, when: when.clone(), step: shown });
+            let undo = if last { maker.undo(&step.undo) } else { Vec::new() };
+            switched |= run.iter().any(|line| maker.meets(line));
+            let step = shown(&step, title, at == 0);
+            parts.push(Part { id: ids.own(&short), run, check, undo, window, when: when.clone(), step });
         }
     }
     (parts, questions, carried)
+}
+
+/// Ids of steps, each given once.
+#[derive(Default)]
+struct Ids {
+    given: BTreeSet<String>,
+    /// The last number that was put behind an id.
+    counts: BTreeMap<String, usize>,
+}
+
+impl Ids {
+    /// An id that no other step has: with a number behind it where the page has two steps of one title.
+    fn own(&mut self, short: &str) -> String {
+        let n = self.counts.entry(short.to_owned()).or_insert(1_usize);
+        let mut id = short.to_owned();
+        while !self.given.insert(id.clone()) {
+            *n += 1;
+            id = format!("{short}-{n}");
+        }
+        id
+    }
+}
+
+/// A step without anything to do: its words belong to what follows.
+fn only_words(mut step: Step) -> Vec<String> {
+    let mut words = vec![format!("{} (line {})", step.title, step.line)];
+    words.extend(step.critical.take());
+    words.append(&mut step.comments);
+    words.append(&mut step.notes);
+    words.append(&mut step.on_failure);
+    words.extend(step.undo.into_iter().map(|entry| match entry {
+        Entry::Command(command) => format!("to undo: {} (line {})", command.script, command.first),
+        Entry::Item(point) => format!("to undo: {} (line {})", point.text, point.line),
+    }));
+    words
+}
+
+/// Entries in groups, each of which is done first and looked at afterwards: a step of a runbook knows no other order.
+fn groups(entries: Vec<Entry>, maker: &mut Maker<'_>) -> Vec<Vec<Entry>> {
+    let mut groups: Vec<Vec<Entry>> = vec![Vec::new()];
+    let mut looked = false;
+    for entry in entries {
+        let acts = matches!(&entry, Entry::Command(command) if maker.look(command).is_none());
+        if acts && looked {
+            groups.push(Vec::new());
+            looked = false;
+        }
+        looked |= matches!(entry, Entry::Item(_));
+        if let Some(last) = groups.last_mut() {
+            last.push(entry);
+        }
+    }
+    groups
+}
+
+/// What is written around a part of a step: what holds for the whole step stands with its first part.
+fn shown(step: &Step, title: String, first: bool) -> Step {
+    let shown = Step { title, entries: Vec::new(), undo: Vec::new(), ..step.clone() };
+    if first {
+        return shown;
+    }
+    Step { time: None, critical: None, notes: Vec::new(), comments: Vec::new(), ..shown }
 }
 
 /// How long a step watches the new version, where it says that it does.

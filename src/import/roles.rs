@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use regex::RegexSet;
 
+use super::verbs::is_verb;
+
 /// What a part of the page is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
@@ -66,7 +68,7 @@ static HEADINGS: LazyLock<Table> = LazyLock::new(|| {
         ),
         (r"incident|outage response", Role::Incident),
         (
-            r"when to (?:roll|abort|stop)|(?:rollback|roll back|abort|stop|no-?go|backout) (?:criteria|triggers?|conditions?|decision)|^triggers?$|crit[èe]res? (?:de|d.) ?(?:rollback|retour|abandon)|quand revenir|triggers? (?:for|of) (?:a )?rollback|decision to roll",
+            r"when to (?:roll|abort|stop)|(?:rollback|roll back|abort|stop|no-?go|backout) (?:criteria|triggers?|conditions?|decision)|^triggers$|crit[èe]res? (?:de|d.) ?(?:rollback|retour|abandon)|quand revenir|triggers? (?:for|of) (?:a )?rollback|decision to roll",
             Role::Triggers,
         ),
         (
@@ -74,11 +76,11 @@ static HEADINGS: LazyLock<Table> = LazyLock::new(|| {
             Role::Success,
         ),
         (
-            r"pre-?[ ]?(?:deploy|release|flight|launch|requisit|check|rollout|upgrade|maintenance)|prerequis|pr[ée]-?requis|before (?:you|deploy|the |we |start|release)|^requirements|avant (?:le |la |de |tout|d.)|voraussetzung|vorbereitung|vor dem|requisitos|antes de|^(?:go[- /]?live )?check-?list|deployment checklist|release checklist|readiness|^access$|required access",
+            r"pre-?[ ]?(?:deploy|release|flight|launch|requisit|condition|check|rollout|upgrade|maintenance)|prerequis|pr[ée]-?requis|before (?:you|deploy|the |we |start|release)|^requirements|avant (?:le |la |de |tout|d.)|voraussetzung|vorbereitung|vor dem|requisitos|antes de|^(?:go[- /]?live )?check-?list|deployment checklist|release checklist|readiness|^access$|required access",
             Role::Checklist,
         ),
         (
-            r"post-?[ ]?(?:deploy|release|launch|rollout|upgrade|mortem)|after (?:the )?(?:deploy|release|rollout|upgrade)|follow-?[ ]?up|apr[èe]s (?:le |la )?(?:d[ée]ploiement|mise)|nach dem|despu[ée]s|\btasks?\b|aufgaben|within \d+|sous \d+ ?h",
+            r"post-?[ ]?(?:deploy|release|launch|rollout|upgrade)|after (?:the )?(?:deploy|release|rollout|upgrade)|follow-?[ ]?up|apr[èe]s (?:le |la )?(?:d[ée]ploiement|mise)|nach dem|despu[ée]s|\btasks?\b|aufgaben|within \d+|sous \d+ ?h",
             Role::Tasks,
         ),
         (BACK, Role::Rollback),
@@ -87,11 +89,11 @@ static HEADINGS: LazyLock<Table> = LazyLock::new(|| {
             Role::Completion,
         ),
         (
-            r"if (?:.*)(?:fails?|goes wrong|breaks?|errors?)\b|troubleshoot|d[ée]pannage|fehlerbehebung|en cas d.[ée]chec|known issues|common (?:issues|problems|errors)|failure (?:scenarios|modes)",
+            r"if (?:.*)(?:fails?|goes wrong|breaks?|errors?)\b|troubleshoot|d[ée]pannage|fehlerbehebung|en cas d.[ée]chec|manual (?:override|intervention)|simulat|game ?day|fire drill|chaos|known issues|common (?:issues|problems|errors)|failure (?:scenarios|modes)",
             Role::Failure,
         ),
         (
-            r"related|references?|\blinks?\b|see also|resources|further reading|documentation|dashboards?|\btools\b|liens|r[ée]f[ée]rences|verweise|enlaces|runbooks? index",
+            r"related|references?|\blinks?\b|see also|(?:more information|find out more|learn more)|resources|further reading|documentation|dashboards?|\btools\b|liens|r[ée]f[ée]rences|verweise|enlaces|runbooks? index",
             Role::Links,
         ),
         (
@@ -99,11 +101,11 @@ static HEADINGS: LazyLock<Table> = LazyLock::new(|| {
             Role::Metrics,
         ),
         (
-            r"^(?:\d[\d.]*\s*)?(?:overview|(?:executive )?summary|introduction|purpose|scope|background|about|context|description|architecture|goals?|objectives?|contexte|objectif|pr[ée]sentation|r[ée]sum[ée]|[üu]bersicht|zusammenfassung|zweck|resumen|glossary|terminology|definitions|table of contents|contents|toc|sommaire|index)\b|directives?|service (?:overview|details|information)|assumptions|risks?\b|schedule|timeline|roles (?:and|&) responsib|impact|strategy$|d[ée]roul[ée]",
+            r"^(?:\d[\d.]*\s*)?(?:overview|(?:executive )?summary|introduction|purpose|scope|background|about|context|description|architecture|goals?|objectives?|contexte|objectif|pr[ée]sentation|r[ée]sum[ée]|[üu]bersicht|zusammenfassung|zweck|resumen|glossary|terminology|definitions|table of contents|contents|toc|sommaire|index)\b|directives?|service (?:overview|details|information)|assumptions|lay of the land|how it works|risks?\b|schedule|timeline|roles (?:and|&) responsib|impact|strategy$|d[ée]roul[ée]",
             Role::Summary,
         ),
         (
-            r"^(?:\d[\d.]*\s*)?(?:notes?|remarks?|remarques?|hinweise?|notas|tips|faq|caveats|appendix)\b",
+            r"best practices|post-?[ ]?mortem|principles$|philosophy|rationale|reasons (?:behind|for)|bonnes pratiques|^(?:\d[\d.]*\s*)?(?:notes?|remarks?|remarques?|hinweise?|notas|tips|faq|caveats|appendix)\b",
             Role::Notes,
         ),
         (
@@ -116,7 +118,7 @@ static HEADINGS: LazyLock<Table> = LazyLock::new(|| {
 static LABELS: LazyLock<Table> = LazyLock::new(|| {
     Table::of(&[
         (
-            r"immediately if|roll ?back (?:immediately )?(?:if|when)|abort (?:if|when)|trigger(?:s|ed)?(?: a)? ?(?:rollback|when|if)?s?$|stop (?:if|when)|rollback (?:criteria|triggers|conditions)|revenir (?:en arri[èe]re )?si|rollback si|abbruch",
+            r"immediately if|when to (?:roll|abort|revert|stop)|roll ?back (?:immediately )?(?:if|when)|abort (?:if|when)|trigger(?:s|ed)?(?: a)? ?(?:rollback|when|if)?s?$|stop (?:if|when)|rollback (?:criteria|triggers|conditions)|revenir (?:en arri[èe]re )?si|rollback si|abbruch",
             Role::Triggers,
         ),
         (
@@ -157,12 +159,28 @@ pub(super) fn of_heading(text: &str) -> Option<Role> {
     let text = without_number(text);
     let role = HEADINGS.find(text)?;
     let database = DATABASE.as_ref().is_some_and(|set| set.is_match(text));
-    Some(if role == Role::Rollback && database { Role::DatabaseRollback } else { role })
+    // What is ticked off afterwards is no list of what must be true before.
+    let after = text.trim_start_matches(|c: char| !c.is_alphanumeric()).to_lowercase().starts_with("post");
+    Some(match role {
+        Role::Rollback if database => Role::DatabaseRollback,
+        Role::Checklist if after => Role::Tasks,
+        role => role,
+    })
 }
 
 /// What a label (bold words, or words with a colon before a list) says.
 pub(super) fn of_label(text: &str) -> Option<Role> {
     LABELS.find(without_number(text).trim_end_matches(':').trim())
+}
+
+/// Whether a label says how to undo something, rather than speaking of it: `Rollback:`, `To roll back:`.
+pub(super) fn undoes(label: &str) -> bool {
+    let lower = label.trim_start_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+    let speaks = [
+        "after ", "before ", "to test", "test ", "define", "automat", "every ", "all ", "each ", "no ",
+        "nach ",
+    ];
+    !speaks.iter().any(|start| lower.starts_with(start)) && label.split_whitespace().count() <= 8
 }
 
 /// Whether a heading names a step of its own: `Step 3: …`, `3. …`, `Étape 2`.
@@ -240,234 +258,12 @@ pub(super) fn is_only_a_word(label: &str) -> bool {
 
 /// Whether a text begins as an instruction does.
 pub(super) fn is_instruction(text: &str) -> bool {
-    const VERBS: &[&str] = &[
-        "access",
-        "acknowledge",
-        "activate",
-        "add",
-        "announce",
-        "apply",
-        "approve",
-        "archive",
-        "ask",
-        "attach",
-        "back",
-        "backup",
-        "block",
-        "bump",
-        "build",
-        "call",
-        "cancel",
-        "capture",
-        "check",
-        "checkout",
-        "clear",
-        "click",
-        "clone",
-        "close",
-        "collect",
-        "commit",
-        "compare",
-        "configure",
-        "confirm",
-        "connect",
-        "contact",
-        "copy",
-        "cordon",
-        "create",
-        "cut",
-        "decommission",
-        "delete",
-        "deploy",
-        "destroy",
-        "disable",
-        "document",
-        "download",
-        "drain",
-        "edit",
-        "enable",
-        "ensure",
-        "execute",
-        "export",
-        "fetch",
-        "find",
-        "flush",
-        "follow",
-        "get",
-        "give",
-        "go",
-        "import",
-        "increase",
-        "inform",
-        "initiate",
-        "inspect",
-        "install",
-        "investigate",
-        "invoke",
-        "keep",
-        "kill",
-        "launch",
-        "list",
-        "load",
-        "lock",
-        "log",
-        "login",
-        "look",
-        "make",
-        "mark",
-        "merge",
-        "migrate",
-        "monitor",
-        "move",
-        "navigate",
-        "notify",
-        "observe",
-        "open",
-        "page",
-        "pause",
-        "perform",
-        "ping",
-        "post",
-        "prepare",
-        "press",
-        "promote",
-        "publish",
-        "pull",
-        "push",
-        "put",
-        "raise",
-        "re-enable",
-        "reach",
-        "read",
-        "reboot",
-        "rebuild",
-        "record",
-        "redeploy",
-        "reduce",
-        "release",
-        "reload",
-        "remove",
-        "repeat",
-        "replace",
-        "reset",
-        "resolve",
-        "restart",
-        "restore",
-        "resume",
-        "retry",
-        "revert",
-        "review",
-        "roll",
-        "rotate",
-        "run",
-        "save",
-        "scale",
-        "schedule",
-        "select",
-        "send",
-        "set",
-        "shut",
-        "sign",
-        "skip",
-        "snapshot",
-        "ssh",
-        "start",
-        "stop",
-        "submit",
-        "sync",
-        "switch",
-        "tag",
-        "take",
-        "tell",
-        "test",
-        "toggle",
-        "trigger",
-        "turn",
-        "type",
-        "undeploy",
-        "uninstall",
-        "unlock",
-        "unset",
-        "update",
-        "upgrade",
-        "upload",
-        "use",
-        "validate",
-        "verify",
-        "visit",
-        "wait",
-        "warm",
-        "watch",
-        "write",
-        // French
-        "ajouter",
-        "annoncer",
-        "appeler",
-        "arrêter",
-        "attendre",
-        "avertir",
-        "basculer",
-        "cliquer",
-        "communiquer",
-        "confirmer",
-        "contrôler",
-        "copier",
-        "créer",
-        "démarrer",
-        "déployer",
-        "désactiver",
-        "exécuter",
-        "fermer",
-        "informer",
-        "installer",
-        "lancer",
-        "mettre",
-        "migrer",
-        "modifier",
-        "notifier",
-        "ouvrir",
-        "prévenir",
-        "purger",
-        "recharger",
-        "redémarrer",
-        "relancer",
-        "restaurer",
-        "s'assurer",
-        "sauvegarder",
-        "se",
-        "supprimer",
-        "surveiller",
-        "taguer",
-        "tester",
-        "valider",
-        "vérifier",
-        "vider",
-        // German and Spanish
-        "abwarten",
-        "ausführen",
-        "bestätigen",
-        "informieren",
-        "neustarten",
-        "öffnen",
-        "prüfen",
-        "starten",
-        "stoppen",
-        "warten",
-        "abrir",
-        "comprobar",
-        "confirmar",
-        "desplegar",
-        "ejecutar",
-        "esperar",
-        "reiniciar",
-        "verificar",
-    ];
     let first = text
         .trim_start_matches(|c: char| !c.is_alphanumeric())
         .split(|c: char| c.is_whitespace() || matches!(c, ':' | ',' | '.'))
         .next()
         .unwrap_or_default();
-    VERBS.contains(&first.to_lowercase().as_str())
+    is_verb(&first.to_lowercase())
 }
 
 #[cfg(test)]

@@ -10,7 +10,11 @@ use std::{
 use aho_corasick::AhoCorasick;
 use regex::Regex;
 
-use super::amounts::pattern;
+use super::{
+    amounts::pattern,
+    draft::{Draft, Source},
+};
+use crate::domain::template::Template;
 
 /// A secret that stood on the page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +55,7 @@ static PLACES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         (r"(?i)--(?:[a-z]+-)*(?:password|passwd|token|secret|api-key|access-key|secret-key)[= ]\s*['\x22]?([^\s'\x22|;&]{3,})", "PASSWORD"),
         (r"\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^\n|;]*?\s-p([^\s'\x22]{3,})", "PASSWORD"),
         (r"(?i)\bcurl\b[^\n|;]*?\s(?:-u|--user)[= ]\s*['\x22]?[^\s:'\x22]+:([^\s'\x22]{3,})", "PASSWORD"),
+        (r"\b(?:docker|podman|buildah|skopeo|crane|oc|registry)\s+login\b[^\n|;]*?\s-p[= ]?\s*['\x22]?([^\s'\x22]{3,})", "PASSWORD"),
         (r"\bsshpass\s+-p\s*['\x22]?([^\s'\x22]{3,})", "PASSWORD"),
     ]
     .into_iter()
@@ -61,7 +66,7 @@ static PLACES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
 /// `NAME=value`, `NAME: value`, where the name says that it is a secret.
 static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     pattern(
-        r"(?i)(?:^|[\s;\x22'`{(-])((?:[a-z0-9]+[_-])*(?:token|secret|password|passwd|passphrase|pwd|apikey|api[_-]key|access[_-]key|secret[_-]key|private[_-]key|credentials?|webhook(?:[_-]url)?|auth[_-]key)(?:[_-][a-z0-9]+)?)[`\x22']?\s*(=|:\s)\s*(\x22[^\x22\n]+\x22|'[^'\n]+'|[^\s'\x22`,;|&)]+)",
+        r"(?i)(?:^|[\s;\x22'`{(?&=,|/-])((?:[a-z0-9]+[_-])*[a-z0-9]*?(?:token|secret|password|passwd|passphrase|pwd|apikey|api[_-]key|access[_-]key|secret[_-]key|private[_-]key|credentials?|webhook(?:[_-]url)?|auth[_-]key)(?:[_-][a-z0-9]+)?)[`\x22']?\s*(=|:\s)\s*(\x22[^\x22\n]+\x22|'[^'\n]+'|[^\s'\x22`,;|&)]+)",
     )
 });
 
@@ -101,6 +106,28 @@ fn is_no_value(value: &str) -> bool {
         || bare.chars().all(|c| matches!(c, '*' | '.' | 'x' | 'X' | '-' | '…'))
         || ["CHANGEME", "CHANGE_ME", "REPLACE_ME", "TODO", "TBD", "REDACTED", "TRUE", "FALSE", "NONE", "NULL"]
             .contains(&upper.as_str())
+}
+
+/// Marks as secret what has a secret in it: a header or an address with a token is as secret as the token.
+pub(super) fn spread(draft: &mut Draft) {
+    loop {
+        let uses = |value: &str| Template::from(value).names().any(|name| is_secret(draft, name));
+        let found: Vec<usize> = (draft.vars.iter().enumerate())
+            .filter(|(_, var)| !var.secret && matches!(&var.source, Source::Value(value) if uses(value)))
+            .map(|(at, _)| at)
+            .collect();
+        if found.is_empty() {
+            return;
+        }
+        for at in found {
+            draft.vars[at].secret = true;
+        }
+    }
+}
+
+/// Whether a variable is a secret, or will be one once it is declared.
+pub(super) fn is_secret(draft: &Draft, name: &str) -> bool {
+    draft.var(name).map_or_else(|| is_secret_name(name), |var| var.secret)
 }
 
 /// The page without the values of secrets, and which there were.
@@ -214,6 +241,11 @@ mod tests {
             ("curl -X POST https://hooks.slack.com/services/T0/B0/abcd", "abcd"),
             ("mysql -u root -phunter2 shop", "hunter2"),
             ("deploy --api-key=0123456789 now", "0123456789"),
+            ("PGPASSWORD=sup3rs3cret psql -h db", "sup3rs3cret"),
+            ("curl https://api.example.com/v1?a=b&token=abcdef123456", "abcdef123456"),
+            ("kubectl create secret generic x --from-literal=password=sup3rs3cret", "sup3rs3cret"),
+            ("docker login -u bot -p d0ckerpass registry.example.com", "d0ckerpass"),
+            ("./x --conn 'Server=db;Password=s3cr3tpw9;User=sa'", "s3cr3tpw9"),
             ("| token | ghp_abcdefghijklmnopqrstuvwxyz |", "ghp_abcdefghijklmnopqrstuvwxyz"),
         ] {
             let (text, found) = hidden(line);
@@ -235,6 +267,8 @@ mod tests {
             "- [ ] The password: ask the security team",
             "The secret rotation is described elsewhere",
             "curl -u \"$USER:$PASSWORD\" https://x",
+            "docker login -u bot --password-stdin registry.example.com",
+            "| token | where to get it |",
         ] {
             assert_eq!(hidden(line), (line.to_owned(), Vec::new()), "{line}");
         }

@@ -30,6 +30,8 @@ pub(super) fn placed(parent: &Section, own: Option<Role>, words: &str, begun: bo
         {
             (role, None)
         }
+        // What is ticked off afterwards.
+        (Role::Checklist, Some(Role::Tasks | Role::Completion)) => (Role::Tasks, None),
         (
             Role::Checklist
             | Role::Changes

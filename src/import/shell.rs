@@ -42,6 +42,24 @@ struct State {
     backtick: bool,
 }
 
+/// Where in a line the reading is.
+struct Here {
+    /// The next character's index.
+    at: usize,
+    /// The word so far. What is quoted stands in it as `q`, what is substituted as `v`: neither opens or closes anything.
+    word: String,
+    /// Whether a command begins here: words that open or close something do so nowhere else.
+    begins: bool,
+}
+
+impl Here {
+    /// Whether a comment begins here, to the line's end.
+    fn comments(&self, chars: &[char]) -> bool {
+        let apart = self.at == 0 || chars[self.at - 1].is_whitespace() || chars[self.at - 1] == ';';
+        chars[self.at] == '#' && self.word.is_empty() && apart
+    }
+}
+
 impl State {
     fn is_open(&self) -> bool {
         self.quote.is_some() || !self.open.is_empty() || self.goes_on || self.backtick
@@ -51,109 +69,107 @@ impl State {
     fn line(&mut self, line: &str) {
         self.goes_on = false;
         let chars: Vec<char> = line.chars().collect();
-        let mut at = 0;
-        let mut word = String::new();
-        // Words that open or close something do so only where a command begins.
-        let mut begins = self.quote.is_none();
-        while at < chars.len() {
-            let c = chars[at];
-            if let Some(quote) = self.quote {
-                match c {
-                    '\\' if quote == '"' => at += 1,
-                    c if c == quote => self.quote = None,
-                    _ => {}
-                }
-                word.push('q');
-                at += 1;
-                continue;
+        let mut here = Here { at: 0, word: String::new(), begins: self.quote.is_none() };
+        while here.at < chars.len() {
+            match self.quote {
+                Some(quote) => self.in_quotes(&chars, &mut here, quote),
+                None if here.comments(&chars) => break,
+                None => self.unquoted(&chars, &mut here),
             }
-            match c {
-                '\\' => {
-                    if at + 1 >= chars.len() {
-                        self.goes_on = true;
-                    }
-                    word.push('\\');
-                    at += 2;
-                    continue;
-                }
-                '\'' | '"' => {
-                    self.quote = Some(c);
-                    word.push('q');
-                }
-                '`' => {
-                    self.backtick = !self.backtick;
-                    word.push('q');
-                }
-                '#' if word.is_empty()
-                    && (at == 0 || chars[at - 1].is_whitespace() || chars[at - 1] == ';') =>
-                {
-                    break;
-                }
-                '$' if chars.get(at + 1) == Some(&'{') => {
-                    // `${…}` within one line; what is open stays open.
-                    let end = chars[at..].iter().position(|c| *c == '}');
-                    at += end.unwrap_or(1);
-                    word.push('v');
-                }
-                '$' if chars.get(at + 1) == Some(&'(') => {
-                    self.open.push("(");
-                    at += 2;
-                    word.clear();
-                    begins = true;
-                    continue;
-                }
-                '<' if chars.get(at + 1) == Some(&'<') && chars.get(at + 2) != Some(&'<') => {
-                    at = self.heredoc(&chars, at + 2);
-                    word.clear();
-                    begins = false;
-                    continue;
-                }
-                '(' => {
-                    self.word(&word, &mut begins);
-                    word.clear();
-                    self.open.push("(");
-                    begins = true;
-                }
-                ')' => {
-                    self.word(&word, &mut begins);
-                    word.clear();
-                    // In `case` a pattern ends with it.
-                    if self.open.last() == Some(&"(") {
-                        self.open.pop();
-                    }
-                    begins = self.open.last() == Some(&"case");
-                }
-                ';' | '&' | '|' => {
-                    self.word(&word, &mut begins);
-                    word.clear();
-                    begins = true;
-                }
-                c if c.is_whitespace() => {
-                    self.word(&word, &mut begins);
-                    word.clear();
-                }
-                c => word.push(c),
-            }
-            at += 1;
         }
-        self.word(&word, &mut begins);
+        self.end_word(&mut here);
         let bare = line.split(" #").next().unwrap_or_default().trim_end();
         if self.quote.is_none() && (bare.ends_with("&&") || bare.ends_with('|')) {
             self.goes_on = true;
         }
     }
 
-    fn word(&mut self, word: &str, begins: &mut bool) {
+    /// A character within quotes, where all but their end is text; a backslash counts within double ones only.
+    fn in_quotes(&mut self, chars: &[char], here: &mut Here, quote: char) {
+        match chars[here.at] {
+            '\\' if quote == '"' => here.at += 1,
+            c if c == quote => self.quote = None,
+            _ => {}
+        }
+        here.word.push('q');
+        here.at += 1;
+    }
+
+    /// A character, or what begins with it, outside of quotes.
+    fn unquoted(&mut self, chars: &[char], here: &mut Here) {
+        let at = here.at;
+        let next = chars.get(at + 1).copied();
+        here.at += 1;
+        match chars[at] {
+            '\\' => {
+                self.goes_on |= next.is_none();
+                here.word.push('\\');
+                here.at += 1;
+            }
+            c @ ('\'' | '"') => {
+                self.quote = Some(c);
+                here.word.push('q');
+            }
+            '`' => {
+                self.backtick = !self.backtick;
+                here.word.push('q');
+            }
+            '$' if next == Some('{') => {
+                // `${…}` within one line; what is open stays open.
+                let end = chars[at..].iter().position(|c| *c == '}');
+                here.at += end.unwrap_or(1);
+                here.word.push('v');
+            }
+            '$' if next == Some('(') => {
+                here.at += 1;
+                here.word.clear();
+                self.opens("(", here);
+            }
+            '<' if next == Some('<') && chars.get(at + 2) != Some(&'<') => {
+                here.at = self.heredoc(chars, at + 2);
+                here.word.clear();
+                here.begins = false;
+            }
+            '(' => {
+                self.end_word(here);
+                self.opens("(", here);
+            }
+            ')' => {
+                self.end_word(here);
+                // In `case` a pattern ends with it.
+                if self.open.last() == Some(&"(") {
+                    self.open.pop();
+                }
+                here.begins = self.open.last() == Some(&"case");
+            }
+            ';' | '&' | '|' => {
+                self.end_word(here);
+                here.begins = true;
+            }
+            c if c.is_whitespace() => self.end_word(here),
+            c => here.word.push(c),
+        }
+    }
+
+    /// Something opens in which commands stand.
+    fn opens(&mut self, what: &'static str, here: &mut Here) {
+        self.open.push(what);
+        here.begins = true;
+    }
+
+    /// A word has ended. Where a command begins, it may open or close something.
+    fn end_word(&mut self, here: &mut Here) {
+        let word = std::mem::take(&mut here.word);
         if word.is_empty() {
             return;
         }
-        if *begins {
+        if here.begins {
             let closes = |open: &mut Vec<&'static str>, what: &str| {
                 if open.last() == Some(&what) {
                     open.pop();
                 }
             };
-            match word {
+            match word.as_str() {
                 "if" => self.open.push("if"),
                 "case" => self.open.push("case"),
                 "do" => self.open.push("do"),
@@ -168,14 +184,13 @@ impl State {
                 }
                 _ => {}
             }
-            *begins = matches!(
-                word,
+            here.begins = matches!(
+                word.as_str(),
                 "then" | "else" | "elif" | "do" | "{" | "if" | "while" | "until" | "!" | "time"
             );
         } else if word == "{" && self.open.is_empty() {
             // `f() {` has met its brackets before.
-            self.open.push("{");
-            *begins = true;
+            self.opens("{", here);
         }
     }
 

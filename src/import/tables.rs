@@ -1,5 +1,8 @@
 //! Tables: contacts, severity levels, metrics, triggers, tasks, commands, checklists, links, changes; any other row by row.
 
+mod kinds;
+
+use self::kinds::{COMMAND, METRIC};
 use super::{
     amounts,
     draft::{Metric, Point, Task, Trigger},
@@ -11,170 +14,77 @@ use super::{
     words::{is_optional, one_line},
 };
 
-impl Walk<'_> {
+/// Takes one row of a table.
+type Take<'w> = fn(&mut Walk<'w>, &Columns, &Row, Lines);
+
+/// Whether a command that stands in such a part of the page is one that the run executes; elsewhere it is for reference.
+fn is_run_in(role: Role) -> bool {
+    matches!(role, Role::Step | Role::Rollback | Role::DatabaseRollback | Role::Completion | Role::Validation)
+}
+
+impl<'w> Walk<'w> {
+    /// A table: its head says once how each of its rows is taken.
     pub(super) fn table(&mut self, head: &Row, rows: &[Row], lines: Lines) {
         let columns = Columns(
             head.cells.iter().map(|cell| cell.plain.to_lowercase().trim_matches('*').to_owned()).collect(),
         );
         // Head and the line below it hold the rest together.
         self.ledger.form(lines.first, (lines.first + 1).min(lines.last));
-        let has = |words: &[&str]| columns.find(words).is_some();
-        let role = self.role();
-        for row in rows {
-            for cell in &row.cells {
-                self.speaks_of_strategy(&cell.plain);
-            }
+        for cell in rows.iter().flat_map(|row| &row.cells) {
+            self.speaks_of_strategy(&cell.plain);
         }
-        let command = columns.find(&["command", "commands", "commande", "cmd", "befehl", "comando", "run"]);
-        let take: fn(&mut Self, &Columns, &Row, Lines) = if role == Role::Triggers {
-            Self::trigger_row
-        } else if has(&["date"])
-            && has(&[
-                "version",
-                "change",
-                "changes",
-                "author",
-                "description",
-                "modification",
-                "auteur",
-                "änderung",
-            ])
-        {
-            Self::change_row
-        } else if has(&[
-            "slack",
-            "phone",
-            "téléphone",
-            "email",
-            "e-mail",
-            "mail",
-            "handle",
-            "pager",
-            "pagerduty",
-            "telefon",
-            "mobile",
-            "contact",
-            "channel",
-        ]) && has(&[
-            "role",
-            "name",
-            "team",
-            "contact",
-            "function",
-            "rôle",
-            "rolle",
-            "nom",
-            "who",
-            "person",
-            "area",
-            "responsibility",
-            "escalation",
-            "equipe",
-            "équipe",
-        ]) && !has(&["command"])
-        {
-            Self::contact_row
-        } else if has(&["level", "severity", "sev", "priority", "gravité", "niveau"])
-            && has(&[
-                "response",
-                "description",
-                "escalation",
-                "definition",
-                "example",
-                "délai",
-                "réponse",
-                "examples",
-            ])
-        {
-            Self::level_row
-        } else if has(&[
-            "metric",
-            "metrics",
-            "indicator",
-            "sli",
-            "kpi",
-            "métrique",
-            "metrik",
-            "métrica",
-            "indicateur",
-            "signal",
-        ]) && has(&[
-            "normal",
-            "alert",
-            "threshold",
-            "target",
-            "warning",
-            "critical",
-            "expected",
-            "baseline",
-            "seuil",
-            "healthy",
-            "slo",
-            "value",
-            "alerte",
-            "range",
-            "acceptable",
-            "limit",
-        ]) && !has(&["trigger"])
-        {
-            Self::metric_row
-        } else if has(&["trigger", "condition", "symptom", "criteria", "criterion", "déclencheur"])
-            && has(&[
-                "action",
-                "threshold",
-                "duration",
-                "for",
-                "response",
-                "seuil",
-                "durée",
-                "decision",
-                "rollback",
-            ])
-            && !matches!(role, Role::Failure | Role::Incident)
-        {
-            Self::trigger_row
-        } else if has(&["task", "tâche", "action", "aufgabe", "item"])
-            && has(&["due", "when", "deadline", "within", "échéance", "frist", "timeline"])
-            && matches!(role, Role::Tasks | Role::Completion)
-        {
-            Self::task_row
-        } else if command.is_some()
-            && matches!(
-                role,
-                Role::Step | Role::Rollback | Role::DatabaseRollback | Role::Completion | Role::Validation
-            )
-        {
-            Self::command_row
-        } else if matches!(role, Role::Checklist)
-            || matches!(role, Role::Validation)
-            || has(&["check", "checklist", "vérification", "prüfung"])
-                && has(&[
-                    "status", "done", "ok", "owner", "result", "statut", "✓", "✔", "☐", "pass", "expected",
-                ])
-        {
-            Self::check_row
-        } else if role == Role::Tasks {
-            Self::task_row
-        } else if matches!(role, Role::Links) || has(&["link", "url", "dashboard", "lien"]) {
-            Self::link_row
-        } else if columns.0.len() == 2 && command.is_none() {
-            Self::keyed_row
-        } else if command.is_some() {
-            Self::reference_row
-        } else if matches!(role, Role::Step | Role::Rollback | Role::DatabaseRollback)
-            && has(&["step", "étape", "schritt", "#", "no", "action", "paso"])
-        {
-            Self::step_row
-        } else {
-            Self::noted_row
-        };
+        let take = Self::taker(&columns, self.role());
         for row in rows {
             let here = Lines { first: row.line, last: row.line };
             if row.cells.iter().all(|cell| cell.plain.is_empty()) {
                 self.ledger.form(row.line, row.line);
                 continue;
             }
+            if let Some(written) = &row.overfull {
+                self.note(written, here);
+                let why = "this row has more cells than its table's head: write a | that is none as \\|";
+                self.ledger.decide(row.line, why);
+                continue;
+            }
             take(self, &columns, row, here);
+        }
+    }
+
+    /// How the rows of a table are taken, by its head and by what its part of the page is about. The first that fits counts:
+    /// what a table plainly lists (changes, contacts, levels, metrics, triggers) comes before what its place suggests.
+    fn taker(columns: &Columns, role: Role) -> Take<'w> {
+        let command = columns.find(COMMAND).is_some();
+        if role == Role::Triggers {
+            Self::trigger_row
+        } else if columns.tell_changes() {
+            Self::change_row
+        } else if columns.tell_contacts() {
+            Self::contact_row
+        } else if columns.tell_levels() {
+            Self::level_row
+        } else if columns.tell_metrics() {
+            Self::metric_row
+        } else if columns.tell_triggers() && !matches!(role, Role::Failure | Role::Incident) {
+            Self::trigger_row
+        } else if columns.tell_tasks() && matches!(role, Role::Tasks | Role::Completion) {
+            Self::task_row
+        } else if command && is_run_in(role) {
+            Self::command_row
+        } else if matches!(role, Role::Checklist | Role::Validation) || columns.tell_checks() {
+            Self::check_row
+        } else if role == Role::Tasks {
+            Self::task_row
+        } else if role == Role::Links || columns.tell_links() {
+            Self::link_row
+        } else if columns.0.len() == 2 && !command {
+            Self::keyed_row
+        } else if command {
+            Self::reference_row
+        } else if matches!(role, Role::Step | Role::Rollback | Role::DatabaseRollback) && columns.tell_steps()
+        {
+            Self::step_row
+        } else {
+            Self::noted_row
         }
     }
 
@@ -198,18 +108,7 @@ impl Walk<'_> {
     }
 
     fn metric_row(&mut self, columns: &Columns, row: &Row, lines: Lines) {
-        let title_at = columns.find(&[
-            "metric",
-            "metrics",
-            "indicator",
-            "sli",
-            "kpi",
-            "métrique",
-            "metrik",
-            "métrica",
-            "indicateur",
-            "signal",
-        ]);
+        let title_at = columns.find(METRIC);
         let normal_at = columns.find(&[
             "normal",
             "target",
@@ -220,10 +119,14 @@ impl Walk<'_> {
             "acceptable",
             "cible",
             "range",
+            "success",
+            "good",
+            "ok",
         ]);
-        let alert_at = columns
-            .find(&["alert", "critical", "threshold", "alerte", "seuil", "limit", "warning", "rollback"])
-            .filter(|at| Some(*at) != normal_at);
+        let alert_at =
+            ["alert", "rollback", "abort", "critical", "alerte", "seuil", "limit", "threshold", "warning"]
+                .iter()
+                .find_map(|word| columns.find(&[word]).filter(|at| Some(*at) != normal_at));
         let action_at = columns.find(&["action", "response", "then", "do"]);
         let title = cell(row, title_at);
         let (normal, alert) = (amounts::bound(&cell(row, normal_at)), amounts::bound(&cell(row, alert_at)));
@@ -235,7 +138,25 @@ impl Walk<'_> {
         let fitting =
             |found: Option<amounts::Found>| found.filter(|found| found.unit == unit).map(|found| found.bound);
         let said = columns.told(row);
+        // A bound's cell may say more than the bound: for how long, of what.
+        let more = [normal.as_ref(), alert.as_ref()].into_iter().flatten().any(|found| {
+            [&found.before, &found.after].iter().any(|words| words.contains(char::is_alphanumeric))
+        });
+        let known = [title_at, normal_at, alert_at, action_at];
+        let unused = |(at, cell): (usize, &Text)| !known.contains(&Some(at)) && !cell.plain.is_empty();
+        let told = more
+            || row.cells.iter().enumerate().any(unused)
+            || normal.as_ref().is_some_and(|found| found.unit != unit);
         self.ledger.taken(lines.first, lines.last, "metric");
+        let back = alert_at.and_then(|at| columns.0.get(at)).is_some_and(|head| {
+            ["rollback", "roll back", "abort", "revert"].iter().any(|word| head.contains(word))
+        });
+        if let Some(found) = alert.as_ref().filter(|_| back) {
+            self.ledger.counts.triggers += 1;
+            let lasts = amounts::lasting(&found.after);
+            let text = format!("{title} {}", cell(row, alert_at));
+            self.draft.triggers.push(Trigger { text, line: lines.first, lasts });
+        }
         self.draft.metrics.push(Metric {
             title,
             unit,
@@ -244,11 +165,7 @@ impl Walk<'_> {
             action: some(cell(row, action_at)),
             query: None,
             line: lines.first,
-            comments: if row.cells.len() > 4 {
-                vec![format!("{said} (line {})", lines.first)]
-            } else {
-                Vec::new()
-            },
+            comments: if told { vec![format!("{said} (line {})", lines.first)] } else { Vec::new() },
         });
     }
 
@@ -327,7 +244,7 @@ impl Walk<'_> {
     }
 
     fn command_row(&mut self, columns: &Columns, row: &Row, lines: Lines) {
-        let at = columns.find(&["command", "commands", "commande", "cmd", "befehl", "comando", "run"]);
+        let at = columns.find(COMMAND);
         let text = at.and_then(|at| row.cells.get(at)).cloned().unwrap_or_default();
         let name_at = columns
             .find(&[
@@ -368,7 +285,7 @@ impl Walk<'_> {
     }
 
     fn reference_row(&mut self, columns: &Columns, row: &Row, lines: Lines) {
-        let at = columns.find(&["command", "commands", "commande", "cmd", "befehl", "comando", "run"]);
+        let at = columns.find(COMMAND);
         let code = at.and_then(|at| row.cells.get(at)).and_then(|cell| cell.code.first().cloned());
         let other = row
             .cells

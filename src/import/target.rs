@@ -69,11 +69,19 @@ pub(super) fn strategy(draft: &Draft) -> (&'static str, bool) {
         return ("rolling", true);
     }
     let coloured = calls(draft).iter().any(|call| colour(&call.name).is_some_and(|(pair, _)| pair.1 != "b"));
-    let words = draft.words;
+    let (named, words) = (draft.named, draft.words);
+    // One Deployment without a colour has one way to go.
+    let single = !coloured && calls(draft).iter().any(|call| !matches!(call.act, Act::Select(_)));
     match () {
-        () if words.blue_green || coloured && !words.canary => ("blue-green", true),
-        () if words.canary => ("canary", true),
-        () if words.recreate => ("recreate", true),
+        () if named.blue_green => ("blue-green", true),
+        () if named.canary => ("canary", true),
+        () if coloured && !words.canary => ("blue-green", true),
+        () if named.recreate => ("recreate", true),
+        () if named.rolling => ("rolling", true),
+        // What a sentence mentions is a guess.
+        () if words.blue_green => ("blue-green", coloured),
+        () if words.canary && (coloured || !single) => ("canary", coloured),
+        () if words.recreate && !single => ("recreate", false),
         () => ("rolling", words.rolling),
     }
 }

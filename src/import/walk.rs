@@ -2,7 +2,7 @@
 //! its own form.
 
 use super::{
-    amounts,
+    amounts, aside,
     draft::{Draft, Entry, Group, Procedure, Step},
     fence,
     findings::Ledger,
@@ -12,6 +12,10 @@ use super::{
     sections::{Section, warning, what},
     words::one_line,
 };
+use crate::domain::time::Span;
+
+/// Deeper than any heading.
+const DEEPEST: usize = 9;
 
 /// The walk.
 pub(super) struct Walk<'l> {
@@ -28,6 +32,12 @@ pub(super) struct Walk<'l> {
     pub(super) pending: Vec<(String, usize)>,
     /// Strategies that the page describes beside the one that is taken.
     pub(super) others: Vec<&'static str>,
+    /// How long the triggers that follow must last, by the words before them.
+    pub(super) lasting: Option<Span>,
+    /// What follows is another way to do what stands above it.
+    pub(super) aside: bool,
+    /// The words before a block are something that a person does.
+    pub(super) doing: bool,
 }
 
 impl<'l> Walk<'l> {
@@ -51,6 +61,9 @@ impl<'l> Walk<'l> {
             inside: None,
             pending: Vec::new(),
             others: Vec::new(),
+            lasting: None,
+            aside: false,
+            doing: false,
         }
     }
 
@@ -102,6 +115,7 @@ impl<'l> Walk<'l> {
         } else {
             let (title, whole, line) = (self.title(), self.section().title.clone(), self.section().line);
             let time = if whole.contains('(') { amounts::time(&whole) } else { None };
+            let time = time.filter(|(_, high)| *high > Span::ZERO);
             let lower = whole.to_lowercase();
             let comments = self.headings(line);
             let optional =
@@ -263,24 +277,14 @@ impl<'l> Walk<'l> {
 
     /// Words that turned out to be no name.
     pub(super) fn flush(&mut self) {
+        self.doing = false;
         if let Some((text, lines)) = self.lead.take() {
             self.note(&text, lines);
         }
     }
 
     pub(super) fn speaks_of_strategy(&mut self, text: &str) {
-        let lower = text.to_lowercase();
-        let words = &mut self.draft.words;
-        words.blue_green |= lower.contains("blue-green")
-            || lower.contains("blue/green")
-            || lower.contains("blue green")
-            || lower.contains("bleu/vert")
-            || lower.contains("bleu-vert");
-        words.canary |= lower.contains("canary") || lower.contains("canari");
-        words.recreate |= lower.contains("recreate");
-        words.rolling |= lower.contains("rolling update")
-            || lower.contains("rolling deploy")
-            || lower.contains("rolling-update");
+        self.draft.words.hear(text);
     }
 
     fn html(&mut self, text: &str, comment: bool, lines: Lines) {
@@ -316,6 +320,10 @@ impl<'l> Walk<'l> {
     /// One text of a paragraph.
     fn said(&mut self, text: &Text, lines: Lines) {
         let colon = text.plain.ends_with(':');
+        if colon && self.role() == Role::Triggers {
+            self.lasting = amounts::lasting(&text.plain);
+        }
+        self.aside = aside::is_another_way(&text.plain) || self.aside && aside::goes_on(&text.plain);
         match &text.label {
             Some(label) if text.rest.is_empty() => self.label(label, lines),
             Some(label) => {
@@ -350,9 +358,24 @@ impl<'l> Walk<'l> {
     /// A label of its own: what follows is what it says.
     fn label(&mut self, label: &str, lines: Lines) {
         let section = self.section().role;
-        let role = roles::of_label(label).filter(|role| match role {
-            // In a way back its own words are no label: `Quick rollback:` goes on.
-            Role::Rollback => !matches!(section, Role::Rollback | Role::DatabaseRollback),
+        if aside::is_variant(label) && matches!(section, Role::Step | Role::Rollback | Role::DatabaseRollback)
+        {
+            // Bold words are all the heading that it has.
+            let text = Text { plain: label.to_owned(), line: lines.first, ..Text::default() };
+            return self.heading(DEEPEST, &text, lines);
+        }
+        let in_step = self.section().step.is_some() && section == Role::Step;
+        let role = roles::of_label(label).map(|role| match role {
+            // What a step must have reached is looked at in that step.
+            Role::Success if in_step => Role::Validation,
+            other => other,
+        });
+        let role = role.filter(|role| match role {
+            // In a way back its own words are no label: `Quick rollback:` goes on. Nor are they among triggers.
+            Role::Rollback => {
+                !matches!(section, Role::Rollback | Role::DatabaseRollback | Role::Triggers)
+                    && roles::undoes(label)
+            }
             Role::Step => false,
             // … and whatever has failed is why it is gone.
             Role::Failure => !matches!(section, Role::Rollback | Role::DatabaseRollback),
@@ -403,7 +426,7 @@ impl<'l> Walk<'l> {
             self.draft.link(words, url);
         }
         if let (Role::Step | Role::Rollback | Role::DatabaseRollback, Some(command)) =
-            (role, fence::inline(&text.plain, &text.code))
+            (role, fence::inline(&text.plain, &text.code).filter(|_| !self.aside && is_order(&text.plain)))
         {
             let command = command.to_owned();
             self.command_line(&command, &text.plain, lines);
@@ -433,4 +456,14 @@ impl<'l> Walk<'l> {
         }
         self.lead = Some((text.plain.clone(), lines));
     }
+}
+
+/// Whether a paragraph tells to do something and nothing else: prose that mentions a command is no order to run it.
+fn is_order(text: &str) -> bool {
+    let sentences = text.matches(". ").count() + text.matches("; ").count();
+    let text = text.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '`');
+    let starts = ["then ", "next, ", "now ", "now, ", "finally, ", "please ", "first, "];
+    let lower = text.to_lowercase();
+    let at = starts.iter().find(|start| lower.starts_with(**start)).map_or(0, |start| start.len());
+    sentences == 0 && (text.starts_with('`') || roles::is_instruction(text.get(at..).unwrap_or(text)))
 }

@@ -38,6 +38,13 @@ pub(super) fn due(text: &str) -> Option<Span> {
     amounts::time(lower.get(at..)?).map(|(_, high)| high)
 }
 
+/// When what stands below a heading is due: `Within 1 hour`, `First 24 hours`. `Post-release (2 minutes)` takes that long.
+pub(super) fn due_of_heading(text: &str) -> Option<Span> {
+    let bare = text.trim_start_matches(|c: char| !c.is_alphanumeric());
+    let short = !bare.contains('(') && bare.split_whitespace().count() <= 4;
+    due(text).or_else(|| amounts::time(bare).map(|(_, high)| high).filter(|_| short))
+}
+
 /// A text as TOML has it.
 pub(super) fn quoted(text: &str) -> String {
     toml_edit::Value::from(text).to_string()
@@ -65,7 +72,7 @@ pub(super) fn is_optional(text: &str) -> bool {
 
 /// A value, and whether it is only an example: `[e.g. "Weekly releases"]`.
 pub(super) fn value_of(rest: &str) -> (String, bool) {
-    let inner = rest.trim().strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
+    let inner = rest.trim().trim_matches('`').strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
     let Some(inner) = inner else { return (rest.trim().to_owned(), false) };
     let lower = inner.to_lowercase();
     let bare = ["e.g. ", "e.g., ", "eg. ", "for example ", "example: ", "ex: ", "z.b. ", "p. ex. "]

@@ -1,8 +1,10 @@
 //! Writes the runbook: one table after the other as people keep them, with comments for what the page says besides.
 
+use std::collections::HashMap;
+
 use super::amounts;
 use super::{
-    draft::{Draft, Names, Source, Step},
+    draft::{Draft, Names, Source, Step, Var},
     incident::incident,
     measure::{Fires, Measured},
     resolve::{Book, Part},
@@ -10,6 +12,7 @@ use super::{
     target::{Slots, Target},
     words::{is_date, quoted, slug},
 };
+use crate::domain::template::Template;
 
 fn list(texts: &[String]) -> String {
     let all: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
@@ -154,7 +157,9 @@ fn deployment(page: &mut Page, book: &Book) {
     page.pair("environment", &quoted(environment));
     let (strategy, known) = book.strategy;
     if !known {
-        page.todo("the page does not say how traffic moves; if it is not rolling, see docs/strategies.md");
+        page.todo(
+            "the page does not plainly say how traffic moves: is it this? docs/strategies.md has the others",
+        );
     }
     page.pair("strategy", &quoted(strategy));
     if let Some(automation) =
@@ -229,7 +234,7 @@ fn vars(page: &mut Page, draft: &Draft) {
     page.line("[vars]");
     let fixed = |source: &Source| matches!(source, Source::Value(_));
     for late in [false, true] {
-        for var in draft.vars.iter().filter(|var| fixed(&var.source) == late) {
+        for var in in_order(draft.vars.iter().filter(|var| fixed(&var.source) == late).collect()) {
             let secret = if var.secret { ", secret = true" } else { "" };
             let value = match &var.source {
                 Source::Ask { question, sample } => {
@@ -241,13 +246,40 @@ fn vars(page: &mut Page, draft: &Draft) {
                         if var.name.contains("WEBHOOK") { "https://hooks.example.com/none" } else { "none" };
                     format!("env = {}{secret}, sample = {}", quoted(&var.name), quoted(sample))
                 }
-                Source::Value(value) => format!("value = {}", quoted(value)),
+                Source::Value(value) => format!("value = {}{secret}", quoted(value)),
                 Source::From(fact) => format!("from = {}", quoted(fact)),
                 Source::Captured => format!("captured = true{secret}"),
             };
             page.line(&format!("{} = {{ {value} }}", key(&var.name)));
         }
     }
+}
+
+/// Variables so that each comes after those that its value uses, as far as that is possible.
+fn in_order(vars: Vec<&Var>) -> Vec<&Var> {
+    let places: HashMap<&str, usize> =
+        vars.iter().enumerate().map(|(at, var)| (var.name.as_str(), at)).collect();
+    let mut seen = vec![false; vars.len()];
+    let mut all = Vec::with_capacity(vars.len());
+    for at in 0..vars.len() {
+        // A stack instead of recursion: a page may have any number of them.
+        let mut open = vec![(at, false)];
+        while let Some((at, ready)) = open.pop() {
+            if ready {
+                all.push(vars[at]);
+                continue;
+            }
+            if std::mem::replace(&mut seen[at], true) {
+                continue;
+            }
+            open.push((at, true));
+            if let Source::Value(value) = &vars[at].source {
+                let used = Template::from(value.as_str());
+                open.extend(used.names().filter_map(|name| places.get(name)).map(|used| (*used, false)));
+            }
+        }
+    }
+    all
 }
 
 /// A value for rehearsals.

@@ -7,11 +7,14 @@
 //! ```
 //!
 //! A slot without pods gives no number, and one without users has nothing to divide; that is told, and is no reason to drop a
-//! query. More than one number always is.
+//! query. More than one number always is. Errors are counted: evidence can judge them only by their counters.
+
+mod families;
 
 use async_trait::async_trait;
 use promql_parser::util::escape_string;
 
+use self::families::{APPLICATIONS, DEPLOYMENTS, DURATIONS, HASHES, NAMESPACES, PODS, REQUESTS, VERSIONS};
 use super::shape::{Candidate, Shape};
 use crate::domain::{
     metric::{Missing, Unit},
@@ -46,100 +49,47 @@ pub struct Measured {
     pub gaps: Vec<String>,
 }
 
-/// A query that gives one number a slot.
+/// How a metric is measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Measure {
+    /// By a query, with the slot's places.
+    Query(String),
+    /// By its counters: bad events out of all, as selectors with the slot's places. Evidence can judge it.
+    Counted {
+        /// The bad ones.
+        bad: String,
+        /// All.
+        all: String,
+    },
+}
+
+/// A metric that gives one number a slot.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FoundMetric {
     /// Its key in the runbook.
     pub id: &'static str,
     /// Its title.
     pub title: &'static str,
-    /// The query, with the slot's places.
-    pub query: String,
+    /// How it is measured.
+    pub measure: Measure,
     /// The unit, as a runbook writes it.
     pub unit: &'static str,
     /// The bound within which nothing needs to be done.
     pub normal: String,
     /// The bound beyond which somebody must act.
     pub alert: String,
+    /// Of a counted metric: the share of bad events that is harmless, as a runbook writes it. None where even twice the usual
+    /// share is no share that a release could be worse than.
+    pub harmless: Option<String>,
     /// What was seen: one line for each.
     pub found: Vec<String>,
 }
 
-/// A counter of requests, with the labels that may hold the status.
-struct Requests {
-    name: &'static str,
-    statuses: &'static [&'static str],
-    /// What belongs into every selector of it.
-    only: &'static str,
-}
-
-/// A histogram of how long requests took.
-struct Durations {
-    name: &'static str,
-    /// The unit of its buckets.
-    unit: &'static str,
-    only: &'static str,
-}
-
-const fn requests(name: &'static str, statuses: &'static [&'static str]) -> Requests {
-    Requests { name, statuses, only: "" }
-}
-
-const fn durations(name: &'static str, unit: &'static str) -> Durations {
-    Durations { name, unit, only: "" }
-}
-
-/// Where a proxy measures twice, once at each end: what the server's side saw.
-const AT_THE_SERVER: &str = "reporter=\"destination\"";
-
-/// The application's own first: they know more than what stands before it.
-const REQUESTS: &[Requests] = &[
-    requests("http_requests_total", &["code", "status", "status_code", "response_code", "http_status"]),
-    // OpenTelemetry's semantic conventions, stable and before.
-    requests(
-        "http_server_request_duration_seconds_count",
-        &["http_response_status_code", "status_code", "code"],
-    ),
-    requests("http_server_duration_milliseconds_count", &["http_status_code", "http_response_status_code"]),
-    requests("http_request_duration_seconds_count", &["code", "status", "status_code", "response_code"]),
-    // Micrometer.
-    requests("http_server_requests_seconds_count", &["status"]),
-    Requests { name: "istio_requests_total", statuses: &["response_code"], only: AT_THE_SERVER },
-    requests("nginx_ingress_controller_requests", &["status"]),
-    requests("traefik_service_requests_total", &["code"]),
-    requests("envoy_cluster_upstream_rq", &["envoy_response_code"]),
-];
-
-const DURATIONS: &[Durations] = &[
-    durations("http_request_duration_seconds_bucket", "s"),
-    durations("http_server_request_duration_seconds_bucket", "s"),
-    durations("http_server_duration_milliseconds_bucket", "ms"),
-    durations("http_server_requests_seconds_bucket", "s"),
-    Durations { name: "istio_request_duration_milliseconds_bucket", unit: "ms", only: AT_THE_SERVER },
-    durations("nginx_ingress_controller_request_duration_seconds_bucket", "s"),
-    durations("traefik_service_request_duration_seconds_bucket", "s"),
-    durations("envoy_cluster_upstream_rq_time_bucket", "ms"),
-];
-
-/// Labels that hold a pod's name, a namespace, and an application.
-const PODS: &[&str] = &["pod", "kubernetes_pod_name", "k8s_pod_name", "pod_name"];
-const NAMESPACES: &[&str] = &[
-    "namespace",
-    "kubernetes_namespace",
-    "k8s_namespace_name",
-    "destination_workload_namespace",
-    "exported_namespace",
-];
-const APPLICATIONS: &[&str] = &["service", "app", "job"];
-/// Labels that may hold a Deployment's name.
-const DEPLOYMENTS: &[&str] =
-    &["deployment", "workload", "destination_workload", "k8s_deployment_name", "kubernetes_deployment_name"];
-/// Labels that may hold a revision's hash, and a version.
-const HASHES: &[&str] = &["pod_template_hash", "label_pod_template_hash", "pod_label_pod_template_hash"];
-const VERSIONS: &[&str] = &["version", "app_version", "service_version", "destination_version"];
-
 /// How far `rate` looks back, the shortest first: it needs two scrapes.
 const WINDOWS: &[&str] = &["1m", "5m"];
+
+/// From this share of bad events on, in percent, nothing could be called worse.
+const MOST_HARMLESS: f64 = 50.0;
 
 /// A slot as it is measured.
 struct Side {
@@ -316,17 +266,29 @@ async fn finds(numbers: &dyn Numbers, subject: &Subject, metric: &str, matchers:
     any
 }
 
+/// The same, or nothing where another family must do: what was seen of this one is kept, for whoever finds none.
+async fn usable(
+    numbers: &dyn Numbers,
+    subject: &Subject,
+    (metric, only): (&str, &str),
+    seen: &mut Vec<String>,
+) -> Result<Option<Selected>, String> {
+    match select(numbers, subject, metric, only).await {
+        Ok(selected) => Ok(Some(selected)),
+        Err(Useless::Absent) => Ok(None),
+        Err(Useless::Silent(why)) => Err(silent(&why)),
+        Err(Useless::Seen(what)) => {
+            seen.push(what);
+            Ok(None)
+        }
+    }
+}
+
 async fn errors(numbers: &dyn Numbers, subject: &Subject) -> Result<FoundMetric, String> {
     let mut seen = Vec::new();
     for family in REQUESTS {
-        let selected = match select(numbers, subject, family.name, family.only).await {
-            Ok(selected) => selected,
-            Err(Useless::Absent) => continue,
-            Err(Useless::Silent(why)) => return Err(silent(&why)),
-            Err(Useless::Seen(what)) => {
-                seen.push(what);
-                continue;
-            }
+        let Some(selected) = usable(numbers, subject, (family.name, family.only), &mut seen).await? else {
+            continue;
         };
         let Selected { matchers, labels } = &selected;
         let mut status = None;
@@ -350,16 +312,29 @@ async fn errors(numbers: &dyn Numbers, subject: &Subject) -> Result<FoundMetric,
             )
         };
         match one_number(numbers, subject, Unit::Percent, query).await {
-            Ok((query, values, now)) => {
+            Ok(Seen { query, window, values, now }) => {
                 // In tenths of a percent, twice what is usual.
                 let normal = (now * 2_000.0).round().max(5.0) / 10.0;
+                let harmless = (now * 2_000.0).ceil().max(1.0) / 10.0;
+                // The counters themselves, where they are scraped often enough for the share of a minute.
+                let counted = window == WINDOWS[0];
+                let failed = joined(&[&format!("{status}=~\"5..\""), matchers]);
+                let measure = if counted {
+                    Measure::Counted {
+                        bad: format!("{}{{{failed}}}", family.name),
+                        all: format!("{}{{{matchers}}}", family.name),
+                    }
+                } else {
+                    Measure::Query(query)
+                };
                 return Ok(FoundMetric {
                     id: "error_rate",
                     title: "Error rate",
-                    query,
+                    measure,
                     unit: "percent",
                     normal: format!("< {normal}%"),
                     alert: format!("> {}%", normal * 2.0),
+                    harmless: (counted && harmless < MOST_HARMLESS).then(|| format!("{harmless}%")),
                     found: vec![format!("{} tells the slots apart; now {values}", family.name)],
                 });
             }
@@ -372,14 +347,8 @@ async fn errors(numbers: &dyn Numbers, subject: &Subject) -> Result<FoundMetric,
 async fn latency(numbers: &dyn Numbers, subject: &Subject) -> Result<FoundMetric, String> {
     let mut seen = Vec::new();
     for family in DURATIONS {
-        let selected = match select(numbers, subject, family.name, family.only).await {
-            Ok(selected) => selected,
-            Err(Useless::Absent) => continue,
-            Err(Useless::Silent(why)) => return Err(silent(&why)),
-            Err(Useless::Seen(what)) => {
-                seen.push(what);
-                continue;
-            }
+        let Some(selected) = usable(numbers, subject, (family.name, family.only), &mut seen).await? else {
+            continue;
         };
         let query = |window: &str| {
             format!(
@@ -389,17 +358,18 @@ async fn latency(numbers: &dyn Numbers, subject: &Subject) -> Result<FoundMetric
         };
         let unit = if family.unit == "s" { Unit::S } else { Unit::Ms };
         match one_number(numbers, subject, unit, query).await {
-            Ok((query, values, now)) => {
+            Ok(Seen { query, values, now, .. }) => {
                 let millis = if family.unit == "s" { now * 1_000.0 } else { now };
                 // Twice what is usual, in steps of 50 ms; what is fast already may well be slower.
                 let normal = ((millis * 2.0 / 50.0).ceil() * 50.0).max(300.0);
                 return Ok(FoundMetric {
                     id: "latency",
                     title: "P95 latency",
-                    query,
+                    measure: Measure::Query(query),
                     unit: family.unit,
                     normal: format!("< {normal}ms"),
                     alert: format!("> {}ms", normal * 2.0),
+                    harmless: None,
                     found: vec![format!("{} tells the slots apart; now {values}", family.name)],
                 });
             }
@@ -409,13 +379,24 @@ async fn latency(numbers: &dyn Numbers, subject: &Subject) -> Result<FoundMetric
     Err(nothing("durations", "http_request_duration_seconds", &seen))
 }
 
-/// Tries a query for each slot. With the slots' values in words, and the number of the slot that has the users.
+/// A query that gave one number.
+struct Seen {
+    query: String,
+    /// How far it looks back.
+    window: &'static str,
+    /// The slots' values in words.
+    values: String,
+    /// The number of the slot that has the users.
+    now: f64,
+}
+
+/// Tries a query for each slot.
 async fn one_number(
     numbers: &dyn Numbers,
     subject: &Subject,
     unit: Unit,
     query: impl Fn(&str) -> String,
-) -> Result<(String, String, f64), String> {
+) -> Result<Seen, String> {
     let mut why = String::new();
     'windows: for window in WINDOWS {
         let query = query(window);
@@ -439,7 +420,7 @@ async fn one_number(
             }
         }
         if let Some(now) = now {
-            return Ok((query, values.join(", "), now));
+            return Ok(Seen { query, window, values: values.join(", "), now });
         }
     }
     Err(why)

@@ -2,7 +2,7 @@
 
 use super::{
     facts::Facts,
-    measure::Measured,
+    measure::{Measure, Measured},
     shape::{Candidate, Shape, repository},
     steps,
     toml::{Page, literal, quoted},
@@ -17,7 +17,7 @@ use crate::domain::{
 pub const MOST_LINES: usize = 150;
 
 /// The tables at the end of a page, with empty lines between them.
-const LINES_OF_THE_END: usize = 17;
+const LINES_OF_THE_END: usize = 22;
 
 /// Reads that were not allowed and are named one by one.
 const MOST_REFUSED: usize = 2;
@@ -323,7 +323,13 @@ fn metrics(page: &mut Page, facts: &Facts, measured: &Measured, answers: &Answer
         for found in &metric.found {
             page.found(found);
         }
-        page.lines(&format!("query = {}", quoted(&metric.query)));
+        match &metric.measure {
+            Measure::Query(query) => page.lines(&format!("query = {}", quoted(query))),
+            Measure::Counted { bad, all } => {
+                page.lines(&format!("bad = {}", quoted(bad)));
+                page.lines(&format!("all = {}", quoted(all)));
+            }
+        }
         page.lines("per_slot = true");
         page.lines(&format!("unit = {}", quoted(metric.unit)));
         if at == 0 {
@@ -391,12 +397,14 @@ fn checklist(page: &mut Page, facts: &Facts) {
         items.push(by_person("The Deployments are not paused (kubectl rollout resume)"));
     }
     items.push(by_person("Somebody is on call who knows this service"));
-    let (told, more) = facts.survey.forbidden.split_at(facts.survey.forbidden.len().min(MOST_REFUSED));
-    for refused in told {
-        page.todo(&format!("not seen, so not written: {refused}"));
-    }
-    if !more.is_empty() {
-        page.todo(&format!("{} more reads were not allowed; cutover init says which", more.len()));
+    match facts.survey.forbidden.as_slice() {
+        few if few.len() <= MOST_REFUSED => {
+            few.iter().for_each(|refused| page.todo(&format!("not seen, so not written: {refused}")));
+        }
+        many => page.todo(&format!(
+            "not seen, so not written: {} reads were not allowed; cutover init says which",
+            many.len()
+        )),
     }
     page.lines("items = [");
     page.lines(&items.join("\n"));
@@ -417,15 +425,26 @@ fn end(page: &mut Page, facts: &Facts) {
             page.lines("[[trigger]]");
             page.lines(&format!("metric = {}", quoted(metric.id)));
             page.lines(&format!("when = {}", quoted(&metric.alert)));
-            page.lines("for = \"1m\"\nthen = \"countdown\"");
+            page.lines("for = \"1m\"");
             apart(page);
+            if let Some(harmless) = &metric.harmless {
+                if airy {
+                    page.comment(&format!("Evidence fires in seconds where the bound takes a minute: 99.9 % certain that more than {harmless} of the requests fail."));
+                }
+                page.lines("[[trigger]]");
+                page.lines(&format!("metric = {}", quoted(metric.id)));
+                page.lines(&format!("when = {}", quoted(&format!("worse than {harmless}"))));
+                apart(page);
+            }
         }
         None => {
             page.todo("once there is a metric: [[trigger]] metric = \"error_rate\", when = \"> 1%\", for = \"1m\", then = \"countdown\"");
         }
     }
-    page.lines("[[trigger]]\nreason = \"Users report errors\"");
-    apart(page);
+    if airy {
+        page.lines("[[trigger]]\nreason = \"Users report errors\"");
+        page.gap();
+    }
     page.lines("[[task]]\ndue = \"24h\"\ntext = \"Look at the dashboards and at new errors in the log\"");
     apart(page);
     page.lines("[[contact]]\nrole = \"On-call engineer\"");

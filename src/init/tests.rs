@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    measure::{FoundMetric, Measured},
+    measure::{FoundMetric, Measure, Measured},
     page::{Answers, MOST_LINES, Written, write},
     shape::{Candidate, FoundSlot, Shape, Unchosen, choose, recognise, repository},
     *,
@@ -359,10 +359,14 @@ fn error_rate() -> FoundMetric {
     FoundMetric {
         id: "error_rate",
         title: "Error rate",
-        query: r#"sum(rate(a{code=~"5..",slot="$slot"}[1m])) / sum(rate(a{slot="$slot"}[1m]))"#.to_owned(),
+        measure: Measure::Counted {
+            bad: r#"a{code=~"5..",slot="$slot"}"#.to_owned(),
+            all: r#"a{slot="$slot"}"#.to_owned(),
+        },
         unit: "percent",
         normal: "< 0.5%".to_owned(),
         alert: "> 1%".to_owned(),
+        harmless: Some("0.1%".to_owned()),
         found: vec!["a tells the slots apart".to_owned()],
     }
 }
@@ -385,6 +389,8 @@ fn the_longest_page_fits() {
         unit: "s",
         normal: "< 300ms".to_owned(),
         alert: "> 600ms".to_owned(),
+        measure: Measure::Query(r#"sum(rate(a{slot="$slot"}[1m]))"#.to_owned()),
+        harmless: None,
         ..error_rate()
     };
     let measured = Measured { metrics: vec![error_rate(), latency], gaps: Vec::new() };
@@ -407,7 +413,12 @@ fn metrics_that_were_seen_become_checks_and_a_trigger() {
     let written = write(&found, &of(&found), &measured, &answers).unwrap();
     let runbook = loaded(&written);
     assert_eq!(runbook.metrics.len(), 1);
-    assert!(runbook.triggers.iter().any(|trigger| trigger.watch.is_some()));
+    // A fixed rule, and evidence beside it.
+    let rules: Vec<bool> = (runbook.triggers.iter())
+        .filter_map(|trigger| Some(trigger.watch.as_ref()?.rule.fixed().is_some()))
+        .collect();
+    assert_eq!(rules, [true, false]);
+    assert!(written.text.contains("when = \"worse than 0.1%\""), "{}", written.text);
     assert!(written.text.contains("TODO: a metric that gives one number a slot; no durations"));
 }
 

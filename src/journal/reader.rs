@@ -128,7 +128,10 @@ pub fn salvage<T: DeserializeOwned>(dir: &Path) -> Result<(Contents<T>, Option<R
 }
 
 /// Reads a whole journal from its bytes.
-pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<Contents<T>, ReadError> {
+///
+/// # Errors
+/// See [`ReadError`].
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<Contents<T>, ReadError> {
     let (contents, fault) = intact(bytes)?;
     fault.map_or(Ok(contents), Err)
 }

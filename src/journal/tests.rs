@@ -151,7 +151,7 @@ fn j2_cut_at_every_byte_leaves_the_exact_prefix() {
     // Each position carries a checksum of all that is before it: equal positions are equal contents.
     let positions: Vec<Position> = (0..=200)
         .map(|whole| {
-            let contents = reader::parse::<Event>(&bytes[..ends[whole]]).unwrap();
+            let contents = parse::<Event>(&bytes[..ends[whole]]).unwrap();
             assert_eq!(contents.records, expected(whole));
             contents.position
         })
@@ -163,7 +163,7 @@ fn j2_cut_at_every_byte_leaves_the_exact_prefix() {
         let reserved = [&bytes[..cut], &[0; 64]].concat();
         let both = if (20..=195).contains(&whole) { 1 } else { 2 };
         for left in [&bytes[..cut], &reserved].into_iter().take(both) {
-            let parsed = reader::parse::<serde::de::IgnoredAny>(left);
+            let parsed = parse::<serde::de::IgnoredAny>(left);
             if whole == 0 {
                 assert!(matches!(parsed, Err(ReadError::Unstarted)), "cut at {cut}: {parsed:?}");
                 continue;
@@ -206,14 +206,14 @@ fn j3_every_flipped_byte_is_detected() {
     let (mut bytes, ends) = journal(20);
     let written = bytes.len();
     bytes.resize(written + 128, 0);
-    let clean = reader::parse::<Event>(&bytes).unwrap();
+    let clean = parse::<Event>(&bytes).unwrap();
     assert_eq!(clean.records.len(), 20);
     let flips = [1, 2, 4, 8, 16, 32, 64, 128, 255];
     for at in 0..bytes.len() {
         for flip in flips {
             bytes[at] ^= flip;
             for end in [written.max(at + 1), bytes.len()] {
-                let parsed = reader::parse::<Event>(&bytes[..end]);
+                let parsed = parse::<Event>(&bytes[..end]);
                 assert!(parsed.is_err(), "byte {at} of {written} with {flip:#x} went unseen: {parsed:?}");
                 if let (Err(ReadError::Corrupt { offset, .. }), true) = (&parsed, at >= ends[0]) {
                     // It is found in the record it is in, not later.
@@ -251,7 +251,7 @@ fn j3_records_moved_removed_or_taken_from_elsewhere_are_detected() {
     drop(Writer::begin(&mut disk, &other).unwrap());
     let foreign = [disk.bytes, part(0, 6)].concat();
     for bytes in [missing, swapped, doubled, foreign] {
-        assert!(matches!(reader::parse::<Event>(&bytes), Err(ReadError::Corrupt { .. })));
+        assert!(matches!(parse::<Event>(&bytes), Err(ReadError::Corrupt { .. })));
     }
 }
 
@@ -270,10 +270,10 @@ fn j8_a_newer_format_is_refused_and_untouched() {
 #[test]
 fn other_files_are_no_journals() {
     for text in ["", "\0\0\0", "CUTO"] {
-        assert!(matches!(reader::parse::<Event>(text.as_bytes()), Err(ReadError::Unstarted)), "{text:?}");
+        assert!(matches!(parse::<Event>(text.as_bytes()), Err(ReadError::Unstarted)), "{text:?}");
     }
     for text in ["{}", "CUTOVERX and more than sixteen bytes"] {
-        assert!(matches!(reader::parse::<Event>(text.as_bytes()), Err(ReadError::Foreign)), "{text:?}");
+        assert!(matches!(parse::<Event>(text.as_bytes()), Err(ReadError::Foreign)), "{text:?}");
     }
 }
 
@@ -284,7 +284,7 @@ fn an_intact_record_of_an_unknown_kind_is_named() {
     writer.append(&event(0)).unwrap();
     writer.append(&serde_json::json!({"event": "from_the_future"})).unwrap();
     drop(writer);
-    let fault = reader::parse::<Event>(&disk.bytes).unwrap_err();
+    let fault = parse::<Event>(&disk.bytes).unwrap_err();
     assert!(matches!(fault, ReadError::Unreadable { sequence: 2, .. }), "{fault}");
 }
 
@@ -294,7 +294,7 @@ fn j4_a_failed_write_or_sync_spends_the_writer() {
         // The header's write and sync are done before the counting begins.
         let mut disk = Memory::default();
         drop(Writer::begin(&mut disk, &header()).unwrap());
-        let position = reader::parse::<Event>(&disk.bytes).unwrap().position;
+        let position = parse::<Event>(&disk.bytes).unwrap().position;
         disk.writes_left = Some(fails_at);
         let mut writer = Writer::at(&mut disk, position).unwrap();
         for number in 0..fails_at {
@@ -309,7 +309,7 @@ fn j4_a_failed_write_or_sync_spends_the_writer() {
         assert!(writer.sync().is_err());
         drop(writer);
         // What was written half is a torn tail, not damage.
-        assert_eq!(reader::parse::<Event>(&disk.bytes).unwrap().records, expected(fails_at));
+        assert_eq!(parse::<Event>(&disk.bytes).unwrap().records, expected(fails_at));
     }
     let mut disk = Memory { syncs_left: Some(1), ..Memory::default() };
     let mut writer = Writer::begin(&mut disk, &header()).unwrap();
@@ -449,7 +449,7 @@ proptest! {
             writer.append(text).unwrap();
         }
         drop(writer);
-        let read: VecDeque<String> = reader::parse(&disk.bytes).unwrap().records.into_iter().map(|(_, text)| text).collect();
+        let read: VecDeque<String> = parse(&disk.bytes).unwrap().records.into_iter().map(|(_, text)| text).collect();
         prop_assert_eq!(read, texts);
     }
 
@@ -458,7 +458,7 @@ proptest! {
         let (journal, _) = journal(10);
         let mut mixed = journal[..keep.min(journal.len())].to_vec();
         mixed.extend(bytes);
-        let parsed = reader::parse::<Event>(&mixed);
+        let parsed = parse::<Event>(&mixed);
         if let Ok(contents) = parsed {
             prop_assert!(contents.records.len() <= 10);
         }

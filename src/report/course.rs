@@ -14,6 +14,9 @@ use crate::domain::{
     time::{Span, Timestamp},
 };
 
+/// An estimate that is exceeded by less than this part of it was right.
+const SLACK: u64 = 20;
+
 /// A run from its first event to its last.
 #[derive(Debug, Clone, Default)]
 pub struct Course {
@@ -177,7 +180,14 @@ impl Stage {
         };
         let over = self.took(now).saturating_sub(most);
         if over > Span::ZERO {
-            let tone = if promise { Tone::Bad } else { Tone::Watch };
+            let tone = if promise {
+                Tone::Bad
+            } else if over.as_millis().saturating_mul(SLACK) > most.as_millis() {
+                Tone::Watch
+            } else {
+                // A window of 15 minutes is passed some seconds later.
+                Tone::Plain
+            };
             return Some((format!("{words}, {} longer", over.clock()), tone));
         }
         Some((words, Tone::Plain))

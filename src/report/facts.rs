@@ -11,6 +11,7 @@ use super::{
     verdicts::{Verdict, verdicts},
 };
 use crate::domain::{
+    backtest::Backtest,
     claim::grouped,
     event::Outcome,
     id::QUICK,
@@ -60,6 +61,8 @@ pub struct Facts {
     pub tasks: Vec<Task>,
     /// What was left open, in sentences.
     pub left: Vec<String>,
+    /// What the triggers would have done in the past, where somebody has looked.
+    pub backtest: Option<Backtest>,
     /// Links and contacts of the runbook are not in a report; its integrity is.
     pub journal: Integrity,
 }
@@ -159,6 +162,7 @@ impl Facts {
             left: left(run),
             now: run.last_at,
             journal: source.journal.clone(),
+            backtest: source.backtest.cloned(),
             verdicts: verdicts(run, source.events),
             marks,
             charts,
@@ -249,7 +253,10 @@ fn tiles(figures: &Figures, course: &Course) -> Vec<Tile> {
             tiles.push(tile("Old version back in", seconds(back), within.clone(), tone));
         }
         if let Some(took) = rollback.took_ms {
-            tiles.push(tile("Rollback, all checks", seconds(took), within, tone));
+            let open = (rollback.open_checks > 0).then(|| format!("{} open", rollback.checks_words()));
+            let note: Vec<String> =
+                [within, open.unwrap_or_default()].into_iter().filter(|it| !it.is_empty()).collect();
+            tiles.push(tile("Rollback, all done", seconds(took), note.join("; "), tone));
         }
     }
     if let Some(restore) = figures.time_to_restore_ms {
@@ -426,7 +433,10 @@ fn left(run: &Run) -> Vec<String> {
     }
     let checks = run.open_rollback_checks();
     if checks > 0 {
-        left.push(format!("{} of the rollback never passed.", counted(checks, "check")));
+        left.push(format!(
+            "{} of the rollback never passed: nobody has looked, or not said so.",
+            counted(checks, "check")
+        ));
     }
     for (step, state) in run.runbook.steps.iter().zip(&run.steps) {
         if state.status == StepStatus::Skipped {

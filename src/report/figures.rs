@@ -92,6 +92,24 @@ pub struct Rollback {
     pub ok: Option<bool>,
     /// Whether the promise was kept; none without a promise or an end.
     pub kept: Option<bool>,
+    /// Checks that never passed: a person's, which a rollback does not wait for, or those of one that is not over.
+    pub open_checks: usize,
+}
+
+impl Rollback {
+    /// The checks that never passed, counted: `1 check`.
+    pub fn checks_words(&self) -> String {
+        let many = self.open_checks;
+        format!("{many} check{}", if many == 1 { "" } else { "s" })
+    }
+
+    /// What was done by its end; a person's checks may still be open then.
+    pub fn done_words(&self) -> String {
+        match self.open_checks {
+            0 => "Everything was done and checked".to_owned(),
+            _ => format!("Everything was done, with {} of a person still open,", self.checks_words()),
+        }
+    }
 }
 
 impl Figures {
@@ -156,5 +174,6 @@ fn returned(run: &Run, rollback: &RollbackState) -> Rollback {
         within_ms: rollback.within.map(Span::as_millis),
         ok: done.map(|(ok, ..)| *ok),
         kept: done.zip(rollback.within).map(|((ok, _, took), within)| *ok && *took <= within),
+        open_checks: run.open_rollback_checks(),
     }
 }

@@ -7,7 +7,7 @@ use super::{
     },
     course::{End, Kind, Stage},
     facts::Facts,
-    markup::{Markup, tag},
+    markup::{Markup, number, tag},
 };
 use crate::domain::{
     clock_axis::ClockAxis,
@@ -70,9 +70,13 @@ fn bar(stage: &Stage, now: Timestamp, frame: &Frame, y: f64, size: Size) -> Vec<
     let mut drawn = Vec::new();
     let bar_y = if size == Size::Narrow { y + 20.0 } else { y + 3.0 };
     if let Some((_, most)) = stage.estimate {
-        let end = frame.x(stage.from + most);
-        let frame = tag("rect").class("estimate").number("x", from).number("y", bar_y - 2.0);
-        drawn.push(frame.number("width", (end - from).max(2.0)).number("height", BAR + 4.0).end());
+        let (top, bottom) = (bar_y - 2.0, bar_y + BAR + 2.0);
+        let end = frame.x(stage.from + most).max(from + 2.0);
+        // One that goes on beyond the picture has no end in it.
+        let close = if stage.from + most > frame.axis.to { "M" } else { "L" };
+        let [x, right, y, low] = [from, end, top, bottom].map(number);
+        let way = format!("M{right} {y}L{x} {y}L{x} {low}L{right} {low}{close}{right} {y}");
+        drawn.push(tag("path").class("estimate").attr("d", way).end());
     }
     let class = match (stage.end, &stage.kind) {
         (End::Failed, _) => "bar bad",
@@ -106,7 +110,7 @@ fn bar(stage: &Stage, now: Timestamp, frame: &Frame, y: f64, size: Size) -> Vec<
 }
 
 /// A title that has room, cut at its end.
-fn cut(text: &str, most: usize) -> String {
+pub fn cut(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
     }

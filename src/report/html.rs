@@ -74,6 +74,7 @@ fn sections(facts: &Facts) -> Vec<Section> {
         section("rollback", "Rollback", details::rollback(facts)),
         section("metrics", "Metrics", metrics(facts)),
         section("verdicts", "Verdicts", details::verdicts(facts)),
+        section("backtest", "Backtest", details::backtest(facts)),
         section("story", "What happened", lines(&facts.course.moments)),
         section("steps", "Steps", details::stages(facts)),
         section("decisions", "Decisions", details::decisions(facts)),

@@ -8,9 +8,26 @@ use serde_json::{Value, json};
 use super::{SCHEMA_VERSION, Source, facts::Facts};
 use crate::domain::{
     kept::{Moment, Seen},
+    metric::Sample,
     run::Run,
     safe_text::escaped_json,
 };
+
+/// A measurement as it stands in the document.
+#[derive(Serialize)]
+struct Measured<'a> {
+    #[serde(flatten)]
+    sample: &'a Sample,
+    /// It was fetched after an engine had started, for the time before: no screen took it for the newest value.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    past: bool,
+}
+
+impl<'a> Measured<'a> {
+    fn of(moment: &'a Moment) -> Option<Self> {
+        Some(Self { sample: moment.sample()?, past: matches!(moment.seen, Seen::Past(_)) })
+    }
+}
 
 /// The document. `events` are the journal's envelopes, oldest first, the runbook in the first of them. `samples` are the measurements
 /// that were kept beside it, by time; `seen` is what else was: pictures of the pods, looks of checks. What is missing is in
@@ -55,12 +72,14 @@ pub fn document(run: &Run, facts: &Facts, source: &Source<'_>) -> String {
         "decisions": decisions,
         "left_open": facts.left,
         "journal": facts.journal,
+        "backtest": facts.backtest,
         "samples_remarks": source.kept.remarks(),
+        "samples_thinned": source.kept.thinned,
     });
     let head = format!("{document:#}");
     let mut text = head.trim_end().trim_end_matches('}').trim_end().to_owned();
     array(&mut text, "events", source.events);
-    array(&mut text, "samples", &source.kept.samples().collect::<Vec<_>>());
+    array(&mut text, "samples", &source.kept.moments.iter().filter_map(Measured::of).collect::<Vec<_>>());
     // What could not be kept is among the remarks.
     let seen = |moment: &&Moment| moment.sample().is_none() && !matches!(moment.seen, Seen::Lost { .. });
     array(&mut text, "seen", &source.kept.moments.iter().filter(seen).collect::<Vec<_>>());

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
+    backtest,
     course::{End, Stage},
     facts::{Facts, date},
     markup::cut,
@@ -34,6 +35,7 @@ pub fn page(facts: &Facts) -> String {
     page.list(&facts.felt);
     metrics(&mut page, facts);
     verdicts(&mut page, facts);
+    backtest(&mut page, facts);
     page.heading("What happened (UTC)");
     page.table(
         &["Time", "Event"],
@@ -97,6 +99,27 @@ fn verdicts(page: &mut Page, facts: &Facts) {
             page.line(&signed(*tone, words));
         }
     }
+}
+
+fn backtest(page: &mut Page, facts: &Facts) {
+    let Some(found) = &facts.backtest else { return };
+    page.heading("Backtest");
+    page.line(&plain(&format!("{}.", backtest::span(found))));
+    let rows = backtest::rows(found).into_iter().map(|row| {
+        let runs: Vec<String> = row.runs.iter().map(|(tone, words)| signed(*tone, words)).collect();
+        vec![
+            format!("{} ({})", plain(&row.trigger), row.by),
+            signed(row.harmless.0, &row.harmless.1),
+            runs.join("; "),
+            signed(row.advice.0, &row.advice.1),
+        ]
+    });
+    page.table(&["Trigger", "Without a release", "Past runs", "Advice"], rows);
+    for left in &found.left_out {
+        let times = format!("{} to {}", date(left.window.from), date(left.window.to));
+        page.item(&plain(&format!("Left out: {times}: {}", left.why)));
+    }
+    page.list(&found.remarks);
 }
 
 fn stages(page: &mut Page, facts: &Facts) {

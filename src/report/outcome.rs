@@ -129,14 +129,14 @@ fn rolled_back(figures: &Figures, new: &str, old: &str) -> String {
     format!("Users met {new} for {met}{failed}; {who} brought {old} back{back}.")
 }
 
-/// `0.4 s`, `12 s`, from two minutes on `2:10`.
+/// `0.4 s`, `12 s`, from two minutes on `2:10`. What has not gone by is not counted: a clock beside it says the same.
 pub fn seconds(ms: u64) -> String {
     match ms {
-        0..=9_949 => {
-            let tenths = (ms + 50) / 100;
+        0..=9_999 => {
+            let tenths = ms / 100;
             format!("{}.{} s", tenths / 10, tenths % 10)
         }
-        9_950..=119_999 => format!("{} s", (ms + 500) / 1000),
+        10_000..=119_999 => format!("{} s", ms / 1000),
         _ => Span::from_millis(ms).clock(),
     }
 }

@@ -1,5 +1,6 @@
 //! Reports of runs that went each way: figures reckoned once more, hostile texts, every prefix of every run.
 
+mod backtests;
 mod pages;
 mod runs;
 
@@ -29,7 +30,7 @@ use runs::{aborted, failed, good, kept, rolled_back};
 pub(super) fn report(events: &[Envelope], kept: &Kept, format: Format) -> String {
     let journal =
         Integrity { records: events.len(), bytes: 4711, checksum: 0xc0de_cafe, torn: 0, damage: None };
-    write(&Source { events, kept, journal: &journal }, format).unwrap()
+    write(&Source { events, kept, journal: &journal, backtest: None }, format).unwrap()
 }
 
 fn document(events: &[Envelope], kept: &Kept) -> Value {
@@ -275,7 +276,7 @@ fn the_journal_is_judged_plainly() {
             && damaged.words()[0].starts_with("THE JOURNAL IS DAMAGED: the journal is damaged at byte 900")
     );
     let events = good();
-    let source = Source { events: &events, kept: &Kept::default(), journal: &damaged };
+    let source = Source { events: &events, kept: &Kept::default(), journal: &damaged, backtest: None };
     for format in [Format::Html, Format::Markdown, Format::Json] {
         assert!(write(&source, format).unwrap().contains("damaged at byte 900"));
     }
@@ -286,7 +287,7 @@ fn the_journal_is_judged_plainly() {
 fn a_card_is_computed_again() {
     let mut events = rolled_back();
     let at = first(&events, |event| matches!(event, RunEvent::TrafficSwitched { .. }));
-    let terms = Terms { p0: 0.001, alpha: 0.001, phi: 1.0, starts: 180, at_least: 100.0 };
+    let terms = Terms::new(0.001, 0.001, 180, 100.0);
     let mut meter = Meter::new(terms).unwrap();
     for n in 1..=5_u64 {
         meter.add(at + Span::from_secs(5 * n), Counts::new(25.0, 500.0));

@@ -111,11 +111,12 @@ fn asked(than: Than, asked: Terms) -> Vec<(&'static str, String)> {
 }
 
 fn terms(terms: Terms) -> Vec<(&'static str, String)> {
-    let Terms { p0, alpha, phi, starts, at_least } = terms;
+    let Terms { p0, alpha, phi, usual, starts, at_least, weighed: _ } = terms;
+    let seen = usual.map_or_else(String::new, |usual| format!(", seen at {}", Unit::Percent.show(usual)));
     vec![
         ("Worse than", format!("p0 = {}", Unit::Percent.show(p0))),
         ("False alarms", format!("alpha = {} of harmless runs", Unit::Percent.show(alpha))),
-        ("Burstiness", format!("phi = {phi:.2}")),
+        ("Burstiness", format!("phi = {phi:.2}{seen}")),
         ("Starts", format!("N = {starts} samples in which it could begin")),
         ("At least", format!("{} events", grouped(at_least))),
     ]

@@ -2,6 +2,7 @@
 
 mod around;
 mod cluster;
+mod measured;
 
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
@@ -10,7 +11,7 @@ use super::{
     evidence,
     model::{Model, telemetry::Reading},
     offer::panes,
-    story, subject,
+    story,
     widget::row::{Row, wrap},
 };
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
     domain::{
         cause::HoldCause,
         event::Outcome,
-        metric::{Metric, Verdict},
+        metric::Metric,
         promise::Promise,
         prompt::Prompt,
         run::{Run, TriggerState},
@@ -75,13 +76,7 @@ pub fn height(model: &Model, size: (u16, u16)) -> u16 {
 pub fn all(model: &Model) -> Vec<Alert> {
     let mut alerts = Vec::new();
     let Some(run) = &model.run else { return alerts };
-    if let Some(silent) = model.silent {
-        alerts.push(urgent(
-            "NO ENGINE",
-            format!("NO ANSWER FROM THE ENGINE for {}", silent.short()),
-            "This screen may be out of date, and keys may have no effect.".to_owned(),
-        ));
-    }
+    alerts.extend(from_silence(model));
     alerts.extend(around::from_journal(model));
     let prompt = run.prompt(model.now);
     alerts.extend(from_prompt(model, run, &prompt));
@@ -120,9 +115,34 @@ pub fn all(model: &Model) -> Vec<Alert> {
     alerts.extend(around::from_crew(model, run));
     alerts.extend(cluster::from_cluster(model, run, active));
     if active {
-        alerts.extend(from_metrics(model, run));
+        alerts.extend(measured::from_metrics(model, run));
+        alerts.extend(measured::unmeasured(model, run));
     }
     alerts
+}
+
+/// What is wrong now and no event tells: the engine, the journal and its copy, the cluster, a metric in its alert range.
+pub fn untold(model: &Model) -> Vec<Alert> {
+    let Some(run) = &model.run else { return Vec::new() };
+    let active = run.rolling_back().is_none() && run.finished.is_none();
+    let mut alerts: Vec<Alert> = from_silence(model).into_iter().collect();
+    alerts.extend(around::from_journal(model));
+    alerts.extend(around::from_copy(model, run));
+    alerts.extend(cluster::from_cluster(model, run, active));
+    if active {
+        alerts.extend(measured::from_metrics(model, run));
+        alerts.extend(measured::unmeasured(model, run));
+    }
+    alerts
+}
+
+fn from_silence(model: &Model) -> Option<Alert> {
+    let silent = model.silent?;
+    Some(urgent(
+        "NO ENGINE",
+        format!("NO ANSWER FROM THE ENGINE for {}", silent.short()),
+        "This screen may be out of date, and keys may have no effect.".to_owned(),
+    ))
 }
 
 fn urgent(word: &str, headline: String, follows: String) -> Alert {
@@ -380,31 +400,4 @@ fn from_blindness(
 fn reading(model: &Model, metric: &Metric) -> Reading {
     let slot = model.run.as_ref().and_then(|run| run.opened.new_slot.clone());
     model.telemetry.reading(metric, slot.as_ref(), model.now)
-}
-
-/// Metrics in their alert range that no trigger is breaching about.
-fn from_metrics(model: &Model, run: &Run) -> Vec<Alert> {
-    let told = |metric: &Metric| {
-        run.runbook.triggers.iter().zip(&run.triggers).any(|(trigger, state)| {
-            trigger.watch.as_ref().is_some_and(|watch| watch.metric == metric.id)
-                && (state.breaching.is_some() || state.fired.is_some())
-        })
-    };
-    let slot = subject::live(model);
-    let metrics = run.runbook.metrics.iter().filter(|metric| !told(metric));
-    metrics
-        .filter_map(|metric| {
-            let reading = model.telemetry.reading(metric, slot.as_ref(), model.now);
-            let value = reading.value.filter(|_| reading.verdict == Verdict::Alert)?;
-            let bound =
-                metric.alert.map(|bound| format!(", alert {}", bound.show(metric.unit))).unwrap_or_default();
-            Some(Alert {
-                urgent: false,
-                word: format!("watch: {}", metric.title.to_lowercase()),
-                headline: format!("{} {}{bound}", metric.title, metric.show(value)),
-                meter: None,
-                follows: metric.action.clone().unwrap_or_else(|| "Look into it.".to_owned()),
-            })
-        })
-        .collect()
 }

@@ -79,7 +79,11 @@ pub fn line_of(model: &Model, page: &Page, width: usize) -> usize {
     match page.kind {
         // Below the levels and the text.
         PageKind::Incident => {
-            let steps = model.run.as_ref().map(|run| incident::steps(model, run, width)).unwrap_or_default();
+            let steps = model
+                .run
+                .as_ref()
+                .map(|run| incident::steps(model, run, page.selected, width))
+                .unwrap_or_default();
             incident::head(model, width).len() + steps.iter().take(page.selected).map(Vec::len).sum::<usize>()
         }
         PageKind::Contacts | PageKind::Links => {
@@ -157,7 +161,7 @@ pub fn rows(model: &Model, page: &Page, width: usize) -> Vec<Row> {
         },
         PageKind::Incident => {
             let mut rows = incident::head(model, width);
-            rows.extend(marked(model, page, incident::steps(model, run, width), width));
+            rows.extend(marked(model, page, incident::steps(model, run, page.selected, width), width));
             rows.extend(incident::foot(model, run, width));
             rows
         }

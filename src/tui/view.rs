@@ -17,6 +17,7 @@ mod charts;
 mod checklist;
 mod checks;
 mod detail;
+mod elapsed;
 mod foreign;
 mod form;
 mod header;

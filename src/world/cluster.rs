@@ -16,6 +16,7 @@
 mod api;
 mod controllers;
 mod created;
+mod delete;
 mod directing;
 mod discovery;
 mod endpoints;
@@ -37,6 +38,7 @@ mod scale;
 mod seed;
 mod selector;
 mod server;
+mod similar;
 mod state;
 mod status;
 mod store;

@@ -139,6 +139,40 @@ pub(crate) async fn rollouts_that_cannot_succeed(side: &mut Side) {
     side.until("deployments/backend-green", "room again", done).await;
 }
 
+/// A rollout that makes no progress is told as that once its deadline is over, and once it does again, as well.
+pub(crate) async fn deadline(side: &mut Side) {
+    side.begin("progress deadline");
+    let green = "deployments/backend-green";
+    // The simulated world's time runs sixty times as fast.
+    let seconds = if side.simulated.is_some() { 120 } else { 2 };
+    side.patch(green, MERGE, json!({"spec": {"progressDeadlineSeconds": seconds}})).await;
+    side.limit_room(true).await;
+    let over = |object: &Value| observed(object) && condition(object, "Progressing")["status"] == "False";
+    let stuck = side.until(green, "its deadline is over", over).await;
+    side.tell_conditions("conditions", &stuck);
+    side.tell(
+        "counts",
+        format!(
+            "{} updated, {} ready, {} unavailable",
+            count(&stuck, "updatedReplicas"),
+            count(&stuck, "readyReplicas"),
+            count(&stuck, "unavailableReplicas")
+        ),
+    );
+    side.limit_room(false).await;
+    let done = |object: &Value| {
+        observed(object)
+            && ["updatedReplicas", "replicas", "availableReplicas"]
+                .iter()
+                .all(|field| count(object, field) == 2)
+            && condition(object, "Progressing")["reason"] == "NewReplicaSetAvailable"
+    };
+    let done = side.until(green, "room again", done).await;
+    side.tell_conditions("afterwards", &done);
+    side.patch(green, MERGE, json!({"spec": {"progressDeadlineSeconds": 600}})).await;
+    side.until(green, "settled", observed).await;
+}
+
 /// Ready is not available yet where a Deployment wants its pods to have been ready for a while.
 pub(crate) async fn min_ready_seconds(side: &mut Side) {
     side.begin("minReadySeconds");
@@ -225,4 +259,31 @@ pub(crate) async fn events(side: &mut Side) {
     side.tell("first before last", text("firstTimestamp") < text("lastTimestamp"));
     side.tell("made once", text("firstTimestamp") == event["metadata"]["creationTimestamp"]);
     side.tell("series", &event["series"]);
+}
+
+/// Many events that differ only in their words become one.
+pub(crate) async fn similar_events(side: &mut Side) {
+    side.begin("events that are alike");
+    let blue = "deployments/backend-blue";
+    for replicas in (3..16).chain([2]) {
+        side.patch(blue, MERGE, json!({ "spec": { "replicas": replicas } })).await;
+        let wanted = |list: &Value| {
+            let sets = list["items"].as_array().into_iter().flatten();
+            sets.filter(|set| set["spec"]["replicas"] == replicas).count() == 1
+        };
+        side.until("replicasets?labelSelector=version%3Dblue", "scaled", wanted).await;
+    }
+    let settled = |object: &Value| observed(object) && count(object, "replicas") == 2;
+    side.until(blue, "two pods", settled).await;
+    let path = "events?fieldSelector=involvedObject.name%3Dbackend-blue%2Creason%3DScalingReplicaSet";
+    let combined = |event: &&Value| {
+        event["message"]
+            .as_str()
+            .is_some_and(|text| text.starts_with("(combined from similar events): Scaled "))
+    };
+    let has_one = |list: &Value| list["items"].as_array().into_iter().flatten().any(|event| combined(&event));
+    let list = side.until(path, "events combined", has_one).await;
+    let items = list["items"].as_array().unwrap();
+    side.tell("combined", items.iter().filter(combined).count());
+    side.tell("of its own", items.len() <= 11);
 }

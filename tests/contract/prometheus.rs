@@ -21,7 +21,7 @@ use regex::Regex;
 use serde_json::{Value, json};
 
 use super::{
-    app::Prometheus,
+    app::{self, Prometheus},
     ground::{WORLD, furniture},
     side::PATIENCE,
 };
@@ -115,7 +115,7 @@ impl Metrics {
              - {{ job_name: backend-service, honor_labels: true, file_sd_configs: [{{ files: ['{}'] }}] }}\n",
             dir.path().join("targets.json").display()
         );
-        let server = Prometheus::start(dir.path(), &config);
+        let server = app::prometheus(dir.path(), &config);
         Self::of(measured, Asked::Real { server, dir, applications })
     }
 

@@ -1,9 +1,9 @@
 //! Reads and their errors.
 
 use hyper::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::side::{JSON, Side};
+use super::side::{Caller, JSON, MERGE, Side};
 
 pub(crate) async fn reads(side: &mut Side) {
     side.begin("reads");
@@ -40,4 +40,35 @@ pub(crate) async fn reads(side: &mut Side) {
         "the Service",
         format!("{} {} {}", service["kind"], service["apiVersion"], service["spec"]["type"]),
     );
+}
+
+/// What somebody hears who may not do it, or whom nobody knows.
+pub(crate) async fn refusals(side: &mut Side) {
+    side.begin("refusals");
+    side.call_as(Caller::Stranger).await;
+    for resource in [
+        "services/backend-service",
+        "deployments/backend-blue",
+        "leases/nope",
+        "pods",
+        "pods?watch=true",
+        "pods/nope/log",
+    ] {
+        let answer = side.call(Method::GET, resource, JSON, &Value::Null).await;
+        side.tell_answer(&format!("may not get {resource}"), &answer);
+    }
+    let (code, nodes) = side.call_raw(Method::GET, "/api/v1/nodes", JSON, Vec::new()).await;
+    side.tell_answer("may not list the nodes", &(code, nodes));
+    for resource in ["services/backend-service", "deployments/backend-blue", "deployments/backend-blue/scale"]
+    {
+        let answer = side.patch(resource, MERGE, json!({"spec": {}})).await;
+        side.tell_answer(&format!("may not patch {resource}"), &answer);
+    }
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "refused"}});
+    let answer = side.call(Method::POST, "configmaps", JSON, &map).await;
+    side.tell_answer("may not make a map", &answer);
+    side.call_as(Caller::Nobody).await;
+    let answer = side.call(Method::GET, "services/backend-service", JSON, &Value::Null).await;
+    side.tell_answer("is not known", &answer);
+    side.call_as(Caller::Admin).await;
 }

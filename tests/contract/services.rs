@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use hyper::Method;
 use serde_json::{Value, json};
 
-use super::side::{JSON, MERGE, PATIENCE, STRATEGIC, Side};
+use super::side::{JSON, MERGE, PATIENCE, STRATEGIC, Side, condition};
 
 pub(crate) async fn patches_of_the_service(side: &mut Side) {
     side.begin("patches of the Service");
@@ -85,6 +85,7 @@ pub(crate) async fn endings(side: &mut Side) {
         "a pod is told to end",
         format!("{} {}", answer.0, answer.1["metadata"]["deletionGracePeriodSeconds"]),
     );
+    side.tell("and is ready", &condition(&answer.1, "Ready")["status"]);
     side.until(&format!("pods/{name}"), "it is gone", |object| object["code"] == 404).await;
     side.until("endpoints/backend-service", "two endpoints again", |object| addresses(object) == 2).await;
 

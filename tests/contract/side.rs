@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cutover::world::cluster::Cluster;
+use cutover::world::cluster::{Cluster, Fault, Misbehaviour};
 use hyper::{Method, Request};
 use kube::{Client, config::Kubeconfig};
 use regex::Regex;
@@ -25,7 +25,19 @@ pub(crate) struct Side {
     pub(crate) simulated: Option<Arc<Cluster>>,
     pub(crate) namespace: String,
     pub(crate) told: String,
+    kubeconfig: Value,
     masks: Vec<(Regex, &'static str)>,
+}
+
+/// Whose calls they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// May do everything.
+    Admin,
+    /// Is known, and may do nothing.
+    Stranger,
+    /// Has a token that nobody has given out.
+    Nobody,
 }
 
 async fn client(kubeconfig: &str) -> Client {
@@ -42,6 +54,7 @@ impl Side {
             simulated,
             namespace: namespace.to_owned(),
             told: String::new(),
+            kubeconfig: serde_saphyr::from_str(kubeconfig).unwrap(),
             masks: vec![
                 mask(&regex::escape(namespace), "NAMESPACE"),
                 mask(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UID"),
@@ -50,6 +63,26 @@ impl Side {
                 mask(r"backend-(blue|green)-[0-9a-z]{8,10}(-[0-9a-z]{5})?", "backend-$1-HASH"),
             ],
         }
+    }
+
+    /// From now on it is somebody else who calls.
+    pub(crate) async fn call_as(&mut self, caller: Caller) {
+        if let Some(cluster) = &self.simulated {
+            let all = json!({"kind": "ClusterRole", "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]});
+            cluster.allow_only(if caller == Caller::Stranger { &[] } else { std::slice::from_ref(&all) });
+            if caller == Caller::Nobody {
+                let answer = Misbehaviour::Answer { code: 401, retry_after: None, applied: false };
+                cluster.inject(Fault::next("GET", "/services/backend-service", answer));
+            }
+            return;
+        }
+        let mut kubeconfig = self.kubeconfig.clone();
+        match caller {
+            Caller::Admin => {}
+            Caller::Stranger => kubeconfig["users"][0]["user"]["as"] = json!("stranger"),
+            Caller::Nobody => kubeconfig["users"][0]["user"] = json!({"token": "nonsense"}),
+        }
+        self.client = client(&kubeconfig.to_string()).await;
     }
 
     fn masked(&self, text: &str) -> String {

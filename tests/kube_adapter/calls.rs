@@ -120,6 +120,27 @@ async fn pods_of_a_set_that_has_not_caught_up_are_not_counted_on() {
     }
 }
 
+/// What proxies are told follows the selector a moment later.
+#[tokio::test]
+async fn pods_that_the_services_endpoints_name_are_counted() {
+    let stand = Stand::new(Scenario::Good).await;
+    let named = async || {
+        let seen = stand.kube.observe().await.unwrap();
+        (seen.slots["blue"].named, seen.slots["green"].named)
+    };
+    assert_eq!(named().await, (Some(3), Some(0)));
+    stand.world.freeze(true);
+    stand.kube.switch_traffic(&slot("green"), None).await.unwrap();
+    assert_eq!(named().await, (Some(3), Some(0)), "no controller has seen it");
+    stand.world.freeze(false);
+    while named().await != (Some(0), Some(3)) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // Who may not list them counts by the selector alone.
+    stand.world.deny("list", "endpointslices");
+    assert_eq!(named().await, (None, None));
+}
+
 #[tokio::test]
 async fn replicas_restarts_and_patches_are_written() {
     let stand = Stand::new(Scenario::Good).await;

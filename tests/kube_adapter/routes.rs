@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use cutover::{
     adapters::kube::{KubeConnector, LockClaim, Timing},
     domain::{
+        action::PatchType,
         director::{Director, RouteRef, RuleRef, Share, Shares, share_of},
         observation::{Approach, Observation},
         runbook::{Slot, Target},
@@ -437,4 +438,28 @@ async fn the_fence_is_on_the_route_and_a_settled_one_takes_no_older_write() {
     assert_eq!(fault.kind, Fault::Denied, "{fault}");
     assert!(fault.message.contains("httproute/shop has fence 999"), "{fault}");
     assert_eq!(it.weights(), [95, 5]);
+}
+
+#[tokio::test]
+async fn a_patch_of_a_slots_own_service_stands_on_what_was_looked_at() {
+    let it = Routed::quiet().await;
+    let patch = async |seen: &Observation| {
+        let body = json!({ "metadata": { "labels": { "note": "x" } } });
+        it.kube.patch("service", "own-blue", PatchType::Merge, &body, Some(seen)).await
+    };
+    let edit = |change: &dyn Fn(&mut Value)| {
+        assert!(it.world.edit("services", "own-blue", |service| change(service)));
+    };
+    let seen = it.see().await;
+    edit(&|service| service["spec"]["selector"]["tier"] = json!("nope"));
+    let fault = patch(&seen).await.unwrap_err();
+    assert_eq!(fault.kind, Fault::Conflict, "{fault}");
+    assert!(fault.message.contains("right after it was read"), "{fault}");
+    let seen = it.see().await;
+    assert_eq!(seen.slots["blue"].own_selector.as_ref().unwrap()["tier"], "nope");
+    edit(&|service| service["metadata"]["labels"] = json!({ "team": "shop" }));
+    patch(&seen).await.unwrap();
+    let written = it.world.recorded().into_iter().rfind(|request| request.method == "PATCH").unwrap();
+    let body: Value = serde_json::from_str(&written.body).unwrap();
+    assert!(body.pointer("/metadata/resourceVersion").is_some(), "{body}");
 }

@@ -9,7 +9,6 @@ use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
     path::Path,
-    process::{Child, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicI64, Ordering},
@@ -22,6 +21,11 @@ use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::{ground::WORLD, plane::PLANE};
+
+#[path = "../support/prometheus.rs"]
+pub(crate) mod server;
+
+pub(crate) use server::Prometheus;
 
 /// Requests of all users in a second.
 const RATE: f64 = 200.0;
@@ -117,7 +121,7 @@ impl App {
              scrape_configs: [{{ job_name: app, static_configs: [{{ targets: ['{}'] }}] }}]\n",
             self.url.trim_start_matches("http://")
         );
-        self.prometheus = Some(Prometheus::start(dir, &config));
+        self.prometheus = Some(prometheus(dir, &config));
         self
     }
 
@@ -314,34 +318,6 @@ fn answer(mut line: TcpStream, state: &Mutex<State>) {
 }
 
 /// Debian's Prometheus, or that of `KUBEBUILDER_ASSETS`.
-pub(crate) struct Prometheus {
-    child: Child,
-    pub(crate) url: String,
-}
-
-impl Prometheus {
-    /// With this configuration; what it keeps is in a directory of its own below `dir`.
-    pub(crate) fn start(dir: &Path, config: &str) -> Self {
-        let dir = dir.join("prometheus");
-        std::fs::create_dir_all(&dir).unwrap();
-        std::fs::write(dir.join("prometheus.yml"), config).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = Command::new(PLANE.bin.join("prometheus"))
-            .arg(format!("--config.file={}", dir.join("prometheus.yml").display()))
-            .arg(format!("--storage.tsdb.path={}", dir.join("data").display()))
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(std::fs::File::create(dir.join("log")).unwrap())
-            .spawn()
-            .unwrap();
-        Self { child, url: format!("http://127.0.0.1:{port}") }
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+pub(crate) fn prometheus(dir: &Path, config: &str) -> Prometheus {
+    Prometheus::start(&PLANE.bin.join("prometheus"), dir, config)
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use cutover::domain::{
     event::{Outcome, RunEvent},
     message::Command as Order,
+    time::Span,
 };
 
 use super::{
@@ -33,12 +34,16 @@ fn a_good_release_lands() {
     assert_eq!(helm.close(), 0);
 }
 
-/// A release that does not come up: the step fails, the users notice nothing, and R puts the new slot back.
-fn never_comes_up(image: &str, says: &str) {
+/// A release that does not come up: the step fails within this, the users notice nothing, and R puts the new slot back.
+fn never_comes_up(image: &str, says: &str, within: Span) {
     let place = Place::new(image);
     let mut helm = Helm::open(&place);
     helm.fly_until("failure", |helm| helm.failed("deploy"));
     let story = helm.story();
+    let at = |is: fn(&RunEvent) -> bool| helm.events.iter().rfind(|it| is(&it.event)).unwrap().at;
+    let begun = at(|event| matches!(event, RunEvent::StepStarted { .. }));
+    let took = at(|event| matches!(event, RunEvent::StepFailed { .. })).since(begun);
+    assert!(took <= within, "after {took}: {story}");
     assert!(story.contains(says), "no `{says}` in {story}");
     assert_eq!(place.live(), "blue");
     helm.roll_back();
@@ -48,19 +53,20 @@ fn never_comes_up(image: &str, says: &str) {
 #[test]
 #[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
 fn an_image_that_is_not_there() {
-    never_comes_up("registry.example.com/backend:v1.6.0-missing", "pull");
+    never_comes_up("registry.example.com/backend:v1.6.0-missing", "pull", Span::from_secs(25));
 }
 
 #[test]
 #[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
 fn a_release_that_crashes() {
-    never_comes_up("registry.example.com/backend:v1.6.0-crash", "restart");
+    never_comes_up("registry.example.com/backend:v1.6.0-crash", "restart", Span::from_secs(25));
 }
 
 #[test]
 #[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
 fn a_release_that_is_never_ready() {
-    never_comes_up("registry.example.com/backend:v1.6.0-unready", "ready");
+    // Nothing says that it will not be: only its time is over.
+    never_comes_up("registry.example.com/backend:v1.6.0-unready", "ready", Span::from_secs(55));
 }
 
 #[test]
@@ -80,10 +86,12 @@ fn errors_under_load_are_rolled_back_by_the_trigger() {
 
 #[test]
 #[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
-fn a_person_rolls_back_in_the_window() {
+fn errors_under_load_that_no_trigger_takes_for_too_many_are_rolled_back_by_a_person() {
     let place = Place::new(NEW);
+    place.app.errs("v1.6.0", 0.03);
     let mut helm = Helm::open(&place);
     helm.fly_until("switch", |helm| helm.passed("switch"));
+    place.eventually("errors", || place.app.counted("green").bad > 0.0);
     helm.roll_back();
     place.assert_rolls_back(helm);
 }

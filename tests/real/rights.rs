@@ -1,11 +1,28 @@
 //! The printed roles, on a server that means them: somebody who may do what they say, and nothing else, flies there and back.
 
-use std::{process::Command, time::Duration};
+use std::{
+    process::Command,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use cutover::domain::{event::Outcome, message::Command as Order, rights::PERMISSIONS};
+use cutover::{
+    adapters::{
+        clock::SystemClock,
+        kube::{KubeConnector, lease_name},
+    },
+    config,
+    domain::{
+        event::Outcome,
+        message::Command as Order,
+        rights::{self, PERMISSIONS},
+    },
+    engine::ports::Cluster as _,
+};
 use serde_json::{Value, json};
 
 use super::{
+    ground::WORLD,
     helm::{Base as _, Helm},
     place::{NEW, Place},
     plane::PLANE,
@@ -113,47 +130,107 @@ fn without(place: &Place, verb: &str, resource: &str) -> String {
     list(documents.collect())
 }
 
-/// A right is taken away after the switch: a rollback does without, or stops and says which, and goes on once it is back.
+/// Before a run begins, each right that it lacks is named, and no other.
 #[test]
 #[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
-fn each_right_is_taken_away_in_mid_flight() {
-    for (verb, resource, needed) in [
-        ("patch", "services", true),
-        ("get", "services", true),
-        ("get", "deployments", true),
-        ("list", "pods", false),
-        ("list", "horizontalpodautoscalers", false),
-        ("watch", "services", false),
-        ("list", "events", false),
-        ("update", "configmaps", false),
-    ] {
-        let mut place = Place::new(NEW);
-        let whole = printed(&place).replace("cutover-operators", &group(&place));
-        PLANE.apply(&whole);
-        as_an_operator(&mut place);
-        let mut helm = Helm::open(&place);
-        helm.fly_until("switch", |helm| helm.passed("switch"));
-        PLANE.apply(&without(&place, verb, resource));
-        helm.wait(Duration::from_secs(1));
-        helm.roll_back();
-        let ended = |helm: &Helm| helm.run.as_ref().is_some_and(|run| run.finished.is_some());
-        if needed {
-            helm.wait_until("what is missing", |helm| helm.story().contains("not allowed to"));
-            assert!(
-                helm.story().contains(&format!("`{verb}` on `{resource}")),
-                "{verb} {resource}: {}",
-                helm.story()
-            );
-            assert_eq!(place.live(), "green", "{}", helm.story());
-            PLANE.apply(&whole);
-            helm.wait(Duration::from_secs(1));
-            helm.order(&Order::RetryRollback);
+fn each_right_that_is_missing_at_the_start_is_named() {
+    let mut place = Place::new(NEW);
+    as_an_operator(&mut place);
+    let text = std::fs::read_to_string(place.stage.path().join("runbook.toml")).unwrap();
+    let runbook = config::load_str("runbook.toml", &text).runbook.unwrap();
+    let all = rights::needed(&runbook, &lease_name("backend-service"), &rights::literal);
+    let whole: Vec<Value> = serde_saphyr::from_multiple(&printed(&place)).unwrap();
+    let kubeconfig = std::fs::read_to_string(&place.kubeconfig).unwrap();
+    let connector = KubeConnector::from_kubeconfig_text(kubeconfig, Arc::new(SystemClock::new()));
+    PLANE.apply(&list(whole.clone()).replace("cutover-operators", &group(&place)));
+    let kube = WORLD.block_on(connector.open(runbook.target.as_ref().unwrap())).unwrap();
+    // A change of a role counts a moment later.
+    let missing = |wanted: usize| {
+        let until = Instant::now() + Duration::from_secs(5);
+        loop {
+            let missing = WORLD.block_on(kube.access(&all)).unwrap().missing;
+            if missing.len() == wanted || Instant::now() > until {
+                return missing;
+            }
+            std::thread::sleep(Duration::from_millis(50));
         }
-        helm.wait_until("end", ended);
-        let outcome = helm.outcome();
-        assert_eq!(outcome, Some(Outcome::RolledBack), "{verb} {resource}: {}", helm.story());
-        place.assert_on_blue(&helm);
-        place.assert_all_answered(&helm);
+    };
+    assert_eq!(missing(0), []);
+    let mut found = 0;
+    for (of, manifest) in whole.iter().enumerate() {
+        let rules = manifest["rules"].as_array().into_iter().flatten().enumerate();
+        for (at, rule) in rules {
+            for verb in rule["verbs"].as_array().unwrap() {
+                let mut less = whole.clone();
+                let rules = less[of]["rules"].as_array_mut().unwrap();
+                rules[at]["verbs"].as_array_mut().unwrap().retain(|known| known != verb);
+                // A rule without a verb is no rule.
+                rules.retain(|rule| rule["verbs"].as_array().is_some_and(|verbs| !verbs.is_empty()));
+                PLANE.apply(&list(less).replace("cutover-operators", &group(&place)));
+                let missing = missing(1);
+                assert_eq!(missing.len(), 1, "{verb} {}: {missing:?}", rule["resources"]);
+                let (told, verb) = (missing[0].to_string(), verb.as_str().unwrap());
+                assert!(
+                    told.contains(&format!("ask for the verb `{verb}`")) && told.contains("alice"),
+                    "{told}"
+                );
+                found += 1;
+            }
+        }
+    }
+    assert_eq!(found, all.len(), "each right is one verb of one rule");
+}
+
+/// A right is taken away after the switch: a rollback does without, or stops and says which, and goes on once it is back.
+fn rolls_back_without(verb: &str, resource: &str, needed: bool) {
+    let mut place = Place::new(NEW);
+    let whole = printed(&place).replace("cutover-operators", &group(&place));
+    PLANE.apply(&whole);
+    as_an_operator(&mut place);
+    let mut helm = Helm::open(&place);
+    helm.fly_until("switch", |helm| helm.passed("switch"));
+    PLANE.apply(&without(&place, verb, resource));
+    helm.wait(Duration::from_secs(1));
+    helm.roll_back();
+    let ended = |helm: &Helm| helm.run.as_ref().is_some_and(|run| run.finished.is_some());
+    if needed {
+        helm.wait_until("what is missing", |helm| helm.story().contains("not allowed to"));
+        assert!(
+            helm.story().contains(&format!("`{verb}` on `{resource}")),
+            "{verb} {resource}: {}",
+            helm.story()
+        );
+        assert_eq!(place.live(), "green", "{}", helm.story());
+        PLANE.apply(&whole);
+        helm.wait(Duration::from_secs(1));
+        helm.order(&Order::RetryRollback);
+    }
+    helm.wait_until("end", ended);
+    let outcome = helm.outcome();
+    assert_eq!(outcome, Some(Outcome::RolledBack), "{verb} {resource}: {}", helm.story());
+    place.assert_on_blue(&helm);
+    place.assert_all_answered(&helm);
+}
+
+#[test]
+#[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
+fn a_right_that_the_way_back_needs_is_taken_away_in_mid_flight() {
+    for (verb, resource) in [("patch", "services"), ("get", "services"), ("get", "deployments")] {
+        rolls_back_without(verb, resource, true);
+    }
+}
+
+#[test]
+#[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
+fn a_right_that_the_way_back_does_without_is_taken_away_in_mid_flight() {
+    for (verb, resource) in [
+        ("list", "pods"),
+        ("list", "horizontalpodautoscalers"),
+        ("watch", "services"),
+        ("list", "events"),
+        ("update", "configmaps"),
+    ] {
+        rolls_back_without(verb, resource, false);
     }
 }
 

@@ -37,6 +37,15 @@ fn goes_on(place: &Place, mut helm: Helm) {
     place.assert_comes_back(helm);
 }
 
+/// An object as somebody would write it who makes it.
+fn bare(mut object: serde_json::Value) -> serde_json::Value {
+    for field in ["uid", "resourceVersion", "creationTimestamp", "managedFields", "generation"] {
+        object["metadata"].as_object_mut().unwrap().remove(field);
+    }
+    object.as_object_mut().unwrap().remove("status");
+    object
+}
+
 #[test]
 #[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
 fn the_selector() {
@@ -107,10 +116,7 @@ fn kubectl_scale_on_the_slot_that_has_the_users() {
 #[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
 fn the_service_is_deleted_and_made_anew() {
     let place = Place::new(NEW);
-    let mut service = place.object("service", "backend-service").unwrap();
-    for field in ["uid", "resourceVersion", "creationTimestamp", "managedFields"] {
-        service["metadata"].as_object_mut().unwrap().remove(field);
-    }
+    let mut service = bare(place.object("service", "backend-service").unwrap());
     service["spec"].as_object_mut().unwrap().retain(|key, _| key == "selector" || key == "ports");
     let (helm, reason) = held(&place, || drop(place.kubectl(&["delete", "service", "backend-service"])));
     assert!(reason.contains("service/backend-service") && reason.contains("deleted"), "{reason}");
@@ -137,6 +143,24 @@ fn the_new_slots_deployment_is_deleted() {
     helm.wait_until("end", Helm::is_over);
     place.eventually("blue serves", || place.live() == "blue" && place.serving(BLUE) == PODS);
     place.assert_all_answered(&helm);
+}
+
+#[test]
+#[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
+fn the_new_slots_deployment_is_deleted_and_made_anew() {
+    let place = Place::new(NEW);
+    let made = bare(place.object("deployment", GREEN).unwrap());
+    let (mut helm, reason) = held(&place, || drop(place.kubectl(&["delete", "deployment", "backend-green"])));
+    assert!(reason.contains("deployment/backend-green") && reason.contains("deleted"), "{reason}");
+    // With the image of before, and without a pod: nothing goes there.
+    super::plane::PLANE.apply(&made.to_string());
+    helm.order(&Order::Continue);
+    helm.wait(std::time::Duration::from_secs(3));
+    helm.confirm();
+    helm.wait(std::time::Duration::from_secs(2));
+    assert_eq!((place.live().as_str(), place.serving(BLUE)), ("blue", PODS), "{}", helm.story());
+    helm.roll_back();
+    place.assert_rolls_back(helm);
 }
 
 #[test]

@@ -85,11 +85,13 @@ fn every_watch_is_told_410_in_its_stream() {
 #[test]
 #[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
 fn every_watch_asks_for_a_version_that_is_too_old() {
-    let _alone = IN_THE_AIR.write().unwrap_or_else(PoisonError::into_inner);
     // It knows nothing of what was before its start.
-    PLANE.kill();
-    PLANE.revive();
-    flies_without_a_watch(Place::alone(NEW), Trouble::OldVersion);
+    {
+        let _alone = IN_THE_AIR.write().unwrap_or_else(PoisonError::into_inner);
+        PLANE.kill();
+        PLANE.revive();
+    }
+    flies_without_a_watch(Place::new(NEW), Trouble::OldVersion);
 }
 
 /// Watches end and begin anew at the version of the last object that they told of, however long ago.

@@ -69,6 +69,10 @@ struct Rule {
     /// All of these are in the path with its query.
     path: Vec<String>,
     times: u32,
+    /// Only every so many-th of them, beginning with the last of these.
+    nth: u32,
+    /// How many it fitted so far.
+    fitted: u32,
     trouble: Trouble,
 }
 
@@ -141,8 +145,17 @@ impl Proxy {
     /// From now on, the next `times` requests with this method (any where empty) that have all of these in their path and query
     /// meet this. Rules are tried in the order they were made.
     pub(crate) fn rule(&self, method: &'static str, path: &[&str], times: u32, trouble: Trouble) {
+        self.rule_of(method, path, times, 1, trouble);
+    }
+
+    /// … for good, but only every `nth` of them.
+    pub(crate) fn every(&self, nth: u32, method: &'static str, path: &[&str], trouble: Trouble) {
+        self.rule_of(method, path, u32::MAX, nth, trouble);
+    }
+
+    fn rule_of(&self, method: &'static str, path: &[&str], times: u32, nth: u32, trouble: Trouble) {
         let path = path.iter().map(|part| (*part).to_owned()).collect();
-        self.inner.rules.lock().unwrap().push(Rule { method, path, times, trouble });
+        self.inner.rules.lock().unwrap().push(Rule { method, path, times, nth, fitted: 0, trouble });
     }
 
     /// Takes all rules back. What met one already still does.
@@ -224,10 +237,12 @@ async fn converse(inner: Arc<Inner>, stream: TcpStream) {
 impl Inner {
     fn trouble(&self, method: &str, path: &str) -> Option<Trouble> {
         let mut rules = self.rules.lock().unwrap();
-        let rule = rules.iter_mut().find(|rule| {
-            rule.times > 0
+        let rule = rules.iter_mut().find_map(|rule| {
+            let fits = rule.times > 0
                 && (rule.method.is_empty() || rule.method == method)
-                && rule.path.iter().all(|part| path.contains(part.as_str()))
+                && rule.path.iter().all(|part| path.contains(part.as_str()));
+            rule.fitted += u32::from(fits);
+            (fits && rule.fitted.is_multiple_of(rule.nth)).then_some(rule)
         })?;
         if rule.times != u32::MAX {
             rule.times -= 1;

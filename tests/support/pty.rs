@@ -236,7 +236,7 @@ impl Cockpit {
     pub(crate) fn fly_while(&mut self, goes_on: impl Fn(&str) -> bool) {
         let until = Instant::now() + PATIENCE;
         let ticks = [" SPACE ok", " SPACE check ok", " SPACE tick it", " SPACE done"];
-        let idle = ["ENTER nothing", "ENTER does nothing"];
+        let idle = ["ENTER nothing", "ENTER does nothing", "ENTER starts nothing"];
         // What a key was pressed on, and how long that may still be shown: the key may have changed nothing that is seen.
         let mut pressed = (String::new(), Instant::now());
         loop {

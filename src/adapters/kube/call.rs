@@ -63,9 +63,20 @@ pub(super) static REPLICA_SETS: Resource = Resource::known("apps", "v1", "replic
 /// Autoscalers, in the version that every release since 1.2 serves.
 pub(super) static AUTOSCALERS: Resource =
     Resource::known("autoscaling", "v1", "horizontalpodautoscalers", "horizontalpodautoscaler");
+/// What a Service leads to, as its proxies are told it: since Kubernetes 1.21, and before. What is read of them is the same.
+pub(super) static ENDPOINT_SLICES: [Resource; 2] = [
+    Resource::known("discovery.k8s.io", "v1", "endpointslices", "endpointslice"),
+    Resource::known("discovery.k8s.io", "v1beta1", "endpointslices", "endpointslice"),
+];
 /// Routes of the Gateway API.
 pub(super) static HTTP_ROUTES: Resource =
     Resource::known("gateway.networking.k8s.io", "v1", "httproutes", "httproute");
+/// Pod disruption budgets, since Kubernetes 1.21.
+pub(super) static BUDGETS: Resource =
+    Resource::known("policy", "v1", "poddisruptionbudgets", "poddisruptionbudget");
+/// The same for releases before 1.21, which answer 404 to the other.
+pub(super) static OLD_BUDGETS: Resource =
+    Resource::known("policy", "v1beta1", "poddisruptionbudgets", "poddisruptionbudget");
 /// Leases: locks that everybody respects who would change the same target.
 pub(super) static LEASES: Resource = Resource::known("coordination.k8s.io", "v1", "leases", "lease");
 /// Configuration objects: where a run's copy is kept.

@@ -24,7 +24,7 @@ use hyper_util::{
 use kube::{
     Client, Config,
     client::{Body, ClientBuilder, ConfigExt as _},
-    config::{AuthInfo, ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError},
+    config::{AuthInfo, Context, ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 use tower::{BoxError, Service, ServiceBuilder};
 
@@ -161,16 +161,12 @@ fn in_cluster(wanted: Option<&str>, idle: Duration) -> Option<PortResult<Session
     Some(session(&config, None, IN_CLUSTER.to_owned(), login, idle))
 }
 
-fn from_kubeconfig(
-    mut kubeconfig: Kubeconfig,
-    wanted: Option<&str>,
-    proxies: bool,
-    idle: Duration,
-) -> PortResult<Session> {
+/// The context to use, with its name: the one that is wanted, else the current one.
+fn chosen(kubeconfig: &Kubeconfig, wanted: Option<&str>) -> PortResult<(String, Context)> {
     let known = || {
         let names: Vec<String> =
             kubeconfig.contexts.iter().map(|context| format!("`{}`", SafeText::new(&context.name))).collect();
-        let near = wanted.and_then(|wanted| nearest(&kubeconfig, wanted));
+        let near = wanted.and_then(|wanted| nearest(kubeconfig, wanted));
         let near = near.map(|name| format!(" (did you mean `{}`?)", SafeText::new(name))).unwrap_or_default();
         if names.is_empty() {
             "it has no contexts".to_owned()
@@ -200,6 +196,16 @@ fn from_kubeconfig(
             ),
         ));
     };
+    Ok((name, context))
+}
+
+fn from_kubeconfig(
+    mut kubeconfig: Kubeconfig,
+    wanted: Option<&str>,
+    proxies: bool,
+    idle: Duration,
+) -> PortResult<Session> {
+    let (name, context) = chosen(&kubeconfig, wanted)?;
     for user in &mut kubeconfig.auth_infos {
         if let Some(exec) = user.auth_info.as_mut().and_then(|auth| auth.exec.as_mut()) {
             exec.interactive_mode = Some(ExecInteractiveMode::Never);

@@ -44,6 +44,8 @@ pub(super) struct Change<'a> {
 }
 
 impl KubeCluster {
+    /// Sets a container's image by a strategic patch, which finds the container by its name and leaves the others
+    /// alone. The list may be that of the init containers.
     pub(super) async fn put_image(
         &self,
         slot: &SlotName,
@@ -78,6 +80,7 @@ impl KubeCluster {
         self.change(slot, before, &Change { patch, holds: &holds, done }).await
     }
 
+    /// Sets the replicas, unless an autoscaler owns them: it would set them back at its next look.
     pub(super) async fn put_replicas(
         &self,
         slot: &SlotName,
@@ -101,6 +104,8 @@ impl KubeCluster {
         self.change(slot, before, &Change { patch, holds: &holds, done }).await
     }
 
+    /// Restarts as kubectl does: a stamp in the template makes another template, and the Deployment rolls over to it.
+    /// A paused one would not.
     pub(super) async fn restart_pods(
         &self,
         slot: &SlotName,
@@ -210,38 +215,10 @@ impl KubeCluster {
                 return Ok(format!("deployment/{name}: {} (confirmed by reading it)", change.done));
             }
             let untouched = same && now.metadata.generation == seen.metadata.generation;
-            match (refused, untouched) {
-                (true, true) if round < ROUNDS => seen = now,
-                (false, true) if now.metadata.resource_version == seen.metadata.resource_version => {
-                    return Err(PortError::new(
-                        Fault::Unknown,
-                        format!("{told}. It is unchanged, but the request may still arrive"),
-                    ));
-                }
-                (false, true) => {
-                    return Err(PortError::unavailable(format!(
-                        "deployment/{name} was not changed, and the lost request can no longer take effect"
-                    )));
-                }
-                (_, false) if !same => {
-                    return Err(PortError::new(
-                        Fault::Conflict,
-                        format!(
-                            "deployment/{name} was deleted and recreated meanwhile; look at it, then decide \
-                             again"
-                        ),
-                    ));
-                }
-                _ => {
-                    let who = by(changer(&seen, &now).as_ref());
-                    return Err(PortError::new(
-                        Fault::Conflict,
-                        format!(
-                            "deployment/{name} was changed meanwhile by {who}; look at it, then decide again"
-                        ),
-                    ));
-                }
+            if !(refused && untouched && round < ROUNDS) {
+                return Err(not_changed(&told, refused, &seen, &now));
             }
+            seen = now;
         }
     }
 
@@ -275,6 +252,33 @@ impl KubeCluster {
             spec.max_replicas
         )))
     }
+}
+
+/// Why a change was not made, from what was read before the write and after it. `refused`: the API server has answered 409,
+/// so the write is certainly without effect; otherwise its answer is lost.
+fn not_changed(told: &str, refused: bool, seen: &Deployment, now: &Deployment) -> PortError {
+    let name = name_of(&seen.metadata);
+    let same = now.metadata.uid == seen.metadata.uid;
+    let untouched = same && now.metadata.generation == seen.metadata.generation;
+    if untouched && !refused {
+        // Another version refuses the lost request when it comes; the same one would still take it.
+        return if now.metadata.resource_version == seen.metadata.resource_version {
+            PortError::new(
+                Fault::Unknown,
+                format!("{told}. It is unchanged, but the request may still arrive"),
+            )
+        } else {
+            PortError::unavailable(format!(
+                "deployment/{name} was not changed, and the lost request can no longer take effect"
+            ))
+        };
+    }
+    let what = if same {
+        format!("changed meanwhile by {}", by(changer(seen, now).as_ref()))
+    } else {
+        "deleted and recreated meanwhile".to_owned()
+    };
+    PortError::new(Fault::Conflict, format!("deployment/{name} was {what}; look at it, then decide again"))
 }
 
 /// An object's name.

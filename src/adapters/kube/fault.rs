@@ -179,21 +179,7 @@ fn answered(
                 session.login.advice()
             ),
         ),
-        403 => {
-            let resource =
-                call.resource.as_ref().map_or_else(|| call.object(), super::call::Resource::in_roles);
-            let place = call
-                .namespace
-                .as_ref()
-                .map_or_else(|| " in the cluster".to_owned(), |ns| format!(" in namespace {ns}"));
-            PortError::new(
-                Fault::Denied,
-                format!(
-                    "not allowed to {words}; ask for the verb `{}` on `{resource}`{place}{says}",
-                    call.verb
-                ),
-            )
-        }
+        403 => denied(call, &words, &says),
         // A path that nothing serves is answered as an object that is not there is, but for the object's name.
         404 if is_of_missing_kind(call, message) => PortError::failed(format!(
             "the Gateway API v1 is not installed in this cluster: {} has no {}; install its CRDs, or direct traffic by a \
@@ -240,6 +226,19 @@ fn answered(
             PortError::new(kind, format!("cannot {words}: the API server answered {code}{reason}{says}"))
         }
     }
+}
+
+/// A refusal by RBAC, with the right to ask for as a role names it.
+fn denied(call: &Call, words: &str, says: &str) -> PortError {
+    let resource = call.resource.as_ref().map_or_else(|| call.object(), super::call::Resource::in_roles);
+    let place = call
+        .namespace
+        .as_ref()
+        .map_or_else(|| " in the cluster".to_owned(), |ns| format!(" in namespace {ns}"));
+    PortError::new(
+        Fault::Denied,
+        format!("not allowed to {words}; ask for the verb `{}` on `{resource}`{place}{says}", call.verb),
+    )
 }
 
 /// Whether a "not found" is about the kind of a route, and not about the one route that was asked for.

@@ -66,12 +66,13 @@ pub(super) struct Gateway {
 /// A page of a list.
 #[derive(Deserialize)]
 #[serde(bound = "T: DeserializeOwned")]
-struct Page<T> {
+pub(super) struct Page<T> {
+    /// Where the list goes on, if it does.
     #[serde(default)]
-    metadata: ListMeta,
+    pub(super) metadata: ListMeta,
     /// A list of metadata that is empty has `null` here.
     #[serde(default = "Option::default")]
-    items: Option<Vec<T>>,
+    pub(super) items: Option<Vec<T>>,
 }
 
 struct Answer {

@@ -1,8 +1,10 @@
 //! Looks at what a run will meet, for `cutover check --online`: objects with who owns them, autoscalers, budgets, quotas, and what
 //! `GitOps` controllers do. Nothing is written here.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::{
-    api::{apps::v1::Deployment, autoscaling::v1::HorizontalPodAutoscaler, core::v1::ResourceQuota},
+    api::{self, apps::v1::Deployment, autoscaling::v1::HorizontalPodAutoscaler, core::v1::ResourceQuota},
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
 };
 use serde_json::Value;
@@ -11,8 +13,8 @@ use crate::{
     domain::{
         director::RuleRef,
         online::picture::{
-            Amounts, Autoscaler, Budget, ContainerSeen, DeploymentSeen, Found, Labels, Meta, Quota,
-            RouteSeen, ServiceSeen, Sync, Tracker,
+            Amounts, Autoscaler, Budget, ContainerSeen, DeploymentSeen, Found, Labels, LimitRange, Meta,
+            Quota, RouteSeen, Scope, ServiceSeen, Sync, Tracker,
         },
         time::Span,
     },
@@ -21,18 +23,17 @@ use crate::{
 
 use super::{
     KubeCluster,
-    call::{AUTOSCALERS, Call, DEPLOYMENTS, HTTP_ROUTES, PODS, Resource, SERVICES, is_name},
+    call::{
+        AUTOSCALERS, BUDGETS, Call, DEPLOYMENTS, HTTP_ROUTES, OLD_BUDGETS, PODS, Resource, SERVICES, is_name,
+    },
     headroom::requests,
     lean::LeanPod,
     pod::record,
     quantity::milli,
 };
 
-static BUDGETS: Resource = Resource::known("policy", "v1", "poddisruptionbudgets", "poddisruptionbudget");
-/// Releases before 1.21 serve this one only.
-static OLD_BUDGETS: Resource =
-    Resource::known("policy", "v1beta1", "poddisruptionbudgets", "poddisruptionbudget");
 static QUOTAS: Resource = Resource::known("", "v1", "resourcequotas", "resourcequota");
+static LIMIT_RANGES: Resource = Resource::known("", "v1", "limitranges", "limitrange");
 static APPLICATIONS: Resource = Resource::known("argoproj.io", "v1alpha1", "applications", "application");
 static KUSTOMIZATIONS: Resource =
     Resource::known("kustomize.toolkit.fluxcd.io", "v1", "kustomizations", "kustomization");
@@ -162,6 +163,19 @@ impl KubeCluster {
         }
     }
 
+    /// The limit ranges of the namespace; none where the server does not know the kind.
+    ///
+    /// # Errors
+    /// If they can't be listed.
+    pub async fn limit_ranges(&self) -> PortResult<Vec<LimitRange>> {
+        let mut found = Vec::new();
+        let call = Call::list(&LIMIT_RANGES, Some(&self.target.namespace));
+        match self.gateway.each(&call, |range: api::core::v1::LimitRange| found.push(range_of(range))).await {
+            Ok(()) | Err(PortError { kind: Fault::NotFound, .. }) => Ok(found),
+            Err(fault) => Err(fault),
+        }
+    }
+
     /// What a `GitOps` controller does with an application.
     ///
     /// # Errors
@@ -265,9 +279,18 @@ fn seen(deployment: Deployment) -> DeploymentSeen {
         surge,
         pod_labels: template.labels.unwrap_or_default(),
         containers: (pod.containers.into_iter())
-            .map(|one| ContainerSeen { name: one.name, image: one.image.unwrap_or_default() })
+            .map(|one| {
+                let resources = one.resources.unwrap_or_default();
+                ContainerSeen {
+                    name: one.name,
+                    image: one.image.unwrap_or_default(),
+                    requests: amounts(resources.requests),
+                    limits: amounts(resources.limits),
+                }
+            })
             .collect(),
         per_pod,
+        priority: pod.priority_class_name.filter(|name| !name.is_empty()),
     }
 }
 
@@ -299,22 +322,39 @@ fn budget_of(budget: &Value) -> Budget {
     }
 }
 
+/// Amounts in thousandths.
+fn amounts(of: Option<BTreeMap<String, Quantity>>) -> Amounts {
+    of.into_iter().flatten().filter_map(|(resource, quantity)| Some((resource, milli(&quantity)?))).collect()
+}
+
 fn quota_of(quota: ResourceQuota) -> Quota {
-    let amounts = |of: Option<std::collections::BTreeMap<String, Quantity>>| {
-        let all = of.into_iter().flatten();
-        all.filter_map(|(resource, quantity)| Some((resource, milli(&quantity)?))).collect::<Amounts>()
-    };
-    let scoped = quota.spec.as_ref().is_some_and(|spec| {
-        spec.scope_selector.is_some() || spec.scopes.as_ref().is_some_and(|scopes| !scopes.is_empty())
+    let spec = quota.spec.unwrap_or_default();
+    let short = spec.scopes.into_iter().flatten().map(|name| Scope { name, ..Scope::default() });
+    let long = spec.scope_selector.and_then(|selector| selector.match_expressions).into_iter().flatten();
+    let long = long.map(|one| Scope {
+        name: one.scope_name,
+        operator: one.operator,
+        values: one.values.unwrap_or_default(),
     });
-    let status = quota.status.unwrap_or_default();
-    let hard = amounts(quota.spec.and_then(|spec| spec.hard));
     Quota {
         name: quota.metadata.name.unwrap_or_default(),
-        // One that counts only some pods says nothing certain of ours.
-        hard: if scoped { Amounts::new() } else { hard },
-        used: amounts(status.used),
+        hard: amounts(spec.hard),
+        used: amounts(quota.status.unwrap_or_default().used),
+        scopes: short.chain(long).collect(),
     }
+}
+
+/// What a limit range says of containers; nothing of other things.
+fn range_of(range: api::core::v1::LimitRange) -> LimitRange {
+    let mut found = LimitRange { name: range.metadata.name.unwrap_or_default(), ..LimitRange::default() };
+    let items = range.spec.map(|spec| spec.limits).unwrap_or_default();
+    for item in items.into_iter().filter(|item| item.type_ == "Container") {
+        found.default.extend(amounts(item.default));
+        found.default_request.extend(amounts(item.default_request));
+        found.max.extend(amounts(item.max));
+        found.min.extend(amounts(item.min));
+    }
+    found
 }
 
 fn sync_in(tracker: &Tracker, object: &Value) -> Sync {
@@ -397,5 +437,18 @@ mod tests {
             "status": { "used": { "pods": "3" } } });
         let quota = quota_of(serde_json::from_value(quota).unwrap());
         assert_eq!((quota.hard["pods"], quota.hard["requests.cpu"], quota.used["pods"]), (4000, 1500, 3000));
+        let quota = json!({ "metadata": { "name": "q" }, "spec": { "hard": { "pods": "4" }, "scopes": ["NotBestEffort"],
+            "scopeSelector": { "matchExpressions": [
+                { "scopeName": "PriorityClass", "operator": "In", "values": ["high"] }] } } });
+        let scopes = quota_of(serde_json::from_value(quota).unwrap()).scopes;
+        let names: Vec<(&str, &str)> =
+            scopes.iter().map(|scope| (scope.name.as_str(), scope.operator.as_str())).collect();
+        assert_eq!(names, [("NotBestEffort", ""), ("PriorityClass", "In")]);
+        let range = json!({ "metadata": { "name": "r" }, "spec": { "limits": [
+            { "type": "Container", "default": { "memory": "1Gi" }, "max": { "cpu": "2" } },
+            { "type": "PersistentVolumeClaim", "max": { "storage": "1Gi" } }] } });
+        let range = range_of(serde_json::from_value(range).unwrap());
+        assert_eq!((range.default["memory"], range.max["cpu"]), ((1_i128 << 30) * 1000, 2000));
+        assert!(!range.max.contains_key("storage"));
     }
 }

@@ -55,6 +55,8 @@ struct Stamped {
 }
 
 impl Stamped {
+    /// Tells a line that was read twice. Two lines of one stamp and one text count as one, which loses nothing that a
+    /// check looks for.
     fn hash(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         (self.at, &self.line.text).hash(&mut hasher);
@@ -63,6 +65,8 @@ impl Stamped {
 }
 
 impl KubeCluster {
+    /// The newest lines, for a screen. One pod that cannot be read is a remark beside the others; the only one is an
+    /// error.
     pub(super) async fn read_logs(
         &self,
         slot: &SlotName,

@@ -4,17 +4,21 @@
 //! Nothing here comes from the watch. A Deployment's pod selector cannot be changed once it is made, so that of an earlier
 //! look asks for the pods at once; the very first look of a Deployment takes one round trip more.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::Ordering,
+};
 
 use k8s_openapi::api::{
     apps::v1::{Deployment, ReplicaSet},
     autoscaling::v1::HorizontalPodAutoscaler,
     core::v1::Service,
 };
+use serde_json::Value;
 
 use crate::{
     domain::{
-        director::leading,
+        director::{Director, leading},
         id::SlotName,
         observation::{Autoscaler, Observation, ServiceSeen, SlotSeen},
         safe_text::SafeText,
@@ -24,7 +28,7 @@ use crate::{
 
 use super::{
     KubeCluster,
-    call::{AUTOSCALERS, Call, DEPLOYMENTS, PODS, REPLICA_SETS, SERVICES},
+    call::{AUTOSCALERS, Call, DEPLOYMENTS, ENDPOINT_SLICES, PODS, REPLICA_SETS, SERVICES},
     director::RouteView,
     lean::LeanPod,
     locked,
@@ -47,16 +51,18 @@ impl KubeCluster {
             let seen = self.observe_deployment(&name).await?;
             Ok::<_, PortError>((name, seen))
         });
-        let (directing, deployments, autoscalers) = tokio::join!(
+        let (directing, deployments, autoscalers, named) = tokio::join!(
             self.observe_director(),
             futures::future::try_join_all(deployments),
             self.autoscalers(),
+            self.named_pods(),
         );
         let (directing, deployments, autoscalers) = (directing?, deployments?, autoscalers?);
+        let named = named?;
         let deployments: BTreeMap<String, Option<SeenDeployment>> = deployments.into_iter().collect();
         let mut seen = Observation {
             at,
-            slots: self.slots_seen(&deployments, &autoscalers),
+            slots: self.slots_seen(&deployments, &autoscalers, named.as_ref()),
             service: None,
             route: None,
         };
@@ -108,6 +114,7 @@ impl KubeCluster {
         &self,
         deployments: &BTreeMap<String, Option<SeenDeployment>>,
         autoscalers: &BTreeMap<String, Autoscaler>,
+        named: Option<&BTreeSet<String>>,
     ) -> BTreeMap<SlotName, SlotSeen> {
         let container = self.target.container.as_str();
         let mut slots = BTreeMap::new();
@@ -124,7 +131,10 @@ impl KubeCluster {
                         slots.extend(seen.revisions(container, autoscaler, &mut revisions));
                     }
                 }
-                Some(seen) => drop(slots.insert(name.clone(), seen.slot(container, autoscaler))),
+                Some(seen) => {
+                    let named = named.and_then(|names| seen.named(names));
+                    slots.insert(name.clone(), SlotSeen { named, ..seen.slot(container, autoscaler) });
+                }
             }
         }
         slots
@@ -190,6 +200,7 @@ impl KubeCluster {
             }
             let seen = record(&pod, container);
             pods.push(SeenPod {
+                name: pod.name(),
                 image: pod.container(container).and_then(|it| it.image.clone()).unwrap_or_default(),
                 ready: seen.pod.ready,
                 leaving: seen.leaving,
@@ -228,6 +239,37 @@ impl KubeCluster {
         }
     }
 
+    /// The pods that the Service's proxies are told to send users to, where its selector picks one slot; nothing where that may
+    /// not be listed, or the server does not know it. They are told a moment after the selector has changed.
+    async fn named_pods(&self) -> PortResult<Option<BTreeSet<String>>> {
+        if self.target.director != Director::Selector {
+            return Ok(None);
+        }
+        let of = format!("kubernetes.io/service-name={}", self.target.service);
+        loop {
+            let at = self.slices.load(Ordering::Relaxed);
+            let Some(slices) = ENDPOINT_SLICES.get(at) else { return Ok(None) };
+            let call = Call::list(slices, Some(&self.target.namespace)).with("labelSelector", of.clone());
+            let mut named = BTreeSet::new();
+            match self.gateway.each(&call, |slice: Value| named.extend(told_of(&slice))).await {
+                Ok(()) => return Ok(Some(named)),
+                Err(PortError { kind: Fault::NotFound, message }) => {
+                    tracing::debug!(message, "endpointslices are not served in this version");
+                    // Two looks at a time may find it out.
+                    let _ = self.slices.compare_exchange(at, at + 1, Ordering::Relaxed, Ordering::Relaxed);
+                }
+                Err(PortError { kind: Fault::Denied, message }) => {
+                    tracing::debug!(
+                        message,
+                        "endpointslices can't be listed; pods are counted by the selector alone"
+                    );
+                    return Ok(None);
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+    }
+
     fn service_seen_as(&self, view: ServiceView) -> ServiceSeen {
         ServiceSeen {
             live: self.target.pointed_at(&view.selector),
@@ -237,4 +279,13 @@ impl KubeCluster {
             changed: view.changed,
         }
     }
+}
+
+/// The pods that a slice tells of as ready. What it does not say of one is ready.
+fn told_of(slice: &Value) -> Vec<String> {
+    let endpoints = slice.get("endpoints").and_then(Value::as_array).into_iter().flatten();
+    let ready = endpoints
+        .filter(|endpoint| endpoint.pointer("/conditions/ready").and_then(Value::as_bool) != Some(false));
+    let pods = ready.filter_map(|endpoint| endpoint.get("targetRef")).filter(|of| of["kind"] == "Pod");
+    pods.filter_map(|of| of["name"].as_str()).map(str::to_owned).collect()
 }

@@ -1,6 +1,6 @@
 //! Patches any object in the namespace, as the runbook says.
 //!
-//! A patch of the target's own objects, the Service or the route or a slot's Deployment, carries the `resourceVersion` of the look that
+//! A patch of the target's own objects, the Service or the route or what a slot has of its own, carries the `resourceVersion` of the look that
 //! allowed it, and the lock's fence where the kind of patch has room for it. A 409 proves that it was not applied; where what
 //! matters of the object (its selector, its spec) is as it was looked at, it is sent again with the version now.
 //!
@@ -10,7 +10,10 @@
 
 use std::borrow::Cow;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIResourceList, ObjectMeta};
+use k8s_openapi::{
+    api::core::v1::Service,
+    apimachinery::pkg::apis::meta::v1::{APIResourceList, ObjectMeta},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -24,7 +27,7 @@ use super::{
     KubeCluster,
     call::{Call, DEPLOYMENTS, HTTP_ROUTES, Resource, SERVICES, is_name},
     fence::fence_of,
-    view::by,
+    view::{ServiceView, by},
 };
 
 /// Writes for one intent, all but the last proven to be without effect.
@@ -37,6 +40,8 @@ enum Ours {
     Service,
     Route(String),
     Slot(SlotName),
+    /// A slot's own Service, which the route leads to.
+    Backend(SlotName, String),
 }
 
 /// An object as it was read.
@@ -118,8 +123,14 @@ impl KubeCluster {
             None if is(&SERVICES) && name == self.target.service => return Some(Ours::Service),
             _ => {}
         }
-        let slot = self.target.slots.iter().find(|(_, slot)| is(&DEPLOYMENTS) && slot.deployment == name);
-        slot.map(|(slot, _)| Ours::Slot(slot.clone()))
+        let routed = self.route_name().is_some();
+        self.target.slots.iter().find_map(|(slot, it)| {
+            let backend = routed && is(&SERVICES) && it.service.as_deref() == Some(name);
+            if backend {
+                return Some(Ours::Backend(slot.clone(), name.to_owned()));
+            }
+            (is(&DEPLOYMENTS) && it.deployment == name).then(|| Ours::Slot(slot.clone()))
+        })
     }
 
     /// The version that a patch may stand on: of the object as it was looked at, or as it is now where nothing has changed that
@@ -144,6 +155,21 @@ impl KubeCluster {
                         Fault::Conflict,
                         format!(
                             "httproute/{name} was changed by {} right after it was read, so nothing was written",
+                            by(now.changed.as_ref())
+                        ),
+                    ));
+                }
+                return Ok(Read { uid: now.uid, version: now.version, fence: now.fence });
+            }
+            Ours::Backend(slot, name) => {
+                let call = Call::get(&SERVICES, Some(&self.target.namespace), name);
+                let now = ServiceView::of(&self.gateway.read::<Service>(&call).await?);
+                let looked = seen.and_then(|seen| seen.slot(slot)?.own_selector.as_ref());
+                if seen.is_some() && looked != Some(&now.selector) {
+                    return Err(PortError::new(
+                        Fault::Conflict,
+                        format!(
+                            "service/{name} was changed by {} right after it was read, so nothing was written",
                             by(now.changed.as_ref())
                         ),
                     ));

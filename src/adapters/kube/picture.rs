@@ -17,6 +17,7 @@ use super::{
     director::{Revisions, RouteView, shares_of_pods},
     pod::PodRecord,
     rollout::{self, NewestSet, told_hash},
+    seen::kept,
     view::{DeploymentView, ServiceView, is_newer},
     when::said_at,
 };
@@ -207,12 +208,15 @@ struct Part<'a> {
     revision: Option<Revision>,
 }
 
+/// One of the two revisions of a Deployment that is both slots.
 struct Revision {
     /// Whether it is that of the Deployment's template, which the status counts as updated.
     runs_template: bool,
     image: String,
 }
 
+/// A slot as screens show it. The Deployment counts the pods of all its revisions together; where it is two slots,
+/// what is ready is counted from the pods of this one.
 fn slot(part: Part<'_>, container: &str) -> SlotWorkload {
     let mut slot = SlotWorkload { deployment: part.deployment.to_owned(), ..SlotWorkload::default() };
     let records = part.pods;
@@ -226,6 +230,7 @@ fn slot(part: Part<'_>, container: &str) -> SlotWorkload {
         slot.available = positive(status.available_replicas);
         slot.image = SafeText::from(view.image(container)).into();
         slot.hash = SafeText::from(part.hash).into();
+        slot.kept = Some(kept(&view.object));
         let newest = NewestSet::told_by(&view.object);
         // Where the Deployment is two slots, a rollout is the way from one to the other.
         slot.rollout = rollout::facts(&view.object, newest.as_ref(), records.iter().copied()).state();
@@ -255,6 +260,7 @@ fn slot(part: Part<'_>, container: &str) -> SlotWorkload {
     slot
 }
 
+/// A weight goes up to a million, and shares are thousandths of their sum: too much for 32 bits.
 fn wide(weights: BTreeMap<SlotName, u32>) -> impl Iterator<Item = (SlotName, u64)> {
     weights.into_iter().map(|(name, weight)| (name, u64::from(weight)))
 }
@@ -318,15 +324,19 @@ pub(super) fn no_warnings(why: &str, now: Timestamp) -> Warning {
     Warning { name: String::new(), event }
 }
 
+/// Whether a name is that of something a Deployment makes, by the `parts` behind its own. By names alone, since an
+/// event has no labels; `web-api-…` must not count for `web`.
 fn made_by(name: &str, deployment: &str, parts: usize) -> bool {
     let rest = name.strip_prefix(deployment).and_then(|rest| rest.strip_prefix('-'));
     rest.is_some_and(|rest| rest.split('-').count() == parts && !rest.split('-').any(str::is_empty))
 }
 
+/// Labels come from the cluster, and go to terminals.
 fn safe_labels(labels: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     labels.iter().map(|(key, value)| (SafeText::new(key).into(), SafeText::new(value).into())).collect()
 }
 
+/// A count of the API, which has none as absent; below zero would be a broken server, and counts as nothing.
 fn positive(number: Option<i32>) -> u32 {
     u32::try_from(number.unwrap_or(0)).unwrap_or(0)
 }

@@ -1,6 +1,6 @@
 //! Slots as a look saw them: what a Deployment and all that it has made come to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::{
     api::apps::v1::{Deployment, ReplicaSet},
@@ -23,6 +23,7 @@ use super::{
 
 /// A pod with what decides whether it serves.
 pub(super) struct SeenPod {
+    pub(super) name: String,
     pub(super) labels: BTreeMap<String, String>,
     pub(super) image: String,
     pub(super) ready: bool,
@@ -148,8 +149,15 @@ impl SeenDeployment {
             template_hash: safe(&hash),
             template_image: image,
             own_selector: None,
+            named: None,
             autoscaler: autoscaler.cloned(),
         }
+    }
+
+    /// Pods that are not on their way out and have one of these names.
+    pub(super) fn named(&self, names: &BTreeSet<String>) -> Option<u32> {
+        let pods = self.made.pods.as_ref()?.iter().filter(|pod| !pod.leaving && names.contains(&pod.name));
+        Some(count(pods.count()))
     }
 
     fn sets(&self) -> impl Iterator<Item = &ReplicaSet> {
@@ -247,7 +255,7 @@ fn by_labels<'a>(pods: impl Iterator<Item = &'a SeenPod>) -> Ready {
 
 /// Ready pods that a rolling update of a Deployment always leaves, by the arithmetic of its controller: percentages of
 /// `maxUnavailable` are rounded down, those of `maxSurge` up, and where both come to nothing one pod may be unavailable.
-fn kept(deployment: &Deployment) -> u32 {
+pub(super) fn kept(deployment: &Deployment) -> u32 {
     let desired = positive(Some(rollout::desired(deployment)));
     let strategy = deployment.spec.strategy.clone().unwrap_or_default();
     if strategy.type_.as_deref() == Some("Recreate") {

@@ -11,10 +11,7 @@ use k8s_openapi::{
         apps::v1::{Deployment, ReplicaSet},
         core::v1::{Container, Probe, Service},
     },
-    apimachinery::pkg::{
-        apis::meta::v1::{ListMeta, ObjectMeta},
-        util::intstr::IntOrString,
-    },
+    apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -32,17 +29,16 @@ use crate::{
 
 use super::{
     KubeConnector, access,
-    call::{AUTOSCALERS, Call, DEPLOYMENTS, HTTP_ROUTES, NAMESPACES, REPLICA_SETS, Resource, SERVICES},
+    call::{
+        AUTOSCALERS, BUDGETS, Call, DEPLOYMENTS, HTTP_ROUTES, NAMESPACES, OLD_BUDGETS, REPLICA_SETS,
+        Resource, SERVICES,
+    },
     cause::cause,
     fault::Failure,
-    gateway::{Gateway, PAGE},
+    gateway::{Gateway, PAGE, Page},
     pod::TEMPLATE_HASH,
 };
 
-/// Pod disruption budgets, since 1.21, and before.
-static BUDGETS: Resource = Resource::known("policy", "v1", "poddisruptionbudgets", "poddisruptionbudget");
-static OLD_BUDGETS: Resource =
-    Resource::known("policy", "v1beta1", "poddisruptionbudgets", "poddisruptionbudget");
 /// Argo Rollouts.
 static ROLLOUTS: Resource = Resource::known("argoproj.io", "v1alpha1", "rollouts", "rollout");
 /// Flagger.
@@ -65,16 +61,6 @@ impl std::fmt::Debug for KubeSurvey {
     }
 }
 
-/// A page of a list.
-#[derive(Deserialize)]
-#[serde(bound = "T: DeserializeOwned")]
-struct Page<T> {
-    #[serde(default)]
-    metadata: ListMeta,
-    #[serde(default = "Option::default")]
-    items: Option<Vec<T>>,
-}
-
 /// All objects of a kind.
 enum Listed<T> {
     All(Vec<T>),
@@ -84,6 +70,7 @@ enum Listed<T> {
     NotServed,
 }
 
+/// An object of which only its name and namespace are wanted.
 #[derive(Deserialize)]
 struct Named {
     #[serde(default)]
@@ -209,6 +196,7 @@ impl KubeSurvey {
         self.list(Call::list(resource, Some(namespace))).await
     }
 
+    /// Budgets in the version that the server has.
     async fn budgets(&self, namespace: &str) -> PortResult<Listed<Value>> {
         match self.list(Call::list(&BUDGETS, Some(namespace))).await? {
             Listed::NotServed => self.list(Call::list(&OLD_BUDGETS, Some(namespace))).await,
@@ -216,6 +204,8 @@ impl KubeSurvey {
         }
     }
 
+    /// Lists a kind page by page. A right that is missing, or a kind that the server does not have, is an answer;
+    /// everything else is an error.
     async fn list<T: DeserializeOwned>(&self, call: Call) -> PortResult<Listed<T>> {
         let limit = PAGE.to_string();
         let mut page_call = call.clone().with("limit", limit.clone());
@@ -253,6 +243,7 @@ fn needed<T>(listed: Listed<T>) -> Result<Vec<T>, String> {
     }
 }
 
+/// What may be listed; a refusal is noted for whoever reads the runbook, and stops nothing.
 fn allowed<T>(listed: Listed<T>, forbidden: &mut Vec<String>) -> Vec<T> {
     needed(listed).unwrap_or_else(|why| {
         forbidden.push(why);
@@ -260,6 +251,7 @@ fn allowed<T>(listed: Listed<T>, forbidden: &mut Vec<String>) -> Vec<T> {
     })
 }
 
+/// Names go into a file that people run, so only those that Kubernetes itself would take are taken over.
 fn name_of(metadata: &ObjectMeta) -> Option<String> {
     metadata.name.clone().filter(|name| is_object_name(name))
 }
@@ -270,6 +262,8 @@ fn labels_of(labels: Option<&BTreeMap<String, String>>) -> Option<Labels> {
     labels.iter().all(|(key, value)| is_label(key) && is_label(value)).then_some(labels)
 }
 
+/// A Service that selects pods. One without a selector leads to addresses that somebody else keeps, and is no
+/// candidate.
 fn service(service: &Service) -> Option<FoundService> {
     let spec = service.spec.as_ref()?;
     let selector = labels_of(spec.selector.as_ref()).filter(|selector| !selector.is_empty())?;
@@ -277,6 +271,7 @@ fn service(service: &Service) -> Option<FoundService> {
     Some(FoundService { name: name_of(&service.metadata)?, selector, headless })
 }
 
+/// A Deployment as far as a runbook needs it.
 fn deployment(deployment: &Deployment, sets: &[ReplicaSet]) -> Option<FoundDeployment> {
     let (metadata, spec) = (&deployment.metadata, &deployment.spec);
     let pods = spec.template.spec.as_ref()?;
@@ -311,6 +306,7 @@ fn newest(deployment: &Deployment, sets: &[ReplicaSet]) -> Option<String> {
     set.metadata.labels.as_ref()?.get(TEMPLATE_HASH).cloned().filter(|hash| is_label(hash))
 }
 
+/// A container; its readiness probe tells which path says that the application is well.
 fn container(container: &Container) -> Option<FoundContainer> {
     let probe = container.readiness_probe.as_ref();
     let get = probe.and_then(|probe| probe.http_get.as_ref());
@@ -353,6 +349,7 @@ fn applied_by(metadata: &ObjectMeta) -> Option<String> {
     Some(SafeText::from(who).into())
 }
 
+/// A text of an object that has no type of its own here.
 fn text(object: &Value, pointer: &str) -> Option<String> {
     object.pointer(pointer).and_then(Value::as_str).map(str::to_owned)
 }
@@ -384,6 +381,7 @@ fn route(object: &Value, namespace: &str) -> Option<FoundRoute> {
     Some(FoundRoute { name: object_name(object, "/metadata/name")?, hosts, rules: rules.collect() })
 }
 
+/// An autoscaler of a Deployment: its replicas are not for a runbook to set.
 fn autoscaler(object: &Value) -> Option<FoundAutoscaler> {
     let number = |pointer: &str| object.pointer(pointer).and_then(Value::as_u64);
     let count = |pointer: &str| number(pointer).map(|number| u32::try_from(number).unwrap_or(u32::MAX));
@@ -396,6 +394,7 @@ fn autoscaler(object: &Value) -> Option<FoundAutoscaler> {
     })
 }
 
+/// A disruption budget, as it was written: a count or a percentage.
 fn budget(object: &Value) -> Option<FoundBudget> {
     let wants = ["minAvailable", "maxUnavailable"].iter().find_map(|key| {
         let value = object.pointer(&format!("/spec/{key}")).filter(|value| !value.is_null())?;
@@ -408,6 +407,7 @@ fn budget(object: &Value) -> Option<FoundBudget> {
     })
 }
 
+/// An Argo Rollout, alone or on top of a Deployment: somebody else already directs this traffic.
 fn rollout(object: &Value) -> Option<FoundController> {
     let reference = text(object, "/spec/workloadRef/kind").filter(|kind| kind == "Deployment");
     Some(FoundController {
@@ -418,6 +418,7 @@ fn rollout(object: &Value) -> Option<FoundController> {
     })
 }
 
+/// A Flagger canary: it changes its Deployment and its routes by itself.
 fn canary(object: &Value) -> Option<FoundController> {
     let reference = text(object, "/spec/targetRef/kind").filter(|kind| kind == "Deployment");
     Some(FoundController {

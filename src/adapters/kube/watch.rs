@@ -100,6 +100,7 @@ pub(super) struct Heartbeat {
     pub(super) deployments: Vec<(String, Option<DeploymentView>)>,
 }
 
+/// Starts all feeds. They end when the receiver is dropped.
 pub(super) fn watch(cluster: Arc<KubeCluster>) -> mpsc::Receiver<Workload> {
     // One picture waits at most: a slow receiver gets the newest one, not all of them.
     let (out, receiver) = mpsc::channel(1);
@@ -107,6 +108,8 @@ pub(super) fn watch(cluster: Arc<KubeCluster>) -> mpsc::Receiver<Workload> {
     receiver
 }
 
+/// The feed of one Deployment's pods. It is begun anew when the selector changes; its number tells news of the old
+/// one, which may still be on the way.
 struct PodFeed {
     selector: String,
     number: u64,
@@ -147,6 +150,8 @@ impl Watch {
         }
     }
 
+    /// Folds news in as they come, and hands pictures out as often as the receiver takes them, but no more than every
+    /// `timing.picture`.
     async fn run(mut self, out: mpsc::Sender<Workload>) {
         self.start();
         let pause = self.cluster.gateway.timing.picture;
@@ -171,6 +176,8 @@ impl Watch {
         }
     }
 
+    /// Starts the feeds that are known from the beginning. Those of pods follow once a Deployment has told its
+    /// selector.
     fn start(&mut self) {
         self.follow_director();
         for name in self.cluster.deployments() {
@@ -276,6 +283,7 @@ impl Watch {
         true
     }
 
+    /// The Service, or its absence. The adapter notes it too: the switch starts from the newest one it knows.
     fn take_service(&mut self, change: Change<ServiceView>) {
         match change {
             Change::Put(view) => self.put_service(view),
@@ -287,6 +295,7 @@ impl Watch {
         }
     }
 
+    /// After a fresh list, in which a Service that is missing is gone.
     fn set_service(&mut self, view: Option<ServiceView>) {
         if let Some(view) = view {
             self.put_service(view);
@@ -296,12 +305,14 @@ impl Watch {
         }
     }
 
+    /// A version that is older than what is known changes nothing.
     fn put_service(&mut self, view: ServiceView) {
         self.cluster.note_service(Some(&view));
         let version = view.version.clone();
         self.picture.service.put(view, &version);
     }
 
+    /// The same for a route.
     fn take_route(&mut self, change: Change<RouteView>) {
         match change {
             Change::Put(view) => self.set_route(Some(view)),

@@ -108,32 +108,10 @@ impl Endpoint {
     }
 }
 
-/// The expression with `$slot` and the like replaced by what they are for this slot, escaped as a string in PromQL is, so that
-/// no value can ever end the string it stands in. Everything else after a `$` is left alone.
+/// The expression with `$slot` and the like replaced by what they are for this slot.
 ///
 /// # Errors
 /// If something that it names is not known yet.
 pub(in crate::adapters) fn with_slot(text: &str, slot: Option<&SlotLabels>) -> Result<String, Missing> {
-    let Some(slot) = slot else { return Ok(text.to_owned()) };
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('$') {
-        let (before, place) = rest.split_at(at);
-        let tail = &place[1..];
-        let braced = tail.strip_prefix('{').and_then(|inner| Some((inner.split_once('}')?.0, 2)));
-        let (name, brackets) = braced.unwrap_or_else(|| {
-            let end = tail.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(tail.len());
-            (&tail[..end], 0)
-        });
-        out.push_str(before);
-        if let Some(value) = slot.value(name) {
-            out.push_str(&promql_parser::util::escape_string(value?));
-            rest = &tail[name.len() + brackets..];
-        } else {
-            out.push('$');
-            rest = tail;
-        }
-    }
-    out.push_str(rest);
-    Ok(out)
+    slot.map_or_else(|| Ok(text.to_owned()), |slot| slot.fill(text))
 }

@@ -133,8 +133,11 @@ fn become_subreaper() {
         }
     });
 }
+/// Starts the command as the leader of a new group, so that one signal reaches all of it; the mark in its environment
+/// finds those that leave the group. Its input is empty: nobody could answer it.
 fn spawn(command: &Invocation, writer: PipeWriter) -> Result<(Child, Family), SpawnError> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
+    // `/bin/sh` and not the user's shell: a runbook means the same on every host.
     let (name, arguments) = match &command.program {
         Program::Sh(script) => ("/bin/sh", vec!["-c", script.as_str()]),
         Program::Argv(argv) => {
@@ -199,7 +202,9 @@ struct Supervision {
     family: Family,
     timeout: Option<Duration>,
     grace: Duration,
+    /// When it was started, for its duration.
     begun: Instant,
+    /// Nobody reads its output, so it cannot be let run.
     end_now: bool,
 }
 
@@ -329,6 +334,7 @@ impl Supervision {
     }
 }
 
+/// Waits for whatever ends the command early. Whoever waited for it going away counts as a cancel.
 async fn why_cut(
     now: bool,
     timeout: Option<Duration>,
@@ -357,6 +363,7 @@ async fn why_cut(
     }
 }
 
+/// How the leader ended: its code, or the signal that ended it.
 fn status_of(status: ExitStatus) -> Ending {
     match status.code() {
         // The system keeps eight bits of it.

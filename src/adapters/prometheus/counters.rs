@@ -1,10 +1,14 @@
 //! Raw counters: every series of two selectors at one instant, or at each step of the past.
 //!
 //! Nothing is summed up by the server: what each series has grown by can only be told from its own values.
+//!
+//! Both selectors are one query. Asked one after the other, a scrape between them would be in the second answer only, and the good
+//! events of a whole scrape would be missing from all: as many bad ones, out of nothing. One query sees a scrape in both selectors
+//! or in neither.
 
 use std::collections::BTreeMap;
 
-use futures::future::{join, join3};
+use futures::future::join;
 
 use super::{Data, InstantSeries, Prometheus, RangeSeries, at_seconds, seconds};
 use crate::{
@@ -16,6 +20,11 @@ use crate::{
     },
 };
 
+/// Says of each series in an answer which selector has found it.
+const MARK: &str = "cutover_counts";
+const PART: &str = "part";
+const ALL: &str = "all";
+
 impl Prometheus {
     /// What both selectors find at one instant, `now`.
     pub(in crate::adapters) async fn counters(
@@ -26,15 +35,24 @@ impl Prometheus {
         now: Timestamp,
     ) -> Result<Answer, Missing> {
         let (time, newest) = (seconds(now.0), format!("max(timestamp({all}))"));
-        let ask = |query| self.vector(query, Some(&time));
-        let (part, all, newest) = join3(ask(part), ask(all), ask(&newest)).await;
-        let (counted, all) = (read(part?)?, read(all?)?);
-        if !all.is_empty() {
+        let both = both(part, all);
+        let (found, newest) = join(self.vector(&both, Some(&time)), self.vector(&newest, Some(&time))).await;
+        let mut answer = Answer { at: now, counted: Vec::new(), all: Vec::new() };
+        for mut series in found? {
+            // A histogram in its place is no counter.
+            let point = series
+                .value
+                .ok_or_else(|| Missing::BadAnswer("a native histogram instead of a counter".to_owned()))?;
+            let is_all = is_all(&mut series.metric)?;
+            let place = if is_all { &mut answer.all } else { &mut answer.counted };
+            place.push((SeriesKey::of(&series.metric), point.reading()?.value));
+        }
+        if !answer.all.is_empty() {
             // An instant query goes on for five minutes with what nobody measures any more.
             let newest = newest?.into_iter().find_map(|series| series.value).ok_or(Missing::NoData)?;
             fresh(at_seconds(newest.reading()?.value)?, interval, now)?;
         }
-        Ok(Answer { at: now, counted, all })
+        Ok(answer)
     }
 
     /// What both selectors found at each step of the past, oldest first.
@@ -49,11 +67,9 @@ impl Prometheus {
         if from > to {
             return Ok(Vec::new());
         }
-        let (part, all) = join(self.matrix(part, from, to, step), self.matrix(all, from, to, step)).await;
         let mut answers: BTreeMap<Timestamp, Answer> = BTreeMap::new();
-        for (series, is_all) in
-            part?.into_iter().map(|it| (it, false)).chain(all?.into_iter().map(|it| (it, true)))
-        {
+        for mut series in self.matrix(&both(part, all), from, to, step).await? {
+            let is_all = is_all(&mut series.metric)?;
             let key = SeriesKey::of(&series.metric);
             for point in &series.values {
                 let reading = point.reading()?;
@@ -96,13 +112,18 @@ impl Prometheus {
     }
 }
 
-/// Each series with its value. A histogram in their place is no counter.
-fn read(series: Vec<InstantSeries>) -> Result<Vec<(SeriesKey, f64)>, Missing> {
-    let one = |series: InstantSeries| {
-        let point = series
-            .value
-            .ok_or_else(|| Missing::BadAnswer("a native histogram instead of a counter".to_owned()))?;
-        Ok((SeriesKey::of(&series.metric), point.reading()?.value))
-    };
-    series.into_iter().map(one).collect()
+/// One query for both selectors: a scrape is seen in both or in neither.
+fn both(part: &str, all: &str) -> String {
+    let marked =
+        |selector: &str, mark: &str| format!(r#"label_replace({selector}, "{MARK}", "{mark}", "", "")"#);
+    format!("{} or {}", marked(part, PART), marked(all, ALL))
+}
+
+/// Whether a series is one of all events; its mark is taken off.
+fn is_all(labels: &mut BTreeMap<String, String>) -> Result<bool, Missing> {
+    match labels.remove(MARK).as_deref() {
+        Some(PART) => Ok(false),
+        Some(ALL) => Ok(true),
+        _ => Err(Missing::BadAnswer("a series that no selector has found".to_owned())),
+    }
 }

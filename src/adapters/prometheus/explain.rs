@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 use promql_parser::{
     label::{MatchOp, Matcher},
-    parser::{self, Expr, VectorSelector},
-    util::{ExprVisitor, walk_expr},
+    parser::{self, VectorSelector},
 };
 use reqwest::header::HeaderMap;
 use serde::Deserialize;
@@ -174,27 +173,7 @@ impl Prometheus {
 
 /// The selectors of an expression, each once; none where it can't be parsed.
 fn selectors(expr: &str) -> Vec<VectorSelector> {
-    struct Found(Vec<VectorSelector>);
-    impl ExprVisitor for Found {
-        type Error = std::convert::Infallible;
-
-        fn pre_visit(&mut self, expr: &Expr) -> Result<bool, Self::Error> {
-            let selector = match expr {
-                Expr::VectorSelector(selector) => selector,
-                Expr::MatrixSelector(matrix) => &matrix.vs,
-                _ => return Ok(true),
-            };
-            let selector = VectorSelector { offset: None, at: None, ..selector.clone() };
-            if !self.0.contains(&selector) {
-                self.0.push(selector);
-            }
-            Ok(true)
-        }
-    }
-    let Ok(parsed) = parser::parse(expr) else { return Vec::new() };
-    let mut found = Found(Vec::new());
-    let Ok(_) = walk_expr(&mut found, &parsed);
-    found.0
+    parser::parse(expr).map(|parsed| super::selectors(&parsed)).unwrap_or_default()
 }
 
 /// The labels with which a selector names one namespace.

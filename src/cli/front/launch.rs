@@ -51,9 +51,8 @@ pub async fn fly(task: Task, drive: &DriveArgs) -> Result<Exit, Stop> {
     if !rehearsal && let Some(warning) = logout_kills(&|path| std::fs::read_to_string(path).ok()) {
         talk(&warning);
     }
-    let look = new
-        .filter(|_| !drive.view.plain)
-        .map(|runbook| preflight::start(&runbook, &drive.vars, drive.view.state_dir.as_deref()));
+    let look =
+        new.map(|runbook| preflight::start(&runbook, &drive.vars, drive.view.look.state_dir.as_deref()));
     screen::follow(&started.run_dir, &started.run_id, drive, screen::Purpose::Drive, look).await
 }
 
@@ -119,14 +118,8 @@ fn exit_of(status: ExitStatus) -> Exit {
     }
 }
 
-/// A warning if this host would kill the engine when its user logs out.
-fn logout_kills(read: &dyn Fn(&str) -> Option<String>) -> Option<String> {
-    // Only what logind counts to a session of a person is ended with it.
-    let cgroup = read("/proc/self/cgroup")?;
-    if !cgroup.contains("/session-") {
-        return None;
-    }
-    let mut kills = false;
+/// The files of logind's settings, in the order in which the later one counts.
+fn logind_files() -> Vec<String> {
     let mut files = vec!["/etc/systemd/logind.conf".to_owned()];
     for dir in ["/usr/lib/systemd/logind.conf.d", "/etc/systemd/logind.conf.d"] {
         let mut more: Vec<_> = std::fs::read_dir(dir)
@@ -138,7 +131,18 @@ fn logout_kills(read: &dyn Fn(&str) -> Option<String>) -> Option<String> {
         more.sort();
         files.extend(more);
     }
-    for text in files.iter().filter_map(|file| read(file)) {
+    files
+}
+
+/// A warning if this host would kill the engine when its user logs out.
+fn logout_kills(read: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    // Only what logind counts to a session of a person is ended with it.
+    let cgroup = read("/proc/self/cgroup")?;
+    if !cgroup.contains("/session-") {
+        return None;
+    }
+    let mut kills = false;
+    for text in logind_files().iter().filter_map(|file| read(file)) {
         for line in text.lines().filter_map(|line| line.trim().strip_prefix("KillUserProcesses=")) {
             kills = matches!(line.trim(), "yes" | "true" | "1" | "on");
         }

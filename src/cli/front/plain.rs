@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::oneshot::Receiver,
+};
 
 use super::{
     autopilot::{self, Move},
@@ -21,6 +24,7 @@ use crate::{
         id::RunId,
         message::{Command, JournalState, Update},
         metric::Sample,
+        online::preflight::Preflight,
         run::Run,
         safe_text::escaped_json,
         story,
@@ -32,10 +36,13 @@ use crate::{
         store,
     },
     link::Client,
+    tui::untold::Untold,
 };
 
 /// How long to wait before sending the same command again: the reason for a refusal may have gone.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
+/// An engine tells its time once a second. Without a word for so long it may be gone.
+const SILENCE: Duration = Duration::from_secs(4);
 /// After this many refusals the run cannot continue by itself.
 const REFUSALS: u32 = 20;
 
@@ -61,11 +68,16 @@ const SECOND: Duration = Duration::from_secs(2);
 /// How long the engine may take to confirm the pause.
 const HOLDING: Duration = Duration::from_secs(3);
 
-/// Follows a run to its end, or until this process is told to exit; the run then continues without it.
-pub async fn follow(mut client: Client, options: PlainOptions) -> Exit {
+/// Follows a run to its end, or until this process is told to exit; the run then continues without it. What `look` brings is
+/// said when it comes; nothing waits for it.
+pub async fn follow(
+    mut client: Client,
+    options: PlainOptions,
+    mut look: Option<Receiver<Preflight>>,
+) -> Exit {
     let mut plain = Plain {
         options,
-        run: None,
+        seen: Untold::default(),
         role: None,
         now: Timestamp::default(),
         came: None,
@@ -82,11 +94,13 @@ pub async fn follow(mut client: Client, options: PlainOptions) -> Exit {
     // Set by ctrl-c: when this process ends.
     let mut leaves: Option<Instant> = None;
     let mut holds = false;
+    let mut heard = Instant::now();
     loop {
         tokio::select! {
             update = client.next() => match update {
                 Some(Update::Closed { outcome }) => return plain.end(outcome),
                 Some(update) => {
+                    heard = Instant::now();
                     plain.take(update);
                     while let Some(update) = client.try_next() {
                         if let Update::Closed { outcome } = update {
@@ -97,6 +111,12 @@ pub async fn follow(mut client: Client, options: PlainOptions) -> Exit {
                 }
                 None => return plain.end(None),
             },
+            found = looked(&mut look) => {
+                look = None;
+                if let Some(found) = found {
+                    found.lines().iter().for_each(|line| talk(line));
+                }
+            }
             _ = interrupt.recv() => {
                 if leaves.is_none() {
                     plain.detached("press ctrl-c again to pause the run too");
@@ -116,14 +136,16 @@ pub async fn follow(mut client: Client, options: PlainOptions) -> Exit {
             () = tokio::time::sleep_until(leaves.unwrap_or_else(Instant::now).into()), if leaves.is_some() => {
                 return Exit::Paused;
             }
+            () = tokio::time::sleep(SILENCE) => plain.seen.silence(span(heard.elapsed())),
         }
+        plain.tell_news();
         match leaves {
             None => {
                 if let Some(exit) = plain.act(&client).await {
                     return exit;
                 }
             }
-            Some(_) if holds && plain.run.as_ref().is_some_and(|run| run.held.is_some()) => {
+            Some(_) if holds && plain.seen.run().is_some_and(|run| run.held.is_some()) => {
                 return Exit::Paused;
             }
             Some(_) => {}
@@ -131,9 +153,18 @@ pub async fn follow(mut client: Client, options: PlainOptions) -> Exit {
     }
 }
 
+/// What was found, once it is there; never where nobody looks. None where the look ended without a word.
+async fn looked(look: &mut Option<Receiver<Preflight>>) -> Option<Preflight> {
+    match look {
+        Some(look) => look.await.ok(),
+        None => std::future::pending().await,
+    }
+}
+
 struct Plain {
     options: PlainOptions,
-    run: Option<Run>,
+    /// The run, and what a screen shows beside its events.
+    seen: Untold,
     /// What this connection may do, once the engine has said so.
     role: Option<Role>,
     now: Timestamp,
@@ -151,19 +182,26 @@ impl Plain {
     fn take(&mut self, update: Update) {
         match update {
             Update::Backlog { events, now, run_dir } => {
-                self.now = now;
                 self.came = Some((now, Instant::now()));
                 talk(&format!("the run's files are in {run_dir}"));
+                self.seen.take(Update::Backlog { events: Vec::new(), now, run_dir });
+                self.now = now;
                 for envelope in &events {
                     self.event(envelope);
                 }
             }
             Update::Event { envelope } => self.event(&envelope),
-            Update::Tick { now } => self.now = self.now.max(now),
-            Update::Samples { samples, backfill: false } if self.options.samples => {
-                for sample in &samples {
-                    self.sample(sample);
+            Update::Tick { now } => {
+                self.now = self.now.max(now);
+                self.seen.take(Update::Tick { now: self.now });
+            }
+            Update::Samples { samples, backfill } => {
+                if self.options.samples && !backfill {
+                    for sample in &samples {
+                        self.sample(sample);
+                    }
                 }
+                self.seen.take(Update::Samples { samples, backfill });
             }
             Update::Output { lines, .. } if !self.options.json_lines => {
                 for line in &lines {
@@ -177,28 +215,44 @@ impl Plain {
                 }
                 self.role = role;
             }
-            Update::Journal { state } => self.journal = state,
+            Update::Journal { state } => {
+                self.journal = state.clone();
+                self.seen.take(Update::Journal { state });
+            }
             Update::Refused { why } => {
                 self.refusals += 1;
                 talk(&format!("refused: {why}"));
             }
-            _ => {}
+            update => self.seen.take(update),
         }
     }
 
+    /// Prints an event. As JSON every one of them, which scripts may rely on; as text those that mean something to a
+    /// person.
     fn event(&mut self, envelope: &Envelope) {
         self.now = self.now.max(envelope.at);
-        match &mut self.run {
-            Some(run) => run.apply(envelope),
-            none => *none = Run::open(envelope),
-        }
+        self.seen.take(Update::Event { envelope: envelope.clone() });
         if self.options.json_lines {
             data(&json_line(envelope));
-        } else if let Some(line) = self.run.as_ref().and_then(|run| story::line(run, &envelope.event)) {
+        } else if let Some(line) = self.seen.run().and_then(|run| story::line(run, &envelope.event)) {
             data(&format!("{} {line}", envelope.at.clock()));
         }
     }
 
+    /// Says what a screen would show now and no event tells. The stream for programs has events only.
+    fn tell_news(&mut self) {
+        let at = self.now.clock();
+        for words in self.seen.news() {
+            if self.options.json_lines {
+                talk(&format!("{at} {words}"));
+            } else {
+                data(&format!("{at} {words}"));
+            }
+        }
+    }
+
+    /// Prints a sample. It is no event of the run and carries no sequence number, so it has the name `sample` in the
+    /// stream.
     fn sample(&self, sample: &Sample) {
         if self.options.json_lines {
             let mut line = serde_json::json!({ "schema_version": SCHEMA_VERSION, "event": "sample" });
@@ -228,7 +282,7 @@ impl Plain {
 
     /// Does what is next. Gives an exit code when this process leaves a run that continues without it.
     async fn act(&mut self, client: &Client) -> Option<Exit> {
-        let run = self.run.as_ref()?;
+        let run = self.seen.run()?;
         if self.options.watches || self.role != Some(Role::Pilot) {
             return None;
         }
@@ -278,6 +332,7 @@ impl Plain {
         }
     }
 
+    /// The answer is no return value: it comes as an event, or as a refusal that is counted.
     async fn send(&self, client: &Client, command: Command) {
         client.send(&command).await;
     }
@@ -287,7 +342,7 @@ impl Plain {
         if self.options.watches {
             return;
         }
-        match &self.run {
+        match self.seen.run() {
             Some(run) if run.finished.is_none() => self.left_to_its_engine(run, more),
             _ => talk(&format!("come back with: cutover attach {}", self.options.run_id)),
         }
@@ -311,8 +366,10 @@ impl Plain {
         talk(&format!("come back with: cutover attach {id}{more}{back}"));
     }
 
+    /// The exit code at the end of the run, or at the end of the connection, which without an outcome is an engine
+    /// that is gone.
     fn end(&self, outcome: Option<Outcome>) -> Exit {
-        if let Some(run) = self.run.as_ref().filter(|_| outcome == Some(Outcome::Held)) {
+        if let Some(run) = self.seen.run().filter(|_| outcome == Some(Outcome::Held)) {
             talk(&paused(run));
         }
         match (outcome, &self.leaving) {
@@ -324,6 +381,10 @@ impl Plain {
             }
         }
     }
+}
+
+fn span(real: Duration) -> Span {
+    Span::from_millis(u64::try_from(real.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// What an engine does for a run after line mode has exited.
@@ -393,7 +454,7 @@ mod tests {
             run_id: RunId("run".to_owned()),
             run_dir: dir.path().to_owned(),
         };
-        let followed = async { tokio::join!(engine, follow(client, options)) };
+        let followed = async { tokio::join!(engine, follow(client, options, None)) };
         tokio::time::timeout(Duration::from_secs(20), followed).await.unwrap()
     }
 

@@ -94,7 +94,7 @@ pub async fn show(
             run_id: run_id.clone(),
             run_dir: run_dir.to_owned(),
         };
-        return Ok(plain::follow(client, options).await);
+        return Ok(plain::follow(client, options, look).await);
     }
     if !has_terminal() {
         return Err(Stop::person("there is no terminal for the cockpit\nuse --plain"));
@@ -158,17 +158,19 @@ pub async fn replay(
 fn options(own: Own, drive: &DriveArgs, watches: bool, run_id: &RunId) -> ScreenOptions {
     let env = |name: &str| std::env::var(name).ok();
     let Own { mut settings, keymap } = own;
-    if let Some(choice) = ColorChoice::from_word(&drive.view.color).filter(|_| drive.view.color != "auto") {
+    if let Some(choice) =
+        ColorChoice::from_word(&drive.view.look.color).filter(|_| drive.view.look.color != "auto")
+    {
         settings.color = choice;
     }
-    if let Some(choice) = drive.view.theme.as_deref().and_then(ThemeChoice::from_word) {
+    if let Some(choice) = drive.view.look.theme.as_deref().and_then(ThemeChoice::from_word) {
         settings.theme = choice;
     }
     ScreenOptions {
         read_only: watches,
         keymap,
         theme: settings.theme(&env, true),
-        slow_link: drive.view.slow_link || settings.slow_link,
+        slow_link: drive.view.look.slow_link || settings.slow_link,
         bell: !settings.no_bell,
         osc9: settings.osc9,
         title: !settings.no_title,

@@ -27,6 +27,7 @@ fn write_to(state: &Path, format: Format, output: &Path, run: Option<&str>) -> R
         run: run.map(str::to_owned),
         format,
         output: Some(output.to_owned()),
+        backtest: None,
         overwrite: true,
         state_dir: Some(state.to_owned()),
     };

@@ -81,35 +81,10 @@ impl Keymap {
                 .help(format!("it can be bound in {}", list(&places)));
             return Vec::new();
         }
-        let mut written = Vec::new();
         let nodes =
             if let Value::List(items) = &node.value { items.as_slice() } else { std::slice::from_ref(node) };
-        for item in nodes {
-            let Some(text) = item.text() else {
-                faults
-                    .error(item.span.clone(), format!("a key must be text, not {}", item.kind()))
-                    .help(format!("write `{name} = \"x\"` or `{name} = [\"x\", \"space\"]`"));
-                continue;
-            };
-            match text.parse::<Key>() {
-                Ok(key) if key.is_text() && context == Context::Input => {
-                    faults
-                        .error(item.span.clone(), format!("`{key}` would be typed into the text field"))
-                        .help("in [input] only named keys such as `enter` or `pgup` can be bound");
-                }
-                Ok(key) if key.ctrl && action.is_weighty() => {
-                    faults.error(item.span.clone(), format!("`{name}` cannot be bound to ctrl")).help(
-                        "keys that start, confirm or undo something must not be one slip away from \
-                            copy and paste",
-                    );
-                }
-                Ok(key) => written.push(Written { context, action, key, span: item.span.clone() }),
-                Err(bad) => {
-                    let help = bad.help();
-                    faults.error(item.span.clone(), format!("key {bad}")).help(help);
-                }
-            }
-        }
+        let written: Vec<Written> =
+            nodes.iter().filter_map(|item| key_of(item, context, action, name, faults)).collect();
         if let Some((_, keys)) =
             self.contexts.entry(context).or_default().0.iter_mut().find(|(other, _)| *other == action)
         {
@@ -127,6 +102,7 @@ impl Keymap {
     fn check(&self, written: &[Written], faults: &mut Faults<'_>) {
         for (at, binding) in written.iter().enumerate() {
             let bindings = self.bindings(binding.context);
+            // What the file leaves as it is counts too: a key must not mean two things in one context.
             let others = bindings
                 .0
                 .iter()
@@ -189,6 +165,43 @@ impl Keymap {
                     )
                     .help(format!("`{}` must be available everywhere; choose another key", action.name()));
             }
+        }
+    }
+}
+
+/// A key of an action, where it may be bound to it in this context.
+fn key_of(
+    item: &Node,
+    context: Context,
+    action: KeyAction,
+    name: &str,
+    faults: &mut Faults<'_>,
+) -> Option<Written> {
+    let span = item.span.clone();
+    let Some(text) = item.text() else {
+        faults
+            .error(span, format!("a key must be text, not {}", item.kind()))
+            .help(format!("write `{name} = \"x\"` or `{name} = [\"x\", \"space\"]`"));
+        return None;
+    };
+    match text.parse::<Key>() {
+        Ok(key) if key.is_text() && context == Context::Input => {
+            faults
+                .error(span, format!("`{key}` would be typed into the text field"))
+                .help("in [input] only named keys such as `enter` or `pgup` can be bound");
+            None
+        }
+        Ok(key) if key.ctrl && action.is_weighty() => {
+            faults.error(span, format!("`{name}` cannot be bound to ctrl")).help(
+                "keys that start, confirm or undo something must not be one slip away from copy and paste",
+            );
+            None
+        }
+        Ok(key) => Some(Written { context, action, key, span }),
+        Err(bad) => {
+            let help = bad.help();
+            faults.error(span, format!("key {bad}")).help(help);
+            None
         }
     }
 }

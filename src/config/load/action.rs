@@ -1,30 +1,26 @@
-//! Loads actions and checks: exactly one kind each.
+//! Loads actions: exactly one kind each.
 
 use std::collections::BTreeMap;
 
 use super::{
-    Loader, default, entries, flag, items, key_span, number, number_or, optional_text, span, span_or, text,
-    texts, word,
+    Loader, default, entries, items, key_span, names::action_name, number, optional_text, span, span_or,
+    text, texts, word,
 };
 use crate::{
     config::{
         conform::percent,
         raw::{Entry, Node, Value},
-        shape::{ACTION, ACTION_KINDS, CHECK, CHECK_KINDS, HTTP, PATCH, PODS_READY, Shape, TLS},
+        shape::{ACTION, ACTION_KINDS, HTTP, PATCH, Shape},
         vars::{Moment, Sink},
     },
     domain::{
         action::{
             Action, ActionKind, Capture, Confirm, HttpRequest, PatchAction, PatchType, Replicas, SlotRef,
         },
-        check::{Check, CheckKind, Condition, NoTraffic},
         director::Share,
-        id::MetricId,
-        metric::{Bound, Op},
         runbook::Strategy,
         template::Template,
         time::Span,
-        verdict::parse_within,
     },
 };
 
@@ -198,7 +194,7 @@ impl Loader<'_, '_> {
         }
     }
 
-    fn not_empty(&mut self, node: &Node, what: &str) {
+    pub(super) fn not_empty(&mut self, node: &Node, what: &str) {
         if node.text().is_some_and(|text| text.trim().is_empty()) {
             self.faults
                 .error(node.span.clone(), "this is empty")
@@ -206,14 +202,14 @@ impl Loader<'_, '_> {
         }
     }
 
-    fn template_at(&mut self, node: &Node, key: &str, sink: Sink, moment: Moment) -> Template {
+    pub(super) fn template_at(&mut self, node: &Node, key: &str, sink: Sink, moment: Moment) -> Template {
         match node.get(key) {
             Some(value) => self.template(value, sink, moment),
             None => Template::from(""),
         }
     }
 
-    fn slot_at(&mut self, node: &Node, key: &str) -> SlotRef {
+    pub(super) fn slot_at(&mut self, node: &Node, key: &str) -> SlotRef {
         match node.get(key) {
             Some(value) => self.slot(value),
             None => SlotRef::New,
@@ -221,7 +217,7 @@ impl Loader<'_, '_> {
     }
 
     /// `"new"` or `{ slot = "new" }`.
-    fn slot_short(&mut self, node: &Node) -> SlotRef {
+    pub(super) fn slot_short(&mut self, node: &Node) -> SlotRef {
         if node.text().is_some() { self.slot(node) } else { self.slot_at(node, "slot") }
     }
 
@@ -285,7 +281,7 @@ impl Loader<'_, '_> {
         }
     }
 
-    fn http(&mut self, node: &Node, default_method: &str, moment: Moment) -> HttpRequest {
+    pub(super) fn http(&mut self, node: &Node, default_method: &str, moment: Moment) -> HttpRequest {
         let url = match node.get("url") {
             Some(url) => self.url(url, moment),
             None => Template::from(""),
@@ -335,194 +331,6 @@ impl Loader<'_, '_> {
             })
             .collect()
     }
-
-    /// The checks under a key.
-    pub(super) fn checks(&mut self, node: &Node, key: &str, moment: Moment) -> Vec<Check> {
-        items(node, key).iter().map(|item| self.check(item, moment)).collect()
-    }
-
-    /// One check, with its text beside it or made from it.
-    pub(super) fn check(&mut self, node: &Node, moment: Moment) -> Check {
-        let mut kind = self.check_kind(node, moment);
-        let timeout = self.above_zero_or(&CHECK, node, "timeout");
-        if let CheckKind::Rollout { patience, .. } | CheckKind::PodsReady { patience, .. } = &mut kind {
-            *patience = self.patience(node, timeout);
-        }
-        if matches!(kind, CheckKind::Person) && node.get("text").is_none() && node.table().is_some() {
-            self.faults.error(node.span.clone(), "a check needs `text` or a kind").help(
-                "write `{ text = \"No customer complaints\" }` for a manual check, or add a kind such \
-                    as `http`",
-            );
-        }
-        Check {
-            text: optional_text(node, "text").unwrap_or_else(|| self.check_text(&kind)),
-            timeout,
-            interval: self.above_zero_or(&CHECK, node, "interval"),
-            optional: flag(&CHECK, node, "optional"),
-            sample: texts(node, "sample"),
-            kind,
-        }
-    }
-
-    pub(super) fn check_kind(&mut self, node: &Node, moment: Moment) -> CheckKind {
-        let Some((key, value)) = CHECK_KINDS.iter().find_map(|key| Some((*key, node.get(key)?))) else {
-            return CheckKind::Person;
-        };
-        match key {
-            "http" => {
-                let request = self.http(value, HTTP.default("method", |_| false), moment);
-                if !READS.contains(&request.method.as_str()) {
-                    self.faults
-                        .error(
-                            key_span(value, "method"),
-                            format!("a check may only read, but {} writes", request.method),
-                        )
-                        .help("move it to `run`, or use GET");
-                }
-                CheckKind::Http(request)
-            }
-            "tls" => CheckKind::Tls {
-                host: self.template_at(value, "host", Sink::Shown, moment),
-                port: u16::try_from(number_or(&TLS, value, "port")).unwrap_or_default(),
-                days: number_or(&TLS, value, "days"),
-            },
-            "dns" => CheckKind::Dns {
-                name: self.template_at(value, "name", Sink::Shown, moment),
-                expect: self.template_at(value, "expect", Sink::Shown, moment),
-            },
-            "metric" => self.metric_check(value, node),
-            "rollout" => CheckKind::Rollout { slot: self.slot_short(value), patience: None },
-            "pods_ready" => CheckKind::PodsReady {
-                slot: self.slot_short(value),
-                at_least: number_or(&PODS_READY, value, "at_least"),
-                patience: None,
-            },
-            "traffic_on" => CheckKind::TrafficOn { slot: self.slot_short(value) },
-            "scaled_to" => CheckKind::ScaledTo {
-                slot: self.slot_at(value, "slot"),
-                replicas: number(value, "replicas").unwrap_or_default(),
-            },
-            "headroom" => CheckKind::Headroom {
-                slot: self.slot_at(value, "slot"),
-                replicas: number(value, "replicas").unwrap_or_default(),
-            },
-            "sh" => {
-                self.not_empty(value, "a command");
-                let expect = optional_text(node, "expect");
-                self.sample_meets(node, expect.as_deref());
-                CheckKind::Sh { script: self.script(value, moment), expect }
-            }
-            _ => {
-                let (without, with) = (optional_text(value, "without"), optional_text(value, "with"));
-                if without.is_none() && with.is_none() && value.table().is_some() {
-                    self.faults.error(value.span.clone(), "`logs` needs `without` or `with`").help(
-                        "`without = 'ERROR|FATAL'`: no line may match it; `with = 'GET /'`: some line must \
-                         match it",
-                    );
-                }
-                CheckKind::Logs { slot: self.slot_at(value, "slot"), without, with }
-            }
-        }
-    }
-
-    /// A rehearsal takes the sample for the output, so it should be what is expected.
-    fn sample_meets(&mut self, node: &Node, expect: Option<&str>) {
-        let sample = texts(node, "sample").join("\n");
-        let Some(regex) = expect.and_then(|pattern| regex::Regex::new(pattern).ok()) else { return };
-        if !sample.is_empty() && !regex.is_match(&sample) {
-            self.faults
-                .warning(key_span(node, "sample"), "the sample does not match `expect`")
-                .help("a rehearsal uses it as the output, so the check would fail there");
-        }
-    }
-
-    fn metric_check(&mut self, name: &Node, node: &Node) -> CheckKind {
-        let metric = self.metric_named(name);
-        if metric.as_ref().is_some_and(|metric| !metric.per_slot) && node.get("slot").is_some() {
-            self.faults
-                .error(
-                    key_span(node, "slot"),
-                    format!("`{}` is not a per-slot metric", name.text().unwrap_or_default()),
-                )
-                .help("remove `slot`, or give the metric `per_slot = true` and a query with `$slot`");
-        }
-        if node.get("slot").is_some() && node.get("not").is_some() {
-            self.faults
-                .error(key_span(node, "slot"), "`not` always judges the new version")
-                .help("remove `slot`, or use `is` with a bound for another slot");
-        }
-        let slot = node.get("slot").map(|slot| self.slot(slot));
-        let given: Vec<&Node> = ["is", "within", "not"].iter().filter_map(|key| node.get(key)).collect();
-        if let [_, second, ..] = given.as_slice() {
-            self.faults
-                .error(second.span.clone(), "a check can have only one of `is`, `within` and `not`")
-                .help("split it into two checks");
-        }
-        let condition = match (node.get("is"), node.get("within"), node.get("not")) {
-            _ if given.len() > 1 => None,
-            (_, _, Some(claim)) => {
-                self.worse(claim, node, metric.as_ref()).map(|worse| Condition::NotWorse(worse.than))
-            }
-            (Some(is), ..) => self.bound(is, metric.and_then(|metric| metric.unit)).map(Condition::Is),
-            (None, Some(within), None) => within.text().and_then(|text| match parse_within(text) {
-                Ok(condition) => Some(condition),
-                Err(bad) => {
-                    self.faults.error_with_cure(within.span.clone(), &bad.to_string());
-                    None
-                }
-            }),
-            (None, None, None) => {
-                self.faults.error(name.span.clone(), "a metric check needs a bound").help(
-                    "add `is = \"< 0.1%\"`, `within = \"20% of baseline\"` or `not = \"worse than before\"`",
-                );
-                None
-            }
-        };
-        CheckKind::Metric {
-            metric: MetricId::from(name.text().unwrap_or_default()),
-            slot,
-            // Where there is none, that is an error and this is never looked at.
-            condition: condition.unwrap_or(Condition::Is(Bound { op: Op::Lt, value: 0.0 })),
-            no_traffic: match text(node, "no_traffic").as_str() {
-                "skip" => Some(NoTraffic::Skip),
-                "wait" => Some(NoTraffic::Wait),
-                "fail" => Some(NoTraffic::Fail),
-                _ => None,
-            },
-        }
-    }
-
-    /// Words for a check that has none of its own.
-    fn check_text(&self, kind: &CheckKind) -> String {
-        match kind {
-            CheckKind::Person => String::new(),
-            CheckKind::Http(request) => {
-                format!("{} {} answers as expected", request.method, request.url.as_str())
-            }
-            CheckKind::Tls { host, days, .. } => {
-                format!("the certificate of {} is valid for {days} more days", host.as_str())
-            }
-            CheckKind::Dns { name, expect } => format!("{} resolves as {}", name.as_str(), expect.as_str()),
-            CheckKind::Metric { metric, condition, .. } => {
-                let unit = self.metric_names.iter().find(|m| m.name == metric.as_str()).and_then(|m| m.unit);
-                let condition = unit.map_or_else(String::new, |unit| {
-                    crate::domain::verdict::show_condition(*condition, unit, None)
-                });
-                format!("{} {condition}", metric.as_str().replace('_', " "))
-            }
-            CheckKind::Rollout { slot, .. } => format!("the rollout of {} is complete", slot_word(slot)),
-            CheckKind::PodsReady { slot, .. } => format!("all pods of {} are ready", slot_word(slot)),
-            CheckKind::TrafficOn { slot } => format!("traffic goes to {}", slot_word(slot)),
-            CheckKind::ScaledTo { slot, replicas } => format!("{} has {replicas} replicas", slot_word(slot)),
-            CheckKind::Headroom { slot, replicas } => {
-                format!("room for {replicas} pods of {}", slot_word(slot))
-            }
-            CheckKind::Sh { script, .. } => first_line(script),
-            // No runbook declares it.
-            CheckKind::Allowed { right } => format!("allowed to {} {}", right.verb.as_str(), right.object()),
-            CheckKind::Logs { slot, .. } => format!("the logs of {} are as expected", slot_word(slot)),
-        }
-    }
 }
 
 pub(super) fn confirm(shape: &'static Shape, node: &Node) -> Confirm {
@@ -536,48 +344,4 @@ pub(super) fn confirm(shape: &'static Shape, node: &Node) -> Confirm {
 /// What holds for an action's timeout where it is not given.
 fn span_of_default(kind: &str) -> Span {
     ACTION.default("timeout", |key| key == kind).parse().unwrap_or_default()
-}
-
-fn slot_word(slot: &SlotRef) -> String {
-    match slot {
-        SlotRef::New => "the new slot".to_owned(),
-        SlotRef::Previous => "the previous slot".to_owned(),
-        SlotRef::Named(name) => name.to_string(),
-    }
-}
-
-/// A name for an action that has none of its own.
-fn action_name(kind: &ActionKind) -> String {
-    match kind {
-        ActionKind::Sh { script } => first_line(script),
-        ActionKind::Argv { argv } => argv.iter().map(Template::as_str).collect::<Vec<_>>().join(" "),
-        ActionKind::SetImage { slot, image, .. } => {
-            format!("Set the image of {} to {}", slot_word(slot), image.as_str())
-        }
-        ActionKind::Rollout { slot, .. } => format!("Wait for the rollout of {}", slot_word(slot)),
-        ActionKind::SwitchTraffic { to, .. } => format!("Switch traffic to {}", slot_word(to)),
-        ActionKind::Scale { slot, replicas: Replicas::Count(count) } => {
-            format!("Scale {} to {count}", slot_word(slot))
-        }
-        ActionKind::Scale { slot, replicas: Replicas::Before } => {
-            format!("Scale {} back up", slot_word(slot))
-        }
-        ActionKind::ShiftTraffic { to, share } => format!("Give {} {share} of the traffic", slot_word(to)),
-        ActionKind::Revert { slot } => format!("Revert {} to what it ran before", slot_word(slot)),
-        ActionKind::Pause { slot } => format!("Pause the rollout of {}", slot_word(slot)),
-        ActionKind::Resume { slot } => format!("Resume the rollout of {}", slot_word(slot)),
-        ActionKind::Restart { slot } => format!("Restart {}", slot_word(slot)),
-        ActionKind::Patch(patch) => format!("Patch {} {}", patch.kind, patch.name.as_str()),
-        ActionKind::Http(request) => format!("{} {}", request.method, request.url.as_str()),
-        ActionKind::Notify { text } => format!("Notify the channel: {}", text.as_str()),
-    }
-}
-
-fn first_line(script: &str) -> String {
-    script
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty() && !line.starts_with('#'))
-        .unwrap_or_default()
-        .to_owned()
 }

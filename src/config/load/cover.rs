@@ -2,7 +2,11 @@
 
 use super::{Loader, action::READS, entries, items, key_span};
 use crate::{
-    config::{diagnose::nearest, raw::Node},
+    config::{
+        diagnose::nearest,
+        raw::Node,
+        shape::{ACTION_KINDS, CHECK_KINDS, WITHOUT_CLUSTER},
+    },
     domain::{
         action::{Action, ActionKind, Replicas, SlotRef},
         director::{Director, Share},
@@ -151,25 +155,10 @@ fn words(runbook: &Runbook) -> &'static Words {
     }
 }
 
-/// Keys of actions and checks that speak to the cluster.
-const KUBERNETES: &[&str] = &[
-    "set_image",
-    "rollout",
-    "switch_traffic",
-    "shift_traffic",
-    "promote",
-    "revert",
-    "pause",
-    "resume",
-    "scale",
-    "restart",
-    "patch",
-    "pods_ready",
-    "traffic_on",
-    "scaled_to",
-    "headroom",
-    "logs",
-];
+/// Kinds of actions and checks that speak to the cluster.
+fn cluster_kinds() -> impl Iterator<Item = &'static str> {
+    ACTION_KINDS.iter().chain(CHECK_KINDS).copied().filter(|kind| !WITHOUT_CLUSTER.contains(kind))
+}
 
 impl Loader<'_, '_> {
     /// All checks that look at several parts at once.
@@ -328,7 +317,7 @@ impl Loader<'_, '_> {
             .collect();
         let all = lists.into_iter().flat_map(Node::items).chain(checklist);
         let first = all
-            .filter_map(|node| KUBERNETES.iter().find_map(|key| node.entry(key)))
+            .filter_map(|node| cluster_kinds().find_map(|kind| node.entry(kind)))
             .min_by_key(|entry| entry.key_span.start);
         if let Some(entry) = first {
             self.faults

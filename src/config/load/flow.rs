@@ -26,6 +26,7 @@ use crate::{
 };
 
 impl Loader<'_, '_> {
+    /// The checklist. Reports and the page that `export` writes find a group by its title, so a title stands once.
     pub(super) fn checklist(&mut self, root: &Node) -> Vec<Group> {
         let mut titles: Vec<String> = Vec::new();
         items(root, "checklist")
@@ -43,6 +44,8 @@ impl Loader<'_, '_> {
             .collect()
     }
 
+    /// One item: a check that looks by itself, or a person. Its text is the item's own, since the check's would say
+    /// the same a second time.
     fn item(&mut self, node: &Node) -> Item {
         let words = text(node, "text");
         let check = match node.get("check") {
@@ -100,6 +103,7 @@ impl Loader<'_, '_> {
         Some(patience)
     }
 
+    /// The steps in order of writing, which is the order in which they are run: nothing here sorts or branches.
     pub(super) fn steps(&mut self, root: &Node) -> Vec<Step> {
         let nodes = items(root, "step");
         if nodes.is_empty() && root.get("step").is_some() {
@@ -120,6 +124,7 @@ impl Loader<'_, '_> {
             .collect()
     }
 
+    /// An id outlives titles: it is in the journal and typed on the command line, and so is kept plain.
     fn step_id(&mut self, node: &Node, id: &str, before: &[String]) {
         let Some(value) = node.get("id").filter(|value| value.text().is_some()) else { return };
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -143,11 +148,14 @@ impl Loader<'_, '_> {
         let window = node
             .get("window")
             .map(|window| Window { lasts: self.above_zero(window, "lasts").unwrap_or_default() });
+        // An empty list is what somebody wrote on purpose; only a step that says nothing at all is a slip.
         if run.is_empty() && check.is_empty() && node.get("run").is_none() && node.get("check").is_none() {
             self.faults
                 .error(key_span(node, "id"), "this step does nothing and checks nothing")
                 .help("add `run` or `check`; for a manual step: `check = [{ text = \"...\" }]`");
         }
+        // `undo = []` could mean "nothing to undo" or "not written yet", and in a rollback the two are worlds apart:
+        // so it must be said in words.
         if undo.is_empty()
             && node.get("undo").is_some()
             && node.get("no_undo").is_none()
@@ -180,6 +188,7 @@ impl Loader<'_, '_> {
         }
     }
 
+    /// What follows the last step. A runbook without it ends with that step.
     pub(super) fn completion(&mut self, root: &Node) -> Completion {
         let Some(node) = root.get("completion") else { return Completion::default() };
         Completion {
@@ -188,6 +197,8 @@ impl Loader<'_, '_> {
         }
     }
 
+    /// The procedures. The one called `quick` is what R and triggers start; others are offered, and have to be chosen
+    /// by name.
     pub(super) fn rollbacks(&mut self, root: &Node) -> Vec<Procedure> {
         entries(root, "rollback")
             .iter()
@@ -236,6 +247,8 @@ impl Loader<'_, '_> {
         checks
     }
 
+    /// The triggers and the reasons that a person can choose. A reason stands once: people choose it from a list, and
+    /// could not tell two apart.
     pub(super) fn triggers(&mut self, root: &Node) -> Vec<Trigger> {
         let mut written: Vec<String> = Vec::new();
         items(root, "trigger")
@@ -253,6 +266,7 @@ impl Loader<'_, '_> {
             .collect()
     }
 
+    /// One trigger: measured where it names a metric, otherwise a reason that a person can choose.
     fn trigger(&mut self, node: &Node, root: &Node) -> Trigger {
         let reason = optional_text(node, "reason");
         let Some(name) = node.get("metric") else {
@@ -279,28 +293,9 @@ impl Loader<'_, '_> {
                 .help("add the breach, `when = \"> 1%\"`, and how long it must last, `for = \"5m\"`");
             None
         };
-        let countdown = self.above_zero_or(&TRIGGER, node, "countdown");
-        let then = match word(&TRIGGER, node, "then").as_str() {
-            "ask" => Then::Ask,
-            "rollback" => Then::Rollback,
-            _ => Then::Countdown(countdown),
-        };
-        if node.get("countdown").is_some() && !matches!(then, Then::Countdown(_)) {
-            self.faults
-                .error(
-                    key_span(node, "countdown"),
-                    format!("`countdown` has no effect: `then` is \"{}\"", word(&TRIGGER, node, "then")),
-                )
-                .help("remove one of them");
-        }
-        // As the metric names itself, small, for the middle of a sentence: `error rate > 1 % for 5m`.
-        let title = root
-            .get("metrics")
-            .and_then(|metrics| metrics.get(name.text().unwrap_or_default()))
-            .and_then(|metric| optional_text(metric, "title"))
-            .unwrap_or_else(|| name.text().unwrap_or_default().replace('_', " "));
+        let then = self.then(node);
         let unit = metric.and_then(|metric| metric.unit);
-        let title = uncapitalised(&title);
+        let title = title_of(root, name);
         let measured = rule.zip(unit).map(|(rule, unit)| match rule {
             Rule::Fixed { when, hold_for } => format!("{title} {} for {hold_for}", when.show(unit)),
             Rule::Worse(worse) => claim_words(&title, &worse),
@@ -321,12 +316,44 @@ impl Loader<'_, '_> {
         }
     }
 
+    /// What a trigger does once it has fired.
+    fn then(&mut self, node: &Node) -> Then {
+        // A countdown of zero would be `then = "rollback"` without saying so.
+        let countdown = self.above_zero_or(&TRIGGER, node, "countdown");
+        let then = match word(&TRIGGER, node, "then").as_str() {
+            "ask" => Then::Ask,
+            "rollback" => Then::Rollback,
+            _ => Then::Countdown(countdown),
+        };
+        if node.get("countdown").is_some() && !matches!(then, Then::Countdown(_)) {
+            self.faults
+                .error(
+                    key_span(node, "countdown"),
+                    format!("`countdown` has no effect: `then` is \"{}\"", word(&TRIGGER, node, "then")),
+                )
+                .help("remove one of them");
+        }
+        then
+    }
+
+    /// Tasks for afterwards; `due` counts from the completion.
     pub(super) fn tasks(root: &Node) -> Vec<Task> {
         items(root, "task")
             .iter()
             .map(|node| Task { due: span(node, "due").unwrap_or_default(), text: text(node, "text") })
             .collect()
     }
+}
+
+/// A metric as it names itself, small, for the middle of a sentence: `error rate > 1 % for 5m`.
+fn title_of(root: &Node, name: &Node) -> String {
+    let name = name.text().unwrap_or_default();
+    let title = root
+        .get("metrics")
+        .and_then(|metrics| metrics.get(name))
+        .and_then(|metric| optional_text(metric, "title"))
+        .unwrap_or_else(|| name.replace('_', " "));
+    uncapitalised(&title)
 }
 
 /// A title for the middle of a sentence; abbreviations such as `API` and `CPU` stay as they are.

@@ -23,6 +23,8 @@ use crate::{
 const MAX_VALUES: usize = 1024 * 1024;
 
 impl Loader<'_, '_> {
+    /// The front matter. A status that is no known word counts as a draft, which does not run without an override;
+    /// the fault itself was told.
     pub(super) fn document(root: &Node) -> Document {
         let empty = Node { span: 0..0, value: Value::Table(crate::config::raw::Table::default()) };
         let node = root.get("runbook").unwrap_or(&empty);
@@ -46,6 +48,8 @@ impl Loader<'_, '_> {
         }
     }
 
+    /// The deployment's metadata. What is not given, or no known word, counts as the careful choice: production,
+    /// blue-green, and ENTER before every step.
     pub(super) fn deployment(&mut self, root: &Node) -> Deployment {
         let empty = Node { span: 0..0, value: Value::Table(crate::config::raw::Table::default()) };
         let node = root.get("deployment").unwrap_or(&empty);
@@ -70,6 +74,8 @@ impl Loader<'_, '_> {
         }
     }
 
+    /// When a deployment may begin. Times are those of the zone that is named, so that the window moves with daylight
+    /// saving there, wherever the host is.
     fn deploy_window(&mut self, node: &Node) -> DeployWindow {
         let (from, to) = (text(node, "from"), text(node, "to"));
         if clock_time(&from).is_some() && from == to {
@@ -95,6 +101,8 @@ impl Loader<'_, '_> {
         DeployWindow { days: texts(node, "days"), from, to, timezone: text(node, "timezone") }
     }
 
+    /// The variables. All are declared before the first value is read: a value may use what stands above it, and one
+    /// that is used too early is told as that, and not as unknown.
     pub(super) fn vars(&mut self, root: &Node) -> Vec<Var> {
         let declared = entries(root, "vars");
         for entry in declared {
@@ -124,10 +132,25 @@ impl Loader<'_, '_> {
         vars
     }
 
+    /// One variable: where its value comes from, and what it must look like. `default` and `sample` are held to the
+    /// pattern here, before a run asks anybody.
     fn var(&mut self, index: usize, entry: &Entry) -> Var {
         let node = &entry.node;
+        let source = self.var_source(index, entry);
+        let pattern = optional_text(node, "pattern").filter(|pattern| regex::Regex::new(pattern).is_ok());
+        self.fits_pattern(entry, pattern.as_deref());
+        let secret = flag(&VAR, node, "secret");
+        if secret {
+            self.no_secret_in_the_file(entry);
+        }
+        Var { name: entry.key.clone(), source, pattern, secret, sample: optional_text(node, "sample") }
+    }
+
+    /// Where a variable's value comes from; that exactly one of these keys is given was checked against the shape.
+    fn var_source(&mut self, index: usize, entry: &Entry) -> VarSource {
+        let node = &entry.node;
         let default = optional_text(node, "default");
-        let source = if let Some(question) = optional_text(node, "ask") {
+        if let Some(question) = optional_text(node, "ask") {
             VarSource::Ask { question, default }
         } else if let Some(variable) = node.get("env") {
             let name = variable.text().unwrap_or_default().to_owned();
@@ -159,14 +182,18 @@ impl Loader<'_, '_> {
                     .help("use one of `ask`, `env`, `from`, `value`, or `captured = true`");
             }
             VarSource::Captured
-        };
-        let pattern = optional_text(node, "pattern").filter(|pattern| regex::Regex::new(pattern).is_ok());
+        }
+    }
+
+    /// What is written as a value is one that the variable can have.
+    fn fits_pattern(&mut self, entry: &Entry, pattern: Option<&str>) {
+        let node = &entry.node;
         for key in ["default", "sample", "value"] {
             let Some(value) = node.get(key) else { continue };
             let Some(text) = value.text().filter(|text| key != "value" || !text.contains('$')) else {
                 continue;
             };
-            if let Err(why) = check_value(pattern.as_deref(), text) {
+            if let Err(why) = check_value(pattern, text) {
                 self.faults
                     .error(value.span.clone(), format!("`{key}` of `{}` is not valid: {why}", entry.key))
                     .help(if why.contains("match") {
@@ -176,8 +203,12 @@ impl Loader<'_, '_> {
                     });
             }
         }
-        let secret = flag(&VAR, node, "secret");
-        if secret && (node.get("value").is_some() || node.get("default").is_some()) {
+    }
+
+    /// A secret that everybody can read who reads the runbook is none.
+    fn no_secret_in_the_file(&mut self, entry: &Entry) {
+        let node = &entry.node;
+        if node.get("value").is_some() || node.get("default").is_some() {
             let key = if node.get("value").is_some() { "value" } else { "default" };
             // A value made of other secrets is no secret in the file.
             if node.get(key).and_then(Node::text).is_some_and(|text| !text.contains('$')) {
@@ -189,7 +220,6 @@ impl Loader<'_, '_> {
                     .help("take it from the environment: `env = \"...\"`");
             }
         }
-        Var { name: entry.key.clone(), source, pattern, secret, sample: optional_text(node, "sample") }
     }
 
     /// The parts, and every `when` that names none of them: a step whose part nobody declared would be asked about by no
@@ -246,6 +276,7 @@ pub(super) fn strategy(word: &str) -> Strategy {
     }
 }
 
+/// The fact of a word; that the word is one of them was checked against the shape.
 fn cluster_fact(word: &str) -> ClusterFact {
     match word {
         "live-image" => ClusterFact::LiveImage,

@@ -24,6 +24,8 @@ use crate::{
 };
 
 impl Loader<'_, '_> {
+    /// The places that metrics come from. Variables in them are known when the run opens, since that is when sampling
+    /// starts.
     pub(super) fn sources(&mut self, root: &Node) -> BTreeMap<String, Source> {
         let mut sources = BTreeMap::new();
         for entry in entries(root, "sources") {
@@ -34,6 +36,7 @@ impl Loader<'_, '_> {
                 (None, None) => SourceKind::Prometheus { url: Template::from("") },
             };
             let headers = self.private_map(node, "headers", Moment::Opening);
+            // Tokens go out in headers only, and are masked wherever an answer repeats them.
             let mut token = |key: &str, node: Option<&Node>| {
                 node.map(|node| {
                     self.no_literal_secret(key, node);
@@ -75,6 +78,7 @@ impl Loader<'_, '_> {
         }
     }
 
+    /// A map of texts that may hold secrets, such as headers: they are sent, and never shown.
     pub(super) fn private_map(
         &mut self,
         node: &Node,
@@ -119,6 +123,7 @@ impl Loader<'_, '_> {
         template
     }
 
+    /// The metrics in order of writing, which is their order on the screen.
     pub(super) fn metrics(&mut self, root: &Node) -> Vec<Metric> {
         entries(root, "metrics")
             .iter()
@@ -168,6 +173,7 @@ impl Loader<'_, '_> {
         }
     }
 
+    /// How a metric is measured: PromQL, a scraped series, or events counted by two selectors.
     fn query(&mut self, node: &Node, per_slot: bool) -> Query {
         if let Some(query) = node.get("query") {
             let expr = query.text().unwrap_or_default().to_owned();
@@ -193,6 +199,7 @@ impl Loader<'_, '_> {
         };
         let (rate, over, histogram, gauge) =
             (selector("rate"), selector("over"), selector("histogram"), selector("gauge"));
+        // That exactly one of these keys is given was checked against the shape.
         let calc = if let Some(rate) = rate {
             ScrapeCalc::Rate { rate, over }
         } else if let Some(quantile) = scrape.get("quantile") {
@@ -246,6 +253,8 @@ impl Loader<'_, '_> {
             }
             return written;
         }
+        // A runbook with one Prometheus need not name it; with several nothing is guessed, except that the plain name
+        // is the usual one.
         match fitting.as_slice() {
             [only] => (*only).to_owned(),
             several if several.contains(&"prometheus") => "prometheus".to_owned(),
@@ -451,6 +460,7 @@ pub(super) fn is_selector(written: &str) -> bool {
 /// Whether some number is on both bounds' side.
 fn overlap(a: Bound, b: Bound) -> bool {
     let below = |op: Op| matches!(op, Op::Lt | Op::Le);
+    // Two bounds open to the same side always share numbers.
     match (below(a.op), below(b.op)) {
         (true, true) | (false, false) => true,
         (true, false) => gap(b, a),

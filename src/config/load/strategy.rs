@@ -121,14 +121,17 @@ impl Loader<'_, '_> {
     }
 }
 
+/// Whether an action gives a slot a share of the traffic, or all of it.
 fn gives_share(action: &Action) -> bool {
     matches!(action.kind, ActionKind::ShiftTraffic { .. } | ActionKind::SwitchTraffic { .. })
 }
 
+/// Whether an action belongs to a promotion: it gives the previous slot the new image.
 fn promotes(action: &Action) -> bool {
     matches!(action.kind, ActionKind::SetImage { slot: SlotRef::Previous, .. })
 }
 
+/// All of the traffic at once needs something that can point at one slot: a Service's selector, or a route.
 fn no_switch(strategy: Strategy, director: &Director) -> Option<Refusal> {
     match director {
         Director::Rollout => refuse(
@@ -145,6 +148,7 @@ fn no_switch(strategy: Strategy, director: &Director) -> Option<Refusal> {
     }
 }
 
+/// A share needs weights, or pods that are counted: a selector has neither.
 fn no_shift(strategy: Strategy, director: &Director, node: &Node) -> Option<Refusal> {
     match director {
         Director::Selector => refuse(
@@ -171,6 +175,7 @@ fn no_shift(strategy: Strategy, director: &Director, node: &Node) -> Option<Refu
     }
 }
 
+/// Only a canary ends with the previous slot serving all users, which therefore has to get the new version.
 fn no_promotion(strategy: Strategy) -> Option<Refusal> {
     let instead = match strategy {
         Strategy::Canary => return None,
@@ -180,6 +185,7 @@ fn no_promotion(strategy: Strategy) -> Option<Refusal> {
     refuse(format!("`promote` ends a canary, but the strategy is {}", strategy.word()), instead)
 }
 
+/// Going back to an older template is the way back where the old version runs no more.
 fn no_revert(strategy: Strategy, node: &Node) -> Option<Refusal> {
     let slot = node.text().map(str::to_owned).or_else(|| optional_text(node, "slot"));
     match strategy {
@@ -195,6 +201,7 @@ fn no_revert(strategy: Strategy, node: &Node) -> Option<Refusal> {
     }
 }
 
+/// No replicas in the one Deployment there is means nobody for the users.
 fn no_scale(director: &Director, node: &Node) -> Option<Refusal> {
     let nothing = node.get("replicas").and_then(Node::integer) == Some(0);
     if *director != Director::Rollout || !nothing {

@@ -51,6 +51,8 @@ pub(super) fn slot_names(root: &Node) -> Option<Vec<String>> {
 }
 
 impl Loader<'_, '_> {
+    /// The `[target]`. Names are checked here and not in the cluster: a slip in one is found without a connection,
+    /// and with its place in the file.
     pub(super) fn target(&mut self, root: &Node) -> Option<Target> {
         let entry = root.entry("target")?;
         let node = &entry.node;
@@ -66,6 +68,8 @@ impl Loader<'_, '_> {
         } else {
             (self.two_slots(node, &director), "slots")
         };
+        // A key that belongs to the other kind of target was told with what to write instead; that it leaves one
+        // missing is no second fault.
         let instead = ["deployment", "slots"].iter().any(|key| node.get(key).is_some());
         let service = !matches!(director, Director::Route(_)) && node.get("service").is_none();
         let mut missing = Vec::new();
@@ -120,6 +124,8 @@ impl Loader<'_, '_> {
         [OLD_REVISION, NEW_REVISION].map(|name| (SlotName::from(name), slot.clone())).into()
     }
 
+    /// Two slots, each with a Deployment of its own, and with labels or a Service that no other has: what is the same
+    /// in both cannot tell the slots' pods apart.
     fn two_slots(&mut self, node: &Node, director: &Director) -> BTreeMap<SlotName, Slot> {
         let (strategy, example) = (self.strategy.word(), self.slot_example());
         let mut slots: BTreeMap<SlotName, Slot> = BTreeMap::new();
@@ -172,6 +178,7 @@ impl Loader<'_, '_> {
         slots
     }
 
+    /// What a slot looks like under this strategy, for help texts.
     fn slot_example(&self) -> &'static str {
         match (self.strategy, &self.director) {
             (Strategy::Canary, Some(Director::Route(_))) => {
@@ -185,6 +192,8 @@ impl Loader<'_, '_> {
         }
     }
 
+    /// One slot. Where a route directs traffic it is known by its Service, otherwise by the labels that the selector
+    /// is set to.
     fn slot_entry(&mut self, entry: &Entry, director: &Director) -> Slot {
         let node = &entry.node;
         let selector: BTreeMap<String, String> = entries(node, "selector")
@@ -220,6 +229,7 @@ impl Loader<'_, '_> {
     fn kubernetes_name(&mut self, node: &Node, key: &str) {
         let Some(value) = node.get(key) else { return };
         let Some(name) = value.text() else { return };
+        // A DNS subdomain (RFC 1123), which is what the API server accepts for most kinds of object.
         let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
         let outer = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
         if !(name.len() <= 253 && name.starts_with(outer) && name.ends_with(outer) && name.chars().all(inner))
@@ -231,6 +241,7 @@ impl Loader<'_, '_> {
     }
 }
 
+/// How many slots there are, after "but there".
 fn count(slots: usize) -> String {
     match slots {
         0 => "are none".to_owned(),

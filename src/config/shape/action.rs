@@ -6,7 +6,7 @@ pub(super) const ACTIONS: Kind = Kind::List(&Kind::Table(&ACTION));
 
 pub(super) const CONFIRM: Kind = Kind::Word(&["none", "twice", "type"]);
 
-/// The kinds of action.
+/// The kinds of action, in the order in which the reference lists them.
 pub(crate) const ACTION_KINDS: &[&str] = &[
     "sh",
     "argv",
@@ -24,6 +24,10 @@ pub(crate) const ACTION_KINDS: &[&str] = &[
     "http",
     "notify",
 ];
+
+/// The kinds of action and of check that need no cluster: they run on the host or send a request. All
+/// others act on the `[target]` or look at it.
+pub(crate) const WITHOUT_CLUSTER: &[&str] = &["sh", "argv", "http", "notify", "tls", "dns", "metric"];
 
 pub(crate) static ACTION: Shape = Shape {
     what: "an action",

@@ -1,29 +1,20 @@
-//! What a trigger would have done in all windows and runs, and what would have been better.
+//! What a trigger would have done in all windows and runs.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
+    advice::{Advice, Known, Proof},
     past_run::{By, PastRun},
     trial::Measured,
 };
 use crate::domain::{
-    metric::{Bound, Metric, Unit},
+    metric::Metric,
     runbook::{Rule, Trigger, TriggerWatch},
     time::{Span, Timestamp},
-    worse::{Than, Worse},
 };
 
-/// Bounds and shares that are tried, as parts of the one in the runbook; the nearest first.
-const FACTORS: [f64; 11] = [1.0, 1.5, 0.7, 2.0, 0.5, 3.0, 0.3, 5.0, 0.2, 10.0, 0.1];
-
-/// Certainties that are tried.
-const CERTAINTIES: [f64; 9] = [0.9, 0.95, 0.99, 0.995, 0.999, 0.999_5, 0.999_9, 0.999_99, 0.999_999];
-
-/// "Worse than" can be asked of no higher share.
-const MOST_SHARE: f64 = 0.5;
-
 /// A trigger, judged by the past.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Judged {
     /// Its words in the runbook.
     pub trigger: String,
@@ -37,10 +28,13 @@ pub struct Judged {
     pub runs: Vec<RunJudged>,
     /// What would have been better.
     pub advice: Advice,
+    /// What that would have done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
 }
 
 /// What it would have done while nothing was released.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Harmless {
     /// Windows with enough samples.
     pub windows: usize,
@@ -51,15 +45,18 @@ pub struct Harmless {
     /// Windows with too little traffic for a verdict.
     pub too_little: usize,
     /// Why there is no verdict at all, where there is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_verdict: Option<String>,
 }
 
 /// What it would have done in a past run, and what was done. Times are milliseconds from the moment users met the new version.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunJudged {
     /// The run.
     pub run_id: String,
+    /// When users met its version.
+    #[serde(default)]
+    pub met_at: Timestamp,
     /// Whether it was rolled back after users had met the new version.
     pub rolled_back: Option<Span>,
     /// What started that.
@@ -70,29 +67,6 @@ pub struct RunJudged {
     pub would_fire: Option<Span>,
     /// When one with the same words did.
     pub did_fire: Option<Span>,
-}
-
-/// What would have been quiet in harmless times and still have caught the runs that were rolled back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "advice", content = "text", rename_all = "snake_case")]
-pub enum Advice {
-    /// The trigger as it is.
-    Keep,
-    /// This one instead.
-    Instead(String),
-    /// None of those tried; why.
-    None(String),
-}
-
-/// What all windows and runs say of one candidate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Score {
-    false_alarms: usize,
-    missed: usize,
-}
-
-impl Score {
-    const PERFECT: Self = Self { false_alarms: 0, missed: 0 };
 }
 
 /// Judges a measured trigger; nothing of one that a person pulls. `window` is how long a release is watched.
@@ -115,6 +89,7 @@ pub fn judge(
         let did = run.fired.iter().find(|it| it.metric == watch.metric && it.reason == trigger.reason);
         RunJudged {
             run_id: run.run_id.clone(),
+            met_at: run.watched.from,
             rolled_back: run.rolled_back.map(|(at, _)| since(at)),
             by: run.rolled_back.map(|(_, by)| by),
             measured: measured.is_enough(),
@@ -124,19 +99,9 @@ pub fn judge(
     });
     let judged_runs = judged_runs.collect();
     told.fired = fired;
-    let bad: Vec<&Measured> = runs
-        .iter()
-        .filter(|(run, measured)| run.was_bad() && measured.is_enough())
-        .map(|(_, measured)| measured)
-        .collect();
-    let advice = if enough.is_empty() && bad.is_empty() {
-        Advice::None("too little was measured".to_owned())
-    } else {
-        match watch.rule {
-            Rule::Fixed { when, hold_for } => better_bound(watch, metric, when, hold_for, &enough, &bad),
-            Rule::Worse(claim) => better_claim(claim, metric, window, &enough, &bad),
-        }
-    };
+    let bad = runs.iter().filter(|(run, measured)| run.was_bad() && measured.is_enough());
+    let bad = bad.map(|(run, measured)| (*run, measured)).collect();
+    let (advice, proof) = Known { watch, metric, window, harmless: enough, bad }.advise();
     Some(Judged {
         trigger: trigger.reason.clone(),
         metric: watch.metric.0.clone(),
@@ -144,6 +109,7 @@ pub fn judge(
         harmless: told,
         runs: judged_runs,
         advice,
+        proof,
     })
 }
 
@@ -166,76 +132,4 @@ fn fires(
             None
         }
     }
-}
-
-fn better_bound(
-    watch: &TriggerWatch,
-    metric: &Metric,
-    when: Bound,
-    hold_for: Span,
-    harmless: &[&Measured],
-    bad: &[&Measured],
-) -> Advice {
-    for factor in FACTORS {
-        let when = Bound { value: when.value * factor, ..when };
-        let candidate = TriggerWatch { rule: Rule::Fixed { when, hold_for }, ..watch.clone() };
-        let score = Score {
-            false_alarms: harmless.iter().filter(|it| it.fires(&candidate).is_some()).count(),
-            missed: bad.iter().filter(|it| it.fires(&candidate).is_none()).count(),
-        };
-        if score == Score::PERFECT {
-            return if (factor - 1.0).abs() < f64::EPSILON {
-                Advice::Keep
-            } else {
-                Advice::Instead(format!("{} for {hold_for}", when.show(metric.unit)))
-            };
-        }
-    }
-    Advice::None("none of the bounds tried is quiet and catches what was rolled back".to_owned())
-}
-
-fn better_claim(
-    claim: Worse,
-    metric: &Metric,
-    window: Span,
-    harmless: &[&Measured],
-    bad: &[&Measured],
-) -> Advice {
-    let mut certainties = CERTAINTIES.map(|certainty| (certainty, (1.0 - certainty).ln()));
-    let declared = claim.alpha().ln();
-    certainties.sort_by(|a, b| (a.1 - declared).abs().total_cmp(&(b.1 - declared).abs()));
-    let certainties = std::iter::once((claim.certainty, declared)).chain(certainties);
-    for factor in FACTORS {
-        let than = match claim.than {
-            Than::Share(share) if share * factor <= MOST_SHARE => Than::Share(share * factor),
-            Than::Before if (factor - 1.0).abs() < f64::EPSILON => Than::Before,
-            Than::Share(_) | Than::Before => continue,
-        };
-        // The certainty moves only the line that the evidence must reach, so one reckoning is enough for all.
-        let highest = |measured: &&Measured| {
-            measured
-                .weigh(Worse { than, ..claim }, metric, window)
-                .map_or(f64::NEG_INFINITY, |weighed| weighed.highest)
-        };
-        let harmless: Vec<f64> = harmless.iter().map(highest).collect();
-        let bad: Vec<f64> = bad.iter().map(highest).collect();
-        for (certainty, ln_alpha) in certainties.clone() {
-            let score = Score {
-                false_alarms: harmless.iter().filter(|ln_e| **ln_e >= -ln_alpha).count(),
-                missed: bad.iter().filter(|ln_e| **ln_e < -ln_alpha).count(),
-            };
-            if score == Score::PERFECT {
-                let found = Worse { than, certainty, ..claim };
-                return if found == claim {
-                    Advice::Keep
-                } else {
-                    let certainty = Unit::Percent.show_beside(certainty, [1.0]);
-                    Advice::Instead(format!("{} with {certainty} certainty", than.show()))
-                };
-            }
-        }
-    }
-    Advice::None(
-        "none of the shares and certainties tried is quiet and catches what was rolled back".to_owned(),
-    )
 }

@@ -1,8 +1,8 @@
 //! A past run as its journal tells it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::Window;
+use super::{LeftOut, Window};
 use crate::domain::{
     actor::Actor,
     event::{Envelope, Outcome, RunEvent},
@@ -48,13 +48,25 @@ pub struct Firing {
 }
 
 /// What started a rollback.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum By {
     /// A person.
     Person,
     /// A trigger, or the run itself.
     Trigger,
+}
+
+/// The incident that was declared in a run, from its beginning until it was resolved, or else until the journal ends; none of a
+/// rehearsal.
+pub fn incident(events: &[Envelope]) -> Option<LeftOut> {
+    let run = Run::fold(events)?;
+    let declared = run.incident.as_ref().filter(|_| run.opened.rehearsal.is_none())?;
+    let resolved = declared.resolved_at();
+    let to = resolved.unwrap_or(run.last_at).max(declared.started_at);
+    let open = if resolved.is_some() { "" } else { ", not resolved when the run ended" };
+    let why = format!("incident of run {}: {}{open}", run.opened.run_id, declared.title);
+    Some(LeftOut { window: Window { from: declared.started_at, to }, why })
 }
 
 impl PastRun {

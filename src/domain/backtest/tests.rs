@@ -1,6 +1,7 @@
 use super::{
-    judge::{Advice, Judged, judge},
-    past_run::{By, PastRun},
+    advice::{Advice, Proof},
+    judge::{Judged, judge},
+    past_run::{By, PastRun, incident},
     trial::Measured,
     *,
 };
@@ -10,6 +11,8 @@ use crate::domain::{
     runbook::{OnNoData, Rule, Then, Trigger, TriggerWatch},
     worse::{Than, Worse},
 };
+
+mod planted;
 
 const STEP: Span = Span::from_secs(15);
 const WINDOW: Span = Span::from_mins(15);
@@ -129,10 +132,20 @@ fn what_cries_wolf_or_misses_is_told_with_what_would_not() {
     let runs = [(&bad, measured(90_000, |_| 45.0))];
     let judged = told(over(0.01), &harmless, &runs);
     assert_eq!(judged.harmless.fired, [at(3 * 900 + 31 * 15 + 300)]);
-    assert_eq!(judged.advice, Advice::Instead("> 1.5 % for 5m".to_owned()));
+    // Between 20 and 45 of 1,500.
+    let better = Advice::Instead("> 2 % for 5m".to_owned());
+    assert_eq!(judged.advice, better);
+    let proof = Proof {
+        quiet: 8,
+        caught: 1,
+        slowest: Some(Span::from_secs(315)),
+        room: Some(["> 1.33 %".to_owned(), "> 3 %".to_owned()]),
+        ..Proof::default()
+    };
+    assert_eq!(judged.proof, Some(proof));
     let judged = told(over(0.05), &harmless, &runs);
     assert_eq!((judged.harmless.fired.len(), judged.runs[0].would_fire), (0, None));
-    assert_eq!(judged.advice, Advice::Instead("> 2.5 % for 5m".to_owned()));
+    assert_eq!(judged.advice, better);
     let judged = told(worse(0.001, 0.999), &harmless, &runs);
     assert_eq!(judged.harmless.fired.len(), 1);
     let Advice::Instead(better) = judged.advice else { panic!("{:?}", judged.advice) };
@@ -221,4 +234,47 @@ fn a_journal_tells_when_users_met_the_version_and_what_ended_it() {
     assert_eq!(run.live_after, run.previous);
     assert_ne!(run.new_slot, run.previous);
     assert_eq!(PastRun::of(&Flight::opened(runbook()).events), None, "nobody has met it");
+}
+
+#[test]
+fn an_incident_is_left_out_until_it_was_resolved() {
+    use crate::domain::{
+        actor::Actor,
+        event::{Envelope, RunEvent},
+        fixture::{Flight, runbook},
+    };
+    let mut flight = Flight::in_window(runbook());
+    flight.fly(Span::from_secs(60));
+    let mut events = flight.events.clone();
+    assert_eq!(incident(&events), None);
+    let (seq, declared) = (events.len() as u64, flight.now);
+    let update = |seq, at, status: &str| Envelope {
+        seq,
+        at,
+        event: RunEvent::IncidentUpdated {
+            severity: "P1".to_owned(),
+            title: "the pool is full".to_owned(),
+            impact: String::new(),
+            status: status.to_owned(),
+            sent: false,
+            by: Actor::person("ada"),
+        },
+    };
+    events.push(update(seq + 1, declared, "Investigating"));
+    let open = incident(&events).unwrap();
+    assert_eq!(open.window, Window { from: declared, to: declared });
+    assert!(open.why.ends_with("the pool is full, not resolved when the run ended"), "{}", open.why);
+    let resolved = declared + Span::from_mins(20);
+    events.push(update(seq + 2, resolved, "Resolved"));
+    events.push(update(seq + 3, resolved + Span::from_mins(5), "Resolved"));
+    let over = incident(&events).unwrap();
+    assert_eq!(over.window, Window { from: declared, to: resolved });
+    assert!(over.why.ends_with(": the pool is full"), "{}", over.why);
+    // A window that meets it is no harmless one.
+    let clear = windows(declared, declared + Span::from_mins(60), WINDOW, &[over.window]);
+    assert_eq!(clear.first().map(|window| window.from), Some(resolved));
+    if let RunEvent::RunOpened(opened) = &mut events[0].event {
+        opened.rehearsal = Some("good".to_owned());
+    }
+    assert_eq!(incident(&events), None, "a rehearsal's is not the users'");
 }

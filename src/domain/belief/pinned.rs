@@ -1,13 +1,13 @@
 //! The target as a run believes it to be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     director::{Share, weights_for},
     id::SlotName,
-    observation::{Observation, ServiceSeen},
+    observation::{Observation, RouteSeen, ServiceSeen},
     safe_text::SafeText,
     workload::ChangedBy,
 };
@@ -44,6 +44,9 @@ pub struct PinnedRoute {
     /// The place of each slot's backend in the rule.
     #[serde(default)]
     pub places: BTreeMap<SlotName, usize>,
+    /// Slots that other rules of the route send traffic to.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub elsewhere: BTreeSet<SlotName>,
 }
 
 /// A slot as it was.
@@ -59,9 +62,24 @@ pub struct PinnedSlot {
     /// not the one who has changed them since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scaled: Option<ChangedBy>,
+    /// What its own Service selects, where a route leads to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_selector: Option<BTreeMap<String, String>>,
 }
 
 impl PinnedRoute {
+    /// As a look saw it.
+    pub fn of(route: &RouteSeen) -> Self {
+        Self {
+            uid: route.uid.clone(),
+            weights: route.weights.clone(),
+            others: route.others,
+            rule: route.rule,
+            places: route.places.clone(),
+            elsewhere: route.elsewhere.clone(),
+        }
+    }
+
     /// The weights that give the new slot and the other one their shares: what others weigh keeps its part of the whole.
     pub fn weights_for(&self, share: Share) -> (u32, u32) {
         let sum: u32 = self.weights.values().sum();
@@ -88,6 +106,7 @@ impl Pinned {
                 image: Some(slot.image.clone()),
                 replicas: slot.desired,
                 scaled: slot.scaled.clone(),
+                own_selector: slot.own_selector.clone(),
             };
             (name.clone(), pinned)
         });
@@ -96,13 +115,7 @@ impl Pinned {
             selector: service.selector.clone(),
             live: seen.live().cloned(),
             slots: slots.collect(),
-            route: seen.route.as_ref().map(|route| PinnedRoute {
-                uid: route.uid.clone(),
-                weights: route.weights.clone(),
-                others: route.others,
-                rule: route.rule,
-                places: route.places.clone(),
-            }),
+            route: seen.route.as_ref().map(PinnedRoute::of),
         })
     }
 }

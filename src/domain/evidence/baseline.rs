@@ -1,8 +1,6 @@
 //! What was normal before the switch: the rate, and how bursty it was.
 
-use serde::{Deserialize, Serialize};
-
-use super::{bound, counts::Counts};
+use super::{bound, bursts::Bursts, counts::Counts};
 use crate::domain::time::Span;
 
 /// Burstiness is told from blocks of this length …
@@ -13,20 +11,22 @@ pub const BEFORE: Span = Span::from_mins(60);
 pub const CERTAINTY: f64 = 0.99;
 
 /// The hour before the switch.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Baseline {
-    /// All that was counted in it.
+    /// All that was counted in it, an incident apart.
     pub counts: Counts,
-    /// The Fano factor of its blocks, at least 1.
+    /// How bursty bad events were: the variance of their counts in blocks over the mean, at least 1.
     pub phi: f64,
+    /// How many blocks were an incident, and are left out.
+    pub incident: usize,
 }
 
 impl Baseline {
     /// From the counts of its blocks, each [`BLOCK`] long. Blocks in which nothing was counted at all are gaps.
     #[must_use]
     pub fn of(blocks: &[Counts]) -> Self {
-        let counts = blocks.iter().fold(Counts::NONE, |sum, block| sum + block.sound());
-        Self { counts, phi: fano(blocks) }
+        let Bursts { phi, counts, incident } = Bursts::of(blocks);
+        Self { counts, phi, incident }
     }
 
     /// The share that "worse than before" asks about: the upper 99 % bound of the rate before, for one look (Chernoff's), not
@@ -42,40 +42,12 @@ impl Baseline {
     }
 }
 
-/// The variance of the bad counts over their mean, at least 1. Errors that come one by one have 1; errors that come in
-/// bursts have more, and the test must take each for less.
-pub fn fano(blocks: &[Counts]) -> f64 {
-    let bad: Vec<f64> = blocks
-        .iter()
-        .map(|block| block.sound())
-        .filter(|block| block.all > 0.0)
-        .map(|block| block.bad)
-        .collect();
-    let count = bad.iter().fold(0.0, |count, _| count + 1.0);
-    let mean = bad.iter().sum::<f64>() / count;
-    if count < 2.0 || mean <= 0.0 {
-        return 1.0;
-    }
-    let variance = bad.iter().map(|bad| (bad - mean).powi(2)).sum::<f64>() / (count - 1.0);
-    (variance / mean).max(1.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn blocks(bad: &[f64]) -> Vec<Counts> {
         bad.iter().map(|bad| Counts::new(*bad, 6000.0)).collect()
-    }
-
-    #[test]
-    fn bursts_have_a_factor_above_one() {
-        assert!((fano(&blocks(&[6.0, 6.0, 6.0])) - 1.0).abs() < 1e-12, "less than chance is chance");
-        assert!((fano(&blocks(&[0.0, 0.0, 18.0])) - 18.0).abs() < 1e-12);
-        assert!((fano(&blocks(&[5.0])) - 1.0).abs() < 1e-12, "one block says nothing");
-        assert!((fano(&[]) - 1.0).abs() < 1e-12);
-        let gaps = [Counts::new(0.0, 6000.0), Counts::NONE, Counts::new(18.0, 6000.0)];
-        assert!((fano(&gaps) - 18.0).abs() < 1e-12, "81 × 2 / 9: a gap is not a quiet minute");
     }
 
     #[test]
@@ -88,5 +60,10 @@ mod tests {
         assert!(bursty.worse_than_before(None).unwrap() > p0, "bursts say less");
         assert_eq!(Baseline::of(&[]).worse_than_before(None), None);
         assert_eq!(Baseline::of(&[]).worse_than_before(Some(0.001)), Some(0.001));
+        let mut after = [6.0; 60];
+        (after[30], after[31]) = (180.0, 120.0);
+        let after = Baseline::of(&blocks(&after));
+        assert_eq!(after.incident, 2);
+        assert!(after.worse_than_before(None).unwrap() < 0.00125, "an incident is not what is usual");
     }
 }

@@ -85,24 +85,32 @@ impl Before {
         let p0 = p0.ok_or(
             "nothing was counted before the switch, and the metric has no `normal`: no verdict is possible",
         )?;
+        let phi = if known { baseline.phi } else { baseline.phi.max(UNKNOWN_PHI) };
+        let usual = baseline.counts.share().filter(|share| *share > 0.0 && phi > 1.0);
         let tail = Span::from_millis(window.as_millis() / TAIL);
+        let starts = Terms::starts(window.saturating_add(tail), metric.interval);
         let terms = Terms {
-            p0: written(p0),
-            alpha: written(worse.alpha()),
-            phi: written(if known { baseline.phi } else { baseline.phi.max(UNKNOWN_PHI) }),
-            starts: Terms::starts(window.saturating_add(tail), metric.interval),
-            at_least: f64::from(worse.at_least),
+            phi: written(phi),
+            usual: usual.map(written),
+            ..Terms::new(written(p0), written(worse.alpha()), starts, f64::from(worse.at_least))
         };
-        let short = || {
-            let of = Span::from_secs(60 * counted as u64);
+        let minutes = |count: usize| Span::from_secs(60 * count as u64).clock();
+        let short = (!known).then(|| {
             format!(
                 "only {} of traffic were counted before the switch: bad events are taken to come in bursts, and a verdict \
                  takes longer",
-                of.clock()
+                minutes(counted)
             )
-        };
+        });
+        let incident = (baseline.incident > 0).then(|| {
+            format!(
+                "an incident in the hour before the switch is not what is usual: {} of it are left out",
+                minutes(baseline.incident)
+            )
+        });
+        let remarks: Vec<String> = [short, incident].into_iter().flatten().collect();
         match terms.sound() {
-            Ok(terms) => Ok((terms, (!known).then(short))),
+            Ok(terms) => Ok((terms, Some(remarks.join("; ")).filter(|told| !told.is_empty()))),
             Err(why) => Err(format!("no verdict is possible: {why}")),
         }
     }

@@ -150,6 +150,21 @@ impl Card {
         }
     }
 
+    /// Leaves the oldest samples out where there are more than `most`. Who goes on from here has used up their bets.
+    pub fn keep_newest(&mut self, most: usize) {
+        let over = self.samples.len().saturating_sub(most);
+        let gone: Vec<Sampled> = self.samples.drain(..over).collect();
+        self.left_out = self.left_out.saturating_add(u32::try_from(over).unwrap_or(u32::MAX));
+        if let Some(first) = self.samples.first_mut() {
+            first.lost = first.lost.saturating_add(came(&gone));
+        }
+    }
+
+    /// How many samples came, those that were lost among them: as many bets are used up.
+    pub fn came(&self) -> u32 {
+        came(&self.samples)
+    }
+
     /// The meter that its samples give: to go on where an engine left it, or to compute it again.
     ///
     /// # Errors
@@ -200,6 +215,10 @@ impl Card {
     pub fn finding(&self) -> Finding {
         Finding::of(&self.terms, self.new, self.worse)
     }
+}
+
+fn came(samples: &[Sampled]) -> u32 {
+    samples.iter().fold(0, |count: u32, sample| count.saturating_add(1).saturating_add(sample.lost))
 }
 
 fn alike(a: f64, b: f64) -> bool {

@@ -28,6 +28,11 @@ impl Counts {
         (self.all > 0.0).then(|| self.bad / self.all)
     }
 
+    /// So much of both.
+    pub(super) fn scaled(self, part: f64) -> Self {
+        Self { bad: self.bad * part, all: self.all * part }
+    }
+
     /// As numbers to reckon with: nothing below zero, no more bad ones than all, and nothing at all where one is no number.
     pub(super) fn sound(self) -> Self {
         if self.bad.is_finite() && self.all.is_finite() && self.all > 0.0 {

@@ -10,16 +10,20 @@
 //! S_p <- (S_p + w) × LR_p(sample)        E = mean of S_p
 //! ```
 //!
-//! Bets are raised to the power 1/phi, as bad events come in bursts. That is a heuristic, not a theorem.
+//! Bets are raised to the power 1/phi, as bad events come in bursts. That is a heuristic, not a theorem; for independent events no
+//! bet gains by it.
 //!
-//! Weights sum to 1 over all starts that can come. The N samples of the window and its tail have nine tenths, in equal parts; the
-//! rest is for overtime, a half of it for the next N samples, a sixth for those after them, 1/(k (k + 1)) for the k-th time N. So
-//! alpha is kept however long a window goes on, and what goes bad in overtime is found a little later.
+//! Weights sum to 1 over all starts that can come. The N samples of the window and its tail have nine tenths, in equal parts but for
+//! the first ([`Weighed::Early`]); the rest is for overtime, a half of it for the next N samples, a sixth for those after them,
+//! 1/(k (k + 1)) for the k-th time N. So alpha is kept however long a window goes on, and what goes bad in overtime is found a
+//! little later.
 //!
 //! Beside an old slot that has users at the same time, failures are compared with the old slot's: a failure of the two is
 //! one of the new slot with the chance n1 / (n1 + n2) if both fail alike, and r n1 / (r n1 + n2) if the new one fails r times as
 //! often. That is the safe test for 2x2 tables where failures are rare, with r = p / p0. It asks nothing of the common rate,
-//! which may change at any time. Both must be reached, the comparison and p0, so E is the smaller of the two: a release
+//! which may change at any time. Bursts of each slot for itself grow with that rate, and so does phi: it is that of the hour before
+//! times how much more often the old slot has failed lately. Only samples before this one count in that, so still no bet gains. Both
+//! must be reached, the comparison and p0, so E is the smaller of the two: a release
 //! that is worse than the old one but within p0 is fine, and so is one that fails because everything fails.
 
 use serde::{Deserialize, Serialize};
@@ -27,7 +31,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     bound,
     counts::Counts,
-    terms::{BadTerms, Terms},
+    terms::{BadTerms, Terms, Weighed},
 };
 use crate::domain::time::{Span, Timestamp};
 
@@ -41,8 +45,16 @@ const HIGHEST: f64 = 0.9;
 /// The part of all weights that is kept for samples after the window and its tail.
 const OVERTIME: f64 = 0.1;
 
+/// The part of all bets on the new slot alone that begin with the first sample ([`Weighed::Early`]) …
+const FIRST: f64 = 0.05;
+/// … and of those against an old slot, half of what overtime leaves: they have less to go by.
+const FIRST_BESIDE: f64 = 0.45;
+
 /// An old slot with less than this part of the new one's events is not compared with: its last few users tell nothing.
 pub const LEAST_OLD: f64 = 0.1;
+
+/// How much of what the old slot had counts after each further sample in how often it fails now.
+const LATELY: f64 = 0.9;
 
 /// Counts of one slot wait for those of the other for so many intervals, or as long as a slow scrape takes; then the new slot's
 /// stand alone.
@@ -118,6 +130,8 @@ pub struct Meter {
     beside: Option<Vec<f64>>,
     new: Counts,
     old: Counts,
+    /// What the old slot had lately.
+    lately: Counts,
     ln_e: f64,
     /// When 25, 50 and 75 % of what it takes were reached.
     reached: [Option<Timestamp>; 3],
@@ -154,6 +168,7 @@ impl Meter {
             samples: 0,
             new: Counts::NONE,
             old: Counts::NONE,
+            lately: Counts::NONE,
             ln_e: f64::NEG_INFINITY,
             reached: [None; 3],
             worse: None,
@@ -201,7 +216,12 @@ impl Meter {
         } else {
             self.left_out = self.left_out.saturating_add(1);
         }
-        let weight = weight(self.samples, self.terms.starts).ln();
+        let (first, first_beside) = match self.terms.weighed {
+            Weighed::Evenly => (0.0, 0.0),
+            Weighed::Early => (FIRST, FIRST_BESIDE),
+        };
+        let weight_of = |first: f64| weight(self.samples, self.terms.starts, first);
+        let (weight, weight_beside) = (weight_of(first).ln(), weight_of(first_beside));
         self.samples = self.samples.saturating_add(1);
         self.new += new;
         if let Some(old) = old {
@@ -209,11 +229,20 @@ impl Meter {
             self.beside.get_or_insert_with(|| self.alone.clone());
         }
         let phi = self.terms.phi;
+        let phi_beside = self.lately.share().map_or(phi, |share| self.terms.phi_at(share));
         if let Some(beside) = &mut self.beside {
-            for (bet, share) in beside.iter_mut().zip(&self.shares) {
-                let gain = old.map_or_else(|| share.gain(new), |old| share.gain_beside(new, old));
-                *bet = ln_add(*bet, weight) + gain / phi;
+            let parts = match self.terms.weighed {
+                Weighed::Evenly => vec![1.0; self.shares.len()],
+                Weighed::Early => by_part(&self.shares, new, old),
+            };
+            for ((bet, share), part) in beside.iter_mut().zip(&self.shares).zip(parts) {
+                let gain =
+                    old.map_or_else(|| share.gain(new) / phi, |old| share.gain_beside(new, old) / phi_beside);
+                *bet = ln_add(*bet, (weight_beside * part).ln()) + gain;
             }
+        }
+        if let Some(old) = old {
+            self.lately = self.lately.scaled(LATELY) + old;
         }
         for (bet, share) in self.alone.iter_mut().zip(&self.shares) {
             *bet = ln_add(*bet, weight) + share.gain(new) / phi;
@@ -316,14 +345,27 @@ fn shares(p0: f64) -> impl Iterator<Item = Share> {
     })
 }
 
-/// What a bet that begins with the sample after so many is worth.
-fn weight(samples: u32, starts: u32) -> f64 {
+/// How bets against the old slot are spread, 1 on the mean: evenly over the part of all failures that would be the new slot's.
+/// Which part that is depends on nothing but the events of both, so it is known before anybody asks whose the failures are.
+fn by_part(shares: &[Share], new: Counts, old: Option<Counts>) -> Vec<f64> {
+    let Some(old) = old.filter(|old| old.all > 0.0) else { return vec![1.0; shares.len()] };
+    let density = |share: &Share| {
+        let odds = share.ratio * new.all / old.all;
+        // Shares are spread evenly in the logarithm, so this much of the part lies around each.
+        odds / (1.0 + odds).powi(2)
+    };
+    let sum: f64 = shares.iter().map(density).sum();
+    shares.iter().map(|share| f64::from(POINTS) * density(share) / sum).collect()
+}
+
+/// What a bet that begins with the sample after so many is worth, if `first` of all belongs to the very first.
+fn weight(samples: u32, starts: u32, first: f64) -> f64 {
     let starts = starts.max(1);
     let part = match samples / starts {
-        0 => 1.0 - OVERTIME,
+        0 => 1.0 - OVERTIME - first,
         times => OVERTIME / (f64::from(times) * (f64::from(times) + 1.0)),
     };
-    part / f64::from(starts)
+    part / f64::from(starts) + if samples == 0 { first } else { 0.0 }
 }
 
 /// ln(e^a + e^b)

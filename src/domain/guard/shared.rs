@@ -147,10 +147,14 @@ impl Run {
         Verdict::Wait(format!("{}; {needed} needed", self.short_of_pods(&previous.slot, stable, serving)))
     }
 
+    /// Whether a rollout of a Deployment may leave no pod, though the strategy promises that it leaves some.
+    pub(in crate::domain) fn rollout_takes_all(&self, kept: u32, desired: u32) -> bool {
+        self.runbook.deployment.strategy != Strategy::Recreate && kept == 0 && desired > 0
+    }
+
     /// A rollout of the Deployment that has the traffic: it must leave pods that serve, where the strategy promises that.
     pub(super) fn judge_rollout(&self, slot: &SlotName, found: &SlotSeen) -> Verdict {
-        let promises = self.runbook.deployment.strategy != Strategy::Recreate;
-        if promises && found.kept == 0 && found.desired > 0 {
+        if self.rollout_takes_all(found.kept, found.desired) {
             let target = self.runbook.target.as_ref();
             let line = target.map(|target| gentle_line(target, &found.deployment)).unwrap_or_default();
             return Verdict::Refuse(format!(
@@ -202,15 +206,40 @@ impl Run {
         if !fits {
             return Verdict::Refuse(format!("{slot} is not what this run goes back to"));
         }
-        // Pods that crash leave nothing to be kept: going back is the only way out then. Those that answer are lost whatever
-        // template they run. It does not matter where others answer their users meanwhile, which in one Deployment are those that
-        // run the old template still; but a route sends its part of them to a slot whether it has pods or not.
-        let goes =
-            |name: &SlotName| if self.is_one_deployment() { *name != target.slot } else { name == slot };
-        let (serve, stay): (Vec<_>, Vec<_>) =
-            seen.slots.keys().filter(|name| seen.answering_to_stay(name) > 0).partition(|name| goes(name));
-        let last = !serve.is_empty() && (stay.is_empty() || self.has_route());
+        let answering = seen.slots.keys().filter(|name| seen.answering_to_stay(name) > 0);
+        let last = self.reverts_the_last(slot, answering);
         if self.rolling_back().is_some() && !last { Verdict::go() } else { self.judge_rollout(slot, found) }
+    }
+
+    /// Whether a revert of a slot replaces all pods that answer its users, by which slots have pods that answer.
+    ///
+    /// Pods that crash leave nothing to be kept: going back is the only way out then. Those that answer are lost whatever
+    /// template they run. It does not matter where others answer their users meanwhile, which in one Deployment are those that
+    /// run the old template still; but a route sends its part of them to a slot whether it has pods or not.
+    pub(in crate::domain) fn reverts_the_last<'a>(
+        &self,
+        slot: &SlotName,
+        answering: impl Iterator<Item = &'a SlotName>,
+    ) -> bool {
+        let previous = self.opened.previous.as_ref().map(|target| &target.slot);
+        let goes =
+            |name: &SlotName| if self.is_one_deployment() { Some(name) != previous } else { name == slot };
+        let (serve, stay): (Vec<_>, Vec<_>) = answering.partition(|name| goes(name));
+        !serve.is_empty() && (stay.is_empty() || self.has_route())
+    }
+
+    /// An image put back on a slot that has the traffic: where no pod of the template that is there now serves. What answers has
+    /// an earlier template, most likely that one; a rollout must leave some of it all the same. Nothing to say of any other slot.
+    pub(super) fn judge_image_back(&self, slot: &SlotName, seen: &Observation) -> Option<Verdict> {
+        let found =
+            seen.slot(slot).filter(|_| !self.is_one_deployment() && self.undirected(seen).is_none())?;
+        self.keeps_its_pods(slot, seen).filter(|_| seen.serving(slot) == 0)?;
+        if !found.observed {
+            let why = format!("the controller has not caught up with {slot}'s latest change yet");
+            return Some(Verdict::Wait(why));
+        }
+        let answered = seen.answering_to_stay(slot) > 0;
+        Some(if answered { self.judge_rollout(slot, found) } else { Verdict::go() })
     }
 
     /// What speaks against going back to a slot by what runs there: not the version from before.
@@ -250,6 +279,12 @@ impl Run {
     pub fn leaves_the_version_before(&self, seen: &Observation) -> Option<String> {
         let target = self.opened.previous.as_ref()?;
         let slot = seen.slot(&target.slot)?;
+        // Whatever it weighs in our rule.
+        let route = seen.route.as_ref().zip(self.opened.new_slot.as_ref());
+        if let Some((route, new)) = route.filter(|(route, new)| route.elsewhere.contains(*new)) {
+            let who = route.changed.as_ref().map_or("somebody", |by| by.manager.as_str());
+            return Some(format!("another rule of the HTTPRoute sends users to {new} (set by {who})"));
+        }
         // Pods beside it serve as soon as they are ready.
         let beside = self.opened.new_slot.as_ref().and_then(|new| Some((new, seen.slot(new)?)));
         let by_pods = self.shares_follow_pods() && !self.is_one_deployment();
@@ -307,8 +342,9 @@ impl Run {
         ]
     }
 
-    /// Fewer pods for a slot that the route gives nothing, while a gateway may still send it what the weights before said. A
-    /// rollback leaves them there in the end: traffic is back, and pods that are too many harm nobody.
+    /// Fewer pods for a slot that gets nothing any more, while a gateway may still send it what the weights before said, or the
+    /// Service's proxies are still told of its pods. A rollback leaves them there in the end: traffic is back, and pods that are
+    /// too many harm nobody.
     pub(super) fn judge_lag(
         &self,
         slot: &SlotName,
@@ -318,11 +354,21 @@ impl Run {
     ) -> Option<Verdict> {
         let found = seen.slot(slot)?;
         let takes = replicas < found.desired && self.keeps_its_pods(slot, seen).is_none();
+        let named = found.named.filter(|count| takes && *count > 0);
         // One that refuses the weights goes on with those before them.
-        if !takes || !seen.route.as_ref().is_some_and(|route| route.lags || route.unfit.is_some()) {
-            return None;
-        }
-        let why = format!("a gateway has not taken up the weights yet, and may still send users to {slot}");
+        let lags = takes && seen.route.as_ref().is_some_and(|route| route.lags || route.unfit.is_some());
+        let why = match named {
+            Some(count) => {
+                let pods = if count == 1 { "pod" } else { "pods" };
+                format!(
+                    "the Service's endpoints still name {count} {pods} of {slot}, which may still get users"
+                )
+            }
+            None if lags => {
+                format!("a gateway has not taken up the weights yet, and may still send users to {slot}")
+            }
+            None => return None,
+        };
         let rollback = self.rolling_back();
         let within = rollback.map(|rollback| rollback.within.unwrap_or(DEFAULT_WITHIN));
         let over =

@@ -7,8 +7,7 @@ use crate::domain::{
     check::{CheckKind, Condition},
     effect::Effect,
     event::{CheckRef, Place, RunEvent},
-    id::{MetricId, SlotName},
-    run::{CheckStatus, Run},
+    run::CheckStatus,
     time::Timestamp,
     verdict::{Ruling, rule},
 };
@@ -164,7 +163,8 @@ impl Machine {
                 None
             };
             let Some(sample) = self.latest.get(&(metric.clone(), slot.clone())) else { continue };
-            let baseline = self.baseline(metric, slot.as_ref());
+            let (baseline, short) = self.run.baseline_of(metric, slot.as_ref()).unzip();
+            let short = short.flatten().filter(|_| matches!(condition, Condition::WithinBaseline(_)));
             let (stand, evidence) = if self.is_fresh(sample.at, declared.interval) {
                 let ruling = match condition {
                     Condition::NotWorse(than) => self.rule_by_evidence(metric, *than, *no_traffic),
@@ -181,6 +181,10 @@ impl Machine {
             } else {
                 (Stand::Fails, format!("no data for {}", self.now.since(sample.at).short()))
             };
+            let evidence = match short {
+                Some(span) => format!("{evidence}, a baseline of only {} of data", span.clock()),
+                None => evidence,
+            };
             let sampled_at = sample.at;
             let now = self.now;
             if let Some(watched) = self.watched.get_mut(&at) {
@@ -194,14 +198,6 @@ impl Machine {
                 }
             }
         }
-    }
-
-    /// The new slot had no traffic before the switch, and read zero, if anything: its baseline is what the previous had.
-    fn baseline(&self, metric: &MetricId, slot: Option<&SlotName>) -> Option<f64> {
-        let previous = self.run.opened.previous.as_ref().map(|target| &target.slot);
-        let is_new = slot.is_some() && slot == self.run.opened.new_slot.as_ref();
-        let slot = if is_new { previous } else { slot };
-        self.run.baseline.get(&Run::baseline_key(metric, slot)).copied()
     }
 
     /// Turns looks into events. `Some` where something was decided that ends this round.

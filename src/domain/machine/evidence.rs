@@ -28,6 +28,7 @@ use crate::domain::{
     metric::{Metric, Sample},
     run::{Gathered, Run},
     runbook::Rule,
+    slot_labels::SlotLabels,
     time::Timestamp,
     verdict::Ruling,
     worse::{Than, Worse},
@@ -94,8 +95,7 @@ impl Machine {
             });
             let Some(mut meter) = terms.and_then(|terms| Meter::new(terms).ok()) else { continue };
             // What an earlier switch of this run has used of the false alarms is used.
-            let used = known.and_then(|known| known.card).map_or(0, |card| card.samples.len());
-            meter.pass_over(u32::try_from(used).unwrap_or(u32::MAX));
+            meter.pass_over(known.and_then(|known| known.card).map_or(0, |card| card.came()));
             self.evidence.insert(index, Gathering::new(meter));
         }
     }
@@ -150,16 +150,18 @@ impl Machine {
         let standing = Standing::of(claim, &gathering.meter);
         gathering.recorded = gathering.meter.samples().len();
         gathering.quarters = gathering.meter.reached().iter().flatten().count();
-        let read = |slot: Option<&SlotName>| selectors(declared, slot.filter(|_| declared.per_slot));
+        let (target, seen) = (runbook.target.as_ref(), self.workload.as_ref());
+        let read = |slot: Option<&SlotName>| {
+            let slot = slot.filter(|_| declared.per_slot).zip(target);
+            selectors(declared, slot.map(|(slot, target)| SlotLabels::of(slot, target, seen)).as_ref())
+        };
         let against = previous
             .filter(|_| standing.old.is_some())
             .and_then(|slot| Some(Against { slot: slot.to_string(), selectors: read(Some(&slot))? }));
         let Some(selectors) = read(judged.as_ref()) else { return };
         let mut card = Card::of(&gathering.meter, selectors, against);
         card.ln_e = card.ln_e.map(written);
-        let over = card.samples.len().saturating_sub(MOST_RECORDED);
-        card.samples.drain(..over);
-        card.left_out = card.left_out.saturating_add(u32::try_from(over).unwrap_or(u32::MAX));
+        card.keep_newest(MOST_RECORDED);
         let words = self.run.standing_words(&standing).unwrap_or_default();
         self.emit(RunEvent::EvidenceTold { claim, metric: metric.clone(), words, card: Box::new(card) });
     }
@@ -287,12 +289,9 @@ impl Machine {
 }
 
 /// What is read of a slot, with what is known of it filled in.
-fn selectors(metric: &Metric, slot: Option<&SlotName>) -> Option<Selectors> {
+fn selectors(metric: &Metric, slot: Option<&SlotLabels>) -> Option<Selectors> {
     let counted = metric.counted()?;
-    let filled = |text: &str| match slot {
-        Some(slot) => text.replace("${slot}", slot.as_str()).replace("$slot", slot.as_str()),
-        None => text.to_owned(),
-    };
+    let filled = |text: &str| slot.and_then(|slot| slot.fill(text).ok()).unwrap_or_else(|| text.to_owned());
     Some(Selectors {
         what: if counted.good { What::Good } else { What::Bad },
         counted: filled(&counted.part),

@@ -74,7 +74,12 @@ impl Machine {
         }
         let (Some(pinned), Some(picture)) = (&self.run.pinned, &self.workload) else { return false };
         let moved = match (&pinned.route, &picture.route) {
-            (Some(route), Some(now)) => now.uid != route.uid || now.weights != route.weights,
+            (Some(route), Some(now)) => {
+                let new = self.run.opened.new_slot.iter();
+                let another =
+                    new.filter(|new| now.elsewhere.contains(*new)).any(|new| !route.elsewhere.contains(new));
+                now.uid != route.uid || now.weights != route.weights || another
+            }
             (Some(_), None) => true,
             (None, _) => picture.selector.as_ref() != self.run.believed_selector().as_ref(),
         };
@@ -189,6 +194,7 @@ impl Machine {
         let first = found.first()?;
         let put_back = match first.kind {
             DifferenceKind::Object => "recreate it as it was",
+            DifferenceKind::Backend(_) => "change it back by hand",
             DifferenceKind::Traffic | DifferenceKind::Image(_) | DifferenceKind::Replicas(_) => "put it back",
         };
         Some(format!(

@@ -486,10 +486,12 @@ impl Run {
     fn written_by(&self, action: &Action) -> Option<Option<SlotName>> {
         match &action.kind {
             ActionKind::SwitchTraffic { .. } => Some(None),
-            ActionKind::Patch(_) => self.patches(action).map(|patched| match patched {
-                Patched::Service => None,
-                Patched::Slot(slot) => Some(slot),
-            }),
+            ActionKind::Patch(_) => match self.patches(action)? {
+                Patched::Service | Patched::Route => Some(None),
+                Patched::Slot(slot) => Some(Some(slot)),
+                // Judged by what it leaves, so that it does no harm whenever it arrives.
+                Patched::Backend(_) => None,
+            },
             // Where shares follow pods it is the new slot that is scaled.
             ActionKind::ShiftTraffic { .. } if self.shares_follow_pods() => {
                 Some(self.opened.new_slot.clone())

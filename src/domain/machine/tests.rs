@@ -3,6 +3,7 @@
 
 mod caught;
 mod doubt;
+mod endpoints;
 mod evidence;
 mod journal;
 mod light;

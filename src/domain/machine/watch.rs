@@ -21,16 +21,16 @@ use crate::domain::{
 /// The baseline is the mean of at most this much time before the switch.
 const BASELINE: Span = Span::from_mins(5);
 
-/// A countdown waits so long for a reason that is being written, once.
+/// A countdown waits so long for a reason that is being written, in all.
 pub const RECONSIDER: Span = Span::from_secs(60);
 
-/// A countdown that waits for a reason to cancel it, or has.
+/// A countdown that waits while a reason to cancel one is written, or has waited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Reconsidered {
-    /// What was left of it.
-    left: Span,
     /// Until when it waits.
     until: Timestamp,
+    /// How long it may still wait after that, where it does not wait that long.
+    spare: Span,
 }
 
 impl Machine {
@@ -196,7 +196,13 @@ impl Machine {
         match then {
             Then::Ask => self.notify(Milestone::Paged, format!("TRIGGER: {reason}. Somebody must decide")),
             Then::Countdown(span) => {
-                self.emit(RunEvent::CountdownStarted { trigger, ends_at: self.now + span });
+                let waits = self.waits_for_words();
+                if waits > Span::ZERO {
+                    let until = self.now + waits;
+                    let spare = RECONSIDER.saturating_sub(waits);
+                    self.reconsidered.insert(trigger, Reconsidered { until, spare });
+                }
+                self.emit(RunEvent::CountdownStarted { trigger, ends_at: self.now + waits + span });
                 self.notify(Milestone::Paged, format!("TRIGGER: {reason}. Rolling back in {span}"));
             }
             Then::Rollback => self.roll_back_by_itself(trigger, &reason),
@@ -274,29 +280,43 @@ impl Machine {
         true
     }
 
-    /// A countdown waits while somebody writes why it should be cancelled, once and for at most [`RECONSIDER`]: whoever can't find
-    /// the words in that time has not made up their mind, and the rule decides.
+    /// Countdowns wait while somebody writes why one should be cancelled, each for at most [`RECONSIDER`] in all: whoever can't
+    /// find the words in that time has not made up their mind, and the rule decides. All of them wait, since nobody can answer
+    /// a second one while writing about the first.
     pub(super) fn reconsider(&mut self, trigger: usize, begins: bool) {
         // The screen says so whenever a dialog closes: where nothing counts down, or no longer, there is nothing to say.
-        let over = self.run.rolling_back().is_some() || self.run.finished.is_some();
-        let ends = self.run.triggers.get(trigger).and_then(|state| state.countdown).filter(|_| !over);
-        let Some(ends) = ends else { return };
+        if self.run.rolling_back().is_some() || self.run.finished.is_some() {
+            return;
+        }
+        let counts = self.run.triggers.get(trigger).is_some_and(|state| state.countdown.is_some());
+        if begins && !counts {
+            return;
+        }
         let now = self.now;
-        if begins {
-            if self.reconsidered.contains_key(&trigger) {
-                return;
+        for index in 0..self.run.triggers.len() {
+            let Some(ends) = self.run.triggers[index].countdown else { continue };
+            let known = self.reconsidered.get(&index).copied();
+            let waits = known.is_some_and(|known| known.until > now);
+            if begins && !waits {
+                let spare = known.map_or(RECONSIDER, |known| known.spare);
+                if spare > Span::ZERO {
+                    self.reconsidered.insert(index, Reconsidered { until: now + spare, spare: Span::ZERO });
+                    self.emit(RunEvent::CountdownStarted { trigger: index, ends_at: ends + spare });
+                }
+            } else if let (false, true, Some(known)) = (begins, waits, known) {
+                let unused = known.until.since(now);
+                let spare = known.spare.saturating_add(unused);
+                self.reconsidered.insert(index, Reconsidered { until: now, spare });
+                self.emit(RunEvent::CountdownStarted { trigger: index, ends_at: ends - unused });
             }
-            let left = ends.since(now);
-            self.reconsidered.insert(trigger, Reconsidered { left, until: now + RECONSIDER });
-            return self.emit(RunEvent::CountdownStarted { trigger, ends_at: now + RECONSIDER + left });
         }
-        if let Some(waits) = self.reconsidered.get_mut(&trigger)
-            && waits.until > now
-        {
-            waits.until = now;
-            let left = waits.left;
-            self.emit(RunEvent::CountdownStarted { trigger, ends_at: now + left });
-        }
+    }
+
+    /// How long a countdown that begins now waits for a reason that is being written about another one.
+    fn waits_for_words(&self) -> Span {
+        let waits = self.run.triggers.iter().enumerate().filter(|(_, state)| state.countdown.is_some());
+        let until = waits.filter_map(|(index, _)| Some(self.reconsidered.get(&index)?.until)).max();
+        until.map_or(Span::ZERO, |until| until.since(self.now))
     }
 
     pub(super) fn cancel_countdown(&mut self, trigger: usize, reason: String, by: Actor) {

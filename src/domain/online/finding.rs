@@ -174,6 +174,12 @@ impl Finding {
         Self::new(Mark::NotLookedAt, area, about, found, Some(cure.into()))
     }
 
+    /// All of it in one sentence.
+    pub fn sentence(&self) -> String {
+        let cure = self.cure.as_ref().map(|cure| format!("; {cure}")).unwrap_or_default();
+        format!("{}: {}{cure}", self.about, self.found)
+    }
+
     /// Whether it says that a login is not valid any more.
     pub(super) fn is_ended_login(&self) -> bool {
         self.area == Area::Credentials && self.mark == Mark::Fault

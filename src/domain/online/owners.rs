@@ -1,9 +1,11 @@
 //! Who else writes to our objects, and whether that would undo what a run does.
 
+use std::collections::BTreeMap;
+
 use super::{
     actions::{actions, changes, slots},
     finding::{Area, Finding},
-    picture::{Autoscaler, ClusterPicture, Found, Meta, Sync, Tracker},
+    picture::{Autoscaler, ClusterPicture, Found, Looked, Meta, Sync, Tracker},
 };
 use crate::domain::{
     action::{ActionKind, Replicas},
@@ -81,10 +83,7 @@ impl Tracker {
 pub(super) fn judge(runbook: &Runbook, target: &Target, cluster: &ClusterPicture, found: &mut Vec<Finding>) {
     let before = found.len();
     for (about, meta) in written(target, cluster) {
-        for tracker in trackers(meta) {
-            found.push(tracked(&about, &tracker, cluster));
-        }
-        progressive(&about, meta, found);
+        found.extend(others(&about, meta, &cluster.trackers));
     }
     match &cluster.autoscalers {
         Ok(all) => {
@@ -101,6 +100,16 @@ pub(super) fn judge(runbook: &Runbook, target: &Target, cluster: &ClusterPicture
             "no autoscaler, Argo CD, Flux, Argo Rollouts or Flagger writes to them",
         ));
     }
+}
+
+/// Who else writes to an object, and whether that would undo what a run does, by its own fields and by what is known of the
+/// applications that it belongs to. Asked when a run opens too.
+pub fn others(about: &str, meta: &Meta, syncs: &BTreeMap<Tracker, Looked<Sync>>) -> Vec<Finding> {
+    let all = trackers(meta);
+    let mut found: Vec<Finding> =
+        all.iter().map(|tracker| tracked(about, tracker, syncs.get(tracker))).collect();
+    progressive(about, meta, &mut found);
+    found
 }
 
 /// The objects that a run writes to, with what is known of them.
@@ -122,9 +131,9 @@ fn written<'a>(target: &Target, cluster: &'a ClusterPicture) -> Vec<(String, &'a
     all
 }
 
-fn tracked(about: &str, tracker: &Tracker, cluster: &ClusterPicture) -> Finding {
+fn tracked(about: &str, tracker: &Tracker, sync: Option<&Looked<Sync>>) -> Finding {
     let (area, who) = (Area::Owners, tracker.words());
-    match cluster.trackers.get(tracker) {
+    match sync {
         Some(Ok(Sync::Heals)) => Finding::fault(
             area,
             about,

@@ -127,6 +127,10 @@ pub struct ContainerSeen {
     pub name: String,
     /// Its image.
     pub image: String,
+    /// Its own requests, by `cpu` and `memory`.
+    pub requests: Amounts,
+    /// Its own limits, by `cpu` and `memory`.
+    pub limits: Amounts,
 }
 
 /// A Deployment.
@@ -148,6 +152,8 @@ pub struct DeploymentSeen {
     pub containers: Vec<ContainerSeen>,
     /// What one pod counts in a quota.
     pub per_pod: Amounts,
+    /// The priority class of its pods, where they have one.
+    pub priority: Option<String>,
 }
 
 /// A Service.
@@ -209,6 +215,34 @@ pub struct Quota {
     pub hard: Amounts,
     /// What is used.
     pub used: Amounts,
+    /// Which pods it counts: those that are in all of these; all pods where there are none.
+    pub scopes: Vec<Scope>,
+}
+
+/// A scope of a quota.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Scope {
+    /// Its name: `BestEffort`, `PriorityClass`.
+    pub name: String,
+    /// `In`, `NotIn`, `Exists`, `DoesNotExist`; nothing in the short notation.
+    pub operator: String,
+    /// The values for `In` and `NotIn`.
+    pub values: Vec<String>,
+}
+
+/// What a `LimitRange` says of containers, by `cpu` and `memory`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LimitRange {
+    /// Its name.
+    pub name: String,
+    /// Limits of containers that have none.
+    pub default: Amounts,
+    /// Requests of containers that have none.
+    pub default_request: Amounts,
+    /// The most that a container may have.
+    pub max: Amounts,
+    /// The least that a container must have.
+    pub min: Amounts,
 }
 
 /// Which application of which `GitOps` controller an object belongs to.
@@ -279,6 +313,8 @@ pub struct ClusterPicture {
     pub budgets: Looked<Vec<Budget>>,
     /// Quotas of the namespace.
     pub quotas: Looked<Vec<Quota>>,
+    /// Limit ranges of the namespace.
+    pub limits: Looked<Vec<LimitRange>>,
     /// Applications of `GitOps` controllers that track our objects.
     pub trackers: BTreeMap<Tracker, Looked<Sync>>,
     /// By Deployment: whether the nodes have room for the pods that the runbook adds, and the evidence.

@@ -1,6 +1,7 @@
 //! What `check --online` and `doctor` find while a new run waits on its checklist.
 
 use super::finding::{Findings, Mark};
+use crate::domain::safe_text::SafeText;
 
 /// How far the look is. It is for eyes only: no check and no trigger hears of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +50,21 @@ impl Preflight {
         }
     }
 
+    /// What line mode says of it: the summary, then a line for all that is not as it should be, the worst first.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("looked before the start: {}", self.summary())];
+        if let Self::Done { findings, failed } = self {
+            lines.extend(failed.iter().map(|why| format!("not looked at: {}", SafeText::new(why))));
+            let bad = findings.0.iter().filter(|finding| finding.mark != Mark::Ok);
+            lines.extend(bad.map(|finding| {
+                let (word, area) = (finding.mark.word(), finding.area.word());
+                let cure = finding.cure.as_ref().map(|cure| format!("; do: {cure}")).unwrap_or_default();
+                format!("{word}: {area}: {}: {}{cure}", finding.about, finding.found)
+            }));
+        }
+        lines
+    }
+
     /// How many faults there are.
     pub fn faults(&self) -> usize {
         match self {
@@ -76,10 +92,18 @@ mod tests {
         assert_eq!(all.0[0].mark, Mark::Fault);
         assert!(both.is_bad());
         assert_eq!(both.summary(), "1 fault, 0 warnings, 0 not looked at, 1 ok");
+        assert_eq!(
+            both.lines(),
+            [
+                "looked before the start: 1 fault, 0 warnings, 0 not looked at, 1 ok",
+                "FAULT: metrics: error_rate: no series; do: mend the query",
+            ]
+        );
 
         let half = Preflight::of([Ok(findings(&[fine])), Err("doctor: no answer within 60s".to_owned())]);
         assert!(half.is_bad());
         assert_eq!(half.faults(), 0);
+        assert_eq!(half.lines()[1], "not looked at: doctor: no answer within 60s");
         assert!(half.summary().starts_with("not all could be looked at"), "{}", half.summary());
         assert!(!Preflight::Looking.is_bad());
     }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::{
     actions::{actions, slots},
     finding::{Area, Finding},
-    picture::{Amounts, Budget, ClusterPicture, Quota},
+    limits,
+    picture::{Amounts, Budget, ClusterPicture, LimitRange, Quota},
 };
 use crate::domain::{
     action::{ActionKind, Replicas},
@@ -44,10 +45,20 @@ pub fn added(runbook: &Runbook, target: &Target, cluster: &ClusterPicture) -> BT
 
 pub(super) fn judge(runbook: &Runbook, target: &Target, cluster: &ClusterPicture, found: &mut Vec<Finding>) {
     let added = added(runbook, target, cluster);
+    let none = Vec::new();
+    let ranges = match &cluster.limits {
+        Ok(ranges) => ranges,
+        Err(why) => {
+            found.push(Finding::not_looked_at(Area::Room, "limitranges", why));
+            &none
+        }
+    };
+    let grown = added.keys().filter_map(|name| Some((name, cluster.deployment(name)?)));
+    found.extend(grown.filter_map(|(name, deployment)| limits::refused(name, deployment, ranges)));
     match &cluster.quotas {
         Ok(quotas) => {
             for quota in quotas {
-                quota_of(quota, &added, cluster, found);
+                quota_of(quota, &added, cluster, ranges, found);
             }
         }
         Err(why) => found.push(Finding::not_looked_at(Area::Room, "resourcequotas", why)),
@@ -80,21 +91,36 @@ fn quota_of(
     quota: &Quota,
     added: &BTreeMap<String, u32>,
     cluster: &ClusterPicture,
+    ranges: &[LimitRange],
     found: &mut Vec<Finding>,
 ) {
     let about = format!("quota {}", quota.name);
     let mut needs = Amounts::new();
     for (name, more) in added {
         let Some(deployment) = cluster.deployment(name) else { continue };
-        for (resource, each) in &deployment.per_pod {
-            *needs.entry(resource.clone()).or_default() += each * i128::from(*more);
+        match limits::counts(quota, deployment, ranges) {
+            Some(true) => {}
+            Some(false) => continue,
+            None => {
+                let scopes: Vec<&str> = quota.scopes.iter().map(|scope| scope.name.as_str()).collect();
+                found.push(Finding::unseen(
+                    Area::Room,
+                    &about,
+                    format!("whether its scopes ({}) have the pods of deployment/{name}", scopes.join(", ")),
+                    format!("kubectl describe quota {} shows what is left", quota.name),
+                ));
+                return;
+            }
+        }
+        for (resource, each) in limits::per_pod(deployment, ranges) {
+            *needs.entry(resource).or_default() += each * i128::from(*more);
         }
         // A quota on requests or limits refuses pods that have none.
         let lacks = quota.hard.keys().find(|resource| {
             resource.contains('.')
                 && !resource.contains('/')
                 && is_counted(resource)
-                && !deployment.per_pod.contains_key(*resource)
+                && limits::lacks(deployment, resource, ranges)
         });
         if let Some(resource) = lacks {
             found.push(Finding::fault(
@@ -118,13 +144,13 @@ fn quota_of(
                 &about,
                 format!(
                     "the run needs {} more of {resource}, and {} of {} are left",
-                    amount(resource, needed),
-                    amount(resource, left),
-                    amount(resource, *hard)
+                    limits::amount(resource, needed),
+                    limits::amount(resource, left),
+                    limits::amount(resource, *hard)
                 ),
                 format!(
                     "raise {resource} to {}, or scale something down first",
-                    amount(resource, used + needed)
+                    limits::amount(resource, used + needed)
                 ),
             ));
         }
@@ -136,18 +162,6 @@ fn quota_of(
 
 fn is_counted(resource: &str) -> bool {
     ["requests.cpu", "requests.memory", "limits.cpu", "limits.memory"].contains(&resource)
-}
-
-/// An amount in thousandths, as a person would write it.
-fn amount(resource: &str, milli: i128) -> String {
-    if resource.ends_with("cpu") && milli % 1000 != 0 {
-        return format!("{milli}m");
-    }
-    let whole = milli / 1000;
-    if resource.ends_with("memory") || resource.ends_with("storage") {
-        return format!("{}Mi", (whole + (1 << 20) - 1) >> 20);
-    }
-    whole.to_string()
 }
 
 fn disrupted(target: &Target, cluster: &ClusterPicture, budget: &Budget, all: &[Budget]) -> Option<Finding> {

@@ -1,5 +1,7 @@
 //! Each fault that can be planted, in the picture of a runbook that is otherwise fine: one line that says what to do.
 
+use std::collections::BTreeMap;
+
 use super::{
     finding::{Findings, Mark},
     judge,
@@ -15,6 +17,8 @@ use crate::domain::{
     workload::ClusterIdentity,
     worse::{Than, Worse},
 };
+
+mod room;
 
 fn runbook() -> Runbook {
     let text = include_str!("../../../tests/support/online.toml");
@@ -36,7 +40,12 @@ fn cluster() -> ClusterPicture {
             progress_deadline: Some(Span::from_secs(600)),
             surge: 1,
             pod_labels: labels(&[("app", "backend"), ("version", version)]),
-            containers: vec![ContainerSeen { name: "backend".into(), image: format!("{REPOSITORY}:v1.5.0") }],
+            containers: vec![ContainerSeen {
+                name: "backend".into(),
+                image: format!("{REPOSITORY}:v1.5.0"),
+                requests: [("cpu".to_owned(), 250)].into(),
+                ..ContainerSeen::default()
+            }],
             per_pod: [("pods".to_owned(), 1000), ("requests.cpu".to_owned(), 250)].into(),
             ..DeploymentSeen::default()
         };
@@ -68,6 +77,7 @@ fn cluster() -> ClusterPicture {
         autoscalers: Ok(Vec::new()),
         budgets: Ok(Vec::new()),
         quotas: Ok(Vec::new()),
+        limits: Ok(Vec::new()),
         trackers: [].into(),
         room: [("backend-green".to_owned(), Ok((true, "room for 50 more pods".to_owned())))].into(),
         patched: Vec::new(),
@@ -365,6 +375,30 @@ fn progressive_delivery_that_owns_an_object() {
 }
 
 #[test]
+fn an_opening_run_is_told_the_same_of_who_else_writes() {
+    let flagger = Meta { owners: vec![("Canary".into(), "shop".into())], ..Meta::default() };
+    let found = super::owners::others("httproute/shop", &flagger, &BTreeMap::new());
+    assert_eq!((found.len(), found[0].mark), (1, Mark::Fault));
+    assert_eq!(
+        found[0].sentence(),
+        "httproute/shop: Flagger (Canary shop) moves traffic and scales here: it would undo the run; deploy with Flagger, \
+         or delete Canary shop before you use this runbook"
+    );
+    let id = labels(&[("argocd.argoproj.io/tracking-id", "shop:apps/Deployment:production/shop")]);
+    let argo = Meta { annotations: id, ..Meta::default() };
+    let app = Tracker::ArgoCd { namespace: None, name: "shop".into() };
+    let mark = |sync: Option<Sync>| {
+        let known = sync.map(|sync| (app.clone(), Ok(sync)));
+        super::owners::others("deployment/shop", &argo, &known.into_iter().collect())[0].mark
+    };
+    assert_eq!(mark(Some(Sync::Heals)), Mark::Fault);
+    assert_eq!(mark(Some(Sync::OnCommit)), Mark::Warning);
+    assert_eq!(mark(Some(Sync::Suspended)), Mark::Ok);
+    assert_eq!(mark(None), Mark::NotLookedAt);
+    assert_eq!(super::owners::others("deployment/shop", &Meta::default(), &BTreeMap::new()), []);
+}
+
+#[test]
 fn a_disruption_budget() {
     let budget = Budget {
         name: "shop".into(),
@@ -389,6 +423,7 @@ fn a_quota() {
         name: "team".into(),
         hard: hard.iter().map(|(name, amount)| ((*name).to_owned(), *amount)).collect(),
         used: [("pods".to_owned(), 6000), ("requests.cpu".to_owned(), 1500)].into(),
+        ..Quota::default()
     };
     let found = in_cluster(|cluster| cluster.quotas = Ok(vec![quota(&[("pods", 6000)])]));
     one(found, Mark::Fault, "the run needs 1 more of pods, and 0 of 6 are left", "raise pods to 7");

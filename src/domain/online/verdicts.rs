@@ -35,13 +35,8 @@ pub(super) fn traffic(
     };
     let window = runbook.steps.iter().filter_map(|step| step.window).map(|window| window.lasts).max();
     let window = window.unwrap_or(NO_WINDOW);
-    let terms = Terms {
-        p0,
-        alpha: worse.alpha(),
-        phi: 1.0,
-        starts: Terms::starts(window, metric.interval),
-        at_least: f64::from(worse.at_least),
-    };
+    let starts = Terms::starts(window, metric.interval);
+    let terms = Terms::new(p0, worse.alpha(), starts, f64::from(worse.at_least));
     let rate = (p0 * CLEARLY).min(1.0);
     let takes = time_to_verdict(terms, rate, per_second, metric.interval);
     let (often, bad) = (format!("{per_second:.1} events a second"), Unit::Percent.show(rate));

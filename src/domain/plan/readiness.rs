@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Light, Readiness};
 use crate::domain::{
     belief::labels,
-    id::QUICK,
+    director::{Share, share_of},
+    id::{QUICK, SlotName},
     observation::not_carried_out,
     rollback_target::RollbackTarget,
     run::{Run, tag_of},
@@ -101,6 +102,11 @@ impl Run {
                 Some(false) => weighed.against.push(format!("not allowed to patch {word}")),
                 None => weighed.unsure.push("permission to patch unknown".to_owned()),
             }
+            // What stands before the switch writes to the Deployments.
+            let denied = access.is_some_and(|access| access.patch_deployments == Some(false));
+            if denied && !one && self.writes_pods_first(&plan) {
+                weighed.against.push("not allowed to patch the Deployments".to_owned());
+            }
         } else {
             let live = workload.and_then(|workload| workload.live.as_ref().zip(Some(workload)));
             if let Some((live, workload)) = live.filter(|(live, _)| Some(*live) != self.live.as_ref()) {
@@ -161,16 +167,38 @@ impl Run {
 
     /// Whether the one Deployment can be given back what it ran.
     fn judge_revision(&self, workload: Option<&Workload>, now: Timestamp, weighed: &mut Weighed) {
-        let Some((target, _, slot)) = self.previous_seen(workload, now, weighed) else { return };
+        let Some((target, workload, slot)) = self.previous_seen(workload, now, weighed) else { return };
         let version = tag_of(&target.image);
         if target.hash.is_some() && slot.hash.is_empty() {
             weighed
                 .unsure
                 .push(format!("the ReplicaSet of {version} is gone: only its image can be restored"));
         }
+        weighed.against.extend(self.revert_takes_all(&target.slot, workload));
         weighed
             .facts
             .push(format!("reverts to {version}, {} of {} pods still run it", slot.ready, target.replicas));
+    }
+
+    /// That a revert of a slot would not be begun, since it may take all pods that answer at once: the guard's rule, by what the
+    /// watch shows.
+    fn revert_takes_all(&self, slot: &SlotName, workload: &Workload) -> Option<String> {
+        let found = workload.slots.get(slot)?;
+        let answers = |(name, seen): &(&SlotName, &SlotWorkload)| {
+            let weight = workload.route.as_ref().map(|route| route.weights.get(*name).copied().unwrap_or(0));
+            let met =
+                weight.map_or_else(|| share_of(&workload.shares, name) > Share::NONE, |weight| weight > 0);
+            met && seen.found && seen.ready.min(seen.desired) > 0
+        };
+        let answering = workload.slots.iter().filter(answers).map(|(name, _)| name);
+        let all =
+            self.rollout_takes_all(found.kept?, found.desired) && self.reverts_the_last(slot, answering);
+        all.then(|| {
+            format!(
+                "a revert may take all pods of deployment/{} at once: lower its maxUnavailable",
+                found.deployment
+            )
+        })
     }
 
     /// That the slot that had the traffic has another image than then, which no undo of the steps changes.
@@ -185,6 +213,7 @@ impl Run {
         let Some((target, workload, slot)) = self.previous_seen(workload, now, weighed) else { return };
         if slot.image != target.image && self.is_promoted() {
             weighed.slow.push("the promotion is taken back first".to_owned());
+            weighed.against.extend(self.revert_takes_all(&target.slot, workload));
         } else {
             weighed.against.extend(self.runs_another(Some(workload)));
         }

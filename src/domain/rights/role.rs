@@ -116,6 +116,7 @@ pub fn markdown() -> String {
         let only = match row.when {
             When::Always => "",
             When::Service => ", if it directs traffic",
+            When::Selector => ", if a Service's selector picks one slot",
             When::Route => ", if an HTTPRoute directs traffic",
             When::Headroom => ", if the runbook has a `headroom` check",
         };

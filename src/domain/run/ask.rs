@@ -1,4 +1,7 @@
 //! Queries on a run. Nothing here changes it.
+//!
+//! Longer than 500 lines because it is one list of questions, most of a few lines, that everybody asks who folds a run: engine,
+//! screens and reports must get one answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -169,8 +172,8 @@ impl Run {
         self.actions(&at.place).get(at.action)
     }
 
-    /// The slot that an action gives the traffic to, where it does that: a switch, or a patch of the Service that points it at
-    /// a slot.
+    /// The slot that an action gives the traffic to, where it does that: a switch, or a patch of the Service or route that points
+    /// it at a slot.
     pub fn switches_to(&self, at: &ActionRef) -> Option<SlotName> {
         let action = self.action(at)?;
         match &action.kind {
@@ -181,6 +184,13 @@ impl Run {
                 Share::NONE => self.other_slot(to),
                 _ => None,
             },
+            ActionKind::Patch(_) if self.patches(action) == Some(Patched::Route) => {
+                match self.patched_share(action)? {
+                    Share::ALL => self.slot(&SlotRef::New),
+                    Share::NONE => self.slot(&SlotRef::Previous),
+                    _ => None,
+                }
+            }
             ActionKind::Patch(_) if self.patches(action) == Some(Patched::Service) => {
                 let target = self.runbook.target.as_ref()?;
                 let before = &self.pinned.as_ref()?.selector;
@@ -194,12 +204,19 @@ impl Run {
 
     /// The shares that an action gives the slots, where it gives each a part.
     pub fn shifts_to(&self, at: &ActionRef) -> Option<Shares> {
-        let ActionKind::ShiftTraffic { to, share } = &self.action(at)?.kind else { return None };
+        let action = self.action(at)?;
+        let share = match &action.kind {
+            ActionKind::ShiftTraffic { to, share } => self.new_share(to, *share),
+            ActionKind::Patch(_) if self.patches(action) == Some(Patched::Route) => {
+                self.patched_share(action)?
+            }
+            _ => return None,
+        };
         if self.shares_follow_pods() || self.switches_to(at).is_some() {
             return None;
         }
-        let (to, other) = (self.slot(to)?, self.other_slot(to)?);
-        Some([(to, *share), (other, share.rest())].into())
+        let (new, previous) = (self.slot(&SlotRef::New)?, self.slot(&SlotRef::Previous)?);
+        Some([(new, share), (previous, share.rest())].into())
     }
 
     /// Of the two slots of this run, the one that is not this one.
@@ -299,7 +316,10 @@ impl Run {
                 !one && self.shares_follow_pods() && new(slot) && self.replicas(*replicas) > 0
             }
             ActionKind::Patch(_) if one => matches!(self.patches(action), Some(Patched::Slot(_))),
-            ActionKind::Patch(_) => self.switches_to(at).is_some_and(|to| Some(to) == self.opened.new_slot),
+            ActionKind::Patch(_) => {
+                let whole = self.switches_to(at).is_some_and(|to| Some(to) == self.opened.new_slot);
+                whole || self.shifts_to(at).is_some()
+            }
             ActionKind::Revert { .. }
             | ActionKind::Pause { .. }
             | ActionKind::Rollout { .. }
@@ -459,16 +479,21 @@ impl Run {
 
     /// What it means that a run which needs an engine has none.
     pub fn unwatched(&self) -> String {
-        let traffic = match (&self.live, &self.opened.new_slot) {
-            (Some(live), _) if self.switched_at.is_some() => {
-                // Where users are on both, both are named.
-                let whom = if self.shares.len() > 1 { in_words(&self.shares) } else { live.to_string() };
+        let nobody = self.shares.is_empty() && self.shares_follow_pods() && self.switch_begun();
+        // Where users are on both, both are named.
+        let whom = self.live.as_ref().map(|live| match self.shares.len() {
+            0 | 1 => live.to_string(),
+            _ => in_words(&self.shares),
+        });
+        let traffic = match (whom, &self.opened.new_slot) {
+            _ if nobody => ": no pod was ready, and no trigger will roll it back".to_owned(),
+            (Some(whom), _) if self.switched_at.is_some() => {
                 format!(": traffic is on {whom}, and no trigger will roll it back")
             }
-            (_, Some(new)) if self.switch_begun() => {
-                format!(": traffic may be on {new}, and no trigger will roll it back")
+            (Some(whom), Some(new)) if self.switch_begun() => {
+                format!(": traffic is on {whom}, or may be on {new} by now, and no trigger will roll it back")
             }
-            (Some(live), _) => format!(": traffic is on {live}"),
+            (Some(whom), _) => format!(": traffic is on {whom}"),
             (None, _) => String::new(),
         };
         format!("NOBODY WATCHES{traffic}")
@@ -584,6 +609,15 @@ impl Run {
     /// The key under which a metric's baseline is kept.
     pub fn baseline_key(metric: &MetricId, slot: Option<&SlotName>) -> String {
         slot.map_or_else(|| metric.0.clone(), |slot| format!("{metric}/{slot}"))
+    }
+
+    /// What a metric was like before the switch, and of how much time that tells where it is less than five minutes. The new
+    /// slot had no traffic then and read zero, if anything: for it counts what the previous one had.
+    pub fn baseline_of(&self, metric: &MetricId, slot: Option<&SlotName>) -> Option<(f64, Option<Span>)> {
+        let previous = self.opened.previous.as_ref().map(|target| &target.slot);
+        let is_new = slot.is_some() && slot == self.opened.new_slot.as_ref();
+        let key = Self::baseline_key(metric, if is_new { previous } else { slot });
+        Some((*self.baseline.get(&key)?, self.baseline_short.get(&key).copied()))
     }
 
     /// What a person types to confirm a step: the colour that gets traffic, else the step's id.

@@ -448,6 +448,14 @@ pub struct IncidentState {
     pub history: Vec<(Timestamp, String)>,
 }
 
+impl IncidentState {
+    /// When it was resolved; none where nobody has said so.
+    pub fn resolved_at(&self) -> Option<Timestamp> {
+        let mut resolved = self.history.iter().filter(|(_, status)| status.eq_ignore_ascii_case("resolved"));
+        resolved.next().map(|(at, _)| *at)
+    }
+}
+
 /// A notice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {

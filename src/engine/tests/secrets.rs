@@ -41,7 +41,7 @@ async fn x1_a_whole_flight_lands_and_no_sink_has_the_secret() {
     let samples = serde_json::to_string(&kept).unwrap();
     assert!(samples.contains("prometheus refused"), "{samples}");
     let found = Integrity { records: flown.journal.len(), ..Integrity::default() };
-    let source = Source { events: &flown.journal, kept: &kept, journal: &found };
+    let source = Source { events: &flown.journal, kept: &kept, journal: &found, backtest: None };
     let [page, wiki, json] =
         [Format::Html, Format::Markdown, Format::Json].map(|it| report::write(&source, it).unwrap());
     for report in [&page, &wiki, &json] {

@@ -1,6 +1,6 @@
 //! Lays the settings of a page over what the page says.
 
-use crate::export::written::Node;
+use crate::{config::ACTION_KINDS, export::written::Node};
 
 /// Lists whose entries have a name, with the key of the name.
 const NAMED_LISTS: &[(&str, &str)] = &[
@@ -15,24 +15,6 @@ const NAMED_LISTS: &[(&str, &str)] = &[
 
 /// Tables whose entries belong together by their title, and not by their key.
 const TITLED: &[&str] = &["rollback", "metrics"];
-
-/// What an action can be other than a command: the settings say so, and the command on the page is a view.
-const OTHER_KINDS: &[&str] = &[
-    "argv",
-    "set_image",
-    "rollout",
-    "switch_traffic",
-    "shift_traffic",
-    "promote",
-    "revert",
-    "pause",
-    "resume",
-    "scale",
-    "restart",
-    "patch",
-    "http",
-    "notify",
-];
 
 /// Lays settings over a page. What has no place on the page is put into `lost`, by name.
 pub(super) fn lay(page: &mut Node, settings: &Node, lost: &mut Vec<String>) {
@@ -54,7 +36,8 @@ pub(super) fn lay(page: &mut Node, settings: &Node, lost: &mut Vec<String>) {
             }
         }
     }
-    if OTHER_KINDS.iter().any(|kind| settings.get(kind).is_some()) {
+    // Where the settings say that an action is something other than a command, the command on the page is a view of it.
+    if ACTION_KINDS.iter().any(|kind| *kind != "sh" && settings.get(kind).is_some()) {
         page.remove(&["sh"]);
     }
 }

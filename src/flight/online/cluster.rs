@@ -67,7 +67,7 @@ pub(super) async fn look(
     };
     let services = each(services, async |name| deadline.ask(kube.inspect_service(&name)).await);
     let deployments = each(deployments, async |name| deadline.ask(kube.inspect_deployment(&name)).await);
-    let (identity, access, services, route, deployments, autoscalers, budgets, quotas, patched) = tokio::join!(
+    let (identity, access, services, route, deployments, autoscalers, budgets, quotas, limits, patched) = tokio::join!(
         kube.identity(),
         deadline.ask(kube.access(&rights)),
         services,
@@ -76,6 +76,7 @@ pub(super) async fn look(
         deadline.ask(kube.inspect_autoscalers()),
         deadline.ask(kube.budgets()),
         deadline.ask(kube.quotas()),
+        deadline.ask(kube.limit_ranges()),
         patched(runbook, kube, known, deadline),
     );
     let mut picture = ClusterPicture {
@@ -91,6 +92,7 @@ pub(super) async fn look(
         autoscalers,
         budgets,
         quotas,
+        limits,
         trackers: BTreeMap::new(),
         room: BTreeMap::new(),
         patched,

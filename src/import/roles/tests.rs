@@ -23,6 +23,12 @@ fn headings_are_known_by_their_words() {
         ("3.2. Step-by-Step Instructions", None),
         ("Deployment Procedure", None),
         ("Verification", Some(Role::Validation)),
+        ("Post-Deployment Checklist", Some(Role::Tasks)),
+        ("Preconditions", Some(Role::Checklist)),
+        ("Manual override", Some(Role::Failure)),
+        ("Our principles", Some(Role::Notes)),
+        ("Triggers", Some(Role::Triggers)),
+        ("Trigger", None),
     ] {
         assert_eq!(of_heading(text), role, "{text}");
     }
@@ -57,5 +63,15 @@ fn numbers_of_headings_are_no_words() {
         ("2024 plan", "2024 plan"),
     ] {
         assert_eq!(without_number(text), bare);
+    }
+}
+
+#[test]
+fn a_label_that_speaks_of_a_rollback_is_none() {
+    for label in ["Rollback (if migration fails)", "To roll back:", "Rollback action"] {
+        assert!(undoes(label), "{label}");
+    }
+    for label in ["To test auto-rollback, inject a failure", "After any rollback, document"] {
+        assert!(!undoes(label), "{label}");
     }
 }

@@ -119,6 +119,14 @@ async fn asked(fake: &Fake, survey: &Survey) -> Measured {
     measure(fake, survey, &choose(survey, None).unwrap()).await
 }
 
+/// How the first metric is measured, in words.
+fn said(measured: &Measured) -> String {
+    match &measured.metrics[0].measure {
+        Measure::Counted { all, .. } => all.clone(),
+        Measure::Query(query) => query.clone(),
+    }
+}
+
 const REQUESTS: &str = "http_requests_total";
 const BUCKETS: &str = "http_request_duration_seconds_bucket";
 
@@ -130,13 +138,15 @@ async fn pods_of_two_deployments_are_told_apart_by_their_names() {
     let fake = Fake::new(&[(REQUESTS, stable, 99.0), (REQUESTS, broken, 1.0), (REQUESTS, canary, 5.0)]);
     let measured = asked(&fake, &two(1)).await;
     let [errors] = measured.metrics.as_slice() else { panic!("{measured:?}") };
-    assert_eq!(
-        errors.query,
-        "(sum(rate(http_requests_total{code=~\"5..\",namespace=\"prod\",pod=~\"$deployment-[a-z0-9]+-[a-z0-9]+\"}[1m])) \
-         or vector(0)) / sum(rate(http_requests_total{namespace=\"prod\",pod=~\"$deployment-[a-z0-9]+-[a-z0-9]+\"}[1m]))"
-    );
+    let only = "namespace=\"prod\",pod=~\"$deployment-[a-z0-9]+-[a-z0-9]+\"";
+    let counted = Measure::Counted {
+        bad: format!("http_requests_total{{code=~\"5..\",{only}}}"),
+        all: format!("http_requests_total{{{only}}}"),
+    };
+    assert_eq!(errors.measure, counted);
     // One in a hundred fails: that is usual here.
     assert_eq!((errors.normal.as_str(), errors.alert.as_str()), ("< 2%", "> 4%"));
+    assert_eq!(errors.harmless.as_deref(), Some("2%"));
     assert!(errors.found[0].contains("stable: 1 %, canary: 0 %"), "{errors:?}");
     assert_eq!(
         measured.gaps,
@@ -151,15 +161,14 @@ async fn a_label_of_the_slot_goes_before_and_a_slot_without_pods_is_no_reason() 
     let (fast, all) = (bucket("0.1"), bucket("+Inf"));
     let fake = Fake::new(&[(REQUESTS, series, 10.0), (BUCKETS, &fast, 10.0), (BUCKETS, &all, 10.0)]);
     let measured = asked(&fake, &two(0)).await;
-    let queries: Vec<&str> = measured.metrics.iter().map(|metric| metric.query.as_str()).collect();
-    assert_eq!(
-        queries,
-        [
-            "(sum(rate(http_requests_total{status=~\"5..\",job=\"shop\",track=\"$slot\"}[1m])) or vector(0)) / \
-             sum(rate(http_requests_total{job=\"shop\",track=\"$slot\"}[1m]))",
-            "histogram_quantile(0.95, sum by (le) (rate(http_request_duration_seconds_bucket{track=\"$slot\"}[1m])))",
-        ]
-    );
+    let measures: Vec<Measure> = measured.metrics.iter().map(|metric| metric.measure.clone()).collect();
+    let counted = Measure::Counted {
+        bad: "http_requests_total{status=~\"5..\",job=\"shop\",track=\"$slot\"}".to_owned(),
+        all: "http_requests_total{job=\"shop\",track=\"$slot\"}".to_owned(),
+    };
+    let latency = "histogram_quantile(0.95, sum by (le) (rate(http_request_duration_seconds_bucket{track=\"$slot\"}[1m])))";
+    assert_eq!(measures, [counted, Measure::Query(latency.to_owned())]);
+    assert_eq!(measured.metrics[0].harmless.as_deref(), Some("0.1%"));
     assert!(measured.metrics[0].found[0].contains("canary: no pods"), "{measured:?}");
     assert_eq!((measured.metrics[1].normal.as_str(), measured.metrics[1].unit), ("< 300ms", "s"));
 }
@@ -168,13 +177,13 @@ async fn a_label_of_the_slot_goes_before_and_a_slot_without_pods_is_no_reason() 
 async fn revisions_of_one_deployment_are_told_apart_by_their_hash() {
     let pod: &[(&str, &str)] = &[("pod", "shop-hashonly-x1"), ("code", "200")];
     let measured = asked(&Fake::new(&[(REQUESTS, pod, 10.0)]), &one()).await;
-    assert!(measured.metrics[0].query.contains("pod=~\"$deployment-$hash-[a-z0-9]+\""), "{measured:?}");
+    assert!(said(&measured).contains("pod=~\"$deployment-$hash-[a-z0-9]+\""), "{measured:?}");
     let label: &[(&str, &str)] = &[("pod_template_hash", "hashonly"), ("pod", "x"), ("code", "200")];
     let measured = asked(&Fake::new(&[(REQUESTS, label, 10.0)]), &one()).await;
-    assert!(measured.metrics[0].query.contains("pod_template_hash=\"$hash\""), "{measured:?}");
+    assert!(said(&measured).contains("pod_template_hash=\"$hash\""), "{measured:?}");
     let version: &[(&str, &str)] = &[("version", "v1.5.0"), ("code", "200")];
     let measured = asked(&Fake::new(&[(REQUESTS, version, 10.0)]), &one()).await;
-    assert!(measured.metrics[0].query.contains("version=\"$version\""), "{measured:?}");
+    assert!(said(&measured).contains("version=\"$version\""), "{measured:?}");
 }
 
 #[tokio::test]
@@ -219,7 +228,7 @@ async fn the_mesh_is_asked_for_what_the_server_saw() {
     let fake = Fake::new(&[("istio_requests_total", &source, 10.0), ("istio_requests_total", &server, 10.0)]);
     let measured = asked(&fake, &one()).await;
     assert!(
-        measured.metrics[0].query.contains("{reporter=\"destination\",destination_version=\"$version\"}"),
+        said(&measured).contains("{reporter=\"destination\",destination_version=\"$version\"}"),
         "{measured:?}"
     );
 }

@@ -80,6 +80,9 @@ pub struct Store {
     first: u64,
     held: Held,
     bounds: Bounds,
+    /// The most bytes that it has ever had on the disk, both files together.
+    #[cfg(test)]
+    pub(super) most: u64,
 }
 
 impl Store {
@@ -108,7 +111,7 @@ impl Store {
             file.set_len(0)?;
             file.write_all_at(&header, 0)?;
             let held = Held { bytes: first as u64, ..Held::default() };
-            return Ok(Self { dir, file, seed, first: first as u64, held, bounds });
+            return Ok(Self::new(dir, file, seed, first, held, bounds));
         }
         match decode_header(&bytes) {
             Ok((found, ..)) if found.run_id == run_id => {}
@@ -132,7 +135,20 @@ impl Store {
         // Damage between blocks stays where it is, and counts.
         held.bytes = at as u64;
         file.set_len(held.bytes)?;
-        Ok(Self { dir, file, seed, first: first as u64, held, bounds })
+        Ok(Self::new(dir, file, seed, first, held, bounds))
+    }
+
+    fn new(dir: RunDir, file: File, seed: u32, first: usize, held: Held, bounds: Bounds) -> Self {
+        Self {
+            dir,
+            file,
+            seed,
+            first: first as u64,
+            held,
+            bounds,
+            #[cfg(test)]
+            most: held.bytes,
+        }
     }
 
     /// Appends lines, of so many moments. Where the file would be too full it is thinned out first.
@@ -214,6 +230,10 @@ impl Store {
             }
         }
         next.finish_batch()?;
+        #[cfg(test)]
+        {
+            self.most = self.most.max(self.held.bytes + next.held.bytes);
+        }
         std::fs::rename(self.dir.join(NEXT), self.dir.join(FILE))?;
         self.file = next.file;
         self.held = next.held;

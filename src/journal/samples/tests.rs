@@ -248,6 +248,36 @@ fn a_day_keeps_to_its_bounds_and_says_what_it_thinned_out() {
 }
 
 #[test]
+fn the_file_and_the_one_that_it_is_thinned_out_to_have_room_together() {
+    assert_eq!(Bounds::default().bytes * 2, 64 << 20, "what is promised");
+    let dir = directory();
+    let bounds = Bounds { bytes: 256 << 10, plain: 64 << 20, moments: 1 << 20 };
+    let mut store = open(dir.path(), bounds);
+    let mut noise = 0x9E37_79B9_7F4A_7C15_u64;
+    for block in 0..120 {
+        let look = |at: i64| {
+            let text = (0..60).map(|_| {
+                noise ^= noise << 13;
+                noise ^= noise >> 7;
+                noise ^= noise << 17;
+                format!("{noise:016x}")
+            });
+            let evidence: String = text.collect();
+            Moment { at: Timestamp(at), seen: Seen::Look { step: None, check: 0, holds: true, evidence } }
+        };
+        append(&mut store, &(block * 10..block * 10 + 10).map(|at| at * 1_000).map(look).collect::<Vec<_>>());
+        assert!(dir.path().join(FILE).metadata().unwrap().len() <= bounds.bytes);
+    }
+    assert!(store.most > bounds.bytes && store.most <= bounds.bytes * 2, "{}", store.most);
+    assert!(!dir.path().join("samples.cut.next").exists());
+    let remarks = kept(dir.path()).remarks();
+    assert!(
+        remarks.iter().all(|remark| remark.contains("thinned out")) && !remarks.is_empty(),
+        "{remarks:?}"
+    );
+}
+
+#[test]
 fn what_has_no_room_at_all_goes_and_that_is_said() {
     let dir = directory();
     let bounds = Bounds { bytes: 1 << 20, plain: 8 << 20, moments: 400 };

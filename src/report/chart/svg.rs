@@ -143,7 +143,8 @@ pub fn draw_clock(frame: &Frame) -> Vec<Markup> {
     for (at, words) in frame.axis.times(columns) {
         let x = frame.x(at);
         drawn.push(line((x, frame.bottom), (x, frame.bottom + 4.0)).class("axis").end());
-        if x > frame.left + 14.0 && x < frame.right - 14.0 {
+        // Left of it stands what clock it is.
+        if x > (frame.left + 14.0).max(54.0) && x < frame.right - 14.0 {
             drawn.push(text(x, frame.bottom + LINE, "middle", &words).class("t dim").end());
         }
     }

@@ -1,9 +1,10 @@
 //! The page's tables: what was done and seen in each step, who decided what, the checklist, what is left.
 
-use super::{list, table, toned};
+use super::{figure, list, table, toned};
 use crate::{
     domain::event::Place,
     report::{
+        backtest,
         course::{Act, Check, End, Kind, Stage},
         facts::{Facts, date},
         markup::{Markup, tag},
@@ -24,24 +25,18 @@ pub fn rollback(facts: &Facts) -> Markup {
     let verdict = match (last.kept, last.took_ms, &promised) {
         (Some(true), Some(took), Some(promised)) => Some((
             Tone::Well,
-            format!(
-                "Everything was done and checked after {}: the promise of {promised} was kept.",
-                seconds(took)
-            ),
+            format!("{} after {}: the promise of {promised} was kept.", last.done_words(), seconds(took)),
         )),
         (Some(false), Some(took), Some(promised)) if last.ok == Some(true) => Some((
             Tone::Bad,
-            format!(
-                "Everything was done and checked after {}: the promise of {promised} was NOT KEPT.",
-                seconds(took)
-            ),
+            format!("{} after {}: the promise of {promised} was NOT KEPT.", last.done_words(), seconds(took)),
         )),
         (_, Some(took), _) if last.ok == Some(false) => {
             Some((Tone::Bad, format!("It FAILED after {}.", seconds(took))))
         }
         (_, Some(took), _) => Some((
             Tone::Plain,
-            format!("Everything was done and checked after {}; nothing was promised.", seconds(took)),
+            format!("{} after {}; nothing was promised.", last.done_words(), seconds(took)),
         )),
         (_, None, _) => Some((Tone::Bad, "It is not over.".to_owned())),
     };
@@ -129,6 +124,30 @@ pub fn verdicts(facts: &Facts) -> Markup {
             .put(again.unwrap_or_default())
             .end()
     }))
+}
+
+/// What the triggers would have done in the past.
+pub fn backtest(facts: &Facts) -> Markup {
+    let Some(found) = &facts.backtest else { return Markup::default() };
+    let rows = backtest::rows(found).into_iter().map(|row| {
+        let each = row.runs.iter().map(|(tone, words)| tag("div").put(toned(*tone, words)).end());
+        let runs = Markup::all(each);
+        let runs = if runs.is_empty() { runs } else { tag("div").put(runs).end() };
+        let trigger = Markup::all([tag("b").put(&row.trigger).end(), tag("small").put(row.by).end()]);
+        let (harmless, advice) = (toned(row.harmless.0, &row.harmless.1), toned(row.advice.0, &row.advice.1));
+        vec![trigger, harmless, runs, advice]
+    });
+    let left = found.left_out.iter().map(|left| {
+        format!("Left out: {} to {}: {}", date(left.window.from), date(left.window.to), left.why)
+    });
+    let told: Vec<String> = left.chain(found.remarks.iter().cloned()).collect();
+    Markup::all([
+        tag("p").put(format!("{}.", backtest::span(found))).end(),
+        figure(&|size| backtest::draw(found, size), Markup::default()),
+        tag("p").class("dim words").put(backtest::LEGEND).end(),
+        table("backtest", &["Trigger", "Without a release", "Past runs", "Advice"], rows),
+        list(&told),
+    ])
 }
 
 /// Who decided what, and why.

@@ -60,19 +60,24 @@ pub(super) fn from_guards(model: &Model, run: &Run) -> Vec<Alert> {
             ));
         }
     }
-    let copy = match &model.copy {
-        Some(CopyState::Off { why }) => Some(why.clone()),
-        Some(CopyState::Behind { why, since }) if model.now.since(*since) > COPY_BEHIND => Some(why.clone()),
-        _ => None,
+    alerts.extend(from_copy(model, run));
+    alerts
+}
+
+/// Why no other host could take the run up, where that is so.
+pub(super) fn from_copy(model: &Model, run: &Run) -> Option<Alert> {
+    let why = match &model.copy {
+        Some(CopyState::Off { why }) => why,
+        Some(CopyState::Behind { why, since }) if model.now.since(*since) > COPY_BEHIND => why,
+        _ => return None,
     };
-    alerts.extend(copy.map(|why| Alert {
+    run.finished.is_none().then(|| Alert {
         urgent: false,
         word: "watch: no copy".to_owned(),
         headline: format!("No copy of the journal in the cluster: {why}"),
         meter: None,
         follows: "If this host is lost, the run can't be resumed from another one.".to_owned(),
-    }));
-    alerts
+    })
 }
 
 /// Who is not there, and who wants to be.

@@ -5,7 +5,7 @@ use crate::{
         check::Check,
         event::Place,
         prompt::Prompt,
-        run::{CheckStatus, StepStatus},
+        run::{CheckStatus, Run, StepStatus},
     },
     tui::model::Model,
 };
@@ -20,12 +20,25 @@ pub fn checks_of_person(model: &Model) -> Option<Vec<usize>> {
     Some(checks.filter(decides).map(|(index, _)| index).collect())
 }
 
+/// Whether checks of a place can be answered: its actions are done, and it has not ended.
+fn is_open(run: &Run, place: &Place) -> bool {
+    match place {
+        Place::Step { step } => run.step(step.as_str()).is_some_and(|it| it.status == StepStatus::Checking),
+        Place::Completion => {
+            run.completion.as_ref().is_some_and(|work| work.acted() && work.finished_at.is_none())
+        }
+        // A reminder: it holds nothing up.
+        Place::Rollback { .. } | Place::Undo { .. } => true,
+    }
+}
+
 fn checking_place(model: &Model) -> Option<Place> {
-    match model.prompt()? {
+    let run = model.run.as_ref()?;
+    let place = match model.prompt()? {
         Prompt::Checking { place, .. } => Some(place),
         // What the end of a rollback asks people for can still be said.
         Prompt::Finished { .. } => {
-            let last = model.run.as_ref()?.rollbacks.last()?;
+            let last = run.rollbacks.last()?;
             Some(Place::Rollback { procedure: last.procedure.clone() })
         }
         // A trigger that asks, a hold or a countdown does not keep anybody from looking.
@@ -33,7 +46,8 @@ fn checking_place(model: &Model) -> Option<Place> {
             model.place()
         }
         _ => None,
-    }
+    };
+    place.filter(|place| is_open(run, place))
 }
 
 /// The check that space is for: the selected one, else the first that is open.

@@ -25,6 +25,12 @@ fn lacking(run: &Run, step: usize, attempt: u32) -> usize {
     })
 }
 
+/// How many items of the checklist are open, those that may stay so among them.
+fn items_left(run: &Run) -> usize {
+    let (done, all) = run.checklist_progress();
+    all.saturating_sub(done)
+}
+
 /// What ENTER does, and where that is nothing, why.
 pub(super) fn enter(model: &Model, run: &Run, prompt: &Prompt) -> Offer {
     let does = |does, words: String| Offer::key(KeyAction::Confirm, does).says(words);
@@ -34,7 +40,11 @@ pub(super) fn enter(model: &Model, run: &Run, prompt: &Prompt) -> Offer {
         }
         Prompt::Checklist { open } => {
             let n = open.len();
-            does(Does::NextItem, format!("go to the next open item; {n} are needed before step 1"))
+            let spare = items_left(run).saturating_sub(n);
+            let optional = if spare == 0 { String::new() } else { format!(", {spare} optional") };
+            does(Does::NextItem, format!("go to the next open item; {n} needed before step 1{optional}"))
+                .says(format!("next open item; {n} needed before step 1{optional}"))
+                .says(format!("next open item; {n} needed"))
                 .says(format!("next open item, {n} needed"))
         }
         Prompt::OpenSteps => {
@@ -54,19 +64,7 @@ pub(super) fn enter(model: &Model, run: &Run, prompt: &Prompt) -> Offer {
             };
             Offer::wait(format!("step {} needs {n} other {people} to approve it: {how}", step + 1))
         }
-        Prompt::Start { step, attempt, confirm, word } => {
-            let again = if *attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
-            let declared = &run.runbook.steps[*step];
-            let purpose = Purpose::Start {
-                step: Some(declared.id.clone()),
-                attempt: *attempt,
-                confirm: *confirm,
-                word: word.clone(),
-            };
-            let (start, asks) = (start_words(run, declared), confirm_words(*confirm, word));
-            does(Does::Confirm(purpose, *confirm), format!("{start}{again}{asks}"))
-                .says(format!("{start}{again}"))
-        }
+        Prompt::Start { step, attempt, confirm, word } => start(run, *step, *attempt, *confirm, word),
         Prompt::Complete => {
             let attempt = run.completion.as_ref().map_or(0, |work| work.attempt) + 1;
             let purpose = Purpose::Start { step: None, attempt, confirm: Confirm::None, word: String::new() };
@@ -82,29 +80,15 @@ pub(super) fn enter(model: &Model, run: &Run, prompt: &Prompt) -> Offer {
                 .says(format!("run: {what}"))
         }
         Prompt::Acting { at } => acting(model, run, at),
-        Prompt::Checking { .. } if run.goes_back_in(model.now).is_some() => {
-            let left = run.goes_back_in(model.now).unwrap_or_default().clock();
-            Offer::wait(format!("nothing to confirm: rolls back by itself in {left}"))
-                .says("nothing to confirm")
-        }
-        Prompt::Checking { .. } if model.phase() == Phase::Window => {
-            Offer::wait("nothing to confirm: it goes on by itself after the watch").says("nothing to confirm")
-        }
-        Prompt::Checking { open, .. } if !open.is_empty() => {
-            Offer::wait("nothing to start: a check waits for you").says("nothing to start")
-        }
-        Prompt::Checking { .. } => {
-            Offer::wait("nothing to confirm: checks are repeated until they pass or time out")
-                .says("nothing to confirm: checks run")
-        }
+        Prompt::Checking { open, .. } => checking(model, run, open.len()),
         Prompt::Failed { .. } | Prompt::Fired { .. } | Prompt::RollbackStopped { .. } => {
             Offer::wait("does nothing: choose one of these").says("nothing: choose")
         }
         Prompt::Unknown { at } if run.is_looked_at(at) => {
-            Offer::wait("nothing to confirm: reading its outcome from the cluster")
+            Offer::wait("starts nothing: reading its outcome from the cluster")
         }
         Prompt::Unknown { at } if run.outlives(at).is_some() => {
-            Offer::wait("nothing to confirm: its process still runs").says("nothing: its process runs")
+            Offer::wait("starts nothing: its process still runs").says("starts nothing: its process runs")
         }
         Prompt::Unknown { at } => does(
             Does::Choose(Purpose::Resolve { at: at.clone() }, 0),
@@ -113,8 +97,8 @@ pub(super) fn enter(model: &Model, run: &Run, prompt: &Prompt) -> Offer {
         .says("say how it ended"),
         Prompt::Countdown { ends_at, .. } => {
             let left = ends_at.since(model.now).clock();
-            Offer::wait(format!("nothing to confirm: rolls back by itself in {left}"))
-                .says("nothing to confirm")
+            Offer::wait(format!("starts nothing: the rollback starts by itself in {left}"))
+                .says("starts nothing")
         }
         Prompt::Held { cause: HoldCause::Foreign, .. } => {
             does(Does::Choose(Purpose::Continue, 0), "resume, once it is put back".to_owned())
@@ -123,12 +107,43 @@ pub(super) fn enter(model: &Model, run: &Run, prompt: &Prompt) -> Offer {
             does(Does::Choose(Purpose::Continue, 0), "resume the run (asks first)".to_owned())
         }
         Prompt::RollingBack => {
-            Offer::wait("nothing to confirm: the rollback finishes by itself").says("nothing to confirm")
+            Offer::wait("starts nothing: the rollback finishes by itself").says("starts nothing")
         }
         Prompt::Finished { .. } => {
-            Offer::wait("nothing to confirm: the run has ended").says("nothing: the run has ended")
+            Offer::wait("starts nothing: the run has ended").says("starts nothing: the run has ended")
         }
     }
+}
+
+/// A step begins.
+fn start(run: &Run, step: usize, attempt: u32, confirm: Confirm, word: &str) -> Offer {
+    let again = if attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
+    let declared = &run.runbook.steps[step];
+    let purpose = Purpose::Start { step: Some(declared.id.clone()), attempt, confirm, word: word.to_owned() };
+    let (start, asks) = (start_words(run, declared), confirm_words(confirm, word));
+    Offer::key(KeyAction::Confirm, Does::Confirm(purpose, confirm))
+        .says(format!("{start}{again}{asks}"))
+        .says(format!("{start}{again}"))
+}
+
+/// Checks are looked at; so many of them wait for a person.
+fn checking(model: &Model, run: &Run, open: usize) -> Offer {
+    if let Some(left) = run.goes_back_in(model.now) {
+        let left = left.clock();
+        return Offer::wait(format!("starts nothing: the rollback starts by itself in {left}"))
+            .says("starts nothing");
+    }
+    if open > 0 {
+        let (s, waits) = if open == 1 { ("", "waits") } else { ("s", "wait") };
+        return Offer::wait(format!("starts nothing: {open} check{s} {waits} for you"))
+            .says(format!("starts nothing: {open} check{s} {waits}"))
+            .says("starts nothing");
+    }
+    if model.phase() == Phase::Window {
+        return Offer::wait("starts nothing: it goes on by itself after the watch").says("starts nothing");
+    }
+    Offer::wait("starts nothing: checks are repeated until they pass or time out")
+        .says("starts nothing: checks run")
 }
 
 /// An action runs, or waits for its turn.
@@ -136,17 +151,16 @@ fn acting(model: &Model, run: &Run, at: &ActionRef) -> Offer {
     let what = story::action_name(run, at);
     if run.waiting_act().is_some_and(|(waiting, _)| waiting == *at) {
         // Why stands in the alert, where there is room for it.
-        return Offer::wait(format!("nothing to confirm: `{what}` starts by itself"))
-            .says("nothing to confirm");
+        return Offer::wait(format!("starts nothing: `{what}` starts by itself")).says("starts nothing");
     }
     let state = run.work(&at.place).and_then(|work| work.actions.get(at.action));
     let left = state.and_then(|state| state.started_at).zip(run.action(at)).map(|(since, action)| {
         format!(", {} at most", action.timeout.saturating_sub(model.now.since(since)).clock())
     });
     let left = left.unwrap_or_default();
-    Offer::wait(format!("nothing to confirm: `{what}` runs by itself{left}"))
-        .says(format!("nothing to confirm: runs by itself{left}"))
-        .says("nothing to confirm")
+    Offer::wait(format!("starts nothing: `{what}` runs by itself{left}"))
+        .says(format!("starts nothing: runs by itself{left}"))
+        .says("starts nothing")
 }
 
 /// What starting a step means, in words.

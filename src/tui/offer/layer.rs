@@ -81,7 +81,8 @@ fn of_form(model: &Model, form: &Form) -> Vec<Offer> {
 /// What ENTER does in a question.
 fn form_words(model: &Model, form: &Form) -> String {
     match &form.purpose {
-        Purpose::Ask { name, .. } => format!("use this value for {name}"),
+        Purpose::Ask { .. } if form.text().is_empty() => "nothing until something is typed".to_owned(),
+        Purpose::Ask { name, .. } => format!("use {} for {name}; nothing starts yet", form.text()),
         Purpose::Decide { .. } if form.choice == 0 => "yes".to_owned(),
         Purpose::Decide { .. } => "no".to_owned(),
         Purpose::Override { open } => format!("start the steps with {open} items open; the reason is logged"),
@@ -192,7 +193,7 @@ fn of_page(model: &Model, page: &Page) -> Vec<Offer> {
         PageKind::Incident
             if acts && model.run.as_ref().is_some_and(|run| run.runbook.incident.is_some()) =>
         {
-            of_incident(model)
+            of_incident(model, page)
         }
         PageKind::Logs { .. } => vec![
             nothing(),
@@ -302,7 +303,7 @@ fn next_metric(model: &Model, page: &Page) -> Option<String> {
     run.runbook.metrics.get(*next).map(|metric| metric.title.clone())
 }
 
-fn of_incident(model: &Model) -> Vec<Offer> {
+fn of_incident(model: &Model, page: &Page) -> Vec<Offer> {
     let declared = model.run.as_ref().is_some_and(|run| run.incident.is_some());
     let what = if declared { "edit the message" } else { "declare an incident" };
     let mut offers = vec![key(K::Confirm).says(what)];
@@ -310,6 +311,14 @@ fn of_incident(model: &Model) -> Vec<Offer> {
         offers.push(key(K::Send).says("preview and send").called("send"));
     }
     // ENTER edits too: one name for it is enough.
-    offers.extend([key(K::Tick).says("tick the selected line").called("tick line"), key(K::Edit).quiet()]);
+    let run = model.run.as_ref();
+    let line = run.and_then(|run| run.runbook.incident.as_ref()?.steps.get(page.selected));
+    offers.extend(line.map(|line| {
+        let name = line.split(':').next().unwrap_or_default().trim();
+        let done = run.is_some_and(|run| run.incident_steps.get(page.selected) == Some(&true));
+        let does = if done { "untick" } else { "tick" };
+        key(K::Tick).says(format!("{does}: {name}")).says(format!("{does} it")).called(does)
+    }));
+    offers.push(key(K::Edit).quiet());
     offers
 }

@@ -71,7 +71,7 @@ fn watching(model: &Model, run: &Run) -> Vec<Offer> {
     let same = |person: &Person| own.is_some_and(|own| own.person.login == person.login);
     let asked = own.is_some_and(|own| run.control_asked.as_ref() == Some(&own.person));
     if run.finished.is_some() {
-        return vec![Offer::wait("nothing to confirm: this run has ended")];
+        return vec![Offer::wait("starts nothing: this run has ended")];
     }
     match (model.pilot(), may_ask) {
         (Some(pilot), true) if same(pilot) => vec![
@@ -308,7 +308,7 @@ fn on_checks(model: &Model, run: &Run) -> Vec<Offer> {
             .says(format!("ok: {text}"))
             .says("check ok")
             .called("check ok"),
-        fails.says("check not ok").called("check not ok"),
+        fails.says("check not ok").says("not ok").called("check not ok"),
     ]
 }
 

@@ -8,7 +8,10 @@ use super::super::{
     },
     widget::row::{Row, wrap},
 };
-use crate::domain::run::{IncidentState, Run};
+use crate::{
+    config::keymap::KeyAction,
+    domain::run::{IncidentState, Run},
+};
 
 /// The incident as declared or as being written.
 fn present(model: &Model, run: &Run) -> Option<IncidentState> {
@@ -78,24 +81,33 @@ pub fn head(model: &Model, width: usize) -> Vec<Row> {
     rows
 }
 
-/// The steps of incident response, each with its tick, in as many lines as it takes.
-pub fn steps(model: &Model, run: &Run, width: usize) -> Vec<Vec<Row>> {
+/// The steps of incident response, each with its tick, in as many lines as it takes, the selected one marked.
+pub fn steps(model: &Model, run: &Run, selected: usize, width: usize) -> Vec<Vec<Row>> {
     let look = model.look;
     let steps = run.runbook.incident.as_ref().map_or(&[][..], |incident| &incident.steps);
     steps
         .iter()
         .zip(&run.incident_steps)
-        .map(|(step, done)| {
+        .enumerate()
+        .map(|(at, (step, done))| {
             let (sign, style) = if *done { ("✔", look.ok()) } else { ("○", look.strong()) };
             let text = if *done { look.dim() } else { look.text() };
             let lead = |n| match n {
-                0 => Row::of("   ", look.text()).put(sign, style).put(" ", look.text()),
+                0 => Row::of(if at == selected { " ▸ " } else { "   " }, look.edge())
+                    .put(sign, style)
+                    .put(" ", look.text()),
                 _ => Row::of("     ", look.text()),
             };
             let lines = wrap(step, width.saturating_sub(6)).into_iter().enumerate();
             lines.map(|(n, line)| lead(n).put(line, text)).collect()
         })
         .collect()
+}
+
+/// The key that edits the message, where it is offered.
+fn layer_key(model: &Model) -> Option<String> {
+    let on_page = matches!(model.layers.last(), Some(Layer::Page(_))) && !model.looks_only();
+    model.live_key(KeyAction::Confirm).filter(|_| on_page)
 }
 
 /// The message, line by line, and how the status has gone.
@@ -110,7 +122,9 @@ pub fn foot(model: &Model, run: &Run, width: usize) -> Vec<Row> {
         }
         None => format!("Message for {channel}, not declared yet"),
     };
-    let lines = wrap(&title, width.saturating_sub(2)).into_iter();
+    // The mark is in the list beside: what ENTER is for says so itself.
+    let edits = layer_key(model).map(|key| format!("{key} edits: ")).unwrap_or_default();
+    let lines = wrap(&format!("{edits}{title}"), width.saturating_sub(2)).into_iter();
     let mut rows: Vec<Row> = lines.map(|line| Row::of(format!(" {line}"), look.strong())).collect();
     for line in message(model).lines() {
         rows.extend(

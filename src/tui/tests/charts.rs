@@ -406,6 +406,8 @@ fn a_tick_redraws_little_and_less_when_frozen() {
     };
     let mut told = watched(400);
     let live = changed(&mut told, 10);
+    // What is not measured for too long is told, frozen or not.
+    told.healthy("green");
     told.keys("z");
     let frozen = changed(&mut told, 10);
     // Clocks and the strip's bar, and nothing of the charts; frozen, one clock more.

@@ -27,7 +27,7 @@ fn claiming() -> Told {
     runbook.triggers.push(Trigger { reason: "error rate worse than 0.1 %".to_owned(), watch });
     run.triggers.push(TriggerState::default());
     run.runbook = Arc::new(runbook);
-    let terms = Terms { p0: 0.001, alpha: 0.001, phi: 1.0, starts: 240, at_least: 100.0 };
+    let terms = Terms::new(0.001, 0.001, 240, 100.0);
     told.after(
         0,
         RunEvent::EvidenceBegan {

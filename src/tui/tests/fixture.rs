@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
+use super::measured::Measured;
 use crate::{
     config::keymap::{Key, KeyCode},
     domain::{
@@ -17,7 +18,7 @@ use crate::{
         fixture::payment,
         id::{MetricId, QUICK, SlotName, StepId, UNDO},
         message::{Command, Update},
-        metric::{Missing, Sample},
+        metric::Sample,
         run::Run,
         runbook::Runbook,
         safe_text::{SafeText, Style16, StyledLine},
@@ -44,6 +45,7 @@ pub(super) const START: Timestamp = Timestamp(1_795_183_200_000);
 #[derive(Clone)]
 pub(super) struct Told {
     pub(super) model: Model,
+    pub(super) measured: Measured,
     seq: u64,
     /// All it was told, and when.
     pub(super) log: Vec<(Timestamp, Update)>,
@@ -57,7 +59,8 @@ impl Told {
 
     pub(super) fn opened_with(runbook: Runbook, rehearsal: Option<&str>) -> Self {
         let options = ScreenOptions::default();
-        let mut told = Self { model: Model::new(options), seq: 1, log: Vec::new() };
+        let mut told =
+            Self { model: Model::new(options), measured: Measured::default(), seq: 1, log: Vec::new() };
         let image = "registry.example.com/payment-system-backend:v1.5.0".to_owned();
         let opened = Opened {
             run_id: crate::domain::id::RunId("20261120-140000-abcd".to_owned()),
@@ -212,14 +215,15 @@ impl Told {
         self.tell(Update::Workload { workload: Box::new(workload) });
     }
 
-    fn green_runs(&mut self, version: &str) {
-        let now = self.model.now;
+    /// GREEN's pods have this version, and are this old.
+    fn green_runs(&mut self, version: &str, age: Span) {
+        let created = self.model.now - age;
         self.workload(|workload| {
             let green = workload.slots.get_mut("green").unwrap();
             green.image = format!("registry.example.com/payment-system-backend:{version}");
             for pod in &mut green.pods {
                 pod.version = version.to_owned();
-                pod.created = now - Span::from_mins(3);
+                pod.created = created;
             }
         });
     }
@@ -239,30 +243,6 @@ impl Told {
         });
         let samples = samples.collect();
         self.tell(Update::Samples { samples, backfill: false });
-    }
-
-    /// All metrics of both slots, normal for the slot with traffic.
-    pub(super) fn healthy(&mut self, live: &str) {
-        let wave = |base: f64, part: f64| -> Vec<f64> {
-            (0..40).map(|n| base * (1.0 + part * f64::from(n * 7 % 5 - 2) / 2.0)).collect()
-        };
-        self.sample("error_rate", Some(live), &wave(0.0004, 0.5));
-        self.sample("latency", Some(live), &wave(0.143, 0.1));
-        self.sample("payments", Some(live), &wave(0.995, 0.001));
-        self.sample("transactions", None, &wave(2300.0, 0.05));
-        self.sample("db_conns", None, &wave(41.0, 0.1));
-        self.sample("cpu", Some(live), &wave(0.55, 0.1));
-        self.sample("memory", Some(live), &wave(0.61, 0.02));
-        let idle = if live == "blue" { "green" } else { "blue" };
-        let now = self.model.now;
-        let none = ["error_rate", "latency", "payments"].map(|metric| Sample {
-            metric: metric.into(),
-            slot: Some(idle.into()),
-            at: now,
-            value: Err(Missing::NoData),
-            counts: None,
-        });
-        self.tell(Update::Samples { samples: none.to_vec(), backfill: false });
     }
 
     // --- the run ---
@@ -320,7 +300,8 @@ impl Told {
     }
 
     pub(super) fn acted(&mut self, at: ActionRef, outcome: ActionOutcome, seconds: u64, detail: &str) {
-        let took = Span::from_secs(seconds);
+        let started = self.run().work(&at.place).and_then(|work| work.actions[at.action].started_at);
+        let took = (self.model.now + Span::from_secs(seconds)).since(started.unwrap_or(self.model.now));
         self.after(
             seconds,
             RunEvent::ActionFinished { at, outcome, detail: detail.to_owned(), took, output: None },
@@ -328,29 +309,48 @@ impl Told {
     }
 
     pub(super) fn passes(&mut self, step: &str, seconds: u64) {
+        self.begins(step, seconds);
+        self.checked(step);
+    }
+
+    /// All actions of a step are done.
+    fn begins(&mut self, step: &str, seconds: u64) {
         self.started(step, 1);
-        let declared = self.run().declared(step).unwrap().clone();
-        let actions = declared.run.len().max(1) as u64;
-        for index in 0..declared.run.len() {
+        let actions = self.run().declared(step).unwrap().run.len();
+        for index in 0..actions {
             let at = Self::at(step, 1, index);
             self.acts(at.clone());
-            self.acted(at, ActionOutcome::Succeeded, seconds / actions, "");
+            self.acted(at, ActionOutcome::Succeeded, seconds / actions as u64, "");
         }
-        for (check, declared) in declared.check.iter().enumerate() {
-            let at = CheckRef { place: Place::Step { step: step.into() }, attempt: 1, check };
-            let by = if declared.kind.is_person() { Actor::person("alice") } else { Actor::Auto };
-            self.after(
-                0,
-                RunEvent::CheckPassed {
-                    at,
-                    text: declared.text.clone(),
-                    evidence: "as expected".to_owned(),
-                    by,
-                    skipped: false,
-                },
-            );
-        }
+    }
+
+    /// All checks of a step pass, and with them the step.
+    fn checked(&mut self, step: &str) {
+        self.all_hold(Place::Step { step: step.into() });
         self.after(1, RunEvent::StepPassed { step: step.into(), attempt: 1 });
+    }
+
+    /// All checks of a place that are open pass.
+    fn all_hold(&mut self, place: Place) {
+        let checks = self.run().checks(&place).to_vec();
+        for (check, declared) in checks.iter().enumerate() {
+            let by = if declared.kind.is_person() { Actor::person("alice") } else { Actor::Auto };
+            let (text, evidence) = (declared.text.clone(), "as expected".to_owned());
+            let at = CheckRef { place: place.clone(), attempt: 1, check };
+            self.after(0, RunEvent::CheckPassed { at, text, evidence, by, skipped: false });
+        }
+    }
+
+    /// The migration's backup is known by its name.
+    fn backed_up(&mut self) {
+        self.after(
+            0,
+            RunEvent::VarSet {
+                name: "BACKUP_ID".to_owned(),
+                value: Some("2026-11-20-1400".to_owned()),
+                source: "captured".to_owned(),
+            },
+        );
     }
 
     pub(super) fn prints(&mut self, at: ActionRef, lines: &[(Option<u8>, &str)]) {
@@ -397,14 +397,7 @@ impl Told {
         let mut told = Self::at_first_step();
         told.passes("prepare", 21);
         told.passes("migrate", 168);
-        told.after(
-            0,
-            RunEvent::VarSet {
-                name: "BACKUP_ID".to_owned(),
-                value: Some("2026-11-20-1400".to_owned()),
-                source: "captured".to_owned(),
-            },
-        );
+        told.backed_up();
         told.started("deploy", 1);
         let at = |index| Self::at("deploy", 1, index);
         told.acts(at(0));
@@ -421,12 +414,12 @@ impl Told {
         told.acts(at(1));
         told.acted(at(1), ActionOutcome::Succeeded, 1, "");
         told.acts(at(2));
-        told.prints(at(2), &[(None, "2 of 3 pods updated"), (None, "waiting for 1 pod to become ready")]);
-        told.green_runs("v1.6.0");
+        told.prints(at(2), &[(None, "3 of 3 pods updated"), (None, "waiting for 1 pod to become ready")]);
+        told.green_runs("v1.6.0", Span::ZERO);
         told.workload(|workload| {
             let green = workload.slots.get_mut("green").unwrap();
-            (green.updated, green.ready) = (2, 2);
-            green.rollout = RolloutState::Progressing("2 of 3 updated".to_owned());
+            (green.updated, green.ready) = (3, 2);
+            green.rollout = RolloutState::Progressing("2 of 3 ready".to_owned());
             green.pods[0].ready = false;
             green.pods[0].status = "ContainerCreating".to_owned();
         });
@@ -440,8 +433,9 @@ impl Told {
         let mut told = Self::at_first_step();
         told.passes("prepare", 21);
         told.passes("migrate", 168);
+        told.backed_up();
         told.passes("deploy", 212);
-        told.green_runs("v1.6.0");
+        told.green_runs("v1.6.0", Span::from_mins(1));
         told.started("health", 1);
         let at = Self::at("health", 1, 0);
         told.acts(at.clone());
@@ -466,17 +460,10 @@ impl Told {
         let mut told = Self::at_first_step();
         told.passes("prepare", 21);
         told.passes("migrate", 168);
-        told.after(
-            0,
-            RunEvent::VarSet {
-                name: "BACKUP_ID".to_owned(),
-                value: Some("2026-11-20-1400".to_owned()),
-                source: "captured".to_owned(),
-            },
-        );
+        told.backed_up();
         told.passes("deploy", 212);
         told.passes("health", 74);
-        told.green_runs("v1.6.0");
+        told.green_runs("v1.6.0", Span::from_secs(135));
         told.wait(9);
         told.healthy("blue");
         told
@@ -484,8 +471,14 @@ impl Told {
 
     /// The window, all well, after a while.
     pub(super) fn in_window(seconds: u64) -> Self {
+        Self::window(seconds, None)
+    }
+
+    /// The window after a while; GREEN fails so long after its beginning.
+    fn window(seconds: u64, fails: Option<Span>) -> Self {
         let mut told = Self::before_switch();
-        told.passes("switch", 5);
+        told.begins("switch", 5);
+        told.healthy("blue");
         told.after(0, RunEvent::TrafficSwitched { from: "blue".into(), to: "green".into() });
         told.after(
             0,
@@ -495,7 +488,11 @@ impl Told {
             },
         );
         told.traffic_on("green");
+        told.checked("switch");
         told.started("watch", 1);
+        if let Some(fails) = fails {
+            told.green_fails(told.model.now + fails);
+        }
         told.after(
             0,
             RunEvent::WindowOpened { step: "watch".into(), attempt: 1, lasts: Span::from_mins(15) },
@@ -514,29 +511,22 @@ impl Told {
 
     /// The window, the error rate above its bound for a while.
     pub(super) fn in_breach() -> Self {
-        let mut told = Self::in_window(180);
+        let mut told = Self::window(180, Some(Span::from_mins(3)));
         let since = told.model.now;
-        let reason = "error rate 1.2 %".to_owned();
+        let reason = "error rate 1.08 %".to_owned();
         told.after(
             0,
             RunEvent::TriggerBreaching {
                 trigger: 0,
                 reason,
                 metric: MetricId::from("error_rate"),
-                value: 0.012,
+                value: 0.0108,
                 since,
             },
         );
         told.after(219, RunEvent::WindowAdvanced { step: "watch".into(), watched: Span::from_secs(399) });
         told.wait(1);
         told.healthy("green");
-        let values: Vec<f64> = (0..40).map(|n| 0.0004 + 0.00035 * f64::from(n)).collect();
-        told.model.telemetry.series.clear();
-        told.model.telemetry.latest.retain(|(metric, _), _| metric.as_str() != "error_rate");
-        told.healthy("green");
-        told.model.telemetry.series.retain(|(metric, _), _| metric.as_str() != "error_rate");
-        told.model.telemetry.latest.retain(|(metric, _), _| metric.as_str() != "error_rate");
-        told.sample("error_rate", Some("green"), &values);
         told.watching(Some("watch"), 0, false, "1.4 %");
         let now = told.model.now;
         told.workload(|workload| {
@@ -566,14 +556,9 @@ impl Told {
         );
         let ends_at = told.model.now + Span::from_secs(30);
         told.after(0, RunEvent::CountdownStarted { trigger: 0, ends_at });
+        told.after(0, RunEvent::WindowAdvanced { step: "watch".into(), watched: Span::from_secs(480) });
         told.wait(7);
-        let values: Vec<f64> = (0..40).map(|n| 0.0004 + 0.00036 * f64::from(n)).collect();
-        told.model.telemetry.series.clear();
-        told.model.telemetry.latest.clear();
         told.healthy("green");
-        told.model.telemetry.series.retain(|(metric, _), _| metric.as_str() != "error_rate");
-        told.model.telemetry.latest.retain(|(metric, _), _| metric.as_str() != "error_rate");
-        told.sample("error_rate", Some("green"), &values);
         told
     }
 
@@ -583,7 +568,7 @@ impl Told {
         let workload = told.model.telemetry.workload.clone();
         let plan = told.run().rollback_plan(workload.as_ref(), told.model.now);
         told.after(
-            1,
+            23,
             RunEvent::RollbackStarted {
                 procedure: plan.procedure.unwrap(),
                 reason: "error rate 1.4 % > 1 % for 5:00".to_owned(),
@@ -597,16 +582,21 @@ impl Told {
             |action| ActionRef { place: Place::Rollback { procedure: QUICK.into() }, attempt: 1, action };
         told.acts(at(0));
         told.acted(at(0), ActionOutcome::Succeeded, 1, "");
+        told.healthy("green");
         told.after(0, RunEvent::TrafficSwitched { from: "green".into(), to: "blue".into() });
         told.traffic_on("blue");
         told.acts(at(1));
         told.acted(at(1), ActionOutcome::Succeeded, 0, "");
         told.acts(at(2));
         told.wait(3);
-        told.sample("error_rate", Some("blue"), &[0.0004, 0.0005]);
-        told.sample("latency", Some("blue"), &[0.149, 0.151]);
-        told.sample("payments", Some("blue"), &[0.995, 0.996]);
-        told.sample("memory", Some("blue"), &[0.61, 0.61]);
+        told.workload(|workload| {
+            let green = workload.slots.get_mut("green").unwrap();
+            green.desired = 0;
+            for pod in &mut green.pods {
+                (pod.status, pod.bad) = ("Terminating".to_owned(), false);
+            }
+        });
+        told.healthy("blue");
         told
     }
 
@@ -616,19 +606,20 @@ impl Told {
         let at =
             |action| ActionRef { place: Place::Rollback { procedure: QUICK.into() }, attempt: 1, action };
         told.acted(at(2), ActionOutcome::Succeeded, 2, "");
-        for (check, evidence) in [(0, "backend-service selects blue"), (1, "0.04 %")] {
+        for (check, evidence) in [(0, "backend-service selects blue"), (1, "0.05 %")] {
             let text = told.run().checks(&at(0).place)[check].text.clone();
             let at = CheckRef { place: at(0).place, attempt: 1, check };
             let evidence = evidence.to_owned();
             told.after(1, RunEvent::CheckPassed { at, text, evidence, by: Actor::Auto, skipped: false });
         }
+        let took = told.model.now.since(told.run().rolling_back().unwrap().started_at);
         told.after(
             0,
             RunEvent::RollbackFinished {
                 procedure: QUICK.into(),
                 ok: true,
                 detail: "traffic is on blue".to_owned(),
-                took: Span::from_secs(9),
+                took,
                 within: Some(Span::from_mins(5)),
             },
         );
@@ -677,12 +668,14 @@ impl Told {
     /// All done, tasks left.
     pub(super) fn finished() -> Self {
         let mut told = Self::in_window(890);
-        told.after(10, RunEvent::StepPassed { step: "watch".into(), attempt: 1 });
+        told.after(10, RunEvent::WindowAdvanced { step: "watch".into(), watched: Span::from_mins(15) });
+        told.checked("watch");
         told.passes("retire", 4);
         told.after(1, RunEvent::CompletionStarted { attempt: 1, by: Actor::person("alice") });
         let at = ActionRef { place: Place::Completion, attempt: 1, action: 0 };
         told.acts(at.clone());
         told.acted(at, ActionOutcome::Succeeded, 3, "");
+        told.all_hold(Place::Completion);
         for (task, declared) in payment().tasks.into_iter().enumerate() {
             let due_at = told.model.now + declared.due;
             told.after(0, RunEvent::TaskCreated { task, text: declared.text, due_at });

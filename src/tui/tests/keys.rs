@@ -185,6 +185,16 @@ fn a_key_that_is_not_offered_does_nothing() {
     }
 }
 
+/// What the walks over all states and keys stand on: keys mean something else in each context. A replay's keys are walked in
+/// its own tests, and those of all contexts count nowhere alone.
+#[test]
+fn states_have_every_context_of_keys() {
+    let found: Vec<Context> = states().iter().map(|(_, told)| told.model.context()).collect();
+    for context in Context::ALL.into_iter().filter(|context| *context != Context::Replay) {
+        assert!(found.contains(&context), "no state for the keys of {context:?}");
+    }
+}
+
 #[test]
 fn a_key_that_is_offered_does_something() {
     for (name, made) in states() {

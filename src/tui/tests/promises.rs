@@ -134,7 +134,8 @@ fn what_is_not_measured_is_never_counted_among_what_is_well() {
     let sample = Sample { metric, slot: Some("green".into()), at, value, counts: None };
     told.tell(Update::Samples { samples: vec![sample], backfill: false });
     let screen = told.screen(80, 20);
-    assert!(screen.contains(&check.text) && screen.contains("NO DATA"), "{screen}");
+    let row = screen.lines().find(|line| line.contains(&title)).unwrap_or_else(|| panic!("{screen}"));
+    assert!(row.contains("NO DATA"), "{screen}");
 }
 
 #[test]
@@ -225,4 +226,17 @@ fn a_rehearsals_commands_say_that_they_are_simulated() {
     assert!(commands.iter().all(|line| line.contains("simulated: kubectl")), "{screen}");
     let copied = crate::tui::subject::commands_shown(&told.model);
     assert!(copied.starts_with("# REHEARSAL: "), "{copied}");
+}
+
+#[test]
+fn a_new_slots_metric_is_compared_with_what_the_previous_slot_had() {
+    let mut told = Told::in_window(400);
+    let runbook = std::sync::Arc::make_mut(&mut told.model.run.as_mut().unwrap().runbook);
+    runbook.metrics.iter_mut().find(|metric| metric.id.0 == "transactions").unwrap().per_slot = true;
+    let of_blue = "transactions/blue".to_owned();
+    let short = [(of_blue.clone(), Span::from_secs(90))].into();
+    told.after(0, RunEvent::BaselineRecorded { values: [(of_blue, 2300.0)].into(), short });
+    told.sample("transactions", Some("green"), &[2290.0]);
+    let screen = told.screen(200, 60);
+    assert!(screen.contains("1840 to 2760") && !screen.contains("no baseline"), "{screen}");
 }

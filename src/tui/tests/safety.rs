@@ -240,9 +240,11 @@ fn every_state_answers_the_ten_questions() {
         let time = if over {
             "ended after"
         } else if lines[2].contains("not started") {
-            "takes about 35 min"
-        } else {
+            " 35 min"
+        } else if lines[2].contains("rolls back in ") || lines[2].contains("back within ") {
             "run "
+        } else {
+            " min"
         };
         assert!(lines[2].contains(time), "{name}: how long has it run, how long is left?\n{screen}");
         let light = [

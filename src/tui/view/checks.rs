@@ -81,8 +81,15 @@ impl Checks<'_> {
         }
     }
 
-    /// One check: its sign, its words, what was seen.
-    pub(super) fn row(&self, index: usize, check: &Check, state: &CheckState, width: usize) -> Row {
+    /// One check: its sign, its words, what was seen; `open` where nothing was.
+    pub(super) fn row(
+        &self,
+        index: usize,
+        check: &Check,
+        state: &CheckState,
+        open: &'static str,
+        width: usize,
+    ) -> Row {
         let look = self.model.look;
         let person = check.kind.is_person();
         let watched = self.watched(index, check);
@@ -96,7 +103,7 @@ impl Checks<'_> {
             Some(false) if self.strict || state.status == CheckStatus::Fails => ("✖", look.alert(), "FAILED"),
             Some(false) => ("◌", look.warn(), "not yet"),
             None if person => ("○", look.strong(), "you"),
-            None => ("○", look.dim(), ""),
+            None => ("○", look.dim(), open),
         };
         let cursor = if self.selected == Some(index) { "▸" } else { " " };
         let left =
@@ -107,6 +114,10 @@ impl Checks<'_> {
             .map_or(state.evidence.as_str(), |(_, evidence)| evidence.as_str());
         let right = match (person, state.status) {
             _ if self.strict && self.measured(check).is_some() => self.measured(check).unwrap_or_default(),
+            // Nobody is asked any more; what a rollback asks people for can be answered after its end.
+            (true, CheckStatus::Open) if open == NOT_VERIFIED && self.step.is_some() => {
+                Row::of("not asked", look.dim())
+            }
             (true, CheckStatus::Open) => Row::of("(you)", look.key()),
             (true, _) => Row::of(state.by.as_ref().map_or("", Actor::as_str), look.dim())
                 .put(if evidence.is_empty() { "" } else { ": " }, look.dim())
@@ -157,16 +168,18 @@ impl Checks<'_> {
                 None => Row::of("NO DATA", look.alert()),
             });
         };
-        let key = Run::baseline_key(&metric.id, slot.as_ref().filter(|_| metric.per_slot));
-        let baseline = run.baseline.get(&key).copied();
+        let (baseline, short) =
+            run.baseline_of(&metric.id, slot.as_ref().filter(|_| metric.per_slot)).unzip();
         let style = match condition_holds(*condition, value, baseline) {
             Ok(true) => look.dim(),
             Ok(false) | Err(_) => look.alert(),
         };
         let bound = match condition {
             Condition::WithinBaseline(_) => {
-                let short = run.baseline_short.get(&key);
-                let short = short.map(|span| format!(", from {} of data", span.clock())).unwrap_or_default();
+                let short = short
+                    .flatten()
+                    .map(|span| format!(", from {} of data", span.clock()))
+                    .unwrap_or_default();
                 baseline.map(|baseline| format!(" (was {}{short})", metric.unit.show(baseline)))
             }
             Condition::Is(_) | Condition::NotWorse(_) => None,
@@ -177,7 +190,28 @@ impl Checks<'_> {
     /// All checks of a place.
     pub(super) fn rows(&self, run: &Run, place: &Place, work: &Work, width: usize) -> Vec<Row> {
         let states = run.checks(place).iter().zip(&work.checks).enumerate();
-        states.map(|(index, (check, state))| self.row(index, check, state, width)).collect()
+        let open = open_words(run, place, work);
+        states.map(|(index, (check, state))| self.row(index, check, state, open, width)).collect()
+    }
+}
+
+/// Of a place that has ended before it came to that.
+const NOT_VERIFIED: &str = "not verified";
+
+/// What becomes of a place's checks that the program makes, while nothing is known of them. Another pane may show already
+/// what they look for: that is not verified yet.
+pub(super) fn open_words(run: &Run, place: &Place, work: &Work) -> &'static str {
+    let ended = match place {
+        Place::Step { step } => run.step(step.as_str()).is_none_or(|state| !state.status.is_active()),
+        Place::Rollback { .. } => run.rolling_back().is_none(),
+        Place::Completion | Place::Undo { .. } => work.finished_at.is_some(),
+    };
+    if ended || run.finished.is_some() {
+        NOT_VERIFIED
+    } else if work.acted() {
+        "being verified"
+    } else {
+        "to be verified"
     }
 }
 

@@ -250,8 +250,9 @@ pub(super) fn draw_work(
             rows.extend(command.into_iter().flat_map(|row| row.folded(width, 5)));
         }
         if wrong && !state.detail.is_empty() {
-            let detail = Row::of("     ", look.text()).put(&state.detail, look.alert());
-            rows.push(detail.fit(width));
+            // The cause is often at the end of it.
+            let lines = wrap(&state.detail, width.saturating_sub(6));
+            rows.extend(lines.into_iter().map(|line| Row::of(format!("     {line}"), look.alert())));
         }
     }
     rows.extend(advice);

@@ -175,7 +175,11 @@ fn words(model: &Model, run: &Run, form: &Form) -> Vec<(String, bool)> {
             vec![
                 (fired.map_or_else(String::new, |(_, reason)| reason.clone()), true),
                 plain("Then there is no rollback, and the trigger starts counting again. Why is that right?"),
-                plain("The countdown waits while you type, for at most a minute."),
+                plain(match run.triggers.iter().filter(|state| state.countdown.is_some()).count() {
+                    0 => "",
+                    1 => "The countdown waits while you type, for at most a minute in all.",
+                    _ => "All countdowns wait while you type, for at most a minute in all.",
+                }),
             ]
         }
         Purpose::Resolve { at } => resolve_words(run, at),
@@ -252,17 +256,18 @@ fn switch_facts(model: &Model, run: &Run, step: &StepId, width: usize) -> Vec<Ro
     rows.push(fact("then", slot(&to).put(checked.unwrap_or_default(), look.text())));
     let plan = run.procedure_plan(QUICK, workload);
     let key = panes::label(model, KeyAction::Rollback).unwrap_or_default();
-    let back = format!(", once switched: {}", plan.estimate.about());
-    rows.push(fact("back", Row::of(key, look.key()).put(back, look.text())));
-    rows.extend(left(&plan.not_undone).map(|left| fact("", Row::of(left, look.warn()))));
+    let back = format!(" takes {} once traffic is on {}", plan.estimate.about(), to.0.to_uppercase());
+    rows.push(fact("back", Row::of("key ", look.text()).put(key, look.key()).put(back, look.text())));
+    let left = left(&plan.not_undone).map(|left| wrap(&left, width.saturating_sub(6))).unwrap_or_default();
+    rows.extend(left.into_iter().map(|line| fact("", Row::of(line, look.warn()))));
     rows
 }
 
-/// What a rollback leaves as it is.
+/// What a rollback leaves as it is: its name, without where its backup is.
 fn left(not_undone: &[String]) -> Option<String> {
-    let what: Vec<&str> =
-        not_undone.iter().map(|left| left.split([':', ',', '(']).next().unwrap_or_default().trim()).collect();
-    (!what.is_empty()).then(|| format!("that does not undo: {}", what.join(", ")))
+    let name = |left: &String| left.split([':', ';', ',', '(']).next().unwrap_or_default().trim().to_owned();
+    let what: Vec<String> = not_undone.iter().map(name).collect();
+    (!what.is_empty()).then(|| format!("it does not undo: {}", what.join(", ")))
 }
 
 fn start_words(run: &Run, step: &StepId, confirm: Confirm, word: &str) -> Vec<(String, bool)> {

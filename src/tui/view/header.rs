@@ -3,6 +3,7 @@
 use ratatui::{buffer::Buffer, layout::Rect};
 use unicode_width::UnicodeWidthStr as _;
 
+use super::elapsed::{elapsed, watched};
 use crate::{
     domain::{
         crew::Role,
@@ -10,7 +11,6 @@ use crate::{
         metric::{Metric, Missing, Verdict},
         prompt::Prompt,
         run::{Run, StepState, StepStatus},
-        time::Span,
     },
     tui::{
         alerts,
@@ -179,6 +179,8 @@ fn due_step(model: &Model, index: usize, state: &StepState) -> Row {
     let name = step.id.0.to_uppercase();
     let mut row = Row::of(sign, style).put(format!("{} {name}", index + 1), look.strong());
     match (step.window, state.status) {
+        // Where the run is about to go back this is not what time it is: the line below has the clock that counts.
+        (Some(_), StepStatus::Checking) if goes_back(model) => {}
         (Some(window), StepStatus::Checking) if model.phase() == Phase::Window => {
             let watched = watched(model, index).min(window.lasts);
             if model.size.0 >= 80 {
@@ -197,6 +199,11 @@ fn due_step(model: &Model, index: usize, state: &StepState) -> Row {
         _ => {}
     }
     row
+}
+
+/// Whether the run goes back by itself if nothing changes.
+fn goes_back(model: &Model) -> bool {
+    model.run.as_ref().is_some_and(|run| run.goes_back_in(model.now).is_some())
 }
 
 /// Whether steps are left as they are: the run is over, or goes back.
@@ -227,17 +234,6 @@ fn sign(look: Look, status: StepStatus) -> (&'static str, ratatui::style::Style)
     }
 }
 
-/// The window's watched time, as far as it was shown: a clock never falls back.
-pub(super) fn watched(model: &Model, index: usize) -> Span {
-    let Some(state) = model.run.as_ref().and_then(|run| run.steps.get(index)) else { return Span::ZERO };
-    match model.window {
-        Some(shown) if shown.step == index && shown.attempt == state.work.attempt => {
-            shown.watched.max(state.watched)
-        }
-        _ => state.watched,
-    }
-}
-
 /// Time, versions, the first metric and the state word: at any moment, on any screen.
 pub(super) fn clock(model: &Model, width: usize) -> Row {
     let look = model.look;
@@ -262,9 +258,16 @@ pub(super) fn clock(model: &Model, width: usize) -> Row {
             None => vec![to(blank.clone().put(format!("{from} "), look.text())), to(blank)],
         });
     } else if let Some(Prompt::Ask { .. }) = model.prompt() {
-        more.push(vec![Row::of("  → not chosen yet", look.dim())]);
+        let to = Row::of("  → not chosen", look.strong());
+        let from = run.previous_version().map(|from| Row::of(format!("  {from}"), look.text()));
+        more.push(
+            from.map(|from| from.join(Row::of(" → not chosen", look.strong())))
+                .into_iter()
+                .chain([to])
+                .collect(),
+        );
     }
-    // The metric and the version matter more than in how many minutes the end is.
+    // The metric and the version matter more than the time of day at which it ends.
     let least: usize = more.iter().filter_map(|forms| forms.iter().map(Row::width).min()).sum();
     let [long, short] = elapsed(model, run);
     let fits = 1 + long.width() + least + 1 + right.width() <= width;
@@ -303,62 +306,6 @@ fn frozen(model: &Model) -> Row {
     let Some(still) = &model.still else { return Row::new() };
     let words = format!(" FROZEN {} ", model.now.since(still.at).clock());
     Row::of(words, model.look.held_still()).put(" ", model.look.text())
-}
-
-/// How long the run takes and when it ends, and the same without its minutes.
-fn elapsed(model: &Model, run: &Run) -> [Row; 2] {
-    let look = model.look;
-    let alike = |row: Row| [row.clone(), row];
-    if run.started_at.is_none() {
-        // A runbook that gives no times promises none.
-        let about = match run.time_left(model.now, Span::ZERO) {
-            Span::ZERO => String::new(),
-            about => format!(", takes about {} min", about.as_secs().div_ceil(60)),
-        };
-        return alike(Row::of(format!("not started{about}"), look.text()));
-    }
-    let gone = run.elapsed(model.now);
-    if run.finished.is_some() {
-        return alike(Row::of("ended after ", look.text()).put(gone.clock(), look.strong()));
-    }
-    let row = Row::of("run ", look.text()).put(gone.clock(), look.strong());
-    if let Some(rollback) = run.rolling_back() {
-        return alike(match rollback.within.map(|within| (rollback.started_at + within).since(model.now)) {
-            None => row,
-            Some(Span::ZERO) => row.put(", rollback late", look.alert()),
-            Some(left) => row.put(format!(", back within {}", left.clock()), look.text()),
-        });
-    }
-    if let Some(left) = run.goes_back_in(model.now) {
-        // Where the run is about to go back there is no other end.
-        return alike(row.put(format!(", rolls back in {}", left.clock()), look.alert()));
-    }
-    let watched = run.current().map_or(Span::ZERO, |index| watched(model, index));
-    let left = run.time_left(model.now, watched);
-    if left == Span::ZERO {
-        return alike(row);
-    }
-    let minutes = left.as_secs().div_ceil(60);
-    let ends = model.now + left;
-    let ends = format!(", ends ~{} UTC", ends.clock().get(..5).unwrap_or_default());
-    // While nothing goes on the end moves away.
-    if let Some(why) = stands(run, model) {
-        return [row.clone().put(format!(", {why}, then ~{minutes} min"), look.text()), row];
-    }
-    let row = row.put(ends, look.text());
-    [row.clone().put(format!(" (in {minutes} min)"), look.text()), row]
-}
-
-/// Why the run does not go on now, in a word; none while it does, or while it only waits for ENTER.
-fn stands(run: &Run, model: &Model) -> Option<&'static str> {
-    match run.prompt(model.now) {
-        Prompt::Held { .. } => Some("paused"),
-        Prompt::Failed { .. } | Prompt::Unknown { .. } => Some("waits for you"),
-        Prompt::Checking { .. } if run.triggers.iter().any(|state| state.blind.is_some()) => {
-            Some("waits for data")
-        }
-        _ => None,
-    }
 }
 
 /// The number with both its limits, and with the one that decides.
@@ -461,16 +408,16 @@ pub(super) fn alert(model: &Model, screen: Rect, area: Rect, buffer: &mut Buffer
     let style = if first.urgent { look.alert_band() } else { look.warn() };
     let more = match &alerts[1..] {
         [] => String::new(),
-        [second] => format!(" also: {}, :alerts ", second.about()),
-        [second, rest @ ..] => format!(" also: {}, +{}, :alerts ", second.about(), rest.len()),
+        [second] => format!(" also: {} ", second.about()),
+        [second, rest @ ..] => format!(" also: {} and {} more, :alerts ", second.about(), rest.len()),
     };
     let mut lines = first.lines((screen.width, screen.height)).into_iter();
     let mut head =
         Row::of(if first.urgent { " ✖ " } else { " ! " }, style).put(lines.next().unwrap_or_default(), style);
     let second = lines.next().map(|line| Row::of("   ", style).put(line, style));
     // How many more there are goes below where the first has no room for it.
-    let below = second.is_some() || head.width() + more.len() > width;
-    let room = width.saturating_sub(3 + if below { more.len() } else { 0 });
+    let below = second.is_some() || head.width() + 1 + more.width() > width;
+    let room = width.saturating_sub(3 + if below { more.width() + 1 } else { 0 });
     let mut follows = Row::of("   ", look.text())
         .put(whole_clauses(&first.follows, room), if first.urgent { look.strong() } else { look.text() });
     if below {
@@ -478,7 +425,7 @@ pub(super) fn alert(model: &Model, screen: Rect, area: Rect, buffer: &mut Buffer
     } else {
         if let Some((value, whole)) = first.meter {
             // The meter takes what the words leave.
-            let room = width.saturating_sub(head.width() + more.len() + 3).min(40);
+            let room = width.saturating_sub(head.width() + more.width() + 3).min(40);
             if room >= 4 {
                 head = head.put("  ", style).put(meter::bar(value, whole, room), style);
             }

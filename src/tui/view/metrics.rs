@@ -148,10 +148,10 @@ fn hidden(model: &Model, run: &Run, entries: &[Entry<'_>]) -> Option<Row> {
     let (count, &(worst, verdict)) = (verdicts.len(), verdicts.iter().max_by_key(|(_, verdict)| *verdict)?);
     let ill = verdicts.iter().filter(|(_, verdict)| *verdict != Verdict::Ok).count();
     Some(match ill {
-        0 => Row::of(format!(" +{count} more, all "), look.dim()).put("ok", look.ok()),
-        1 => Row::of(format!(" +{count} more; {}: {}", worst.title, verdict.word()), look.warn()),
+        0 => Row::of(format!(" {count} more, all "), look.dim()).put("ok", look.ok()),
+        1 => Row::of(format!(" {count} more; {}: {}", worst.title, verdict.word()), look.warn()),
         _ => Row::of(
-            format!(" +{count} more, {ill} of them not ok; {}: {}", worst.title, verdict.word()),
+            format!(" {count} more, {ill} of them not ok; {}: {}", worst.title, verdict.word()),
             look.warn(),
         ),
     })

@@ -22,15 +22,34 @@ pub(super) fn draw_tasks(model: &Model, run: &Run, area: Rect, buffer: &mut Buff
     if run.tasks.is_empty() {
         // Nothing is left to do after a rollback but to know what was done.
         if let Some(last) = run.rollbacks.last() {
-            let (rows, _) = rollback::rows(model, run, last, usize::from(area.width));
+            let width = usize::from(area.width);
+            let (mut rows, _) = rollback::rows(model, run, last, width);
+            rows.extend(below(times(model, run, width), "Steps", width, model));
             return rows_around(rows, 0, area, model, buffer);
         }
         return steps::draw(model, run, area, buffer);
     }
     let width = usize::from(area.width);
     let selected = if model.cursor.focus == Pane::Work { Some(model.cursor.task) } else { None };
-    let rows = pages::task_rows(model, run, selected, width);
+    let mut rows = pages::task_rows(model, run, selected, width);
+    rows.extend(below(times(model, run, width), "Steps", width, model));
     rows_around(rows, model.cursor.task, area, model, buffer);
+}
+
+/// A list below another one, with its name above it.
+fn below(rows: Vec<Row>, name: &str, width: usize, model: &Model) -> Vec<Row> {
+    if rows.is_empty() {
+        return rows;
+    }
+    let look = model.look;
+    let rule = "─".repeat(width.saturating_sub(name.len() + 4));
+    let head = Row::of("─ ", look.rule()).put(name, look.edge()).put(format!(" {rule} "), look.rule());
+    std::iter::once(head.fit(width)).chain(rows).collect()
+}
+
+/// Whether the pane beside has the times of the steps.
+fn has_times(run: &Run) -> bool {
+    !run.tasks.is_empty() || !run.rollbacks.is_empty()
 }
 
 /// The outcome in a sentence, what users felt, how long each step took, what is left, and where it is written down.
@@ -39,7 +58,9 @@ pub(super) fn draw_summary(model: &Model, run: &Run, area: Rect, buffer: &mut Bu
     let mut rows = outcome(model, run, width);
     rows.extend(felt(model, run, width));
     rows.extend(left(model, run, width));
-    rows.extend(times(model, run, width));
+    if !has_times(run) {
+        rows.extend(times(model, run, width));
+    }
     if !model.run_dir.is_empty() {
         let look = model.look;
         rows.push(Row::of(" Log and output:", look.dim()));

@@ -24,7 +24,9 @@ pub(super) fn draw(model: &Model, page: &Page, body: Rect, buffer: &mut Buffer) 
     let rows = if listed { pages::rows(model, page, usize::from(area.width)) } else { Vec::new() };
     let note = note(model, page, rows.len().saturating_sub(usize::from(area.height)));
     let title = pages::title(model, &page.kind);
-    panes::title(body, &title, note.as_ref(), true, (look.rule(), look.edge()), buffer);
+    // Of the incident's two halves neither has all of the keys: the selected line is marked, and the message names its key.
+    let focused = page.kind != PageKind::Incident;
+    panes::title(body, &title, note.as_ref(), focused, (look.rule(), look.edge()), buffer);
     if area.is_empty() {
         return;
     }
@@ -61,7 +63,7 @@ fn draw_incident(model: &Model, page: &Page, area: Rect, buffer: &mut Buffer) {
     let width = usize::from(left.width);
     let mut rows = pages::incident::head(model, width);
     let focus = pages::line_of(model, page, width);
-    rows.extend(pages::marked(model, page, pages::incident::steps(model, run, width), width));
+    rows.extend(pages::marked(model, page, pages::incident::steps(model, run, page.selected, width), width));
     rows_around(rows, focus, left, model, buffer);
     rows_around(pages::incident::foot(model, run, usize::from(right.width)), 0, right, model, buffer);
     panes::divider(left.right(), area.y, area.bottom(), model.look.rule(), buffer);

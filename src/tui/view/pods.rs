@@ -1,6 +1,7 @@
 //! Pods by slot, worst first, and what the cluster warns about.
 
 use ratatui::{buffer::Buffer, layout::Rect};
+use unicode_width::UnicodeWidthStr as _;
 
 use super::rows::rows_around;
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
     tui::{
         model::{Model, Pane},
         subject,
-        widget::row::Row,
+        widget::row::{Row, wrap},
     },
 };
 
@@ -76,14 +77,29 @@ fn rows(model: &Model, workload: &Workload, height: usize, focused: bool, width:
             index += 1;
         }
     }
-    let left = height.saturating_sub(rows.len()).max(reserved);
-    for warning in warnings.into_iter().take(left.min(20)) {
-        let ago = model.measured_at().since(warning.at).short();
-        let count = if warning.count > 1 { format!(" x{}", warning.count) } else { String::new() };
-        let text = format!(" ! {ago} {}{count}: {}", warning.reason, warning.message);
-        rows.push(Row::of(text, look.warn()).fit(width));
+    let mut left = height.saturating_sub(rows.len()).max(reserved).min(20);
+    for warning in warnings {
+        if left == 0 {
+            break;
+        }
+        let lines = warned(model, warning, width, left);
+        left -= lines.len().min(left);
+        rows.extend(lines);
     }
     (rows, focus)
+}
+
+/// A warning in at most so many lines: without its message where there is no room for all of it.
+fn warned(model: &Model, warning: &WarningEvent, width: usize, most: usize) -> Vec<Row> {
+    let ago = model.measured_at().since(warning.at).short();
+    let times = if warning.count > 1 { format!(", {} times", warning.count) } else { String::new() };
+    let head = format!("{} {ago} ago{times}", warning.reason);
+    let room = width.saturating_sub(3);
+    let whole = wrap(&format!("{head}: {}", warning.message), room);
+    let lines = if whole.len() <= most { whole } else { vec![head] };
+    let lead = |n| if n == 0 { " ! " } else { "   " };
+    let lines = lines.into_iter().enumerate();
+    lines.map(|(n, line)| Row::of(format!("{}{line}", lead(n)), model.look.warn()).fit(width)).collect()
 }
 
 /// Where there are more pods than are listed, all of them by status: on one line if they fit, else on two at most.
@@ -120,21 +136,37 @@ fn heading(model: &Model, name: &SlotName, slot: &SlotWorkload, width: usize) ->
         // How many of one Deployment's pods each revision should have hangs on how far its rollout is.
         format!(" {}{ready}", slot.ready)
     } else {
-        format!(" {}/{}{ready}", subject::ready(slot), slot.desired)
-    };
-    match &slot.rollout {
-        RolloutState::Progressing(why) | RolloutState::DeadlineExceeded(why) => {
-            text = format!("{text}, {why}");
+        match (subject::ready(slot), slot.desired) {
+            (0, 0) => " scaled to 0".to_owned(),
+            (stopping, 0) => format!(" {stopping} stopping"),
+            (now, wanted) => format!(" {now}/{wanted}{ready}"),
         }
+    };
+    // More than fits is left out: half of it says nothing.
+    let fits = |text: &str, more: &str| 1 + name.0.width() + text.width() + more.width() <= width;
+    match &slot.rollout {
+        RolloutState::Progressing(why) => {
+            let more = format!(", {why}");
+            text.push_str(if fits(&text, &more) { &more } else { "" });
+        }
+        RolloutState::DeadlineExceeded(why) => text = format!("{text}, {why}"),
         RolloutState::Unobserved => text.push_str(", change not seen yet"),
         RolloutState::Complete | RolloutState::Unknown if restarts > 0 => {
-            text = format!("{text}, {restarts} restart{}", if restarts == 1 { "" } else { "s" });
+            let more = format!(", {}", restarts_words(restarts));
+            if !fits(&text, &more) {
+                text = text.replace(" ready", "");
+            }
+            text.push_str(if fits(&text, &more) { &more } else { "" });
         }
         RolloutState::Complete | RolloutState::Unknown => {}
     }
     let style =
         if matches!(slot.rollout, RolloutState::DeadlineExceeded(_)) { look.alert() } else { look.text() };
     row.put(text, style).fit(width)
+}
+
+fn restarts_words(restarts: u32) -> String {
+    format!("{restarts} restart{}", if restarts == 1 { "" } else { "s" })
 }
 
 fn pod_row(model: &Model, slot: &SlotWorkload, pod: &Pod, width: usize) -> Row {
@@ -147,7 +179,7 @@ fn pod_row(model: &Model, slot: &SlotWorkload, pod: &Pod, width: usize) -> Row {
         (false, false) => ("◌", look.warn()),
     };
     let mut name = subject::short_pod(&slot.deployment, &pod.name);
-    if width < 36
+    if width < 40
         && let Some((_, tail)) = name.rsplit_once('-')
     {
         // The ReplicaSet's part is the same for all but the pods of an older template.
@@ -160,12 +192,15 @@ fn pod_row(model: &Model, slot: &SlotWorkload, pod: &Pod, width: usize) -> Row {
         .put(name, look.text())
         .put(" ", look.text())
         .put(status, style);
-    let restarts = if pod.restarts > 0 { format!("x{} ", pod.restarts) } else { String::new() };
-    let version = if width > 44 { format!("{} ", pod.version) } else { String::new() };
-    let age = if width < 36 && !pod.ready {
-        String::new()
+    let age = format!("{} old", model.measured_at().since(pod.created).short());
+    let version = if width > 44 { format!("{}  ", pod.version) } else { String::new() };
+    let restarts = restarts_words(pod.restarts);
+    let forms = if pod.restarts > 0 {
+        vec![format!("{version}{restarts}  {age} "), format!("{restarts}  {age} "), restarts, String::new()]
     } else {
-        format!("{} ", model.measured_at().since(pod.created).short())
+        vec![format!("{version}{age} "), format!("{age} "), String::new()]
     };
-    left.right(Row::of(format!("{version}{restarts}{age}"), look.dim()), width)
+    let room = width.saturating_sub(left.width() + 1);
+    let right = forms.into_iter().find(|form| form.width() <= room).unwrap_or_default();
+    left.right(Row::of(right, look.dim()), width)
 }

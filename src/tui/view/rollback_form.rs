@@ -1,6 +1,7 @@
 //! `R` and `D`: exactly what would be done now, why, and how long it takes.
 
 use ratatui::{buffer::Buffer, layout::Rect};
+use unicode_width::UnicodeWidthStr as _;
 
 use super::{
     checks,
@@ -181,7 +182,7 @@ fn not_undone(model: &Model, plan: &RollbackPlan, width: usize) -> Vec<Row> {
 /// The same in one line: what they are, without why.
 fn not_undone_in_short(model: &Model, plan: &RollbackPlan, width: usize) -> Option<Row> {
     let what: Vec<&str> =
-        plan.not_undone.iter().map(|left| left.split(':').next().unwrap_or_default().trim()).collect();
+        plan.not_undone.iter().map(|left| left.split([':', ';']).next().unwrap_or_default().trim()).collect();
     let text = format!("NOT UNDONE: {}", what.join(", "));
     (!what.is_empty()).then(|| Row::of(text, model.look.warn()).fit(width))
 }
@@ -240,7 +241,6 @@ fn buttons(model: &Model, form: &RollbackForm, plan: &RollbackPlan, width: usize
     let late = plan.within.is_some_and(|within| plan.estimate > within);
     let promise =
         plan.within.map(|within| format!(", promised within {}", within.clock())).unwrap_or_default();
-    let left = Row::of(format!("about {about} s{promise}"), if late { look.alert() } else { look.strong() });
     let button = |focused: bool, name: &str| {
         if focused {
             Row::of(format!("[ {name} ]"), look.selected())
@@ -251,5 +251,10 @@ fn buttons(model: &Model, form: &RollbackForm, plan: &RollbackPlan, width: usize
     // Only what the keys are on stands out.
     let cancel = button(form.focus == RollbackFocus::Cancel, "Cancel");
     let go = button(form.focus == RollbackFocus::Go, "Roll back");
-    left.right(cancel.put("  ", look.text()).join(go), width)
+    let keys = cancel.put("  ", look.text()).join(go);
+    // The promise is left out where it would be cut.
+    let room = width.saturating_sub(keys.width() + 1);
+    let forms = [format!("about {about} s{promise}"), format!("about {about} s")];
+    let words = forms.iter().find(|form| form.width() <= room).map_or("", String::as_str);
+    Row::of(words, if late { look.alert() } else { look.strong() }).right(keys, width)
 }

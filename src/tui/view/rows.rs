@@ -27,5 +27,7 @@ pub(super) fn rows_around(rows: Vec<Row>, focus: usize, area: Rect, model: &Mode
 
 /// A line with the number of those beyond it at its end.
 fn marked(row: Row, mark: &str, others: usize, width: usize, model: &Model) -> Row {
-    row.right(Row::of(format!(" {mark} {others} "), model.look.dim()), width)
+    // On a narrow pane the words would leave nothing of the line itself.
+    let words = if width < 30 { "" } else { " more" };
+    row.right(Row::of(format!(" {mark} {others}{words} "), model.look.dim()), width)
 }

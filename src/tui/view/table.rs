@@ -4,14 +4,18 @@
 use ratatui::{buffer::Buffer, layout::Rect};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{checks::Checks, header::deciding, rows::rows_around};
+use super::{
+    checks::{Checks, open_words},
+    header::deciding,
+    rows::rows_around,
+};
 use crate::{
     domain::{
         action::SlotRef,
         check::{CheckKind, Condition},
         event::Place,
         id::SlotName,
-        metric::{Bound, Metric, Op, Verdict},
+        metric::{Bound, Metric, Missing, Op, Verdict},
         run::Run,
         runbook::Step,
         series::Series,
@@ -79,6 +83,8 @@ struct Line {
     rank: u8,
     /// The check, by its index; none for a metric that no check judges.
     check: Option<usize>,
+    /// Whether it is a metric without data.
+    blind: bool,
     row: Row,
 }
 
@@ -115,22 +121,38 @@ pub(super) fn draw(model: &Model, run: &Run, step: &Step, area: Rect, buffer: &m
     rows_around(lines.into_iter().map(|line| line.row).collect(), selected, area, model, buffer);
 }
 
-/// If not all lines fit, those that are ok are only counted: failures and manual checks stay in sight.
+/// If not all lines fit, those that are ok are only counted, and then those without data: failures and manual checks, which
+/// keys are for, stay in sight.
 fn in_room(model: &Model, lines: Vec<Line>, height: usize) -> Vec<Line> {
-    let well = |line: &Line| matches!(line.rank, WELL | SEEN);
+    let look = model.look;
+    let well = |hidden: usize| {
+        Row::of(" ✔ ", look.ok()).put(format!("{hidden} more, all within their limits"), look.dim())
+    };
+    let lines = counted(lines, height, &|line| matches!(line.rank, WELL | SEEN), SEEN, well);
+    let blind =
+        |hidden: usize| Row::of(" ? ", look.alert()).put(format!("{hidden} more: NO DATA"), look.alert());
+    counted(lines, height, &|line| line.blind, WATCH, blind)
+}
+
+/// With one line that counts the last of those lines for which there is no room.
+fn counted(
+    lines: Vec<Line>,
+    height: usize,
+    are: &dyn Fn(&Line) -> bool,
+    rank: u8,
+    words: impl FnOnce(usize) -> Row,
+) -> Vec<Line> {
     let over = lines.len().saturating_sub(height);
-    let count = lines.iter().filter(|line| well(line)).count();
+    let count = lines.iter().filter(|line| are(line)).count();
     if over == 0 || count < 2 {
         return lines;
     }
     let hidden = (over + 1).min(count);
     let keep = count - hidden;
-    let row = Row::of(" ✔ ", model.look.ok())
-        .put(format!("{hidden} more, all within their limits"), model.look.dim());
-    let (mut kept, mut told) = (0, Some(Line { rank: SEEN, check: None, row }));
+    let (mut kept, mut told) = (0, Some(Line { rank, check: None, blind: false, row: words(hidden) }));
     let mut shown = Vec::new();
     for line in lines {
-        if well(&line) {
+        if are(&line) {
             if kept == keep {
                 shown.extend(told.take());
                 continue;
@@ -161,8 +183,8 @@ fn lines(model: &Model, run: &Run, step: &Step, width: usize) -> Vec<Line> {
             && let Some(metric) = run.runbook.metric(metric.as_str())
         {
             let slot = run.metric_slot(slot.as_ref().unwrap_or(&SlotRef::New));
-            if let Some((rank, row)) = measured(model, run, metric, slot.as_ref(), Some(*condition), width) {
-                lines.push(Line { rank, check: Some(index), row });
+            if let Some(line) = measured(model, run, metric, slot.as_ref(), Some(*condition), width) {
+                lines.push(Line { check: Some(index), ..line });
                 continue;
             }
         }
@@ -177,19 +199,18 @@ fn lines(model: &Model, run: &Run, step: &Step, width: usize) -> Vec<Line> {
             (true, None) => ASKED,
             (true, Some(true)) => SAID,
         };
-        lines.push(Line { rank, check: Some(index), row: list.row(index, check, state, width) });
+        let row = list.row(index, check, state, open_words(run, &place, work), width);
+        lines.push(Line { rank, check: Some(index), blind: false, row });
     }
     let live = subject::live(model);
     for metric in run.runbook.metrics.iter().filter(|metric| !judged.contains(&&metric.id)) {
-        if let Some((rank, row)) = measured(model, run, metric, live.as_ref(), None, width) {
-            lines.push(Line { rank, check: None, row });
-        }
+        lines.extend(measured(model, run, metric, live.as_ref(), None, width));
     }
     lines.sort_by_key(|line| line.rank);
     lines
 }
 
-/// A metric's line; none if it has no value, which the check's own line says.
+/// A metric's line; none if nobody asks for what a check judges, which the check's own line says.
 fn measured(
     model: &Model,
     run: &Run,
@@ -197,27 +218,28 @@ fn measured(
     slot: Option<&SlotName>,
     condition: Option<Condition>,
     width: usize,
-) -> Option<(u8, Row)> {
+) -> Option<Line> {
     let look = model.look;
     let reading = model.measured().reading(metric, slot, model.measured_at());
-    let key = Run::baseline_key(&metric.id, slot.filter(|_| metric.per_slot));
-    let baseline = run.baseline.get(&key).copied();
+    let baseline = run.baseline_of(&metric.id, slot.filter(|_| metric.per_slot)).map(|(value, _)| value);
     let columns = Columns::of(width);
     let name = Row::of(shorten(&metric.title, columns.name), look.text());
-    let Some(value) = reading.value else {
-        if condition.is_some() {
-            return None;
-        }
-        let why = reading.why.as_ref().map_or_else(|| "not measured yet".to_owned(), ToString::to_string);
-        let row = Row::of(" ? ", look.alert()).join(name).to(columns.name + 4).put("NO DATA ", look.alert());
-        let row = row.put(why, look.dim());
-        return Some((WATCH, row.fit(width)));
+    // What a check makes of it that nobody has asked for anything its own line says.
+    if condition.is_some() && reading.why.as_ref().is_some_and(Missing::is_no_traffic) {
+        return None;
+    }
+    let fails = |value| condition.is_some_and(|it| condition_holds(it, value, baseline) != Ok(true));
+    let (sign, style, rank) = match (reading.value.map(fails), reading.verdict) {
+        (None, _) if reading.age.is_none() => ("○", look.dim(), WATCH),
+        (None, _) => ("?", look.alert(), if condition.is_some() { FAILS } else { WATCH }),
+        (Some(true), _) | (_, Verdict::Alert | Verdict::Missing) => ("✖", look.alert(), FAILS),
+        (Some(false), Verdict::Warn) => ("!", look.warn(), WATCH),
+        (Some(false), Verdict::Ok) => ("✔", look.ok(), WELL),
     };
-    let fails = condition.is_some_and(|condition| condition_holds(condition, value, baseline) != Ok(true));
-    let (sign, style, rank) = match (fails, reading.verdict) {
-        (true, _) | (_, Verdict::Alert | Verdict::Missing) => ("✖", look.alert(), FAILS),
-        (false, Verdict::Warn) => ("!", look.warn(), WATCH),
-        (false, Verdict::Ok) => ("✔", look.ok(), WELL),
+    let now = match reading.value {
+        Some(value) => metric.show(value),
+        None if reading.age.is_none() => "not yet".to_owned(),
+        None => "NO DATA".to_owned(),
     };
     let bound = match condition {
         Some(Condition::Is(bound)) => Some(bound),
@@ -231,18 +253,23 @@ fn measured(
         (None, _) => deciding(metric, reading.verdict).unwrap_or_default(),
     };
     let normal = Normal { bound: bound.or(metric.normal), around: condition.zip(baseline) };
-    let lasted = outside_for(model, metric, slot, &normal).filter(|_| rank <= WATCH && columns.lasted > 0);
+    let lasted = match reading.value {
+        Some(_) => outside_for(model, metric, slot, &normal),
+        None => missing_for(model, metric, slot),
+    };
+    let lasted = lasted.filter(|_| rank <= WATCH && columns.lasted > 0);
     let (loud, quiet) = if rank <= WATCH { (style, style) } else { (look.text(), look.dim()) };
     let row = Row::of(" ", look.text())
         .put(sign, style)
         .put(" ", look.text())
         .join(name)
         .to(columns.name + 4)
-        .join(padded(&metric.show(value), columns.now, loud))
+        .join(padded(&now, columns.now, loud))
         .put(format!("  {limit:<0$} ", columns.limit, limit = shorten(&limit, columns.limit)), look.dim())
         .join(course(model, run, metric, slot, &normal, columns.course, style))
         .join(padded(&lasted.map(Span::clock).unwrap_or_default(), columns.lasted, quiet));
-    Some((rank, row.fit(width)))
+    let blind = reading.value.is_none();
+    Some(Line { rank, check: None, blind, row: row.fit(width) })
 }
 
 /// At the right end of a column. The blanks before it have no look: where a theme gives a look a ground, only the number
@@ -279,19 +306,27 @@ fn series_key(metric: &Metric, slot: Option<&SlotName>) -> SeriesKey {
     (metric.id.clone(), slot.filter(|_| metric.per_slot).cloned())
 }
 
-/// For how long every measured sample has been outside.
+/// For how long every measured sample has been outside; where a trigger counts that, what it counts: its limit is what decides.
 fn outside_for(model: &Model, metric: &Metric, slot: Option<&SlotName>, normal: &Normal) -> Option<Span> {
-    let series = model.measured().series.get(&series_key(metric, slot))?;
-    let outside = series.iter().rev().filter_map(|(at, value)| Some((at, value?)));
-    let first = outside.take_while(|(_, value)| !normal.has(*value)).last();
-    let seen = first.map(|(at, _)| model.measured_at().since(at));
-    // A trigger knows of samples from before this screen came.
     let run = model.run.as_ref()?;
     let watches = run.runbook.triggers.iter().zip(&run.triggers);
-    let breaching = watches
+    let counted = watches
         .filter(|(trigger, _)| trigger.watch.as_ref().is_some_and(|watch| watch.metric == metric.id))
-        .filter_map(|(_, state)| Some(model.measured_at().since(state.breaching?.0)));
-    seen.map(|seen| breaching.fold(seen, Span::max))
+        .filter_map(|(_, state)| Some(model.measured_at().since(state.breaching?.0)))
+        .max();
+    let series = model.measured().series.get(&series_key(metric, slot))?;
+    let mut outside = series.iter().rev().filter_map(|(at, value)| Some((at, value?)));
+    let is_outside = |(at, value): (Timestamp, f64)| (!normal.has(value)).then_some(at);
+    let newest = outside.next().and_then(is_outside)?;
+    let first = outside.map_while(is_outside).last().unwrap_or(newest);
+    Some(counted.unwrap_or_else(|| model.measured_at().since(first)))
+}
+
+/// For how long there has been no value.
+fn missing_for(model: &Model, metric: &Metric, slot: Option<&SlotName>) -> Option<Span> {
+    let series = model.measured().series.get(&series_key(metric, slot))?;
+    let last = series.iter().rev().find(|(_, value)| value.is_some());
+    last.map(|(at, _)| model.measured_at().since(at))
 }
 
 /// Bars over time, from before the switch to now: of the slot that had traffic then, and of the one that has it now. What is
@@ -351,7 +386,7 @@ fn column(whole: Span, columns: usize, interval: Span) -> Span {
     let fits = |seconds: &u64| {
         seconds.saturating_mul(columns as u64) > whole.as_secs() && *seconds >= interval.as_secs()
     };
-    let seconds = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600].into_iter().find(fits);
+    let seconds = [1, 2, 5, 10, 15, 20, 30, 40, 60, 90, 120, 180, 240, 300, 600].into_iter().find(fits);
     Span::from_secs(seconds.unwrap_or_else(|| whole.as_secs() / columns.max(1) as u64 + 1))
 }
 

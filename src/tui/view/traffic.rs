@@ -5,9 +5,11 @@ use ratatui::{buffer::Buffer, layout::Rect};
 use crate::{
     config::keymap::{Context, KeyAction},
     domain::{
+        action::ActionKind,
         director::Share,
         id::{SlotName, UNDO},
         plan::{Light, Readiness},
+        prompt::Prompt,
         run::Run,
         safe_text::SafeText,
         workload::SlotWorkload,
@@ -109,6 +111,9 @@ fn pods(model: &Model, seen: Option<&SlotWorkload>) -> Row {
     let ready = subject::ready(seen);
     let enough = ready >= seen.desired;
     let unseen = subject::unseen_for(model);
+    if seen.desired == 0 && unseen.is_none() {
+        return Row::of(going(ready), look.dim());
+    }
     let style = if seen.desired == 0 || unseen.is_some() {
         look.dim()
     } else if enough {
@@ -132,6 +137,11 @@ fn pods(model: &Model, seen: Option<&SlotWorkload>) -> Row {
         row = row.put("●".repeat(ready as usize), style).put("◌".repeat(missing as usize), missing_style);
     }
     row
+}
+
+/// What is there of a slot that should have no pods.
+fn going(ready: u32) -> String {
+    if ready == 0 { "scaled to 0".to_owned() } else { format!("{ready} stopping") }
 }
 
 /// What the pods of a revision run; of one without pods what it is known for. The template alone says nothing of it: after a
@@ -251,10 +261,16 @@ fn readiness(model: &Model, run: &Run) -> Vec<Row> {
         // While a dialog is open it is a letter like any other, and the rollback's own says which keys decide.
         let live = model.live_key(KeyAction::Rollback).is_some();
         if !matches!(model.layers.last(), Some(Layer::Rollback(_))) {
-            first = first.put(if live { "  key " } else { "  ESC then " }, look.text()).put(key, look.key());
+            let way = match (live, is_narrow(model)) {
+                (true, _) => "  key ",
+                (false, false) => "  ESC then ",
+                (false, true) => "  ESC, ",
+            };
+            first = first.put(way, look.text()).put(key, look.key());
         }
     }
-    vec![first, Row::of("  ", look.text()).put(detail(model, run, &readiness), look.text())]
+    let lead = if switch_is_due(model, run) { "now: " } else { "  " };
+    vec![first, Row::of(lead, look.text()).put(detail(model, run, &readiness), look.text())]
 }
 
 /// The facts behind the light: few words, or all of them if there is room.
@@ -277,5 +293,14 @@ fn detail(model: &Model, run: &Run, readiness: &Readiness) -> String {
         return format!("back to {slot} in {}", about());
     }
     let undo = run.rollback_plan(workload, model.now).undo;
-    format!("{}, {}", about(), run.undo_words(&undo))
+    let (what, about) = (run.undo_words(&undo), about());
+    // What may be cut at the end is never the number.
+    if is_narrow(model) { format!("{about}, {what}") } else { format!("{what}, {about}") }
+}
+
+/// Whether the step that is due moves the traffic: its dialog says what the way back is after that.
+fn switch_is_due(model: &Model, run: &Run) -> bool {
+    let Some(Prompt::Start { step, .. }) = model.prompt() else { return false };
+    let acts = run.runbook.steps.get(step).map_or(&[][..], |step| &step.run);
+    acts.iter().any(|action| matches!(action.kind, ActionKind::SwitchTraffic { .. }))
 }

@@ -93,6 +93,7 @@ impl Call {
         }
     }
 
+    /// `dryRun=All` is the one value there is.
     pub(super) fn dry_run(&self) -> bool {
         self.query("dryRun") == "All"
     }
@@ -101,6 +102,7 @@ impl Call {
         Filter::parse(resource, self.query("labelSelector"), self.query("fieldSelector"))
     }
 
+    /// The body. Apply sends YAML by its media type; JSON is YAML, and this server reads only that.
     pub(super) fn json(&self) -> Result<Value, ApiError> {
         let kind = self.content_type.split(';').next().unwrap_or_default().trim();
         let yaml_apply = kind == "application/apply-patch+yaml";
@@ -119,6 +121,8 @@ impl Call {
         if self.body.is_empty() { Ok(json!({})) } else { self.json() }
     }
 
+    /// What the client accepts, the first that can be had. kubectl asks for a Table and takes the object where there
+    /// is none.
     pub(super) fn shape(&self) -> Result<Shape, ApiError> {
         for accepted in self.accept.split(',') {
             let mut parts = accepted.split(';').map(str::trim);
@@ -138,6 +142,7 @@ impl Call {
         Err(ApiError::not_acceptable())
     }
 
+    /// The verb as roles have it. DELETE without a name is another right than with one.
     fn verb(&self, target: &Target) -> &'static str {
         match (self.method.as_str(), &target.name) {
             ("GET", Some(_)) => "get",
@@ -157,6 +162,8 @@ impl Call {
         matches!(self.query("watch"), "true" | "1")
     }
 
+    /// A version parameter. Real servers call it opaque; this one counts, and refuses what is no number, as theirs
+    /// do.
     pub(super) fn version(&self, key: &str) -> Result<Option<u64>, ApiError> {
         match self.query(key) {
             "" => Ok(None),
@@ -177,6 +184,8 @@ impl State {
         answer
     }
 
+    /// Discovery and health need no permission; objects do. A kind of the Gateway API exists only where its CRDs are
+    /// installed, and is an unknown path otherwise, not an empty list.
     fn dispatch(&mut self, call: &Call, address: &str) -> Result<Answer, ApiError> {
         let get = matches!(call.method.as_str(), "GET" | "HEAD");
         let look = |body: Option<Value>| match body {
@@ -217,10 +226,13 @@ impl State {
         }
     }
 
+    /// A right that was taken away is refused whatever the roles allow.
     fn is_denied(&self, asked: &Asked) -> bool {
         self.denied.contains(&(asked.verb.clone(), asked.resource.clone())) || !self.roles.allow(asked)
     }
 
+    /// Refuses with 403 what the roles do not allow. What was used and what was refused is noted, so that a test
+    /// finds a permission that is printed and not needed, or needed and not printed.
     fn authorize(&mut self, call: &Call, target: &Target) -> Result<(), ApiError> {
         let verb = call.verb(target);
         let subresource = target.subresource.as_deref();
@@ -246,6 +258,7 @@ impl State {
         Err(ApiError::forbidden(target.resource, verb, subresource, target.namespace.as_deref(), object))
     }
 
+    /// The two questions about oneself: who am I, and may I do this.
     fn review(&self, call: &Call, kind: &str) -> Result<Answer, ApiError> {
         if call.method != "POST" {
             return Err(ApiError::method_not_allowed());
@@ -272,6 +285,7 @@ impl State {
         Ok(Answer::Json(201, body))
     }
 
+    /// An object in the form that the client accepts.
     pub(super) fn shown(&self, resource: &'static Resource, object: &Value, shape: Shape) -> Value {
         match shape {
             Shape::Object => present(resource, object),
@@ -283,6 +297,7 @@ impl State {
         }
     }
 
+    /// One object, or its status, scale or log. A pod's log is text, not JSON.
     fn get(&self, call: &Call, target: &Target) -> Result<Answer, ApiError> {
         let resource = target.resource;
         let object_name = target.name.as_deref().unwrap_or_default();
@@ -299,6 +314,8 @@ impl State {
         }
     }
 
+    /// A container's log. `tailLines` counts from the end, after `sinceTime` has cut the beginning; `limitBytes` cuts
+    /// last, at a character.
     fn logs(&self, call: &Call, key: &Key, pod: &Value) -> Result<Answer, ApiError> {
         let yes = |key: &str| matches!(call.query(key), "true" | "1");
         let previous = yes("previous");

@@ -63,6 +63,7 @@ pub(super) fn same_element(keys: &[&str], one: &Value, other: &Value) -> bool {
     keys.iter().all(|key| key_value(one, key) == key_value(other, key))
 }
 
+/// What an element has for one of its list's keys.
 fn key_value(item: &Value, key: &str) -> Value {
     match item.get(key) {
         Some(value) => value.clone(),
@@ -71,6 +72,8 @@ fn key_value(item: &Value, key: &str) -> Value {
     }
 }
 
+/// How a tree names an element: by its keys as JSON, in the order of the list type, which is how managers' sets are
+/// compared.
 fn element_name(keys: &[&str], item: &Value) -> String {
     let named: Map<_, _> = keys.iter().map(|key| ((*key).to_owned(), key_value(item, key))).collect();
     format!("k:{}", Value::Object(named))
@@ -95,6 +98,7 @@ fn changed_root(old: &Value, new: &Value) -> Value {
     Value::Object(changed(Some(&without_server_owned(old)), &without_server_owned(new)))
 }
 
+/// What nobody can own is in no set: else every write of a version would make its writer an owner of the metadata.
 fn without_server_owned(object: &Value) -> Value {
     let mut object = object.clone();
     if let Some(map) = object.as_object_mut() {
@@ -110,6 +114,7 @@ fn without_server_owned(object: &Value) -> Value {
     object
 }
 
+/// The tree below one object; fields that are as before belong to whoever set them.
 fn changed(old: Option<&Value>, new: &Value) -> Map<String, Value> {
     let mut tree = Map::new();
     for (field, value) in new.as_object().into_iter().flatten() {
@@ -162,6 +167,7 @@ fn changed_value(field: &str, before: Option<&Value>, value: &Value) -> Option<V
     }
 }
 
+/// What went: a field as a leaf, since all below it went with it.
 fn removed(old: &Value, new: &Value) -> Map<String, Value> {
     let mut tree = Map::new();
     for (field, value) in old.as_object().into_iter().flatten() {
@@ -197,6 +203,7 @@ fn removed(old: &Value, new: &Value) -> Map<String, Value> {
     tree
 }
 
+/// An empty object stands for the field itself.
 fn is_leaf(tree: &Value) -> bool {
     tree.as_object().is_none_or(Map::is_empty)
 }
@@ -236,6 +243,7 @@ pub(super) fn leaves(tree: &Value) -> Vec<Vec<String>> {
     found
 }
 
+/// Walks down; `at` is the path so far.
 fn collect(tree: &Value, at: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
     for (key, below) in tree.as_object().into_iter().flatten() {
         if key == "." {
@@ -301,6 +309,8 @@ pub(super) fn remove_at(object: &mut Value, path: &[String]) {
     }
 }
 
+/// An entry is that of a manager, an operation and a subresource together: kubectl that applies and kubectl that
+/// edits are two owners.
 fn is_writer(entry: &Value, writer: &Writer<'_>) -> bool {
     text(entry, "/manager") == writer.manager
         && text(entry, "/operation") == writer.operation

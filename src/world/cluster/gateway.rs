@@ -76,6 +76,8 @@ impl State {
         self.follow_traffic();
     }
 
+    /// One route: what the controller thinks of it is written to its status, and what it serves changes only if it
+    /// accepts it.
     fn sync_route(&mut self, mut route: Value) {
         let key = Key::of(Kind::HttpRoute, &route);
         // What other controllers say stays, and about a route that is none of ours nothing is said.
@@ -240,10 +242,12 @@ impl State {
     }
 }
 
+/// A backend as people write it.
 fn backend_ref(service: &str, weight: i64) -> Value {
     json!({"group": "", "kind": "Service", "name": service, "port": 80, "weight": weight})
 }
 
+/// The version of the spec that a status is about.
 fn generation(object: &Value) -> i64 {
     int(object, "/metadata/generation")
 }
@@ -252,10 +256,12 @@ fn name_of(reference: &Value) -> &str {
     text(reference, "/name")
 }
 
+/// A backend without group and kind is a Service.
 fn is_service(backend: &Value) -> bool {
     text(backend, "/group").is_empty() && matches!(text(backend, "/kind"), "" | "Service")
 }
 
+/// A backend without a weight has 1.
 fn weight(backend: &Value) -> i64 {
     backend["weight"].as_i64().unwrap_or(1)
 }

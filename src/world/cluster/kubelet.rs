@@ -60,13 +60,7 @@ impl State {
             PodStep::PullFails(_) => self.pull_fails(pod, epoch),
             PodStep::BackOffPull(_) => self.back_off_pull(pod, epoch),
             PodStep::Start(_) => self.start(pod, epoch, false),
-            PodStep::NotYetReady(_) => {
-                let ip = text(&pod, "/status/podIP").to_owned();
-                let message = format!(
-                    "Readiness probe failed: Get \"http://{ip}:8080/health\": dial tcp {ip}:8080: connect: connection refused"
-                );
-                self.event(&pod, true, "Unhealthy", &message, KUBELET);
-            }
+            PodStep::NotYetReady(_) => self.not_yet_ready(&pod),
             PodStep::Ready(_) => self.become_ready(pod),
             PodStep::Restart(_) => self.start(pod, epoch, true),
             PodStep::Crash(_, code) => self.crash(&pod, code),
@@ -110,6 +104,7 @@ impl State {
         self.plan(&pod, (2_000, 3_000), PodStep::Schedule(epoch));
     }
 
+    /// The kubelet of the node takes the pod over: from here on the pod has a host, and no container runs yet.
     fn accept(&mut self, mut pod: Value, epoch: u32) {
         let node_address = host_ip(text(&pod, "/spec/nodeName"));
         put(&mut pod, "/status/hostIP", node_address);
@@ -123,6 +118,8 @@ impl State {
         self.plan(&pod, (1_500, 2_500), PodStep::Pull(epoch));
     }
 
+    /// Pulls the image, unless the node has it. A second pod of the same image on a node starts without a pull, as on
+    /// a real one.
     fn pull(&mut self, pod: &Value, epoch: u32) {
         let image = text(pod, "/spec/containers/0/image").to_owned();
         let node = text(pod, "/spec/nodeName").to_owned();
@@ -141,10 +138,13 @@ impl State {
         }
     }
 
+    /// How long a pull takes, milliseconds: from and to.
     fn pull_range(&self) -> (i64, i64) {
         if self.scenario == Scenario::SlowRollout { (18_000, 24_000) } else { (4_000, 6_000) }
     }
 
+    /// The registry does not have the image. `ErrImagePull` is shown for as long as the try is fresh,
+    /// `ImagePullBackOff` while the next one waits.
     fn pull_fails(&mut self, mut pod: Value, epoch: u32) {
         let image = text(&pod, "/spec/containers/0/image").to_owned();
         let why = format!(
@@ -161,6 +161,7 @@ impl State {
         self.plan(&pod, (8_000, 12_000), PodStep::BackOffPull(epoch));
     }
 
+    /// The next try waits, and each longer than the one before: `back_off` has the times.
     fn back_off_pull(&mut self, mut pod: Value, epoch: u32) {
         let image = text(&pod, "/spec/containers/0/image").to_owned();
         let message = format!("Back-off pulling image \"{image}\"");
@@ -179,23 +180,14 @@ impl State {
         self.plan(&pod, (wait, wait + 2_000), PodStep::Pull(epoch));
     }
 
+    /// Starts the containers, the first time or `again` after a crash. A pod that runs is not ready yet: that is the
+    /// probe's to say, which is what a rollout waits for.
     fn start(&mut self, mut pod: Value, epoch: u32, again: bool) {
         if let Some(why) = self.lacks(&pod) {
             return self.cannot_configure(pod, epoch, &why);
         }
         let image = text(&pod, "/spec/containers/0/image").to_owned();
-        let node = text(&pod, "/spec/nodeName").to_owned();
-        if !again && image != self.furniture.image && self.pulled.insert((node, image.clone())) {
-            let took = between(&format!("pull{}", uid_of(&pod)), self.pull_range());
-            let took = format!("{}.{:03}s", took / 1000, took % 1000);
-            let message = format!(
-                "Successfully pulled image \"{image}\" in {took} ({took} including waiting). Image size: 187234123 bytes."
-            );
-            self.event(&pod, false, "Pulled", &message, KUBELET);
-        } else if again {
-            let message = format!("Container image \"{image}\" already present on machine");
-            self.event(&pod, false, "Pulled", &message, KUBELET);
-        }
+        self.tell_pulled(&pod, &image, again);
         for container in container_names(&pod) {
             self.event(&pod, false, "Created", &format!("Created container: {container}"), KUBELET);
             self.event(&pod, false, "Started", &format!("Started container {container}"), KUBELET);
@@ -227,6 +219,32 @@ impl State {
         self.plan(&pod, if slow { (44_000, 50_000) } else { (9_500, 11_500) }, PodStep::Ready(epoch));
     }
 
+    /// A probe of a process that does not listen yet: it is told, and the pod is as unready as before.
+    fn not_yet_ready(&mut self, pod: &Value) {
+        let ip = text(pod, "/status/podIP").to_owned();
+        let message = format!(
+            "Readiness probe failed: Get \"http://{ip}:8080/health\": dial tcp {ip}:8080: connect: connection refused"
+        );
+        self.event(pod, true, "Unhealthy", &message, KUBELET);
+    }
+
+    /// The pull's end, as events tell it: how long it took where this pod's node had to pull.
+    fn tell_pulled(&mut self, pod: &Value, image: &str, again: bool) {
+        let node = text(pod, "/spec/nodeName").to_owned();
+        if !again && image != self.furniture.image && self.pulled.insert((node, image.to_owned())) {
+            let took = between(&format!("pull{}", uid_of(pod)), self.pull_range());
+            let took = format!("{}.{:03}s", took / 1000, took % 1000);
+            let message = format!(
+                "Successfully pulled image \"{image}\" in {took} ({took} including waiting). Image size: 187234123 bytes."
+            );
+            self.event(pod, false, "Pulled", &message, KUBELET);
+        } else if again {
+            let message = format!("Container image \"{image}\" already present on machine");
+            self.event(pod, false, "Pulled", &message, KUBELET);
+        }
+    }
+
+    /// The first probe that counts, unless the scenario keeps this pod from ever passing it.
     fn become_ready(&mut self, pod: Value) {
         let passes = !self.probes_fail(&pod) && !self.is_stuck(&pod);
         self.probe(pod, passes);
@@ -356,6 +374,8 @@ impl State {
         pod
     }
 
+    /// Sets one of a pod's conditions. Its time of change moves only where its status does: who waits until a pod has
+    /// been ready for a while counts from it.
     fn set_condition(&self, pod: &mut Value, kind: &str, holds: bool, unready: Option<&[String]>) {
         let status = if holds { "True" } else { "False" };
         if condition(pod, kind) == status {
@@ -381,10 +401,13 @@ pub(super) fn ready_since(pod: &Value) -> Option<i64> {
     super::object::parse_time(text(ready, "/lastTransitionTime"))
 }
 
+/// Milliseconds before try number `tries` + 1: 10 s, then twice as long each time, at most five minutes, as the
+/// kubelet has it.
 fn back_off(tries: u32) -> i64 {
     (10_000_i64 << tries.saturating_sub(1).min(10)).min(LONGEST_BACK_OFF_MS)
 }
 
+/// Addresses are made from names, so that every run of a scenario has the same ones.
 fn host_ip(node: &str) -> String {
     format!("10.0.0.{}", 11 + NODES.iter().position(|name| *name == node).unwrap_or(0))
 }

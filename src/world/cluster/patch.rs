@@ -13,9 +13,13 @@ use super::{
 /// How a patch's body is meant: its content type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PatchKind {
+    /// RFC 6902: a list of operations, of which all apply or none.
     Json,
+    /// RFC 7386: `null` removes, lists are replaced as a whole.
     Merge,
+    /// As Merge, but lists that have a merge key are merged element by element. Kubernetes' own, for built-in kinds.
     Strategic,
+    /// All that one manager wants, and no more.
     Apply,
 }
 
@@ -30,6 +34,7 @@ impl PatchKind {
         }
     }
 
+    /// The kind of a media type; parameters such as a charset say nothing of it.
     pub(super) fn parse(content_type: &str) -> Option<Self> {
         match content_type.split(';').next().unwrap_or_default().trim() {
             "application/json-patch+json" => Some(Self::Json),
@@ -114,6 +119,7 @@ fn strategic(target: &mut Value, patch: &Value) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// An owned pair.
 fn cloned((key, value): (&String, &Value)) -> (String, Value) {
     (key.clone(), value.clone())
 }
@@ -123,6 +129,8 @@ fn merge_key(field: &str, items: &[Value]) -> Option<&'static str> {
     list_keys(field, items).and_then(|keys| keys.first().copied())
 }
 
+/// Merges a list. Elements of the patch are found by the merge key; one without it cannot be placed, and a real
+/// server answers 500 there, which is kept.
 fn merge_list(field: &str, target: &mut Value, patch: &[Value]) -> Result<(), ApiError> {
     let Value::Array(items) = target else {
         *target = Value::Array(patch.to_vec());
@@ -167,6 +175,8 @@ fn merge_list(field: &str, target: &mut Value, patch: &[Value]) -> Result<(), Ap
     Ok(())
 }
 
+/// Sorts by the order that `$setElementOrder` gives. Elements that it does not name stay behind the others, in the
+/// order they had.
 fn reorder(field: &str, items: &mut [Value], order: &[Value]) {
     let key = merge_key(field, items);
     let rank = |item: &Value| {

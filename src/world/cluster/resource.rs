@@ -258,6 +258,17 @@ pub(super) fn route(path: &str) -> Route {
     }
 }
 
+/// The namespace that a path goes into, and what follows in it. `namespaces/x` and `namespaces/x/status` are the Namespace
+/// itself; anything longer is inside it.
+fn inside<'p>(rest: &'p [&'p str]) -> (Option<String>, &'p [&'p str]) {
+    match rest {
+        ["namespaces", namespace, inner @ ..] if !matches!(inner, [] | ["status" | "finalize", ..]) => {
+            (Some((*namespace).to_owned()), inner)
+        }
+        rest => (None, rest),
+    }
+}
+
 fn objects(group: &str, version: &str, rest: &[&str]) -> Route {
     if let [plural] = rest
         && let Some(review) =
@@ -265,16 +276,8 @@ fn objects(group: &str, version: &str, rest: &[&str]) -> Route {
     {
         return Route::Review(review.3);
     }
-    let (namespace, rest) = match rest {
-        // `namespaces/x` and `namespaces/x/status` are the Namespace itself; anything longer is inside it.
-        ["namespaces", namespace, plural, rest @ ..] if !matches!(*plural, "status" | "finalize") => {
-            let mut inner = vec![*plural];
-            inner.extend(rest);
-            (Some((*namespace).to_owned()), inner)
-        }
-        rest => (None, rest.to_vec()),
-    };
-    let (plural, name, subresource) = match rest.as_slice() {
+    let (namespace, rest) = inside(rest);
+    let (plural, name, subresource) = match rest {
         [plural] => (*plural, None, None),
         [plural, name] => (*plural, Some((*name).to_owned()), None),
         [plural, name, subresource] => (*plural, Some((*name).to_owned()), Some((*subresource).to_owned())),

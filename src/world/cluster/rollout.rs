@@ -21,6 +21,7 @@ use super::{
     store::Key,
 };
 
+/// What events name as their source.
 const REPORTER: &str = "deployment-controller";
 
 /// A Deployment and its `ReplicaSets` while they are looked at.
@@ -37,10 +38,12 @@ pub(super) fn replicas(set: &Value) -> i64 {
     int(set, "/spec/replicas")
 }
 
+/// The number that `kubectl rollout history` shows; 0 where the controller has not numbered it yet.
 fn revision(object: &Value) -> i64 {
     text(object, REVISION_POINTER).parse().unwrap_or(0)
 }
 impl State {
+    /// One round of the controller for one Deployment: one step on its way, then its status.
     pub(super) fn sync_deployment(&mut self, key: &Key, pods: &BTreeMap<String, Vec<Arc<Value>>>) {
         let Some(deployment) = self.store.get(key).map(|object| Value::clone(object)) else { return };
         let mut sets: Vec<Value> = self
@@ -50,6 +53,8 @@ impl State {
             .map(|(_, set)| Value::clone(set))
             .collect();
         sets.sort_by_key(|set| (text(set, "/metadata/creationTimestamp").to_owned(), revision(set)));
+        // Two templates that are the same have one hash, so going back to an older template finds its old
+        // `ReplicaSet` and starts no pull.
         let hash = template_hash(&deployment["spec"]["template"]);
         let new = sets.iter().position(|set| text(set, "/metadata/labels/pod-template-hash") == hash);
         let mut rollout = Rollout { deployment, sets, new };
@@ -132,19 +137,16 @@ impl State {
             self.event(&rollout.deployment, false, "ScalingReplicaSet", &message, REPORTER);
         }
         let message = format!("Created new replica set \"{set_name}\"");
-        self.set_deployment_condition(
-            &mut rollout.deployment,
-            "Progressing",
-            "True",
-            "NewReplicaSetCreated",
-            &message,
-        );
+        let (kind, reason) = ("Progressing", "NewReplicaSetCreated");
+        self.set_deployment_condition(&mut rollout.deployment, kind, "True", reason, &message);
         rollout.sets.push(set);
         let at = rollout.sets.len() - 1;
         rollout.new = Some(at);
         self.take_number(rollout, at);
     }
 
+    /// A rolling update. `maxSurge` says how many pods more than wanted there may be, `maxUnavailable` how many fewer
+    /// may serve; it moves as far as both allow, and waits for the pods.
     fn roll(&mut self, rollout: &mut Rollout, hash: &str) {
         self.ensure_new_set(rollout, hash);
         let Some(new) = rollout.new else { return };
@@ -186,6 +188,7 @@ impl State {
         }
     }
 
+    /// Everything old ends before anything new begins; a pod that is still terminating counts as there.
     fn recreate(&mut self, rollout: &mut Rollout, hash: &str, pods: &BTreeMap<String, Vec<Arc<Value>>>) {
         for at in 0..rollout.sets.len() {
             if Some(at) != rollout.new && replicas(&rollout.sets[at]) > 0 {
@@ -220,6 +223,7 @@ impl State {
         if let Some(at) = single {
             return self.scale_set(rollout, at, wanted);
         }
+        // The new set is complete: what is left of older ones is a rollout's remains, and goes.
         let saturated = rollout.new.is_some_and(|at| {
             replicas(&rollout.sets[at]) == wanted
                 && text(&rollout.sets[at], DESIRED_POINTER).parse() == Ok(wanted)
@@ -260,6 +264,8 @@ impl State {
         }
     }
 
+    /// Gives one `ReplicaSet` its size, with the annotations by which a later round tells a change of `replicas` from
+    /// a rollout.
     fn scale_set(&mut self, rollout: &mut Rollout, at: usize, size: i64) {
         let wanted = replicas(&rollout.deployment);
         let limits = Limits::of(&rollout.deployment);
@@ -293,6 +299,8 @@ impl State {
         }
     }
 
+    /// Writes what people and our adapter read of a rollout: the counts and the two conditions. `observedGeneration`
+    /// goes with them: a status with an older one speaks of an older spec.
     fn write_rollout_status(&mut self, mut rollout: Rollout) {
         let total = |field: &str| rollout.sets.iter().map(|set| int(set, field)).sum::<i64>();
         let wanted = replicas(&rollout.deployment);

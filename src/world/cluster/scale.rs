@@ -39,23 +39,13 @@ impl State {
         change: impl FnOnce(&Value) -> Result<Value, ApiError>,
     ) -> Result<Answer, ApiError> {
         let (resource, key) = Self::named(target)?;
-        let Some(old) = self.store.get(&key).cloned() else {
-            return Err(ApiError::not_found(resource, &key.name));
-        };
+        let old = self.stored(resource, &key)?;
         let scale = change(&Self::scale_of(&old))?;
         let mut new = Value::clone(&old);
         // No number at all means zero.
         put(&mut new, "/spec/replicas", scale.pointer("/spec/replicas").cloned().unwrap_or(json!(0)));
         put(&mut new, "/metadata/resourceVersion", text(&scale, "/metadata/resourceVersion"));
-        let write = Write {
-            resource,
-            key,
-            subresource: Some("scale"),
-            manager: call.manager(),
-            dry_run: call.dry_run(),
-            applied: None,
-            whole: true,
-        };
+        let write = Write { subresource: Some("scale"), ..Write::of(call, target, key, true) };
         let stored = self.replace(&write, &old, new)?;
         Ok(Answer::Json(200, Self::scale_of(&stored)))
     }

@@ -14,6 +14,7 @@ use super::{
 use crate::world::stage::{Directing, Strategy};
 
 const DAY_MS: i64 = 86_400_000;
+/// Who has made what people make: kubectl, before server-side apply was usual.
 const APPLIER: &str = "kubectl-client-side-apply";
 const CONTROLLER: &str = "kube-controller-manager";
 
@@ -47,6 +48,7 @@ impl State {
         self.follow_traffic();
     }
 
+    /// A node that is well, and has been since the cluster began.
     fn node(&self, node: &str, at: usize) -> Value {
         let since = rfc3339(self.now - 90 * DAY_MS);
         // Room for both colours twice over, however many replicas the story has.
@@ -87,6 +89,8 @@ impl State {
         })
     }
 
+    /// A slot as a week of use leaves it: its Deployment with two revisions, so that there is a history to go back
+    /// in, and its pods in service.
     fn furnish_slot(&mut self, slot: &str, deployment: &str) {
         let live = self.furniture.live == slot;
         let replicas = i64::from(self.furniture.replicas_of(slot));
@@ -214,6 +218,8 @@ impl State {
         }
     }
 
+    /// The Services, pointing at the live slot by what directs the traffic; each slot has one of its own where a
+    /// route names them as backends.
     fn furnish_services(&mut self) {
         let born = self.now - 60 * DAY_MS;
         let service = self.furniture.service.clone();
@@ -263,6 +269,7 @@ impl State {
     }
 }
 
+/// The rollout strategy as the API has it.
 fn strategy(strategy: &Strategy) -> Value {
     // A number where it is one, else a percentage.
     let amount = |text: &String| text.parse::<i64>().map_or_else(|_| json!(text), |number| json!(number));

@@ -141,6 +141,8 @@ impl Shared {
         held(&self.requests)
     }
 
+    /// Notes a request, so that it can be told afterwards what was asked. The oldest go: a long rehearsal stays
+    /// small.
     fn record(&self, method: &str, path: &str, query: &str, body: &[u8]) {
         let mut requests = self.requests();
         if requests.len() == REMEMBERED {
@@ -166,6 +168,7 @@ impl Shared {
         Some(misbehaviour)
     }
 
+    /// Answers, and wakes the agenda: a write may be what a controller waits for.
     fn answer(&self, call: &Call) -> Result<Answer, ApiError> {
         let answer = self.state().answer(call, &self.address.to_string());
         self.wake.notify_one();
@@ -212,6 +215,7 @@ pub(super) async fn listen(shared: Arc<Shared>, listener: TcpListener) {
     }
 }
 
+/// One connection, until the client leaves or the cluster stops; answers under way then get a moment to go out.
 async fn converse(shared: Arc<Shared>, stream: TcpStream) {
     // Small answers should not wait for more.
     let _ = stream.set_nodelay(true);
@@ -230,6 +234,8 @@ async fn converse(shared: Arc<Shared>, stream: TcpStream) {
     let _ = tokio::time::timeout(LAST_ANSWERS, connection).await;
 }
 
+/// One request. Its body is read before anything else, so that a fault which drops the connection comes when the
+/// server knows the request, as in life.
 async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Dropped> {
     let (parts, body) = request.into_parts();
     let (method, path) = (parts.method.as_str(), parts.uri.path());
@@ -259,6 +265,8 @@ async fn respond(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Resp
     misbehave(&shared, &call, misbehaviour).await
 }
 
+/// Does to a request what a fault says. `applied` is the difference that matters: a write that took effect although
+/// nobody was told, or one that did not.
 async fn misbehave(
     shared: &Arc<Shared>,
     call: &Call,
@@ -305,10 +313,12 @@ async fn misbehave(
     }
 }
 
+/// A body that is known as a whole.
 fn full(text: impl Into<Bytes>) -> Body {
     Full::new(text.into()).boxed()
 }
 
+/// An answer with the headers that an API server sets.
 fn respond_with(code: u16, content_type: &'static str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -319,6 +329,7 @@ fn respond_with(code: u16, content_type: &'static str, body: Body) -> Response<B
     response
 }
 
+/// An error as a `Status` object, with `Retry-After` where the server says when to come back.
 fn failure(error: &ApiError) -> Response<Body> {
     let mut response = respond_with(error.code, "application/json", full(error.body().to_string()));
     if let Some(seconds) = error.retry_after {
@@ -327,6 +338,7 @@ fn failure(error: &ApiError) -> Response<Body> {
     response
 }
 
+/// What a request comes to, on the wire.
 fn reply(shared: &Arc<Shared>, answer: Result<Answer, ApiError>) -> Response<Body> {
     match answer {
         Ok(Answer::Json(code, body)) => respond_with(code, "application/json", full(format!("{body}\n"))),
@@ -348,12 +360,14 @@ fn channel() -> (mpsc::Sender<String>, Body) {
     (send, BodyExt::boxed(StreamBody::new(frames)))
 }
 
+/// Begins a watch: it goes on in a task of its own while the answer is read.
 fn open_watch(shared: &Arc<Shared>, plan: WatchPlan, ends: bool, silent: bool) -> Response<Body> {
     let (send, body) = channel();
     tokio::spawn(watch_objects(Arc::clone(shared), plan, send, ends, silent));
     respond_with(200, "application/json", body)
 }
 
+/// Sends events, one JSON object a line, as watches do.
 async fn say(send: &mpsc::Sender<String>, events: &[Value]) -> Result<(), mpsc::error::SendError<String>> {
     for event in events {
         send.send(format!("{event}\n")).await?;
@@ -416,9 +430,26 @@ async fn watch_objects(
     }
 }
 
+/// What a followed log has since `from`, and whether that was its end: the container's, or its pod's.
+fn lines_since(shared: &Shared, plan: &LogPlan, from: &mut i64) -> (String, bool) {
+    let state = shared.state();
+    let now = state.now;
+    let pod = state.store.get(&plan.key).filter(|pod| uid_of(pod) == plan.uid);
+    match pod.map(|pod| state.log_of(pod, &plan.container, false)) {
+        Some(Ok(log)) => {
+            let wanted = Wanted { since: Some(*from), ..Wanted::default() };
+            let lines = log.lines(wanted, now);
+            *from = now + 1;
+            let text: String = lines.iter().map(|line| line.spell(plan.timestamps)).collect();
+            (text, log.ended.is_some())
+        }
+        _ => (String::new(), true),
+    }
+}
+
 /// Sends a container's output as it comes, until the container ends.
 async fn follow(shared: Arc<Shared>, plan: LogPlan, send: mpsc::Sender<String>) {
-    if !plan.first.is_empty() && send.send(plan.first).await.is_err() {
+    if !plan.first.is_empty() && send.send(plan.first.clone()).await.is_err() {
         return;
     }
     let mut from = plan.from;
@@ -428,21 +459,7 @@ async fn follow(shared: Arc<Shared>, plan: LogPlan, send: mpsc::Sender<String>) 
             () = send.closed() => return,
             () = stopped(&shared) => return,
         }
-        let (text, over) = {
-            let state = shared.state();
-            let now = state.now;
-            let pod = state.store.get(&plan.key).filter(|pod| uid_of(pod) == plan.uid);
-            match pod.map(|pod| state.log_of(pod, &plan.container, false)) {
-                Some(Ok(log)) => {
-                    let wanted = Wanted { since: Some(from), ..Wanted::default() };
-                    let lines = log.lines(wanted, now);
-                    from = now + 1;
-                    let text: String = lines.iter().map(|line| line.spell(plan.timestamps)).collect();
-                    (text, log.ended.is_some())
-                }
-                _ => (String::new(), true),
-            }
-        };
+        let (text, over) = lines_since(&shared, &plan, &mut from);
         if (!text.is_empty() && send.send(text).await.is_err()) || over {
             return;
         }

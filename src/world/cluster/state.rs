@@ -20,6 +20,7 @@ use super::{
     object::{condition, int, name, put, rfc3339, suffix, terminating, text, uid, uid_of},
     resource::{Kind, Resource},
     roles::Roles,
+    similar::{COMBINED, Similar},
     store::{Key, Store},
 };
 use crate::world::{scenario::Scenario, stage::Furniture};
@@ -64,6 +65,8 @@ pub(super) struct State {
     pub(super) pulled: BTreeSet<(String, String)>,
     /// Events by what they say of whom: saying it again counts up.
     told: HashMap<String, Key>,
+    /// What is combined from Events that are alike.
+    similar: Similar,
     /// Pods that were given a node so far: they take turns.
     pub(super) scheduled: usize,
     /// Whether something changed that Services lead to.
@@ -93,6 +96,7 @@ impl State {
             lives: BTreeMap::new(),
             pulled: BTreeSet::new(),
             told: HashMap::new(),
+            similar: Similar::default(),
             scheduled: 0,
             endpoints_changed: false,
             directed: Directed::default(),
@@ -157,6 +161,7 @@ impl State {
                     self.store.remove(&key);
                 }
                 self.told.retain(|_, key| self.store.get(key).is_some());
+                self.similar.forget(self.now);
                 self.at(self.now + EVENT_LIFE_MS / 60, Due::ExpireEvents);
             }
         }
@@ -279,7 +284,8 @@ impl State {
         self.store.put(kind, new);
     }
 
-    /// Tells people what happened to `about`. The same thing again raises the count of the Event there is.
+    /// Tells people what happened to `about`. The same thing again raises the count of the Event there is, and so do many that
+    /// are alike.
     pub(super) fn event(
         &mut self,
         about: &Value,
@@ -290,11 +296,17 @@ impl State {
     ) {
         let namespace = text(about, "/metadata/namespace").to_owned();
         let (about_uid, now) = (uid_of(about), rfc3339(self.now));
-        let identity = format!("{about_uid}/{reason}/{message}");
+        let alike = format!("{about_uid}/{warning}/{reason}/{reporter}");
+        let (identity, message) = if self.similar.combines(&alike, message, self.now) {
+            (alike, format!("{COMBINED}{message}"))
+        } else {
+            (format!("{about_uid}/{reason}/{message}"), message.to_owned())
+        };
         let same = self.told.get(&identity).and_then(|key| self.store.get(key));
         if let Some(mut event) = same.map(|event| Value::clone(event)) {
             let count = int(&event, "/count") + 1;
             put(&mut event, "/count", count);
+            put(&mut event, "/message", message);
             put(&mut event, "/lastTimestamp", now);
             self.store.put(Kind::Event, event);
             return;

@@ -25,12 +25,14 @@ pub(super) struct Cause {
 }
 
 impl Cause {
+    /// A field that every object of the kind has.
     pub(super) fn required(field: impl Into<String>, why: &str) -> Self {
         let message =
             if why.is_empty() { "Required value".to_owned() } else { format!("Required value: {why}") };
         Self { field: field.into(), reason: "FieldValueRequired", message }
     }
 
+    /// A value that is larger than the store takes.
     pub(super) fn too_long(field: impl Into<String>, most: usize) -> Self {
         let message = format!("Too long: may not be more than {most} bytes");
         Self { field: field.into(), reason: "FieldValueTooLong", message }
@@ -86,8 +88,12 @@ impl ApiError {
         Self { code, reason, message: message.into(), details: None, retry_after: None }
     }
 
+    /// Says which object it is about, as clients read it: `kind` is the plural here, which is Kubernetes' own habit.
     fn about(mut self, resource: &Resource, name: &str) -> Self {
-        let mut details = json!({"name": name});
+        let mut details = json!({});
+        if !name.is_empty() {
+            details["name"] = json!(name);
+        }
         if !resource.group.is_empty() {
             details["group"] = json!(resource.group);
         }
@@ -96,6 +102,7 @@ impl ApiError {
         self
     }
 
+    /// 404 for an object. A path that nothing serves is answered alike, but without a name.
     pub(super) fn not_found(resource: &Resource, name: &str) -> Self {
         Self::new(404, "NotFound", format!("{} \"{name}\" not found", resource.qualified()))
             .about(resource, name)
@@ -106,11 +113,13 @@ impl ApiError {
         Self::new(404, "NotFound", "the server could not find the requested resource")
     }
 
+    /// 409 for a create; another reason than that of an update, which clients try again.
     pub(super) fn already_exists(resource: &Resource, name: &str) -> Self {
         Self::new(409, "AlreadyExists", format!("{} \"{name}\" already exists", resource.qualified()))
             .about(resource, name)
     }
 
+    /// 409: the write is certainly without effect, and never will have one.
     pub(super) fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
         let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", resource.qualified());
         Self::new(409, "Conflict", message).about(resource, name)
@@ -142,6 +151,7 @@ impl ApiError {
         Self { details: Some(Box::new(json!({"causes": causes}))), ..Self::new(409, "Conflict", message) }
     }
 
+    /// 422 with all causes at once, so that whoever mends one sees the others.
     pub(super) fn invalid(resource: &Resource, name: &str, causes: &[Cause]) -> Self {
         let kind = if resource.group.is_empty() {
             resource.name.to_owned()
@@ -192,6 +202,7 @@ impl ApiError {
         Self::new(500, "", message)
     }
 
+    /// 400: the request could not be read as one.
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(400, "BadRequest", message)
     }
@@ -206,6 +217,7 @@ impl ApiError {
         )
     }
 
+    /// 401: who asks is not known, which a new login may mend.
     pub(super) fn unauthorized() -> Self {
         Self::new(401, "Unauthorized", "Unauthorized")
     }
@@ -238,10 +250,12 @@ impl ApiError {
         Self::new(403, "Forbidden", message).about(resource, name)
     }
 
+    /// 405: the path exists, and does not take this verb.
     pub(super) fn method_not_allowed() -> Self {
         Self::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
     }
 
+    /// 406: none of the forms that the client takes can be had.
     pub(super) fn not_acceptable() -> Self {
         Self::new(
             406,
@@ -250,10 +264,12 @@ impl ApiError {
         )
     }
 
+    /// 413, at the limit of 3 MiB that a real server has for a request.
     pub(super) fn too_large() -> Self {
         Self::new(413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728")
     }
 
+    /// 415, for a patch of a kind that the resource does not know.
     pub(super) fn unsupported_media_type(accepted: &str) -> Self {
         let message = format!(
             "the body of the request was in an unknown format - accepted media types include: {accepted}"

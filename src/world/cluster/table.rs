@@ -49,6 +49,7 @@ pub(super) fn partial(object: &Value) -> Value {
     json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]})
 }
 
+/// One row: its cells, and as much of the object as the client wants with them.
 fn row(resource: &Resource, object: &Value, now: i64, include: Include) -> Value {
     let object_shown = match include {
         Include::Nothing => Value::Null,
@@ -60,106 +61,48 @@ fn row(resource: &Resource, object: &Value, now: i64, include: Include) -> Value
     row
 }
 
-/// Column names with their priority: 0 always, 1 with `-o wide`.
+/// Column names, as an API server sends them; `*` marks those that kubectl shows with `-o wide` only.
+fn names(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Pod => "Name|Ready|Status|Restarts|Age|IP*|Node*|Nominated Node*|Readiness Gates*",
+        Kind::Deployment => "Name|Ready|Up-to-date|Available|Age|Containers*|Images*|Selector*",
+        Kind::ReplicaSet => "Name|Desired|Current|Ready|Age|Containers*|Images*|Selector*",
+        Kind::Service => "Name|Type|Cluster-IP|External-IP|Port(s)|Age|Selector*",
+        Kind::Endpoints => "Name|Endpoints|Age",
+        Kind::EndpointSlice => "Name|AddressType|Ports|Endpoints|Age",
+        Kind::Node => {
+            "Name|Status|Roles|Age|Version|Internal-IP*|External-IP*|OS-Image*|Kernel-Version*|Container-Runtime*"
+        }
+        Kind::Namespace => "Name|Status|Age",
+        Kind::ConfigMap => "Name|Data|Age",
+        Kind::Lease => "Name|Holder|Age",
+        Kind::Event => "Last Seen|Type|Reason|Object|Subobject*|Source*|Message|First Seen*|Count*|Name*",
+        Kind::HorizontalPodAutoscaler => "Name|Reference|Targets|MinPods|MaxPods|Replicas|Age",
+        Kind::Gateway => "Name|Class|Address|Programmed|Age",
+        Kind::HttpRoute => "Name|Hostnames|Age",
+    }
+}
+
+/// The columns of a kind's table. `priority` 0 is always shown, 1 with `-o wide`; `format` tells kubectl which one has the name.
 fn columns(kind: Kind) -> Vec<Value> {
-    let columns: &[(&str, u8)] = match kind {
-        Kind::Pod => &[
-            ("Name", 0),
-            ("Ready", 0),
-            ("Status", 0),
-            ("Restarts", 0),
-            ("Age", 0),
-            ("IP", 1),
-            ("Node", 1),
-            ("Nominated Node", 1),
-            ("Readiness Gates", 1),
-        ],
-        Kind::Deployment => &[
-            ("Name", 0),
-            ("Ready", 0),
-            ("Up-to-date", 0),
-            ("Available", 0),
-            ("Age", 0),
-            ("Containers", 1),
-            ("Images", 1),
-            ("Selector", 1),
-        ],
-        Kind::ReplicaSet => &[
-            ("Name", 0),
-            ("Desired", 0),
-            ("Current", 0),
-            ("Ready", 0),
-            ("Age", 0),
-            ("Containers", 1),
-            ("Images", 1),
-            ("Selector", 1),
-        ],
-        Kind::Service => &[
-            ("Name", 0),
-            ("Type", 0),
-            ("Cluster-IP", 0),
-            ("External-IP", 0),
-            ("Port(s)", 0),
-            ("Age", 0),
-            ("Selector", 1),
-        ],
-        Kind::Endpoints => &[("Name", 0), ("Endpoints", 0), ("Age", 0)],
-        Kind::EndpointSlice => &[("Name", 0), ("AddressType", 0), ("Ports", 0), ("Endpoints", 0), ("Age", 0)],
-        Kind::Node => &[
-            ("Name", 0),
-            ("Status", 0),
-            ("Roles", 0),
-            ("Age", 0),
-            ("Version", 0),
-            ("Internal-IP", 1),
-            ("External-IP", 1),
-            ("OS-Image", 1),
-            ("Kernel-Version", 1),
-            ("Container-Runtime", 1),
-        ],
-        Kind::Namespace => &[("Name", 0), ("Status", 0), ("Age", 0)],
-        Kind::ConfigMap => &[("Name", 0), ("Data", 0), ("Age", 0)],
-        Kind::Lease => &[("Name", 0), ("Holder", 0), ("Age", 0)],
-        Kind::Event => &[
-            ("Last Seen", 0),
-            ("Type", 0),
-            ("Reason", 0),
-            ("Object", 0),
-            ("Subobject", 1),
-            ("Source", 1),
-            ("Message", 0),
-            ("First Seen", 1),
-            ("Count", 1),
-            ("Name", 1),
-        ],
-        Kind::HorizontalPodAutoscaler => &[
-            ("Name", 0),
-            ("Reference", 0),
-            ("Targets", 0),
-            ("MinPods", 0),
-            ("MaxPods", 0),
-            ("Replicas", 0),
-            ("Age", 0),
-        ],
-        Kind::Gateway => &[("Name", 0), ("Class", 0), ("Address", 0), ("Programmed", 0), ("Age", 0)],
-        Kind::HttpRoute => &[("Name", 0), ("Hostnames", 0), ("Age", 0)],
-    };
     let integer =
         |name: &str| matches!(name, "Up-to-date" | "Available" | "Desired" | "Current" | "Data" | "Count");
-    columns
-        .iter()
-        .map(|(name, priority)| {
+    names(kind)
+        .split('|')
+        .map(|column| {
+            let name = column.trim_end_matches('*');
             json!({
                 "name": name,
                 "type": if integer(name) { "integer" } else { "string" },
-                "format": if *name == "Name" { "name" } else { "" },
+                "format": if name == "Name" { "name" } else { "" },
                 "description": "",
-                "priority": priority,
+                "priority": u8::from(name != column),
             })
         })
         .collect()
 }
 
+/// The cells of an object, in the order of its columns.
 fn cells(kind: Kind, object: &Value, now: i64) -> Value {
     let age = since(text(object, "/metadata/creationTimestamp"), now);
     match kind {
@@ -302,6 +245,7 @@ fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
     if text.is_empty() { otherwise } else { text }
 }
 
+/// Three at most: a Service with a hundred pods has one line.
 fn shortened(all: &[String]) -> String {
     match all {
         [] => "<none>".to_owned(),
@@ -392,6 +336,7 @@ fn event(event: &Value, now: i64) -> Value {
     ])
 }
 
+/// The age of something, from an API time; what was never set is `<unknown>`.
 fn since(time: &str, now: i64) -> String {
     parse_time(time).map_or_else(|| "<unknown>".to_owned(), |at| duration(now - at))
 }

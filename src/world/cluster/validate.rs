@@ -49,12 +49,15 @@ pub(super) fn fill_in(kind: Kind, object: &mut Value) {
     }
 }
 
+/// Sets a value where there is none; `null` counts as none, as in a real server's decoder.
 fn default(object: &mut Value, pointer: &str, value: Value) {
     if object.pointer(pointer).is_none_or(Value::is_null) {
         put(object, pointer, value);
     }
 }
 
+/// What a pod's spec always has. The template hash is taken after this, so that a client that writes the defaults out
+/// does not start a rollout.
 fn fill_in_pod(object: &mut Value, at: &str) {
     for (field, value) in [
         ("restartPolicy", json!("Always")),
@@ -164,6 +167,8 @@ fn is_micro_time(text: &str) -> bool {
     fraction == Some(6) && text.parse::<jiff::Timestamp>().is_ok()
 }
 
+/// A `ConfigMap`'s limit is on the sum of its decoded values; keys do not count. The copy of a run's journal is cut
+/// into pieces by it.
 fn check_data(causes: &mut Vec<Cause>, new: &Value) {
     let plain = new["data"].as_object().into_iter().flatten();
     let plain: usize = plain.map(|(_, text)| text.as_str().map_or(0, str::len)).sum();
@@ -177,6 +182,8 @@ fn check_data(causes: &mut Vec<Cause>, new: &Value) {
     }
 }
 
+/// The rules of a Deployment and a `ReplicaSet`. The selector is fixed for good, since a changed one would leave the
+/// pods of the old one behind without an owner.
 fn check_workload(causes: &mut Vec<Cause>, old: Option<&Value>, new: &Value) {
     let replicas = &new["spec"]["replicas"];
     if replicas.as_i64().is_none_or(|count| count < 0) {
@@ -200,6 +207,7 @@ fn check_workload(causes: &mut Vec<Cause>, old: Option<&Value>, new: &Value) {
     check_strategy(causes, &new["spec"]["strategy"]);
 }
 
+/// Both limits at zero would be a rollout that may neither add a pod nor take one away.
 fn check_strategy(causes: &mut Vec<Cause>, strategy: &Value) {
     let limits = &strategy["rollingUpdate"];
     match text(strategy, "/type") {
@@ -222,6 +230,7 @@ fn check_strategy(causes: &mut Vec<Cause>, strategy: &Value) {
     }
 }
 
+/// Names are unique within a pod, because a strategic patch finds its container by them: `set_image` names one.
 fn check_containers(causes: &mut Vec<Cause>, at: &str, spec: &Value) {
     let containers = list(spec, "/containers");
     if containers.is_empty() {
@@ -250,6 +259,8 @@ fn check_containers(causes: &mut Vec<Cause>, at: &str, spec: &Value) {
     }
 }
 
+/// A label's value has at most 63 characters, and so has the name in its key; a prefix before the slash is not looked
+/// at here.
 fn check_label(causes: &mut Vec<Cause>, field: &str, key: &str, value: &str) {
     let fine = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
     let edge = |letter: Option<char>| letter.is_none_or(|letter| letter.is_ascii_alphanumeric());

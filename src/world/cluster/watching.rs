@@ -16,7 +16,8 @@ impl State {
     pub(super) fn watch(&self, call: &Call, target: &Target) -> Result<Answer, ApiError> {
         let shape = call.shape()?;
         let filter = call.filter(target.resource)?;
-        let asked = call.version("resourceVersion")?;
+        // Version 0 means any: what the server has, as for a watch that names none.
+        let asked = call.version("resourceVersion")?.unwrap_or(0);
         let send_initial = call.query("sendInitialEvents");
         let matching = call.query("resourceVersionMatch");
         if send_initial.is_empty() != matching.is_empty()
@@ -25,13 +26,9 @@ impl State {
             return Err(ApiError::watch_without_match());
         }
         let mark_end = send_initial == "true";
-        let begins_with_all = mark_end || (asked.unwrap_or(0) == 0 && send_initial != "false");
+        let begins_with_all = mark_end || (asked == 0 && send_initial != "false");
         let initial = if begins_with_all { self.kept(target, &filter) } else { Vec::new() };
-        let from = if begins_with_all || asked.unwrap_or(0) == 0 {
-            self.store.version()
-        } else {
-            asked.unwrap_or(0)
-        };
+        let from = if begins_with_all || asked == 0 { self.store.version() } else { asked };
         Ok(Answer::Watch(WatchPlan {
             resource: target.resource,
             namespace: target.namespace.clone(),

@@ -57,12 +57,14 @@ fn strike(shared: &Shared, random: &mut fastrand::Rng) {
             shared.change(|state| state.store.compact());
             shared.end_watches();
         }
-        _ => {
-            shared.change(|state| {
-                let all: Vec<String> =
-                    state.store.list(Kind::Pod, None).map(|(key, _)| key.name.clone()).collect();
-                random.choice(&all).is_some_and(|pod| state.crash_pod(pod))
-            });
-        }
+        _ => crash_some_pod(shared, random),
     }
+}
+
+/// A container of any pod exits, as one does when its node runs out of memory.
+fn crash_some_pod(shared: &Shared, random: &mut fastrand::Rng) {
+    shared.change(|state| {
+        let all: Vec<String> = state.store.list(Kind::Pod, None).map(|(key, _)| key.name.clone()).collect();
+        random.choice(&all).is_some_and(|pod| state.crash_pod(pod))
+    });
 }

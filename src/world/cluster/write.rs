@@ -1,19 +1,20 @@
-//! The verbs that change objects: create, update, patch, delete, and the subresources `scale`, `status`, `eviction`.
+//! The verbs that make and change objects: create, update, patch, and the subresource `status`; `scale` and `delete` have the
+//! others.
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::{
-    api::{Answer, Call, list_of, present},
+    api::{Answer, Call, present},
     created::complete_pod,
     event_view::event_from_view,
     fields::{Writer, record},
-    object::{controller_uid, cut, int, name, put, rfc3339, text, uid_of},
+    object::{cut, int, name, put, rfc3339, text, uid_of},
     patch::{PatchKind, apply, blank, patch, without_nulls},
     resource::{Kind, Resource, Target},
     state::State,
-    status::{self, ApiError, Cause},
+    status::{ApiError, Cause},
     store::Key,
     validate::{check, check_name, fill_in},
 };
@@ -32,10 +33,15 @@ const FIXED: [&str; 8] = [
 
 /// How an object is being written.
 pub(super) struct Write<'a> {
+    /// What kind of object.
     pub(super) resource: &'static Resource,
+    /// Which one.
     pub(super) key: Key,
+    /// `status` or `scale`, where the path ends with it: a write to one leaves the rest of the object as it is.
     pub(super) subresource: Option<&'a str>,
+    /// Who `managedFields` names as the writer.
     pub(super) manager: &'a str,
+    /// Everything is checked and answered, and nothing is stored.
     pub(super) dry_run: bool,
     /// The set of fields of a server-side apply.
     pub(super) applied: Option<Value>,
@@ -43,7 +49,79 @@ pub(super) struct Write<'a> {
     pub(super) whole: bool,
 }
 
+impl<'a> Write<'a> {
+    /// What a call asks for, its fields not applied; `whole` as in a PUT.
+    pub(super) fn of(call: &'a Call, target: &'a Target, key: Key, whole: bool) -> Self {
+        Self {
+            resource: target.resource,
+            key,
+            subresource: target.subresource.as_deref(),
+            manager: call.manager(),
+            dry_run: call.dry_run(),
+            applied: None,
+            whole,
+        }
+    }
+}
+
+/// Whether a body is meant for the object that is stored: by its uid, its version and its name.
+fn meant_for(write: &Write<'_>, old: &Value, new: &Value) -> Result<(), ApiError> {
+    let Write { resource, key, .. } = write;
+    // The uid comes before the version: of an object that was recreated both are wrong.
+    let (uid, was) = (text(new, "/metadata/uid"), uid_of(old));
+    if !uid.is_empty() && uid != was {
+        return Err(if write.whole {
+            let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {was}");
+            ApiError::conflict(resource, &key.name, &why)
+        } else {
+            // Found by the check of all objects, and by that of this kind.
+            let cause = || Cause::invalid("metadata.uid", &json!(uid), "field is immutable");
+            ApiError::invalid(resource, &key.name, &[cause(), cause()])
+        });
+    }
+    let asked = text(new, "/metadata/resourceVersion");
+    if !asked.is_empty() && asked != text(old, "/metadata/resourceVersion") {
+        return Err(ApiError::modified(resource, &key.name));
+    }
+    if name(new) != key.name {
+        return Err(ApiError::bad_request(format!(
+            "the name of the object ({}) does not match the name on the URL ({})",
+            name(new),
+            key.name
+        )));
+    }
+    Ok(())
+}
+
+/// Puts back what no client can change, whatever the body says: a PUT made from an older read is no fault.
+fn keep_what_is_fixed(write: &Write<'_>, old: &Value, new: &mut Value) {
+    put(new, "/apiVersion", old["apiVersion"].clone());
+    put(new, "/kind", old["kind"].clone());
+    for field in FIXED {
+        let pointer = format!("/metadata/{field}");
+        match old.pointer(&pointer) {
+            Some(value) => put(new, &pointer, value.clone()),
+            None => drop(cut(new, &pointer)),
+        }
+    }
+    for field in ["managedFields", "resourceVersion"] {
+        put(new, &format!("/metadata/{field}"), old["metadata"][field].clone());
+    }
+    // The spec and the status have different writers, people and controllers: each write touches its own half only.
+    if write.subresource == Some("status") {
+        let status = new["status"].clone();
+        *new = old.clone();
+        put(new, "/status", status);
+    } else if write.resource.has_status() {
+        match old.get("status") {
+            Some(status) => new["status"] = status.clone(),
+            None => drop(cut(new, "/status")),
+        }
+    }
+}
+
 impl State {
+    /// POST. A name in the path is a subresource's: a pod is evicted by creating an `eviction` for it.
     pub(super) fn create_object(&mut self, call: &Call, target: &Target) -> Result<Answer, ApiError> {
         let resource = target.resource;
         if target.name.is_some() {
@@ -64,6 +142,7 @@ impl State {
         if self.store.get(&key).is_some() {
             return Err(ApiError::already_exists(resource, &key.name));
         }
+        // A version is what a writer has seen, and nothing was there to be seen.
         if !text(&object, "/metadata/resourceVersion").is_empty() {
             return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
         }
@@ -82,6 +161,7 @@ impl State {
                 resource.name
             )));
         }
+        // Clients may leave these out: the path says them.
         put(object, "/kind", resource.name);
         put(object, "/apiVersion", resource.api_version());
         without_nulls(object);
@@ -108,6 +188,8 @@ impl State {
         Ok(())
     }
 
+    /// Stores an object that is new. What a client says of its generation, of who owns which field and of its status
+    /// is not taken: the server writes those itself.
     fn insert(
         &mut self,
         resource: &'static Resource,
@@ -149,46 +231,55 @@ impl State {
         }
     }
 
+    /// PUT. A version in the body is compared with the stored one; without it the last writer wins, except where the
+    /// kind forbids that.
     pub(super) fn update_object(&mut self, call: &Call, target: &Target) -> Result<Answer, ApiError> {
         let (resource, key) = Self::named(target)?;
         let mut body = call.json()?;
         if target.subresource.as_deref() == Some("scale") {
             return self.write_scale(call, target, |_| Ok(body));
         }
-        let Some(old) = self.store.get(&key).cloned() else {
-            // A Lease may be made by the first PUT.
-            if resource.kind == Kind::Lease && target.subresource.is_none() {
-                // … unless it is meant for one that was there.
-                let uid = text(&body, "/metadata/uid");
-                if !uid.is_empty() {
-                    let why =
-                        format!("Precondition failed: UID in precondition: {uid}, UID in object meta: ");
-                    return Err(ApiError::conflict(resource, &key.name, &why));
-                }
-                self.place(resource, target, &mut body)?;
-                let stored = self.insert(resource, body, call.manager(), call.dry_run(), None)?;
-                return Ok(Answer::Json(201, present(resource, &stored)));
-            }
-            return Err(ApiError::not_found(resource, &key.name));
-        };
+        if resource.kind == Kind::Lease && target.subresource.is_none() && self.store.get(&key).is_none() {
+            return self.put_first(call, target, &key, body);
+        }
+        let old = self.stored(resource, &key)?;
         self.place(resource, target, &mut body)?;
+        // No unconditional update of these: of two that write a Lease without a version, the later would win unseen.
         let is_guarded = resource.kind == Kind::Lease || resource.is_custom();
         if is_guarded && text(&body, "/metadata/resourceVersion").is_empty() {
             return Err(ApiError::unversioned(resource, &key.name));
         }
-        let write = Write {
-            resource,
-            key,
-            subresource: target.subresource.as_deref(),
-            manager: call.manager(),
-            dry_run: call.dry_run(),
-            applied: None,
-            whole: true,
-        };
+        let write = Write::of(call, target, key, true);
         let stored = self.replace(&write, &old, body)?;
         Ok(Answer::Json(200, present(resource, &stored)))
     }
 
+    /// A Lease may be made by the first PUT, unless that is meant for one that was there.
+    fn put_first(
+        &mut self,
+        call: &Call,
+        target: &Target,
+        key: &Key,
+        mut body: Value,
+    ) -> Result<Answer, ApiError> {
+        let resource = target.resource;
+        let uid = text(&body, "/metadata/uid");
+        if !uid.is_empty() {
+            let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: ");
+            return Err(ApiError::conflict(resource, &key.name, &why));
+        }
+        self.place(resource, target, &mut body)?;
+        let stored = self.insert(resource, body, call.manager(), call.dry_run(), None)?;
+        Ok(Answer::Json(201, present(resource, &stored)))
+    }
+
+    /// The object as it is stored, or 404.
+    pub(super) fn stored(&self, resource: &Resource, key: &Key) -> Result<Arc<Value>, ApiError> {
+        self.store.get(key).cloned().ok_or_else(|| ApiError::not_found(resource, &key.name))
+    }
+
+    /// PATCH. Custom resources know no strategic merge: their lists have no merge keys in a schema that the server
+    /// could look at.
     pub(super) fn patch_object(&mut self, call: &Call, target: &Target) -> Result<Answer, ApiError> {
         let (resource, key) = Self::named(target)?;
         let accepted = PatchKind::accepted(resource.is_custom());
@@ -211,25 +302,17 @@ impl State {
                 Ok(scale)
             });
         }
-        let Some(old) = self.store.get(&key).cloned() else {
-            return Err(ApiError::not_found(resource, &key.name));
-        };
+        let old = self.stored(resource, &key)?;
         let mut new = Value::clone(&old);
         patch(kind, &mut new, body)?;
         without_nulls(&mut new);
-        let write = Write {
-            resource,
-            key,
-            subresource: target.subresource.as_deref(),
-            manager: call.manager(),
-            dry_run: call.dry_run(),
-            applied: None,
-            whole: false,
-        };
+        let write = Write::of(call, target, key, false);
         let stored = self.replace(&write, &old, new)?;
         Ok(Answer::Json(200, present(resource, &stored)))
     }
 
+    /// Server-side apply: the body is all that its manager wants, and what the manager owned before and does not name
+    /// any more is removed. A field that another manager owns is a conflict, unless `force` says so.
     fn apply_object(&mut self, call: &Call, target: &Target, mut body: Value) -> Result<Answer, ApiError> {
         let (resource, key) = Self::named(target)?;
         if call.query("fieldManager").is_empty() {
@@ -259,15 +342,8 @@ impl State {
             return Ok(Answer::Json(201, present(resource, &stored)));
         };
         let (new, owned) = apply(&old, &body, &writer, call.query("force") == "true")?;
-        let write = Write {
-            resource,
-            key,
-            subresource: target.subresource.as_deref(),
-            manager: writer.manager,
-            dry_run: call.dry_run(),
-            applied: Some(owned),
-            whole: false,
-        };
+        let write =
+            Write { manager: writer.manager, applied: Some(owned), ..Write::of(call, target, key, false) };
         let stored = self.replace(&write, &old, new)?;
         Ok(Answer::Json(200, present(resource, &stored)))
     }
@@ -279,53 +355,9 @@ impl State {
         old: &Arc<Value>,
         mut new: Value,
     ) -> Result<Arc<Value>, ApiError> {
-        let Write { resource, key, .. } = write;
-        // The uid comes before the version: of an object that was recreated both are wrong.
-        let (uid, was) = (text(&new, "/metadata/uid").to_owned(), uid_of(old));
-        if !uid.is_empty() && uid != was {
-            return Err(if write.whole {
-                let why =
-                    format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {was}");
-                ApiError::conflict(resource, &key.name, &why)
-            } else {
-                // Found by the check of all objects, and by that of this kind.
-                let cause = || Cause::invalid("metadata.uid", &json!(uid), "field is immutable");
-                ApiError::invalid(resource, &key.name, &[cause(), cause()])
-            });
-        }
-        let asked = text(&new, "/metadata/resourceVersion");
-        if !asked.is_empty() && asked != text(old, "/metadata/resourceVersion") {
-            return Err(ApiError::modified(resource, &key.name));
-        }
-        if name(&new) != key.name {
-            return Err(ApiError::bad_request(format!(
-                "the name of the object ({}) does not match the name on the URL ({})",
-                name(&new),
-                key.name
-            )));
-        }
-        put(&mut new, "/apiVersion", old["apiVersion"].clone());
-        put(&mut new, "/kind", old["kind"].clone());
-        for field in FIXED {
-            let pointer = format!("/metadata/{field}");
-            match old.pointer(&pointer) {
-                Some(value) => put(&mut new, &pointer, value.clone()),
-                None => drop(cut(&mut new, &pointer)),
-            }
-        }
-        for field in ["managedFields", "resourceVersion"] {
-            put(&mut new, &format!("/metadata/{field}"), old["metadata"][field].clone());
-        }
-        if write.subresource == Some("status") {
-            let status = new["status"].clone();
-            new = Value::clone(old);
-            put(&mut new, "/status", status);
-        } else if resource.has_status() {
-            match old.get("status") {
-                Some(status) => new["status"] = status.clone(),
-                None => drop(cut(&mut new, "/status")),
-            }
-        }
+        let resource = write.resource;
+        meant_for(write, old, &new)?;
+        keep_what_is_fixed(write, old, &mut new);
         fill_in(resource.kind, &mut new);
         if resource.kind == Kind::Service && new.pointer("/spec/clusterIP") != old.pointer("/spec/clusterIP")
         {
@@ -333,9 +365,12 @@ impl State {
             new["spec"]["clusterIP"] = old["spec"]["clusterIP"].clone();
         }
         check(resource, Some(old), &new)?;
+        // The generation counts changes of the spec alone. It is what our adapter tells a foreign change from a
+        // controller's status write by.
         if resource.kind.has_generation() && old.get("spec") != new.get("spec") {
             put(&mut new, "/metadata/generation", int(old, "/metadata/generation") + 1);
         }
+        // A write that changes nothing leaves the version as it is, and no watcher hears of it.
         if **old == new && write.applied.is_none() {
             return Ok(Arc::clone(old));
         }
@@ -354,6 +389,7 @@ impl State {
         Ok(self.store.put(resource.kind, new))
     }
 
+    /// The object that a path with a name is about. Only those subresources that the kind serves exist as paths.
     pub(super) fn named(target: &Target) -> Result<(&'static Resource, Key), ApiError> {
         let Some(object_name) = target.name.as_deref() else { return Err(ApiError::method_not_allowed()) };
         let resource = target.resource;
@@ -364,111 +400,5 @@ impl State {
             Some(_) => return Err(ApiError::no_such_path()),
         }
         Ok((resource, Key::new(resource.kind, target.namespace.as_deref().unwrap_or_default(), object_name)))
-    }
-
-    pub(super) fn delete_object(&mut self, call: &Call, target: &Target) -> Result<Answer, ApiError> {
-        let options = call.json_or_nothing()?;
-        let Some(object_name) = target.name.as_deref() else {
-            return self.delete_collection(call, target, &options);
-        };
-        if target.subresource.is_some() {
-            return Err(ApiError::method_not_allowed());
-        }
-        let resource = target.resource;
-        let key = Key::new(resource.kind, target.namespace.as_deref().unwrap_or_default(), object_name);
-        let Some(old) = self.store.get(&key).cloned() else {
-            return Err(ApiError::not_found(resource, object_name));
-        };
-        for (field, what) in [("uid", "UID"), ("resourceVersion", "ResourceVersion")] {
-            let wanted = text(&options, &format!("/preconditions/{field}"));
-            let found = text(&old, &format!("/metadata/{field}"));
-            if !wanted.is_empty() && wanted != found {
-                let why = format!(
-                    "Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}"
-                );
-                return Err(ApiError::conflict(resource, object_name, &why));
-            }
-        }
-        if call.dry_run() || options.pointer("/dryRun/0").is_some() {
-            return Ok(Answer::Json(200, status::deleted(resource, object_name, uid_of(&old))));
-        }
-        Ok(match self.take_away(call, &key, &options) {
-            Some(pod) if resource.kind == Kind::Pod => Answer::Json(200, present(resource, &pod)),
-            _ => Answer::Json(200, status::deleted(resource, object_name, uid_of(&old))),
-        })
-    }
-
-    fn take_away(&mut self, call: &Call, key: &Key, options: &Value) -> Option<Arc<Value>> {
-        if key.kind == Kind::Pod {
-            let grace = options["gracePeriodSeconds"]
-                .as_i64()
-                .or_else(|| call.query("gracePeriodSeconds").parse().ok());
-            return self.terminate(key, grace);
-        }
-        let policy = match text(options, "/propagationPolicy") {
-            "" => call.query("propagationPolicy"),
-            policy => policy,
-        };
-        if policy == "Orphan" {
-            self.orphan(key);
-        }
-        self.store.remove(key)
-    }
-
-    /// Cuts the dependents loose, so that they stay when their owner goes.
-    fn orphan(&mut self, key: &Key) {
-        let Some(owner) = self.store.get(key).map(|owner| uid_of(owner).to_owned()) else { return };
-        for kind in [Kind::ReplicaSet, Kind::Pod] {
-            let dependents: Vec<Value> = self
-                .store
-                .list(kind, Some(&key.namespace))
-                .filter(|(_, object)| controller_uid(object) == owner)
-                .map(|(_, object)| Value::clone(object))
-                .collect();
-            for mut object in dependents {
-                cut(&mut object, "/metadata/ownerReferences");
-                self.write(kind, object, "kube-controller-manager", None);
-            }
-        }
-    }
-
-    fn delete_collection(
-        &mut self,
-        call: &Call,
-        target: &Target,
-        options: &Value,
-    ) -> Result<Answer, ApiError> {
-        let filter = call.filter(target.resource)?;
-        let keys: Vec<Key> = self
-            .store
-            .list(target.resource.kind, target.namespace.as_deref())
-            .filter(|(_, object)| filter.matches(object))
-            .map(|(key, _)| key.clone())
-            .collect();
-        let mut gone = Vec::new();
-        for key in keys {
-            if call.dry_run() {
-                gone.extend(self.store.get(&key).cloned());
-            } else {
-                gone.extend(self.take_away(call, &key, options));
-            }
-        }
-        let shown: Vec<_> = gone.iter().map(|object| present(target.resource, object)).collect();
-        Ok(Answer::Json(200, list_of(target.resource, shown, self.store.version(), None)))
-    }
-
-    fn evict(&mut self, call: &Call, target: &Target) -> Result<Answer, ApiError> {
-        let pod = target.name.as_deref().unwrap_or_default();
-        let key = Key::new(Kind::Pod, target.namespace.as_deref().unwrap_or_default(), pod);
-        if self.store.get(&key).is_none() {
-            return Err(ApiError::not_found(target.resource, pod));
-        }
-        if !call.dry_run() {
-            self.terminate(&key, None);
-        }
-        Ok(Answer::Json(
-            201,
-            json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),
-        ))
     }
 }

@@ -35,10 +35,12 @@ impl Request {
         Self { path: path.to_owned(), params: decoded(query.as_bytes()).chain(decoded(form)).collect() }
     }
 
+    /// A parameter; one that is empty counts as not given, as in Prometheus.
     fn param(&self, name: &str) -> Option<&str> {
         self.all(name).next().filter(|value| !value.is_empty())
     }
 
+    /// Every value of a parameter that may be repeated.
     fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.params.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
@@ -58,6 +60,7 @@ impl Request {
         parsed.map(Some).ok_or_else(wrong)
     }
 
+    /// A time that a range cannot do without.
     fn required_time(&self, name: &str) -> Result<i64, QueryError> {
         let text = self.param(name).unwrap_or_default();
         let wrong = || bad_parameter(name, format!("cannot parse \"{text}\" to a valid timestamp"));
@@ -74,12 +77,14 @@ impl Request {
         parsed.ok_or_else(|| bad_parameter(name, format!("cannot parse \"{text}\" to a valid duration")))
     }
 
+    /// The expression. None at all is answered as Prometheus' parser answers an empty text.
     fn query(&self) -> Result<&str, QueryError> {
         self.param("query").ok_or_else(|| {
             bad_parameter("query", "unknown position: parse error: no expression found in input")
         })
     }
 
+    /// The selectors of `match[]`.
     fn selectors(&self, engine: &Engine) -> Result<Vec<VectorSelector>, QueryError> {
         self.all("match[]").map(|text| engine.selector(text)).collect()
     }
@@ -129,6 +134,7 @@ pub(super) fn answer(source: Source<'_>, request: &Request) -> Reply {
     }
 }
 
+/// 400 for what cannot be read, 422 for what cannot be computed.
 fn failure(error: &QueryError) -> Reply {
     let (status, kind) = match error {
         QueryError::BadData(_) => (400, "bad_data"),
@@ -137,6 +143,7 @@ fn failure(error: &QueryError) -> Reply {
     Reply::json(status, &json!({ "status": "error", "errorType": kind, "error": error.to_string() }))
 }
 
+/// An instant query. The time that it names counts, else the server's.
 fn query(source: Source<'_>, request: &Request) -> Result<Json, QueryError> {
     let t = request.time("time")?.unwrap_or(source.now);
     let point = |v: f64| json!([timestamp(t), number(v)]);
@@ -152,6 +159,8 @@ fn query(source: Source<'_>, request: &Request) -> Result<Json, QueryError> {
     Ok(json!({ "resultType": kind, "result": result }))
 }
 
+/// A range query, with the limit on points that a real server has: a step too fine is an error there, not a long
+/// answer.
 fn query_range(source: Source<'_>, request: &Request) -> Result<Json, QueryError> {
     let (start, end) = (request.required_time("start")?, request.required_time("end")?);
     if end < start {
@@ -174,6 +183,7 @@ fn query_range(source: Source<'_>, request: &Request) -> Result<Json, QueryError
     Ok(json!({ "resultType": "matrix", "result": matrix(&ranges) }))
 }
 
+/// Samples over time, one list a series.
 fn matrix(ranges: &[Range]) -> Json {
     let value = |sample: &Sample| json!([timestamp(sample.t), number(sample.v)]);
     let values = |range: &Range| range.samples.iter().map(value).collect::<Vec<_>>();
@@ -189,6 +199,7 @@ fn timestamp(ms: i64) -> Json {
     Number::from_f64(ms as f64 / 1_000.0).map_or(Json::Null, Json::Number)
 }
 
+/// A series' labels, its name among them as `__name__`.
 fn metric(labels: &Labels) -> Json {
     Json::Object(labels.iter().map(|(name, value)| (name.to_owned(), value.into())).collect())
 }
@@ -210,6 +221,7 @@ fn matching<'a>(source: Source<'a>, request: &Request) -> Result<Vec<&'a Labels>
     Ok(alive)
 }
 
+/// The series that selectors find. Without a selector a real server refuses, since all of them could be millions.
 fn series(source: Source<'_>, request: &Request) -> Result<Json, QueryError> {
     if request.all("match[]").next().is_none() {
         return Err(QueryError::BadData("no match[] parameter provided".to_owned()));
@@ -217,6 +229,7 @@ fn series(source: Source<'_>, request: &Request) -> Result<Json, QueryError> {
     Ok(matching(source, request)?.into_iter().map(metric).collect())
 }
 
+/// The names of labels.
 fn labels(source: Source<'_>, request: &Request) -> Result<Json, QueryError> {
     let matching = matching(source, request)?;
     let names: BTreeSet<&str> =
@@ -224,6 +237,7 @@ fn labels(source: Source<'_>, request: &Request) -> Result<Json, QueryError> {
     Ok(json!(names))
 }
 
+/// The values of one label, as `check --online` asks for them.
 fn label_values(source: Source<'_>, request: &Request, label: &str) -> Result<Json, QueryError> {
     let known = |c: char| c == '_' || c.is_ascii_alphanumeric();
     if label.is_empty() || !label.chars().all(known) || label.starts_with(|c: char| c.is_ascii_digit()) {
@@ -235,6 +249,7 @@ fn label_values(source: Source<'_>, request: &Request, label: &str) -> Result<Js
     Ok(json!(values))
 }
 
+/// What the server says that it is.
 fn build() -> Json {
     json!({
         "version": VERSION,

@@ -16,6 +16,8 @@ use super::{
 use crate::world::metrics::{labels::Labels, store::Sample};
 
 impl Evaluator<'_> {
+    /// One call at one instant. A function that is not known here is an error that names it: an answer that is nearly
+    /// right would teach a wrong threshold.
     pub(super) fn call(&self, call: &Call, t: i64) -> Result<Value, QueryError> {
         let name = call.func.name;
         match name {
@@ -142,6 +144,7 @@ impl Evaluator<'_> {
         map(self.vector(argument(call, 0)?, t)?, compute)
     }
 
+    /// Functions of the samples in a window, whose first argument is the range.
     fn each_window(
         &self,
         call: &Call,
@@ -151,6 +154,8 @@ impl Evaluator<'_> {
         self.window_at(call, 0, t, compute)
     }
 
+    /// The same with the range as another argument. Series with fewer samples than the function needs are left out,
+    /// as in Prometheus.
     fn window_at(
         &self,
         call: &Call,
@@ -181,6 +186,7 @@ impl Evaluator<'_> {
         map(self.vector(arg, t)?, |_| seconds(t))
     }
 
+    /// Sets a label by a pattern that must match the whole of another's value.
     fn label_replace(&self, call: &Call, t: i64) -> Result<Value, QueryError> {
         let text = |at: usize| match argument(call, at)? {
             Expr::StringLiteral(literal) => Ok(literal.val.as_str()),
@@ -202,6 +208,7 @@ impl Evaluator<'_> {
     }
 }
 
+/// An argument by its place; the parser has checked how many there are.
 fn argument(call: &Call, at: usize) -> Result<&Expr, QueryError> {
     let missing = || QueryError::BadData(format!("missing argument {} of `{}`", at + 1, call.func.name));
     call.args.args.get(at).map(AsRef::as_ref).ok_or_else(missing)
@@ -241,6 +248,7 @@ fn absent(missing: bool, arg: &Expr) -> Value {
     Value::Vector(if missing { vec![Element { labels, value: 1.0 }] } else { Vec::new() })
 }
 
+/// The selector below brackets.
 fn selector_of(expr: &Expr) -> Option<&VectorSelector> {
     match expr {
         Expr::Paren(inner) => selector_of(&inner.expr),

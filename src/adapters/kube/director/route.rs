@@ -234,6 +234,7 @@ impl RouteView {
             weights: self.weights(),
             unfit: self.unfit.clone(),
             lags: self.lags,
+            elsewhere: self.elsewhere.clone(),
         }
     }
 }

@@ -165,6 +165,8 @@ impl KubeCluster {
         Err(moved(name, &now, fenced))
     }
 
+    /// Sends the patch. It tests what was seen, field by field, in the same request that writes: between a look and
+    /// the write nothing can slip in.
     async fn patch_weights(
         &self,
         name: &str,
@@ -244,10 +246,13 @@ fn wanted(route: &str, seen: &RouteView, shares: &Shares) -> PortResult<Weights>
         return refuse(format!("{} is not all of the traffic", in_words(shares)));
     }
     let of = |slot: &SlotName| shares.get(slot).copied().unwrap_or(Share::NONE).thousandths();
+    // Weights have no fixed sum. Small ones are easier to read in `kubectl get`: percent where that is exact, else
+    // thousandths.
     if seen.others() == 0 {
         let by = if weights.keys().all(|slot| of(slot).is_multiple_of(10)) { 10 } else { 1 };
         return Ok(weights.into_keys().map(|slot| (slot.clone(), of(&slot) / by)).collect());
     }
+    // What others get in this rule stays what it is, so our weights share out the sum that they have now.
     let sum: u64 = weights.values().map(|weight| u64::from(*weight)).sum();
     if sum == 0 {
         return refuse(format!(
@@ -276,6 +281,7 @@ fn is_as_wanted(now: &RouteView, shares: &Shares) -> bool {
     wanted("", now, shares).is_ok_and(|wanted| wanted == now.weights())
 }
 
+/// The route as it must be after the write, without a version: nobody has read one.
 fn after(seen: &RouteView, wanted: &Weights) -> RouteView {
     let mut seen = seen.clone();
     seen.version.clear();
@@ -287,10 +293,12 @@ fn after(seen: &RouteView, wanted: &Weights) -> RouteView {
     seen
 }
 
+/// Its weights as shares in words.
 fn share_words(view: &RouteView) -> String {
     in_words(&shares_by(view.weights().into_iter().map(|(slot, weight)| (slot, u64::from(weight)))))
 }
 
+/// What was done. The version goes with it, so that this write can be told from others later.
 fn shifted(route: &str, now: &RouteView) -> String {
     let version = if now.version.is_empty() {
         String::new()
@@ -300,6 +308,7 @@ fn shifted(route: &str, now: &RouteView) -> String {
     format!("httproute/{route} gives {}{version}", share_words(now))
 }
 
+/// Somebody else was there first: what they did, and who they are as far as `managedFields` tells.
 fn moved(route: &str, now: &RouteView, believed: &RouteView) -> PortError {
     let who = by(now.changed.as_ref());
     let what = if now.uid != believed.uid {

@@ -10,7 +10,7 @@ pub(super) fn at(sample: u32) -> Timestamp {
 }
 
 pub(super) fn terms() -> Terms {
-    Terms { p0: P0, alpha: 0.001, phi: 1.0, starts: 180, at_least: 100.0 }
+    Terms::new(P0, 0.001, 180, 100.0)
 }
 
 #[test]
@@ -132,6 +132,8 @@ fn terms_that_make_no_sense_are_refused() {
         (Terms { alpha: 0.5, ..good }, BadTerms::Alpha),
         (Terms { phi: 0.9, ..good }, BadTerms::Phi),
         (Terms { phi: f64::INFINITY, ..good }, BadTerms::Phi),
+        (Terms { usual: Some(0.0), ..good }, BadTerms::Usual),
+        (Terms { usual: Some(f64::NAN), ..good }, BadTerms::Usual),
         (Terms { at_least: -1.0, ..good }, BadTerms::AtLeast),
     ] {
         assert_eq!(Meter::new(terms).err(), Some(why), "{terms:?}");

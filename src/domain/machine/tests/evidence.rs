@@ -12,12 +12,13 @@ use crate::domain::{
     effect::Input,
     event::{Outcome, RunEvent},
     evidence::{card::Card, counts::Counts},
-    fixture::{Flight, canary_route, measured, runbook},
+    fixture::{Flight, canary_route, measured, runbook, workload},
     message::Command,
     metric::{Counted, Query, Sample},
     prompt::Prompt,
     run::{CheckStatus, StepStatus},
     runbook::{OnNoData, Rule, Runbook, Then, Trigger, TriggerWatch},
+    slot_labels::SlotLabels,
     time::Span,
     worse::{Than, Worse},
 };
@@ -120,6 +121,29 @@ fn a_verdict_fires_in_seconds_counts_down_and_rolls_back_where_the_fixed_rule_st
         flight.run().rollbacks
     );
     assert_eq!(flight.count("trigger_fired"), 1, "the fixed rule had not fired");
+}
+
+/// A selector that says `$hash` to a reader is one that nobody can ask again.
+#[test]
+fn a_card_names_what_was_really_read() {
+    let mut book = claiming(runbook(), SHARE, COUNTDOWN);
+    let metric = book.metrics.iter_mut().find(|metric| metric.id.as_str() == "error_rate").unwrap();
+    let Query::Counted(counted) = &mut metric.query else { panic!("{metric:?}") };
+    counted.all = r#"requests{slot="${slot}",app="$deployment",version="$version"}"#.to_owned();
+    let mut flight = watched(book);
+    flight.old_picture(workload("green"));
+    flight.counts.insert("green".into(), Counts::new(50.0, 1000.0));
+    flight.fly(Span::from_secs(30));
+    let (_, card) = cards(&flight).pop().unwrap();
+    let known = SlotLabels::of(
+        &"green".into(),
+        flight.run().runbook.target.as_ref().unwrap(),
+        flight.machine.workload(),
+    );
+    let version = known.version.unwrap();
+    assert!(!version.is_empty());
+    let expected = format!(r#"requests{{slot="green",app="backend-green",version="{version}"}}"#);
+    assert_eq!(card.selectors.all, expected);
 }
 
 #[test]
@@ -268,6 +292,13 @@ fn what_was_before_sets_the_terms_and_too_little_of_it_is_said() {
     hour(&mut flight, "blue", |minute| if minute % 4 == 0 { 24.0 } else { 0.0 });
     flight.start();
     assert!(terms(&flight).terms.unwrap().phi > 5.0);
+    // Two minutes of an incident are not how it is.
+    let mut flight = Flight::passed(claiming(runbook(), SHARE, COUNTDOWN), 2);
+    hour(&mut flight, "blue", |minute| if minute == 45 || minute == 46 { 180.0 } else { 2.4 });
+    flight.start();
+    let after = terms(&flight);
+    assert!((after.terms.unwrap().phi - 1.0).abs() < 1e-9);
+    assert!(after.remark.clone().unwrap().contains("2:00 of it are left out"), "{after:?}");
     // Three minutes.
     let mut flight = Flight::passed(claiming(runbook(), SHARE, COUNTDOWN), 2);
     flight.start();

@@ -1,5 +1,7 @@
 //! A runbook's own `patch` of what we deploy is looked at like every other act, and is our own doing afterwards.
 
+mod shared;
+
 use serde_json::{Value, json};
 
 use crate::domain::{

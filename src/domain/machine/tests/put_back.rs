@@ -118,6 +118,44 @@ fn an_image_is_put_back_on_a_slot_that_nobody_uses_and_nowhere_else() {
 }
 
 #[test]
+fn an_image_is_put_back_on_the_slot_with_the_traffic_where_only_earlier_pods_answer() {
+    let broken = |stale: u32, kept: u32| {
+        held(|flight| {
+            flight.ground.kept = kept;
+            let blue = flight.ground.slot("blue");
+            (blue.image, blue.ready, blue.follows) = ("app:v9".to_owned(), 0, false);
+            blue.stale = [("app:v1".to_owned(), stale)].into();
+        })
+    };
+    let line = "kubectl set image deployment/backend-blue backend=app:v1 --namespace=production";
+    // A rollout leaves some of them; where nobody answers there is none to lose.
+    for (stale, kept) in [(3, 2), (0, 0)] {
+        let mut flight = broken(stale, kept);
+        put_back(&mut flight);
+        assert_eq!(lines(&flight), [line], "{:?}", flight.refused);
+        assert_eq!(flight.ground.slot("blue").image, "app:v1");
+        assert_eq!(flight.run().held, None, "{:?}", flight.refused);
+    }
+    let mut flight = broken(3, 0);
+    flight.command(Command::PutBack);
+    let why = flight.refused.clone().unwrap();
+    assert!(why.contains("maxUnavailable"), "{why}");
+    // Some of the new ones serve: they are users' pods, whoever has put them there.
+    let mut flight = broken(2, 2);
+    flight.ground.slot("blue").ready = 1;
+    flight.fly(Span::from_secs(1));
+    flight.command(Command::PutBack);
+    flight.settle();
+    assert!(lines(&flight).is_empty(), "{:?}", lines(&flight));
+    // Which are whose is not known before the controller has looked.
+    let mut flight = broken(3, 2);
+    flight.ground.slot("blue").observed = false;
+    flight.fly(Span::from_secs(1));
+    put_back(&mut flight);
+    assert!(lines(&flight).is_empty(), "{:?}", lines(&flight));
+}
+
+#[test]
 fn an_object_that_was_deleted_is_for_a_person_to_make_again() {
     let mut flight = held(|flight| flight.ground.service = None);
     assert!(flight.run().foreign[0].put_back.contains("kubectl apply"), "{:?}", flight.run().foreign);

@@ -2,6 +2,7 @@
 
 mod back;
 mod kept;
+mod light;
 mod undone;
 
 use crate::domain::{
@@ -10,7 +11,6 @@ use crate::domain::{
     event::{ActionRef, Outcome, Place, RunEvent},
     fixture::{Flight, canary_replicas, canary_route, recreate, rolling, rolling_in_two, sip},
     message::Command,
-    plan::Light,
     prompt::Prompt,
     run::StepStatus,
     runbook::Runbook,
@@ -31,6 +31,7 @@ pub(super) fn picture(flight: &Flight) -> Workload {
             ready: slot.ready.iter().map(|(_, count)| count).sum(),
             image: slot.image.clone(),
             hash: slot.hash.clone(),
+            kept: Some(slot.kept),
             ..SlotWorkload::default()
         };
         (name.clone(), shown)
@@ -40,6 +41,7 @@ pub(super) fn picture(flight: &Flight) -> Workload {
         weights: route.weights.clone(),
         unfit: route.unfit.clone(),
         lags: route.lags,
+        elsewhere: route.elsewhere.clone(),
     });
     Workload {
         slots: slots.collect(),
@@ -284,6 +286,11 @@ fn a_trigger_at_five_percent_takes_five_percent_back() {
         assert_eq!(flight.run().live.as_ref().unwrap().as_str(), "stable");
         let left = flight.run().unwatched();
         assert!(left.contains("traffic is on 95 % stable, 5 % canary"), "{left}");
+        let undo = flight.run().promotion_taken_back();
+        let undo: Vec<_> = undo.iter().flatten().map(|action| flight.run().action_text(action)).collect();
+        let promotes = flight.run().runbook.deployment.strategy == crate::domain::runbook::Strategy::Canary;
+        let told = ["give STABLE the template it had, v1", "wait for the rollout of STABLE"];
+        assert_eq!(undo, if promotes { told.to_vec() } else { Vec::new() });
         flight.error_rate = Ok(0.05);
         flight.fly(Span::from_secs(6 * 60));
         assert_eq!(flight.outcome(), Some(Outcome::RolledBack), "{:?}", flight.run().rolling_back());
@@ -473,25 +480,4 @@ fn a_shift_whose_answer_was_lost_is_told_by_what_is_seen() {
     flight.feed(Input::Verified { at, resolution, evidence: "95 % stable, 5 % canary".to_owned() });
     flight.settle();
     assert_eq!(told(&flight), ["95 % stable, 5 % canary"]);
-}
-
-#[test]
-fn the_light_says_what_a_revert_would_do() {
-    let mut flight = begun(rolling());
-    flight.ground.roll();
-    watch(&mut flight);
-    let access = crate::domain::workload::Access {
-        patch_service: Some(true),
-        patch_deployments: Some(true),
-        missing: Vec::new(),
-        at: flight.now,
-    };
-    let shown = picture(&flight);
-    let light = flight.run().readiness(Some(&shown), Some(&access), flight.now);
-    assert_eq!(light.light, Light::Ready, "{light:?}");
-    assert!(light.detail.contains("reverts to v1, 2 of 3 pods still run it"), "{}", light.detail);
-    let mut gone = shown;
-    gone.slots.get_mut(OLD_REVISION).unwrap().hash.clear();
-    let light = flight.run().readiness(Some(&gone), Some(&access), flight.now);
-    assert_eq!(light.light, Light::Slow);
 }

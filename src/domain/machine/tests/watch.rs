@@ -309,7 +309,7 @@ fn of_two_countdowns_the_one_that_ends_first_is_shown_and_decides() {
 }
 
 #[test]
-fn a_countdown_waits_a_minute_for_whoever_writes_why_and_only_once() {
+fn a_countdown_waits_a_minute_in_all_for_whoever_writes_why() {
     let writes = |begins| Command::Reconsider { trigger: 0, begins };
     let counting = || {
         let mut flight = Flight::in_window(runbook());
@@ -333,9 +333,11 @@ fn a_countdown_waits_a_minute_for_whoever_writes_why_and_only_once() {
     assert_eq!(flight.count("rollback_started"), 0);
     flight.command(writes(false));
     assert_eq!(left(&flight), 10);
-    // A second time it does not wait.
+    // A second time it waits for what is left of the minute.
     flight.command(writes(true));
-    flight.fly(Span::from_secs(11));
+    flight.fly(Span::from_secs(24));
+    assert_eq!(flight.count("rollback_started"), 0);
+    flight.fly(Span::from_secs(2));
     assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
     // Whoever still writes when the rollback has begun is told nothing of it.
     assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
@@ -348,6 +350,60 @@ fn a_countdown_waits_a_minute_for_whoever_writes_why_and_only_once() {
     assert_eq!(flight.count("rollback_started"), 0);
     flight.fly(Span::from_secs(2));
     assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
+}
+
+/// Two triggers count the same metric, the second one 15 seconds later.
+fn two_countdowns() -> Flight {
+    let mut runbook = runbook();
+    let countdown = Then::Countdown(Span::from_secs(30));
+    let second = trigger(countdown, Span::from_secs(315), OnNoData::Hold);
+    runbook.triggers[0] = trigger(countdown, Span::from_mins(5), OnNoData::Hold);
+    runbook.triggers.insert(1, crate::domain::runbook::Trigger { reason: "second".to_owned(), ..second });
+    let mut flight = Flight::in_window(runbook);
+    flight.error_rate = Ok(0.2);
+    while flight.count("countdown_started") == 0 {
+        flight.fly(Span::from_secs(1));
+    }
+    flight
+}
+
+#[test]
+fn no_countdown_runs_on_while_somebody_writes_about_another() {
+    let ends = |flight: &Flight, trigger: usize| {
+        let ends = flight.run().triggers[trigger].countdown.expect("it counts down");
+        ends.since(flight.now).as_secs()
+    };
+    let writes = |begins| Command::Reconsider { trigger: 0, begins };
+    // Both count already.
+    let mut flight = two_countdowns();
+    while flight.run().triggers[1].countdown.is_none() {
+        flight.fly(Span::from_secs(1));
+    }
+    let before = [ends(&flight, 0), ends(&flight, 1)];
+    flight.command(writes(true));
+    flight.fly(Span::from_secs(40));
+    assert_eq!(flight.count("rollback_started"), 0);
+    // The words were found: the first is cancelled, the second goes on where it was.
+    flight.command(cancel("a known client bug"));
+    flight.command(writes(false));
+    assert_eq!(flight.run().triggers[0].countdown, None);
+    assert_eq!(ends(&flight, 1), before[1]);
+    // Not for longer than a minute in all.
+    flight.command(Command::Reconsider { trigger: 1, begins: true });
+    flight.fly(Span::from_secs(19 + before[1]));
+    assert_eq!(flight.count("rollback_started"), 0);
+    flight.fly(Span::from_secs(3));
+    assert_eq!(flight.outcome(), Some(Outcome::RolledBack));
+
+    // The second begins while somebody writes about the first.
+    let mut flight = two_countdowns();
+    flight.command(writes(true));
+    flight.fly(Span::from_secs(50));
+    assert_eq!(flight.count("rollback_started"), 0);
+    let left = ends(&flight, 1);
+    assert!((31..=40).contains(&left), "it waits as long as the first: {left}");
+    flight.command(writes(false));
+    assert_eq!(ends(&flight, 1), 30, "and has all of its time");
 }
 
 #[test]
@@ -448,6 +504,21 @@ fn a_baseline_of_less_than_five_minutes_says_of_how_much_it_is() {
     let (short, told) = line(&[299, 150, 1]);
     assert_eq!(short, None);
     assert!(!told.contains("from only"), "{told}");
+}
+
+#[test]
+fn what_is_judged_by_a_short_baseline_says_so() {
+    let mut flight = Flight::in_window(runbook());
+    flight.fly(Span::from_mins(1));
+    let evidence = flight.events.iter().find_map(|envelope| match &envelope.event {
+        RunEvent::CheckPassed { text, evidence, .. } if text == "rate" => Some(evidence.clone()),
+        _ => None,
+    });
+    let short = flight.run().baseline_short["transactions/blue"].clock();
+    assert!(
+        evidence.as_ref().is_some_and(|it| it.ends_with(&format!(", a baseline of only {short} of data"))),
+        "{evidence:?}"
+    );
 }
 
 #[test]

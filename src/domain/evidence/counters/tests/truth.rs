@@ -128,6 +128,11 @@ fn life(what: Counted, turns: &[Turn], from_zero: bool) -> Result<(), TestCaseEr
         if turn.what == 4 {
             prop_assert_eq!(counters.take(&answer), Counts::NONE);
         }
+        // … and as it is told to one who asks again before the next scrape.
+        if turn.what == 5 {
+            now += 1;
+            prop_assert_eq!(counters.take(&Answer { at: at(now), ..answer }), Counts::NONE);
+        }
         first = false;
         let bad = if what == Counted::Good { all - other } else { other };
         prop_assert_eq!(told.all, all);

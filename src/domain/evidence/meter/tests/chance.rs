@@ -2,7 +2,7 @@
 
 use super::{
     super::super::{
-        baseline::fano,
+        baseline::Baseline,
         simulated::{Bursts, Dice},
     },
     *,
@@ -21,7 +21,7 @@ fn run(seed: u64, cv: f64, terms: Terms, samples: u32, rate: impl Fn(u32) -> f64
     let phi = if cv > 0.0 {
         let blocks: Vec<Counts> =
             (0..60).map(|_| (0..12).fold(Counts::NONE, |sum, _| sum + draw(P0))).collect();
-        fano(&blocks)
+        Baseline::of(&blocks).phi
     } else {
         1.0
     };

@@ -20,18 +20,51 @@ fn ln_e(terms: Terms, samples: &[(Counts, Option<Counts>)]) -> f64 {
         let worse = r * new.all / (r * new.all + old.all);
         new.bad * (worse / fair).ln() + old.bad * ((1.0 - worse) / (1.0 - fair)).ln()
     };
+    // How often the old slot has failed before each sample.
+    let mut lately = (0.0, 0.0);
+    let phis: Vec<f64> = samples
+        .iter()
+        .map(|(_, old)| {
+            let Some(old) = old else { return terms.phi };
+            let times = match terms.usual {
+                Some(usual) if lately.1 > 0.0 => f64::max(lately.0 / lately.1 / usual, 1.0),
+                _ => 1.0,
+            };
+            lately = (lately.0 * 0.9 + old.bad, lately.1 * 0.9 + old.all);
+            1.0 + times * (terms.phi - 1.0)
+        })
+        .collect();
     let e = |compared: bool| {
         let mut bets = Vec::new();
         for start in 0..samples.len() {
-            // Nine tenths for the first N in equal parts; then a tenth of 1/2, 1/6, 1/12, … for each N.
+            // Of those beside, all that began before any old slot was there are those of the new slot alone.
+            let weighed = compared && samples[..=start].iter().any(|(_, old)| old.is_some());
+            let first = match (terms.weighed, weighed) {
+                (Weighed::Evenly, _) => 0.0,
+                (Weighed::Early, false) => 0.05,
+                (Weighed::Early, true) => 0.45,
+            };
+            // Nine tenths for the first N, the rest of them in equal parts; then a tenth of 1/2, 1/6, 1/12, … for each N.
             let (n, k) = (f64::from(terms.starts), (start / terms.starts as usize) as f64);
-            let weight = if k < 1.0 { 0.9 / n } else { 0.1 / n / (k * k + k) };
+            let weight = if k < 1.0 { (0.9 - first) / n } else { 0.1 / n / (k * k + k) };
+            let weight = if start == 0 { weight + first } else { weight };
+            let weighed = weighed && terms.weighed == Weighed::Early;
+            let density = |j: u32| match samples[start] {
+                (new, Some(old)) if weighed => {
+                    let part = p(j) / terms.p0 * new.all / (p(j) / terms.p0 * new.all + old.all);
+                    part * (1.0 - part)
+                }
+                _ => 1.0,
+            };
+            let mean = (0..40).map(density).sum::<f64>() / 40.0;
             for j in 0..40 {
-                let gain = |&(new, old): &(Counts, Option<Counts>)| match old {
-                    Some(old) if compared => beside(p(j), new, old),
-                    _ => alone(p(j), new),
+                let weight = weight * density(j) / mean;
+                let gain = |(&(new, old), phi): (&(Counts, Option<Counts>), &f64)| match old {
+                    Some(old) if compared => beside(p(j), new, old) / phi,
+                    _ => alone(p(j), new) / terms.phi,
                 };
-                bets.push(weight.ln() + samples[start..].iter().map(gain).sum::<f64>() / terms.phi);
+                let gained: f64 = samples.iter().zip(&phis).skip(start).map(gain).sum();
+                bets.push(weight.ln() + gained);
             }
         }
         let high = bets.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -54,9 +87,12 @@ proptest! {
         samples in prop::collection::vec((counts(), prop::option::weighted(0.3, counts())), 1..25),
         p0 in 0.0001..0.5_f64,
         phi in 1.0..30.0_f64,
+        usual in prop::option::of(0.0001..0.5_f64),
         starts in 1_u32..40,
+        early in any::<bool>(),
     ) {
-        let terms = Terms { p0, alpha: 0.001, phi, starts, at_least: 0.0 };
+        let weighed = if early { Weighed::Early } else { Weighed::Evenly };
+        let terms = Terms { phi, usual, weighed, ..Terms::new(p0, 0.001, starts, 0.0) };
         let samples: Vec<_> = samples
             .into_iter()
             .map(|(new, old)| (new, old.filter(|old: &Counts| old.all >= new.all * LEAST_OLD)))
@@ -125,10 +161,33 @@ fn no_comparison_gains_while_the_new_slot_is_not_worse() {
     }
 }
 
+/// Bets against the old slot are spread by what is known before anybody asks whose the failures are.
+#[test]
+fn bets_are_spread_evenly_over_the_part_of_the_new_slot() {
+    let shares: Vec<Share> = shares(0.001).collect();
+    for (new, old) in [(10.0, 90.0), (50.0, 50.0), (1.0, 1e6)] {
+        let spread = by_part(&shares, Counts::new(1.0, new), Some(Counts::new(0.0, old)));
+        assert!((spread.iter().sum::<f64>() - 40.0).abs() < 1e-9);
+        let below_half: f64 = spread
+            .iter()
+            .zip(&shares)
+            .filter(|(_, share)| share.ratio * new < old)
+            .map(|(bets, _)| bets)
+            .sum();
+        let part = 1.5 * new / (1.5 * new + old);
+        let expected = if part > 0.5 { 0.0 } else { (0.5 - part) / (1.0 - part) };
+        let reached = shares.last().map(|share| share.ratio * new > old).unwrap();
+        assert!(!reached || (below_half / 40.0 - expected).abs() < 0.08, "{new} {old}: {below_half}");
+    }
+    assert_eq!(by_part(&shares, Counts::new(1.0, 5.0), None), vec![1.0; 40]);
+}
+
 #[test]
 fn all_weights_together_are_at_most_one() {
     for starts in [1, 7, 180] {
-        let sum: f64 = (0..200_000).map(|sample| weight(sample, starts)).sum();
-        assert!(sum <= 1.0 && sum > 0.999, "{starts}: {sum}");
+        for first in [0.0, FIRST, FIRST_BESIDE] {
+            let sum: f64 = (0..200_000).map(|sample| weight(sample, starts, first)).sum();
+            assert!(sum <= 1.0 + 1e-12 && sum > 0.999, "{starts} {first}: {sum}");
+        }
     }
 }

@@ -99,7 +99,7 @@ impl Rules for BlueGreen {
         if !write.undisturbed {
             return;
         }
-        let Arrival { kind, object, before, after, .. } = *write;
+        let Arrival { kind, object, before, after, seen, .. } = *write;
         let live = before.look(Timestamp(0)).live().cloned();
         match kind {
             ActionKind::SwitchTraffic { .. } if after.serving() == 0 => {
@@ -111,7 +111,11 @@ impl Rules for BlueGreen {
             ActionKind::Patch(_) if object.is_some() && *object == live => {
                 world.fail("a patch replaced the pods of the slot that has the traffic")
             }
-            ActionKind::SetImage { .. } | ActionKind::Restart { .. } if *object == live => {
+            // Where no pod of its template serves, an image is put back.
+            ActionKind::SetImage { .. } | ActionKind::Restart { .. }
+                if *object == live
+                    && live.as_ref().is_some_and(|live| seen.is_none_or(|seen| seen.serving(live) > 0)) =>
+            {
                 world.fail("the slot that has the traffic got another image")
             }
             ActionKind::Scale { .. } => {

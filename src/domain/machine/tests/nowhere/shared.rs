@@ -22,6 +22,7 @@ use super::{
     },
 };
 use crate::domain::{
+    action::ActionKind,
     director::{Director, NEW_REVISION, OLD_REVISION, share_of},
     event::Outcome,
     fixture::ground::{Ground, both},
@@ -237,7 +238,11 @@ impl Rules for Shared {
                 world.fail(&format!("{name} has weight, and its last pods were taken away"));
             }
             let touched = fewer || is_replaced(before, after, name);
-            if strategy == Strategy::BlueGreen && touched && has_traffic(before, name) {
+            // Where no pod of its template serves, an image is put back.
+            let replaced = matches!(kind, ActionKind::SetImage { .. });
+            let served = seen.is_none_or(|seen| seen.serving(&name.into()) > 0);
+            let kept = served || !replaced || fewer;
+            if strategy == Strategy::BlueGreen && touched && kept && has_traffic(before, name) {
                 world.fail(&format!("the pods of {name}, which has traffic, were touched"));
             }
         }

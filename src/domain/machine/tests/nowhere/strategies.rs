@@ -1,8 +1,10 @@
 //! The histories of each strategy: where they begin, and their tests.
 
+use serde_json::json;
+
 use super::{super::shares, shared::Shared, tell_histories};
 use crate::domain::{
-    action::{Action, ActionKind, Replicas, SlotRef},
+    action::{Action, ActionKind, PatchAction, PatchType, Replicas, SlotRef},
     event::ActionOutcome,
     fixture::{Flight, action, canary_replicas, canary_route, recreate, rolling, sip, trigger},
     id::QUICK,
@@ -132,7 +134,30 @@ fn n1_n2_a_canary_by_route_has_pods_for_its_weight_and_goes_back_whole() {
     retire(&mut book, SlotRef::New);
     let quick = book.rollbacks.iter_mut().find(|procedure| procedure.id.as_str() == QUICK).unwrap();
     quick.run.push(scale("empty", SlotRef::New, 0));
-    tell_histories(&Shared, &beginnings(&book, &["promoted"]));
+    let mut all = beginnings(&book, &["promoted"]);
+    all.extend(beginnings(&patching(&book), &["promoted"]));
+    tell_histories(&Shared, &all);
+}
+
+/// The same with weights that the runbook patches itself, forth and back, and pods that it takes in the same way.
+fn patching(book: &Runbook) -> Runbook {
+    let patch = |kind: &str, name: &str, patch_type, patch| {
+        ActionKind::Patch(PatchAction { kind: kind.to_owned(), name: name.into(), patch_type, patch })
+    };
+    let weigh = |canary: u32, stable: u32| {
+        let set = |place: usize, weight: u32| json!({ "op": "add", "path": format!("/spec/rules/0/backendRefs/{place}/weight"), "value": weight });
+        let kind = "httproute.gateway.networking.k8s.io/v1";
+        patch(kind, "backend", PatchType::Json, json!([set(0, canary), set(1, stable)]))
+    };
+    let mut book = book.clone();
+    book.steps[1].run[0].kind = weigh(5, 95);
+    book.steps[2].run[0].kind = weigh(50, 50);
+    book.steps[3].run[2].kind = weigh(0, 100);
+    let none = json!({ "spec": { "replicas": 0 } });
+    book.steps[4].run[0].kind = patch("deployment", "backend-canary", PatchType::Merge, none);
+    let quick = book.rollbacks.iter_mut().find(|procedure| procedure.id.as_str() == QUICK).unwrap();
+    quick.run[0].kind = weigh(0, 100);
+    book
 }
 
 #[test]

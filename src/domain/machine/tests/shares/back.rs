@@ -1,6 +1,6 @@
 //! The way back where a slot can have a part of the traffic: whole, proved, and never through nowhere.
 
-use super::{at_deploy, begun, opened, roll, rolls_back, sipping, through_window, watch};
+use super::{at_deploy, begun, light::light, opened, roll, rolls_back, sipping, through_window, watch};
 use crate::domain::{
     director::{NEW_REVISION, OLD_REVISION},
     effect::Effect,
@@ -8,6 +8,7 @@ use crate::domain::{
     fixture::{Flight, canary_replicas, canary_route, recreate, rolling},
     message::Command,
     observation::Autoscaler,
+    plan::Light,
     prompt::Prompt,
     runbook::Runbook,
     time::Span,
@@ -277,5 +278,22 @@ fn an_image_is_not_put_back_where_that_may_take_the_last_pods_that_answer() {
         flight.fly(Span::from_secs(2));
         assert_eq!(flight.ground.slots["canary"].image, image, "{refused}");
         assert_eq!(refused.contains("maxUnavailable"), kept == 0, "{refused}");
+    }
+}
+
+#[test]
+fn the_light_says_whether_a_promotion_could_be_taken_back() {
+    for runbook in [canary_route(), canary_replicas()] {
+        let mut flight = promoted(runbook);
+        let (seen, words) = light(&flight, true);
+        assert_eq!(seen, Light::Slow, "{words}");
+        assert!(words.contains("the promotion is taken back first"), "{words}");
+        let (seen, words) = light(&flight, false);
+        assert_eq!(seen, Light::NotReady, "{words}");
+        assert!(words.contains("not allowed to patch the Deployments"), "{words}");
+        flight.ground.kept = 0;
+        let (seen, words) = light(&flight, true);
+        assert_eq!(seen, Light::NotReady, "{words}");
+        assert!(words.contains("all pods of deployment/backend-stable at once"), "{words}");
     }
 }

@@ -197,3 +197,56 @@ fn a_window_in_which_the_gateway_sends_nobody_does_not_count_and_fails() {
     rolls_back(&mut flight);
     assert_eq!(flight.ground.weights["canary"], 0);
 }
+
+#[test]
+fn another_rule_that_sends_users_to_the_new_slot_holds_the_run_and_is_no_end_of_a_rollback() {
+    let mut flight = sipping(canary_route());
+    flight.ground.elsewhere = ["canary".into()].into();
+    "kubectl-edit".clone_into(&mut flight.ground.manager);
+    watch(&mut flight);
+    flight.fly(Span::from_secs(15));
+    assert_eq!(flight.count("foreign_change"), 1, "{:?}", flight.run().foreign);
+    let change = flight.run().foreign[0].clone();
+    assert!(
+        change.words.contains("another rule of it sends users to canary (by kubectl-edit)"),
+        "{change:?}"
+    );
+    assert!(change.put_back.contains("remove what sends users to canary"), "{change:?}");
+    assert!(flight.run().held.is_some());
+    rolls_back(&mut flight);
+    flight.fly(Span::from_secs(10));
+    assert_eq!(flight.ground.weights["canary"], 0, "traffic goes back as far as it is ours");
+    let stopped = flight.run().rolling_back().and_then(|rollback| rollback.stopped.clone()).unwrap();
+    assert!(stopped.reason.contains("another rule of the HTTPRoute sends users to canary"), "{stopped:?}");
+    flight.ground.elsewhere.clear();
+    flight.command(Command::RetryRollback);
+    flight.settle();
+    flight.fly(Span::from_secs(10));
+    assert_eq!(flight.outcome(), Some(Outcome::RolledBack), "{:?}", flight.prompt());
+}
+
+#[test]
+fn a_service_behind_the_route_that_selects_something_else_holds_the_run() {
+    let mut flight = sipping(canary_route());
+    let own = flight.ground.slot("stable").own.clone();
+    flight.ground.slot("stable").own.insert("tier".to_owned(), "nope".to_owned());
+    flight.command(Command::KeepLooking);
+    flight.fly(Span::from_secs(2));
+    assert_eq!(flight.count("foreign_change"), 1, "{:?}", flight.run().foreign);
+    let change = flight.run().foreign[0].clone();
+    assert!(
+        change.words.contains("service/backend-stable: it selects app=app,tier=nope,track=stable instead of"),
+        "{change:?}"
+    );
+    assert!(
+        change.put_back.contains("make service/backend-stable select app=app,track=stable again"),
+        "{change:?}"
+    );
+    assert!(flight.run().held.is_some());
+    flight.ground.slot("stable").own = own;
+    flight.fly(Span::from_secs(2));
+    flight.command(Command::Continue);
+    flight.settle();
+    flight.fly(Span::from_secs(2));
+    assert_eq!(flight.run().held, None, "{:?}", flight.refused);
+}
