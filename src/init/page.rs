@@ -399,7 +399,9 @@ fn checklist(page: &mut Page, facts: &Facts) {
     items.push(by_person("Somebody is on call who knows this service"));
     match facts.survey.forbidden.as_slice() {
         few if few.len() <= MOST_REFUSED => {
-            few.iter().for_each(|refused| page.todo(&format!("not seen, so not written: {refused}")));
+            for refused in few {
+                page.todo(&format!("not seen, so not written: {refused}"));
+            }
         }
         many => page.todo(&format!(
             "not seen, so not written: {} reads were not allowed; cutover init says which",
