@@ -318,29 +318,31 @@ fn past(now: f64) -> Server {
         let (start, end, step) = (seconds("start"), seconds("end"), seconds("step"));
         let query = parameter(line, "query");
         let incident = |at: f64| (at - (now - 3600.0)).clamp(0.0, 1200.0);
-        let value = |at: f64| {
-            if query.contains("timestamp") {
-                at - 2.0
-            } else if query.contains("error_ratio") {
-                if incident(at) > 0.0 && incident(at) < 1200.0 { 0.05 } else { 0.0005 }
-            } else if query.contains("500") {
-                (0.05 * (at - now + 90_000.0) + 4.95 * incident(at)).floor()
-            } else {
-                (100.0 * (at - now + 90_000.0)).floor()
+        let bad = |at: f64| (0.05 * (at - now + 90_000.0) + 4.95 * incident(at)).floor();
+        let all = |at: f64| (100.0 * (at - now + 90_000.0)).floor();
+        let ratio = |at: f64| if incident(at) > 0.0 && incident(at) < 1200.0 { 0.05 } else { 0.0005 };
+        let points = |value: &dyn Fn(f64) -> f64| {
+            let mut values = Vec::new();
+            let mut at = start;
+            while at <= end {
+                if at >= now - 7200.0 {
+                    let value = if query.contains("timestamp") { at - 2.0 } else { value(at) };
+                    values.push(json!([at, value.to_string()]));
+                }
+                at += step;
             }
+            values
         };
-        let mut values = Vec::new();
-        let mut at = start;
-        while at <= end {
-            if at >= now - 7200.0 {
-                values.push(json!([at, value(at).to_string()]));
-            }
-            at += step;
-        }
-        // Many counters: a long answer is too long.
-        let series = |pod: usize| json!({ "metric": { "pod": pod.to_string() }, "values": &values });
-        let pods = if query.contains("requests_total") { 120 } else { 1 };
-        let result: Vec<Value> = (0..pods).map(series).collect();
+        let result: Vec<Value> = if query.contains("requests_total") {
+            // Many counters: a long answer is too long.
+            let series = |mark: &str, values: Vec<Value>| -> Vec<Value> {
+                let of = |pod: usize| json!({ "metric": { "cutover_counts": mark, "pod": pod.to_string() }, "values": &values });
+                (0..120).map(of).collect()
+            };
+            [series("part", points(&bad)), series("all", points(&all))].concat()
+        } else {
+            vec![json!({ "metric": {}, "values": points(&ratio) })]
+        };
         let body = json!({ "status": "success", "data": { "resultType": "matrix", "result": result } });
         ("HTTP/1.1 200 OK".to_owned(), body.to_string())
     })

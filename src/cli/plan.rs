@@ -239,6 +239,9 @@ fn check_how(run: &Run, check: &Check) -> String {
         CheckKind::PodsReady { slot, at_least, .. } => {
             format!("pods of {} ready, at least {at_least}", colour(slot))
         }
+        CheckKind::TrafficOn { slot } if run.runbook.target.as_ref().is_some_and(Target::has_shares) => {
+            format!("{} has all the traffic", colour(slot))
+        }
         CheckKind::TrafficOn { slot } => format!("the service selects {}", colour(slot)),
         CheckKind::ScaledTo { slot, replicas } => format!("{} has {replicas} replicas", colour(slot)),
         CheckKind::Headroom { slot, replicas } => format!("room for {replicas} pods of {}", colour(slot)),

@@ -234,6 +234,20 @@ fn a_right_that_the_way_back_does_without_is_taken_away_in_mid_flight() {
     }
 }
 
+#[test]
+#[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]
+fn a_right_that_only_tells_more_is_taken_away_in_mid_flight() {
+    for (verb, resource) in [
+        ("list", "endpointslices"),
+        ("list", "replicasets"),
+        ("watch", "deployments"),
+        ("watch", "pods"),
+        ("get", "configmaps"),
+    ] {
+        rolls_back_without(verb, resource, false);
+    }
+}
+
 /// The token is not accepted any more in the middle of a rollback; somebody logs in again, and it goes on by itself.
 #[test]
 #[cfg_attr(not(feature = "real-servers"), ignore = "wants real servers: see tests/real.rs")]

@@ -329,7 +329,8 @@ impl Machine {
     /// Ends an act of a step that has been due for as long as it may take. A rollback goes on waiting.
     fn gave_up_waiting(&mut self, at: &ActionRef, due_for: Span, why: &str) -> bool {
         let patience = self.run.action(at).map_or(Span::ZERO, |action| action.timeout);
-        if self.run.rolling_back().is_some() || due_for < patience {
+        // Where time runs fast, looks take their time in real time all the same.
+        if self.run.rolling_back().is_some() || due_for < patience.as_deadline(self.slack) {
             return false;
         }
         self.end_unbegun(at.clone(), ActionOutcome::Failed, format!("not started after {patience}: {why}"));

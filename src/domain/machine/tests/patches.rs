@@ -135,6 +135,23 @@ fn n1_a_patch_that_moves_the_traffic_waits_for_as_many_pods_as_serve_now() {
 }
 
 #[test]
+fn where_time_runs_fast_an_act_waits_for_its_pods_in_real_time() {
+    let body = json!({ "spec": { "selector": { "version": "green" } } });
+    let mut flight = Flight::passed(with(service(MERGE, body)), 1);
+    // One real second is 400 of the run: what takes a real one is not too late after 30 of them.
+    flight.machine.allow_for(Span::from_secs(400));
+    flight.ground.slot("green").ready = 0;
+    // What was seen before is not fresh any more.
+    flight.fly(Span::from_secs(300));
+    flight.start();
+    flight.fly(Span::from_secs(800));
+    assert_eq!(flight.status("deploy"), StepStatus::Running, "{}", why(&flight));
+    flight.ground.slot("green").ready = 3;
+    flight.fly(Span::from_secs(200));
+    assert!(was_sent(&flight), "{}", why(&flight));
+}
+
+#[test]
 fn a_patch_that_moves_the_traffic_is_our_own_doing() {
     let add = json!([{ "op": "replace", "path": "/spec/selector/version", "value": "green" }]);
     let merge =
