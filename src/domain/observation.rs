@@ -26,6 +26,8 @@ pub struct Observation {
     pub slots: BTreeMap<SlotName, SlotSeen>,
     /// The route, where one directs traffic and exists.
     pub route: Option<RouteSeen>,
+    /// Why what the Service's proxies are told could not be read now, where that is so. No traffic waits for it; pods do.
+    pub endpoints_unread: Option<String>,
 }
 
 /// A route as it was seen: the rule that leads to the slots' Services.

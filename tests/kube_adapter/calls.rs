@@ -12,7 +12,7 @@ use cutover::{
 };
 use serde_json::json;
 
-use super::{NEW, Stand, connect, kube, slot, timing, until_complete};
+use super::{Misbehaviour, NEW, Stand, answer, connect, kube, slot, timing, until_complete};
 
 #[tokio::test]
 async fn a_look_finds_slots_pods_and_who_is_live() {
@@ -135,6 +135,14 @@ async fn pods_that_the_services_endpoints_name_are_counted() {
     stand.world.freeze(false);
     while named().await != (Some(0), Some(3)) {
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // A list that fails, or does not answer, does not keep the look from all else.
+    for trouble in [answer(503, false), Misbehaviour::Hang { applied: false }] {
+        stand.fault("GET", "/endpointslices", u32::MAX, trouble);
+        let seen = stand.kube.observe().await.unwrap();
+        assert!(seen.endpoints_unread.is_some());
+        assert_eq!((seen.slots["green"].named, seen.slots["green"].ready()), (None, 3));
+        stand.world.clear_faults();
     }
     // Who may not list them counts by the selector alone.
     stand.world.deny("list", "endpointslices");

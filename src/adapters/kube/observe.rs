@@ -15,6 +15,7 @@ use k8s_openapi::api::{
     core::v1::Service,
 };
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::{
     domain::{
@@ -55,16 +56,20 @@ impl KubeCluster {
             self.observe_director(),
             futures::future::try_join_all(deployments),
             self.autoscalers(),
-            self.named_pods(),
+            self.named_in_time(),
         );
         let (directing, deployments, autoscalers) = (directing?, deployments?, autoscalers?);
-        let named = named?;
+        let (named, endpoints_unread) = match named {
+            Ok(named) => (named, None),
+            Err(fault) => (None, Some(fault.message)),
+        };
         let deployments: BTreeMap<String, Option<SeenDeployment>> = deployments.into_iter().collect();
         let mut seen = Observation {
             at,
             slots: self.slots_seen(&deployments, &autoscalers, named.as_ref()),
             service: None,
             route: None,
+            endpoints_unread,
         };
         match directing {
             Directing::Service(service) => {
@@ -237,6 +242,12 @@ impl KubeCluster {
             Ok(()) | Err(PortError { kind: Fault::Denied | Fault::NotFound, .. }) => Ok(found),
             Err(fault) => Err(fault),
         }
+    }
+
+    /// The same, but nothing else waits long for it: traffic may have to move now.
+    async fn named_in_time(&self) -> PortResult<Option<BTreeSet<String>>> {
+        let silent = |_| PortError::unavailable("no answer in time".to_owned());
+        timeout(self.gateway.timing.look, self.named_pods()).await.map_err(silent)?
     }
 
     /// The pods that the Service's proxies are told to send users to, where its selector picks one slot; nothing where that may

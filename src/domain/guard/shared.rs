@@ -364,6 +364,10 @@ impl Run {
                     "the Service's endpoints still name {count} {pods} of {slot}, which may still get users"
                 )
             }
+            None if takes && seen.endpoints_unread.is_some() => {
+                let why = seen.endpoints_unread.as_deref().unwrap_or_default();
+                format!("the Service's endpoints cannot be read, so {slot} may still get users: {why}")
+            }
             None if lags => {
                 format!("a gateway has not taken up the weights yet, and may still send users to {slot}")
             }

@@ -53,3 +53,20 @@ fn endpoints_that_name_pods_of_the_slot_with_the_traffic_keep_nothing_from_scali
     assert_eq!(flight.outcome(), Some(Outcome::RolledBack), "{:?}", flight.run().rolling_back());
     assert_eq!(flight.ground.slot("blue").desired, 3);
 }
+
+#[test]
+fn endpoints_that_cannot_be_read_keep_pods_and_no_traffic() {
+    let mut flight = Flight::in_window(runbook());
+    flight.ground.endpoints_unread = Some("503".to_owned());
+    flight.command(Command::Rollback { reason: "slow".to_owned() });
+    flight.settle();
+    flight.fly(Span::from_secs(2));
+    assert_eq!(flight.ground.selector, selector("blue"), "traffic waits for nobody");
+    let (_, why) = flight.run().waiting_act().unwrap();
+    assert!(why.contains("endpoints cannot be read") && why.ends_with("503"), "{why}");
+    assert_eq!(flight.ground.slot("green").desired, 3);
+    flight.ground.endpoints_unread = None;
+    flight.fly(Span::from_secs(10));
+    assert_eq!(flight.outcome(), Some(Outcome::RolledBack), "{:?}", flight.run().rolling_back());
+    assert_eq!(flight.ground.slot("green").desired, 0);
+}
