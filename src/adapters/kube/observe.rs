@@ -14,7 +14,7 @@ use k8s_openapi::api::{
     autoscaling::v1::HorizontalPodAutoscaler,
     core::v1::Service,
 };
-use serde_json::Value;
+use serde::Deserialize;
 use tokio::time::timeout;
 
 use crate::{
@@ -262,7 +262,7 @@ impl KubeCluster {
             let Some(slices) = ENDPOINT_SLICES.get(at) else { return Ok(None) };
             let call = Call::list(slices, Some(&self.target.namespace)).with("labelSelector", of.clone());
             let mut named = BTreeSet::new();
-            match self.gateway.each(&call, |slice: Value| named.extend(told_of(&slice))).await {
+            match self.gateway.each(&call, |slice: Slice| named.extend(slice.ready())).await {
                 Ok(()) => return Ok(Some(named)),
                 Err(PortError { kind: Fault::NotFound, message }) => {
                     tracing::debug!(message, "endpointslices are not served in this version");
@@ -292,11 +292,37 @@ impl KubeCluster {
     }
 }
 
-/// The pods that a slice tells of as ready. What it does not say of one is ready.
-fn told_of(slice: &Value) -> Vec<String> {
-    let endpoints = slice.get("endpoints").and_then(Value::as_array).into_iter().flatten();
-    let ready = endpoints
-        .filter(|endpoint| endpoint.pointer("/conditions/ready").and_then(Value::as_bool) != Some(false));
-    let pods = ready.filter_map(|endpoint| endpoint.get("targetRef")).filter(|of| of["kind"] == "Pod");
-    pods.filter_map(|of| of["name"].as_str()).map(str::to_owned).collect()
+/// The part of a slice that matters; the parser skips the rest, as of pods.
+#[derive(Deserialize)]
+struct Slice {
+    #[serde(default = "Option::default")]
+    endpoints: Option<Vec<Endpoint>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Endpoint {
+    conditions: Option<Conditions>,
+    target_ref: Option<TargetRef>,
+}
+
+#[derive(Deserialize)]
+struct Conditions {
+    ready: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct TargetRef {
+    kind: Option<String>,
+    name: Option<String>,
+}
+
+impl Slice {
+    /// The pods that it tells of as ready. What it does not say of one is ready.
+    fn ready(self) -> impl Iterator<Item = String> {
+        let endpoints = self.endpoints.into_iter().flatten();
+        let ready = endpoints.filter(|it| it.conditions.as_ref().and_then(|it| it.ready) != Some(false));
+        let pods = ready.filter_map(|it| it.target_ref).filter(|of| of.kind.as_deref() == Some("Pod"));
+        pods.filter_map(|of| of.name)
+    }
 }
