@@ -66,6 +66,12 @@ fn paused(stage: &Stage) -> (PathBuf, String) {
     assert_eq!(output.status.code(), Some(8), "{}", String::from_utf8_lossy(&output.stderr));
     let directory = stage.runs().pop().unwrap();
     let run = directory.file_name().unwrap().to_string_lossy().into_owned();
+    // Whoever showed the run is told of its end before the engine has closed its sockets.
+    let until = Instant::now() + PATIENCE;
+    while !stage.engines().is_empty() {
+        assert!(Instant::now() < until, "the engine of a paused run does not end");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     (directory, run)
 }
 
@@ -115,6 +121,22 @@ fn j7_one_byte_of_the_runbook_changed_is_refused_with_what_changed() {
         });
         assert!(told, "what was overridden, and why, is in the journal");
     }
+}
+
+#[test]
+fn an_engine_that_still_closes_does_not_refuse_the_next() {
+    let stage = Stage::new();
+    let (directory, run) = paused(&stage);
+    let lock = std::fs::File::open(directory.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let closing = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(1_500));
+        drop(lock);
+    });
+    let (code, said) = resumed(&stage, &run, &[]);
+    assert_eq!(code, 0, "{said}");
+    assert!(closing.is_finished(), "it went on while another had the run");
+    assert_eq!(log(&stage), ["one", "slow", "slept", "two", "three"]);
 }
 
 #[test]

@@ -38,7 +38,7 @@ const COPY_EVERY: Duration = Duration::from_secs(2);
 /// How long the last records may take to reach the copy, at the end.
 const COPY_LAST: Duration = Duration::from_secs(5);
 /// An engine that makes way releases its locks within this time.
-const BETWEEN_ENGINES: Duration = Duration::from_secs(15);
+pub(super) const BETWEEN_ENGINES: Duration = Duration::from_secs(15);
 
 /// Locks that are held.
 pub struct Guard {
@@ -218,7 +218,7 @@ pub(super) fn driven_by(holder: Option<&Holder>) -> String {
 const OF_A_STRANGER: Duration = Duration::from_secs(2);
 
 /// How often it is tried.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// How long an engine that was asked to make way has before it is asked again.
 const ASK_AGAIN: Duration = Duration::from_secs(2);

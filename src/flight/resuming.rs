@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Instant,
 };
 
 use color_eyre::eyre::eyre;
@@ -10,7 +11,7 @@ use color_eyre::eyre::eyre;
 use super::{
     exit::Exit,
     fetching::{self, Wanted},
-    guard::driven_by,
+    guard::{BETWEEN_ENGINES, LOOK_AGAIN, driven_by},
     job::{Resumption, Takeover, Terms},
     journal::RunJournal,
     landing::{RUNBOOK, Ready, make_output_dir},
@@ -74,12 +75,33 @@ pub async fn resume(resumption: Resumption, terms: Terms, pilot: String) -> Resu
     let world = world::real(&runbook, &path, &secrets, Some(found.run.last_at)).await?;
     let loaded = Loaded { runbook, text, path };
     let setup = Setup { loaded, world, secrets, rehearsal: None, terms, pilot };
-    setup.go_on(found.dir, from_cluster.is_some(), takeover).await
+    let paused = found.run.finished.is_some();
+    setup.go_on(found.dir, from_cluster.is_some(), takeover, paused).await
 }
 
 fn is_paused(found: &Found) -> bool {
     let outcome = found.run.finished.as_ref().map(|(outcome, ..)| *outcome);
     matches!(outcome, None | Some(Outcome::Held)) && resumable(&found.run).is_ok()
+}
+
+/// The run's own lock. The engine that has paused it may still be stopping; one that drives it keeps it.
+async fn own_lock(run_dir: &Path, paused: bool) -> Result<Lock, Stop> {
+    let begun = Instant::now();
+    loop {
+        match Lock::acquire(run_dir, RUN_LOCK, &who::holder()) {
+            Err(LockError::Held { .. }) if paused && begun.elapsed() < BETWEEN_ENGINES => {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            Err(LockError::Held { holder, .. }) => {
+                let run = run_dir.file_name().unwrap_or_default().to_string_lossy();
+                return Err(Stop::somebody_else(format!(
+                    "run {run} is already active{}\nopen it with: cutover attach {run}; watch it with: cutover watch {run}",
+                    driven_by(holder.as_ref())
+                )));
+            }
+            taken => return Ok(taken?),
+        }
+    }
 }
 
 impl Setup {
@@ -88,17 +110,9 @@ impl Setup {
         run_dir: PathBuf,
         from_cluster: bool,
         takeover: Option<Takeover>,
+        paused: bool,
     ) -> Result<Exit, Stop> {
-        let lock = Lock::acquire(&run_dir, RUN_LOCK, &who::holder()).map_err(|error| match error {
-            LockError::Held { holder, .. } => {
-                let run = run_dir.file_name().unwrap_or_default().to_string_lossy();
-                Stop::somebody_else(format!(
-                    "run {run} is already active{}\nopen it with: cutover attach {run}; watch it with: cutover watch {run}",
-                    driven_by(holder.as_ref())
-                ))
-            }
-            fault @ LockError::Io { .. } => fault.into(),
-        })?;
+        let lock = own_lock(&run_dir, paused).await?;
         let recovered = journal::recover::<Envelope>(&run_dir)?;
         if let Some(torn) = &recovered.torn {
             talk(&format!(
