@@ -5,7 +5,7 @@
 //!
 //! `cargo bench --bench evidence -- prometheus` runs the program itself over a real process and a real Prometheus, which has to be
 //! installed, and takes eight minutes of real time. Parts of the tables: `-- faults`, `late`, `false-alarms`, `before`, `overtime`,
-//! `alike`, `worse`.
+//! `alike`, `worse`, `scraped`.
 
 #![expect(clippy::print_stdout, reason = "a measuring program prints")]
 #![expect(clippy::expect_used, reason = "a measuring program stops where it cannot measure")]
@@ -35,7 +35,7 @@ mod server;
 /// A table and the word that asks for it alone.
 type Part = (&'static str, fn() -> Vec<String>);
 
-const TABLES: [Part; 7] = [
+const TABLES: [Part; 8] = [
     ("faults", alone::faults),
     ("late", alone::late_and_slow),
     ("false-alarms", alone::false_alarms),
@@ -43,6 +43,7 @@ const TABLES: [Part; 7] = [
     ("overtime", alone::overtime),
     ("alike", beside::alike),
     ("worse", beside::worse),
+    ("scraped", beside::scraped),
 ];
 
 fn main() {

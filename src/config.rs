@@ -24,8 +24,8 @@ mod shape;
 mod vars;
 
 pub use diagnose::{Diagnostic, Severity};
-pub use load::{Loaded, load_file, load_str};
-pub(crate) use shape::ACTION_KINDS;
+pub use load::{Loaded, gives_a_number, load_file, load_str};
+pub(crate) use shape::{ACTION, ACTION_KINDS, ITEM};
 pub use vars::{check_value, is_shell_own, script_names, script_sets, shell_gives};
 
 /// The runbook that `rehearse` flies where no other is at hand: the one at the top level of this repository.

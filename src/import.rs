@@ -32,6 +32,7 @@ mod nature;
 mod page;
 mod people;
 mod points;
+mod procedure;
 mod programs;
 mod resolve;
 mod roles;

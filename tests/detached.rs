@@ -137,10 +137,10 @@ fn u1_a_terminal_that_closes_leaves_a_run_that_is_found_again() {
     again.wait_until("Before the deployment");
     // The same person drives again; a second screen of theirs looks on, and may take control.
     let mut second = Cockpit::start_in(&stage, (80, 24), &["attach".as_ref()], &[]);
-    second.wait_until("you have control on another screen");
+    second.wait_until("starts nothing: you have control");
     second.press(b":take\r");
-    second.wait_until("for DEPLOY_VERSION; nothing starts yet");
-    again.wait_until("you have control on another screen");
+    second.wait_until("for DEPLOY_VERSION; starts nothing yet");
+    again.wait_until("starts nothing: you have control");
     // A watching screen sees all and may nothing.
     let mut watch = Cockpit::start_in(&stage, (80, 24), &["watch".as_ref()], &[]);
     watch.wait_until("you watch, ");

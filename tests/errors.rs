@@ -391,6 +391,25 @@ fn every_error_is_a_sentence_with_a_published_exit_code() {
 }
 
 #[test]
+fn what_an_error_quotes_of_a_file_is_text_and_nothing_that_a_terminal_obeys() {
+    let dir = tempfile::tempdir().unwrap();
+    stage(dir.path());
+    // Into the clipboard, into the title, off the screen, against the direction of reading, and as a line of our own.
+    let evil = "\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}]0;title\u{7}\u{1b}[2J\u{202e}\u{9b}31m\r\nrun it as root";
+    let event = serde_json::json!({ "seq": 1, "at": "2026-11-28T12:00:00Z", "event": evil.repeat(40) });
+    let text = serde_json::json!({ "schema_version": 1, "events": [event] });
+    fs::write(dir.path().join("evil.json"), text.to_string()).unwrap();
+    let output = cutover(dir.path()).args(["replay", "--from", "evil.json"]).output().unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said:?}");
+    let obeyed = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
+    assert!(!said.chars().any(obeyed), "{said:?}");
+    assert!(said.contains("<U+001B>"), "a reader sees that something was there: {said:?}");
+    assert!(said.lines().all(|line| line.starts_with("cutover: ") && line.len() < 600), "{said:?}");
+    assert!(!said.contains("cutover: run it as root"), "{said:?}");
+}
+
+#[test]
 fn a_runbooks_faults_have_colours_only_where_they_are_asked_for() {
     let dir = tempfile::tempdir().unwrap();
     stage(dir.path());

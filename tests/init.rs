@@ -242,6 +242,13 @@ fn a_route_over_two_services_is_a_canary_or_blue_green_by_their_names() {
     let faults = faulty(&stand);
     assert!(faults.iter().any(|it| it.contains("has no backend for service shop-canary")), "{faults:#?}");
 
+    // A route that is called as no Service is.
+    let edge = Directing::Route { name: "edge".into(), rule: 0 };
+    let edge = Stand::new(furniture(edge, "track", ["stable", "canary"]));
+    let (text, _) = edge.init(&["--service", "edge"]);
+    assert_eq!(whole(&text).target.unwrap().service, "edge");
+    fits(&edge);
+
     let colours = Stand::new(furniture(route(), "colour", ["blue", "green"]));
     let (text, said) = colours.init(&["--context", "prod-eu-1"]);
     let runbook = whole(&text);

@@ -30,6 +30,8 @@ mod place;
 #[path = "real/plane.rs"]
 mod plane;
 
+#[path = "real/backtest.rs"]
+mod backtest;
 #[path = "real/calls.rs"]
 mod calls;
 #[path = "real/flights.rs"]
@@ -38,6 +40,8 @@ mod flights;
 mod hosts;
 #[path = "real/metrics.rs"]
 mod metrics;
+#[path = "real/online.rs"]
+mod online;
 #[path = "real/outages.rs"]
 mod outages;
 #[path = "real/rights.rs"]

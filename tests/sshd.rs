@@ -128,7 +128,7 @@ fn u1_a_connection_that_is_cut_in_a_step_leaves_the_run_watched() {
     let state = stage.path().display().to_string();
     let words = [env!("CARGO_BIN_EXE_cutover"), "rehearse", "--state-dir", &state];
     let mut far = Cockpit::spawn(&stage, (80, 24), sshd.command(&words));
-    far.wait_until("for DEPLOY_VERSION; nothing starts yet");
+    far.wait_until("for DEPLOY_VERSION; starts nothing yet");
     far.press(b"\r");
     far.wait_until("ENTER yes");
     far.press(b"\r");

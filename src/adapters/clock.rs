@@ -43,6 +43,7 @@ fn look() {
     look_at(&AHEAD, &WOKEN, i64::try_from(ahead).unwrap_or(0));
 }
 
+/// The two clocks differ by how long this host was suspended. One that jumps has slept: whoever waits looks again at once.
 fn look_at(known: &AtomicI64, woken: &Notify, ahead: i64) {
     let before = known.swap(ahead, Ordering::Relaxed);
     if before != i64::MIN && ahead.saturating_sub(before) >= SUSPENDED {
@@ -86,6 +87,7 @@ struct Anchor {
 }
 
 impl Anchor {
+    /// The wall clock is read once. A run's time never falls, whatever is done to the wall clock meanwhile.
     fn at(wall: i64, speed: f64) -> Self {
         Self { wall, boot: since_boot(), speed }
     }

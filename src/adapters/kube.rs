@@ -224,11 +224,13 @@ pub struct KubeCluster {
     lease_seen: Mutex<Option<lease::Observed>>,
 }
 
+/// A panic of another task while it held the lock leaves nothing half done: each of these is one assignment.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl KubeCluster {
+    /// Names come from the runbook, which was checked; one from a journal of another version may still be unknown.
     fn slot(&self, name: &SlotName) -> PortResult<&Slot> {
         self.target.slots.get(name).ok_or_else(|| {
             let known: Vec<&str> = self.target.slots.keys().map(SlotName::as_str).collect();
@@ -236,6 +238,7 @@ impl KubeCluster {
         })
     }
 
+    /// What is read is noted for the watch: two looks that know different things would contradict each other on one screen.
     async fn read_service(&self) -> PortResult<ServiceView> {
         let call = Call::get(&SERVICES, Some(&self.target.namespace), &self.target.service);
         let service: Service = self.gateway.read(&call).await?;
@@ -261,6 +264,7 @@ impl KubeCluster {
         }
     }
 
+    /// The whole object: a revert and a strategic patch stand on fields that no summary has.
     async fn read_deployment(&self, slot: &SlotName) -> PortResult<Deployment> {
         let call = Call::get(&DEPLOYMENTS, Some(&self.target.namespace), &self.slot(slot)?.deployment);
         self.gateway.read(&call).await
@@ -278,6 +282,7 @@ impl KubeCluster {
         }
     }
 
+    /// The uid that the Deployment had when this run first met it: another one of the same name is another object.
     fn remembered(&self, slot: &SlotName) -> Option<String> {
         locked(&self.uids).get(&self.target.slots.get(slot)?.deployment).cloned()
     }

@@ -52,6 +52,7 @@ pub struct BadSource {
     pub why: String,
 }
 
+/// What a source is. One whose secret is gone stands here too: its metrics say why they have no data.
 #[derive(Debug)]
 enum Kind {
     Prometheus(Prometheus),
@@ -201,6 +202,7 @@ impl MetricsAdapter {
         lane.rate().map(|value| Reading { at: answer.at, value })
     }
 
+    /// A runbook that loaded has it; a journal of an edited runbook may not.
     fn source(&self, query: &Query) -> Result<&Kind, Missing> {
         let source = query.source();
         self.sources.get(source).ok_or_else(|| Missing::BadAnswer(format!("no such source: `{source}`")))
@@ -325,6 +327,7 @@ fn templates(source: &Source) -> impl Iterator<Item = &Template> {
     source.headers.values().chain(&source.bearer_token).chain(pair).chain([url])
 }
 
+/// Everything that can be wrong with a source is told before the first sample, by the name that the runbook has for it.
 fn connect(
     source: &Source,
     expand: &impl Fn(&Template) -> Result<String, Unexpanded>,

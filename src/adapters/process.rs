@@ -277,6 +277,7 @@ impl Shell for LocalShell {
     }
 }
 
+/// Everything that a person needs to judge it without the output: how it ended, who ended it, what it left behind.
 fn detail(exit: &Exit) -> String {
     let mut detail = exit.status.to_string();
     if exit.timed_out {
@@ -309,6 +310,8 @@ struct Backlog {
     changed: Notify,
 }
 
+/// What has come and was not yet taken. The reader of a command's output must never wait for the screen: a command whose
+/// pipe is full stops.
 #[derive(Default)]
 struct Waiting {
     started: Option<ChildProcess>,

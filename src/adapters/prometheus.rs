@@ -92,6 +92,7 @@ enum Data {
 #[derive(Deserialize)]
 struct Point(f64, String);
 
+/// One series of an answer to `query`.
 #[derive(Deserialize)]
 struct InstantSeries {
     metric: BTreeMap<String, String>,
@@ -99,6 +100,7 @@ struct InstantSeries {
     value: Option<Point>,
 }
 
+/// One series of an answer to `query_range`.
 #[derive(Deserialize)]
 struct RangeSeries {
     #[serde(default)]
@@ -108,12 +110,14 @@ struct RangeSeries {
 }
 
 impl Point {
+    /// A value is text in JSON, since JSON has neither NaN nor infinity, and PromQL gives both.
     fn reading(&self) -> Result<Reading, Missing> {
         let value = self.1.parse().map_err(|_| Missing::NotANumber)?;
         Ok(Reading { at: at_seconds(self.0)?, value })
     }
 }
 
+/// Prometheus tells time in seconds with fractions.
 fn at_seconds(seconds: f64) -> Result<Timestamp, Missing> {
     let ms = (seconds * 1000.0).round();
     // Within a double's exact integers; a NaN is in no range.
@@ -227,6 +231,7 @@ impl Prometheus {
         self.ask("labels", &[("match[]", metric)]).await
     }
 
+    /// The body first, whatever the status: Prometheus explains itself there, with 400 and 422 as well.
     async fn ask<T: DeserializeOwned>(&self, what: &str, parameters: &[(&str, &str)]) -> Result<T, Missing> {
         let answer = self.endpoint.read(self.url(what, parameters), HeaderMap::new()).await?;
         let status = answer.status.as_u16();
@@ -256,6 +261,7 @@ impl Prometheus {
         body.data.ok_or_else(|| Missing::BadAnswer("an answer without data".to_owned()))
     }
 
+    /// Behind a path of the source's own: one behind a gateway lives at `/prometheus` or the like.
     fn url(&self, what: &str, parameters: &[(&str, &str)]) -> Url {
         let mut url = self.endpoint.url.clone();
         if let Ok(mut path) = url.path_segments_mut() {
@@ -265,6 +271,7 @@ impl Prometheus {
         url
     }
 
+    /// Made once a query: it is parsed for that, and asked every few seconds.
     fn aside(&self, expr: &str) -> Arc<Aside> {
         let mut asides = self.asides.lock().unwrap_or_else(PoisonError::into_inner);
         let aside = asides.entry(expr.to_owned());

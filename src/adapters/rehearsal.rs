@@ -96,6 +96,7 @@ impl Shell for RehearsalShell {
     }
 }
 
+/// A rehearsal writes its output where a run does, so that it finds a full disk as well.
 fn cannot_write(error: std::io::Error) -> PortError {
     PortError::failed(format!("cannot write the output: {error}"))
 }

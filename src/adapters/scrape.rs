@@ -41,6 +41,7 @@ pub(super) struct Scraper {
     state: Mutex<State>,
 }
 
+/// What was read so far: rates need at least two scrapes.
 #[derive(Debug, Default)]
 struct State {
     /// The names that metrics asked for, and so are kept.
@@ -55,6 +56,7 @@ struct State {
     keep: Span,
 }
 
+/// One answer of the endpoint.
 #[derive(Debug)]
 struct Scrape {
     at: Timestamp,
@@ -101,6 +103,7 @@ impl Selector {
 
 impl Scrape {
     fn new(at: Timestamp, exposition: Exposition) -> Self {
+        // When the process started tells one process from the next, and two behind one address from each other.
         let process = match exposition.series(PROCESS) {
             [one] => Some(one.value.to_bits()),
             _ => None,
@@ -278,6 +281,7 @@ impl Plan {
         [Some(first), second].into_iter().flatten().map(|selector| selector.name.as_str())
     }
 
+    /// A gauge is its newest value; everything else is what changed between scrapes.
     fn compute(&self, scrapes: &[&Scrape]) -> Result<Reading, Missing> {
         let newest = scrapes.last().ok_or(Missing::NoData)?;
         match self {
@@ -344,19 +348,24 @@ fn rates<'a>(scrapes: &[&'a Scrape], selector: &Selector) -> Result<BTreeMap<&'a
         let seconds = ms as f64 / 1000.0;
         for pair in past.windows(2) {
             for (labels, now) in &pair[1].1 {
-                let increase = match pair[0].1.get(labels) {
-                    Some(before) if now >= before => now - before,
-                    // Reset: it counts from zero again.
-                    Some(_) => *now,
-                    None if process.is_some() => *now,
-                    // Perhaps another process answered, whose past is not known.
-                    None => 0.0,
-                };
+                let increase = increase(pair[0].1.get(labels).copied(), *now, process.is_some());
                 *rates.entry(labels).or_default() += increase / seconds;
             }
         }
     }
     if measured { Ok(rates) } else { Err(Missing::NoData) }
+}
+
+/// By how much a counter rose between two scrapes. One that is new counts from zero where both are of one process; otherwise
+/// another process may have answered, whose past is not known.
+fn increase(before: Option<f64>, now: f64, is_same_process: bool) -> f64 {
+    match before {
+        Some(before) if now >= before => now - before,
+        // Reset: it counts from zero again.
+        Some(_) => now,
+        None if is_same_process => now,
+        None => 0.0,
+    }
 }
 
 /// The quantile of a histogram whose buckets have these rates, by Prometheus' rules: linear inside a bucket, and the

@@ -28,6 +28,7 @@ use crate::{
 /// Connecting and shaking hands together take no longer.
 const DEADLINE: Duration = Duration::from_secs(10);
 
+/// In milliseconds.
 const DAY: i64 = 86_400_000;
 
 /// Certificates that cannot be used as authorities.

@@ -1,6 +1,6 @@
 //! `cutover abort`: aborts a run from the shell, before traffic has been switched.
 
-use super::{args::OrderArgs, front::errand};
+use super::{args::AbortArgs, front::errand};
 use crate::{
     domain::{message::Command, run::Run},
     flight::{exit::Exit, stop::Stop},
@@ -10,8 +10,8 @@ use crate::{
 ///
 /// # Errors
 /// If no engine can be reached.
-pub async fn main(args: OrderArgs) -> Result<Exit, Stop> {
+pub async fn main(args: AbortArgs) -> Result<Exit, Stop> {
     let over = |run: &Run, _: &Run| run.finished.as_ref().map(|(outcome, ..)| Exit::of(*outcome));
-    let reason = args.reason.clone();
-    errand::order(args, Command::Abort { reason }, false, over).await
+    let AbortArgs { run, reason, errand } = args;
+    errand::order(errand, run.as_deref(), Command::Abort { reason }, false, over).await
 }

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser};
 
 pub use init::InitArgs;
-pub use orders::{ApproveArgs, OrderArgs, RollbackArgs, ServiceArgs, ServiceCommand, StatusArgs};
+pub use orders::{AbortArgs, ApproveArgs, ErrandArgs, RollbackArgs, ServiceArgs, ServiceCommand, StatusArgs};
 pub use runs::{AttachArgs, RehearseArgs, ReplayArgs, ResumeArgs, RunArgs, TakeoverArgs};
 pub use view::{DriveArgs, LookArgs, ViewArgs};
 
@@ -66,7 +66,7 @@ pub enum Subcommand {
     /// Roll a run back from the shell and follow it to the end; also retries or abandons a rollback that has stopped.
     Rollback(RollbackArgs),
     /// Abort a run from the shell; only before traffic has been switched.
-    Abort(OrderArgs),
+    Abort(AbortArgs),
     /// Manage the systemd user service that restarts the engine of an interrupted run; the run comes back paused.
     Service(ServiceArgs),
     /// The process that executes a run; started by run, rehearse and resume.
@@ -240,8 +240,8 @@ impl Cli {
             Subcommand::Approve(args) => args.state_dir.as_ref(),
             Subcommand::Status(args) => args.state_dir.as_ref(),
             Subcommand::Service(args) => args.state_dir.as_ref(),
-            Subcommand::Rollback(args) => args.state_dir.as_ref(),
-            Subcommand::Abort(args) => args.state_dir.as_ref(),
+            Subcommand::Rollback(args) => args.errand.state_dir.as_ref(),
+            Subcommand::Abort(args) => args.errand.state_dir.as_ref(),
             Subcommand::Backtest(args) => args.state_dir.as_ref(),
             Subcommand::List(args) => args.state_dir.as_ref(),
             Subcommand::Report(args) => args.state_dir.as_ref(),

@@ -71,6 +71,7 @@ pub async fn main(args: &BacktestArgs) -> Result<Exit, Stop> {
     Ok(Exit::Done)
 }
 
+/// What was looked at stands before what was found: a verdict over two days is another one than over two weeks.
 fn lines(looked: &Backtest) -> Vec<String> {
     let mut lines = vec![format!(
         "{} to {}, in windows of {}; {}",
@@ -170,6 +171,7 @@ fn proved(proof: &Proof) -> String {
     }
 }
 
+/// What the trigger would have done beside what had really happened.
 fn of_run(run: &RunJudged) -> String {
     let would = match (run.measured, run.would_fire) {
         (_, Some(after)) => format!("would have fired after {}", after.clock()),

@@ -62,6 +62,7 @@ pub(super) fn added(subcommand: Command) -> Command {
     })
 }
 
+/// By its extension alone: completion runs at every key and must not read files.
 fn is_runbook(path: &Path) -> bool {
     path.is_file() && path.extension().is_some_and(|extension| extension == "toml")
 }
@@ -115,6 +116,7 @@ fn journal_length(dir: &Path) -> u64 {
     std::fs::metadata(dir.join("journal")).map_or(0, |meta| meta.len())
 }
 
+/// A shell offers only what the command would take.
 fn fits(which: Which, run: &Run, lives: bool) -> bool {
     let outcome = run.finished.as_ref().map(|(outcome, ..)| *outcome);
     let real = run.opened.rehearsal.is_none();

@@ -3,9 +3,9 @@
 use super::args::PlanArgs;
 use crate::domain::{
     action::{Action, ActionKind, Confirm, SlotRef},
-    check::{Check, CheckKind, NoTraffic},
+    check::{Check, CheckKind, Condition, NoTraffic},
     event::{Envelope, Opened, RollbackTarget, RunEvent},
-    id::{QUICK, RunId, SlotName},
+    id::{MetricId, QUICK, RunId, SlotName},
     run::Run,
     runbook::{ClusterFact, Runbook, Step, Target, VarSource},
     time::Timestamp,
@@ -221,19 +221,7 @@ fn check_how(run: &Run, check: &Check) -> String {
         }
         CheckKind::Dns { name, expect } => format!("{} resolves to {}", run.show(name), run.show(expect)),
         CheckKind::Metric { metric, condition, no_traffic, .. } => {
-            match run.runbook.metric(metric.as_str()) {
-                Some(declared) => {
-                    let idle = match no_traffic {
-                        None => "",
-                        Some(NoTraffic::Skip) => ", skipped without requests",
-                        Some(NoTraffic::Wait) => ", waits for requests",
-                        Some(NoTraffic::Fail) => ", fails without requests",
-                    };
-                    let wanted = show_condition(*condition, declared.unit, None);
-                    format!("{} {wanted}{idle}", declared.title)
-                }
-                None => metric.to_string(),
-            }
+            metric_how(run, metric, *condition, *no_traffic)
         }
         CheckKind::Rollout { slot, .. } => format!("rollout of {} complete", colour(slot)),
         CheckKind::PodsReady { slot, at_least, .. } => {
@@ -257,6 +245,17 @@ fn check_how(run: &Run, check: &Check) -> String {
             format!("logs of {}: {}", colour(slot), parts.join(", "))
         }
     }
+}
+
+fn metric_how(run: &Run, metric: &MetricId, condition: Condition, no_traffic: Option<NoTraffic>) -> String {
+    let Some(declared) = run.runbook.metric(metric.as_str()) else { return metric.to_string() };
+    let idle = match no_traffic {
+        None => "",
+        Some(NoTraffic::Skip) => ", skipped without requests",
+        Some(NoTraffic::Wait) => ", waits for requests",
+        Some(NoTraffic::Fail) => ", fails without requests",
+    };
+    format!("{} {}{idle}", declared.title, show_condition(condition, declared.unit, None))
 }
 
 /// The fact's name in the runbook.

@@ -1,9 +1,6 @@
 //! `cutover rollback`: rolls back from the shell; works without a screen, and when the engine is gone.
 
-use super::{
-    args::{OrderArgs, RollbackArgs},
-    front::errand,
-};
+use super::{args::RollbackArgs, front::errand};
 use crate::{
     domain::{message::Command, run::Run},
     flight::{exit::Exit, say::talk, stop::Stop},
@@ -14,15 +11,15 @@ use crate::{
 /// # Errors
 /// If no engine can be reached or started.
 pub async fn main(args: RollbackArgs) -> Result<Exit, Stop> {
-    let RollbackArgs { run, reason, retry, give_up, vars, json_lines, state_dir } = args;
+    let RollbackArgs { run, reason, retry, give_up, errand } = args;
     let reason = reason.unwrap_or_default();
     let command = match (retry, give_up) {
         (true, _) => Command::RetryRollback,
-        (false, true) => Command::AbandonRollback { reason: reason.clone() },
-        (false, false) => Command::Rollback { reason: reason.clone() },
+        (false, true) => Command::AbandonRollback { reason },
+        (false, false) => Command::Rollback { reason },
     };
     let over = |run: &Run, before: &Run| over(run, before, retry);
-    errand::order(OrderArgs { run, reason, vars, json_lines, state_dir }, command, true, over).await
+    errand::order(errand, run.as_deref(), command, true, over).await
 }
 
 /// The exit code, once the outcome is known.

@@ -138,42 +138,12 @@ fn value(name: &str, kind: &Kind, node: &Node, at: &Range<usize>, faults: &mut F
                 wrong_type(node, "true or false", &format!("{name} = true"), faults);
             }
         }
-        Kind::Integer(low, high) => match &node.value {
-            Value::Integer(Some(number)) if (*low..=*high).contains(number) => {}
-            Value::Integer(_) => {
-                faults
-                    .error(node.span.clone(), format!("`{name}` is out of range"))
-                    .help(format!("write a whole number from {low} to {high}"));
-            }
-            _ => wrong_type(node, "a whole number", &format!("{name} = {}", (*low).max(1)), faults),
-        },
+        Kind::Integer(low, high) => integer(name, (*low, *high), node, faults),
         Kind::Percent => percentage(name, node, faults),
-        Kind::Share => match node.number() {
-            Some(share) if (0.0..=1.0).contains(&share) => {}
-            Some(_) => {
-                faults
-                    .error(node.span.clone(), format!("`{name}` must be a number from 0 to 1"))
-                    .help("for the 95th percentile write 0.95");
-            }
-            None => wrong_type(node, "a number", &format!("{name} = 0.95"), faults),
-        },
-        Kind::List(item) => match &node.value {
-            Value::List(items) => {
-                for inner in items {
-                    value(name, item, inner, &inner.span, faults);
-                }
-            }
-            _ => wrong_type(node, "a list", &format!("{name} = [{}]", example("", item)), faults),
-        },
+        Kind::Share => share(name, node, faults),
+        Kind::List(item) => items(name, item, node, faults),
         Kind::Table(shape) => table(shape, node, at, faults),
-        Kind::Map(of) => match &node.value {
-            Value::Table(inner) => {
-                for entry in &inner.entries {
-                    value(&entry.key, of, &entry.node, &entry.key_span, faults);
-                }
-            }
-            _ => wrong_type(node, "a table", &format!("{name} = {{ NAME = {} }}", example("", of)), faults),
-        },
+        Kind::Map(of) => entries(name, of, node, faults),
         Kind::Either(kinds) => {
             if let Some(kind) = kinds.iter().find(|kind| fits(kind, &node.value)) {
                 value(name, kind, node, at, faults);
@@ -183,6 +153,56 @@ fn value(name: &str, kind: &Kind, node: &Node, at: &Range<usize>, faults: &mut F
             }
         }
         Kind::Any => {}
+    }
+}
+
+/// A number that TOML reads and we cannot (beyond 64 bits) is out of range like any other.
+fn integer(name: &str, (low, high): (i64, i64), node: &Node, faults: &mut Faults<'_>) {
+    match &node.value {
+        Value::Integer(Some(number)) if (low..=high).contains(number) => {}
+        Value::Integer(_) => {
+            faults
+                .error(node.span.clone(), format!("`{name}` is out of range"))
+                .help(format!("write a whole number from {low} to {high}"));
+        }
+        _ => wrong_type(node, "a whole number", &format!("{name} = {}", low.max(1)), faults),
+    }
+}
+
+/// People write 95 for the 95th percentile, so the help shows the right form.
+fn share(name: &str, node: &Node, faults: &mut Faults<'_>) {
+    match node.number() {
+        Some(share) if (0.0..=1.0).contains(&share) => {}
+        Some(_) => {
+            faults
+                .error(node.span.clone(), format!("`{name}` must be a number from 0 to 1"))
+                .help("for the 95th percentile write 0.95");
+        }
+        None => wrong_type(node, "a number", &format!("{name} = 0.95"), faults),
+    }
+}
+
+/// Each item on its own: one wrong item says nothing about the others.
+fn items(name: &str, item: &Kind, node: &Node, faults: &mut Faults<'_>) {
+    match &node.value {
+        Value::List(items) => {
+            for inner in items {
+                value(name, item, inner, &inner.span, faults);
+            }
+        }
+        _ => wrong_type(node, "a list", &format!("{name} = [{}]", example("", item)), faults),
+    }
+}
+
+/// At the key of each entry and not at the table: that is where a person looks.
+fn entries(name: &str, of: &Kind, node: &Node, faults: &mut Faults<'_>) {
+    match &node.value {
+        Value::Table(inner) => {
+            for entry in &inner.entries {
+                value(&entry.key, of, &entry.node, &entry.key_span, faults);
+            }
+        }
+        _ => wrong_type(node, "a table", &format!("{name} = {{ NAME = {} }}", example("", of)), faults),
     }
 }
 
@@ -238,6 +258,7 @@ fn written(name: &str, kind: &Kind, text: &str, node: &Node, faults: &mut Faults
     }
 }
 
+/// Both what was expected and what was found: "expected text" alone sends people to look for a missing quote.
 fn wrong_type(node: &Node, wanted: &str, example: &str, faults: &mut Faults<'_>) {
     faults
         .error(node.span.clone(), format!("expected {wanted}, found {}", node.kind()))
@@ -273,6 +294,7 @@ fn shape_example(shape: &Shape) -> String {
     shape_example_of("", shape)
 }
 
+/// Required keys alone, three at most: an example that is longer than the line hides what it shows.
 fn shape_example_of(name: &str, shape: &Shape) -> String {
     let required: Vec<&Key> = shape.all_keys().filter(|key| key.required).take(3).collect();
     let keys: Vec<String> = if required.is_empty() {

@@ -106,6 +106,7 @@ impl fmt::Display for Diagnostic {
     }
 }
 
+/// What is quoted comes from a file of somebody else: it must not move the cursor or colour the next line.
 fn safe(text: &str) -> String {
     SafeText::new(text).into()
 }

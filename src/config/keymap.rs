@@ -137,10 +137,12 @@ impl Hint {
 struct Bindings(Vec<(KeyAction, Vec<Key>)>);
 
 impl Bindings {
+    /// The first that has it; two actions with one key were refused when the file was read.
     fn action(&self, key: Key) -> Option<KeyAction> {
         self.0.iter().find(|(_, keys)| keys.contains(&key)).map(|(action, _)| *action)
     }
 
+    /// None where the context leaves the action to the one below it.
     fn keys(&self, action: KeyAction) -> &[Key] {
         self.0.iter().find(|(other, _)| *other == action).map_or(&[], |(_, keys)| keys)
     }
@@ -206,6 +208,7 @@ impl Keymap {
         self.contexts.get(&context).unwrap_or(&NONE)
     }
 
+    /// Actions of one word are one hint ("j/k move"): a footer has room for few.
     fn own_hints(&self, context: Context) -> Vec<Hint> {
         let mut hints: Vec<Hint> = Vec::new();
         for (action, keys) in &self.bindings(context).0 {
@@ -225,6 +228,7 @@ impl Keymap {
     }
 }
 
+/// Only the first letter: names inside the text keep theirs.
 fn lower_first(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())

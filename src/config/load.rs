@@ -13,6 +13,8 @@ mod sampling;
 mod strategy;
 mod target;
 
+pub use metrics::gives_a_number;
+
 use std::{io, ops::Range, path::Path};
 
 use super::{
@@ -102,6 +104,8 @@ pub fn load_file(path: &Path) -> io::Result<Loaded> {
     }
 }
 
+/// Nothing of it is parsed: what somebody gave by mistake (a log, a binary) would give thousands of faults, each with its
+/// line.
 fn too_large(path: &str) -> Loaded {
     let mut fault = Diagnostic::whole_file(path, "the file is larger than 1 MiB");
     fault.help = Some("a runbook is a few pages of text; is this the right file?".to_owned());
@@ -171,6 +175,7 @@ struct Loader<'f, 's> {
 }
 
 impl<'f, 's> Loader<'f, 's> {
+    /// Names are gathered before anything is loaded: a trigger may name a metric that stands below it.
     fn new(faults: &'f mut Faults<'s>, root: &Node) -> Self {
         let names = |key: &str| -> Vec<&Entry> {
             root.get(key).map_or_else(Vec::new, |node| node.entries().iter().collect())
@@ -250,6 +255,8 @@ impl<'f, 's> Loader<'f, 's> {
         Template::from(text)
     }
 
+    /// Not a template: the shell expands it. What it uses is read all the same, so that an unknown name is told here and
+    /// not at night.
     fn script(&mut self, node: &Node, moment: Moment) -> String {
         let text = node.text().unwrap_or_default();
         self.ledger.script(node, text, moment, self.faults.source());
@@ -306,6 +313,7 @@ fn text(node: &Node, key: &str) -> String {
     optional_text(node, key).unwrap_or_default()
 }
 
+/// Empty is not none: where that matters the shape says so.
 fn optional_text(node: &Node, key: &str) -> Option<String> {
     node.get(key).and_then(Node::text).map(str::to_owned)
 }
@@ -334,6 +342,7 @@ fn span_or(shape: &'static Shape, node: &Node, key: &str) -> Span {
     span(node, key).or_else(|| default(shape, node, key).parse().ok()).unwrap_or_default()
 }
 
+/// A value that is no duration has been told where its type was checked; it counts as not given here.
 fn span(node: &Node, key: &str) -> Option<Span> {
     node.get(key).and_then(Node::text).and_then(|text| text.parse().ok())
 }
@@ -349,6 +358,7 @@ fn texts(node: &Node, key: &str) -> Vec<String> {
     }
 }
 
+/// What does not fit was told as out of range; it counts as not given here.
 fn number(node: &Node, key: &str) -> Option<u32> {
     node.get(key).and_then(Node::integer).and_then(|number| u32::try_from(number).ok())
 }

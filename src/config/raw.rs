@@ -99,6 +99,7 @@ fn table(table_: &DeTable<'_>) -> Table {
     Table { entries }
 }
 
+/// Numbers stay what they are: whether 1.0 may stand for 1 is decided where the key is known.
 fn value_of(value: &DeValue<'_>) -> Value {
     match value {
         DeValue::String(text) => Value::Text(text.to_string()),

@@ -269,6 +269,7 @@ fn value_of(node: &Node) -> String {
     node.text().map_or_else(|| shown(node), str::to_owned)
 }
 
+/// Without the value where it is a table: settings are shown on one line each.
 fn shown(node: &Node) -> String {
     match &node.value {
         raw::Value::Text(text) => format!("\"{text}\""),

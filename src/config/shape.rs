@@ -16,6 +16,8 @@ pub(crate) use course::{ITEM, STEP, TRIGGER};
 pub(crate) use head::{DEPLOYMENT, FACTS, PART, RUNBOOK, SLOT, TARGET, VAR};
 pub(crate) use metrics::{METRIC, SOURCE};
 
+use crate::domain::time::Span;
+
 /// What a value must be.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Kind {
@@ -133,6 +135,12 @@ impl Shape {
                 .or(cases.last())
                 .map_or("", |(_, value)| value),
         }
+    }
+
+    /// The same for a duration, beside one other key. Whoever shows or writes a runbook asks here too: with another value for the
+    /// usual one it would hide a time that counts, or show one that doesn't.
+    pub(crate) fn default_span(&self, name: &str, beside: &str) -> Span {
+        self.default(name, |key| key == beside).parse().unwrap_or_default()
     }
 }
 

@@ -66,6 +66,7 @@ pub(crate) enum Sink {
     Value(usize),
 }
 
+/// A variable as it is declared.
 #[derive(Debug)]
 struct Declared {
     name: String,
@@ -74,6 +75,7 @@ struct Declared {
     captured: bool,
 }
 
+/// A place where one is used.
 #[derive(Debug)]
 struct Use {
     name: String,
@@ -120,6 +122,7 @@ impl VarUses {
         self.known = None;
     }
 
+    /// The first one counts where a name is declared twice, which TOML refuses anyway.
     pub(crate) fn declare(&mut self, name: &str, span: Range<usize>, secret: bool, captured: bool) {
         self.index.entry(name.to_owned()).or_insert(self.declared.len());
         self.declared.push(Declared { name: name.to_owned(), span, secret, captured });
@@ -195,6 +198,33 @@ impl VarUses {
                 Self::unknown(using, near, faults);
             }
         }
+        self.check_captures(faults);
+        self.check_declared(&captured, &used, faults);
+    }
+
+    /// What is declared must get its value somewhere, and be of use to somebody.
+    fn check_declared(
+        &self,
+        captured: &BTreeMap<&str, Vec<Moment>>,
+        used: &BTreeSet<&str>,
+        faults: &mut Faults<'_>,
+    ) {
+        for var in &self.declared {
+            if var.captured && !captured.contains_key(var.name.as_str()) {
+                faults.error(var.span.clone(), format!("no action captures `{}`", var.name)).help(format!(
+                    "give the action that prints it `capture = {{ {} = 'id: (\\S+)' }}`",
+                    var.name
+                ));
+            } else if is_name(&var.name) && !used.contains(var.name.as_str()) {
+                faults
+                    .warning(var.span.clone(), format!("`{}` is never used", var.name))
+                    .help("remove it, or use it");
+            }
+        }
+    }
+
+    /// What an action captures must be declared, and get its value no other way.
+    fn check_captures(&self, faults: &mut Faults<'_>) {
         for (name, span, _) in &self.captures {
             match self.index.get(name) {
                 None => {
@@ -217,24 +247,13 @@ impl VarUses {
                 Some(_) => {}
             }
         }
-        for var in &self.declared {
-            if var.captured && !captured.contains_key(var.name.as_str()) {
-                faults.error(var.span.clone(), format!("no action captures `{}`", var.name)).help(format!(
-                    "give the action that prints it `capture = {{ {} = 'id: (\\S+)' }}`",
-                    var.name
-                ));
-            } else if is_name(&var.name) && !used.contains(var.name.as_str()) {
-                faults
-                    .warning(var.span.clone(), format!("`{}` is never used", var.name))
-                    .help("remove it, or use it");
-            }
-        }
     }
 
     fn captured_names(&self) -> Vec<&str> {
         self.declared.iter().filter(|var| var.captured).map(|var| var.name.as_str()).collect()
     }
 
+    /// Help differs by where it stands: a script can do without a variable, a text cannot.
     fn unknown(using: &Use, near: Option<&str>, faults: &mut Faults<'_>) {
         let name = &using.name;
         let help = match (near, using.sink) {

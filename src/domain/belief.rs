@@ -12,7 +12,7 @@ use super::{
     director::{Director, NEW_REVISION, Share, in_words, pods_for, share_of, shares_by},
     event::ActionRef,
     id::SlotName,
-    observation::{Observation, SlotSeen},
+    observation::{Observation, ServiceSeen, SlotSeen},
     patched::Patched,
     run::Run,
     runbook::Target,
@@ -203,46 +203,45 @@ impl Run {
             found.extend(self.slots_differ(pinned, seen));
             return found;
         }
-        let object = format!("service/{}", target.service);
-        match &seen.service {
-            None => found.push(Difference::gone(object)),
-            Some(service) if service.uid != pinned.service => {
-                found.push(Difference::replaced(object, service.changed.as_ref()));
-            }
-            Some(service) => {
-                if let Some(believed) = self.believed_selector().filter(|it| *it != service.selector) {
-                    let pointed = service.live.as_ref().filter(|_| target.director == Director::Selector);
-                    let to = pointed.filter(|live| Some(*live) != self.live.as_ref());
-                    let what = to.map_or_else(
-                        || {
-                            format!(
-                                "it selects {} instead of {}",
-                                labels(&service.selector),
-                                labels(&believed)
-                            )
-                        },
-                        |slot| {
-                            let pointed = self.selector_towards(slot).unwrap_or_default();
-                            let added = service.selector.iter().filter(|it| pointed.get(it.0) != Some(it.1));
-                            let added: BTreeMap<_, _> = added.map(|(k, v)| (k.clone(), v.clone())).collect();
-                            if added.is_empty() {
-                                format!("it points at {slot}")
-                            } else {
-                                format!("it points at {slot}, and also selects by {}", labels(&added))
-                            }
-                        },
-                    );
-                    found.push(Difference {
-                        object,
-                        what,
-                        manager: manager(service.changed.as_ref()),
-                        kind: DifferenceKind::Traffic,
-                    });
-                }
-            }
-        }
+        found.extend(self.service_differs(pinned, target, seen));
         found.extend(self.slots_differ(pinned, seen));
         found
+    }
+
+    fn service_differs(&self, pinned: &Pinned, target: &Target, seen: &Observation) -> Option<Difference> {
+        let object = format!("service/{}", target.service);
+        let Some(service) = &seen.service else { return Some(Difference::gone(object)) };
+        if service.uid != pinned.service {
+            return Some(Difference::replaced(object, service.changed.as_ref()));
+        }
+        let believed = self.believed_selector().filter(|it| *it != service.selector)?;
+        Some(Difference {
+            object,
+            what: self.selects_otherwise(service, target, &believed),
+            manager: manager(service.changed.as_ref()),
+            kind: DifferenceKind::Traffic,
+        })
+    }
+
+    /// What a Service selects that is not as it was. Where its selector picks one slot, the slot says more than the labels do.
+    fn selects_otherwise(
+        &self,
+        service: &ServiceSeen,
+        target: &Target,
+        believed: &BTreeMap<String, String>,
+    ) -> String {
+        let pointed = service.live.as_ref().filter(|_| target.director == Director::Selector);
+        let Some(slot) = pointed.filter(|live| Some(*live) != self.live.as_ref()) else {
+            return format!("it selects {} instead of {}", labels(&service.selector), labels(believed));
+        };
+        let pointed = self.selector_towards(slot).unwrap_or_default();
+        let added = service.selector.iter().filter(|it| pointed.get(it.0) != Some(it.1));
+        let added: BTreeMap<_, _> = added.map(|(k, v)| (k.clone(), v.clone())).collect();
+        if added.is_empty() {
+            format!("it points at {slot}")
+        } else {
+            format!("it points at {slot}, and also selects by {}", labels(&added))
+        }
     }
 
     /// That another rule of the route sends users to the new slot, which none did when the run opened: they would meet the new

@@ -117,6 +117,19 @@ impl Moment {
         }
     }
 
+    /// The memory that it takes, in bytes: near enough to keep a queue within bounds.
+    pub fn memory(&self) -> usize {
+        size_of::<Self>()
+            + match &self.seen {
+                Seen::Picture(workload) => workload.memory(),
+                Seen::Sample(sample) | Seen::Past(sample) => sample.metric.as_str().len(),
+                Seen::Evidence(standings) => size_of_val(standings.as_slice()),
+                Seen::Look { evidence: text, .. } | Seen::Lost { why: text, .. } => text.len(),
+                Seen::Access(access) => size_of_val(access.missing.as_slice()),
+                Seen::Confirmed { .. } | Seen::Copy(_) => 0,
+            }
+    }
+
     /// The sample, if it is one.
     pub fn sample(&self) -> Option<&Sample> {
         match &self.seen {

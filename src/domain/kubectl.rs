@@ -34,6 +34,10 @@ pub fn kubectl_line(
     };
     let deployment = |of: &SlotRef| -> Option<String> { Some(slot(of)?.1.deployment.clone()) };
     let tail = scope(target);
+    let rollout = |verb: &str, slot: &SlotRef| -> Option<String> {
+        let object = quote(&format!("deployment/{}", deployment(slot)?));
+        Some(format!("kubectl rollout {verb} {object} {tail}"))
+    };
     Some(match kind {
         ActionKind::SetImage { slot, container, image } => {
             let object = quote(&format!("deployment/{}", deployment(slot)?));
@@ -41,12 +45,8 @@ pub fn kubectl_line(
             let image = template_word(&format!("{container}="), image, show);
             format!("kubectl set image {object} {image} {tail}")
         }
-        ActionKind::Rollout { slot, .. } => {
-            format!("kubectl rollout status {} {tail}", quote(&format!("deployment/{}", deployment(slot)?)))
-        }
-        ActionKind::Restart { slot } => {
-            format!("kubectl rollout restart {} {tail}", quote(&format!("deployment/{}", deployment(slot)?)))
-        }
+        ActionKind::Rollout { slot, .. } => rollout("status", slot)?,
+        ActionKind::Restart { slot } => rollout("restart", slot)?,
         ActionKind::Scale { slot, replicas } => {
             let replicas = match replicas {
                 Replicas::Count(count) => *count,
@@ -55,12 +55,8 @@ pub fn kubectl_line(
             format!("kubectl scale deployment {} --replicas={replicas} {tail}", quote(&deployment(slot)?))
         }
         ActionKind::Revert { slot } => revert_line(target, &deployment(slot)?, None),
-        ActionKind::Pause { slot } => {
-            format!("kubectl rollout pause {} {tail}", quote(&format!("deployment/{}", deployment(slot)?)))
-        }
-        ActionKind::Resume { slot } => {
-            format!("kubectl rollout resume {} {tail}", quote(&format!("deployment/{}", deployment(slot)?)))
-        }
+        ActionKind::Pause { slot } => rollout("pause", slot)?,
+        ActionKind::Resume { slot } => rollout("resume", slot)?,
         ActionKind::SwitchTraffic { to, .. } if target.director == Director::Selector => {
             let (name, to) = slot(to)?;
             let patch = selector_patch(&name, to, target);

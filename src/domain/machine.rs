@@ -135,35 +135,7 @@ impl Machine {
     pub fn resume(run: Run, by: &str, host: &str, copied: bool, now: Timestamp) -> (Self, Decision) {
         let mut machine = Self::around(run, now);
         machine.emit(RunEvent::RunResumed { by: by.to_owned(), host: host.to_owned() });
-        let mut places: Vec<Place> =
-            machine.run.runbook.steps.iter().map(|s| Place::Step { step: s.id.clone() }).collect();
-        places.extend(machine.run.undoing().map(|(step, _)| Place::Undo { step }));
-        places.push(Place::Completion);
-        if let Some(rollback) = machine.run.rolling_back() {
-            places.push(Place::Rollback { procedure: rollback.procedure.clone() });
-        }
-        for place in places {
-            let Some(work) = machine.run.work(&place) else { continue };
-            let attempt = work.attempt;
-            let open: Vec<_> = (work.actions.iter().enumerate())
-                .filter(|(_, action)| matches!(action.status, ActionStatus::Running | ActionStatus::Unknown))
-                .map(|(action, state)| (ActionRef { place: place.clone(), attempt, action }, state.status))
-                .collect();
-            for (at, status) in open {
-                if status == ActionStatus::Running {
-                    machine.emit(RunEvent::ActionFinished {
-                        at: at.clone(),
-                        outcome: ActionOutcome::Unknown,
-                        detail: "the engine ended while it ran; it never runs again by itself".to_owned(),
-                        took: Span::ZERO,
-                        output: None,
-                    });
-                }
-                if machine.run.action(&at).is_some_and(|action| action.kind.is_kubernetes()) {
-                    machine.out.effects.push(Effect::Verify(at));
-                }
-            }
-        }
+        machine.mark_unknown();
         machine.unlooked = true;
         machine.ask_look();
         if machine.run.rolling_back().is_some() {
@@ -184,6 +156,44 @@ impl Machine {
         machine.advance();
         let decision = machine.take();
         (machine, decision)
+    }
+
+    /// Whatever was running when the engine ended may have been done or not. What the cluster can show is looked up.
+    fn mark_unknown(&mut self) {
+        for place in self.open_places() {
+            let Some(work) = self.run.work(&place) else { continue };
+            let attempt = work.attempt;
+            let open: Vec<_> = (work.actions.iter().enumerate())
+                .filter(|(_, action)| matches!(action.status, ActionStatus::Running | ActionStatus::Unknown))
+                .map(|(action, state)| (ActionRef { place: place.clone(), attempt, action }, state.status))
+                .collect();
+            for (at, status) in open {
+                if status == ActionStatus::Running {
+                    self.emit(RunEvent::ActionFinished {
+                        at: at.clone(),
+                        outcome: ActionOutcome::Unknown,
+                        detail: "the engine ended while it ran; it never runs again by itself".to_owned(),
+                        took: Span::ZERO,
+                        output: None,
+                    });
+                }
+                if self.run.action(&at).is_some_and(|action| action.kind.is_kubernetes()) {
+                    self.out.effects.push(Effect::Verify(at));
+                }
+            }
+        }
+    }
+
+    /// Where something may have been running: every step, since one that failed may have left an action; an undo and a rollback
+    /// only where they are under way.
+    fn open_places(&self) -> Vec<Place> {
+        let steps = self.run.runbook.steps.iter();
+        let mut places: Vec<Place> = steps.map(|step| Place::Step { step: step.id.clone() }).collect();
+        places.extend(self.run.undoing().map(|(step, _)| Place::Undo { step }));
+        places.push(Place::Completion);
+        let rollback = self.run.rolling_back();
+        places.extend(rollback.map(|it| Place::Rollback { procedure: it.procedure.clone() }));
+        places
     }
 
     fn around(run: Run, now: Timestamp) -> Self {

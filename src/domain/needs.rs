@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use super::{
     action::{Action, ActionKind, HttpRequest},
+    check::CheckKind,
     run::Run,
     runbook::{Procedure, Step, VarSource},
     template::Template,
@@ -79,6 +80,27 @@ impl Run {
             }
         }
         true
+    }
+
+    /// The variable that a check needs and that is still to be asked: before the answer it can only fail.
+    pub fn waits_for_answer(&self, check: &CheckKind) -> Option<&str> {
+        let of = |template: &Template, name: &str| template.names().any(|used| used == name);
+        let uses = |name: &str| match check {
+            CheckKind::Http(request) => request_texts(request).any(|template| of(template, name)),
+            CheckKind::Sh { script, .. } => script_uses(script, name),
+            CheckKind::Tls { host, .. } => of(host, name),
+            CheckKind::Dns { name: asked, expect } => of(asked, name) || of(expect, name),
+            _ => false,
+        };
+        let made_of = |name: &str| {
+            self.runbook.vars.iter().any(|var| match &var.source {
+                VarSource::Fixed { value } => {
+                    !self.vars.contains_key(&var.name) && uses(&var.name) && of(value, name)
+                }
+                _ => false,
+            })
+        };
+        self.unasked().map(|var| var.name.as_str()).find(|name| uses(name) || made_of(name))
     }
 
     /// The variables without a value that these acts need, in the order of their declaration. What one of the acts captures is

@@ -15,6 +15,7 @@ use super::{
     director::{Director, RouteRef, RuleRef, Share},
     id::SlotName,
     run::Run,
+    runbook::Target,
 };
 
 /// Stands in a text for a variable whose value is not known here: a secret, or one that has none yet.
@@ -118,16 +119,15 @@ impl Run {
         let Director::Route(RouteRef { rule, .. }) = &target.director else {
             return Ok(before.weights.clone());
         };
+        let kept = format!("/spec/rules/{}/backendRefs", before.rule);
+        // Users that another rule sends to a slot are on it whatever it weighs.
+        let sends = |value: &Value| before.weights.keys().find(|name| names(value, service(target, name)));
+        let by_another =
+            |name: &SlotName| format!("another rule of the HTTPRoute would send users to {name}");
         // Where a rule is put in or taken out before ours, it is another one that has its number.
         if let Some(operation) = patch.patch.as_array().into_iter().flatten().find(|it| moves_rules(it)) {
             return Err(unclear(operation));
         }
-        let service = |name: &SlotName| target.slots.get(name).and_then(|slot| slot.service.as_deref());
-        let kept = format!("/spec/rules/{}/backendRefs", before.rule);
-        // Users that another rule sends to a slot are on it whatever it weighs.
-        let sends = |value: &Value| before.weights.keys().find(|name| names(value, service(name)));
-        let by_another =
-            |name: &SlotName| format!("another rule of the HTTPRoute would send users to {name}");
         for operation in patch.patch.as_array().into_iter().flatten() {
             let [path, from] = ["path", "from"].map(|field| operation[field].as_str().unwrap_or_default());
             if operation["op"] == "copy" && touches(from, &kept) {
@@ -139,18 +139,7 @@ impl Run {
                 return Err(by_another(name));
             }
         }
-        let places = before.places.values().max().map_or(0, |last| last + 1);
-        let mut backends = vec![Value::Null; places];
-        for (name, place) in &before.places {
-            let weight = before.weights.get(name).copied().unwrap_or(0);
-            backends[*place] = json!({ "name": service(name), "weight": weight });
-        }
-        let mut rules = vec![json!({}); before.rule + 1];
-        rules[before.rule] = json!({ "backendRefs": backends });
-        if let RuleRef::Name(name) = rule {
-            rules[before.rule]["name"] = json!(name);
-        }
-        let after = self.patched(patch, json!({ "metadata": {}, "spec": { "rules": rules } }), &[&kept])?;
+        let after = self.patched(patch, route_of(target, rule, before), &[&kept])?;
         let rules =
             after.pointer("/spec/rules").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let ours = match rule {
@@ -163,22 +152,8 @@ impl Run {
         }
         let ours = ours.and_then(|place| rules.get(place));
         let backends = ours.and_then(|rule| rule.get("backendRefs")).and_then(Value::as_array);
-        let weigh = |name: &SlotName| {
-            let own = |it: &&Value| service(name).is_some_and(|service| it["name"] == service);
-            let mut named = backends.into_iter().flatten().filter(own);
-            let backend = named
-                .next()
-                .ok_or_else(|| format!("the HTTPRoute's rule would have no backend for {name}"))?;
-            if named.next().is_some() {
-                return Err(format!("the HTTPRoute's rule would name the Service of {name} more than once"));
-            }
-            let weight = match backend.get("weight") {
-                None | Some(Value::Null) => Some(1),
-                Some(number) => number.as_u64().and_then(|number| u32::try_from(number).ok()),
-            };
-            let weight = weight.ok_or_else(|| format!("unknown what {name} would weigh in the HTTPRoute"))?;
-            Ok((name.clone(), weight))
-        };
+        let backends = backends.map(Vec::as_slice).unwrap_or_default();
+        let weigh = |name: &SlotName| Ok((name.clone(), weight_in(backends, name, service(target, name))?));
         before.weights.keys().map(weigh).collect()
     }
 
@@ -311,6 +286,42 @@ impl Run {
         }
         Ok(object)
     }
+}
+
+fn service<'t>(target: &'t Target, name: &SlotName) -> Option<&'t str> {
+    target.slots.get(name).and_then(|slot| slot.service.as_deref())
+}
+
+/// The route as far as it counts: our rule with the slots' backends where they stand, everything else empty. What a patch does
+/// to the rest of it nobody here can tell, and need not.
+fn route_of(target: &Target, rule: &RuleRef, before: &PinnedRoute) -> Value {
+    let places = before.places.values().max().map_or(0, |last| last + 1);
+    let mut backends = vec![Value::Null; places];
+    for (name, place) in &before.places {
+        let weight = before.weights.get(name).copied().unwrap_or(0);
+        backends[*place] = json!({ "name": service(target, name), "weight": weight });
+    }
+    let mut rules = vec![json!({}); before.rule + 1];
+    rules[before.rule] = json!({ "backendRefs": backends });
+    if let RuleRef::Name(name) = rule {
+        rules[before.rule]["name"] = json!(name);
+    }
+    json!({ "metadata": {}, "spec": { "rules": rules } })
+}
+
+/// What a slot's backend weighs. One without a weight weighs 1: that is the Gateway API's default.
+fn weight_in(backends: &[Value], name: &SlotName, service: Option<&str>) -> Result<u32, String> {
+    let mut own = backends.iter().filter(|it| service.is_some_and(|service| it["name"] == service));
+    let backend =
+        own.next().ok_or_else(|| format!("the HTTPRoute's rule would have no backend for {name}"))?;
+    if own.next().is_some() {
+        return Err(format!("the HTTPRoute's rule would name the Service of {name} more than once"));
+    }
+    let weight = match backend.get("weight") {
+        None | Some(Value::Null) => Some(1),
+        Some(number) => number.as_u64().and_then(|number| u32::try_from(number).ok()),
+    };
+    weight.ok_or_else(|| format!("unknown what {name} would weigh in the HTTPRoute"))
 }
 
 /// Merges by key; null removes. A strategic patch merges the containers by their names, and knows directives.

@@ -335,6 +335,12 @@ impl Run {
         actions.insert(switch, self.wake(&target.slot));
     }
 
+    /// What the last rollback has left as it is, where that was the quick one and it has ended.
+    pub fn left_by_rollback(&self) -> Vec<String> {
+        let over = self.rollbacks.last().filter(|last| last.procedure.as_str() == QUICK);
+        if over.is_some_and(|last| last.finished.is_some()) { self.irreversible() } else { Vec::new() }
+    }
+
     /// What the quick rollback leaves as it is: steps with an own undo that is not part of it, and what is flagged.
     fn irreversible(&self) -> Vec<String> {
         let mut left = Vec::new();

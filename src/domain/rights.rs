@@ -27,7 +27,7 @@ use super::{
 
 pub use right::{Missing, Right, Scope, Verb, Weight};
 pub use role::{markdown, role};
-use table::{On, Row, TABLE, When};
+use table::{Objects, On, Row, TABLE, When};
 
 impl Missing {
     fn place(&self) -> String {
@@ -51,7 +51,6 @@ impl Missing {
 /// target's lock, and `show` gives a template's text as far as it is known.
 pub fn needed(runbook: &Runbook, lease: &str, show: &dyn Fn(&Template) -> Option<String>) -> Vec<Right> {
     let Some(target) = &runbook.target else { return Vec::new() };
-    let mut rights = Vec::new();
     let routed = target.has_route();
     let applies = |when: When| match when {
         When::Always => true,
@@ -60,42 +59,52 @@ pub fn needed(runbook: &Runbook, lease: &str, show: &dyn Fn(&Template) -> Option
         When::Route => routed,
         When::Headroom => asks_for_room(runbook),
     };
-    for row in TABLE.iter().filter(|row| applies(row.when)) {
-        for verb in row.verbs {
-            rights.push(Right {
-                verb: *verb,
-                group: row.group.to_owned(),
-                resource: row.resource.to_owned(),
-                names: names(row.on, target, lease),
-                scope: row.scope,
-                weight: weight(row, runbook),
-                what_for: row.what_for.to_owned(),
-                without: row.without.to_owned(),
-            });
-        }
-    }
-    for patch in patches(runbook) {
-        let Some((group, resource)) = resource_of(&patch.kind) else { continue };
-        let right = Right {
-            verb: Verb::Patch,
-            group: group.into_owned(),
-            resource: resource.into_owned(),
-            names: show(&patch.name).into_iter().collect(),
-            scope: Scope::Namespace,
-            weight: Weight::Run,
-            what_for: "a `patch` action of the runbook".to_owned(),
-            without: "the action cannot run: a checklist item fails".to_owned(),
-        };
-        let known = |other: &Right| {
-            (other.verb, &other.group, &other.resource) == (right.verb, &right.group, &right.resource)
-                && right.names.iter().all(|name| other.names.contains(name))
-                && right.names.is_empty() == other.names.is_empty()
-        };
-        if !rights.iter().any(known) {
-            rights.push(right);
+    let rows = TABLE.iter().filter(|row| applies(row.of.when));
+    let mut rights: Vec<Right> =
+        rows.flat_map(|row| row.verbs.iter().map(|verb| right(row, *verb, target, runbook, lease))).collect();
+    for patched in patches(runbook).filter_map(|patch| to_patch(patch, show)) {
+        if !rights.iter().any(|known| covers(known, &patched)) {
+            rights.push(patched);
         }
     }
     rights
+}
+
+fn right(row: &Row, verb: Verb, target: &Target, runbook: &Runbook, lease: &str) -> Right {
+    Right {
+        verb,
+        group: row.of.group.to_owned(),
+        resource: row.of.resource.to_owned(),
+        names: names(row.of.on, target, lease),
+        scope: row.of.scope,
+        weight: weight(row, runbook),
+        what_for: row.what_for.to_owned(),
+        without: row.without.to_owned(),
+    }
+}
+
+/// What a `patch` action needs. An object whose name has a variable in it is not known before the run, and so RBAC cannot limit
+/// the right to it.
+fn to_patch(patch: &PatchAction, show: &dyn Fn(&Template) -> Option<String>) -> Option<Right> {
+    let (group, resource) = resource_of(&patch.kind)?;
+    Some(Right {
+        verb: Verb::Patch,
+        group: group.into_owned(),
+        resource: resource.into_owned(),
+        names: show(&patch.name).into_iter().collect(),
+        scope: Scope::Namespace,
+        weight: Weight::Run,
+        what_for: "a `patch` action of the runbook".to_owned(),
+        without: "the action cannot run: a checklist item fails".to_owned(),
+    })
+}
+
+/// Whether a right is asked for already, for these names and more. One for all objects does not cover one by name: a role that
+/// gives both says so.
+fn covers(known: &Right, right: &Right) -> bool {
+    (known.verb, &known.group, &known.resource) == (right.verb, &right.group, &right.resource)
+        && right.names.iter().all(|name| known.names.contains(name))
+        && right.names.is_empty() == known.names.is_empty()
 }
 
 fn names(on: On, target: &Target, lease: &str) -> Vec<String> {
@@ -124,7 +133,7 @@ fn names(on: On, target: &Target, lease: &str) -> Vec<String> {
 fn weight(row: &Row, runbook: &Runbook) -> Weight {
     let pinned = runbook.target.as_ref().is_some_and(|target| target.cluster_uid.is_some());
     let reads_logs = all_checks(runbook).any(|kind| matches!(kind, CheckKind::Logs { .. }));
-    match row.resource {
+    match row.of.resource {
         "pods/log" if reads_logs => Weight::Run,
         "namespaces" if pinned => Weight::Run,
         _ => row.weight,

@@ -54,6 +54,16 @@ pub struct RouteState {
 impl Workload {
     /// Pods listed in full for each slot; beyond it the worst are kept and all are counted.
     pub const MAX_PODS: usize = 200;
+
+    /// The memory that it takes, in bytes, but for what is always little.
+    pub(crate) fn memory(&self) -> usize {
+        let pods = self.slots.values().flat_map(|slot| &slot.pods);
+        let pods = pods.map(|pod| size_of::<Pod>() + pod.name.len() + pod.status.len() + pod.version.len());
+        let warning = |warning: &WarningEvent| {
+            size_of::<WarningEvent>() + warning.object.len() + warning.reason.len() + warning.message.len()
+        };
+        size_of::<Self>() + pods.sum::<usize>() + self.warnings.iter().map(warning).sum::<usize>()
+    }
 }
 
 /// The state of the watches.

@@ -283,6 +283,7 @@ impl Engine {
         }
     }
 
+    /// What is refused goes to the screen that asked, so it is noted who that is while the request is worked on.
     fn on_incoming(&mut self, incoming: Incoming) {
         match incoming {
             Incoming::Joined { id, who, wish, screen } => self.attach(id, who, wish, screen),
@@ -297,6 +298,7 @@ impl Engine {
         self.forget_the_gone();
     }
 
+    /// A screen whose connection broke has sent no farewell; it is noticed when something can't be sent to it.
     fn forget_the_gone(&mut self) {
         let mut changed = false;
         while let Some(id) = self.hall.next_gone() {
@@ -325,6 +327,8 @@ impl Engine {
         self.hall.tell_crew();
     }
 
+    /// Where control changes hands everybody is told at once: two people who both believe they have it are the worst that
+    /// can be on two screens.
     fn on_request(&mut self, id: ScreenId, command: Command) {
         match self.requests.read(id, command, self.machine.run(), &mut self.hall) {
             Ok(Some(input)) => {
@@ -339,6 +343,7 @@ impl Engine {
         }
     }
 
+    /// Masked before anything else sees it: machine, journal, screens and log get the same harmless text.
     fn on_news(&mut self, news: News) {
         match news {
             News::Show(update) => self.hall.pass_on(&update, self.kit.ports.clock.now()),

@@ -1,21 +1,20 @@
 //! All input that arrives on its own: samples, cluster pictures, permissions, the state of the lock and of the
 //! journal's copy, and processes left over from an earlier engine.
 
+mod asking;
 mod counting;
+mod sampling;
 
 use std::{sync::Arc, time::Duration};
 
-use futures::future::join_all;
-use tokio::{
-    sync::{mpsc, watch},
-    task::AbortHandle,
-};
+use tokio::task::AbortHandle;
 
+use self::asking::Asking;
 use super::{
     kit::{Kit, slot_labels},
     messages::News,
     perform::{forget_unmasked, mark},
-    ports::Ports,
+    ports::Cluster,
     values::Secrets,
 };
 use crate::domain::{
@@ -23,8 +22,8 @@ use crate::domain::{
     message::Update,
     metric::{Metric, Missing, Sample},
     run::Run,
-    slot_labels::SlotLabels,
-    time::{Span, Timestamp},
+    runbook::{Runbook, Target},
+    time::Span,
     workload::Connection,
 };
 
@@ -34,12 +33,6 @@ const BACKFILL: Span = Span::from_mins(15);
 const ACCESS_EVERY: Span = Span::from_secs(60);
 /// … and at most this often in real time.
 const LEAST_ACCESS: Duration = Duration::from_secs(5);
-/// A metric is asked for at most this often in real time.
-const LEAST_SAMPLE: Duration = Duration::from_millis(200);
-/// After a real pause longer than this the time in between is not made up for.
-const LONGEST_STALL: Duration = Duration::from_secs(2);
-/// How long the first picture is waited for, where a metric's past can't be asked for without it.
-const FIRST_PICTURE: Duration = Duration::from_secs(5);
 /// How often it is looked whether what a dead engine left still runs.
 const LOOK_AT_ORPHANS: Duration = Duration::from_millis(500);
 
@@ -64,24 +57,32 @@ impl Feeds {
 
     /// Samples, pictures of the cluster, permissions.
     pub(super) fn start(&mut self, run: &Run) {
-        let runbook = Arc::clone(&run.runbook);
-        for metric in runbook.metrics.clone() {
-            let labels = self.kit.labels.subscribe();
-            let (ports, news) = (self.kit.ports.clone(), self.kit.news.clone());
-            let task = match metric.counted().cloned() {
-                Some(counted) => {
-                    let met = self.kit.met.subscribe();
-                    tokio::spawn(counting::count(metric, counted, labels, met, ports, news))
-                }
-                None => tokio::spawn(sample(metric, labels, ports, news)),
-            };
-            self.tasks.push(task.abort_handle());
+        for metric in run.runbook.metrics.clone() {
+            self.measure(metric);
         }
-        let Some(cluster) = self.kit.ports.cluster.clone() else { return };
-        let mut pictures = Arc::clone(&cluster).watch();
+        if let Some(cluster) = self.kit.ports.cluster.clone() {
+            self.watch_cluster(&cluster, run.runbook.target.clone());
+            self.ask_for_rights(cluster, &run.runbook);
+        }
+    }
+
+    fn measure(&mut self, metric: Metric) {
+        let counted = metric.counted().cloned();
+        let labels = self.kit.labels.subscribe();
+        let (ports, news) = (self.kit.ports.clone(), self.kit.news.clone());
+        let asking = Asking { metric, labels, ports, news };
+        let task = match counted {
+            Some(counted) => tokio::spawn(counting::count(asking, counted, self.kit.met.subscribe())),
+            None => tokio::spawn(sampling::sample(asking)),
+        };
+        self.tasks.push(task.abort_handle());
+    }
+
+    /// Each picture goes to the run; what it says of the slots also to who measures them, whose queries name pods and revisions.
+    fn watch_cluster(&mut self, cluster: &Arc<dyn Cluster>, target: Option<Target>) {
+        let mut pictures = Arc::clone(cluster).watch();
         let (news, labels) = (self.kit.news.clone(), Arc::clone(&self.kit.labels));
-        let target = runbook.target.clone();
-        let watch = tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             while let Some(picture) = pictures.recv().await {
                 let told = slot_labels(target.as_ref(), Some(&picture));
                 labels.send_if_modified(|known| std::mem::replace(known, told.clone()) != told);
@@ -90,9 +91,14 @@ impl Feeds {
                 }
             }
         });
+        self.tasks.push(task.abort_handle());
+    }
+
+    /// Asks again and again: a right that is missing turns up while the run waits, and one can be taken away in its middle.
+    fn ask_for_rights(&mut self, cluster: Arc<dyn Cluster>, runbook: &Runbook) {
         let (clock, news) = (Arc::clone(&self.kit.ports.clock), self.kit.news.clone());
-        let rights = cluster.rights(&runbook);
-        let access = tokio::spawn(async move {
+        let rights = cluster.rights(runbook);
+        let task = tokio::spawn(async move {
             loop {
                 match cluster.access(&rights).await {
                     Ok(access) => {
@@ -106,7 +112,7 @@ impl Feeds {
                 tokio::join!(clock.sleep(ACCESS_EVERY), tokio::time::sleep(LEAST_ACCESS));
             }
         });
-        self.tasks.extend([watch.abort_handle(), access.abort_handle()]);
+        self.tasks.push(task.abort_handle());
     }
 
     /// What an engine before this one had started may still run: it is watched until it ends.
@@ -165,76 +171,6 @@ impl Feeds {
             });
             self.tasks.push(task.abort_handle());
         }
-    }
-}
-
-/// The slots that a metric is measured of, as they are known now; one that is none where it is not per slot.
-fn lanes(metric: &Metric, labels: &watch::Receiver<Vec<SlotLabels>>) -> Vec<Option<SlotLabels>> {
-    let known = labels.borrow();
-    if metric.per_slot && !known.is_empty() { known.iter().cloned().map(Some).collect() } else { vec![None] }
-}
-
-/// Measures one metric for ever, all its slots at once; first the past.
-async fn sample(
-    metric: Metric,
-    mut labels: watch::Receiver<Vec<SlotLabels>>,
-    ports: Ports,
-    news: mpsc::Sender<News>,
-) {
-    if metric.names_revision() {
-        // The past of a revision can only be asked for once the cluster has told which it is.
-        let told = labels.wait_for(|known| known.iter().any(|slot| slot.version.is_some()));
-        drop(tokio::time::timeout(FIRST_PICTURE, told).await);
-    }
-    let now = ports.clock.now();
-    for slot in lanes(&metric, &labels) {
-        let past = ports.metrics.backfill(&metric, slot.as_ref(), now - BACKFILL, now).await;
-        if !past.is_empty() {
-            let update = Update::Samples { samples: past.clone(), backfill: true };
-            let told = news.send(News::Show(update)).await.is_ok();
-            if !told || news.send(News::Input(Input::Past(past))).await.is_err() {
-                return;
-            }
-        }
-    }
-    let mut last: Vec<Option<Timestamp>> = vec![None; lanes(&metric, &labels).len()];
-    let mut was = tokio::time::Instant::now();
-    loop {
-        let (asked, real) = (ports.clock.now(), tokio::time::Instant::now());
-        // Where time runs fast, one real moment skips several intervals: what was measured in between is fetched. After
-        // a real pause (a suspended laptop, a stopped process) it is not: nobody was watching then.
-        let make_up = real.duration_since(was) < LONGEST_STALL;
-        let lanes = lanes(&metric, &labels);
-        let lane = async |slot: Option<&SlotLabels>, before: Option<Timestamp>| {
-            let sample = ports.metrics.sample(&metric, slot, ports.clock.now()).await;
-            let half = Span::from_millis(metric.interval.as_millis() / 2);
-            let mut samples = match before
-                .filter(|before| make_up && sample.at.since(*before + metric.interval) > half)
-            {
-                Some(before) => {
-                    ports.metrics.backfill(&metric, slot, before + metric.interval, sample.at - half).await
-                }
-                None => Vec::new(),
-            };
-            samples.push(sample);
-            samples
-        };
-        let rounds =
-            join_all(lanes.iter().zip(&last).map(|(slot, before)| lane(slot.as_ref(), *before))).await;
-        for (samples, last) in rounds.into_iter().zip(&mut last) {
-            *last = samples.last().map(|sample| sample.at);
-            for sample in samples {
-                if news.send(News::Input(Input::Sample(sample))).await.is_err() {
-                    return;
-                }
-            }
-        }
-        was = real;
-        let pause = metric.interval.saturating_sub(ports.clock.now().since(asked));
-        tokio::join!(
-            ports.clock.sleep(pause),
-            tokio::time::sleep(LEAST_SAMPLE.saturating_sub(real.elapsed()))
-        );
     }
 }
 

@@ -212,6 +212,7 @@ impl Hall {
         }
     }
 
+    /// So much is kept as a chart shows: a screen that joins later starts with it.
     fn remember(&mut self, sample: Sample, now: Timestamp) {
         let past = self.history.entry((sample.metric.clone(), sample.slot.clone())).or_default();
         past.push_back(sample.clone());

@@ -118,6 +118,7 @@ impl Hands {
         None
     }
 
+    /// By its mark, and not by its number alone: the number may be another process's by now.
     fn end_child(&mut self, at: &ActionRef, run: &Run) {
         let orphan = run.orphans().into_iter().find(|(orphan, _)| orphan == at);
         let Some((_, child)) = orphan else { return };
@@ -216,6 +217,7 @@ impl Hands {
         }
     }
 
+    /// With the values of now; a watch keeps them until it is started again.
     fn looker(&self, place: Option<&Place>, run: &Run) -> Looker {
         let since = place.and_then(|place| run.work(place)).and_then(|work| work.started_at);
         Looker {
@@ -227,6 +229,7 @@ impl Hands {
         }
     }
 
+    /// A watch that is started again takes the place of the one before: two would count each look twice.
     fn start_watch(&mut self, at: CheckRef, run: &Run) {
         let Some(check) = run.checks(&at.place).get(at.check).cloned() else { return };
         let (mut looker, key) = (self.looker(Some(&at.place), run), at.clone());
@@ -239,6 +242,7 @@ impl Hands {
         }
     }
 
+    /// Once, on request: an item is looked at again when its time is over or somebody asks.
     fn look_item(&mut self, group: usize, item: usize, run: &Run) {
         let Some(check) =
             run.runbook.checklist.get(group).and_then(|g| g.items.get(item)).map(|i| i.check.clone())

@@ -141,6 +141,7 @@ impl Elsewhere {
         Err(format!("no other place can store a record either: {}", faults.join(", ")))
     }
 
+    /// To the disk at once: this file is written because the journal could not be.
     fn append(&mut self, events: &[Envelope]) -> io::Result<()> {
         let mut bytes = Vec::new();
         for envelope in events {
@@ -152,6 +153,7 @@ impl Elsewhere {
     }
 }
 
+/// With a number, so that nothing that was written before is touched.
 fn record_path(place: &Path, run: &RunId, number: u32) -> PathBuf {
     place.join(format!("cutover-{run}-without-a-journal-{number}.jsonl"))
 }

@@ -248,6 +248,7 @@ impl LineAssembler {
         self.keep_line(line, cut);
     }
 
+    /// By lines and by bytes: a program may print one line of a gigabyte.
     fn keep_line(&mut self, line: StyledLine, cut: u64) {
         self.ring_bytes += cost(&line);
         self.ring.push_back(OutputLine { number: self.total, line, cut });
@@ -259,6 +260,8 @@ impl LineAssembler {
         }
     }
 
+    /// A secret may be cut by colours, which a look at bytes would miss: so the plain line is looked at, and loses its
+    /// colours where one is found.
     fn masked(&self, line: StyledLine) -> StyledLine {
         match &self.masker {
             Some(masker) if masker.finds(&line.plain()) => StyledLine::from(&*masker.mask(&line.plain())),
@@ -266,6 +269,7 @@ impl LineAssembler {
         }
     }
 
+    /// A sequence that does not end would swallow all that follows.
     fn leave_escape(&mut self) {
         if self.escape.take().is_some() {
             self.parser = Parser::new();

@@ -16,7 +16,9 @@ use super::{
     look::{Looker, Slots, http_call},
     messages::News,
     output::LineAssembler,
-    ports::{CancelFlag, Clock, Fault, Output, PortError, Ports, ShellCall, ShellNews, ShellProgram},
+    ports::{
+        CancelFlag, Clock, Fault, Output, PortError, PortResult, Ports, ShellCall, ShellNews, ShellProgram,
+    },
     values::{Values, check_value},
 };
 use crate::domain::{
@@ -112,6 +114,8 @@ impl Write<'_> {
         (outcome, self.values.secrets().mask(&detail))
     }
 
+    /// One request, and an answer that says what became of it. Whether it is sent again is decided by who knows whether it
+    /// may have been done.
     async fn once(&self) -> Result<Done, PortError> {
         failpoint::pass("action.send");
         let unset = |unset: Unexpanded| PortError::failed(unset.to_string());
@@ -140,22 +144,7 @@ impl Write<'_> {
             ActionKind::Scale { slot, replicas } => {
                 cluster.scale(&self.slot(slot)?, self.run.replicas(*replicas), seen).await?
             }
-            ActionKind::ShiftTraffic { to, share } => {
-                let share = self.run.new_share(to, *share);
-                let new = self.slot(&SlotRef::New)?;
-                if self.run.shares_follow_pods() {
-                    let pods = self.approach.and_then(|approach| approach.replicas).or_else(|| {
-                        let previous = self.run.opened.previous.as_ref()?;
-                        pods_for(share, previous.replicas)
-                    });
-                    let pods = pods.ok_or_else(|| PortError::failed("so much cannot be had by pods"))?;
-                    cluster.scale(&new, pods, seen).await?
-                } else {
-                    let previous = self.slot(&SlotRef::Previous)?;
-                    let shares = [(new, share), (previous, share.rest())].into();
-                    cluster.shift_traffic(&shares, self.approach).await?
-                }
-            }
+            ActionKind::ShiftTraffic { to, share } => self.shift(self.run.new_share(to, *share)).await?,
             ActionKind::Revert { slot } => {
                 let to = self.run.opened.previous.as_ref();
                 let to = to.ok_or_else(|| PortError::failed("the run does not know what it opened with"))?;
@@ -172,6 +161,24 @@ impl Write<'_> {
             _ => return Err(PortError::failed("not a write")),
         };
         Ok(Done::ok(answer))
+    }
+
+    /// Gives the new slot its share: as many pods where pods make the share, otherwise a weight.
+    async fn shift(&self, share: Share) -> PortResult<String> {
+        let cluster = self.ports.cluster().map_err(PortError::failed)?;
+        let new = self.slot(&SlotRef::New)?;
+        if self.run.shares_follow_pods() {
+            let pods = self.approach.and_then(|approach| approach.replicas).or_else(|| {
+                let previous = self.run.opened.previous.as_ref()?;
+                pods_for(share, previous.replicas)
+            });
+            let pods = pods.ok_or_else(|| PortError::failed("so much cannot be had by pods"))?;
+            let seen = self.approach.map(|approach| &approach.seen);
+            return cluster.scale(&new, pods, seen).await;
+        }
+        let previous = self.slot(&SlotRef::Previous)?;
+        let shares = [(new, share), (previous, share.rest())].into();
+        cluster.shift_traffic(&shares, self.approach).await
     }
 
     fn slot(&self, slot: &SlotRef) -> Result<SlotName, PortError> {
@@ -439,6 +446,7 @@ impl Performance {
         if self.news.try_send(News::Show(update)).is_ok() { next } else { from }
     }
 
+    /// The newest lines where there are too many: nobody reads ten thousand a second, and the file has them all.
     fn update(&self, lines: &mut LineAssembler, from: u64) -> (Update, u64) {
         let batch = lines.since(from);
         let extra = batch.lines.len().saturating_sub(LINES_AT_ONCE);

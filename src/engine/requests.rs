@@ -51,6 +51,7 @@ impl Requests {
         }
     }
 
+    /// Secrets are taken out before the command goes on: what the machine sees ends up in the journal.
     fn operate(&mut self, by: Actor, command: Command, run: &Run) -> Result<Option<Input>, String> {
         let command = match command {
             Command::Logs { slot, pod } => {
@@ -95,6 +96,7 @@ impl Requests {
         Ok(value)
     }
 
+    /// On a task of its own: a slow API server must not keep the engine from anything.
     fn fetch_logs(&self, slot: SlotName, pod: Option<String>) {
         let (ports, news, secrets) =
             (self.kit.ports.clone(), self.kit.news.clone(), Arc::clone(&self.kit.secrets));

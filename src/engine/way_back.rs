@@ -36,6 +36,7 @@ pub(super) struct WayBack {
     looks: Vec<Look>,
 }
 
+/// A look at one proof that is under way.
 struct Look {
     begun: Timestamp,
     really: tokio::time::Instant,
@@ -71,6 +72,7 @@ impl WayBack {
         }
     }
 
+    /// A proof is short or it is none: a rollback that waits for it would be late.
     fn begin(&self, index: usize, check: &Check, slot: &SlotName, run: &Run) -> JoinHandle<()> {
         let mut check = check.clone();
         check.timeout = check.timeout.min(LONGEST);

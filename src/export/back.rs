@@ -94,6 +94,8 @@ impl Part {
     }
 }
 
+/// The runbook as far as the page has been read. What is not understood stops it: a page that somebody has edited by hand
+/// must not become a runbook that lacks a part.
 #[derive(Default)]
 struct Reader {
     section: Section,
@@ -142,6 +144,7 @@ fn row_of(keys: &[&str], row: &[String]) -> Node {
 }
 
 impl Reader {
+    /// Headings first: they end every section, also one of which nothing is read.
     fn block(&mut self, block: &Block) {
         let understood = match &block.kind {
             Kind::Heading(level, text) => self.heading(*level, &text.words),
@@ -160,6 +163,7 @@ impl Reader {
         }
     }
 
+    /// A heading ends the label before it: whatever follows belongs to the new place.
     fn heading(&mut self, level: usize, text: &str) -> bool {
         (self.part, self.label) = (Part::Run, String::new());
         match (level, self.section) {
@@ -186,6 +190,8 @@ impl Reader {
         true
     }
 
+    /// The titles that the exporter writes, and no others. Some sections only show what the settings say as well; they are
+    /// passed over, since two sources of one value would contradict each other after an edit.
     fn new_section(&mut self, text: &str) -> bool {
         self.section = match text {
             "Strategy" => Section::Strategy,
@@ -228,6 +234,7 @@ impl Reader {
         }
     }
 
+    /// A label alone says what the next block is; with text it is the value itself.
     fn paragraph(&mut self, text: &Text) -> bool {
         let Some(label) = &text.label else { return false };
         if text.words.is_empty() {
@@ -283,6 +290,7 @@ impl Reader {
         }
     }
 
+    /// Times are read back in the notation of a runbook; on the page they stand in words.
     fn strategy(&mut self, item: &Text) -> bool {
         let words = item.words.as_str();
         let (key, node) = match item.label.as_deref() {
@@ -305,6 +313,7 @@ impl Reader {
         once(&mut self.deployment, key, node)
     }
 
+    /// With a URL it is a link; with a command in its place one that is to be copied.
     fn link(&mut self, item: &Text) -> bool {
         let (name, to) = match (&item.label, &item.link, &item.code) {
             (Some(name), None, Some(command)) => (name, command),
@@ -314,6 +323,7 @@ impl Reader {
         once(&mut self.links, name, leaf(to))
     }
 
+    /// Boxes stand in three places with three meanings; ticks are not read, since they are of one day.
     fn task_list(&mut self, items: &[Text]) -> bool {
         let entries =
             || items.iter().map(|item| Node::Table(vec![("text".to_owned(), leaf(&item.words))])).collect();
@@ -336,6 +346,7 @@ impl Reader {
         }
     }
 
+    /// A fence is a value as it stands: nothing of it was escaped, so nothing is undone.
     fn fence(&mut self, language: &str, text: &str) -> bool {
         match (self.section, language) {
             (Section::Incidents, "text") if self.label == "Message" => {

@@ -10,17 +10,20 @@ use super::{
     words,
     written::Node,
 };
-use crate::domain::{
-    action::{Action, ActionKind, Confirm, HttpRequest, Replicas, SlotRef},
-    check::{Check, CheckKind, NoTraffic},
-    director::Director,
-    id::QUICK,
-    kubectl::quote,
-    plan::WAY_BACK_SLOT,
-    runbook::{Procedure, Step},
-    template::Template,
-    time::Span,
-    verdict::show_condition,
+use crate::{
+    config::ACTION,
+    domain::{
+        action::{Action, ActionKind, Confirm, HttpRequest, Replicas, SlotRef},
+        check::{Check, CheckKind, Condition, NoTraffic},
+        director::Director,
+        id::QUICK,
+        kubectl::quote,
+        plan::WAY_BACK_SLOT,
+        runbook::{Procedure, Step},
+        template::Template,
+        time::Span,
+        verdict::show_condition,
+    },
 };
 
 /// Where an item's nested list and its further lines begin.
@@ -203,42 +206,17 @@ impl Source<'_> {
 
     /// How a person finds out what a check does.
     fn by_hand(&self, kind: &CheckKind) -> Option<String> {
-        let scope = self.hand.scope();
-        let deployment = |slot: &SlotRef| self.hand.deployment(slot).unwrap_or_default();
-        let get = |slot: &SlotRef| code(&format!("kubectl get deployment {} {scope}", deployment(slot)));
+        let get = |slot: &SlotRef| code(&self.about_deployment("get deployment ", slot));
         Some(match kind {
             CheckKind::Person | CheckKind::Allowed { .. } => return None,
             CheckKind::Http(request) => http(request),
-            CheckKind::Tls { host, port, days } => {
-                let seconds = u64::from(*days) * 86_400;
-                let at = super::shell::word(&Template(format!("{}:{port}", host.as_str())));
-                let name = super::shell::word(host);
-                code(&format!(
-                    "openssl s_client -connect {at} -servername {name} </dev/null | openssl x509 -noout -checkend {seconds}"
-                ))
-            }
-            CheckKind::Dns { name, expect } => format!(
-                "{} and {} show the same address",
-                code(&format!("getent ahosts {}", super::shell::word(name))),
-                code(&format!("getent ahosts {}", super::shell::word(expect)))
-            ),
+            CheckKind::Tls { host, port, days } => certificate(host, *port, *days),
+            CheckKind::Dns { name, expect } => same_address(name, expect),
             CheckKind::Metric { metric, slot, condition, no_traffic } => {
-                let declared = self.runbook.metric(metric.as_str())?;
-                let of = slot.as_ref().filter(|_| declared.per_slot).map(|slot| self.hand.colour(slot));
-                let of = of.map(|of| format!(" of {}", text(&of, NESTED))).unwrap_or_default();
-                let wanted = show_condition(*condition, declared.unit, None);
-                let idle = match no_traffic {
-                    None => "",
-                    Some(NoTraffic::Skip) => "; not without requests",
-                    Some(NoTraffic::Wait) => "; wait for requests",
-                    Some(NoTraffic::Fail) => "; without requests it fails",
-                };
-                let title = text(&declared.title, NESTED);
-                format!("{title}{of} is {}{idle}; its query is under Metrics", text(&wanted, NESTED))
+                self.measured(metric.as_str(), slot.as_ref(), *condition, *no_traffic)?
             }
             CheckKind::Rollout { slot, .. } => {
-                let object = format!("deployment/{}", deployment(slot));
-                code(&format!("kubectl rollout status {object} {scope}"))
+                code(&self.about_deployment("rollout status deployment/", slot))
             }
             CheckKind::PodsReady { slot, at_least, .. } => {
                 format!("{} shows all pods ready, at least {at_least}", get(slot))
@@ -250,28 +228,52 @@ impl Source<'_> {
                 code("kubectl describe nodes"),
                 text(&self.hand.colour(slot), NESTED)
             ),
-            CheckKind::Sh { script, expect } => {
-                let expected = expect.as_ref().map(|expect| format!("prints what matches {}", code(expect)));
-                match (script.trim_end().contains('\n'), expected) {
-                    (false, None) => code(script),
-                    (false, Some(expected)) => format!("{} {expected}", code(script)),
-                    (true, None) => "this succeeds:".to_owned(),
-                    (true, Some(expected)) => format!("this {expected}:"),
-                }
-            }
-            CheckKind::Logs { slot, without, with } => {
-                let container = self.runbook.target.as_ref().map(|target| quote(&target.container));
-                let logs = format!(
-                    "kubectl logs deployment/{} {scope} --container={} --tail=-1",
-                    deployment(slot),
-                    container.unwrap_or_default()
-                );
-                let mut wanted = Vec::new();
-                wanted.extend(without.iter().map(|pattern| format!("no line matches {}", code(pattern))));
-                wanted.extend(with.iter().map(|pattern| format!("some line matches {}", code(pattern))));
-                format!("{}, for each pod: {}", code(&logs), wanted.join(", "))
-            }
+            CheckKind::Sh { script, expect } => script_line(script, expect.as_deref()),
+            CheckKind::Logs { slot, without, with } => self.logs(slot, without.as_deref(), with.as_deref()),
         })
+    }
+
+    /// A `kubectl` line about a slot's Deployment; `what` ends where its name begins.
+    fn about_deployment(&self, what: &str, slot: &SlotRef) -> String {
+        let deployment = self.hand.deployment(slot).unwrap_or_default();
+        format!("kubectl {what}{deployment} {}", self.hand.scope())
+    }
+
+    /// What a metric must show; nothing where the runbook has no such metric.
+    fn measured(
+        &self,
+        metric: &str,
+        slot: Option<&SlotRef>,
+        condition: Condition,
+        no_traffic: Option<NoTraffic>,
+    ) -> Option<String> {
+        let declared = self.runbook.metric(metric)?;
+        let of = slot.filter(|_| declared.per_slot).map(|slot| self.hand.colour(slot));
+        let of = of.map(|of| format!(" of {}", text(&of, NESTED))).unwrap_or_default();
+        let wanted = show_condition(condition, declared.unit, None);
+        let idle = match no_traffic {
+            None => "",
+            Some(NoTraffic::Skip) => "; not without requests",
+            Some(NoTraffic::Wait) => "; wait for requests",
+            Some(NoTraffic::Fail) => "; without requests it fails",
+        };
+        let title = text(&declared.title, NESTED);
+        Some(format!("{title}{of} is {}{idle}; its query is under Metrics", text(&wanted, NESTED)))
+    }
+
+    /// What the logs of a slot's pods must say, and must not.
+    fn logs(&self, slot: &SlotRef, without: Option<&str>, with: Option<&str>) -> String {
+        let container = self.runbook.target.as_ref().map(|target| quote(&target.container));
+        // All of each log, said outright: how many lines kubectl shows by itself depends on how the pods are named.
+        let logs = format!(
+            "{} --container={} --tail=-1",
+            self.about_deployment("logs deployment/", slot),
+            container.unwrap_or_default()
+        );
+        let mut wanted = Vec::new();
+        wanted.extend(without.map(|pattern| format!("no line matches {}", code(pattern))));
+        wanted.extend(with.map(|pattern| format!("some line matches {}", code(pattern))));
+        format!("{}, for each pod: {}", code(&logs), wanted.join(", "))
     }
 
     /// How a person sees where the traffic is, by what directs it.
@@ -283,6 +285,33 @@ impl Source<'_> {
             Some(Director::Route(_)) => format!("{ask} prints weight 0 for all but {colour}"),
             _ => format!("{ask} lists ready pods of {colour} only"),
         }
+    }
+}
+
+/// Whether a certificate is good for some days more. The name is sent as well (SNI): a server with several certificates
+/// answers with another one otherwise.
+fn certificate(host: &Template, port: u16, days: u32) -> String {
+    let seconds = u64::from(days) * 86_400;
+    let at = super::shell::word(&Template(format!("{}:{port}", host.as_str())));
+    let name = super::shell::word(host);
+    code(&format!(
+        "openssl s_client -connect {at} -servername {name} </dev/null | openssl x509 -noout -checkend {seconds}"
+    ))
+}
+
+fn same_address(name: &Template, expect: &Template) -> String {
+    let look = |name| code(&format!("getent ahosts {}", super::shell::word(name)));
+    format!("{} and {} show the same address", look(name), look(expect))
+}
+
+/// A script of one line stands here; a longer one follows in a fence of its own.
+fn script_line(script: &str, expect: Option<&str>) -> String {
+    let expected = expect.map(|expect| format!("prints what matches {}", code(expect)));
+    match (script.trim_end().contains('\n'), expected) {
+        (false, None) => code(script),
+        (false, Some(expected)) => format!("{} {expected}", code(script)),
+        (true, None) => "this succeeds:".to_owned(),
+        (true, Some(expected)) => format!("this {expected}:"),
     }
 }
 
@@ -322,13 +351,18 @@ fn known_of(action: &Action) -> Vec<String> {
     known
 }
 
-/// How long an action may take unless it says something else.
+/// How long an action may take unless it says something else. Its key is named only where the format has a time of its own
+/// for it.
 fn usual_timeout(kind: &ActionKind) -> Span {
-    match kind {
-        ActionKind::Sh { .. } | ActionKind::Argv { .. } | ActionKind::Rollout { .. } => Span::from_mins(10),
-        ActionKind::Http(_) | ActionKind::Notify { .. } => Span::from_secs(10),
-        _ => Span::from_secs(30),
-    }
+    let key = match kind {
+        ActionKind::Sh { .. } => "sh",
+        ActionKind::Argv { .. } => "argv",
+        ActionKind::Rollout { .. } => "rollout",
+        ActionKind::Http(_) => "http",
+        ActionKind::Notify { .. } => "notify",
+        _ => "",
+    };
+    ACTION.default_span("timeout", key)
 }
 
 /// A check of the way back, with the slot that it is about under a name that a person has.

@@ -94,6 +94,7 @@ impl<'a> Hand<'a> {
         name
     }
 
+    /// Between marks that no shell text has: the name is found again in what was quoted meanwhile.
     fn marked(&self, name: &str) -> String {
         format!("{0}{name}{0}", self.mark)
     }
@@ -218,6 +219,7 @@ impl<'a> Hand<'a> {
         keys.all(|keys| Some(keys) == first)
     }
 
+    /// By the same function as in a run: a page whose lines do something else than the run is worse than none.
     fn kubectl(&self, kind: &ActionKind) -> Option<String> {
         let (target, _) = match kind {
             ActionKind::SetImage { slot, .. }
@@ -297,6 +299,7 @@ impl<'a> Hand<'a> {
         Some(self.filled(&weights_line(target, route, rule, &weights)))
     }
 
+    /// Without a webhook a person writes it: the text stands there as a comment to be copied.
     fn notice(&self, text: &Template) -> String {
         let Some(webhook) = &self.runbook.notify.slack else {
             let channel = self.runbook.notify.channel.as_deref().unwrap_or("the team");

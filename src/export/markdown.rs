@@ -127,6 +127,7 @@ pub(super) fn link(name: &str, to: &str) -> String {
     }
 }
 
+/// A fence or code span must be longer than any run of its own sign in what it holds.
 fn longest_run(written: &str, of: char) -> usize {
     let (mut longest, mut run) = (0, 0);
     for c in written.chars() {

@@ -75,6 +75,7 @@ pub(super) fn parts(page: &str) -> Parts {
     parts
 }
 
+/// A block of text is one line: how it was wrapped says nothing.
 fn end_block(parts: &mut Parts, line: &mut String) {
     if !line.is_empty() {
         parts.texts.push_str(line);

@@ -49,6 +49,7 @@ pub(super) fn take_out(tree: &mut Node) -> Vec<String> {
     found.told
 }
 
+/// What was taken off the page, and the variables that stand there instead.
 #[derive(Default)]
 struct Found {
     /// Secret values, each with the variable that has it.
@@ -61,6 +62,7 @@ struct Found {
 }
 
 impl Found {
+    /// A secret with a literal value is one that somebody has checked in. The page must not spread it further.
     fn variables(&mut self, tree: &mut Node) {
         let Some(vars) = tree.get_mut("vars") else { return };
         for (name, var) in vars.entries_mut() {
@@ -95,6 +97,7 @@ impl Found {
         }
     }
 
+    /// Headers count as well: an `Authorization` is a token by another name.
     fn sources(&mut self, tree: &mut Node) {
         let Some(sources) = tree.get_mut("sources") else { return };
         for (name, source) in sources.entries_mut() {

@@ -6,17 +6,16 @@ use super::{
     words,
     written::Node,
 };
-use crate::domain::{
-    check::Check,
-    director::Director,
-    kubectl::quote,
-    metric::{Counted, Query, ScrapeCalc},
-    runbook::{ClusterFact, Then, Var, VarSource},
-    time::Span,
+use crate::{
+    config::ITEM,
+    domain::{
+        check::Check,
+        director::Director,
+        kubectl::quote,
+        metric::{Counted, Metric, Query, ScrapeCalc},
+        runbook::{ClusterFact, Then, TriggerWatch, Var, VarSource},
+    },
 };
-
-/// An item is checked again after this time unless it says something else.
-const USUAL: Span = Span::from_mins(30);
 
 /// The sections before the steps.
 pub(super) fn before_steps(source: &Source<'_>) -> Vec<String> {
@@ -255,10 +254,11 @@ impl Source<'_> {
             return;
         }
         blocks.push("## Checklist\n".to_owned());
+        let usual = ITEM.default_span("valid_for", "");
         for group in &self.runbook.checklist {
             blocks.push(format!("### {}\n", text(&group.title, 0)));
             let items = group.items.iter().map(|item| {
-                let valid_for = (item.valid_for != USUAL).then_some(item.valid_for);
+                let valid_for = (item.valid_for != usual).then_some(item.valid_for);
                 let check: &Check = &item.check;
                 self.item(&item.text, check, item.optional, valid_for)
             });
@@ -275,27 +275,7 @@ impl Source<'_> {
         let rows: Vec<Vec<String>> = written
             .iter()
             .zip(&self.runbook.triggers)
-            .map(|(trigger, meant)| {
-                let mut row = vec![cell_or_none(trigger.text("reason"))];
-                let watch = meant.watch.as_ref();
-                let then = watch.map(|watch| match watch.then {
-                    Then::Countdown(span) => format!("countdown {}", words::duration(span)),
-                    then => words::word(then),
-                });
-                row.extend(
-                    [
-                        watch.map(|watch| self.title_of(watch.metric.as_str())),
-                        watch.and(trigger.text("when")).map(str::to_owned),
-                        watch.and_then(|watch| watch.rule.fixed()).map(|(_, lasts)| words::duration(lasts)),
-                        then,
-                        watch.map(|watch| words::word(watch.no_data)),
-                        trigger.text("certainty").map(str::to_owned),
-                        trigger.text("at_least").map(str::to_owned),
-                    ]
-                    .map(|text| cell_or_none(text.as_deref())),
-                );
-                row
-            })
+            .map(|(trigger, meant)| self.trigger(trigger, meant.watch.as_ref()))
             .collect();
         blocks.push("## Triggers\n".to_owned());
         blocks.push("*Roll back* if one of these is true.\n".to_owned());
@@ -305,9 +285,28 @@ impl Source<'_> {
         ));
     }
 
+    /// One that is not measured has its reason alone: a person decides.
+    fn trigger(&self, written: &Node, watch: Option<&TriggerWatch>) -> Vec<String> {
+        let then = watch.map(|watch| match watch.then {
+            Then::Countdown(span) => format!("countdown {}", words::duration(span)),
+            then => words::word(then),
+        });
+        let cells = [
+            written.text("reason").map(str::to_owned),
+            watch.map(|watch| self.title_of(watch.metric.as_str())),
+            watch.and(written.text("when")).map(str::to_owned),
+            watch.and_then(|watch| watch.rule.fixed()).map(|(_, lasts)| words::duration(lasts)),
+            then,
+            watch.map(|watch| words::word(watch.no_data)),
+            written.text("certainty").map(str::to_owned),
+            written.text("at_least").map(str::to_owned),
+        ];
+        cells.map(|text| cell_or_none(text.as_deref())).into()
+    }
+
     /// A metric's title; its name, if another metric has the same title.
     fn title_of(&self, name: &str) -> String {
-        let title = |metric: &crate::domain::metric::Metric| metric.title.clone();
+        let title = |metric: &Metric| metric.title.clone();
         let Some(found) = self.runbook.metric(name).map(title) else { return name.to_owned() };
         let same = self.runbook.metrics.iter().filter(|metric| metric.title == found).count();
         if same > 1 { name.to_owned() } else { found }
@@ -356,6 +355,7 @@ impl Source<'_> {
         blocks.push(fence("text", &incident.template, 0));
     }
 
+    /// Bounds as they were written, in the words that people discuss them in.
     fn metrics(&self, blocks: &mut Vec<String>) {
         let written = self.tree.get("metrics").map_or(&[][..], Node::entries);
         if written.is_empty() {
@@ -375,25 +375,11 @@ impl Source<'_> {
         blocks.push("## Metrics\n".to_owned());
         blocks.push(table(&["Metric", "Normal", "Alert", "Action"], &rows));
         for metric in &self.runbook.metrics {
-            match &metric.query {
-                Query::Promql { expr, .. } => {
-                    blocks.push(format!("### Query: {}\n", text(&metric.title, 0)));
-                    blocks.push(fence("promql", expr, 0));
-                }
-                Query::Scrape { source, calc } => {
-                    let title = text(&metric.title, 0);
-                    let from = code(source);
-                    blocks.push(format!("*Computed:* {title}, from {from}: {}\n", calculation(calc)));
-                }
-                Query::Counted(Counted { source, part, good, all, .. }) => {
-                    let (title, from) = (text(&metric.title, 0), code(source));
-                    let (which, part, all) = (if *good { "good" } else { "bad" }, code(part), code(all));
-                    blocks.push(format!("*Counted:* {title}, from {from}: {which} {part} of all {all}\n"));
-                }
-            }
+            blocks.extend(query(metric));
         }
     }
 
+    /// Near the end, where somebody looks for them in a hurry: after all that is only read once.
     fn people(&self, blocks: &mut Vec<String>) {
         let runbook = self.runbook;
         if !runbook.contacts.is_empty() {
@@ -445,6 +431,23 @@ impl Source<'_> {
             .collect();
         blocks.push("## Changes\n".to_owned());
         blocks.push(table(&["Date", "Version", "Author", "Changes"], &rows));
+    }
+}
+
+/// How a metric is measured. PromQL stands in a fence, from where it can be pasted; what is scraped has no language to paste it
+/// in.
+fn query(metric: &Metric) -> Vec<String> {
+    let title = text(&metric.title, 0);
+    match &metric.query {
+        Query::Promql { expr, .. } => vec![format!("### Query: {title}\n"), fence("promql", expr, 0)],
+        Query::Scrape { source, calc } => {
+            vec![format!("*Computed:* {title}, from {}: {}\n", code(source), calculation(calc))]
+        }
+        Query::Counted(Counted { source, part, good, all, .. }) => {
+            let from = code(source);
+            let (which, part, all) = (if *good { "good" } else { "bad" }, code(part), code(all));
+            vec![format!("*Counted:* {title}, from {from}: {which} {part} of all {all}\n")]
+        }
     }
 }
 

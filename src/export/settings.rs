@@ -31,6 +31,7 @@ pub(super) fn settings(tree: &Node, runbook: &Runbook) -> Node {
     Node::Table(kept.collect())
 }
 
+/// The page calls a metric by its title, so the settings keep it even where it is the name.
 fn metrics(node: &Node) -> Node {
     let metrics = node.entries().iter().map(|(name, metric)| {
         let mut kept = metric.clone();
@@ -43,6 +44,7 @@ fn metrics(node: &Node) -> Node {
     Node::Table(metrics.collect())
 }
 
+/// What a person ticks is on the page whole; only how it is looked at stays here.
 fn checklist(node: &Node, runbook: &Runbook) -> Node {
     let Node::List(groups) = node else { return node.clone() };
     let groups = groups.iter().zip(&runbook.checklist).filter_map(|(written, group)| {
@@ -67,6 +69,7 @@ fn one_step(written: &Node, step: &Step) -> Node {
     kept
 }
 
+/// `ready` is found by its own list: its checks may have the same texts as those behind the rollback.
 fn rollbacks(node: &Node, runbook: &Runbook) -> Node {
     let rollbacks = node.entries().iter().zip(&runbook.rollbacks).map(|((name, written), rollback)| {
         let mut kept = procedure(written, &rollback.run, &rollback.check, &[]);

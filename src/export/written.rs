@@ -72,6 +72,7 @@ impl Node {
         }
     }
 
+    /// Without comments and spaces: they are of the place where the value stood.
     fn of_value(value: &Value) -> Self {
         match value {
             Value::Array(items) => Self::List(items.iter().map(Self::of_value).collect()),

@@ -82,13 +82,7 @@ pub async fn look(
     let whole = Window { from: to - since, to };
     let mut remarks = Vec::new();
     let Journals { runs, mut left_out } = journals(runbook, state, whole, &mut remarks)?;
-    let said = |window: &Window| LeftOut { window: *window, why: "--except".to_owned() };
-    left_out.extend(except.iter().map(said));
-    left_out.retain(|left| left.window.from < whole.to && whole.from < left.window.to);
-    left_out.sort_by_key(|left| left.window.from);
-    for left in &mut left_out {
-        left.why = secrets.mask(&left.why);
-    }
+    leave_out(&mut left_out, except, whole, &secrets);
     let past = Past { sources: &sources, runbook, runs: &runs, left_out: &left_out, whole, window };
     let mut judged = Vec::new();
     for trigger in &runbook.triggers {
@@ -108,6 +102,16 @@ pub async fn look(
         left_out,
         remarks,
     })
+}
+
+/// What does not count for the judgement, by time: what was wrong then, or what somebody says was.
+fn leave_out(left_out: &mut Vec<LeftOut>, except: &[Window], whole: Window, secrets: &Secrets) {
+    left_out.extend(except.iter().map(|window| LeftOut { window: *window, why: "--except".to_owned() }));
+    left_out.retain(|left| left.window.from < whole.to && whole.from < left.window.to);
+    left_out.sort_by_key(|left| left.window.from);
+    for left in left_out {
+        left.why = secrets.mask(&left.why);
+    }
 }
 
 /// What the journals on this host know.
@@ -192,6 +196,7 @@ enum Appears {
 type Samples = Vec<Sample>;
 
 impl Past<'_> {
+    /// Harmless time and past runs are different proofs: a trigger can be quiet because it is right or because it is blind.
     async fn judge(&self, trigger: &Trigger, remarks: &mut Vec<String>) -> Option<Judged> {
         let watch = trigger.watch.as_ref()?;
         let metric = self.runbook.metric(watch.metric.as_str())?;

@@ -49,6 +49,7 @@ pub struct Groups {
 
 /// How long the last messages to screens may take to be sent.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How often it is looked whether the last connection has ended. They end at once, so this is short.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// The open sockets. Screens can connect as long as this lives.
@@ -79,7 +80,7 @@ pub fn open(
     engine: mpsc::Sender<Incoming>,
 ) -> Result<Doors, Stop> {
     let counter = Counter::default();
-    let (arrivals_in, mut arrivals) = mpsc::channel(64);
+    let (arrivals_in, arrivals) = mpsc::channel(64);
     let door = |path: &Path, mode, door| {
         listen(path, mode, door, &counter, arrivals_in.clone())
             .wrap_err_with(|| format!("cannot open {}", path.display()))
@@ -92,33 +93,40 @@ pub fn open(
         [(&groups.watch, Door::Watch, "watch"), (&groups.approve, Door::Approve, "approve")]
     {
         let Some(group) = group else { continue };
-        let found = nix::unistd::Group::from_name(group)?.ok_or_else(|| {
-            Stop::usage(format!("there is no group {group} on this host\nsee: getent group"))
-        })?;
+        let gid = gid_of(group)?;
         let path = shared_dir()?.join(format!("{run_id}.{ending}.sock"));
         // Closed to others until it belongs to the group.
         listeners.push(door(&path, 0o600, kind)?);
-        nix::unistd::chown(&path, None, Some(found.gid))
+        nix::unistd::chown(&path, None, Some(gid))
             .map_err(|_| Stop::usage(format!("you are not in group {group}\nsee: groups")))?;
         std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o660))?;
     }
-    let own = engine.clone();
-    tokio::spawn(async move {
-        while let Some(arrival) = arrivals.recv().await {
-            let incoming = match arrival {
-                Arrival::Joined { id, who, wish, outlet } => {
-                    Incoming::Joined { id, who, wish, screen: Box::new(outlet) }
-                }
-                Arrival::Asked { id, command } => Incoming::Asked { id, command },
-                Arrival::Left { id } => Incoming::Left { id },
-            };
-            if own.send(incoming).await.is_err() {
-                return;
-            }
-        }
-    });
+    tokio::spawn(pass_on(arrivals, engine.clone()));
     heed_signals(engine)?;
     Ok(Doors { listeners, counter })
+}
+
+fn gid_of(group: &str) -> Result<nix::unistd::Gid, Stop> {
+    let found = nix::unistd::Group::from_name(group)?;
+    let known = found
+        .ok_or_else(|| Stop::usage(format!("there is no group {group} on this host\nsee: getent group")))?;
+    Ok(known.gid)
+}
+
+/// Tells the engine who comes, asks and goes, until it is gone.
+async fn pass_on(mut arrivals: mpsc::Receiver<Arrival>, engine: mpsc::Sender<Incoming>) {
+    while let Some(arrival) = arrivals.recv().await {
+        let incoming = match arrival {
+            Arrival::Joined { id, who, wish, outlet } => {
+                Incoming::Joined { id, who, wish, screen: Box::new(outlet) }
+            }
+            Arrival::Asked { id, command } => Incoming::Asked { id, command },
+            Arrival::Left { id } => Incoming::Left { id },
+        };
+        if engine.send(incoming).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// SIGTERM ends the engine in order. Hang-ups are ignored here, and nobody presses ctrl-c in its session.
@@ -164,6 +172,7 @@ fn shared_dir() -> Result<PathBuf, Stop> {
     Ok(dir)
 }
 
+/// One per user: whoever comes first must not own the directory of the others.
 fn shared_dir_of(uid: u32) -> PathBuf {
     Path::new(SHARED).join(format!("cutover-{uid}"))
 }

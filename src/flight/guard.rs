@@ -91,16 +91,7 @@ impl Guard {
             previous: noted,
             id: Some(id),
         };
-        let mut from = None;
-        let taken = match takeover {
-            Some(Takeover { lock_id, reason }) => {
-                let holder = kube.lock_holder().await.ok().flatten();
-                from = holder.map(|holder| format!("{}: {reason}", holder.words()));
-                talk("checking for 15 s that the lock's holder is gone");
-                kube.take_over(&claim, lock_id, reason).await
-            }
-            None => kube.acquire(&claim).await,
-        };
+        let (taken, from) = ask_for_lock(kube, &claim, takeover).await;
         match taken {
             Ok(lease) => {
                 if let Some(left) = left {
@@ -199,6 +190,19 @@ impl Guard {
             tracing::warn!(%error, "the target's lock could not be given back; it expires");
         }
     }
+}
+
+/// Takes the cluster's lock, or takes it over from a holder that somebody has named; says who that was, and why.
+async fn ask_for_lock(
+    kube: &Arc<KubeCluster>,
+    claim: &LockClaim,
+    takeover: Option<&Takeover>,
+) -> (Result<Arc<KubeLock>, LockRefused>, Option<String>) {
+    let Some(Takeover { lock_id, reason }) = takeover else { return (kube.acquire(claim).await, None) };
+    let holder = kube.lock_holder().await.ok().flatten();
+    let from = holder.map(|holder| format!("{}: {reason}", holder.words()));
+    talk("checking for 15 s that the lock's holder is gone");
+    (kube.take_over(claim, lock_id, reason).await, from)
 }
 
 /// Who has an engine in their hands, and since when.

@@ -50,6 +50,7 @@ impl RunJournal {
         Self { writer, dir: dir.to_owned(), durable }
     }
 
+    /// What is durable is told to the copy only after the disk has said so: the copy never knows more than the journal.
     fn synced(&mut self) -> io::Result<()> {
         self.writer.sync()?;
         self.durable.store(self.writer.position().offset, Ordering::Release);

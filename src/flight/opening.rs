@@ -27,7 +27,7 @@ use super::{
 use crate::{
     domain::{
         actor::Actor,
-        effect::Input,
+        effect::{Decision, Input},
         event::Opened,
         id::RunId,
         machine::Machine,
@@ -139,6 +139,18 @@ impl Setup {
             let input = Input::VarSet { name: var.name, value: var.value, source: var.source };
             append(&mut decision, machine.handle(now, input));
         }
+        self.answer(&mut machine, &mut decision, given, now)?;
+        Ok((Ready { machine, decision, events: Vec::new(), journal, run_dir }, lock))
+    }
+
+    /// What was said on the command line answers what the run would ask. A secret's value stays out of the journal.
+    fn answer(
+        &self,
+        machine: &mut Machine,
+        decision: &mut Decision,
+        given: Given,
+        now: Timestamp,
+    ) -> Result<(), Stop> {
         let pilot = machine.run().opened.pilot.clone();
         for (name, value) in given.vars {
             let asked = machine.run().unasked().find(|var| var.name == name).map(|var| var.secret);
@@ -150,16 +162,14 @@ impl Setup {
                 Some(value)
             };
             let input = Input::VarSet { name, value, source: "command line".to_owned() };
-            append(&mut decision, machine.handle(now, input));
+            append(decision, machine.handle(now, input));
         }
         for (part, applies) in given.parts {
-            let command = Command::DecidePart { part, applies };
-            append(
-                &mut decision,
-                machine.handle(now, Input::Operator(Request { by: Actor::person(pilot.clone()), command })),
-            );
+            let request =
+                Request { by: Actor::person(pilot.clone()), command: Command::DecidePart { part, applies } };
+            append(decision, machine.handle(now, Input::Operator(request)));
         }
-        Ok((Ready { machine, decision, events: Vec::new(), journal, run_dir }, lock))
+        Ok(())
     }
 
     /// Everything that is fixed when the run opens.

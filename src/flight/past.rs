@@ -16,12 +16,16 @@ use crate::{
         id::RunId,
         kept::{Kept, Moment, Seen, Thinned},
         metric::Sample,
+        safe_text::SafeText,
     },
     journal,
 };
 
 /// A file longer than this is not read.
 const LONGEST: u64 = 256 << 20;
+
+/// So many characters of what is wrong with a file are told.
+const LONGEST_QUOTE: usize = 200;
 
 /// The version of a report's JSON that is read.
 const SCHEMA_VERSION: u32 = 1;
@@ -107,12 +111,24 @@ pub fn backtest(file: &Path) -> Result<Backtest, Stop> {
     };
     let text = whole(file).map_err(unread)?;
     let found: Backtest = serde_json::from_slice(&text)
-        .map_err(|error| unread(format!("it is no output of cutover backtest --json: {error}")))?;
+        .map_err(|error| unread(quoted("it is no output of cutover backtest --json", &error)))?;
     if found.schema_version != backtest::SCHEMA_VERSION {
         let (has, reads) = (found.schema_version, backtest::SCHEMA_VERSION);
         return Err(unread(format!("it has version {has}, this program reads {reads}")));
     }
     Ok(found)
+}
+
+/// What is wrong with a file: the error quotes from it, so it is one line and no longer than one.
+fn quoted(what: &str, error: &serde_json::Error) -> String {
+    let why = SafeText::from(error.to_string());
+    match why.char_indices().nth(LONGEST_QUOTE) {
+        Some((cut, _)) => {
+            let (begins, line, column) = (why.get(..cut).unwrap_or_default(), error.line(), error.column());
+            format!("{what}: {begins}… at line {line} column {column}")
+        }
+        None => format!("{what}: {}", why.as_str()),
+    }
 }
 
 /// A file's bytes.
@@ -141,8 +157,8 @@ pub fn reported(file: &Path) -> Result<(Vec<Envelope>, Kept), Stop> {
         ))
     };
     let text = whole(file).map_err(unread)?;
-    let report: Reported = serde_json::from_slice(&text)
-        .map_err(|error| unread(format!("it is no report of a run: {error}")))?;
+    let report: Reported =
+        serde_json::from_slice(&text).map_err(|error| unread(quoted("it is no report of a run", &error)))?;
     if report.schema_version != SCHEMA_VERSION {
         return Err(unread(format!(
             "it has version {}, this program reads {SCHEMA_VERSION}",

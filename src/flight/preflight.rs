@@ -61,6 +61,7 @@ pub fn start(runbook: &Path, vars: &[String], state_dir: Option<&Path>) -> Recei
     told
 }
 
+/// A look that hangs must not be waited for: the run can start without it.
 async fn look(name: &str, args: &[String]) -> Result<Findings, String> {
     match timeout(LONGEST, ask(args)).await {
         Ok(found) => found.map_err(|why| format!("{name}: {why}")),
@@ -68,6 +69,7 @@ async fn look(name: &str, args: &[String]) -> Result<Findings, String> {
     }
 }
 
+/// As a process of its own: what it does to a network or a parser can then never touch the run.
 async fn ask(args: &[String]) -> Result<Findings, String> {
     let program = own_program().map_err(|why| why.to_string())?;
     let mut child = Command::new(program)

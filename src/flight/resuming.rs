@@ -79,6 +79,7 @@ pub async fn resume(resumption: Resumption, terms: Terms, pilot: String) -> Resu
     setup.go_on(found.dir, from_cluster.is_some(), takeover, paused).await
 }
 
+/// Also one without an end: its engine died, which is a pause that nobody has asked for.
 fn is_paused(found: &Found) -> bool {
     let outcome = found.run.finished.as_ref().map(|(outcome, ..)| *outcome);
     matches!(outcome, None | Some(Outcome::Held)) && resumable(&found.run).is_ok()
@@ -105,6 +106,7 @@ async fn own_lock(run_dir: &Path, paused: bool) -> Result<Lock, Stop> {
 }
 
 impl Setup {
+    /// Locks first, then the journal: what is read without the lock may be written to meanwhile.
     async fn go_on(
         self,
         run_dir: PathBuf,

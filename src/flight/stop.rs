@@ -2,7 +2,10 @@
 
 use color_eyre::Report;
 
-use super::{exit::Exit, say::talk};
+use super::{
+    exit::Exit,
+    say::{talk, trace},
+};
 use crate::{
     adapters::kube::{CopyFault, LockRefused},
     domain::{rights::Missing, workload::ClusterIdentity},
@@ -91,7 +94,7 @@ impl Stop {
             Self::Fault(report) => {
                 talk(&chain(&report));
                 if std::env::var_os("RUST_BACKTRACE").is_some_and(|asked| asked != "0") {
-                    talk(&format!("{report:?}"));
+                    trace(&report);
                 } else {
                     talk(
                         "this is a fault of cutover or of this host; RUST_BACKTRACE=1 shows where it comes from",

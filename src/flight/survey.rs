@@ -132,6 +132,7 @@ pub async fn ask(url: &str, survey: &Survey, candidate: &Candidate) -> Result<Me
     Ok(measure(&asked, survey, candidate).await)
 }
 
+/// Asks through the same adapter as a run will: what answers here answers there.
 struct Asked {
     adapter: MetricsAdapter,
     clock: SystemClock,

@@ -64,6 +64,7 @@ impl Given {
     }
 }
 
+/// Only a near miss is worth a guess: a wrong one sends people the wrong way.
 fn similar<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     known
         .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
@@ -110,6 +111,7 @@ pub fn resolve(
     if faults.is_empty() { Ok(resolved) } else { Err(faults) }
 }
 
+/// Checked before it is kept: a secret that does not fit must not be masked everywhere from then on.
 fn accept(var: &Var, value: String, source: String, secrets: &Secrets) -> Result<Resolved, String> {
     check_value(&var.name, &value, var.pattern.as_deref()).map_err(|why| {
         // A secret is not repeated in its own error.
@@ -122,6 +124,8 @@ fn accept(var: &Var, value: String, source: String, secrets: &Secrets) -> Result
     Ok(Resolved { name: var.name.clone(), value: Some(value), source })
 }
 
+/// The command line beats everything; in a rehearsal a sample stands for the environment. What a person says and what an action
+/// prints comes later.
 fn value_of(
     var: &Var,
     opened: &Opened,
@@ -164,6 +168,8 @@ pub fn is_at_hand(var: &Var, given: &Given) -> bool {
     }
 }
 
+/// As the run found the target when it opened. A fact that changes later keeps this value: a name must mean the same in
+/// every step.
 fn cluster_fact(fact: ClusterFact, opened: &Opened, now: Timestamp) -> Option<String> {
     let previous = opened.previous.as_ref();
     Some(match fact {

@@ -283,11 +283,20 @@ pub(super) struct Names(HashMap<String, usize>);
 impl Names {
     /// The name, or one like it that is free.
     pub(super) fn own(&mut self, name: &str) -> String {
+        self.free(name, |n| format!("{name} ({n})"))
+    }
+
+    /// The same of a variable's name: the second `TOKEN` is `TOKEN_2`.
+    pub(super) fn own_variable(&mut self, name: &str) -> String {
+        self.free(name, |n| format!("{name}_{n}"))
+    }
+
+    fn free(&mut self, name: &str, numbered: impl Fn(usize) -> String) -> String {
         let mut own = name.to_owned();
         let mut n = self.0.get(name).copied().unwrap_or_default();
         while self.0.contains_key(&own) {
             n += 1;
-            own = format!("{name} ({})", n + 1);
+            own = numbered(n + 1);
         }
         self.0.insert(name.to_owned(), n);
         self.0.entry(own.clone()).or_insert(0);

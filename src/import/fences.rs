@@ -26,99 +26,116 @@ impl Walk<'_> {
     }
 
     pub(super) fn fence(&mut self, info: Option<&str>, code: &str, first: usize, lines: Lines) {
+        self.fence_marks(info, code, first, lines);
+        if matches!(self.label, Some((Role::Triggers | Role::Success | Role::Contacts | Role::Links, _))) {
+            // What is listed is over; commands belong to the place.
+            self.label = None;
+        }
+        let role = self.role();
+        let here = Lines { first, last: (first + code.lines().count().max(1) - 1).min(lines.last) };
+        if self.is_template(role, info, code) {
+            self.flush();
+            if self.draft.incident.template.is_none() {
+                self.ledger.taken(here.first, here.last, "the message's template");
+                self.draft.incident.template = Some(code.trim_end().to_owned());
+                return;
+            }
+        }
+        let output = role == Role::Output;
+        if let Some(boxes) = fence::boxes(info, code).filter(|_| !output) {
+            self.flush();
+            for (at, text, ticked) in boxes {
+                let line = first + at;
+                let (plain, rest) = (text.to_owned(), text.to_owned());
+                let text = Text { plain, rest, line, ..Text::default() };
+                self.point(&text, Some(ticked), false, Lines { first: line, last: line });
+            }
+            return;
+        }
+        match self.commands_of(info, code, first).filter(|_| !output) {
+            Some(read) => self.commands(read, first),
+            None => self.no_commands(info, code, lines, here),
+        }
+    }
+
+    /// The lines of a fence that only mark it.
+    fn fence_marks(&mut self, info: Option<&str>, code: &str, first: usize, lines: Lines) {
         self.ledger.form(lines.first, first.saturating_sub(1).max(lines.first).min(lines.last));
         if lines.last > lines.first && info.is_some()
             || code.lines().count() + 1 < lines.last - lines.first + 1
         {
             self.ledger.form(lines.last, lines.last);
         }
-        if matches!(self.label, Some((Role::Triggers | Role::Success | Role::Contacts | Role::Links, _))) {
-            // What is listed is over; commands belong to the place.
-            self.label = None;
-        }
-        let role = self.role();
-        let lines_code = Lines { first, last: (first + code.lines().count().max(1) - 1).min(lines.last) };
-        if role == Role::Template
+    }
+
+    /// Whether a fence has what is written to the channel: it is said to, or it stands with the incidents and has blanks to
+    /// fill in.
+    fn is_template(&mut self, role: Role, info: Option<&str>, code: &str) -> bool {
+        role == Role::Template
             || matches!(self.section().role, Role::Incident)
                 && fence::is_shell(info) != Some(true)
                 && self.draft.incident.template.is_none()
                 && code.contains('[')
-        {
-            self.flush();
-            if self.draft.incident.template.is_none() {
-                self.ledger.taken(lines_code.first, lines_code.last, "the message's template");
-                self.draft.incident.template = Some(code.trim_end().to_owned());
-                return;
-            }
-        }
-        let output = role == Role::Output;
-        if let Some(boxes) = fence::boxes(info, code).filter(|_| role != Role::Output) {
-            self.flush();
-            for (at, text, ticked) in boxes {
-                let text = Text {
-                    plain: text.to_owned(),
-                    rest: text.to_owned(),
-                    line: first + at,
-                    ..Text::default()
-                };
-                self.point(&text, Some(ticked), false, Lines { first: first + at, last: first + at });
-            }
-            return;
-        }
-        let file = fence::is_file(code);
-        if file {
+    }
+
+    /// What a fence runs, if anything.
+    fn commands_of(&mut self, info: Option<&str>, code: &str, first: usize) -> Option<Vec<fence::Line>> {
+        if fence::is_file(code) {
             let words = "this is the text of a script: it is kept as a comment and does not run; call the script by its name";
             self.ledger.decide(first, words);
+            return None;
         }
-        let read = fence::read(info, code)
-            .filter(|_| !file)
-            .filter(|read| !output && read.iter().any(|line| matches!(line, fence::Line::Command { .. })));
-        if let Some(read) = read {
-            let commands = read.iter().filter(|line| matches!(line, fence::Line::Command { .. })).count();
-            let named = read.iter().any(|line| matches!(line, fence::Line::Comment { .. }));
-            let mut name = None;
-            match self.lead.take() {
-                Some((text, at)) if commands == 1 && !named && text.chars().count() <= 100 => {
-                    self.ledger.taken(at.first, at.last, "the command's name");
-                    name = Some(text.trim_end_matches(':').to_owned());
-                }
-                lead => {
-                    self.lead = lead;
-                    self.flush();
-                }
+        fence::read(info, code)
+            .filter(|read| read.iter().any(|line| matches!(line, fence::Line::Command { .. })))
+    }
+
+    /// Commands, with the words before them: the name of a single one, a note before several.
+    fn commands(&mut self, read: Vec<fence::Line>, first: usize) {
+        let commands = read.iter().filter(|line| matches!(line, fence::Line::Command { .. })).count();
+        let named = read.iter().any(|line| matches!(line, fence::Line::Comment { .. }));
+        let mut name = None;
+        match self.lead.take() {
+            Some((text, at)) if commands == 1 && !named && text.chars().count() <= 100 => {
+                self.ledger.taken(at.first, at.last, "the command's name");
+                name = Some(text.trim_end_matches(':').to_owned());
             }
-            self.doing = false;
-            if self.aside {
-                self.ledger.decide(
-                    first,
-                    "this is another way to do what stands above it, so it does not run: choose one",
-                );
-                self.offer(read, first, name.as_deref(), Role::Links);
-                return;
+            lead => {
+                self.lead = lead;
+                self.flush();
             }
-            self.run(read, first, name.as_deref());
+        }
+        self.doing = false;
+        if self.aside {
+            let words = "this is another way to do what stands above it, so it does not run: choose one";
+            self.ledger.decide(first, words);
+            self.offer(read, first, name.as_deref(), Role::Links);
         } else {
-            if std::mem::take(&mut self.doing)
-                && !output
-                && let Some((text, at)) = self.lead.take()
-            {
-                // What a person does with what is kept below.
-                self.ledger.taken(at.first, at.last, "something that a person does");
-                self.ledger.counts.items += 1;
-                let text = text.trim_end_matches(':').to_owned();
-                let point = Point { text, line: at.first, optional: false };
-                self.entries().push(Entry::Item(point));
-            }
-            self.flush();
-            if code.trim().is_empty() {
-                self.ledger.form(lines.first, lines.last);
-                return;
-            }
-            let marked = info.map(|info| format!("{info}\n")).unwrap_or_default();
-            self.keep(&format!("{marked}{}", code.trim_end()), lines_code);
-            if output || fence::is_shell(info) == Some(true) {
-                self.label = None;
-            }
+            self.run(read, first, name.as_deref());
+        }
+    }
+
+    /// What does not run: kept below what a person does with it, where the words before it say that.
+    fn no_commands(&mut self, info: Option<&str>, code: &str, lines: Lines, here: Lines) {
+        let output = self.role() == Role::Output;
+        if std::mem::take(&mut self.doing)
+            && !output
+            && let Some((text, at)) = self.lead.take()
+        {
+            self.ledger.taken(at.first, at.last, "something that a person does");
+            self.ledger.counts.items += 1;
+            let text = text.trim_end_matches(':').to_owned();
+            let point = Point { text, line: at.first, optional: false };
+            self.entries().push(Entry::Item(point));
+        }
+        self.flush();
+        if code.trim().is_empty() {
+            self.ledger.form(lines.first, lines.last);
+            return;
+        }
+        let marked = info.map(|info| format!("{info}\n")).unwrap_or_default();
+        self.keep(&format!("{marked}{}", code.trim_end()), here);
+        if output || fence::is_shell(info) == Some(true) {
+            self.label = None;
         }
     }
 
@@ -180,29 +197,28 @@ impl Walk<'_> {
                     self.note(&text, Lines { first: first + line, last: first + line });
                 }
                 fence::Line::Command { text, first: from, last: to } => {
-                    let (from, to) = (first + from, first + to);
-                    self.ledger.taken(from, to, "command, for whoever needs it");
+                    self.ledger.taken(first + from, first + to, "command, for whoever needs it");
                     self.ledger.counts.commands += 1;
-                    let called = called.take();
-                    let command = one_line_command(&text);
-                    if role == Role::Failure && self.section().step.is_some() {
-                        let told =
-                            called.map_or_else(|| command.clone(), |name| format!("{name}: {command}"));
-                        self.step().on_failure.push(told);
-                    } else if role == Role::Tasks {
-                        let told =
-                            called.map_or_else(|| command.clone(), |name| format!("{name}: {command}"));
-                        let due = self.section().due;
-                        self.draft.tasks.push(Task { due, text: told });
-                    } else {
-                        let name = called.map_or_else(|| title.clone(), |name| format!("{title}: {name}"));
-                        self.draft.link(&name, &command);
-                    }
+                    self.offer_one(&one_line_command(&text), called.take(), &title, role);
                 }
             }
         }
         if let Some(rest) = called.filter(|rest| Some(rest.as_str()) != name) {
             self.remark(&rest, first);
+        }
+    }
+
+    /// One of them: what to do about a failure, a task for afterwards, or a link.
+    fn offer_one(&mut self, command: &str, name: Option<String>, title: &str, role: Role) {
+        let told = name.as_ref().map_or_else(|| command.to_owned(), |name| format!("{name}: {command}"));
+        if role == Role::Failure && self.section().step.is_some() {
+            self.step().on_failure.push(told);
+        } else if role == Role::Tasks {
+            let due = self.section().due;
+            self.draft.tasks.push(Task { due, text: told });
+        } else {
+            let name = name.map_or_else(|| title.to_owned(), |name| format!("{title}: {name}"));
+            self.draft.link(&name, command);
         }
     }
 }

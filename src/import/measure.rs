@@ -67,6 +67,7 @@ pub(super) fn measured(draft: &Draft, apart: Apart, ledger: &mut Ledger) -> Vec<
             [&metric.normal, &metric.alert].into_iter().flatten().map(String::as_str).collect();
         let told = format!("{}: {}", metric.title, bounds.join(" "));
         let (unit, normal, alert) = (metric.unit, metric.normal.clone(), metric.alert.clone());
+        let query = metric.query.clone();
         if !add(metric, kind.clone(), &mut all)
             && let Some(known) = all.iter_mut().find(|known| is(known, &kind))
         {
@@ -77,6 +78,9 @@ pub(super) fn measured(draft: &Draft, apart: Apart, ledger: &mut Ledger) -> Vec<
                 if overlaps(&known.metric) {
                     known.metric.normal = None;
                 }
+            }
+            if let Some(asked) = query.filter(|_| known.guessed) {
+                (known.query, known.guessed, known.whole, known.per_slot) = (asked, false, true, false);
             }
             known.metric.comments.push(told);
         }

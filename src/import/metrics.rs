@@ -1,7 +1,7 @@
 //! Which metric a text speaks of, and what a Prometheus usually calls it.
 
 use super::{amounts, words::slug};
-use crate::domain::metric::Unit;
+use crate::{config, domain::metric::Unit};
 
 /// A kind of number that most services have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -248,6 +248,15 @@ pub(super) fn query(kind: &Kind, apart: Apart) -> Option<String> {
         ),
         Kind::Other(_) => return None,
     })
+}
+
+/// What a text of the page asks Prometheus for: nothing where it is no query, or has a place to fill in.
+pub(super) fn asked(text: &str) -> Option<String> {
+    let bare = text.trim().trim_matches('`').trim();
+    let upper = bare.to_uppercase();
+    let hole = ["YOUR", "XXX", "{{", "...", "…"].iter().any(|mark| upper.contains(mark))
+        || bare.split('<').skip(1).any(|after| after.starts_with(char::is_alphabetic));
+    (!hole && config::gives_a_number(bare)).then(|| bare.to_owned())
 }
 
 /// Whether two metrics are the same by their words: `Payment success rate` and `payment success`.

@@ -12,6 +12,9 @@ use super::{
 
 impl Walk<'_> {
     pub(super) fn list(&mut self, ordered: bool, items: &[Item]) {
+        if ordered && self.is_procedure(items) {
+            return self.procedure_of(items);
+        }
         for item in items {
             self.item(ordered, item);
         }
@@ -51,9 +54,11 @@ impl Walk<'_> {
         } else {
             self.ledger.form(item.lines.first, item.lines.first);
         }
+        self.within += 1;
         for block in blocks {
             self.blocks(std::slice::from_ref(block));
         }
+        self.within -= 1;
     }
 
     /// Whether commands of this place are run.
@@ -345,13 +350,18 @@ impl Walk<'_> {
 
     /// A metric of a list: `Error rate: < 1 %`.
     fn metric(&mut self, text: &Text, lines: Lines) -> bool {
-        let Some(found) = amounts::bound(&text.plain) else { return false };
+        let query = text.code.iter().find_map(|code| super::metrics::asked(code));
+        // What the query has in it is no bound.
+        let plain = query
+            .as_ref()
+            .map_or_else(|| text.plain.clone(), |query| text.plain.replace(&format!("`{query}`"), ""));
+        let Some(found) = amounts::bound(&plain) else { return false };
         let mut title = text.label.clone().unwrap_or_else(|| super::metrics::title(&found.before));
         // A place for a number is none.
         if title.is_empty() || text.rest.starts_with('[') && text.rest.ends_with(']') {
             return false;
         }
-        let lower = text.plain.to_lowercase();
+        let lower = plain.to_lowercase();
         for percentile in ["p50", "p90", "p95", "p99"] {
             if lower.contains(percentile) && !title.to_lowercase().contains(percentile) {
                 title = format!("{} {title}", percentile.to_uppercase());
@@ -375,7 +385,7 @@ impl Walk<'_> {
             normal,
             alert,
             action: None,
-            query: None,
+            query,
             line: lines.first,
             comments: vec![format!("{} (line {})", text.plain, lines.first)],
         });

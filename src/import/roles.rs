@@ -249,6 +249,22 @@ pub(super) fn strategy(heading: &str) -> Option<&'static str> {
     })
 }
 
+static COURSE: LazyLock<Option<RegexSet>> = LazyLock::new(|| {
+    RegexSet::new([
+        r"(?i)^(?:the |how to )?(?:(?:deploy|deployment|release|rollout|upgrade|update|migration|production|main|step[- ]by[- ]step) )*(?:steps?|procedures?|process|instructions?|guide|workflow|sequence|course|runbook|playbook|deploy|deploying|deployment|release|rollout)$",
+        r"(?i)^(?:[ée]tapes?|proc[ée]dure|d[ée]ploiement|marche [àa] suivre|mode op[ée]ratoire)(?: (?:de |du )?(?:d[ée]ploiement|mise en production|livraison))?$",
+        r"(?i)^(?:schritte|ablauf|vorgehen|durchf[üu]hrung|anleitung|bereitstellung)$",
+        r"(?i)^(?:pasos|procedimiento|despliegue)(?: de despliegue)?$",
+    ])
+    .ok()
+});
+
+/// Whether a heading says no more than that what is to be done follows: `Steps`, `Deployment procedure`.
+pub(super) fn is_course(heading: &str) -> bool {
+    let bare = without_number(heading).trim_matches(|c: char| !c.is_alphanumeric());
+    COURSE.as_ref().is_some_and(|set| set.is_match(bare))
+}
+
 /// Whether a label says nothing but what the list below it is.
 pub(super) fn is_only_a_word(label: &str) -> bool {
     let word = label.trim().trim_end_matches(':').to_lowercase();

@@ -12,7 +12,7 @@ use regex::Regex;
 
 use super::{
     amounts::pattern,
-    draft::{Draft, Source},
+    draft::{Draft, Names, Source},
 };
 use crate::domain::template::Template;
 
@@ -130,11 +130,26 @@ pub(super) fn is_secret(draft: &Draft, name: &str) -> bool {
     draft.var(name).map_or_else(|| is_secret_name(name), |var| var.secret)
 }
 
+/// Values of secrets, and the name of each.
+#[derive(Default)]
+struct Values {
+    names: BTreeMap<String, String>,
+    given: Names,
+}
+
+impl Values {
+    /// The name of a value: this one, or one like it where another value has it already.
+    fn own(&mut self, name: &str, value: &str) -> String {
+        let given = &mut self.given;
+        self.names.entry(value.to_owned()).or_insert_with(|| given.own_variable(name)).clone()
+    }
+}
+
 /// The page without the values of secrets, and which there were.
 pub(super) fn hidden(source: &str) -> (String, Vec<Secret>) {
     let mut out = String::with_capacity(source.len());
     let mut found: Vec<Secret> = Vec::new();
-    let mut everywhere: BTreeMap<String, String> = BTreeMap::new();
+    let mut everywhere = Values::default();
     let mut code = false;
     let mut key_block = false;
     for (index, line) in source.split('\n').enumerate() {
@@ -163,10 +178,10 @@ pub(super) fn hidden(source: &str) -> (String, Vec<Secret>) {
             && value.contains(|c: char| c.is_ascii_digit())
             && value.contains(char::is_alphabetic)
     };
-    let values: Vec<&String> = everywhere.keys().filter(likely).collect();
+    let values: Vec<&String> = everywhere.names.keys().filter(likely).collect();
     if let Ok(search) = AhoCorasick::new(&values) {
         let marks: Vec<String> =
-            values.iter().map(|value| format!("<secret:{}>", everywhere[*value])).collect();
+            values.iter().map(|value| format!("<secret:{}>", everywhere.names[*value])).collect();
         out = search.replace_all(&out, &marks);
     }
     (out, found)
@@ -177,16 +192,16 @@ fn without(
     number: usize,
     code: bool,
     found: &mut Vec<Secret>,
-    everywhere: &mut BTreeMap<String, String>,
+    everywhere: &mut Values,
 ) -> String {
     let mut line = line.to_owned();
     let mut note = |name: &str| found.push(Secret { line: number, name: name.to_owned() });
     for (form, name) in FORMS.iter() {
-        if form.is_match(&line) {
-            note(name);
-            everywhere
-                .extend(form.find_iter(&line).map(|value| (value.as_str().to_owned(), (*name).to_owned())));
-            line = form.replace_all(&line, format!("<secret:{name}>").as_str()).into_owned();
+        let values: BTreeSet<String> = form.find_iter(&line).map(|value| value.as_str().to_owned()).collect();
+        for value in values {
+            let name = everywhere.own(name, &value);
+            note(&name);
+            line = line.replace(&value, &format!("<secret:{name}>"));
         }
     }
     for (place, name) in PLACES.iter() {
@@ -196,15 +211,14 @@ fn without(
             .filter(|value| !is_no_value(value))
             .collect();
         for value in values {
-            note(name);
+            let name = everywhere.own(name, &value);
+            note(&name);
             line = line.replace(&value, &format!("<secret:{name}>"));
-            everywhere.insert(value, (*name).to_owned());
         }
     }
     let Some(named) = NAMED.as_ref() else { return line };
     let mut out = String::with_capacity(line.len());
     let mut from = 0;
-    let mut values: BTreeMap<String, String> = BTreeMap::new();
     for found in named.captures_iter(&line) {
         let (Some(name), Some(sign), Some(value)) = (found.get(1), found.get(2), found.get(3)) else {
             continue;
@@ -215,15 +229,14 @@ fn without(
             continue;
         }
         let name = name.as_str().to_ascii_uppercase().replace('-', "_");
+        let name = everywhere.own(&name, written.trim_matches(['"', '\'']));
         let quote = &written[..usize::from(written.starts_with(['"', '\'']))];
         note(&name);
         out.push_str(&line[from..value.start()]);
         out.extend([quote, "<secret:", &name, ">", quote]);
         from = value.end();
-        values.insert(written.trim_matches(['"', '\'']).to_owned(), name);
     }
     out.push_str(&line[from..]);
-    everywhere.extend(values);
     out
 }
 
@@ -254,6 +267,12 @@ mod tests {
         }
         let (text, _) = hidden("```sh\nexport API_KEY=abc123def456\n```\nIt is abc123def456.");
         assert!(!text.contains("abc123"), "{text}");
+        let (text, _) =
+            hidden("psql postgres://a:first1pw@db/a\npsql postgres://b:second2pw@db/b\n`first1pw`");
+        assert_eq!(
+            text,
+            "psql postgres://a:<secret:PASSWORD>@db/a\npsql postgres://b:<secret:PASSWORD_2>@db/b\n`<secret:PASSWORD>`"
+        );
         let (text, _) = hidden("a\n-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\nb");
         assert!(!text.contains("MIIE") && text.lines().count() == 5);
     }

@@ -18,6 +18,22 @@ pub(super) struct Section {
     pub(super) due: Option<Span>,
 }
 
+impl Section {
+    /// The place above all headings. What stands there belongs to a step: some pages have no heading at all.
+    pub(super) fn top() -> Self {
+        Self {
+            level: 0,
+            role: Role::Step,
+            title: String::new(),
+            line: 1,
+            step: None,
+            procedure: None,
+            group: None,
+            due: None,
+        }
+    }
+}
+
 /// Where a heading stands, by its own words and the heading above.
 pub(super) fn placed(parent: &Section, own: Option<Role>, words: &str, begun: bool) -> (Role, Option<Role>) {
     let numbered = roles::is_numbered_step(words);

@@ -2,11 +2,11 @@
 
 mod kinds;
 
-use self::kinds::{COMMAND, METRIC};
+use self::kinds::{COMMAND, METRIC, QUERY};
 use super::{
     amounts,
     draft::{Metric, Point, Task, Trigger},
-    fence,
+    fence, metrics,
     page::{Lines, Row, Text},
     people::{Columns, cell, some},
     roles::Role,
@@ -128,6 +128,8 @@ impl<'w> Walk<'w> {
                 .iter()
                 .find_map(|word| columns.find(&[word]).filter(|at| Some(*at) != normal_at));
         let action_at = columns.find(&["action", "response", "then", "do"]);
+        let query_at = columns.find(QUERY);
+        let query = query_at.and_then(|at| row.cells.get(at)).and_then(|cell| metrics::asked(&cell.plain));
         let title = cell(row, title_at);
         let (normal, alert) = (amounts::bound(&cell(row, normal_at)), amounts::bound(&cell(row, alert_at)));
         let unit = alert.as_ref().or(normal.as_ref()).map(|found| found.unit);
@@ -142,7 +144,7 @@ impl<'w> Walk<'w> {
         let more = [normal.as_ref(), alert.as_ref()].into_iter().flatten().any(|found| {
             [&found.before, &found.after].iter().any(|words| words.contains(char::is_alphanumeric))
         });
-        let known = [title_at, normal_at, alert_at, action_at];
+        let known = [title_at, normal_at, alert_at, action_at, query_at.filter(|_| query.is_some())];
         let unused = |(at, cell): (usize, &Text)| !known.contains(&Some(at)) && !cell.plain.is_empty();
         let told = more
             || row.cells.iter().enumerate().any(unused)
@@ -163,7 +165,7 @@ impl<'w> Walk<'w> {
             normal: fitting(normal),
             alert: fitting(alert),
             action: some(cell(row, action_at)),
-            query: None,
+            query,
             line: lines.first,
             comments: if told { vec![format!("{said} (line {})", lines.first)] } else { Vec::new() },
         });

@@ -15,7 +15,7 @@ use super::{
 use crate::domain::time::Span;
 
 /// Deeper than any heading.
-const DEEPEST: usize = 9;
+pub(super) const DEEPEST: usize = 9;
 
 /// The walk.
 pub(super) struct Walk<'l> {
@@ -38,24 +38,16 @@ pub(super) struct Walk<'l> {
     pub(super) aside: bool,
     /// The words before a block are something that a person does.
     pub(super) doing: bool,
+    /// Items of lists that are open.
+    pub(super) within: usize,
 }
 
 impl<'l> Walk<'l> {
     pub(super) fn new(ledger: &'l mut Ledger) -> Self {
-        let top = Section {
-            level: 0,
-            role: Role::Step,
-            title: String::new(),
-            line: 1,
-            step: None,
-            procedure: None,
-            group: None,
-            due: None,
-        };
         Self {
             draft: Draft::default(),
             ledger,
-            sections: vec![top],
+            sections: vec![Section::top()],
             label: None,
             lead: None,
             inside: None,
@@ -64,6 +56,7 @@ impl<'l> Walk<'l> {
             lasting: None,
             aside: false,
             doing: false,
+            within: 0,
         }
     }
 
@@ -77,16 +70,7 @@ impl<'l> Walk<'l> {
 
     pub(super) fn section(&mut self) -> &mut Section {
         if self.sections.is_empty() {
-            self.sections.push(Section {
-                level: 0,
-                role: Role::Step,
-                title: String::new(),
-                line: 1,
-                step: None,
-                procedure: None,
-                group: None,
-                due: None,
-            });
+            self.sections.push(Section::top());
         }
         let last = self.sections.len() - 1;
         &mut self.sections[last]

@@ -14,7 +14,9 @@ mod families;
 use async_trait::async_trait;
 use promql_parser::util::escape_string;
 
-use self::families::{APPLICATIONS, DEPLOYMENTS, DURATIONS, HASHES, NAMESPACES, PODS, REQUESTS, VERSIONS};
+use self::families::{
+    APPLICATIONS, DEPLOYMENTS, DURATIONS, HASHES, NAMESPACES, PODS, REQUESTS, Requests, VERSIONS,
+};
 use super::shape::{Candidate, Shape};
 use crate::domain::{
     metric::{Missing, Unit},
@@ -91,6 +93,9 @@ const WINDOWS: &[&str] = &["1m", "5m"];
 /// From this share of bad events on, in percent, nothing could be called worse.
 const MOST_HARMLESS: f64 = 50.0;
 
+/// How a gap says that the slots can't be told apart.
+const NO_REVISION: &str = "no label of them is that of";
+
 /// A slot as it is measured.
 struct Side {
     labels: SlotLabels,
@@ -122,6 +127,14 @@ pub async fn measure(numbers: &dyn Numbers, survey: &Survey, candidate: &Candida
         Err(gap) => measured.gaps.push(gap),
     }
     measured.gaps.dedup();
+    // Without it nothing in Prometheus could tell an old pod from a new one.
+    if subject.one && measured.gaps.iter().any(|gap| gap.contains(NO_REVISION)) {
+        measured.gaps.push(
+            "have Prometheus copy the pods' label pod-template-hash to their series (relabel \
+             __meta_kubernetes_pod_label_pod_template_hash to pod_template_hash), then run init again"
+                .to_owned(),
+        );
+    }
     measured
 }
 
@@ -247,7 +260,7 @@ async fn select(
         _ => side.labels.name.to_string(),
     });
     Err(Useless::Seen(format!(
-        "{metric} has {count} series, and no label of them is that of {}; its labels: {}",
+        "{metric} has {count} series, and {NO_REVISION} {}; its labels: {}",
         names.collect::<Vec<_>>().join(" or "),
         shown(&labels)
     )))
@@ -284,6 +297,8 @@ async fn usable(
     }
 }
 
+/// The first family that gives one number for each slot. What the others lacked is told, since one of them may be the one
+/// that people mean.
 async fn errors(numbers: &dyn Numbers, subject: &Subject) -> Result<FoundMetric, String> {
     let mut seen = Vec::new();
     for family in REQUESTS {
@@ -291,17 +306,7 @@ async fn errors(numbers: &dyn Numbers, subject: &Subject) -> Result<FoundMetric,
             continue;
         };
         let Selected { matchers, labels } = &selected;
-        let mut status = None;
-        for label in
-            family.statuses.iter().filter(|it| labels.is_empty() || labels.iter().any(|own| own == *it))
-        {
-            let classes = joined(&[&format!("{label}=~\"[1-5][0-9][0-9]\""), matchers]);
-            if finds(numbers, subject, family.name, &classes).await {
-                status = Some(label);
-                break;
-            }
-        }
-        let Some(status) = status else {
+        let Some(status) = status_label(numbers, subject, family, &selected).await else {
             seen.push(format!("{} has no label with the status; its labels: {}", family.name, shown(labels)));
             continue;
         };
@@ -312,38 +317,62 @@ async fn errors(numbers: &dyn Numbers, subject: &Subject) -> Result<FoundMetric,
             )
         };
         match one_number(numbers, subject, Unit::Percent, query).await {
-            Ok(Seen { query, window, values, now }) => {
-                // In tenths of a percent, twice what is usual.
-                let normal = (now * 2_000.0).round().max(5.0) / 10.0;
-                let harmless = (now * 2_000.0).ceil().max(1.0) / 10.0;
-                // The counters themselves, where they are scraped often enough for the share of a minute.
-                let counted = window == WINDOWS[0];
-                let failed = joined(&[&format!("{status}=~\"5..\""), matchers]);
-                let measure = if counted {
-                    Measure::Counted {
-                        bad: format!("{}{{{failed}}}", family.name),
-                        all: format!("{}{{{matchers}}}", family.name),
-                    }
-                } else {
-                    Measure::Query(query)
-                };
-                return Ok(FoundMetric {
-                    id: "error_rate",
-                    title: "Error rate",
-                    measure,
-                    unit: "percent",
-                    normal: format!("< {normal}%"),
-                    alert: format!("> {}%", normal * 2.0),
-                    harmless: (counted && harmless < MOST_HARMLESS).then(|| format!("{harmless}%")),
-                    found: vec![format!("{} tells the slots apart; now {values}", family.name)],
-                });
-            }
+            Ok(found) => return Ok(error_rate(family, matchers, status, found)),
             Err(why) => seen.push(format!("{}: {why}", family.name)),
         }
     }
     Err(nothing("requests", "http_requests_total", &seen))
 }
 
+/// Which of a family's labels has the status code; the first of which there are series, as it were to be asked.
+async fn status_label(
+    numbers: &dyn Numbers,
+    subject: &Subject,
+    family: &Requests,
+    Selected { matchers, labels }: &Selected,
+) -> Option<&'static str> {
+    for label in family.statuses.iter().filter(|it| labels.is_empty() || labels.iter().any(|own| own == *it))
+    {
+        let classes = joined(&[&format!("{label}=~\"[1-5][0-9][0-9]\""), matchers]);
+        if finds(numbers, subject, family.name, &classes).await {
+            return Some(*label);
+        }
+    }
+    None
+}
+
+/// The metric, with bounds that stand above what is measured now: a page that alerts from the first minute on teaches people to
+/// pass over it.
+fn error_rate(family: &Requests, matchers: &str, status: &str, found: Seen) -> FoundMetric {
+    let Seen { query, window, values, now } = found;
+    // In tenths of a percent, twice what is usual.
+    let normal = (now * 2_000.0).round().max(5.0) / 10.0;
+    let harmless = (now * 2_000.0).ceil().max(1.0) / 10.0;
+    // The counters themselves, where they are scraped often enough for the share of a minute.
+    let counted = window == WINDOWS[0];
+    let failed = joined(&[&format!("{status}=~\"5..\""), matchers]);
+    let measure = if counted {
+        Measure::Counted {
+            bad: format!("{}{{{failed}}}", family.name),
+            all: format!("{}{{{matchers}}}", family.name),
+        }
+    } else {
+        Measure::Query(query)
+    };
+    FoundMetric {
+        id: "error_rate",
+        title: "Error rate",
+        measure,
+        unit: "percent",
+        normal: format!("< {normal}%"),
+        alert: format!("> {}%", normal * 2.0),
+        harmless: (counted && harmless < MOST_HARMLESS).then(|| format!("{harmless}%")),
+        found: vec![format!("{} tells the slots apart; now {values}", family.name)],
+    }
+}
+
+/// The 95th percentile: the mean hides what the slowest users meet, and the 99th needs more requests than most services
+/// have in a minute.
 async fn latency(numbers: &dyn Numbers, subject: &Subject) -> Result<FoundMetric, String> {
     let mut seen = Vec::new();
     for family in DURATIONS {
@@ -426,6 +455,7 @@ async fn one_number(
     Err(why)
 }
 
+/// Empty parts leave no comma behind, which PromQL would refuse.
 fn joined(parts: &[&str]) -> String {
     parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(",")
 }

@@ -160,6 +160,7 @@ impl Version {
     }
 }
 
+/// What a registry takes as a tag.
 const ANY_TAG: &str = r"[A-Za-z0-9_][A-Za-z0-9_.-]*";
 
 /// `v1.5.0` or `1.5.0`.
@@ -172,6 +173,7 @@ fn semantic(tag: &str) -> Option<(&str, [u64; 3])> {
     Some((prefix, numbers.try_into().ok()?))
 }
 
+/// Where it comes from and when: in half a year somebody asks whether it may be written anew.
 fn head(page: &mut Page, facts: &Facts, answers: &Answers) {
     let (survey, name) = (facts.survey, &facts.candidate.name);
     page.comment(&format!(
@@ -216,6 +218,7 @@ fn environment(survey: &Survey) -> (&'static str, &'static str) {
     }
 }
 
+/// What keeps it from another cluster stands first: it is the worst that a copied runbook can do.
 fn target(page: &mut Page, facts: &Facts, answers: &Answers) {
     let (survey, candidate) = (facts.survey, facts.candidate);
     page.lines("[target]");
@@ -286,6 +289,7 @@ fn inline(labels: &Labels) -> String {
     format!("{{ {} }}", pairs.collect::<Vec<_>>().join(", "))
 }
 
+/// The version is asked for with the pattern of the tags there are: a slip of the finger is found before anything starts.
 fn variables(page: &mut Page, facts: &Facts, version: &Version) {
     page.lines("[vars]");
     page.found(&format!("the container runs {}", facts.container.image));
@@ -303,6 +307,7 @@ fn variables(page: &mut Page, facts: &Facts, version: &Version) {
     page.gap();
 }
 
+/// Without a Prometheus the page says what is lost by that, and not only what is missing.
 fn metrics(page: &mut Page, facts: &Facts, measured: &Measured, answers: &Answers) {
     if let Some(url) = &answers.prometheus {
         page.lines("[sources.prometheus]");
@@ -350,49 +355,14 @@ fn metrics(page: &mut Page, facts: &Facts, measured: &Measured, answers: &Answer
 }
 
 fn checklist(page: &mut Page, facts: &Facts) {
-    let mut items: Vec<String> = Vec::new();
-    let by_person = |text: &str| format!("    {{ text = {} }},", quoted(text));
-    let checked = |text: &str, check: &str| format!("    {{ text = {}, check = {check} }},", quoted(text));
     page.lines("[[checklist]]\ngroup = \"Before the deployment\"");
     page.todo("let your CI answer: check = { http = { url = \"https://…/$VERSION/status\", json = { \"/state\" = \"success\" } } }");
-    items.push(by_person("CI has passed for this version"));
-    let pods = facts.live.replicas.max(1);
-    items.push(match (&facts.candidate.shape, facts.strategy) {
-        (Shape::One { .. }, Strategy::Recreate) => {
-            by_person("Support and users know when the service is down")
-        }
-        (Shape::One { .. }, _) => {
-            by_person("Old and new version can run side by side: schema, queues, sessions")
-        }
-        _ => checked(
-            "The nodes have room for the new pods",
-            &format!("{{ headroom = {{ slot = \"new\", replicas = {pods} }} }}"),
-        ),
-    });
+    let mut items = vec![by_person("CI has passed for this version"), room(facts)];
     if let Shape::Replicas(slots) = &facts.candidate.shape {
         let text = format!("deployment/{} has no pods", slots[1].deployment);
         items.push(checked(&text, "{ scaled_to = { slot = \"new\", replicas = 0 } }"));
     }
-    let names = facts.candidate.deployments();
-    let own = facts.survey.autoscalers.iter().filter(|it| names.contains(&it.deployment.as_str()));
-    let autoscalers: Vec<String> = own.map(|it| format!("hpa/{}", it.name)).collect();
-    if !autoscalers.is_empty() {
-        let text = format!("Minimum and maximum are pinned during the run: {}", autoscalers.join(", "));
-        items.push(by_person(&text));
-    }
-    let others = facts.deployments().into_iter().flat_map(|it| it.applied_by.iter().chain(&it.owner));
-    let mut others: Vec<&String> = others.collect();
-    others.dedup();
-    if !others.is_empty() {
-        let names: Vec<&str> = others.iter().map(|other| other.as_str()).collect();
-        page.found(&format!(
-            "{} owns these Deployments, and may take back what a run changes",
-            names.join(" and ")
-        ));
-        items.push(by_person(
-            "Who owns these Deployments leaves them alone during the run: no sync, no self-heal",
-        ));
-    }
+    items.extend(other_writers(page, facts));
     if facts.deployments().iter().any(|deployment| deployment.paused) {
         items.push(by_person("The Deployments are not paused (kubectl rollout resume)"));
     }
@@ -412,6 +382,57 @@ fn checklist(page: &mut Page, facts: &Facts) {
     page.lines(&items.join("\n"));
     page.lines("]");
     page.gap();
+}
+
+/// An item that a person ticks.
+fn by_person(text: &str) -> String {
+    format!("    {{ text = {} }},", quoted(text))
+}
+
+/// An item that is looked at.
+fn checked(text: &str, check: &str) -> String {
+    format!("    {{ text = {}, check = {check} }},", quoted(text))
+}
+
+/// What both versions at a time need, or that there will be neither for a moment.
+fn room(facts: &Facts) -> String {
+    let pods = facts.live.replicas.max(1);
+    match (&facts.candidate.shape, facts.strategy) {
+        (Shape::One { .. }, Strategy::Recreate) => {
+            by_person("Support and users know when the service is down")
+        }
+        (Shape::One { .. }, _) => {
+            by_person("Old and new version can run side by side: schema, queues, sessions")
+        }
+        _ => checked(
+            "The nodes have room for the new pods",
+            &format!("{{ headroom = {{ slot = \"new\", replicas = {pods} }} }}"),
+        ),
+    }
+}
+
+/// Whoever else writes to the Deployments would take back what a run does: autoscalers, and what applies them from a repository.
+fn other_writers(page: &mut Page, facts: &Facts) -> Vec<String> {
+    let mut items = Vec::new();
+    let names = facts.candidate.deployments();
+    let own = facts.survey.autoscalers.iter().filter(|it| names.contains(&it.deployment.as_str()));
+    let autoscalers: Vec<String> = own.map(|it| format!("hpa/{}", it.name)).collect();
+    if !autoscalers.is_empty() {
+        let text = format!("Minimum and maximum are pinned during the run: {}", autoscalers.join(", "));
+        items.push(by_person(&text));
+    }
+    let others = facts.deployments().into_iter().flat_map(|it| it.applied_by.iter().chain(&it.owner));
+    let mut others: Vec<&String> = others.collect();
+    others.dedup();
+    if !others.is_empty() {
+        let names: Vec<&str> = others.iter().map(|other| other.as_str()).collect();
+        let names = names.join(" and ");
+        page.found(&format!("{names} owns these Deployments, and may take back what a run changes"));
+        items.push(by_person(
+            "Who owns these Deployments leaves them alone during the run: no sync, no self-heal",
+        ));
+    }
+    items
 }
 
 fn end(page: &mut Page, facts: &Facts) {

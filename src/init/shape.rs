@@ -186,6 +186,7 @@ impl Shape {
     }
 }
 
+/// What it would take, with an example: "not possible" helps nobody on.
 fn needs(strategy: Strategy) -> &'static str {
     match strategy {
         Strategy::BlueGreen => {
@@ -269,6 +270,7 @@ fn sorted(mut names: Vec<&str>) -> Vec<String> {
     names.into_iter().map(str::to_owned).collect()
 }
 
+/// Each Service must lead to one Deployment: with two behind one, a weight says nothing about versions.
 fn by_route(survey: &Survey, route: &FoundRoute) -> Option<Candidate> {
     let of = |name: &str| {
         let service = survey.service(name)?;
@@ -299,6 +301,8 @@ fn by_route(survey: &Survey, route: &FoundRoute) -> Option<Candidate> {
     Some(Candidate { name: route.name.clone(), shape })
 }
 
+/// One Deployment may have a sibling that differs in one label only, which is how blue-green looks while one colour has the
+/// traffic.
 fn by_service(survey: &Survey, service: &FoundService) -> Option<Candidate> {
     let met: Vec<&FoundDeployment> = survey.met_by(&service.selector).collect();
     let shape = match met.as_slice() {
@@ -313,29 +317,32 @@ fn by_service(survey: &Survey, service: &FoundService) -> Option<Candidate> {
             }
             None => Shape::One { deployment: one.name.clone(), recreate: one.recreate },
         },
-        [a, b] => {
-            let apart = |one: &FoundDeployment, other: &FoundDeployment| -> Labels {
-                let own = one
-                    .labels
-                    .iter()
-                    .filter(|(key, value)| other.labels.get(*key).is_some_and(|theirs| theirs != *value));
-                own.map(|(key, value)| (key.clone(), value.clone())).collect()
-            };
-            let (ours, theirs) = (apart(a, b), apart(b, a));
-            if ours.is_empty() {
-                return None;
-            }
-            let mut slots = [slot(a, ours, None), slot(b, theirs, None)];
-            name_slots(&mut slots, ["stable", "canary"]);
-            // The smaller one is the canary, unless a name says otherwise.
-            if is_new(&slots[0].name) || (!is_new(&slots[1].name) && a.replicas < b.replicas) {
-                slots.swap(0, 1);
-            }
-            Shape::Replicas(Box::new(slots))
-        }
+        [a, b] => by_replicas(a, b)?,
         _ => return None,
     };
     Some(Candidate { name: service.name.clone(), shape })
+}
+
+/// Two Deployments whose pods one Service has both: their numbers make the shares. Their labels must tell them apart.
+fn by_replicas(a: &FoundDeployment, b: &FoundDeployment) -> Option<Shape> {
+    let apart = |one: &FoundDeployment, other: &FoundDeployment| -> Labels {
+        let own = one
+            .labels
+            .iter()
+            .filter(|(key, value)| other.labels.get(*key).is_some_and(|theirs| theirs != *value));
+        own.map(|(key, value)| (key.clone(), value.clone())).collect()
+    };
+    let (ours, theirs) = (apart(a, b), apart(b, a));
+    if ours.is_empty() {
+        return None;
+    }
+    let mut slots = [slot(a, ours, None), slot(b, theirs, None)];
+    name_slots(&mut slots, ["stable", "canary"]);
+    // The smaller one is the canary, unless a name says otherwise.
+    if is_new(&slots[0].name) || (!is_new(&slots[1].name) && a.replicas < b.replicas) {
+        slots.swap(0, 1);
+    }
+    Some(Shape::Replicas(Box::new(slots)))
 }
 
 /// The other slot of a Service that selects this Deployment now: it has all of the selector's labels, and one of them with
@@ -408,6 +415,7 @@ fn last_part(name: &str) -> Option<&str> {
     name.rsplit(['-', '_', '.']).next().filter(|part| !part.is_empty())
 }
 
+/// As Flagger and Argo Rollouts call them, and most people.
 fn is_new(name: &str) -> bool {
     ["canary", "preview", "secondary"].iter().any(|word| name.contains(word))
 }

@@ -82,6 +82,7 @@ fn health(page: &mut Page, facts: &Facts) -> Vec<String> {
     ])
 }
 
+/// With all that is measured: a window without checks is a pause.
 fn window(page: &mut Page, facts: &Facts, lasts: &str) {
     page.lines(&format!("window = {{ lasts = {} }}", quoted(lasts)));
     list(page, "check", &facts.watching());
@@ -105,6 +106,7 @@ fn deploy(page: &mut Page, facts: &Facts, safe: &str) {
     page.gap();
 }
 
+/// With a route there is a sip before the switch: it costs three minutes and shows what no test does.
 fn blue_green(page: &mut Page, facts: &Facts) {
     deploy(page, facts, "No user is affected: traffic is on the other slot");
     if matches!(facts.candidate.shape, Shape::Route { .. }) {
@@ -162,6 +164,7 @@ fn by_weights(page: &mut Page, facts: &Facts) {
     page.gap();
 }
 
+/// The smallest share that pods allow is that of one pod, so the steps are larger than with weights.
 fn by_replicas(page: &mut Page, facts: &Facts) {
     page.lines("# A share starts pods, so the image is set while there are none.");
     step(page, "quarter", "A quarter of the users, or as near as pods allow");

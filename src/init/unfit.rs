@@ -50,6 +50,7 @@ pub(super) fn nothing(survey: &Survey) -> String {
     }
 }
 
+/// Its controller would take back what a run does, pod by pod.
 fn rolled_out<'a>(survey: &'a Survey, service: &FoundService) -> Option<&'a FoundController> {
     let selected = |other: &&FoundController| meets(&service.selector, &other.labels);
     survey.controllers.iter().find(selected)

@@ -18,6 +18,7 @@ use crate::domain::{
 
 /// The height of a trigger's row, of the strip in it, and where the strip begins.
 const ROW: f64 = 58.0;
+/// In pixels: the strip itself, and the title above it.
 const STRIP: f64 = 14.0;
 const ABOVE: f64 = 22.0;
 /// More than this is no picture.
@@ -45,6 +46,7 @@ pub fn rows(backtest: &Backtest) -> Vec<Row> {
     backtest.triggers.iter().take(MOST).map(row).collect()
 }
 
+/// Silent on no data is no success: it is what a dead query looks like.
 fn row(judged: &Judged) -> Row {
     let harmless = &judged.harmless;
     let (fired, windows) = (harmless.fired.len(), harmless.windows);
@@ -84,6 +86,7 @@ fn proved(proof: Option<&Proof>) -> String {
     format!(" (quiet in {}, {caught})", plural(proof.quiet, "window"))
 }
 
+/// A run that was rolled back and would not have been noticed is the worst that a trigger can be told.
 fn of_run(run: &RunJudged) -> (Tone, String) {
     let (tone, words) = match (run.rolled_back, run.would_fire) {
         (Some(_), Some(after)) => (Tone::Well, format!("bad, would have fired after {}", after.clock())),
@@ -219,4 +222,5 @@ fn days(frame: &Frame, size: Size) -> Vec<Markup> {
 /// What stands below the picture.
 pub const LEGEND: &str = "Each strip is the time that was looked at. Red: the trigger would have fired although nothing was \
                           released. Dark: left out, because something else was wrong. ✔ and ✖ are past runs: a bad one that it \
-                          would have caught, or one that it would have missed or stopped without need.";
+                          would have caught, or one that it would have missed or stopped without need. · is a good one that it \
+                          would have left alone, ! one of which nothing can be said.";

@@ -135,23 +135,7 @@ fn chart(
     axis: ClockAxis,
     marks: &[Mark],
 ) -> Option<Chart> {
-    let mut curves: Vec<Curve> = measured
-        .slots(&metric.id)
-        .into_iter()
-        .filter_map(|slot| {
-            let points = measured.lane(&metric.id, slot)?;
-            let within = points.iter().filter(|(at, _)| *at >= axis.from && *at <= axis.to);
-            let (whose, name) = named(run, slot);
-            let pieces = pieces(within.copied(), metric.interval);
-            (!pieces.is_empty()).then(|| Curve {
-                whose,
-                name,
-                told: false,
-                alerts: alerts(metric, &pieces),
-                pieces,
-            })
-        })
-        .collect();
+    let mut curves = drawn(run, measured, metric, axis);
     if curves.is_empty() {
         curves = told(run, events, metric);
     }
@@ -160,20 +144,35 @@ fn chart(
     }
     curves.sort_by_key(|curve| curve.whose == Whose::New);
     let declared = Limit::of(metric);
-    let limits: Vec<(Limit, String)> = declared
-        .iter()
-        .map(|limit| {
-            let bound = if limit.alert { metric.alert } else { metric.normal };
-            let words = bound.map(|bound| bound.show(metric.unit)).unwrap_or_default();
-            (*limit, format!("{} {words}", if limit.alert { "alert" } else { "normal" }))
-        })
-        .collect();
+    let limits: Vec<(Limit, String)> =
+        declared.iter().map(|limit| (*limit, limit_words(limit, metric))).collect();
     let seen = curves.iter().flat_map(|curve| curve.pieces.iter().flatten()).map(|(_, value)| *value);
     let scale = Scale::new(metric, &declared, seen, svg::ROWS);
     let words = words(metric, &curves, &limits, marks);
     Some(Chart { id: metric.id.to_string(), title: metric.title.clone(), curves, limits, scale, axis, words })
 }
 
+/// What was measured of a metric in the time that is shown, a curve for each slot.
+fn drawn(run: &Run, measured: &Measured, metric: &Metric, axis: ClockAxis) -> Vec<Curve> {
+    let slots = measured.slots(&metric.id).into_iter();
+    let curves = slots.filter_map(|slot| {
+        let points = measured.lane(&metric.id, slot)?;
+        let within = points.iter().filter(|(at, _)| *at >= axis.from && *at <= axis.to);
+        let (whose, name) = named(run, slot);
+        let pieces = pieces(within.copied(), metric.interval);
+        let alerts = alerts(metric, &pieces);
+        (!pieces.is_empty()).then_some(Curve { whose, name, told: false, alerts, pieces })
+    });
+    curves.collect()
+}
+
+fn limit_words(limit: &Limit, metric: &Metric) -> String {
+    let bound = if limit.alert { metric.alert } else { metric.normal };
+    let words = bound.map(|bound| bound.show(metric.unit)).unwrap_or_default();
+    format!("{} {words}", if limit.alert { "alert" } else { "normal" })
+}
+
+/// By role and version: colours change sides with every deployment, and mean nothing a week later.
 fn named(run: &Run, slot: Option<&SlotName>) -> (Whose, String) {
     let Some(slot) = slot else { return (Whose::Whole, "all".to_owned()) };
     let (whose, version) = if run.opened.new_slot.as_ref() == Some(slot) {
@@ -210,42 +209,19 @@ fn pieces(points: impl Iterator<Item = Point>, interval: Span) -> Vec<Vec<(Times
 
 /// What the journal itself tells where no samples were kept: the mean before the switch, and values that a trigger told of.
 fn told(run: &Run, events: &[Envelope], metric: &Metric) -> Vec<Curve> {
-    let slot = run.judged_slot().filter(|_| metric.per_slot);
     let of = |slot: Option<&SlotName>, words: &str, pieces: Vec<Vec<(Timestamp, f64)>>| {
         let (whose, name) = named(run, slot);
-        let alerts = alerts(metric, &pieces);
-        (!pieces.is_empty()).then(|| Curve {
-            whose,
-            name: format!("{name}: {words}"),
-            told: true,
-            pieces,
-            alerts,
-        })
+        let (name, alerts) = (format!("{name}: {words}"), alerts(metric, &pieces));
+        (!pieces.is_empty()).then_some(Curve { whose, name, told: true, pieces, alerts })
     };
-    let mut values = Vec::new();
-    let mut curves = Vec::new();
-    let watches = |trigger: usize| {
-        let watch = run.runbook.triggers.get(trigger).and_then(|trigger| trigger.watch.as_ref());
-        watch.is_some_and(|watch| watch.metric == metric.id)
-    };
-    let mut until = None;
-    for envelope in events {
-        match &envelope.event {
-            RunEvent::BaselineRecorded { .. } => until = Some(envelope.at),
-            RunEvent::TriggerBreaching { trigger, value, since, .. } if watches(*trigger) => {
-                values.push(vec![(*since, *value)]);
-            }
-            RunEvent::TriggerCleared { trigger, value: Some(value) } if watches(*trigger) => {
-                values.push(vec![(envelope.at, *value)]);
-            }
-            _ => {}
-        }
-    }
     let slots: Vec<Option<SlotName>> = if metric.per_slot {
         run.opened.previous.iter().map(|target| Some(target.slot.clone())).collect()
     } else {
         vec![None]
     };
+    let recorded = |it: &&Envelope| matches!(it.event, RunEvent::BaselineRecorded { .. });
+    let until = events.iter().rev().find(recorded).map(|envelope| envelope.at);
+    let mut curves = Vec::new();
     for slot in slots {
         let mean = run.baseline.get(&Run::baseline_key(&metric.id, slot.as_ref()));
         let mean = mean.filter(|mean| mean.is_finite()).zip(until);
@@ -253,9 +229,27 @@ fn told(run: &Run, events: &[Envelope], metric: &Metric) -> Vec<Curve> {
         let piece = mean.map(|(mean, until)| vec![vec![(from.min(until), *mean), (until, *mean)]]);
         curves.extend(of(slot.as_ref(), "mean before the switch", piece.unwrap_or_default()));
     }
-    values.retain(|piece| piece.iter().all(|(_, value)| value.is_finite()));
-    curves.extend(of(slot.as_ref(), "values in the journal", values));
+    let slot = run.judged_slot().filter(|_| metric.per_slot);
+    curves.extend(of(slot.as_ref(), "values in the journal", values_told(run, events, metric)));
     curves
+}
+
+/// The values that triggers of a metric told of, each a point of its own: what lay between them nobody wrote down.
+fn values_told(run: &Run, events: &[Envelope], metric: &Metric) -> Vec<Vec<(Timestamp, f64)>> {
+    let watches = |trigger: usize| {
+        let watch = run.runbook.triggers.get(trigger).and_then(|trigger| trigger.watch.as_ref());
+        watch.is_some_and(|watch| watch.metric == metric.id)
+    };
+    let values = events.iter().filter_map(|envelope| match &envelope.event {
+        RunEvent::TriggerBreaching { trigger, value, since, .. } if watches(*trigger) => {
+            Some((*since, *value))
+        }
+        RunEvent::TriggerCleared { trigger, value: Some(value) } if watches(*trigger) => {
+            Some((envelope.at, *value))
+        }
+        _ => None,
+    });
+    values.filter(|(_, value)| value.is_finite()).map(|point| vec![point]).collect()
 }
 
 /// Where a curve was in the alert range.
@@ -310,6 +304,7 @@ fn words(metric: &Metric, curves: &[Curve], limits: &[(Limit, String)], marks: &
     format!("{}.", words.join("; "))
 }
 
+/// As it is shown: two values that look alike are one.
 fn range(unit: Unit, curve: &Curve) -> String {
     let values = || curve.pieces.iter().flatten().map(|(_, value)| *value);
     let (least, most) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));

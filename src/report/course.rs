@@ -253,6 +253,29 @@ impl Course {
                 self.begin(step_place(step), step_title(run, step), 1, None, by, at);
                 self.end_of(&Kind::At(step_place(step)), End::Skipped, Some(reason), at);
             }
+            RunEvent::UndoStarted { .. }
+            | RunEvent::UndoFinished { .. }
+            | RunEvent::RollbackStarted { .. }
+            | RunEvent::RollbackFinished { .. } => self.way_back(run, event, at),
+            RunEvent::CompletionStarted { attempt, by } => {
+                self.begin(Place::Completion, "Completion".to_owned(), *attempt, None, by, at);
+            }
+            RunEvent::CompletionFailed { reason, .. } => {
+                self.end_of(&Kind::At(Place::Completion), End::Failed, Some(reason), at);
+            }
+            RunEvent::RunFinished { outcome, .. } => {
+                let well = *outcome == Outcome::Succeeded;
+                if well {
+                    self.end_of(&Kind::At(Place::Completion), End::Passed, None, at);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The same for undos and rollbacks.
+    fn way_back(&mut self, run: &Run, event: &RunEvent, at: Timestamp) {
+        match event {
             RunEvent::UndoStarted { step, attempt, by } => {
                 let title = format!("Undo of {}", step_title(run, step));
                 self.begin(Place::Undo { step: step.clone() }, title, *attempt, None, by, at);
@@ -260,12 +283,6 @@ impl Course {
             RunEvent::UndoFinished { step, ok, detail, .. } => {
                 let end = if *ok { End::Passed } else { End::Failed };
                 self.end_of(&Kind::At(Place::Undo { step: step.clone() }), end, Some(detail), at);
-            }
-            RunEvent::CompletionStarted { attempt, by } => {
-                self.begin(Place::Completion, "Completion".to_owned(), *attempt, None, by, at);
-            }
-            RunEvent::CompletionFailed { reason, .. } => {
-                self.end_of(&Kind::At(Place::Completion), End::Failed, Some(reason), at);
             }
             RunEvent::RollbackStarted { procedure, by, within, .. } => {
                 let place = Place::Rollback { procedure: procedure.clone() };
@@ -285,12 +302,6 @@ impl Course {
                     at,
                 );
             }
-            RunEvent::RunFinished { outcome, .. } => {
-                let well = *outcome == Outcome::Succeeded;
-                if well {
-                    self.end_of(&Kind::At(Place::Completion), End::Passed, None, at);
-                }
-            }
             _ => {}
         }
     }
@@ -309,6 +320,7 @@ impl Course {
         self.stages.push(Stage { kind: Kind::At(place), title, attempt, estimate, ..begun });
     }
 
+    /// The newest that is open: a step that was tried again has several.
     fn end_of(&mut self, kind: &Kind, end: End, reason: Option<&String>, at: Timestamp) {
         let open = self.stages.iter_mut().rev().find(|stage| stage.kind == *kind && stage.end == End::Open);
         if let Some(stage) = open {
@@ -371,6 +383,8 @@ impl Course {
         }
     }
 
+    /// An act may be settled twice, by its end and by what a look found later; the later word counts, and keeps the time of
+    /// the first.
     fn settle(&mut self, at: &ActionRef, word: &'static str, tone: Tone, detail: &str, took: Option<Span>) {
         let Some(stage) = self.at(&at.place) else { return };
         if let Some(act) = stage.acts.iter_mut().rev().find(|act| act.at == *at) {

@@ -4,7 +4,7 @@ use super::{
     Integrity, Source,
     chart::{self, Chart},
     course::{Course, Stage},
-    figures::{Figures, Users},
+    figures::{Figures, Rollback, Users},
     measured::Measured,
     outcome::{Ending, ending, seconds},
     tone::Tone,
@@ -214,67 +214,67 @@ fn about(run: &Run) -> Vec<(&'static str, String)> {
 }
 
 fn tiles(figures: &Figures, course: &Course) -> Vec<Tile> {
-    let tile = |label, value, note: String, tone| Tile { label, value, note, tone };
-    let clock = |ms: u64| Span::from_millis(ms).clock();
-    let mut tiles = Vec::new();
     let expected = figures.expected_ms.map(|ms| format!("expected {}", clock(ms))).unwrap_or_default();
-    tiles.push(tile("Duration", clock(figures.took_ms), expected, Tone::Plain));
-    if let Some(users) = &figures.users {
-        let note =
-            if users.to.is_some() { "until users had the old one" } else { "up to the end of the run" };
-        tiles.push(tile("New version in use", clock(users.lasted_ms), note.to_owned(), Tone::Plain));
-        let wrong = figures.outcome != Some(Outcome::Succeeded);
-        let worst = users.worst_error_rate.map(|worst| Unit::Percent.show(worst));
-        if let Some(failed) = users.failed_requests {
-            let note = worst.map(|worst| format!("error rate up to {worst}")).unwrap_or_default();
-            let tone = if wrong && failed >= 0.5 { Tone::Bad } else { Tone::Plain };
-            let label = if users.failed_is_counted { "Failed requests" } else { "Failed requests, about" };
-            tiles.push(tile(label, grouped(failed), note, tone));
-        } else if let Some(worst) = worst {
-            tiles.push(tile("Error rate, at most", worst, String::new(), Tone::Plain));
-        }
-    }
-    if let Some(react) = figures.time_to_react_ms {
-        tiles.push(tile(
-            "Trouble to rollback",
-            seconds(react),
-            "first sign to the order".to_owned(),
-            Tone::Plain,
-        ));
-    }
-    if let Some(rollback) = &figures.rollback {
-        let within = rollback.within_ms.map(|ms| format!("promised {}", clock(ms))).unwrap_or_default();
-        let tone = match (rollback.kept, rollback.ok) {
-            (Some(true), _) => Tone::Well,
-            (Some(false), _) | (None, Some(false)) => Tone::Bad,
-            (None, _) => Tone::Plain,
-        };
-        if let Some(back) = rollback.traffic_back_ms {
-            tiles.push(tile("Old version back in", seconds(back), within.clone(), tone));
-        }
-        if let Some(took) = rollback.took_ms {
-            let open = (rollback.open_checks > 0).then(|| format!("{} open", rollback.checks_words()));
-            let note: Vec<String> =
-                [within, open.unwrap_or_default()].into_iter().filter(|it| !it.is_empty()).collect();
-            tiles.push(tile("Rollback, all done", seconds(took), note.join("; "), tone));
-        }
-    }
-    if let Some(restore) = figures.time_to_restore_ms {
-        tiles.push(tile(
-            "Time to restore",
-            seconds(restore),
-            "first sign to users well again".to_owned(),
-            Tone::Plain,
-        ));
-    }
+    let mut tiles = vec![tile("Duration", clock(figures.took_ms), expected, Tone::Plain)];
+    tiles.extend(figures.users.iter().flat_map(|users| of_users(users, figures.outcome)));
+    tiles.extend(figures.time_to_react_ms.map(|react| {
+        tile("Trouble to rollback", seconds(react), "first sign to the order".to_owned(), Tone::Plain)
+    }));
+    tiles.extend(figures.rollback.iter().flat_map(of_rollback));
+    tiles.extend(figures.time_to_restore_ms.map(|restore| {
+        let note = "first sign to users well again".to_owned();
+        tile("Time to restore", seconds(restore), note, Tone::Plain)
+    }));
     let overrides = course.decisions.iter().filter(|decision| decision.is_override).count();
     if overrides > 0 {
-        tiles.push(tile(
-            "Overrides",
-            overrides.to_string(),
-            "each with its reason below".to_owned(),
-            Tone::Watch,
-        ));
+        let note = "each with its reason below".to_owned();
+        tiles.push(tile("Overrides", overrides.to_string(), note, Tone::Watch));
+    }
+    tiles
+}
+
+fn tile(label: &'static str, value: String, note: String, tone: Tone) -> Tile {
+    Tile { label, value, note, tone }
+}
+
+fn clock(ms: u64) -> String {
+    Span::from_millis(ms).clock()
+}
+
+/// What the new version did to users, for as long as they had it.
+fn of_users(users: &Users, outcome: Option<Outcome>) -> Vec<Tile> {
+    let note = if users.to.is_some() { "until users had the old one" } else { "up to the end of the run" };
+    let mut tiles = vec![tile("New version in use", clock(users.lasted_ms), note.to_owned(), Tone::Plain)];
+    let wrong = outcome != Some(Outcome::Succeeded);
+    let worst = users.worst_error_rate.map(|worst| Unit::Percent.show(worst));
+    if let Some(failed) = users.failed_requests {
+        let note = worst.map(|worst| format!("error rate up to {worst}")).unwrap_or_default();
+        let tone = if wrong && failed >= 0.5 { Tone::Bad } else { Tone::Plain };
+        let label = if users.failed_is_counted { "Failed requests" } else { "Failed requests, about" };
+        tiles.push(tile(label, grouped(failed), note, tone));
+    } else if let Some(worst) = worst {
+        tiles.push(tile("Error rate, at most", worst, String::new(), Tone::Plain));
+    }
+    tiles
+}
+
+/// A rollback against its promise.
+fn of_rollback(rollback: &Rollback) -> Vec<Tile> {
+    let within = rollback.within_ms.map(|ms| format!("promised {}", clock(ms))).unwrap_or_default();
+    let tone = match (rollback.kept, rollback.ok) {
+        (Some(true), _) => Tone::Well,
+        (Some(false), _) | (None, Some(false)) => Tone::Bad,
+        (None, _) => Tone::Plain,
+    };
+    let mut tiles = Vec::new();
+    if let Some(back) = rollback.traffic_back_ms {
+        tiles.push(tile("Old version back in", seconds(back), within.clone(), tone));
+    }
+    if let Some(took) = rollback.took_ms {
+        let open = (rollback.open_checks > 0).then(|| format!("{} open", rollback.checks_words()));
+        let note: Vec<String> =
+            [within, open.unwrap_or_default()].into_iter().filter(|it| !it.is_empty()).collect();
+        tiles.push(tile("Rollback, all done", seconds(took), note.join("; "), tone));
     }
     tiles
 }
@@ -295,31 +295,35 @@ fn felt(run: &Run, figures: &Figures, measured: &Measured) -> Vec<String> {
     );
     let lasted = Span::from_millis(users.lasted_ms).clock();
     let mut words = vec![format!("Users had {new} from {from} UTC {until}, for {lasted}.")];
-    match (users.worst_error_rate, users.failed_requests) {
-        (Some(worst), failed) => {
-            let at = users.worst_at.map(|at| format!(" at {} UTC", at.clock())).unwrap_or_default();
-            words.push(format!("The highest error rate was {}{at}.", Unit::Percent.show(worst)));
-            match failed {
-                None => words.push(
-                    "How many requests failed is not known: the runbook neither counts requests nor has a metric of requests \
-                     per minute."
-                        .to_owned(),
-                ),
-                Some(_) if users.failed_is_counted => {}
-                Some(failed) => words.push(format!(
-                    "About {failed:.0} requests failed: each sample of the error rate, times the requests of its time. Shorter \
-                     peaks than the time between two samples are not in it."
-                )),
-            }
-        }
-        (None, _) if measured.is_empty() => {
-            words.push("Which errors they met is not known: no samples were kept of this run.".to_owned());
-        }
-        (None, _) => {
-            words.push("Which errors they met is not known: nobody measured an error rate then.".to_owned());
-        }
-    }
+    words.extend(errors_met(users, measured));
     words.extend(counted(run, users));
+    words
+}
+
+/// Which errors users met; that it is not known is said as well, with why.
+fn errors_met(users: &Users, measured: &Measured) -> Vec<String> {
+    let Some(worst) = users.worst_error_rate else {
+        let why = if measured.is_empty() {
+            "no samples were kept of this run"
+        } else {
+            "nobody measured an error rate then"
+        };
+        return vec![format!("Which errors they met is not known: {why}.")];
+    };
+    let at = users.worst_at.map(|at| format!(" at {} UTC", at.clock())).unwrap_or_default();
+    let mut words = vec![format!("The highest error rate was {}{at}.", Unit::Percent.show(worst))];
+    match users.failed_requests {
+        None => words.push(
+            "How many requests failed is not known: the runbook neither counts requests nor has a metric of requests \
+             per minute."
+                .to_owned(),
+        ),
+        Some(_) if users.failed_is_counted => {}
+        Some(failed) => words.push(format!(
+            "About {failed:.0} requests failed: each sample of the error rate, times the requests of its time. Shorter \
+             peaks than the time between two samples are not in it."
+        )),
+    }
     words
 }
 

@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{SCHEMA_VERSION, Source, facts::Facts};
+use super::{SCHEMA_VERSION, Source, course::Stage, decisions::Decision, facts::Facts};
 use crate::domain::{
     kept::{Moment, Seen},
     metric::Sample,
     run::Run,
     safe_text::escaped_json,
+    time::Timestamp,
 };
 
 /// A measurement as it stands in the document.
@@ -34,23 +35,8 @@ impl<'a> Measured<'a> {
 /// `samples_remarks`.
 pub fn document(run: &Run, facts: &Facts, source: &Source<'_>) -> String {
     let opened = &run.opened;
-    let decisions: Vec<Value> = facts
-        .course
-        .decisions
-        .iter()
-        .map(|it| json!({ "at": it.at, "by": it.by, "what": it.what, "reason": it.reason, "override": it.is_override }))
-        .collect();
-    let stages: Vec<Value> = facts
-        .stages()
-        .map(|stage| {
-            let ms = |span: crate::domain::time::Span| span.as_millis();
-            json!({
-                "title": stage.title, "attempt": stage.attempt, "from": stage.from, "to": stage.to,
-                "took_ms": ms(stage.took(facts.now)), "ended": stage.word(), "reason": stage.reason,
-                "estimate_ms": stage.estimate.map(|(least, most)| [ms(least), ms(most)]),
-            })
-        })
-        .collect();
+    let decisions: Vec<Value> = facts.course.decisions.iter().map(decision).collect();
+    let stages: Vec<Value> = facts.stages().map(|stage| stage_of(stage, facts.now)).collect();
     let document = json!({
         "schema_version": SCHEMA_VERSION,
         "run": {
@@ -88,6 +74,18 @@ pub fn document(run: &Run, facts: &Facts, source: &Source<'_>) -> String {
 }",
     );
     escaped_json(&text)
+}
+
+fn decision(it: &Decision) -> Value {
+    json!({ "at": it.at, "by": it.by, "what": it.what, "reason": it.reason, "override": it.is_override })
+}
+
+fn stage_of(stage: &Stage, now: Timestamp) -> Value {
+    json!({
+        "title": stage.title, "attempt": stage.attempt, "from": stage.from, "to": stage.to,
+        "took_ms": stage.took(now).as_millis(), "ended": stage.word(), "reason": stage.reason,
+        "estimate_ms": stage.estimate.map(|(least, most)| [least.as_millis(), most.as_millis()]),
+    })
 }
 
 /// An array with one element a line: so a long run is a long file, but no line that no editor opens.

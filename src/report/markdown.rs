@@ -14,23 +14,8 @@ use crate::domain::safe_text::SafeText;
 /// The page.
 pub fn page(facts: &Facts) -> String {
     let mut page = Page::default();
-    page.line(&format!("# {}", plain(&format!("{}: {}", facts.title, facts.ending.word))));
-    if let Some(scenario) = &facts.rehearsal {
-        page.line(&format!("**REHEARSAL** (scenario {}): a simulated cluster, no users.", plain(scenario)));
-    }
-    page.line(&format!("**{}**", plain(&facts.ending.sentence)));
-    if let Some(why) = &facts.ending.why {
-        page.line(&format!("Why: {}", plain(why)));
-    }
-    page.table(&["", ""], facts.about.iter().map(|(label, value)| vec![(*label).to_owned(), plain(value)]));
-    page.heading("Figures");
-    page.table(
-        &["Figure", "Value", "To compare"],
-        facts
-            .tiles
-            .iter()
-            .map(|tile| vec![tile.label.to_owned(), signed(tile.tone, &tile.value), plain(&tile.note)]),
-    );
+    summary(&mut page, facts);
+    figures(&mut page, facts);
     page.heading("What users felt");
     page.list(&facts.felt);
     metrics(&mut page, facts);
@@ -42,25 +27,57 @@ pub fn page(facts: &Facts) -> String {
         facts.course.moments.iter().map(|line| vec![line.at.clock(), signed(line.tone, &line.text)]),
     );
     stages(&mut page, facts);
-    page.heading("Decisions");
-    page.table(
-        &["Time", "Who", "What", "Why"],
-        facts.course.decisions.iter().map(|it| {
-            let what =
-                if it.is_override { format!("**OVERRIDE** {}", plain(&it.what)) } else { plain(&it.what) };
-            vec![it.at.clock(), plain(&it.by), what, plain(it.reason.as_deref().unwrap_or_default())]
-        }),
-    );
+    decisions(&mut page, facts);
     checklist(&mut page, facts);
     incident(&mut page, facts);
     left(&mut page, facts);
+    values(&mut page, facts);
+    postmortem(&mut page);
+    page.heading("The record");
+    page.list(&facts.journal.words());
+    page.finish()
+}
+
+/// What somebody reads who reads no further.
+fn summary(page: &mut Page, facts: &Facts) {
+    page.line(&format!("# {}", plain(&format!("{}: {}", facts.title, facts.ending.word))));
+    if let Some(scenario) = &facts.rehearsal {
+        page.line(&format!("**REHEARSAL** (scenario {}): a simulated cluster, no users.", plain(scenario)));
+    }
+    page.line(&format!("**{}**", plain(&facts.ending.sentence)));
+    if let Some(why) = &facts.ending.why {
+        page.line(&format!("Why: {}", plain(why)));
+    }
+    page.table(&["", ""], facts.about.iter().map(|(label, value)| vec![(*label).to_owned(), plain(value)]));
+}
+
+fn figures(page: &mut Page, facts: &Facts) {
+    page.heading("Figures");
+    let rows = facts.tiles.iter();
+    let rows =
+        rows.map(|tile| vec![tile.label.to_owned(), signed(tile.tone, &tile.value), plain(&tile.note)]);
+    page.table(&["Figure", "Value", "To compare"], rows);
+}
+
+fn decisions(page: &mut Page, facts: &Facts) {
+    page.heading("Decisions");
+    let rows = facts.course.decisions.iter().map(|it| {
+        let what = if it.is_override { format!("**OVERRIDE** {}", plain(&it.what)) } else { plain(&it.what) };
+        vec![it.at.clock(), plain(&it.by), what, plain(it.reason.as_deref().unwrap_or_default())]
+    });
+    page.table(&["Time", "Who", "What", "Why"], rows);
+}
+
+fn values(page: &mut Page, facts: &Facts) {
     page.heading("Values");
-    page.table(
-        &["Variable", "Value", "From"],
-        facts.course.values.iter().map(|it| {
-            vec![plain(&it.name), plain(it.value.as_deref().unwrap_or("••• (secret)")), plain(&it.source)]
-        }),
-    );
+    let rows = facts.course.values.iter().map(|it| {
+        vec![plain(&it.name), plain(it.value.as_deref().unwrap_or("••• (secret)")), plain(&it.source)]
+    });
+    page.table(&["Variable", "Value", "From"], rows);
+}
+
+/// Questions that a record can't answer, with room for those who can.
+fn postmortem(page: &mut Page) {
     page.heading("For the postmortem");
     for question in
         ["Why did it happen?", "What went well?", "What was luck?", "What will be done, by whom, until when?"]
@@ -68,9 +85,6 @@ pub fn page(facts: &Facts) -> String {
         page.line(&format!("### {question}"));
         page.line("…");
     }
-    page.heading("The record");
-    page.list(&facts.journal.words());
-    page.finish()
 }
 
 fn metrics(page: &mut Page, facts: &Facts) {

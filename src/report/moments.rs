@@ -7,6 +7,9 @@ use crate::domain::{
 };
 
 /// What a reader who has a minute must know, and what to make of it; none for what only the whole log has.
+///
+/// Longer than a screen because it sorts every event by name: one that is new does not compile before somebody has decided
+/// whether a reader in a hurry must see it.
 pub fn moment(run: &Run, event: &RunEvent) -> Option<Tone> {
     match event {
         // With a rollback every step under way fails; the rollback says it.

@@ -26,65 +26,47 @@ pub fn ending(run: &Run, figures: &Figures) -> Ending {
     let new = figures.new_version.clone().unwrap_or_else(|| "the new version".to_owned());
     let old = figures.previous_version.clone().unwrap_or_else(|| "the version from before".to_owned());
     let took = figures.took().clock();
-    let detail = run.finished.as_ref().map_or("", |(.., detail)| detail.as_str());
-    let on = if run.switched_at.is_some() { &new } else { &old };
+    let why = clause(run.finished.as_ref().map_or("", |(.., detail)| detail.as_str()));
+    let users = users_on(run, if run.switched_at.is_some() { &new } else { &old });
     let (tone, word, sentence) = match figures.outcome {
         Some(Outcome::Succeeded) => {
             let kept = if run.switched_at.is_some() { "users are on it" } else { "every step has passed" };
-            (
-                Tone::Well,
-                format!("Deployed {new}"),
-                format!("The deployment of {new} succeeded after {took}: {kept}."),
-            )
+            let sentence = format!("The deployment of {new} succeeded after {took}: {kept}.");
+            (Tone::Well, format!("Deployed {new}"), sentence)
         }
         Some(Outcome::RolledBack) => {
             (Tone::Watch, format!("Rolled back to {old}"), rolled_back(figures, &new, &old))
         }
-        Some(Outcome::RollbackFailed) => (
-            Tone::Bad,
-            "Rollback failed".to_owned(),
-            format!(
-                "The rollback from {new} FAILED, and somebody had to act: {}; {}.",
-                clause(detail),
-                users_on(run, on)
-            ),
-        ),
-        Some(Outcome::Failed) => {
-            let where_ = run.steps.iter().position(|state| state.status == StepStatus::Failed);
-            let step = where_.and_then(|index| Some((index + 1, run.runbook.steps.get(index)?)));
-            let what = step.map_or_else(
-                || format!("The deployment of {new} was ended: {}", clause(detail)),
-                |(number, step)| {
-                    let why = run.steps.get(number - 1).and_then(|state| state.reason.as_deref());
-                    let title = &step.title;
-                    format!(
-                        "The deployment of {new} failed in step {number}, {title}: {}",
-                        clause(why.unwrap_or(detail))
-                    )
-                },
-            );
-            (Tone::Bad, "Failed".to_owned(), format!("{what}; {}.", users_on(run, on)))
+        Some(Outcome::RollbackFailed) => {
+            let sentence =
+                format!("The rollback from {new} FAILED, and somebody had to act: {why}; {users}.");
+            (Tone::Bad, "Rollback failed".to_owned(), sentence)
         }
-        Some(Outcome::Held) => (
-            Tone::Watch,
-            "Paused".to_owned(),
-            format!(
-                "The deployment of {new} is paused and can be resumed: {}; {}.",
-                clause(detail),
-                users_on(run, on)
-            ),
-        ),
-        None => (
-            Tone::Watch,
-            "Not over".to_owned(),
-            format!(
-                "The deployment of {new} is not over: this is how it stood after {took}; {}.",
-                users_on(run, on)
-            ),
-        ),
+        Some(Outcome::Failed) => (Tone::Bad, "Failed".to_owned(), format!("{}; {users}.", failed(run, &new))),
+        Some(Outcome::Held) => {
+            let sentence = format!("The deployment of {new} is paused and can be resumed: {why}; {users}.");
+            (Tone::Watch, "Paused".to_owned(), sentence)
+        }
+        None => {
+            let sentence =
+                format!("The deployment of {new} is not over: this is how it stood after {took}; {users}.");
+            (Tone::Watch, "Not over".to_owned(), sentence)
+        }
     };
     let why = figures.rollback.as_ref().map(|rollback| rollback.reason.trim().to_owned());
     Ending { tone, word, sentence, why: why.filter(|why| !why.is_empty()) }
+}
+
+/// Where a run failed, and why; one that was aborted has failed in no step.
+fn failed(run: &Run, new: &str) -> String {
+    let detail = run.finished.as_ref().map_or("", |(.., detail)| detail.as_str());
+    let at = run.steps.iter().position(|state| state.status == StepStatus::Failed);
+    let Some((index, step)) = at.and_then(|index| Some((index, run.runbook.steps.get(index)?))) else {
+        return format!("The deployment of {new} was ended: {}", clause(detail));
+    };
+    let why = run.steps.get(index).and_then(|state| state.reason.as_deref());
+    let (number, title, why) = (index + 1, &step.title, clause(why.unwrap_or(detail)));
+    format!("The deployment of {new} failed in step {number}, {title}: {why}")
 }
 
 /// A sentence as a part of another one.

@@ -111,7 +111,7 @@ fn asked(than: Than, asked: Terms) -> Vec<(&'static str, String)> {
 }
 
 fn terms(terms: Terms) -> Vec<(&'static str, String)> {
-    let Terms { p0, alpha, phi, usual, starts, at_least, weighed: _ } = terms;
+    let Terms { p0, alpha, phi, usual, starts, at_least, weighed: _, compared: _ } = terms;
     let seen = usual.map_or_else(String::new, |usual| format!(", seen at {}", Unit::Percent.show(usual)));
     vec![
         ("Worse than", format!("p0 = {}", Unit::Percent.show(p0))),

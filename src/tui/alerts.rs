@@ -43,13 +43,18 @@ pub struct Alert {
     pub follows: String,
 }
 
+/// So many columns are a few words.
+const FEW: usize = 30;
 /// From this height on a headline that is too long for one line has two.
 const TALL: u16 = 20;
 
 impl Alert {
-    /// What it is about, in a word or two behind another one: `pods`.
+    /// What is wrong, in a few words behind another one: `1 pod down`, `p95 latency 457 ms`.
     pub fn about(&self) -> String {
-        self.word.strip_prefix("watch: ").unwrap_or(&self.word).to_lowercase()
+        let Some(what) = self.word.strip_prefix("watch: ") else { return self.word.to_lowercase() };
+        // The name of a metric alone would not say what is wrong with it.
+        let clause = self.headline.split([',', ':']).next().unwrap_or_default();
+        if clause.width() > FEW { what.to_owned() } else { clause.to_owned() }
     }
 
     /// The headline in the lines it takes on a screen of this size, two at most.
@@ -394,7 +399,9 @@ fn from_blindness(
         0 => String::new(),
         others => format!(" and {others} more"),
     };
-    Some(urgent("BLIND", format!("BLIND: no data for {}{others}: {why}", metric.title), follows))
+    let lasted =
+        measured::missing_for(model, metric).map_or_else(String::new, |it| format!(" for {}", it.clock()));
+    Some(urgent("BLIND", format!("BLIND{lasted}: no data for {}{others}: {why}", metric.title), follows))
 }
 
 fn reading(model: &Model, metric: &Metric) -> Reading {

@@ -122,12 +122,15 @@ pub struct Model {
     pub toast: Option<Toast>,
     /// What the last frame offered: a key starts this and nothing else, whatever has happened since.
     pub shown: Vec<Offer>,
-    /// When a key was last pressed, by the engine's time.
-    pub last_key: Timestamp,
+    /// For how long this screen has been open, by its own clock: how long a person has to read something, or to press a key
+    /// again, does not depend on how fast a rehearsal runs.
+    pub real: Span,
+    /// When a key was last pressed, by this screen's clock.
+    pub last_key: Option<Span>,
     /// When the engine was last asked to keep a look at the target at hand, by the engine's time.
     pub kept_looking: Timestamp,
-    /// When ctrl-c was pressed once.
-    pub interrupted: Option<Timestamp>,
+    /// When ctrl-c was pressed once, by this screen's clock.
+    pub interrupted: Option<Span>,
     /// The window's watched time as last shown.
     pub window: Option<ShownWindow>,
     /// The look at cluster and machine before the start, where this screen has started one.
@@ -224,8 +227,8 @@ pub struct Toast {
     pub text: String,
     /// Whether something was not done.
     pub refused: bool,
-    /// When it was said.
-    pub at: Timestamp,
+    /// When it was said, by this screen's clock.
+    pub at: Span,
 }
 
 /// How far a deployment is, as far as the layout cares.
@@ -267,7 +270,8 @@ impl Model {
             layers: Vec::new(),
             toast: None,
             shown: Vec::new(),
-            last_key: Timestamp::default(),
+            real: Span::ZERO,
+            last_key: None,
             kept_looking: Timestamp::default(),
             interrupted: None,
             window: None,
@@ -433,11 +437,11 @@ impl Model {
 
     /// Says something once.
     pub fn say(&mut self, text: impl Into<String>) {
-        self.toast = Some(Toast { text: text.into(), refused: false, at: self.now });
+        self.toast = Some(Toast { text: text.into(), refused: false, at: self.real });
     }
 
     /// Says that something was not done.
     pub fn refuse(&mut self, text: impl Into<String>) {
-        self.toast = Some(Toast { text: text.into(), refused: true, at: self.now });
+        self.toast = Some(Toast { text: text.into(), refused: true, at: self.real });
     }
 }

@@ -21,7 +21,7 @@ pub use super::model::offer::{By, Does, Offer};
 pub use due::{check_due, checks_of_person, undo_target};
 pub use enter::confirm_words;
 pub use layer::choices;
-pub use why::why_not;
+pub use why::{why_not, with_shift};
 
 /// What a key that would act on a run says in a replay.
 pub const REPLAY_ONLY: &str = "this is a replay: nothing here changes the run";

@@ -200,6 +200,8 @@ struct Cockpit<'a> {
     look: Option<Receiver<Preflight>>,
     /// Up to when real time has passed in a replay.
     passed: Instant,
+    /// When this screen was opened.
+    began: Instant,
 }
 
 /// What woke the loop.
@@ -238,6 +240,7 @@ impl<'a> Cockpit<'a> {
             looked: now,
             look: None,
             passed: now,
+            began: now,
         }
     }
 
@@ -390,11 +393,18 @@ impl<'a> Cockpit<'a> {
         end.or(closed.then_some(EndReason::EngineClosed))
     }
 
+    /// Takes a message in, at the time that it is here: the engine's may be that of a rehearsal, which runs faster.
+    fn tell(&mut self, msg: Msg) -> Vec<Effect> {
+        let ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.model.real = Span::from_millis(ms);
+        update(&mut self.model, msg)
+    }
+
     async fn handle(&mut self, msg: Msg) -> Option<EndReason> {
         self.dirty = true;
         let plays = |model: &Model| model.replay.as_ref().is_some_and(|replay| replay.playing);
         let played = plays(&self.model);
-        let effects = update(&mut self.model, msg);
+        let effects = self.tell(msg);
         if !played {
             self.passed = Instant::now();
         }
@@ -408,15 +418,15 @@ impl<'a> Cockpit<'a> {
                 Effect::Call(text) => self.call(&text),
                 Effect::Copy { name, text } => {
                     let copied = self.copy(name, &text);
-                    update(&mut self.model, Msg::Copied(copied));
+                    self.tell(Msg::Copied(copied));
                 }
                 Effect::Reload => {
                     let fresh = (self.reload)().map(Box::new);
-                    update(&mut self.model, Msg::Reloaded(fresh));
+                    self.tell(Msg::Reloaded(fresh));
                 }
                 Effect::Save { name, what } => {
                     let saved = self.save(&name, what);
-                    update(&mut self.model, Msg::Saved(saved));
+                    self.tell(Msg::Saved(saved));
                 }
                 Effect::Repaint => self.screen.repaint(),
                 Effect::Leave => end = Some(EndReason::Quit),
@@ -475,7 +485,7 @@ impl<'a> Cockpit<'a> {
         let silent = self.heard.elapsed();
         if silent >= SILENCE {
             let ms = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
-            update(&mut self.model, Msg::Silence(Span::from_millis(ms)));
+            self.tell(Msg::Silence(Span::from_millis(ms)));
             self.dirty = true;
         }
         self.looked = Instant::now();

@@ -178,6 +178,12 @@ pub fn ready(seen: &SlotWorkload) -> u32 {
     u32::try_from(ready).unwrap_or(u32::MAX).min(seen.ready)
 }
 
+/// Pods that are still there, ready or not.
+pub fn there(seen: &SlotWorkload) -> u32 {
+    let listed = u32::try_from(seen.pods.len()).unwrap_or(u32::MAX);
+    listed.saturating_add(seen.unlisted.pods).max(seen.ready)
+}
+
 /// A pod's name without its Deployment's, which its slot has said already.
 pub fn short_pod(deployment: &str, pod: &str) -> String {
     pod.strip_prefix(deployment).and_then(|rest| rest.strip_prefix('-')).unwrap_or(pod).to_owned()

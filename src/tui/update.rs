@@ -26,13 +26,7 @@ use crate::{
         keymap::{Context, Key, KeyAction},
         theme::Ground,
     },
-    domain::{
-        message::Command,
-        online::preflight::Preflight,
-        prompt::Prompt,
-        run::Run,
-        time::{Span, Timestamp},
-    },
+    domain::{message::Command, online::preflight::Preflight, prompt::Prompt, run::Run, time::Span},
 };
 
 /// How long a second ctrl-c counts as one.
@@ -126,7 +120,7 @@ fn on_input(model: &mut Model, input: Input, effects: &mut Vec<Effect>) {
     match input {
         Input::Key(key) => {
             model.toast = None;
-            model.last_key = model.now;
+            model.last_key = Some(model.real);
             on_key(model, key, effects);
         }
         Input::Paste(text) => text::paste(model, &text),
@@ -164,14 +158,28 @@ fn on_key(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
         Some(Layer::Page(_)) => {
             if let Some(action) = offered {
                 page::on_action(model, action, effects);
+            } else {
+                slipped(model, key);
             }
         }
         None => {
-            if let Some(action) = action {
+            if !(offered.is_none() && slipped(model, key))
+                && let Some(action) = action
+            {
                 panes::on_action(model, action, effects);
             }
         }
     }
+}
+
+/// A key that does nothing here: a small letter may be a large one that was missed. Whether it was.
+fn slipped(model: &mut Model, key: Key) -> bool {
+    let words = offer::with_shift(model, key);
+    let missed = words.is_some();
+    if let Some(words) = words {
+        model.say(words);
+    }
+    missed
 }
 
 /// Keys that mean the same on panes and pages. `false` where the action is not one of them.
@@ -204,11 +212,11 @@ fn save_screen(effects: &mut Vec<Effect>) {
 
 /// The first ctrl-c says what it would do, the second does it: it leaves the screen, like `q`.
 fn interrupt(model: &mut Model, effects: &mut Vec<Effect>) {
-    if model.interrupted.is_some_and(|at| model.replays() || model.now.since(at) <= INTERRUPT) {
+    if model.interrupted.is_some_and(|at| model.replays() || model.real.saturating_sub(at) <= INTERRUPT) {
         effects.push(Effect::Leave);
         return;
     }
-    model.interrupted = Some(model.now);
+    model.interrupted = Some(model.real);
     if model.replays() {
         return model.say("ctrl-c again leaves");
     }
@@ -239,8 +247,9 @@ fn send(model: &mut Model, command: Command, effects: &mut Vec<Effect>) {
 
 /// Brings layers and cursor in line with what the run waits for now.
 fn settle(model: &mut Model, before: Option<&Prompt>, effects: &mut Vec<Effect>) {
-    // The time of a replay is not that of whoever reads.
-    if !model.replays() && model.toast.as_ref().is_some_and(|toast| model.now.since(toast.at) > TOAST) {
+    if !model.replays()
+        && model.toast.as_ref().is_some_and(|toast| model.real.saturating_sub(toast.at) > TOAST)
+    {
         model.toast = None;
     }
     let Some(prompt) = model.prompt() else { return };
@@ -291,7 +300,7 @@ fn on_new_prompt(model: &mut Model, before: Option<&Prompt>, prompt: &Prompt, ef
         _ => None,
     };
     // Not for what the operator's own key has just brought about, nor for what was so before this screen came.
-    let own = model.last_key != Timestamp::default() && model.now.since(model.last_key) < Span::from_secs(3);
+    let own = model.last_key.is_some_and(|at| model.real.saturating_sub(at) < Span::from_secs(3));
     if before.is_some()
         && !model.looks_only()
         && let Some(text) = urgent.or(over).or(waiting.filter(|_| !own))

@@ -70,14 +70,8 @@ proptest! {
     #[test]
     fn whatever_stands_on_a_page_nothing_is_lost_and_the_runbook_loads(source in pieces()) {
         let imported = import::import("page.md", &source);
-        let source = source.replace("\r\n", "\n").replace('\r', "\n");
-        for (at, line) in source.lines().enumerate() {
-            let fate = imported.fates.get(at).copied().flatten();
-            prop_assert!(line.trim().is_empty() || fate.is_some(), "line {} of {source:?}", at + 1);
-        }
-        let loaded = config::load_str("runbook.toml", &imported.runbook);
-        prop_assert!(loaded.runbook.is_some(), "{}\n{}\n{source:?}", loaded.render(false), imported.runbook);
-        prop_assert!(imported.runbook.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\t')));
+        let broken = kept::broken(&source, &imported);
+        prop_assert!(broken.is_empty(), "{}\n{}\n{source:?}", broken.join("\n"), imported.runbook);
     }
 }
 
@@ -108,62 +102,7 @@ fn of_a_broken_page_nothing_is_lost_either_and_nothing_panics_or_hangs() {
         if took > std::time::Duration::from_secs(20) {
             wrong.push(format!("{number}: took {took:?}"));
         }
-        let clean = source.replace("\r\n", "\n").replace('\r', "\n");
-        let gone: Vec<String> = clean
-            .lines()
-            .enumerate()
-            .filter(|(at, line)| {
-                !line.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}').is_empty()
-                    && imported.fates.get(*at).copied().flatten().is_none()
-            })
-            .map(|(at, line)| format!("{}: {line}", at + 1))
-            .collect();
-        let missing = commands_lost(&clean, &imported);
-        let loaded = config::load_str("runbook.toml", &imported.runbook);
-        if loaded.runbook.is_none() {
-            wrong.push(format!("{number}: {}", loaded.render(false)));
-        }
-        if imported.runbook.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\t')) {
-            wrong.push(format!("{number}: a control character"));
-        }
-        wrong.extend(gone.into_iter().chain(missing).map(|line| format!("{number}: lost: {line}")));
+        wrong.extend(kept::broken(&source, &imported).into_iter().map(|what| format!("{number}: {what}")));
     }
     assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
-}
-
-/// Lines that were taken as commands, items and the like, of which most words are nowhere in what came of the page.
-fn commands_lost(source: &str, imported: &Imported) -> Vec<String> {
-    let mut known = words(&imported.runbook);
-    for finding in imported.findings.iter().filter(|finding| finding.fate != Fate::Taken) {
-        known.extend(words(&finding.text));
-    }
-    let lines: Vec<&str> = source.lines().collect();
-    let kinds = [
-        "command",
-        "check",
-        "item of the checklist",
-        "something that a person does",
-        "trigger",
-        "metric",
-        "contact",
-    ];
-    let mut lost = Vec::new();
-    for finding in imported.findings.iter().filter(|finding| finding.fate == Fate::Taken) {
-        if !kinds.contains(&finding.text.as_str()) {
-            continue;
-        }
-        let all =
-            lines[finding.line.saturating_sub(1).min(lines.len())..finding.last.min(lines.len())].join("\n");
-        // A prompt goes, what was mangled is repaired, an entity is its sign, and a check by HTTP has no curl.
-        if all.contains(['Ã', '&']) || all.contains(":~$ ") {
-            continue;
-        }
-        let mut own = words(&all);
-        own.retain(|word| !["curl", "fss", "https"].contains(&word.as_str()));
-        let gone = own.iter().filter(|word| !known.contains(*word)).count();
-        if gone * 2 > own.len() {
-            lost.push(format!("{}: {}: {all}", finding.line, finding.text));
-        }
-    }
-    lost
 }

@@ -114,11 +114,13 @@ impl App {
         Self { state, ends, generation: Arc::default(), url, prometheus: None }
     }
 
-    /// With a Prometheus that scrapes it each second.
+    /// With a Prometheus that scrapes it each second. Of a Deployment without slots its series have the revision where teams
+    /// put it, too.
     pub(crate) fn with_prometheus(mut self, dir: &Path) -> Self {
         let config = format!(
             "global: {{ scrape_interval: 1s, scrape_timeout: 1s }}\n\
-             scrape_configs: [{{ job_name: app, static_configs: [{{ targets: ['{}'] }}] }}]\n",
+             scrape_configs: [{{ job_name: app, static_configs: [{{ targets: ['{}'] }}], metric_relabel_configs: [{{ \
+             source_labels: [slot], regex: '([a-z0-9]{{8,10}})', target_label: pod_template_hash }}] }}]\n",
             self.url.trim_start_matches("http://")
         );
         self.prometheus = Some(prometheus(dir, &config));
@@ -315,6 +317,13 @@ fn answer(mut line: TcpStream, state: &Mutex<State>) {
         "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     );
+}
+
+/// Whether this Prometheus has something to say to a query.
+pub(crate) fn answers(server: &str, query: &str) -> bool {
+    let url = url::Url::parse_with_params(&format!("{server}/api/v1/query"), [("query", query)]).unwrap();
+    let asked = WORLD.block_on(async { reqwest::get(url).await.ok()?.json::<Value>().await.ok() });
+    asked.is_some_and(|answer| answer["data"]["result"].as_array().is_some_and(|all| !all.is_empty()))
 }
 
 /// Debian's Prometheus, or that of `KUBEBUILDER_ASSETS`.

@@ -75,6 +75,46 @@ impl Plane {
         assert!(output.status.success(), "{}\n{manifest}", String::from_utf8_lossy(&output.stderr));
     }
 
+    /// The API server's URL.
+    pub(crate) fn server(&self) -> String {
+        let path = "jsonpath={.clusters[0].cluster.server}";
+        let output = self.kubectl(&["config", "view", "--output", path]);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Makes a kind of objects that have what fields they like, where there is none yet, and waits until it is served.
+    pub(crate) fn define(&self, group: &str, version: &str, [plural, kind]: [&str; 2]) {
+        let (name, singular) = (format!("{plural}.{group}"), kind.to_lowercase());
+        self.apply(&format!(
+            "apiVersion: apiextensions.k8s.io/v1\n\
+             kind: CustomResourceDefinition\n\
+             metadata: {{ name: {name}, annotations: {{ api-approved.kubernetes.io: unapproved }} }}\n\
+             spec:\n\
+             \x20 group: {group}\n\
+             \x20 scope: Namespaced\n\
+             \x20 names: {{ plural: {plural}, singular: {singular}, kind: {kind} }}\n\
+             \x20 versions:\n\
+             \x20 - name: {version}\n\
+             \x20   served: true\n\
+             \x20   storage: true\n\
+             \x20   schema: {{ openAPIV3Schema: {{ type: object, x-kubernetes-preserve-unknown-fields: true }} }}\n"
+        ));
+        self.await_kind(&name);
+    }
+
+    /// A new kind is served a moment after it is established.
+    pub(crate) fn await_kind(&self, name: &str) {
+        let waited = self.kubectl(&["wait", "crd", name, "--for=condition=Established", "--timeout=20s"]);
+        assert!(waited.status.success(), "{}", String::from_utf8_lossy(&waited.stderr));
+        for _ in 0..100 {
+            if self.kubectl(&["get", name]).status.success() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        }
+        panic!("{name} is not served");
+    }
+
     fn pid(&self, name: &str) -> Pid {
         let text = std::fs::read_to_string(self.dir.join(format!("{name}.pid"))).unwrap();
         Pid::from_raw(text.trim().parse().unwrap())

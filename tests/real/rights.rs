@@ -38,7 +38,7 @@ fn printed(place: &Place) -> String {
 }
 
 /// From now on the product is somebody of the printed bindings' group, who has no other right.
-fn as_an_operator(place: &mut Place) {
+pub(super) fn as_an_operator(place: &mut Place) {
     let admin = std::fs::read_to_string(&PLANE.kubeconfig).unwrap();
     let mut kubeconfig: Value = serde_saphyr::from_str(&admin).unwrap();
     for user in kubeconfig["users"].as_array_mut().unwrap() {
@@ -110,7 +110,7 @@ fn list(items: Vec<Value>) -> String {
 }
 
 /// The printed roles, without a verb on a resource.
-fn without(place: &Place, verb: &str, resource: &str) -> String {
+pub(super) fn without(place: &Place, verb: &str, resource: &str) -> String {
     let printed = printed(place).replace("cutover-operators", &group(place));
     let documents = printed.split("\n---\n").map(|text| {
         let mut role: Value = serde_saphyr::from_str(text).unwrap();

@@ -3,6 +3,8 @@
 
 #[path = "strategies/gateway.rs"]
 mod gateway;
+#[path = "strategies/init.rs"]
+mod init;
 #[path = "strategies/recreate.rs"]
 mod recreate;
 #[path = "strategies/replicas.rs"]

@@ -23,7 +23,7 @@ use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::{
     Request, Response, StatusCode,
     body::{Bytes, Frame, Incoming},
-    header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING},
+    header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HOST, TRANSFER_ENCODING},
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
@@ -60,6 +60,8 @@ pub(crate) enum Trouble {
     OldVersion,
     /// No bookmark of a watch comes through.
     NoBookmarks,
+    /// Its answer says that it is so much later than it is.
+    Ahead(Duration),
 }
 
 /// Which requests meet it.
@@ -310,6 +312,10 @@ async fn respond(inner: Arc<Inner>, request: Request<Incoming>) -> Result<Respon
             if ![CONTENT_LENGTH, TRANSFER_ENCODING].contains(name) {
                 headers.insert(name, value.clone());
             }
+        }
+        if let Some(Trouble::Ahead(by)) = trouble {
+            let date = (jiff::Timestamp::now() + by).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            headers.insert(DATE, date.parse().unwrap());
         }
     }
     let muted = inner.muted.subscribe();

@@ -236,7 +236,7 @@ impl Cockpit {
     pub(crate) fn fly_while(&mut self, goes_on: impl Fn(&str) -> bool) {
         let until = Instant::now() + PATIENCE;
         let ticks = [" SPACE ok", " SPACE check ok", " SPACE tick it", " SPACE done"];
-        let idle = ["ENTER nothing", "ENTER does nothing", "ENTER starts nothing"];
+        let idle = "ENTER starts nothing";
         // What a key was pressed on, and how long that may still be shown: the key may have changed nothing that is seen.
         let mut pressed = (String::new(), Instant::now());
         loop {
@@ -265,7 +265,7 @@ impl Cockpit {
                 self.press(b"\r");
             } else if ticks.iter().any(|tick| next.contains(tick)) {
                 self.press(b" ");
-            } else if next.starts_with("ENTER") && !idle.iter().any(|idle| next.starts_with(idle)) {
+            } else if next.starts_with("ENTER") && !next.starts_with(idle) {
                 self.press(b"\r");
             }
         }

@@ -40,8 +40,7 @@ const PER_SECOND: f64 = 100.0;
 const USUAL: f64 = 0.000_5;
 /// No more than this come between the switch and its confirmation.
 const MOMENT: f64 = 3.0 * PER_SECOND;
-/// So much of the past is told with the first scrape, in steps of so many seconds.
-const PAST: i64 = 3600;
+/// The past is told with the first scrape, in steps of so many seconds.
 const PAST_STEP: i64 = 15;
 
 /// The triggers of the runbook.
@@ -98,13 +97,8 @@ impl Told {
 pub(crate) fn play(trial: Trial) -> Told {
     let program = installed().unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let site = Site::start(trial.share);
-    let config = format!(
-        "global: {{ scrape_interval: {0}s, scrape_timeout: {0}s }}\n\
-         scrape_configs: [{{ job_name: shop, static_configs: [{{ targets: ['{1}'] }}] }}]\n",
-        trial.scrape, site.address
-    );
-    let server = Prometheus::start(&program, dir.path(), &config);
+    let site = Site::start(trial.share, Past::HOUR);
+    let server = Prometheus::start(&program, dir.path(), &site.scraped_every(trial.scrape));
     let runbook =
         RUNBOOK.replace("@prometheus@", &server.url).replace("@interval@", &format!("{}s", trial.interval));
     let ground = Ground::new(&runbook);
@@ -148,7 +142,7 @@ pub(crate) fn play(trial: Trial) -> Told {
 }
 
 /// Until Prometheus has scraped for the first time.
-fn wait_for_data(url: &str) {
+pub(crate) fn wait_for_data(url: &str) {
     let until = Instant::now() + PATIENCE;
     let asks = format!("{url}/api/v1/query?query=http_requests_total");
     let told = || {
@@ -163,13 +157,27 @@ fn wait_for_data(url: &str) {
     }
 }
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     Timestamp(i64::try_from(since.as_millis()).unwrap())
 }
 
+/// What the old version has behind it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Past {
+    /// So many seconds.
+    pub(crate) lasts: i64,
+    /// From so many seconds ago until so many it failed this share of its requests.
+    pub(crate) incident: Option<(i64, i64, f64)>,
+}
+
+impl Past {
+    /// The hour that tells what is normal.
+    const HOUR: Self = Self { lasts: 3600, incident: None };
+}
+
 /// A process with users, whose counters Prometheus scrapes.
-struct Site {
+pub(crate) struct Site {
     state: Arc<Mutex<State>>,
     ends: Arc<AtomicBool>,
     /// `127.0.0.1:PORT`
@@ -194,8 +202,8 @@ struct State {
 }
 
 impl Site {
-    fn start(share: f64) -> Self {
-        let state = Arc::new(Mutex::new(State::new(share)));
+    pub(crate) fn start(share: f64, past: Past) -> Self {
+        let state = Arc::new(Mutex::new(State::new(share, past)));
         let ends = Arc::new(AtomicBool::new(false));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -219,8 +227,24 @@ impl Site {
         Self { state, ends, address }
     }
 
+    /// The configuration of a Prometheus that scrapes it every so many seconds.
+    pub(crate) fn scraped_every(&self, seconds: u64) -> String {
+        format!(
+            "global: {{ scrape_interval: {seconds}s, scrape_timeout: {seconds}s }}\n\
+             scrape_configs: [{{ job_name: shop, static_configs: [{{ targets: ['{}'] }}] }}]\n",
+            self.address
+        )
+    }
+
+    /// From now on this share of the new version's requests fails.
+    pub(crate) fn fail(&self, share: f64) {
+        let mut state = self.state.lock();
+        state.serve();
+        state.share = share;
+    }
+
     /// From now on users are where the cluster's Service leads them.
-    fn follow(&self, cluster: &Arc<Cluster>) {
+    pub(crate) fn follow(&self, cluster: &Arc<Cluster>) {
         let (state, ended) = (Arc::clone(&self.state), Arc::clone(&self.ends));
         let cluster: Weak<Cluster> = Arc::downgrade(cluster);
         std::thread::spawn(move || {
@@ -246,7 +270,7 @@ impl Drop for Site {
 }
 
 impl State {
-    fn new(share: f64) -> Self {
+    fn new(share: f64, past: Past) -> Self {
         let mut state = Self {
             dice: fastrand::Rng::with_seed(7),
             share,
@@ -259,11 +283,13 @@ impl State {
             scraped: Vec::new(),
             past: None,
         };
+        let Past { lasts, incident } = past;
         let (mut past, now) = (String::new(), now());
         let mut errors = String::new();
-        for ago in (0..=PAST / PAST_STEP).rev().map(|step| step * PAST_STEP) {
+        for ago in (0..=lasts / PAST_STEP).rev().map(|step| step * PAST_STEP) {
+            let fails = incident.filter(|(from, to, _)| (*to..*from).contains(&ago));
             for _ in 0..PAST_STEP * 100 {
-                state.request();
+                state.request(fails.map_or(USUAL, |(_, _, share)| share));
             }
             let (Counts { bad, all }, at) = (state.blue, now.0 - ago * 1000);
             let _ = writeln!(past, "http_requests_total{{slot=\"blue\",code=\"200\"}} {} {at}", all - bad);
@@ -277,15 +303,14 @@ impl State {
     fn serve(&mut self) {
         while self.served.elapsed().as_secs_f64() >= 1.0 / PER_SECOND {
             self.served += Duration::from_secs_f64(1.0 / PER_SECOND);
-            self.request();
+            self.request(if self.green_is_live { self.share } else { USUAL });
         }
         if self.green_is_live {
             self.happened.push((now(), self.green));
         }
     }
 
-    fn request(&mut self) {
-        let share = if self.green_is_live { self.share } else { USUAL };
+    fn request(&mut self, share: f64) {
         let bad = f64::from(u8::from(self.dice.f64() < share));
         let request = Counts::new(bad, 1.0);
         if self.green_is_live {

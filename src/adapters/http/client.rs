@@ -100,6 +100,7 @@ pub(in crate::adapters) enum NoAnswer {
 }
 
 impl Client {
+    /// Neither redirects nor repeats by the library: a login page is no answer, and a write is sent once.
     pub(in crate::adapters) fn new(options: &HttpOptions, trust: &Trust) -> Result<Self, BadHttp> {
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(trust.client_config(&["h2", "http/1.1"])?)
@@ -163,6 +164,7 @@ impl Client {
     }
 }
 
+/// Counted after decompression: a small answer can be large inside.
 async fn read(response: &mut reqwest::Response, place: &str) -> Result<Vec<u8>, NoAnswer> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|why| describe(why, place))? {
@@ -174,6 +176,7 @@ async fn read(response: &mut reqwest::Response, place: &str) -> Result<Vec<u8>, 
     Ok(body)
 }
 
+/// Relative ones too: servers behind a proxy do not know their own name.
 fn target(from: &Url, headers: &HeaderMap) -> Option<Url> {
     from.join(headers.get(LOCATION)?.to_str().ok()?).ok()
 }
@@ -194,6 +197,7 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
     std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
 }
 
+/// Whether it was sent at all decides whether it may be tried again: so that is told apart first.
 fn describe(error: reqwest::Error, place: &str) -> NoAnswer {
     // Its words would repeat the URL, and with it what may be a secret.
     let error = &error.without_url();

@@ -113,6 +113,7 @@ impl KubeCluster {
         self.review(&right, name).await
     }
 
+    /// Asked of the server and not worked out from roles: webhooks and other authorizers have a say as well.
     async fn review(&self, right: &Right, name: &str) -> PortResult<bool> {
         let (resource, subresource) = right.resource.split_once('/').unwrap_or((&right.resource, ""));
         let namespace = match right.scope {

@@ -24,7 +24,7 @@ use super::{
     call::{AUTOSCALERS, Call, DEPLOYMENTS, HTTP_ROUTES, SERVICES},
     fence::fence_of,
     rollout::desired,
-    view::{by, changed, changer, scaled},
+    view::{by, changed, changed_since, changer, scaled},
 };
 
 /// Writes for one intent, all but the last proven to be without effect.
@@ -145,14 +145,7 @@ impl KubeCluster {
             return Ok(now);
         }
         let who = if u32::try_from(desired(&now)) == Ok(seen.desired) { changed(&now) } else { scaled(&now) };
-        Err(PortError::new(
-            Fault::Conflict,
-            format!(
-                "deployment/{} was changed by {} right after it was read, so nothing was written",
-                name_of(&now.metadata),
-                by(who.as_ref())
-            ),
-        ))
+        Err(changed_since(&format!("deployment/{}", name_of(&now.metadata)), who.as_ref()))
     }
 
     /// Marks the Deployment, or what directs traffic, so that a write of ours that is still on its way finds another version and is refused.

@@ -75,6 +75,7 @@ pub(super) struct Page<T> {
     pub(super) items: Option<Vec<T>>,
 }
 
+/// An answer as it came, whatever its code.
 struct Answer {
     code: u16,
     retry_after: Option<Duration>,
@@ -293,6 +294,7 @@ fn object_of(body: &[u8]) -> Result<Value, Failure> {
     }
 }
 
+/// Once: whether it may be sent again is known by who asked, and not here.
 async fn exchange(session: &Session, call: &Call) -> Result<Answer, Failure> {
     let request = call.request().map_err(|fault| Failure::NotSent(cause(&fault)))?;
     let response = session

@@ -32,6 +32,8 @@ struct Scheduled {
 pub(super) type Amounts = BTreeMap<String, i128>;
 
 impl KubeCluster {
+    /// A sum over nodes and not a simulation of the scheduler: it finds what cannot fit, and promises nothing about what
+    /// can.
     pub(super) async fn room_for(&self, slot: &SlotName, replicas: u32) -> PortResult<Seen> {
         let deployment = self.read_deployment(slot).await?;
         let template = deployment.spec.template.spec.unwrap_or_default();
@@ -68,6 +70,7 @@ impl KubeCluster {
     }
 }
 
+/// Denied stays denied: that is what asks for a person's look.
 fn cannot_know(fault: &PortError) -> PortError {
     PortError::new(fault.kind, format!("the room on the nodes is unknown: {}", fault.message))
 }
@@ -97,6 +100,7 @@ fn takes(node: &Node, template: &PodSpec) -> bool {
         && hard.all(|taint| tolerations.iter().any(|t| tolerates(t, taint)))
 }
 
+/// As the scheduler does it: an empty key with `Exists` tolerates everything, an empty effect all effects.
 fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
     let any = |wanted: &Option<String>| wanted.as_deref().is_none_or(str::is_empty);
     let exists = toleration.operator.as_deref() == Some("Exists");
@@ -143,6 +147,7 @@ pub(super) fn requests(spec: &PodSpec) -> Amounts {
     total
 }
 
+/// Without a request a container counts as nothing: the scheduler places it anywhere.
 fn of(container: &Container) -> Amounts {
     let requests = container.resources.as_ref().and_then(|resources| resources.requests.as_ref());
     requests.map(amounts).unwrap_or_default()

@@ -4,7 +4,12 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::{
-    api::{self, apps::v1::Deployment, autoscaling::v1::HorizontalPodAutoscaler, core::v1::ResourceQuota},
+    api::{
+        self,
+        apps::v1::Deployment,
+        autoscaling::v1::HorizontalPodAutoscaler,
+        core::v1::{Container, PodSpec, ResourceQuota},
+    },
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
 };
 use serde_json::Value;
@@ -32,6 +37,8 @@ use super::{
     quantity::milli,
 };
 
+/// Kinds of which only the look before a start wants to know. Who tracks an object is found by its kind's own API, if it is
+/// there.
 static QUOTAS: Resource = Resource::known("", "v1", "resourcequotas", "resourcequota");
 static LIMIT_RANGES: Resource = Resource::known("", "v1", "limitranges", "limitrange");
 static APPLICATIONS: Resource = Resource::known("argoproj.io", "v1alpha1", "applications", "application");
@@ -210,6 +217,7 @@ impl KubeCluster {
     }
 }
 
+/// The API server has no negative ones; a webhook might let one through.
 fn number(of: i32) -> u32 {
     u32::try_from(of).unwrap_or(0)
 }
@@ -224,6 +232,7 @@ fn meta_of(object: &Value) -> Meta {
     meta(&serde_json::from_value::<ObjectMeta>(metadata).unwrap_or_default())
 }
 
+/// Managers tell who has written to it, also where neither labels nor owners do: server-side apply leaves its name.
 fn meta(metadata: &ObjectMeta) -> Meta {
     let owners = metadata.owner_references.iter().flatten();
     let managers = metadata.managed_fields.iter().flatten();
@@ -235,6 +244,7 @@ fn meta(metadata: &ObjectMeta) -> Meta {
     }
 }
 
+/// What goes without saying is filled in as the API server does it, so that what is compared later is alike.
 fn seen(deployment: Deployment) -> DeploymentSeen {
     let meta = meta(&deployment.metadata);
     let spec = deployment.spec;
@@ -247,8 +257,37 @@ fn seen(deployment: Deployment) -> DeploymentSeen {
     };
     let template = spec.template.metadata.unwrap_or_default();
     let pod = spec.template.spec.unwrap_or_default();
+    let per_pod = per_pod(&pod);
+    DeploymentSeen {
+        meta,
+        replicas,
+        paused: spec.paused.unwrap_or(false),
+        // The largest number means never.
+        progress_deadline: Some(number(spec.progress_deadline_seconds.unwrap_or(600)))
+            .filter(|seconds| *seconds < number(i32::MAX))
+            .map(|seconds| Span::from_secs(seconds.into())),
+        surge,
+        pod_labels: template.labels.unwrap_or_default(),
+        containers: pod.containers.into_iter().map(container).collect(),
+        per_pod,
+        priority: pod.priority_class_name.filter(|name| !name.is_empty()),
+    }
+}
+
+fn container(one: Container) -> ContainerSeen {
+    let resources = one.resources.unwrap_or_default();
+    ContainerSeen {
+        name: one.name,
+        image: one.image.unwrap_or_default(),
+        requests: amounts(resources.requests),
+        limits: amounts(resources.limits),
+    }
+}
+
+/// What a quota counts for one pod, under the names that a quota may write.
+fn per_pod(pod: &PodSpec) -> Amounts {
     let mut per_pod = Amounts::new();
-    for (resource, amount) in requests(&pod) {
+    for (resource, amount) in requests(pod) {
         match resource.as_str() {
             // A quota may write either name.
             "cpu" | "memory" => {
@@ -268,30 +307,7 @@ fn seen(deployment: Deployment) -> DeploymentSeen {
             *per_pod.entry(format!("limits.{resource}")).or_default() += milli(quantity).unwrap_or(0);
         }
     }
-    DeploymentSeen {
-        meta,
-        replicas,
-        paused: spec.paused.unwrap_or(false),
-        // The largest number means never.
-        progress_deadline: Some(number(spec.progress_deadline_seconds.unwrap_or(600)))
-            .filter(|seconds| *seconds < number(i32::MAX))
-            .map(|seconds| Span::from_secs(seconds.into())),
-        surge,
-        pod_labels: template.labels.unwrap_or_default(),
-        containers: (pod.containers.into_iter())
-            .map(|one| {
-                let resources = one.resources.unwrap_or_default();
-                ContainerSeen {
-                    name: one.name,
-                    image: one.image.unwrap_or_default(),
-                    requests: amounts(resources.requests),
-                    limits: amounts(resources.limits),
-                }
-            })
-            .collect(),
-        per_pod,
-        priority: pod.priority_class_name.filter(|name| !name.is_empty()),
-    }
+    per_pod
 }
 
 /// Pods beyond the wanted number during a rollout: a number, or a percentage rounded up.
@@ -306,6 +322,7 @@ fn surge_of(most: Option<&IntOrString>, replicas: u32) -> u32 {
     }
 }
 
+/// By its status and not by its spec: percentages and pods that come and go are the controller's to count.
 fn budget_of(budget: &Value) -> Budget {
     let status = |field: &str| {
         let found = budget.pointer(&format!("/status/{field}")).and_then(Value::as_u64);
@@ -327,6 +344,7 @@ fn amounts(of: Option<BTreeMap<String, Quantity>>) -> Amounts {
     of.into_iter().flatten().filter_map(|(resource, quantity)| Some((resource, milli(&quantity)?))).collect()
 }
 
+/// Scopes come in two forms, names alone and requirements: both limit which pods count.
 fn quota_of(quota: ResourceQuota) -> Quota {
     let spec = quota.spec.unwrap_or_default();
     let short = spec.scopes.into_iter().flatten().map(|name| Scope { name, ..Scope::default() });
@@ -357,6 +375,8 @@ fn range_of(range: api::core::v1::LimitRange) -> LimitRange {
     found
 }
 
+/// Each of the tools says in its own place whether it writes by itself. One that does not only shows a difference; one that
+/// heals takes back what a run writes.
 fn sync_in(tracker: &Tracker, object: &Value) -> Sync {
     let is = |pointer: &str| object.pointer(pointer).and_then(Value::as_bool) == Some(true);
     let some =

@@ -60,6 +60,7 @@ impl KubeConnector {
     }
 }
 
+/// What the library says may quote the file.
 fn unusable(words: &str) -> Unreached {
     Unreached {
         kind: Trouble::Kubeconfig,
@@ -106,6 +107,7 @@ fn token_end(token: &str) -> Option<Timestamp> {
     Some(Timestamp(seconds.saturating_mul(1000)))
 }
 
+/// The first of a chain is the user's own.
 fn certificate_end(pem: &[u8]) -> Option<Timestamp> {
     let der = CertificateDer::pem_slice_iter(pem).next()?.ok()?;
     let (_, certificate) = x509_parser::parse_x509_certificate(&der).ok()?;

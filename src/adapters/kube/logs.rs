@@ -106,49 +106,20 @@ impl KubeCluster {
         slot: &SlotName,
         marks: &mut LogMarks,
     ) -> PortResult<LogsRead> {
-        let deployment = DeploymentView::of(self.read_deployment(slot).await?);
-        let (mut sources, mut left_out) = (Vec::new(), 0_usize);
-        let namespace = Some(self.target.namespace.as_str());
-        let call = Call::list(&PODS, namespace).with("labelSelector", deployment.pods());
-        let of_slot = self.pods_of(slot, &deployment);
-        let each = self.gateway.each(&call, |pod: LeanPod| {
-            if !of_slot(&pod) {
-                return;
-            }
-            if sources.len() < MAX_CHECKED {
-                sources.push(LogSource::of(&pod, &self.target.container));
-            } else {
-                left_out += 1;
-            }
-        });
-        each.await?;
         let name = &self.slot(slot)?.deployment;
+        let (sources, left_out) = self.sources_of(slot).await?;
         if sources.is_empty() {
             return Err(self.no_log(slot, name));
         }
-        let (mut lines, mut told) = (Vec::new(), LogsRead::default());
+        let mut told = LogsRead::default();
         if left_out > 0 {
             told.unread.push((name.clone(), format!("{left_out} more pods were not read")));
         }
-        let mut waiting: BTreeSet<String> = sources.iter().map(|source| source.pod.clone()).collect();
-        let known: &LogMarks = marks;
-        let read = stream::iter(sources).map(|source| async move {
-            let read = self.read_source(&source, known).await;
-            (source, read)
-        });
-        let (mut all, mut size) = (Vec::new(), 0);
-        let mut read = read.buffer_unordered(AT_ONCE);
-        while size < MAX_LOOK
-            && let Some((source, of_pod)) = read.next().await
-        {
-            size += of_pod.lines.iter().map(|line| line.line.text.len()).sum::<usize>();
-            waiting.remove(&source.pod);
-            all.push((source, of_pod));
-        }
-        drop(read);
+        let (all, waiting) = self.read_some(sources, marks).await;
         for pod in waiting {
             told.unread.push((pod, "not read yet: other logs are long".to_owned()));
         }
+        let mut lines = Vec::new();
         for (source, read) in all {
             if read.unread.is_empty() {
                 told.pods.push(source.pod.clone());
@@ -165,6 +136,51 @@ impl KubeCluster {
         told.lines = in_order(lines).collect();
         told.pods.sort_unstable();
         Ok(told)
+    }
+
+    /// The slot's pods whose logs are read, and how many more there are.
+    async fn sources_of(&self, slot: &SlotName) -> PortResult<(Vec<LogSource>, usize)> {
+        let deployment = DeploymentView::of(self.read_deployment(slot).await?);
+        let (mut sources, mut left_out) = (Vec::new(), 0_usize);
+        let namespace = Some(self.target.namespace.as_str());
+        let call = Call::list(&PODS, namespace).with("labelSelector", deployment.pods());
+        let of_slot = self.pods_of(slot, &deployment);
+        let each = self.gateway.each(&call, |pod: LeanPod| {
+            if !of_slot(&pod) {
+                return;
+            }
+            if sources.len() < MAX_CHECKED {
+                sources.push(LogSource::of(&pod, &self.target.container));
+            } else {
+                left_out += 1;
+            }
+        });
+        each.await?;
+        Ok((sources, left_out))
+    }
+
+    /// Reads until there is enough for one look: what comes after it is for the next, which is why the pods that were not read
+    /// are told as well.
+    async fn read_some(
+        &self,
+        sources: Vec<LogSource>,
+        marks: &LogMarks,
+    ) -> (Vec<(LogSource, SourceRead)>, BTreeSet<String>) {
+        let mut waiting: BTreeSet<String> = sources.iter().map(|source| source.pod.clone()).collect();
+        let read = stream::iter(sources).map(|source| async move {
+            let read = self.read_source(&source, marks).await;
+            (source, read)
+        });
+        let (mut all, mut size) = (Vec::new(), 0);
+        let mut read = read.buffer_unordered(AT_ONCE);
+        while size < MAX_LOOK
+            && let Some((source, of_pod)) = read.next().await
+        {
+            size += of_pod.lines.iter().map(|line| line.line.text.len()).sum::<usize>();
+            waiting.remove(&source.pod);
+            all.push((source, of_pod));
+        }
+        (all, waiting)
     }
 
     /// One pod's part of it: the container that runs, and the one before its last restart.

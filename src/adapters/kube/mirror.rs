@@ -160,6 +160,15 @@ impl KubeCluster {
     }
 }
 
+/// What became of one try to copy.
+enum Carried {
+    Done,
+    /// It is tried again.
+    Behind,
+    /// It can't be done at all: nothing is tried any more.
+    Never,
+}
+
 /// Why a round came to nothing.
 enum Halt {
     /// It makes no sense to go on.
@@ -168,6 +177,7 @@ enum Halt {
     Again(String),
 }
 
+/// The task that copies.
 struct Mirror {
     cluster: Arc<KubeCluster>,
     about: CopyAbout,
@@ -199,27 +209,14 @@ impl Mirror {
             let head = heads.borrow_and_update().clone();
             let mut open = false;
             if let Some(head) = head {
-                let state = match self.round(&head).await {
-                    Ok(bytes) => {
-                        failures = 0;
-                        CopyState::UpTo { sequence: head.sequence, bytes, at: self.cluster.clock.now() }
-                    }
-                    Err(Halt::Again(why)) => {
+                match self.carry(&head, &states).await {
+                    Carried::Done => failures = 0,
+                    Carried::Behind => {
                         failures += 1;
                         open = true;
-                        let since = match &*states.borrow() {
-                            CopyState::Behind { since, .. } => *since,
-                            _ => self.cluster.clock.now(),
-                        };
-                        CopyState::Behind { why, since }
                     }
-                    Err(Halt::Off(why)) => {
-                        tracing::warn!(why, "the journal is no longer copied");
-                        states.send_replace(CopyState::Off { why });
-                        return;
-                    }
-                };
-                states.send_replace(state);
+                    Carried::Never => return,
+                }
                 if !open && !pruned {
                     pruned = true;
                     if let Err(fault) = self.prune().await {
@@ -235,6 +232,7 @@ impl Mirror {
                 sleep(every.min(Duration::from_millis(200))).await;
                 continue;
             }
+            // Twice as long after each failure, so that a server in trouble is not asked more often than one that is well.
             let pause = every.saturating_mul(1 << u32::min(failures, 4)).min(LONGEST_PAUSE.max(every));
             tokio::select! {
                 () = sleep(pause) => {}
@@ -247,6 +245,29 @@ impl Mirror {
                 }
             }
         }
+    }
+
+    /// Copies up to `head`, and tells how that went. A copy that fell behind says since when: the first failure, not the last.
+    async fn carry(&mut self, head: &CopyHead, states: &watch::Sender<CopyState>) -> Carried {
+        let (state, carried) = match self.round(head).await {
+            Ok(bytes) => {
+                let at = self.cluster.clock.now();
+                (CopyState::UpTo { sequence: head.sequence, bytes, at }, Carried::Done)
+            }
+            Err(Halt::Again(why)) => {
+                let since = match &*states.borrow() {
+                    CopyState::Behind { since, .. } => *since,
+                    _ => self.cluster.clock.now(),
+                };
+                (CopyState::Behind { why, since }, Carried::Behind)
+            }
+            Err(Halt::Off(why)) => {
+                tracing::warn!(why, "the journal is no longer copied");
+                (CopyState::Off { why }, Carried::Never)
+            }
+        };
+        states.send_replace(state);
+        carried
     }
 
     /// Brings the copy up to the journal's end; gives the bytes in it.
@@ -343,6 +364,7 @@ impl Mirror {
         }
     }
 
+    /// By name and not by label: a list would bring the bytes of all pieces along.
     async fn find(&self, name: &str) -> Result<Option<ConfigMap>, Halt> {
         let call = Call::get(&CONFIG_MAPS, Some(&self.cluster.target.namespace), name);
         match self.cluster.gateway.find(&call).await {
@@ -386,6 +408,7 @@ impl Mirror {
         }
     }
 
+    /// Without the lock nothing may be written at all; anything else may pass.
     fn refused(&self, refusal: PortError) -> Halt {
         if self.cluster.gateway.lock_has_ended() {
             Halt::Off(refusal.message)

@@ -46,6 +46,7 @@ enum Directing {
 }
 
 impl KubeCluster {
+    /// All at once: one after the other would make a picture of several moments, of which the first may be over.
     pub(super) async fn observe_target(&self) -> PortResult<Observation> {
         let at = self.clock.now();
         let deployments = self.deployments().into_iter().map(|name| async move {
@@ -92,6 +93,7 @@ impl KubeCluster {
         Ok(seen)
     }
 
+    /// What is read is kept as the newest that is known: the write that follows stands on its version.
     async fn observe_director(&self) -> PortResult<Directing> {
         let namespace = Some(self.target.namespace.as_str());
         let Some(name) = self.route_name() else {
@@ -281,6 +283,7 @@ impl KubeCluster {
         }
     }
 
+    /// Who is live follows from the selector, and is worked out in one place for looks and watch alike.
     fn service_seen_as(&self, view: ServiceView) -> ServiceSeen {
         ServiceSeen {
             live: self.target.pointed_at(&view.selector),

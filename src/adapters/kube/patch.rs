@@ -10,10 +10,7 @@
 
 use std::borrow::Cow;
 
-use k8s_openapi::{
-    api::core::v1::Service,
-    apimachinery::pkg::apis::meta::v1::{APIResourceList, ObjectMeta},
-};
+use k8s_openapi::{api::core::v1::Service, apimachinery::pkg::apis::meta::v1::APIResourceList};
 use serde_json::{Value, json};
 
 use crate::{
@@ -27,7 +24,7 @@ use super::{
     KubeCluster,
     call::{Call, DEPLOYMENTS, HTTP_ROUTES, Resource, SERVICES, is_name},
     fence::fence_of,
-    view::{ServiceView, by},
+    view::{ServiceView, changed_since},
 };
 
 /// Writes for one intent, all but the last proven to be without effect.
@@ -70,18 +67,7 @@ impl KubeCluster {
         (patch_type, patch): (PatchType, &Value),
         seen: Option<&Observation>,
     ) -> PortResult<String> {
-        if !is_name(name) {
-            return Err(PortError::failed(format!(
-                "`{}` is not a valid name of a Kubernetes object",
-                SafeText::new(name)
-            )));
-        }
-        if patch_type == PatchType::Json && !patch.is_array() {
-            return Err(PortError::failed(
-                "a patch of type `json` must be a list of operations; use `merge` or `strategic` for an \
-                 object",
-            ));
-        }
+        can_be_sent(name, patch_type, patch)?;
         let resource = self.resource_of(kind).await?;
         let own = names_a_version(patch_type, patch);
         let ours = self.of_target(&resource, name).filter(|_| !own);
@@ -134,72 +120,62 @@ impl KubeCluster {
     }
 
     /// The version that a patch may stand on: of the object as it was looked at, or as it is now where nothing has changed that
-    /// matters.
+    /// matters. What nobody looks at before (annotations, a status) changes the version all the time, and must not stop a run.
     async fn as_seen(&self, ours: &Ours, seen: Option<&Observation>, anew: bool) -> PortResult<Read> {
-        let of = |metadata: &ObjectMeta| Read {
-            uid: metadata.uid.clone().unwrap_or_default(),
-            version: metadata.resource_version.clone().unwrap_or_default(),
-            fence: fence_of(metadata),
+        match ours {
+            Ours::Slot(slot) => {
+                let metadata = self.read_as_seen(slot, seen).await?.metadata;
+                let fence = fence_of(&metadata);
+                let (uid, version) = (metadata.uid, metadata.resource_version);
+                Ok(Read { uid: uid.unwrap_or_default(), version: version.unwrap_or_default(), fence })
+            }
+            Ours::Route(name) => self.route_as_seen(name, seen).await,
+            Ours::Backend(slot, name) => self.backend_as_seen(slot, name, seen).await,
+            Ours::Service => self.service_as_seen(seen, anew).await,
+        }
+    }
+
+    async fn route_as_seen(&self, name: &str, seen: Option<&Observation>) -> PortResult<Read> {
+        let Some(now) = self.find_route(name).await? else {
+            let why = format!("httproute/{name} does not exist in namespace {}", self.target.namespace);
+            return Err(PortError::new(Fault::NotFound, why));
         };
-        let slot = match ours {
-            Ours::Slot(slot) => slot,
-            Ours::Route(name) => {
-                let Some(now) = self.find_route(name).await? else {
-                    let why =
-                        format!("httproute/{name} does not exist in namespace {}", self.target.namespace);
-                    return Err(PortError::new(Fault::NotFound, why));
-                };
-                let looked = seen.and_then(|seen| seen.route.as_ref());
-                if looked.is_some_and(|looked| looked.uid != now.uid || looked.weights != now.weights()) {
-                    return Err(PortError::new(
-                        Fault::Conflict,
-                        format!(
-                            "httproute/{name} was changed by {} right after it was read, so nothing was written",
-                            by(now.changed.as_ref())
-                        ),
-                    ));
-                }
-                return Ok(Read { uid: now.uid, version: now.version, fence: now.fence });
-            }
-            Ours::Backend(slot, name) => {
-                let call = Call::get(&SERVICES, Some(&self.target.namespace), name);
-                let now = ServiceView::of(&self.gateway.read::<Service>(&call).await?);
-                let looked = seen.and_then(|seen| seen.slot(slot)?.own_selector.as_ref());
-                if seen.is_some() && looked != Some(&now.selector) {
-                    return Err(PortError::new(
-                        Fault::Conflict,
-                        format!(
-                            "service/{name} was changed by {} right after it was read, so nothing was written",
-                            by(now.changed.as_ref())
-                        ),
-                    ));
-                }
-                return Ok(Read { uid: now.uid, version: now.version, fence: now.fence });
-            }
-            Ours::Service => {
-                let looked = seen.and_then(|seen| seen.service.as_ref());
-                let known = looked.filter(|_| !anew).and_then(|looked| {
-                    self.service_seen()
-                        .filter(|view| view.uid == looked.uid && view.version == looked.version)
-                });
-                let now = match known {
-                    Some(view) => view,
-                    None => self.read_service().await?,
-                };
-                if looked.is_some_and(|looked| looked.uid != now.uid || looked.selector != now.selector) {
-                    return Err(PortError::new(
-                        Fault::Conflict,
-                        format!(
-                            "service/{} was changed by {} right after it was read, so nothing was written",
-                            self.target.service,
-                            by(now.changed.as_ref())
-                        ),
-                    ));
-                }
-                return Ok(Read { uid: now.uid, version: now.version, fence: now.fence });
-            }
+        let looked = seen.and_then(|seen| seen.route.as_ref());
+        if looked.is_some_and(|looked| looked.uid != now.uid || looked.weights != now.weights()) {
+            return Err(changed_since(&format!("httproute/{name}"), now.changed.as_ref()));
+        }
+        Ok(Read { uid: now.uid, version: now.version, fence: now.fence })
+    }
+
+    async fn backend_as_seen(
+        &self,
+        slot: &SlotName,
+        name: &str,
+        seen: Option<&Observation>,
+    ) -> PortResult<Read> {
+        let call = Call::get(&SERVICES, Some(&self.target.namespace), name);
+        let now = ServiceView::of(&self.gateway.read::<Service>(&call).await?);
+        let looked = seen.and_then(|seen| seen.slot(slot)?.own_selector.as_ref());
+        if seen.is_some() && looked != Some(&now.selector) {
+            return Err(changed_since(&format!("service/{name}"), now.changed.as_ref()));
+        }
+        Ok(Read { uid: now.uid, version: now.version, fence: now.fence })
+    }
+
+    /// The watch may have the Service as it was looked at: then no further read is needed before the write.
+    async fn service_as_seen(&self, seen: Option<&Observation>, anew: bool) -> PortResult<Read> {
+        let looked = seen.and_then(|seen| seen.service.as_ref());
+        let known = looked.filter(|_| !anew).and_then(|looked| {
+            self.service_seen().filter(|view| view.uid == looked.uid && view.version == looked.version)
+        });
+        let now = match known {
+            Some(view) => view,
+            None => self.read_service().await?,
         };
-        Ok(of(&self.read_as_seen(slot, seen).await?.metadata))
+        if looked.is_some_and(|looked| looked.uid != now.uid || looked.selector != now.selector) {
+            return Err(changed_since(&format!("service/{}", self.target.service), now.changed.as_ref()));
+        }
+        Ok(Read { uid: now.uid, version: now.version, fence: now.fence })
     }
 
     /// The patch with the version that it stands on, and the fence.
@@ -240,21 +216,8 @@ impl KubeCluster {
     pub(super) async fn resource_of(&self, kind: &str) -> PortResult<Resource> {
         let (kind, group_version) =
             kind.split_once('.').map_or((kind, None), |(kind, rest)| (kind, Some(rest)));
+        let Some(group_version) = group_version else { return known_resource(kind) };
         let lower = kind.to_ascii_lowercase();
-        let Some(group_version) = group_version else {
-            let known =
-                KNOWN_KINDS.iter().find(|(.., plural, word)| [*plural, *word].contains(&lower.as_str()));
-            let known =
-                known.map(|(group, version, plural, word)| Resource::known(group, version, plural, word));
-            return known.ok_or_else(|| {
-                let names: Vec<String> = KNOWN_KINDS.iter().map(|(.., word)| format!("`{word}`")).collect();
-                PortError::failed(format!(
-                    "unknown kind `{}`; write `kind.group/version`, or one of {}",
-                    SafeText::new(kind),
-                    names.join(", ")
-                ))
-            });
-        };
         let bad = || {
             PortError::failed(format!(
                 "`{}` is not a valid `group/version`, such as `argoproj.io/v1alpha1`",
@@ -288,4 +251,36 @@ impl KubeCluster {
             word: Cow::Owned(SafeText::from(found.kind.to_ascii_lowercase()).into()),
         })
     }
+}
+
+/// What the API server would refuse in words that do not say what to write instead.
+fn can_be_sent(name: &str, patch_type: PatchType, patch: &Value) -> PortResult<()> {
+    if !is_name(name) {
+        return Err(PortError::failed(format!(
+            "`{}` is not a valid name of a Kubernetes object",
+            SafeText::new(name)
+        )));
+    }
+    if patch_type == PatchType::Json && !patch.is_array() {
+        return Err(PortError::failed(
+            "a patch of type `json` must be a list of operations; use `merge` or `strategic` for an \
+             object",
+        ));
+    }
+    Ok(())
+}
+
+/// A kind that is written without its group.
+fn known_resource(kind: &str) -> PortResult<Resource> {
+    let lower = kind.to_ascii_lowercase();
+    let known = KNOWN_KINDS.iter().find(|(.., plural, word)| [*plural, *word].contains(&lower.as_str()));
+    let known = known.map(|(group, version, plural, word)| Resource::known(group, version, plural, word));
+    known.ok_or_else(|| {
+        let names: Vec<String> = KNOWN_KINDS.iter().map(|(.., word)| format!("`{word}`")).collect();
+        PortError::failed(format!(
+            "unknown kind `{}`; write `kind.group/version`, or one of {}",
+            SafeText::new(kind),
+            names.join(", ")
+        ))
+    })
 }

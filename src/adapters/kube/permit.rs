@@ -42,6 +42,7 @@ pub(super) struct Permit {
     state: watch::Sender<LockState>,
 }
 
+/// How long writes are allowed, and why not for longer.
 struct Term {
     /// When the last successful renewal was sent.
     renewed: Timestamp,
@@ -105,6 +106,8 @@ impl Permit {
         self.timing.deadline.min(self.timing.duration)
     }
 
+    /// Between the deadline and the next renewal nobody knows whose the lock is: nothing is written, and nothing is given
+    /// up.
     fn state_of(&self, term: &Term, now: Timestamp) -> LockState {
         if let Some(end) = &term.end {
             return end.clone();
@@ -180,6 +183,7 @@ impl Permit {
     }
 }
 
+/// With tenths: 14.9 s of 15 s are a near miss that whole seconds hide.
 fn seconds(span: Span) -> String {
     let ms = span.as_millis();
     format!("{}.{} s", ms / 1000, ms % 1000 / 100)

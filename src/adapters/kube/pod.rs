@@ -144,6 +144,7 @@ pub(super) fn record(pod: &LeanPod, container: &str) -> PodRecord {
     }
 }
 
+/// What `kubectl get pods` would print of it, worked out the same way: people compare the two.
 struct Column {
     word: String,
     why: Option<String>,
@@ -152,6 +153,7 @@ struct Column {
     leaving: bool,
 }
 
+/// A pod that waits for a gate has no node by intention; "Pending" alone would look like a full cluster.
 fn column(pod: &LeanPod, sidecars: &[&LeanContainer]) -> Column {
     let status = &pod.status;
     let gated = |condition: &k8s_openapi::api::core::v1::PodCondition| {
@@ -222,6 +224,7 @@ fn initialization(column: &mut Column, pod: &LeanPod, sidecars: &[&LeanContainer
     (false, sidecar_restarts)
 }
 
+/// Restarts are summed over all of them, and the word is the first one's that is in trouble.
 fn main_containers(column: &mut Column, status: &LeanStatus) {
     let mut running = false;
     // From the last to the first, so that the first container's trouble is the word.

@@ -109,6 +109,7 @@ impl KubeCluster {
         }
     }
 
+    /// By uid: those of an earlier object of the same name are over.
     async fn events_of(&self, uid: &str) -> PortResult<Vec<ApiEvent>> {
         let call = Call::list(&EVENTS, Some(&self.target.namespace))
             .with("fieldSelector", format!("involvedObject.uid={uid}"));

@@ -63,6 +63,7 @@ impl KubeConnector {
     }
 }
 
+/// By kind, so that the cure fits: new credentials, or another context.
 fn not_opened(fault: &PortError) -> Unreached {
     let (words, cure) = parted(&fault.message);
     let kind = match fault.kind {
@@ -81,6 +82,7 @@ fn parted(message: &str) -> (String, String) {
     }
 }
 
+/// `/version` is open to everybody who is logged in, and its answer has the server's clock.
 async fn ask(session: &Session) -> Result<Reached, Unreached> {
     let other = |words: String| Unreached {
         kind: Trouble::Other,
@@ -134,6 +136,8 @@ fn ahead(date: Option<&str>, asked: SystemTime, took: Duration) -> Looked<i64> {
     })
 }
 
+/// A certificate that is refused comes as the cause of a cause: it has a cure of its own, which "connection failed" would
+/// hide.
 fn failed(session: &Session, fault: &kube::Error) -> Unreached {
     let server = &session.server;
     let causes: Vec<&(dyn Error + 'static)> = chain(fault);

@@ -108,6 +108,7 @@ pub(super) fn template_matches(written: &serde_json::Value, template: &PodTempla
     PodTemplateSpec::deserialize(written).is_ok_and(|written| written == *template)
 }
 
+/// As the controller compares: without the label that it adds itself.
 fn has_template(set: &ReplicaSet, deployment: &Deployment) -> bool {
     let Some(mut template) = set.spec.template.clone() else { return false };
     if let Some(labels) = template.metadata.as_mut().and_then(|metadata| metadata.labels.as_mut()) {
@@ -176,6 +177,7 @@ fn condition<'a>(deployment: &'a Deployment, kind: &str) -> Option<&'a Deploymen
     conditions.iter().find(|condition| condition.type_.as_deref() == Some(kind))
 }
 
+/// Its message names the set and what keeps it; the reason is one word for programs.
 fn words(condition: &DeploymentCondition) -> String {
     let text = condition.message.as_deref().or(condition.reason.as_deref()).unwrap_or("no reason given");
     SafeText::new(text).into()

@@ -31,6 +31,7 @@ pub(super) struct SeenPod {
 }
 
 impl SeenPod {
+    /// By the label that the Deployment controller writes: names of pods may be cut.
     fn hash(&self) -> Option<&str> {
         self.labels.get(TEMPLATE_HASH).map(String::as_str)
     }
@@ -160,6 +161,7 @@ impl SeenDeployment {
         Some(count(pods.count()))
     }
 
+    /// Those that the Deployment owns: labels alone would find those of another one with the same selector.
     fn sets(&self) -> impl Iterator<Item = &ReplicaSet> {
         rollout::owned(&self.view.object, self.made.sets.as_deref().unwrap_or_default())
     }
@@ -198,6 +200,7 @@ impl SeenDeployment {
         })
     }
 
+    /// The highest where a template was used again: its set keeps the old numbers as history.
     fn revision(&self, hash: &str) -> Option<u64> {
         let sets = self.sets().filter(|set| rollout::hash_of(set) == Some(hash));
         sets.map(rollout::revision).max().filter(|number| *number > 0)
@@ -245,6 +248,7 @@ impl SeenDeployment {
     }
 }
 
+/// Counted by all their labels, so that what a changed selector would reach can be told without another read.
 fn by_labels<'a>(pods: impl Iterator<Item = &'a SeenPod>) -> Ready {
     let mut found: BTreeMap<&BTreeMap<String, String>, u32> = BTreeMap::new();
     for pod in pods {

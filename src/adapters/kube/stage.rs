@@ -91,6 +91,7 @@ fn trouble(container: &LeanContainerStatus, spec: Option<&LeanContainer>, ends: 
     })
 }
 
+/// Why it ended the last time: the state of now only says that it waits to be started again.
 fn last_end(container: &LeanContainerStatus) -> Option<String> {
     let ended = container.last_state.terminated.as_ref()?;
     Some(end_of(container, &ended_word(ended), ended.exit_code, ended.message.as_deref()))
@@ -107,6 +108,7 @@ fn condition<'a>(status: &'a LeanStatus, kind: &str) -> Option<&'a PodCondition>
     status.conditions.iter().find(|condition| condition.type_ == kind)
 }
 
+/// Messages quote what the container has printed.
 fn safe(text: Option<&str>) -> String {
     SafeText::new(text.unwrap_or_default().trim()).into()
 }
@@ -128,6 +130,7 @@ pub(super) fn wants_events(stage: &PodStage) -> bool {
     }
 }
 
+/// The kubelet's own words for a pause, which name no cause: an earlier event does.
 fn is_bare(why: &str) -> bool {
     why.is_empty() || (why.starts_with("Back-off pulling image \"") && why.ends_with('"'))
 }

@@ -354,10 +354,12 @@ fn text(object: &Value, pointer: &str) -> Option<String> {
     object.pointer(pointer).and_then(Value::as_str).map(str::to_owned)
 }
 
+/// A name that no object can have is none: it would stand in a command that somebody pastes.
 fn object_name(object: &Value, pointer: &str) -> Option<String> {
     text(object, pointer).filter(|name| is_object_name(name))
 }
 
+/// All or none: a selector with a part left out selects more.
 fn labels(object: &Value, pointer: &str) -> Option<Labels> {
     let map = object.pointer(pointer)?.as_object()?;
     let pairs = map.iter().map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));

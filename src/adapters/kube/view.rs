@@ -11,7 +11,10 @@ use k8s_openapi::{
 };
 use serde_json::Value;
 
-use crate::domain::{safe_text::SafeText, workload::ChangedBy};
+use crate::{
+    domain::{safe_text::SafeText, workload::ChangedBy},
+    engine::ports::{Fault, PortError},
+};
 
 use super::{fence::fence_of, when::at};
 
@@ -148,6 +151,13 @@ pub(super) fn is_newer(newcomer: &str, known: &str) -> bool {
         (Ok(newcomer), Ok(known)) => newcomer >= known,
         _ => true,
     }
+}
+
+/// Why a write was not sent: what the decision stood on is no longer so.
+pub(super) fn changed_since(object: &str, changed: Option<&ChangedBy>) -> PortError {
+    let who = by(changed);
+    let why = format!("{object} was changed by {who} right after it was read, so nothing was written");
+    PortError::new(Fault::Conflict, why)
 }
 
 /// Who changed an object, as a clause: ` (changed by kubectl-patch at 12:00:00 UTC)`.

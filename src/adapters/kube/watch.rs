@@ -116,6 +116,7 @@ struct PodFeed {
     task: AbortHandle,
 }
 
+/// What all feeds have told, put together as one picture.
 struct Watch {
     cluster: Arc<KubeCluster>,
     picture: Picture,
@@ -321,6 +322,7 @@ impl Watch {
         }
     }
 
+    /// A route that is gone has no version: whatever comes later is newer.
     fn set_route(&mut self, view: Option<RouteView>) {
         match view {
             Some(view) => {
@@ -331,6 +333,7 @@ impl Watch {
         }
     }
 
+    /// Feeds and heartbeat may tell of the same object in any order: the newer version wins, and not the later message.
     fn take_deployment(&mut self, name: &str, change: Change<DeploymentView>) {
         let known = self.picture.deployments.entry(name.to_owned()).or_default();
         let put = match change {
@@ -390,6 +393,8 @@ impl Watch {
         self.pod_feeds.insert(deployment.to_owned(), PodFeed { selector, number, task });
     }
 
+    /// What is read all few seconds stands for the feeds where they are silent: a watch that died without an end would show
+    /// the past for ever.
     fn take_heartbeat(&mut self, at: Timestamp, read: Heartbeat) {
         self.as_of = at;
         self.faults.remove(&Feed::Heartbeat);
@@ -403,6 +408,7 @@ impl Watch {
         }
     }
 
+    /// "Connected" only once every feed has told something: a screen that is half filled must not look whole.
     fn connection(&self) -> Connection {
         if let Some(why) = self.faults.values().next() {
             return Connection::Lost(why.clone());

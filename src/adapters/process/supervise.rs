@@ -145,22 +145,7 @@ fn spawn(command: &Invocation, writer: PipeWriter) -> Result<(Child, Family), Sp
             (name.as_str(), rest.iter().map(String::as_str).collect())
         }
     };
-    for (variable, value) in &command.env {
-        let why = if variable.is_empty() || variable.contains(['=', '\0']) {
-            "not a valid environment variable name"
-        } else if value.contains('\0') {
-            "its value contains a NUL"
-        } else {
-            continue;
-        };
-        return Err(SpawnError::Variable { name: variable.clone(), why });
-    }
-    if let Some(path) = &command.cwd {
-        let entered = std::fs::metadata(path).and_then(|meta| {
-            if meta.is_dir() { Ok(()) } else { Err(io::Error::from(io::ErrorKind::NotADirectory)) }
-        });
-        entered.map_err(|source| SpawnError::Directory { path: path.clone(), source })?;
-    }
+    can_start(command)?;
     let own = || format!("{}-{}-{}", boot_id(), getpid(), COUNT.fetch_add(1, Ordering::Relaxed));
     let mark = command.mark.clone().unwrap_or_else(own);
     let mut prepared = tokio::process::Command::new(name);
@@ -187,6 +172,27 @@ fn spawn(command: &Invocation, writer: PipeWriter) -> Result<(Child, Family), Sp
         let since = stat(leader).map_or(0, |stat| stat.start_time);
         Ok((child, Family { leader, since, mark: variable_of(&mark) }))
     })
+}
+
+/// What the system would refuse without saying which variable or directory it means.
+fn can_start(command: &Invocation) -> Result<(), SpawnError> {
+    for (variable, value) in &command.env {
+        let why = if variable.is_empty() || variable.contains(['=', '\0']) {
+            "not a valid environment variable name"
+        } else if value.contains('\0') {
+            "its value contains a NUL"
+        } else {
+            continue;
+        };
+        return Err(SpawnError::Variable { name: variable.clone(), why });
+    }
+    if let Some(path) = &command.cwd {
+        let entered = std::fs::metadata(path).and_then(|meta| {
+            if meta.is_dir() { Ok(()) } else { Err(io::Error::from(io::ErrorKind::NotADirectory)) }
+        });
+        entered.map_err(|source| SpawnError::Directory { path: path.clone(), source })?;
+    }
+    Ok(())
 }
 
 /// Why a command is ended before it ends itself.

@@ -6,7 +6,7 @@
 //! events of a whole scrape would be missing from all: as many bad ones, out of nothing. One query sees a scrape in both selectors
 //! or in neither.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use futures::future::join;
 
@@ -38,15 +38,18 @@ impl Prometheus {
         let both = both(part, all);
         let (found, newest) = join(self.vector(&both, Some(&time)), self.vector(&newest, Some(&time))).await;
         let mut answer = Answer { at: now, counted: Vec::new(), all: Vec::new() };
+        let mut buckets = Buckets::default();
         for mut series in found? {
             // A histogram in its place is no counter.
             let point = series
                 .value
                 .ok_or_else(|| Missing::BadAnswer("a native histogram instead of a counter".to_owned()))?;
             let is_all = is_all(&mut series.metric)?;
+            buckets.take(is_all, &series.metric);
             let place = if is_all { &mut answer.all } else { &mut answer.counted };
             place.push((SeriesKey::of(&series.metric), point.reading()?.value));
         }
+        buckets.complete()?;
         if !answer.all.is_empty() {
             // An instant query goes on for five minutes with what nobody measures any more.
             let newest = newest?.into_iter().find_map(|series| series.value).ok_or(Missing::NoData)?;
@@ -68,8 +71,10 @@ impl Prometheus {
             return Ok(Vec::new());
         }
         let mut answers: BTreeMap<Timestamp, Answer> = BTreeMap::new();
+        let mut buckets = Buckets::default();
         for mut series in self.matrix(&both(part, all), from, to, step).await? {
             let is_all = is_all(&mut series.metric)?;
+            buckets.take(is_all, &series.metric);
             let key = SeriesKey::of(&series.metric);
             for point in &series.values {
                 let reading = point.reading()?;
@@ -79,6 +84,7 @@ impl Prometheus {
                 if is_all { &mut answer.all } else { &mut answer.counted }.push((key, reading.value));
             }
         }
+        buckets.complete()?;
         Ok(answers.into_values().collect())
     }
 
@@ -109,6 +115,43 @@ impl Prometheus {
                 Err(Missing::BadAnswer("not a range of values".to_owned()))
             }
         }
+    }
+}
+
+/// Whether each histogram that is counted has the bucket that is asked for. A release that changes its buckets beside pods that have
+/// the old ones would read as if all that its pods answer was bad.
+#[derive(Debug, Default)]
+struct Buckets {
+    with: HashSet<SeriesKey>,
+    all: HashSet<SeriesKey>,
+    /// A selector that names no bucket finds fewer series than all for reasons of its own.
+    other: bool,
+}
+
+impl Buckets {
+    fn take(&mut self, is_all: bool, labels: &BTreeMap<String, String>) {
+        // `x_bucket{le="0.2", …}` belongs to `x_count{…}`.
+        let key =
+            SeriesKey::of(labels.iter().filter(|(name, _)| !matches!(name.as_str(), "__name__" | "le")));
+        if is_all {
+            self.all.insert(key);
+        } else {
+            self.other |= !labels.contains_key("le");
+            self.with.insert(key);
+        }
+    }
+
+    /// # Errors
+    /// Where some histograms have the bucket and others have not. Where none is like any of all, they are counted differently.
+    fn complete(&self) -> Result<(), Missing> {
+        let without = self.all.difference(&self.with).count();
+        if self.other || without == 0 || without == self.all.len() {
+            return Ok(());
+        }
+        Err(Missing::BadAnswer(format!(
+            "{without} of {} series of `all` have no bucket of this bound: has the release changed its buckets?",
+            self.all.len()
+        )))
     }
 }
 

@@ -441,6 +441,33 @@ async fn good_events_that_are_nowhere_are_a_misspelt_label_and_not_all_bad() {
     assert!(matches!(&told, Missing::BadAnswer(why) if why.contains("misspelt")), "{told}");
 }
 
+/// The new version has 0.25 where the old one has 0.2.
+#[tokio::test]
+async fn a_histogram_without_the_bucket_is_no_pod_that_answers_badly() {
+    let bucket = |pod: &str, value: &str| json!({ "metric": { "__name__": "x_bucket", "cutover_counts": "part", "pod": pod, "le": "0.2" }, "value": [AT, value] });
+    let count = |pod: &str| found("all", pod, "value", &json!([AT, "100"]));
+    let told = async |series: Vec<Value>| {
+        let newest = Reply::json(vector("1794999995"));
+        let both = Reply::json(success("vector", &json!(series)));
+        let (address, _) =
+            serve(
+                move |request| if request.contains("timestamp%28") { newest.clone() } else { both.clone() },
+            )
+            .await;
+        prometheus(address).count(&counted(), None, NOW).await
+    };
+    assert!(told(vec![bucket("a", "90"), bucket("b", "95"), count("a"), count("b")]).await.is_ok());
+    let changed = told(vec![bucket("a", "90"), count("a"), count("b"), count("c")]).await.unwrap_err();
+    assert!(
+        matches!(&changed, Missing::BadAnswer(why) if why.starts_with("2 of 3 series of `all`")),
+        "{changed}"
+    );
+    // What is counted by other labels altogether, and errors that some pods don't have yet.
+    assert!(told(vec![bucket("ingress", "90"), count("a"), count("b")]).await.is_ok());
+    let error = found("part", "a", "value", &json!([AT, "1"]));
+    assert!(told(vec![error, count("a"), count("b")]).await.is_ok());
+}
+
 #[tokio::test]
 async fn counters_that_nobody_measures_any_more_are_no_answer_and_none_at_all_is_one() {
     let (adapter, _) = counters(120).await;

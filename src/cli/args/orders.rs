@@ -20,6 +20,20 @@ pub struct ApproveArgs {
     pub state_dir: Option<PathBuf>,
 }
 
+/// What every order takes that may find no engine and must follow its run to the end.
+#[derive(Debug, Clone, Args)]
+pub struct ErrandArgs {
+    /// Value of a secret that had been typed or captured, needed if a new engine has to start; repeatable.
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    pub vars: Vec<String>,
+    /// Print events as JSON, one object per line.
+    #[arg(long)]
+    pub json_lines: bool,
+    /// State directory, where runs are stored.
+    #[arg(long, value_name = "DIR", env = "CUTOVER_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
 /// `cutover rollback`
 #[derive(Debug, Clone, Args)]
 pub struct RollbackArgs {
@@ -34,34 +48,22 @@ pub struct RollbackArgs {
     /// Abandon a rollback that has stopped: the run ends as failed, and traffic stays where it is.
     #[arg(long, requires = "reason")]
     pub give_up: bool,
-    /// Value of a secret that had been typed or captured, needed if a new engine has to start; repeatable.
-    #[arg(long = "var", value_name = "NAME=VALUE")]
-    pub vars: Vec<String>,
-    /// Print events as JSON, one object per line.
-    #[arg(long)]
-    pub json_lines: bool,
-    /// State directory, where runs are stored.
-    #[arg(long, value_name = "DIR", env = "CUTOVER_STATE_DIR")]
-    pub state_dir: Option<PathBuf>,
+    /// How the run is reached and followed.
+    #[command(flatten)]
+    pub errand: ErrandArgs,
 }
 
 /// `cutover abort`
 #[derive(Debug, Clone, Args)]
-pub struct OrderArgs {
+pub struct AbortArgs {
     /// Run ID [default: the only active run].
     pub run: Option<String>,
     /// Reason; recorded in the journal.
     #[arg(long, value_name = "REASON")]
     pub reason: String,
-    /// Value of a secret that had been typed or captured, needed if a new engine has to start; repeatable.
-    #[arg(long = "var", value_name = "NAME=VALUE")]
-    pub vars: Vec<String>,
-    /// Print events as JSON, one object per line.
-    #[arg(long)]
-    pub json_lines: bool,
-    /// State directory, where runs are stored.
-    #[arg(long, value_name = "DIR", env = "CUTOVER_STATE_DIR")]
-    pub state_dir: Option<PathBuf>,
+    /// How the run is reached and followed.
+    #[command(flatten)]
+    pub errand: ErrandArgs,
 }
 
 /// `cutover status`

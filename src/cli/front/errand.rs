@@ -2,7 +2,7 @@
 
 use super::{reach::reach, words};
 use crate::{
-    cli::args::OrderArgs,
+    cli::args::ErrandArgs,
     domain::{
         message::{Command, Update},
         run::Run,
@@ -22,13 +22,14 @@ use crate::{
 /// # Errors
 /// If no engine can be reached, or started if `starts` is set.
 pub(in crate::cli) async fn order(
-    args: OrderArgs,
+    args: ErrandArgs,
+    run: Option<&str>,
     command: Command,
     starts: bool,
     over: impl Fn(&Run, &Run) -> Option<Exit>,
 ) -> Result<Exit, Stop> {
     let state = store::state_dir(args.state_dir.as_ref())?;
-    let client = reach(&state, args.run.as_deref(), starts, &args.vars).await?;
+    let client = reach(&state, run, starts, &args.vars).await?;
     client.send(&command).await;
     follow(client, args.json_lines, over).await
 }
@@ -42,6 +43,7 @@ pub(in crate::cli) async fn follow(
     json_lines: bool,
     over: impl Fn(&Run, &Run) -> Option<Exit>,
 ) -> Result<Exit, Stop> {
+    // The run as it is now, and as it was when this process came: what had happened before is no answer to this command.
     let mut run: Option<(Run, Run)> = None;
     while let Some(update) = client.next().await {
         match update {

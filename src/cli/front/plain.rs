@@ -75,82 +75,54 @@ pub async fn follow(
     options: PlainOptions,
     mut look: Option<Receiver<Preflight>>,
 ) -> Exit {
-    let mut plain = Plain {
-        options,
-        seen: Untold::default(),
-        role: None,
-        now: Timestamp::default(),
-        came: None,
-        asked: Vec::new(),
-        leaving: None,
-        journal: JournalState::Whole,
-        refusals: 0,
-    };
+    let mut plain = Plain::new(options);
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         return Exit::Internal;
     };
-    // Set by ctrl-c: when this process ends.
-    let mut leaves: Option<Instant> = None;
-    let mut holds = false;
-    let mut heard = Instant::now();
     loop {
-        tokio::select! {
-            update = client.next() => match update {
-                Some(Update::Closed { outcome }) => return plain.end(outcome),
-                Some(update) => {
-                    heard = Instant::now();
-                    plain.take(update);
-                    while let Some(update) = client.try_next() {
-                        if let Update::Closed { outcome } = update {
-                            return plain.end(outcome);
-                        }
-                        plain.take(update);
-                    }
-                }
-                None => return plain.end(None),
-            },
+        let due = plain.departure.as_ref().map(|departure| departure.due);
+        let woken = tokio::select! {
+            update = client.next() => Woken::Update(update.map(Box::new)),
             found = looked(&mut look) => {
                 look = None;
-                if let Some(found) = found {
-                    found.lines().iter().for_each(|line| talk(line));
-                }
+                Woken::Found(found)
             }
-            _ = interrupt.recv() => {
-                if leaves.is_none() {
-                    plain.detached("press ctrl-c again to pause the run too");
-                    leaves = Some(Instant::now() + SECOND);
-                } else if !holds {
-                    holds = true;
-                    leaves = Some(Instant::now() + HOLDING);
-                    plain.send(&client, Command::Hold { reason: "paused with ctrl-c in line mode".to_owned() }).await;
-                } else {
-                    return Exit::Paused;
-                }
-            }
-            _ = terminate.recv() => {
-                plain.detached("");
-                return Exit::Signal(15);
-            }
-            () = tokio::time::sleep_until(leaves.unwrap_or_else(Instant::now).into()), if leaves.is_some() => {
-                return Exit::Paused;
-            }
-            () = tokio::time::sleep(SILENCE) => plain.seen.silence(span(heard.elapsed())),
+            _ = interrupt.recv() => Woken::Interrupt,
+            _ = terminate.recv() => Woken::Terminate,
+            () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => Woken::Due,
+            () = tokio::time::sleep(SILENCE) => Woken::Silence,
+        };
+        if let Some(exit) = plain.wake(woken, &mut client).await {
+            return exit;
         }
         plain.tell_news();
-        match leaves {
-            None => {
-                if let Some(exit) = plain.act(&client).await {
-                    return exit;
-                }
-            }
-            Some(_) if holds && plain.seen.run().is_some_and(|run| run.held.is_some()) => {
-                return Exit::Paused;
-            }
-            Some(_) => {}
+        if let Some(exit) = plain.go_on(&client).await {
+            return exit;
         }
     }
+}
+
+/// What line mode waits for, whichever comes first.
+enum Woken {
+    /// The engine says something; none when the connection is gone.
+    Update(Option<Box<Update>>),
+    /// The look before the start has ended.
+    Found(Option<Preflight>),
+    Interrupt,
+    Terminate,
+    /// The time after ctrl-c is over.
+    Due,
+    /// The engine says nothing.
+    Silence,
+}
+
+/// Set by ctrl-c: this process is about to exit.
+struct Departure {
+    due: Instant,
+    /// Whether the run was asked to pause first.
+    pauses: bool,
 }
 
 /// What was found, once it is there; never where nobody looks. None where the look ended without a word.
@@ -176,9 +148,92 @@ struct Plain {
     leaving: Option<(String, Exit)>,
     journal: JournalState,
     refusals: u32,
+    departure: Option<Departure>,
+    /// When the engine last said something.
+    heard: Instant,
 }
 
 impl Plain {
+    fn new(options: PlainOptions) -> Self {
+        Self {
+            options,
+            seen: Untold::default(),
+            role: None,
+            now: Timestamp::default(),
+            came: None,
+            asked: Vec::new(),
+            leaving: None,
+            journal: JournalState::Whole,
+            refusals: 0,
+            departure: None,
+            heard: Instant::now(),
+        }
+    }
+
+    /// Takes what has come. Gives an exit code when it was the last.
+    async fn wake(&mut self, woken: Woken, client: &mut Client) -> Option<Exit> {
+        match woken {
+            Woken::Update(None) => Some(self.end(None)),
+            Woken::Update(Some(first)) => self.take_all(*first, client),
+            Woken::Found(found) => {
+                found.iter().flat_map(Preflight::lines).for_each(|line| talk(&line));
+                None
+            }
+            Woken::Interrupt => self.interrupted(client).await,
+            Woken::Terminate => {
+                self.detached("");
+                Some(Exit::Signal(15))
+            }
+            Woken::Due => Some(Exit::Paused),
+            Woken::Silence => {
+                self.seen.silence(span(self.heard.elapsed()));
+                None
+            }
+        }
+    }
+
+    /// Takes an update and all that wait behind it: what is next is decided on the newest state, never on one that is over.
+    fn take_all(&mut self, first: Update, client: &mut Client) -> Option<Exit> {
+        self.heard = Instant::now();
+        let mut next = Some(first);
+        while let Some(update) = next {
+            if let Update::Closed { outcome } = update {
+                return Some(self.end(outcome));
+            }
+            self.take(update);
+            next = client.try_next();
+        }
+        None
+    }
+
+    /// The first ctrl-c leaves the run, a second one pauses it before, a third one waits for nothing.
+    async fn interrupted(&mut self, client: &Client) -> Option<Exit> {
+        match self.departure {
+            None => {
+                self.detached("press ctrl-c again to pause the run too");
+                self.departure = Some(Departure { due: Instant::now() + SECOND, pauses: false });
+            }
+            Some(Departure { pauses: false, .. }) => {
+                self.departure = Some(Departure { due: Instant::now() + HOLDING, pauses: true });
+                let reason = "paused with ctrl-c in line mode".to_owned();
+                self.send(client, Command::Hold { reason }).await;
+            }
+            Some(_) => return Some(Exit::Paused),
+        }
+        None
+    }
+
+    /// Does what is next, unless this process is about to exit.
+    async fn go_on(&mut self, client: &Client) -> Option<Exit> {
+        match &self.departure {
+            None => self.act(client).await,
+            Some(departure) => {
+                let paused = self.seen.run().is_some_and(|run| run.held.is_some());
+                (departure.pauses && paused).then_some(Exit::Paused)
+            }
+        }
+    }
+
     fn take(&mut self, update: Update) {
         match update {
             Update::Backlog { events, now, run_dir } => {

@@ -13,7 +13,9 @@ use super::{
 use crate::{
     cli::args::{DriveArgs, ViewArgs},
     config::theme::{ColorChoice, ThemeChoice},
-    domain::{crew::Wish, id::RunId, message::Command, online::preflight::Preflight, reel::Reel},
+    domain::{
+        crew::Wish, event::Outcome, id::RunId, message::Command, online::preflight::Preflight, reel::Reel,
+    },
     flight::{exit::Exit, say::talk, stop::Stop},
     link::{self, Client},
     tui::{
@@ -102,27 +104,29 @@ pub async fn show(
     let options = options(own::good(true)?, drive, watches, run_id);
     let reload = || own::read(true).map(|own| self::options(own, drive, watches, run_id));
     let end = runtime::run(client, options, &reload, look).await?;
-    let exit = match (end.outcome, end.why) {
+    farewell(end.outcome, end.why, run_id, run_dir, watches);
+    Ok(match (end.outcome, end.why) {
         (Some(outcome), _) => Exit::of(outcome),
         (None, EndReason::Signal(number)) => Exit::Signal(u8::try_from(number).unwrap_or(u8::MAX)),
         (None, EndReason::EngineClosed) => Exit::Internal,
         (None, EndReason::Quit | EndReason::HungUp) => Exit::Paused,
-    };
-    match (end.outcome, end.why) {
+    })
+}
+
+/// What stays on the terminal once the screen is gone: what becomes of the run, and how to come back to it.
+fn farewell(outcome: Option<Outcome>, why: EndReason, run_id: &RunId, run_dir: &Path, watches: bool) {
+    match (outcome, why) {
         (Some(outcome), _) => talk(&words::ended(outcome, run_id)),
-        (None, EndReason::EngineClosed) => {
-            talk(&words::gone(run_id, run_dir));
-        }
+        (None, EndReason::EngineClosed) => talk(&words::gone(run_id, run_dir)),
         (None, _) if watches => {}
         (None, _) => talk(&format!(
             "run {run_id} continues without this screen: running actions finish, triggers stay armed, nothing new starts"
         )),
     }
-    if end.outcome.is_none() && end.why != EndReason::EngineClosed {
+    if outcome.is_none() && why != EndReason::EngineClosed {
         talk(&format!("come back with: cutover attach {run_id}"));
     }
     talk(&format!("journal, deploy.log and output: {}", run_dir.display()));
-    Ok(exit)
 }
 
 /// Replays a past run; what is saved from its screen goes to `dir`.

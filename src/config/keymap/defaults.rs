@@ -5,7 +5,8 @@ use super::{Context, KeyAction};
 /// An action and the keys that do it.
 pub(super) type Keys = (KeyAction, &'static [&'static str]);
 
-/// The bindings we come with, in the order of footer and help.
+/// The bindings we come with, in the order of footer and help. A small letter changes nothing before it
+/// has asked where its large one is bound too: whoever misses the shift of `R` gets a question, not another try.
 pub(super) const DEFAULTS: &[(Context, &[Keys])] = &[
     (
         Context::Global,
@@ -29,7 +30,7 @@ pub(super) const DEFAULTS: &[(Context, &[Keys])] = &[
             (KeyAction::Inbox, &["b"]),
             (KeyAction::Zoom, &["+"]),
             (KeyAction::Freeze, &["z"]),
-            (KeyAction::Save, &["S"]),
+            (KeyAction::Save, &["W"]),
             (KeyAction::Search, &["/"]),
             (KeyAction::Command, &[":"]),
             (KeyAction::Copy, &["y"]),
@@ -170,6 +171,34 @@ mod tests {
         }
         let names: std::collections::BTreeSet<_> = SPECS.iter().map(|spec| spec.name).collect();
         assert_eq!(names.len(), SPECS.len());
+    }
+
+    #[test]
+    fn no_slip_of_the_shift_key_does_something_without_asking() {
+        /// What opens a question first.
+        const ASKS: [KeyAction; 6] = [
+            KeyAction::Rollback,
+            KeyAction::DatabaseRollback,
+            KeyAction::Retry,
+            KeyAction::Skip,
+            KeyAction::Undo,
+            KeyAction::CancelCountdown,
+        ];
+        let keymap = Keymap::default();
+        for context in Context::ALL.into_iter().filter(|context| context.falls_through()) {
+            for letter in 'a'..='z' {
+                let of = |c: char| keymap.action(context, Key::char(c));
+                let (Some(small), Some(large)) = (of(letter), of(letter.to_ascii_uppercase())) else {
+                    continue;
+                };
+                for action in [small, large] {
+                    assert!(
+                        !action.is_weighty() || ASKS.contains(&action),
+                        "{letter} in {context:?}: {action:?}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]

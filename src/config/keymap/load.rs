@@ -57,30 +57,7 @@ impl Keymap {
         node: &Node,
         faults: &mut Faults<'_>,
     ) -> Vec<Written> {
-        let allowed = || -> Vec<&'static str> {
-            DEFAULTS
-                .iter()
-                .filter(|(c, _)| *c == context)
-                .flat_map(|(_, all)| all.iter().map(|(a, _)| a.name()))
-                .collect()
-        };
-        let Some(action) = KeyAction::from_name(name) else {
-            faults
-                .error(span.clone(), format!("unknown action `{name}` in [{}]", context.name()))
-                .maybe_help(suggest(name, allowed()));
-            return Vec::new();
-        };
-        if !allowed().contains(&name) {
-            let places: Vec<&str> = DEFAULTS
-                .iter()
-                .filter(|(_, all)| all.iter().any(|(a, _)| *a == action))
-                .map(|(context, _)| context.name())
-                .collect();
-            faults
-                .error(span.clone(), format!("`{name}` has no effect in [{}]", context.name()))
-                .help(format!("it can be bound in {}", list(&places)));
-            return Vec::new();
-        }
+        let Some(action) = action_of(context, name, span, faults) else { return Vec::new() };
         let nodes =
             if let Value::List(items) = &node.value { items.as_slice() } else { std::slice::from_ref(node) };
         let written: Vec<Written> =
@@ -101,72 +78,92 @@ impl Keymap {
     /// Looks for keys with two meanings, and for essential actions that a context hides.
     fn check(&self, written: &[Written], faults: &mut Faults<'_>) {
         for (at, binding) in written.iter().enumerate() {
-            let bindings = self.bindings(binding.context);
-            // What the file leaves as it is counts too: a key must not mean two things in one context.
-            let others = bindings
-                .0
-                .iter()
-                .filter(|(action, keys)| *action != binding.action && keys.contains(&binding.key));
-            for (other, _) in others {
-                // Two lines of the file that clash are told once, at the later one.
-                let later = written[at + 1..]
-                    .iter()
-                    .any(|w| w.context == binding.context && w.key == binding.key && w.action == *other);
-                if !later {
-                    faults
-                        .error(
-                            binding.span.clone(),
-                            format!(
-                                "`{}` is already `{}` in [{}]",
-                                binding.key,
-                                other.name(),
-                                binding.context.name()
-                            ),
-                        )
-                        .help(format!(
-                            "choose another key, or bind `{}` to another one in the same table",
-                            other.name()
-                        ));
-                }
-            }
-            let twice = written[..at]
-                .iter()
-                .any(|w| w.context == binding.context && w.key == binding.key && w.action == binding.action);
-            if twice {
+            self.check_clashes(binding, &written[at + 1..], faults);
+            let same = |w: &Written| {
+                w.context == binding.context && w.key == binding.key && w.action == binding.action
+            };
+            if written[..at].iter().any(same) {
                 faults.error(binding.span.clone(), format!("`{}` is given twice", binding.key));
             }
         }
         for action in ESSENTIAL {
-            let keys = self.bindings(Context::Global).keys(*action);
-            let hides = |context: &Context| {
-                let here = self.bindings(*context);
-                here.keys(*action).is_empty()
-                    && !keys.is_empty()
-                    && keys.iter().all(|key| here.action(*key).is_some())
-            };
-            let hidden: Vec<Context> =
-                Context::ALL.into_iter().filter(|context| context.falls_through()).filter(hides).collect();
-            // Either the action was moved onto a key that a context uses, or a context took the action's key.
-            let culprit = written.iter().find(|w| {
-                keys.contains(&w.key)
-                    && (hidden.contains(&w.context) || (w.context == Context::Global && w.action == *action))
-            });
-            if let Some(culprit) = culprit.filter(|_| !hidden.is_empty()) {
-                let names: Vec<&str> = hidden.iter().map(|context| context.name()).collect();
-                faults
-                    .error(
-                        culprit.span.clone(),
-                        format!(
-                            "`{}` is bound to something else in {}, so `{}` would have no key there",
-                            culprit.key,
-                            list(&names),
-                            action.name()
-                        ),
-                    )
-                    .help(format!("`{}` must be available everywhere; choose another key", action.name()));
-            }
+            self.check_hidden(*action, written, faults);
         }
     }
+
+    /// What the file leaves as it is counts too: a key must not mean two things in one context. Two lines of the file that clash
+    /// are told once, at the later one.
+    fn check_clashes(&self, binding: &Written, later: &[Written], faults: &mut Faults<'_>) {
+        let bindings = self.bindings(binding.context);
+        let others = bindings.0.iter().filter(|(_, keys)| keys.contains(&binding.key));
+        for (other, _) in others.filter(|(action, _)| *action != binding.action) {
+            let told_later = later
+                .iter()
+                .any(|w| w.context == binding.context && w.key == binding.key && w.action == *other);
+            if told_later {
+                continue;
+            }
+            let (key, other, context) = (&binding.key, other.name(), binding.context.name());
+            faults
+                .error(binding.span.clone(), format!("`{key}` is already `{other}` in [{context}]"))
+                .help(format!("choose another key, or bind `{other}` to another one in the same table"));
+        }
+    }
+
+    /// Either the action was moved onto a key that a context uses, or a context took the action's key.
+    fn check_hidden(&self, action: KeyAction, written: &[Written], faults: &mut Faults<'_>) {
+        let keys = self.bindings(Context::Global).keys(action);
+        let hides = |context: &Context| {
+            let here = self.bindings(*context);
+            here.keys(action).is_empty()
+                && !keys.is_empty()
+                && keys.iter().all(|key| here.action(*key).is_some())
+        };
+        let hidden: Vec<Context> =
+            Context::ALL.into_iter().filter(|context| context.falls_through()).filter(hides).collect();
+        let culprit = written.iter().find(|w| {
+            keys.contains(&w.key)
+                && (hidden.contains(&w.context) || (w.context == Context::Global && w.action == action))
+        });
+        if let Some(culprit) = culprit.filter(|_| !hidden.is_empty()) {
+            let names: Vec<&str> = hidden.iter().map(|context| context.name()).collect();
+            let (key, places, name) = (&culprit.key, list(&names), action.name());
+            faults
+                .error(
+                    culprit.span.clone(),
+                    format!(
+                        "`{key}` is bound to something else in {places}, so `{name}` would have no key there"
+                    ),
+                )
+                .help(format!("`{name}` must be available everywhere; choose another key"));
+        }
+    }
+}
+
+/// The action of this name, where it can be bound in this context.
+fn action_of(
+    context: Context,
+    name: &str,
+    span: &Range<usize>,
+    faults: &mut Faults<'_>,
+) -> Option<KeyAction> {
+    let here = DEFAULTS.iter().filter(|(known, _)| *known == context);
+    let allowed: Vec<&str> = here.flat_map(|(_, all)| all.iter().map(|(action, _)| action.name())).collect();
+    let Some(action) = KeyAction::from_name(name) else {
+        faults
+            .error(span.clone(), format!("unknown action `{name}` in [{}]", context.name()))
+            .maybe_help(suggest(name, allowed));
+        return None;
+    };
+    if allowed.contains(&name) {
+        return Some(action);
+    }
+    let places = DEFAULTS.iter().filter(|(_, all)| all.iter().any(|(known, _)| *known == action));
+    let places: Vec<&str> = places.map(|(context, _)| context.name()).collect();
+    faults
+        .error(span.clone(), format!("`{name}` has no effect in [{}]", context.name()))
+        .help(format!("it can be bound in {}", list(&places)));
+    None
 }
 
 /// A key of an action, where it may be bound to it in this context.

@@ -53,6 +53,7 @@ impl Loader<'_, '_> {
         }
     }
 
+    /// Patience comes after the timeout, which bounds it.
     fn plain_action(&mut self, node: &Node, entry: &Entry, moment: Moment) -> Action {
         let mut kind = self.action_kind(&entry.key, &entry.node, moment);
         let timeout = self.above_zero_or(&ACTION, node, "timeout");
@@ -83,23 +84,11 @@ impl Loader<'_, '_> {
         }
         let timeout = self.above_zero_or(&ACTION, node, "timeout");
         let patience = self.patience(node, timeout);
-        let canary = self.strategy == Strategy::Canary;
-        let Some((container, image)) = self.new_image.clone().filter(|_| canary) else {
-            if !canary {
-                return Vec::new();
-            }
-            self.faults
-                .error(
-                    entry.key_span.clone(),
-                    "no step before this sets the new slot's image, so nothing can be promoted",
-                )
-                .help("put `{ set_image = { slot = \"new\", image = \"...\" } }` in a step before it");
-            return Vec::new();
-        };
+        let Some((container, image)) = self.promoted_image(entry) else { return Vec::new() };
         let title = optional_text(node, "name").unwrap_or_else(|| "Promote".to_owned());
         let words =
             ["the new image for the previous slot", "wait for its pods", "give it all of the traffic"];
-        let short = span_of_default("set_image");
+        let short = ACTION.default_span("timeout", "set_image");
         let previous = SlotRef::Previous;
         let parts = [
             (ActionKind::SetImage { slot: previous.clone(), container, image }, short),
@@ -125,6 +114,24 @@ impl Loader<'_, '_> {
             .collect()
     }
 
+    /// The image that a step before has given the new slot. Under another strategy there is nothing to promote, which has been
+    /// told.
+    fn promoted_image(&mut self, entry: &Entry) -> Option<(Option<String>, Template)> {
+        if self.strategy != Strategy::Canary {
+            return None;
+        }
+        let image = self.new_image.clone();
+        if image.is_none() {
+            self.faults
+                .error(
+                    entry.key_span.clone(),
+                    "no step before this sets the new slot's image, so nothing can be promoted",
+                )
+                .help("put `{ set_image = { slot = \"new\", image = \"...\" } }` in a step before it");
+        }
+        image
+    }
+
     /// A duration that must not be nothing.
     pub(super) fn above_zero(&mut self, node: &Node, key: &str) -> Option<Span> {
         let read = span(node, key)?;
@@ -141,6 +148,8 @@ impl Loader<'_, '_> {
         self.above_zero(node, key).unwrap_or_else(|| span_or(shape, node, key))
     }
 
+    /// Everything that a kind must have was checked against the shape before: a value that is missing here has a fault
+    /// already, and what stands in its place never runs.
     fn action_kind(&mut self, key: &str, value: &Node, moment: Moment) -> ActionKind {
         match key {
             "sh" => {
@@ -194,6 +203,7 @@ impl Loader<'_, '_> {
         }
     }
 
+    /// An empty script succeeds, and an empty message is refused by every channel: neither is what anybody meant.
     pub(super) fn not_empty(&mut self, node: &Node, what: &str) {
         if node.text().is_some_and(|text| text.trim().is_empty()) {
             self.faults
@@ -202,6 +212,7 @@ impl Loader<'_, '_> {
         }
     }
 
+    /// A missing one was told by the shape.
     pub(super) fn template_at(&mut self, node: &Node, key: &str, sink: Sink, moment: Moment) -> Template {
         match node.get(key) {
             Some(value) => self.template(value, sink, moment),
@@ -209,6 +220,7 @@ impl Loader<'_, '_> {
         }
     }
 
+    /// Where it is missing, that is a fault already; the new slot is the one whose acts are checked most.
     pub(super) fn slot_at(&mut self, node: &Node, key: &str) -> SlotRef {
         match node.get(key) {
             Some(value) => self.slot(value),
@@ -237,6 +249,7 @@ impl Loader<'_, '_> {
         }
     }
 
+    /// Strategic unless said otherwise, as `kubectl patch` does it: lists of containers merge by name and are not replaced.
     fn patch(&mut self, node: &Node, moment: Moment) -> ActionKind {
         let patch = node.get("patch").map_or(serde_json::Value::Null, |patch| self.json(patch, moment));
         let patch_type = match word(&PATCH, node, "type").as_str() {
@@ -281,6 +294,8 @@ impl Loader<'_, '_> {
         }
     }
 
+    /// JSON pointers are checked here: one without its slash finds nothing, and the check would fail for ever without a
+    /// word why.
     pub(super) fn http(&mut self, node: &Node, default_method: &str, moment: Moment) -> HttpRequest {
         let url = match node.get("url") {
             Some(url) => self.url(url, moment),
@@ -308,6 +323,7 @@ impl Loader<'_, '_> {
         }
     }
 
+    /// Tried on the sample at once: a pattern that does not fit is found while writing, and not after a backup has run.
     fn captures(&mut self, node: &Node, sample: &[String], moment: Moment) -> Vec<Capture> {
         entries(node, "capture")
             .iter()
@@ -339,9 +355,4 @@ pub(super) fn confirm(shape: &'static Shape, node: &Node) -> Confirm {
         "type" => Confirm::Type,
         _ => Confirm::None,
     }
-}
-
-/// What holds for an action's timeout where it is not given.
-fn span_of_default(kind: &str) -> Span {
-    ACTION.default("timeout", |key| key == kind).parse().unwrap_or_default()
 }

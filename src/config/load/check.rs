@@ -1,6 +1,8 @@
 //! Loads checks: exactly one kind each, or none, which is a person.
 
-use super::{Loader, action::READS, flag, items, key_span, number, number_or, optional_text, text, texts};
+use super::{
+    Loader, MetricName, action::READS, flag, items, key_span, number, number_or, optional_text, text, texts,
+};
 use crate::{
     config::{
         raw::Node,
@@ -44,23 +46,13 @@ impl Loader<'_, '_> {
         }
     }
 
+    /// One without a kind is a person's: what cannot be looked at must still be asked.
     pub(super) fn check_kind(&mut self, node: &Node, moment: Moment) -> CheckKind {
         let Some((key, value)) = CHECK_KINDS.iter().find_map(|key| Some((*key, node.get(key)?))) else {
             return CheckKind::Person;
         };
         match key {
-            "http" => {
-                let request = self.http(value, HTTP.default("method", |_| false), moment);
-                if !READS.contains(&request.method.as_str()) {
-                    self.faults
-                        .error(
-                            key_span(value, "method"),
-                            format!("a check may only read, but {} writes", request.method),
-                        )
-                        .help("move it to `run`, or use GET");
-                }
-                CheckKind::Http(request)
-            }
+            "http" => self.http_check(value, moment),
             "tls" => CheckKind::Tls {
                 host: self.template_at(value, "host", Sink::Shown, moment),
                 port: u16::try_from(number_or(&TLS, value, "port")).unwrap_or_default(),
@@ -92,17 +84,34 @@ impl Loader<'_, '_> {
                 self.sample_meets(node, expect.as_deref());
                 CheckKind::Sh { script: self.script(value, moment), expect }
             }
-            _ => {
-                let (without, with) = (optional_text(value, "without"), optional_text(value, "with"));
-                if without.is_none() && with.is_none() && value.table().is_some() {
-                    self.faults.error(value.span.clone(), "`logs` needs `without` or `with`").help(
-                        "`without = 'ERROR|FATAL'`: no line may match it; `with = 'GET /'`: some line must \
-                         match it",
-                    );
-                }
-                CheckKind::Logs { slot: self.slot_at(value, "slot"), without, with }
-            }
+            _ => self.logs_check(value),
         }
+    }
+
+    /// A check is repeated until it passes: what writes would write again and again.
+    fn http_check(&mut self, value: &Node, moment: Moment) -> CheckKind {
+        let request = self.http(value, HTTP.default("method", |_| false), moment);
+        if !READS.contains(&request.method.as_str()) {
+            self.faults
+                .error(
+                    key_span(value, "method"),
+                    format!("a check may only read, but {} writes", request.method),
+                )
+                .help("move it to `run`, or use GET");
+        }
+        CheckKind::Http(request)
+    }
+
+    /// With neither it would pass on any log, and so check nothing.
+    fn logs_check(&mut self, value: &Node) -> CheckKind {
+        let (without, with) = (optional_text(value, "without"), optional_text(value, "with"));
+        if without.is_none() && with.is_none() && value.table().is_some() {
+            self.faults.error(value.span.clone(), "`logs` needs `without` or `with`").help(
+                "`without = 'ERROR|FATAL'`: no line may match it; `with = 'GET /'`: some line must \
+                 match it",
+            );
+        }
+        CheckKind::Logs { slot: self.slot_at(value, "slot"), without, with }
     }
 
     /// A rehearsal takes the sample for the output, so it should be what is expected.
@@ -116,6 +125,7 @@ impl Loader<'_, '_> {
         }
     }
 
+    /// A metric that is not per slot measures both at once: a slot beside it would promise what its query cannot tell.
     fn metric_check(&mut self, name: &Node, node: &Node) -> CheckKind {
         let metric = self.metric_named(name);
         if metric.as_ref().is_some_and(|metric| !metric.per_slot) && node.get("slot").is_some() {
@@ -132,16 +142,33 @@ impl Loader<'_, '_> {
                 .help("remove `slot`, or use `is` with a bound for another slot");
         }
         let slot = node.get("slot").map(|slot| self.slot(slot));
+        let condition = self.condition(name, node, metric.as_ref());
+        CheckKind::Metric {
+            metric: MetricId::from(name.text().unwrap_or_default()),
+            slot,
+            // Where there is none, that is an error and this is never looked at.
+            condition: condition.unwrap_or(Condition::Is(Bound { op: Op::Lt, value: 0.0 })),
+            no_traffic: match text(node, "no_traffic").as_str() {
+                "skip" => Some(NoTraffic::Skip),
+                "wait" => Some(NoTraffic::Wait),
+                "fail" => Some(NoTraffic::Fail),
+                _ => None,
+            },
+        }
+    }
+
+    /// What must hold of a metric; exactly one way of saying it.
+    fn condition(&mut self, name: &Node, node: &Node, metric: Option<&MetricName>) -> Option<Condition> {
         let given: Vec<&Node> = ["is", "within", "not"].iter().filter_map(|key| node.get(key)).collect();
         if let [_, second, ..] = given.as_slice() {
             self.faults
                 .error(second.span.clone(), "a check can have only one of `is`, `within` and `not`")
                 .help("split it into two checks");
         }
-        let condition = match (node.get("is"), node.get("within"), node.get("not")) {
+        match (node.get("is"), node.get("within"), node.get("not")) {
             _ if given.len() > 1 => None,
             (_, _, Some(claim)) => {
-                self.worse(claim, node, metric.as_ref()).map(|worse| Condition::NotWorse(worse.than))
+                self.worse(claim, node, metric).map(|worse| Condition::NotWorse(worse.than))
             }
             (Some(is), ..) => self.bound(is, metric.and_then(|metric| metric.unit)).map(Condition::Is),
             (None, Some(within), None) => within.text().and_then(|text| match parse_within(text) {
@@ -157,18 +184,6 @@ impl Loader<'_, '_> {
                 );
                 None
             }
-        };
-        CheckKind::Metric {
-            metric: MetricId::from(name.text().unwrap_or_default()),
-            slot,
-            // Where there is none, that is an error and this is never looked at.
-            condition: condition.unwrap_or(Condition::Is(Bound { op: Op::Lt, value: 0.0 })),
-            no_traffic: match text(node, "no_traffic").as_str() {
-                "skip" => Some(NoTraffic::Skip),
-                "wait" => Some(NoTraffic::Wait),
-                "fail" => Some(NoTraffic::Fail),
-                _ => None,
-            },
         }
     }
 }

@@ -154,6 +154,7 @@ impl Loader<'_, '_> {
         }
     }
 
+    /// "Worse than before" needs users on the new version: a check before the switch could only wait until it times out.
     fn claims_too_early(&mut self, nodes: &[Node], checks: &[Check]) {
         for (node, check) in nodes.iter().zip(checks) {
             if matches!(check.kind, CheckKind::Metric { condition: Condition::NotWorse(_), .. }) {

@@ -26,6 +26,7 @@ struct Cover {
 }
 
 impl Cover {
+    /// What the rollback does, action by action: only what it really does counts as covered, whatever its title says.
     fn of(quick: Option<&Procedure>, runbook: &Runbook) -> Self {
         let director = runbook.target.as_ref().map(|target| &target.director);
         let one = director == Some(&Director::Rollout);
@@ -146,6 +147,7 @@ const BY_ROLLOUT: Words = Words {
     ),
 };
 
+/// The same fault has other words where traffic moves in shares: there is no moment at which it is switched.
 fn words(runbook: &Runbook) -> &'static Words {
     match runbook.target.as_ref().map(|target| &target.director) {
         None | Some(Director::Selector) => &BY_SWITCH,

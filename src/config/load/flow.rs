@@ -141,6 +141,7 @@ impl Loader<'_, '_> {
         }
     }
 
+    /// Actions before checks before undo, as they are read: faults come in the order of the page.
     fn step(&mut self, index: usize, node: &Node) -> Step {
         let run = self.actions(node, "run", |action| Moment::Run(index, action));
         let check = self.checks(node, "check", Moment::Check(index));
@@ -148,28 +149,7 @@ impl Loader<'_, '_> {
         let window = node
             .get("window")
             .map(|window| Window { lasts: self.above_zero(window, "lasts").unwrap_or_default() });
-        // An empty list is what somebody wrote on purpose; only a step that says nothing at all is a slip.
-        if run.is_empty() && check.is_empty() && node.get("run").is_none() && node.get("check").is_none() {
-            self.faults
-                .error(key_span(node, "id"), "this step does nothing and checks nothing")
-                .help("add `run` or `check`; for a manual step: `check = [{ text = \"...\" }]`");
-        }
-        // `undo = []` could mean "nothing to undo" or "not written yet", and in a rollback the two are worlds apart:
-        // so it must be said in words.
-        if undo.is_empty()
-            && node.get("undo").is_some()
-            && node.get("no_undo").is_none()
-            && items(node, "undo").is_empty()
-        {
-            self.faults
-                .error(key_span(node, "undo"), "`undo` is empty")
-                .help("say why it needs none: `no_undo = \"...\"`");
-        }
-        if node.get("undo").is_some() && node.get("no_undo").is_some() {
-            self.faults
-                .error(key_span(node, "no_undo"), "a step can have only one of `undo` and `no_undo`")
-                .help("remove the one that is wrong");
-        }
+        self.says_enough(node, run.is_empty() && check.is_empty(), undo.is_empty());
         Step {
             id: StepId::from(text(node, "id").as_str()),
             title: text(node, "title"),
@@ -185,6 +165,32 @@ impl Loader<'_, '_> {
             window,
             on_failure: texts(node, "on_failure"),
             notes: texts(node, "notes"),
+        }
+    }
+
+    /// Whether a step says all that it must: what it does or checks, and how that is undone.
+    fn says_enough(&mut self, node: &Node, idle: bool, no_undo: bool) {
+        // An empty list is what somebody wrote on purpose; only a step that says nothing at all is a slip.
+        if idle && node.get("run").is_none() && node.get("check").is_none() {
+            self.faults
+                .error(key_span(node, "id"), "this step does nothing and checks nothing")
+                .help("add `run` or `check`; for a manual step: `check = [{ text = \"...\" }]`");
+        }
+        // `undo = []` could mean "nothing to undo" or "not written yet", and in a rollback the two are worlds apart:
+        // so it must be said in words.
+        if no_undo
+            && node.get("undo").is_some()
+            && node.get("no_undo").is_none()
+            && items(node, "undo").is_empty()
+        {
+            self.faults
+                .error(key_span(node, "undo"), "`undo` is empty")
+                .help("say why it needs none: `no_undo = \"...\"`");
+        }
+        if node.get("undo").is_some() && node.get("no_undo").is_some() {
+            self.faults
+                .error(key_span(node, "no_undo"), "a step can have only one of `undo` and `no_undo`")
+                .help("remove the one that is wrong");
         }
     }
 

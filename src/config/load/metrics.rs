@@ -224,34 +224,7 @@ impl Loader<'_, '_> {
             self.source_names.iter().filter(|(_, is)| *is == scrape).map(|(name, _)| name.clone()).collect();
         let fitting: Vec<&str> = fitting.iter().map(String::as_str).collect();
         if let Some(named) = node.get("source") {
-            let written = named.text().unwrap_or_default().to_owned();
-            let other = self.source_names.iter().find(|(name, _)| *name == written).map(|(_, is)| *is);
-            match other {
-                Some(is) if is == scrape => {}
-                Some(_) if scrape => {
-                    self.faults
-                        .error(
-                            named.span.clone(),
-                            format!("`{written}` is a Prometheus, not a source to scrape"),
-                        )
-                        .help("use `query` with PromQL, or a source with `scrape`");
-                }
-                Some(_) => {
-                    self.faults
-                        .error(
-                            named.span.clone(),
-                            format!("`{written}` is scraped, so it cannot answer PromQL"),
-                        )
-                        .help("use `scrape = { ... }`, or a source with `url`");
-                }
-                None if named.text().is_some() => {
-                    self.faults
-                        .error(named.span.clone(), format!("unknown source `{written}`"))
-                        .maybe_help(suggest(&written, fitting.iter().copied()));
-                }
-                None => {}
-            }
-            return written;
+            return self.named_source(named, scrape, &fitting);
         }
         // A runbook with one Prometheus need not name it; with several nothing is guessed, except that the plain name
         // is the usual one.
@@ -277,6 +250,33 @@ impl Loader<'_, '_> {
                 String::new()
             }
         }
+    }
+
+    /// The source that a metric names. It must be of the metric's kind: a Prometheus can't be scraped for what it stores, and an
+    /// application answers no PromQL.
+    fn named_source(&mut self, named: &Node, scrape: bool, fitting: &[&str]) -> String {
+        let written = named.text().unwrap_or_default().to_owned();
+        let found = self.source_names.iter().find(|(name, _)| *name == written).map(|(_, is)| *is);
+        match found {
+            Some(is) if is == scrape => {}
+            Some(_) if scrape => {
+                self.faults
+                    .error(named.span.clone(), format!("`{written}` is a Prometheus, not a source to scrape"))
+                    .help("use `query` with PromQL, or a source with `scrape`");
+            }
+            Some(_) => {
+                self.faults
+                    .error(named.span.clone(), format!("`{written}` is scraped, so it cannot answer PromQL"))
+                    .help("use `scrape = { ... }`, or a source with `url`");
+            }
+            None if named.text().is_some() => {
+                self.faults
+                    .error(named.span.clone(), format!("unknown source `{written}`"))
+                    .maybe_help(suggest(&written, fitting.iter().copied()));
+            }
+            None => {}
+        }
+        written
     }
 
     /// A query must be PromQL that gives one number for each series, and name the slot (`$slot`, `$hash`, …) where and only
@@ -346,6 +346,7 @@ impl Loader<'_, '_> {
         }
     }
 
+    /// A per-slot query without its slot measures both, twice; one with it that is not per slot has no value to put in.
     pub(super) fn slot_variable(&mut self, node: &Node, written: &str, per_slot: bool) {
         let names: Vec<String> = Template::from(written).names().map(str::to_owned).collect();
         let one = self.is_one_deployment();
@@ -411,6 +412,8 @@ struct Size {
 }
 
 impl Size {
+    /// Counted without parsing: an expression that is too deep would end the parser, which recurses, and with it the
+    /// process.
     fn of(expr: &str) -> Self {
         let mut size = Self::default();
         let mut open: Vec<char> = Vec::new();
@@ -450,6 +453,27 @@ impl Size {
 /// The query as it will be asked for some slot.
 pub(super) fn with_slot(expr: &str) -> String {
     Template::from(expr).show(|name| SLOT_PLACES.contains(&name).then(|| "blue".to_owned()))
+}
+
+/// Whether a text that somebody has written is plainly a query whose answer is a number: with brackets, without a variable, and
+/// not one that answers nothing as long as all is well, as the rule of an alert does.
+pub fn gives_a_number(expr: &str) -> bool {
+    let size = Size::of(expr);
+    if !expr.contains(['(', '{', '['])
+        || expr.contains('$')
+        || expr.len() > MAX_QUERY
+        || size.depth > MAX_DEPTH
+        || size.operators > MAX_OPERATORS
+    {
+        return false;
+    }
+    match parser::parse(expr) {
+        Ok(Expr::Binary(binary)) if binary.op.is_comparison_operator() => {
+            binary.modifier.is_some_and(|it| it.return_bool)
+        }
+        Ok(parsed) => parsed.value_type() == ValueType::Vector,
+        Err(_) => false,
+    }
 }
 
 /// Whether a text is a name with labels and nothing else.

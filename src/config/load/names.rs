@@ -69,6 +69,7 @@ pub(super) fn action_name(kind: &ActionKind) -> String {
     }
 }
 
+/// As people call them: the colour of a role is not known before the run.
 fn slot_word(slot: &SlotRef) -> String {
     match slot {
         SlotRef::New => "the new slot".to_owned(),

@@ -14,6 +14,7 @@ use crate::{
 const PLACES: &[&str] = &["severity", "title", "started", "impact", "actions", "status"];
 
 impl Loader<'_, '_> {
+    /// Levels are chosen by name while things burn: two of one name could not be told apart on the screen.
     pub(super) fn incident(&mut self, root: &Node) -> Option<Incident> {
         let node = root.get("incident")?;
         if let Some(template) = node.get("template") {
@@ -60,6 +61,7 @@ impl Loader<'_, '_> {
         }
     }
 
+    /// Somebody who can be reached by nothing is of no use at that hour, so it is told now.
     pub(super) fn contacts(&mut self, root: &Node) -> Vec<Contact> {
         items(root, "contact")
             .iter()
@@ -83,6 +85,7 @@ impl Loader<'_, '_> {
             .collect()
     }
 
+    /// In the order of writing: the first is the one that people need.
     pub(super) fn links(root: &Node) -> Vec<Link> {
         entries(root, "links")
             .iter()
@@ -90,6 +93,8 @@ impl Loader<'_, '_> {
             .collect()
     }
 
+    /// A webhook is a secret although it looks like an address: who has it can post in our name. So a literal one is warned
+    /// of, and one from a variable is never shown.
     pub(super) fn notify(&mut self, root: &Node) -> Notify {
         let Some(node) = root.get("notify") else { return Notify::default() };
         let slack = node.get("slack").map(|slack| {
@@ -111,6 +116,7 @@ impl Loader<'_, '_> {
         Notify { slack, channel: optional_text(node, "channel"), on }
     }
 
+    /// For people alone: a run does not read it.
     pub(super) fn changes(root: &Node) -> Vec<Change> {
         items(root, "change")
             .iter()

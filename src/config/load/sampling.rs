@@ -12,6 +12,7 @@ use crate::{
 };
 
 impl Loader<'_, '_> {
+    /// An interval of zero would ask without a pause: the first victim would be the Prometheus that everybody shares.
     pub(super) fn sampling(&mut self, root: &Node, runbook: &Runbook) {
         for (entry, metric) in entries(root, "metrics").iter().zip(&runbook.metrics) {
             self.some_time(

@@ -146,24 +146,7 @@ impl Loader<'_, '_> {
                     .help("that word is a role, which changes with every deployment; use a colour");
             }
             let slot = self.slot_entry(entry, director);
-            for (other, taken) in &slots {
-                let same = if taken.deployment == slot.deployment && !slot.deployment.is_empty() {
-                    "Deployment"
-                } else if taken.selector == slot.selector && !slot.selector.is_empty() {
-                    "selector"
-                } else if taken.service == slot.service && slot.service.is_some() {
-                    "Service"
-                } else {
-                    continue;
-                };
-                let own = if same == "Service" { "Deployment and Service" } else { "Deployment and labels" };
-                self.faults
-                    .error(
-                        entry.key_span.clone(),
-                        format!("`{}` has the same {same} as `{other}`", entry.key),
-                    )
-                    .help(format!("give each slot its own {own}"));
-            }
+            self.apart(entry, &slot, &slots);
             slots.insert(SlotName::from(entry.key.as_str()), slot);
         }
         if slots.len() != 2 && node.get("slots").is_some() {
@@ -176,6 +159,25 @@ impl Loader<'_, '_> {
                 .help(format!("write {example}, and the same for {other}"));
         }
         slots
+    }
+
+    /// What a slot shares with another one.
+    fn apart(&mut self, entry: &Entry, slot: &Slot, others: &BTreeMap<SlotName, Slot>) {
+        for (other, taken) in others {
+            let same = if taken.deployment == slot.deployment && !slot.deployment.is_empty() {
+                "Deployment"
+            } else if taken.selector == slot.selector && !slot.selector.is_empty() {
+                "selector"
+            } else if taken.service == slot.service && slot.service.is_some() {
+                "Service"
+            } else {
+                continue;
+            };
+            let own = if same == "Service" { "Deployment and Service" } else { "Deployment and labels" };
+            self.faults
+                .error(entry.key_span.clone(), format!("`{}` has the same {same} as `{other}`", entry.key))
+                .help(format!("give each slot its own {own}"));
+        }
     }
 
     /// What a slot looks like under this strategy, for help texts.

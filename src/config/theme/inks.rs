@@ -15,6 +15,7 @@ pub(super) const WHITE: u8 = 231;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ink(pub(super) Option<u8>, pub(super) Option<u8>);
 
+/// The terminal's own: its user has chosen them so that they can be read.
 const PLAIN: Ink = Ink(None, None);
 
 const fn fg(colour: u8) -> Ink {
@@ -102,26 +103,22 @@ pub(super) const DARK: Inks = Inks {
     foreign_yellow: Some(221),
 };
 
-/// On white and what is called white, down to light grey and Solarized's yellow.
+/// On white and what is called white, down to light grey and Solarized's yellow. A band brings its own ground and so looks the
+/// same on every background.
 pub(super) const LIGHT: Inks = Inks {
     dim: fg(240),
     rule: fg(248),
     good: fg(22),
     warn: fg(94),
     bad: fg(124),
-    bad_band: on(WHITE, 160),
     key: fg(24),
     command: fg(24),
     blue: fg(25),
     green: fg(22),
-    production: on(WHITE, 90),
-    staging: on(BLACK, 221),
-    development: on(BLACK, 80),
     rehearsal: on(WHITE, 240),
-    matched: on(BLACK, 221),
-    selection: PLAIN,
     foreign_red: Some(124),
     foreign_yellow: Some(94),
+    ..DARK
 };
 
 /// Sixteen colours on black: the bright ones.
@@ -150,23 +147,17 @@ pub(super) const DARK_16: Inks = Inks {
 /// magenta.
 pub(super) const LIGHT_16: Inks = Inks {
     dim: PLAIN,
-    rule: fg(8),
     good: PLAIN,
     warn: fg(5),
     bad: fg(1),
-    bad_band: on(15, 1),
     key: fg(4),
     command: fg(4),
     blue: fg(4),
     green: PLAIN,
-    production: on(15, 5),
-    staging: on(0, 11),
-    development: on(0, 14),
     rehearsal: on(15, 0),
-    matched: on(0, 11),
-    selection: PLAIN,
     foreign_red: Some(1),
     foreign_yellow: Some(5),
+    ..DARK_16
 };
 
 /// Blue and yellow are told apart by nearly everybody; what is bad has a ground of its own as well.

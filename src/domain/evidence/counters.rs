@@ -94,6 +94,11 @@ impl Counters {
         self.from_zero = true;
     }
 
+    /// Whether a series that appears counts from zero.
+    pub fn appears_from_zero(&self) -> bool {
+        self.from_zero
+    }
+
     /// Whether an answer was taken: the next one counts.
     pub fn begun(&self) -> bool {
         self.at.is_some()

@@ -36,8 +36,12 @@ impl Lane {
         Self { counters: Counters::new(what), recent: VecDeque::new(), empty: true, measured: false }
     }
 
-    /// From now on a series that appears counts from zero: users have met the new version, and this is its slot.
+    /// From now on a series that appears counts from zero: users have met the new version, and this is its slot. What was counted
+    /// before, tests and the users of the last release that this slot had, is not in the share that is shown.
     pub fn appear_from_zero(&mut self) {
+        if !self.counters.appears_from_zero() {
+            self.recent.clear();
+        }
         self.counters.appear_from_zero();
     }
 
@@ -107,6 +111,28 @@ mod tests {
         good.take(&answer(0, 0.0, 0.0));
         good.take(&answer(30, 90.0, 100.0));
         assert!((good.rate().unwrap() - 0.1).abs() < 1e-12);
+    }
+
+    /// A slot that was just rolled back gets the next release at once.
+    #[test]
+    fn what_was_counted_before_users_met_the_new_version_is_not_in_its_share() {
+        let mut lane = lane(false);
+        for look in 0..10_u32 {
+            lane.take(&answer(i64::from(look) * 5, f64::from(look) * 25.0, f64::from(look) * 500.0));
+        }
+        assert_eq!(lane.rate(), Ok(0.05));
+        lane.appear_from_zero();
+        lane.take(&answer(50, 225.0, 4500.0));
+        assert_eq!(lane.rate(), Err(Missing::ZeroByZero), "nobody has met it yet");
+        for look in 11..14_u32 {
+            lane.appear_from_zero();
+            lane.take(&answer(
+                i64::from(look) * 5,
+                225.0 + f64::from(look - 10),
+                4500.0 + f64::from(look - 10) * 500.0,
+            ));
+            assert_eq!(lane.rate(), Ok(0.002), "{look}");
+        }
     }
 
     #[test]

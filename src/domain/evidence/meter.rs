@@ -25,13 +25,18 @@
 //! times how much more often the old slot has failed lately. Only samples before this one count in that, so still no bet gains. Both
 //! must be reached, the comparison and p0, so E is the smaller of the two: a release
 //! that is worse than the old one but within p0 is fine, and so is one that fails because everything fails.
+//!
+//! Slots are scraped at different moments. What begins to fail for both is seen on one of them first, and for as long as a scrape takes
+//! it looks like a fault of that one. So there are three comparisons ([`Compared::Around`]): with what the old slot had in the same
+//! sample, in the one before and in the one after. A verdict needs all of the evidence in the first of them, which alone keeps
+//! alpha, and half of the way in the other two: where only the moments differ, they have next to none.
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     bound,
     counts::Counts,
-    terms::{BadTerms, Terms, Weighed},
+    terms::{BadTerms, Compared, Terms, Weighed},
 };
 use crate::domain::time::{Span, Timestamp};
 
@@ -49,6 +54,9 @@ const OVERTIME: f64 = 0.1;
 const FIRST: f64 = 0.05;
 /// … and of those against an old slot, half of what overtime leaves: they have less to go by.
 const FIRST_BESIDE: f64 = 0.45;
+
+/// So many times the way that the evidence has come by comparison with the samples around counts: half of it is enough.
+const AROUND: f64 = 2.0;
 
 /// An old slot with less than this part of the new one's events is not compared with: its last few users tell nothing.
 pub const LEAST_OLD: f64 = 0.1;
@@ -127,7 +135,7 @@ pub struct Meter {
     samples: u32,
     alone: Vec<f64>,
     /// The same, with the comparison where there was one. None before the first.
-    beside: Option<Vec<f64>>,
+    beside: Option<Beside>,
     new: Counts,
     old: Counts,
     /// What the old slot had lately.
@@ -141,6 +149,31 @@ pub struct Meter {
     left_out: u32,
     /// Samples that were lost since the last one.
     lost: u32,
+}
+
+/// The bets with the comparison.
+#[derive(Debug, Clone)]
+struct Beside {
+    /// With what the old slot had in the same sample, …
+    at_once: Vec<f64>,
+    /// … in the one before, …
+    before: Vec<f64>,
+    /// … and in the one after; the newest sample is not among them yet.
+    after: Vec<f64>,
+    /// What the old slot had in the newest sample, where that was compared.
+    last: Option<Counts>,
+    /// The newest sample, which waits for the one after it.
+    waits: Option<Comparison>,
+}
+
+/// A sample of both slots.
+#[derive(Debug, Clone, Copy)]
+struct Comparison {
+    new: Counts,
+    old: Counts,
+    /// What a bet that begins with it is worth.
+    weight: f64,
+    phi: f64,
 }
 
 /// One share that is tried: what an event multiplies its bet by.
@@ -191,7 +224,7 @@ impl Meter {
     /// Takes in what was added on both slots since the sample before. Where the old slot has less than a tenth of the new
     /// one's events in it, the sample is one of the new slot alone.
     pub fn add_beside(&mut self, at: Timestamp, new: Counts, old: Counts) -> Shown {
-        self.take(at, new, Some(old.sound()).filter(|old| old.all >= new.all * LEAST_OLD))
+        self.take(at, new, Some(old.sound()).filter(|old| is_enough(*old, new)))
     }
 
     /// So many samples came and were lost, as while nobody watched: no bet begins for them any more, so that all bets together
@@ -226,19 +259,20 @@ impl Meter {
         self.new += new;
         if let Some(old) = old {
             self.old += old;
-            self.beside.get_or_insert_with(|| self.alone.clone());
+            self.beside.get_or_insert_with(|| Beside::after(&self.alone));
         }
         let phi = self.terms.phi;
-        let phi_beside = self.lately.share().map_or(phi, |share| self.terms.phi_at(share));
         if let Some(beside) = &mut self.beside {
-            let parts = match self.terms.weighed {
-                Weighed::Evenly => vec![1.0; self.shares.len()],
-                Weighed::Early => by_part(&self.shares, new, old),
-            };
-            for ((bet, share), part) in beside.iter_mut().zip(&self.shares).zip(parts) {
-                let gain =
-                    old.map_or_else(|| share.gain(new) / phi, |old| share.gain_beside(new, old) / phi_beside);
-                *bet = ln_add(*bet, (weight_beside * part).ln()) + gain;
+            match old {
+                Some(old) => {
+                    let phi = self.lately.share().map_or(phi, |share| self.terms.phi_at(share));
+                    beside.compare(
+                        &self.terms,
+                        &self.shares,
+                        Comparison { new, old, weight: weight_beside, phi },
+                    );
+                }
+                None => beside.stand_alone(&self.terms, &self.shares, new, weight_beside),
             }
         }
         if let Some(old) = old {
@@ -248,7 +282,7 @@ impl Meter {
             *bet = ln_add(*bet, weight) + share.gain(new) / phi;
         }
         let alone = ln_mean(&self.alone);
-        self.ln_e = self.beside.as_deref().map_or(alone, |beside| ln_mean(beside).min(alone));
+        self.ln_e = self.beside.as_ref().map_or(alone, |beside| beside.ln_e(&self.terms).min(alone));
         let percent = self.percent();
         for (line, of) in self.reached.iter_mut().zip([25.0, 50.0, 75.0]) {
             if percent >= of {
@@ -325,6 +359,73 @@ impl Finding {
     }
 }
 
+impl Beside {
+    /// Nothing was compared so far: all bets are those of the new slot alone.
+    fn after(alone: &[f64]) -> Self {
+        let bets = alone.to_vec();
+        Self { at_once: bets.clone(), before: bets.clone(), after: bets, last: None, waits: None }
+    }
+
+    /// Takes in a sample of both slots.
+    fn compare(&mut self, terms: &Terms, shares: &[Share], now: Comparison) {
+        let Comparison { new, old, .. } = now;
+        bet(&mut self.at_once, terms, shares, &now);
+        if terms.compared == Compared::Around {
+            let before = self.last.filter(|last| is_enough(*last, new)).unwrap_or(old);
+            bet(&mut self.before, terms, shares, &Comparison { old: before, ..now });
+            self.settle(terms, shares, Some(old));
+            self.waits = Some(now);
+        }
+        self.last = Some(old);
+    }
+
+    /// Takes in a sample of the new slot alone.
+    fn stand_alone(&mut self, terms: &Terms, shares: &[Share], new: Counts, weight: f64) {
+        self.settle(terms, shares, None);
+        self.last = None;
+        for bets in [&mut self.at_once, &mut self.before, &mut self.after] {
+            for (bet, share) in bets.iter_mut().zip(shares) {
+                *bet = ln_add(*bet, weight.ln()) + share.gain(new) / terms.phi;
+            }
+        }
+    }
+
+    /// The sample that waits is compared with what the old slot has had after it; with its own where that is nothing.
+    fn settle(&mut self, terms: &Terms, shares: &[Share], after: Option<Counts>) {
+        if let Some(waits) = self.waits.take() {
+            let old = after.filter(|after| is_enough(*after, waits.new)).unwrap_or(waits.old);
+            bet(&mut self.after, terms, shares, &Comparison { old, ..waits });
+        }
+    }
+
+    fn ln_e(&self, terms: &Terms) -> f64 {
+        let at_once = ln_mean(&self.at_once);
+        match terms.compared {
+            Compared::AtOnce => at_once,
+            Compared::Around => {
+                at_once.min(AROUND * ln_mean(&self.before)).min(AROUND * ln_mean(&self.after))
+            }
+        }
+    }
+}
+
+/// Whether what the old slot had is enough to compare with.
+fn is_enough(old: Counts, new: Counts) -> bool {
+    old.all >= new.all * LEAST_OLD
+}
+
+/// Bets on a comparison.
+fn bet(bets: &mut [f64], terms: &Terms, shares: &[Share], of: &Comparison) {
+    let Comparison { new, old, weight, phi } = *of;
+    let parts = match terms.weighed {
+        Weighed::Evenly => vec![1.0; shares.len()],
+        Weighed::Early => by_part(shares, new, old),
+    };
+    for ((bet, share), part) in bets.iter_mut().zip(shares).zip(parts) {
+        *bet = ln_add(*bet, (weight * part).ln()) + share.gain_beside(new, old) / phi;
+    }
+}
+
 impl Share {
     fn gain(&self, new: Counts) -> f64 {
         new.bad * self.ln_bad + (new.all - new.bad) * self.ln_good
@@ -347,8 +448,10 @@ fn shares(p0: f64) -> impl Iterator<Item = Share> {
 
 /// How bets against the old slot are spread, 1 on the mean: evenly over the part of all failures that would be the new slot's.
 /// Which part that is depends on nothing but the events of both, so it is known before anybody asks whose the failures are.
-fn by_part(shares: &[Share], new: Counts, old: Option<Counts>) -> Vec<f64> {
-    let Some(old) = old.filter(|old| old.all > 0.0) else { return vec![1.0; shares.len()] };
+fn by_part(shares: &[Share], new: Counts, old: Counts) -> Vec<f64> {
+    if old.all <= 0.0 {
+        return vec![1.0; shares.len()];
+    }
     let density = |share: &Share| {
         let odds = share.ratio * new.all / old.all;
         // Shares are spread evenly in the logarithm, so this much of the part lies around each.

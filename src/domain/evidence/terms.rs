@@ -29,6 +29,28 @@ pub struct Terms {
     /// How bets are weighed.
     #[serde(default, skip_serializing_if = "Weighed::is_evenly")]
     pub weighed: Weighed,
+    /// What a sample of the new slot is compared with.
+    #[serde(default, skip_serializing_if = "Compared::is_at_once")]
+    pub compared: Compared,
+}
+
+/// What a sample of the new slot is compared with, where the old slot has users as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Compared {
+    /// What was counted on the old slot in the same sample. So it is in records of before.
+    #[default]
+    AtOnce,
+    /// That, and what was counted in the sample before, and in the one after, which must have come half of the way. Slots are scraped
+    /// at different moments, so what fails for both from now on is seen on one of them first.
+    Around,
+}
+
+impl Compared {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out a reference")]
+    fn is_at_once(&self) -> bool {
+        *self == Self::AtOnce
+    }
 }
 
 /// How bets are weighed.
@@ -82,7 +104,16 @@ impl std::error::Error for BadTerms {}
 impl Terms {
     /// Of events that are independent of each other.
     pub fn new(p0: f64, alpha: f64, starts: u32, at_least: f64) -> Self {
-        Self { p0, alpha, phi: 1.0, usual: None, starts, at_least, weighed: Weighed::Early }
+        Self {
+            p0,
+            alpha,
+            phi: 1.0,
+            usual: None,
+            starts,
+            at_least,
+            weighed: Weighed::Early,
+            compared: Compared::Around,
+        }
     }
 
     /// Whether a verdict is possible on these.

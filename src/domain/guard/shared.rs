@@ -78,29 +78,34 @@ impl Run {
         // Who gets more must be able to carry it: as many ready pods, in proportion, as the larger of both has that serve now.
         let serving = [new, &previous.slot].iter().map(|name| seen.serving(name)).max().unwrap_or(0);
         let now = seen.shares();
-        for (name, part) in [(new, share), (&previous.slot, share.rest())] {
-            if part <= share_of(&now, name) {
-                continue;
-            }
-            let Some(slot) = seen.slot(name) else { return none_of(name) };
-            if !slot.observed {
-                return Verdict::Wait(format!(
-                    "the controller has not caught up with {name}'s latest change yet"
-                ));
-            }
-            let would = seen.reachable(name);
-            let needed = (u64::from(serving) * u64::from(part.thousandths())).div_ceil(1000);
-            let needed = u32::try_from(needed).unwrap_or(u32::MAX).max(1);
-            // An autoscaler gives what it gives.
-            let needed = if slot.autoscaler.is_some() { needed.min(slot.desired.max(1)) } else { needed };
-            if would < needed {
-                return Verdict::Wait(format!(
-                    "{}; {needed} needed for {part} of the traffic",
-                    self.short_of_pods(name, slot, would)
-                ));
-            }
+        let parts = [(new, share), (&previous.slot, share.rest())];
+        let more = parts.into_iter().filter(|(name, part)| *part > share_of(&now, name));
+        let mut lacks = more.filter_map(|(name, part)| self.cannot_carry(name, part, serving, seen));
+        lacks.next().unwrap_or_else(Verdict::go)
+    }
+
+    /// What keeps a slot from carrying this part of the traffic, where `serving` pods carry all of it now.
+    fn cannot_carry(
+        &self,
+        name: &SlotName,
+        part: Share,
+        serving: u32,
+        seen: &Observation,
+    ) -> Option<Verdict> {
+        let Some(slot) = seen.slot(name) else { return Some(none_of(name)) };
+        if !slot.observed {
+            let why = format!("the controller has not caught up with {name}'s latest change yet");
+            return Some(Verdict::Wait(why));
         }
-        Verdict::go()
+        let would = seen.reachable(name);
+        let needed = (u64::from(serving) * u64::from(part.thousandths())).div_ceil(1000);
+        let needed = u32::try_from(needed).unwrap_or(u32::MAX).max(1);
+        // An autoscaler gives what it gives.
+        let needed = if slot.autoscaler.is_some() { needed.min(slot.desired.max(1)) } else { needed };
+        (would < needed).then(|| {
+            let short = self.short_of_pods(name, slot, would);
+            Verdict::Wait(format!("{short}; {needed} needed for {part} of the traffic"))
+        })
     }
 
     /// So many pods of the new slot, which serve beside the previous slot's as soon as they are ready.

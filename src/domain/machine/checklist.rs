@@ -115,7 +115,9 @@ impl Machine {
                 let waived = self.run.items[g][i].status == ItemStatus::Waived;
                 let key = (g, i);
                 let time = self.item_due.get(&key).is_none_or(|at| *at <= self.now);
-                if !item.check.kind.is_person() && !waived && time && !self.item_looking.contains(&key) {
+                let waits = self.run.waits_for_answer(&item.check.kind).is_some();
+                let looks = !item.check.kind.is_person() && !waived && !waits;
+                if looks && time && !self.item_looking.contains(&key) {
                     due.push(key);
                 }
             }

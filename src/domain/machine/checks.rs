@@ -7,8 +7,9 @@ use crate::domain::{
     check::{CheckKind, Condition},
     effect::Effect,
     event::{CheckRef, Place, RunEvent},
+    id::{MetricId, SlotName},
     run::CheckStatus,
-    time::Timestamp,
+    time::{Span, Timestamp},
     verdict::{Ruling, rule},
 };
 
@@ -152,40 +153,7 @@ impl Machine {
             .map(|(at, _)| at.clone())
             .collect();
         for at in due {
-            let Some(check) = self.run.checks(place).get(at.check) else { continue };
-            let CheckKind::Metric { metric, slot, condition, no_traffic } = &check.kind else { continue };
-            let Some(declared) = self.run.runbook.metric(metric.as_str()) else { continue };
-            let default =
-                if matches!(place, Place::Rollback { .. }) { SlotRef::Previous } else { SlotRef::New };
-            let slot = if declared.per_slot {
-                self.run.metric_slot(slot.as_ref().unwrap_or(&default))
-            } else {
-                None
-            };
-            let Some(sample) = self.latest.get(&(metric.clone(), slot.clone())) else { continue };
-            let (baseline, short) = self.run.baseline_of(metric, slot.as_ref()).unzip();
-            let short = short.flatten().filter(|_| matches!(condition, Condition::WithinBaseline(_)));
-            let (stand, evidence) = if self.is_fresh(sample.at, declared.interval) {
-                let ruling = match condition {
-                    Condition::NotWorse(than) => self.rule_by_evidence(metric, *than, *no_traffic),
-                    Condition::Is(_) | Condition::WithinBaseline(_) => {
-                        rule(declared, *condition, *no_traffic, slot.as_ref(), &sample.value, baseline)
-                    }
-                };
-                match ruling {
-                    Ruling::Holds(evidence) => (Stand::Holds, evidence),
-                    Ruling::Skipped(evidence) => (Stand::Skipped, evidence),
-                    Ruling::Waits(evidence) => (Stand::Waits, evidence),
-                    Ruling::Fails(evidence) => (Stand::Fails, evidence),
-                }
-            } else {
-                (Stand::Fails, format!("no data for {}", self.now.since(sample.at).short()))
-            };
-            let evidence = match short {
-                Some(span) => format!("{evidence}, a baseline of only {} of data", span.clock()),
-                None => evidence,
-            };
-            let sampled_at = sample.at;
+            let Some((sampled_at, stand, evidence)) = self.judge_metric(&at) else { continue };
             let now = self.now;
             if let Some(watched) = self.watched.get_mut(&at) {
                 // Samples from before the check began say nothing about what the step did.
@@ -200,6 +168,56 @@ impl Machine {
         }
     }
 
+    /// What the newest sample says of a metric check, with when it was measured; nothing where there is none yet.
+    fn judge_metric(&self, at: &CheckRef) -> Option<(Timestamp, Stand, String)> {
+        let check = self.run.checks(&at.place).get(at.check)?;
+        let CheckKind::Metric { metric, slot, condition, no_traffic } = &check.kind else { return None };
+        let declared = self.run.runbook.metric(metric.as_str())?;
+        // After a rollback users are on the slot from before, so that is the one that has to be well.
+        let default =
+            if matches!(at.place, Place::Rollback { .. }) { SlotRef::Previous } else { SlotRef::New };
+        let slot = slot.as_ref().unwrap_or(&default);
+        let slot = declared.per_slot.then(|| self.run.metric_slot(slot)).flatten();
+        let sample = self.latest.get(&(metric.clone(), slot.clone()))?;
+        if !self.is_fresh(sample.at, declared.interval) {
+            let evidence = format!("no data for {}", self.now.since(sample.at).short());
+            return Some((
+                sample.at,
+                Stand::Fails,
+                self.with_baseline(metric, slot.as_ref(), *condition, evidence),
+            ));
+        }
+        let ruling = match condition {
+            Condition::NotWorse(than) => self.rule_by_evidence(metric, *than, *no_traffic),
+            Condition::Is(_) | Condition::WithinBaseline(_) => {
+                let baseline = self.run.baseline_of(metric, slot.as_ref()).map(|(value, _)| value);
+                rule(declared, *condition, *no_traffic, slot.as_ref(), &sample.value, baseline)
+            }
+        };
+        let (stand, evidence) = match ruling {
+            Ruling::Holds(evidence) => (Stand::Holds, evidence),
+            Ruling::Skipped(evidence) => (Stand::Skipped, evidence),
+            Ruling::Waits(evidence) => (Stand::Waits, evidence),
+            Ruling::Fails(evidence) => (Stand::Fails, evidence),
+        };
+        Some((sample.at, stand, self.with_baseline(metric, slot.as_ref(), *condition, evidence)))
+    }
+
+    /// Evidence, and where it rests on a baseline of less time than it should have, that it does.
+    fn with_baseline(
+        &self,
+        metric: &MetricId,
+        slot: Option<&SlotName>,
+        condition: Condition,
+        evidence: String,
+    ) -> String {
+        let short = self.run.baseline_of(metric, slot).and_then(|(_, short)| short);
+        match short.filter(|_| matches!(condition, Condition::WithinBaseline(_))) {
+            Some(span) => format!("{evidence}, a baseline of only {} of data", span.clock()),
+            None => evidence,
+        }
+    }
+
     /// Turns looks into events. `Some` where something was decided that ends this round.
     fn settle_checks(&mut self, place: &Place, in_window: bool) -> Option<bool> {
         let looked: Vec<_> = self
@@ -208,77 +226,67 @@ impl Machine {
             .filter(|(at, _)| at.place == *place)
             .map(|(at, watched)| (at.clone(), watched.clone()))
             .collect();
-        // Traffic is back, so a failed check is a remark and is not failed a second time.
-        let remarked = matches!(place, Place::Rollback { .. }) && self.traffic_is_back();
-        for (at, watched) in looked {
-            let Some((check, state)) = self
-                .run
-                .checks(place)
-                .get(at.check)
-                .zip(self.run.work(place).and_then(|work| work.checks.get(at.check)))
-            else {
-                continue;
-            };
-            let timeout = check.timeout.as_deadline(self.slack);
-            let (text, state, optional) = (check.text.clone(), state.clone(), check.optional);
-            let status = state.status;
-            match &watched.seen {
-                // Only a person takes back what was caught.
-                Some((stand @ (Stand::Holds | Stand::Skipped), evidence)) if !state.caught => {
-                    let skipped = *stand == Stand::Skipped;
-                    if status == CheckStatus::Holds && state.skipped == skipped {
-                        continue;
-                    }
-                    let evidence = evidence.clone();
-                    let by = Actor::Auto;
+        looked.into_iter().find_map(|(at, watched)| self.settle_check(at, watched, in_window))
+    }
+
+    /// The same for one of them.
+    fn settle_check(&mut self, at: CheckRef, watched: Watched, in_window: bool) -> Option<bool> {
+        let check = self.run.checks(&at.place).get(at.check)?;
+        let state = self.run.work(&at.place)?.checks.get(at.check)?;
+        let timeout = check.timeout.as_deadline(self.slack);
+        let (text, optional) = (check.text.clone(), check.optional);
+        let (status, was_caught, was_skipped) = (state.status, state.caught, state.skipped);
+        let by = Actor::Auto;
+        match watched.seen.clone() {
+            // Only a person takes back what was caught.
+            Some((stand @ (Stand::Holds | Stand::Skipped), evidence)) if !was_caught => {
+                let skipped = stand == Stand::Skipped;
+                if status != CheckStatus::Holds || was_skipped != skipped {
                     self.emit(RunEvent::CheckPassed { at: at.clone(), text, evidence, by, skipped });
                     if !in_window {
                         self.stop_watch(&at);
                     }
                 }
-                Some((Stand::Caught, evidence)) if !state.caught => {
-                    let (evidence, by) = (evidence.clone(), Actor::Auto);
-                    let reason = format!("{text}: {evidence}");
-                    self.emit(RunEvent::CheckFailed { at: at.clone(), text, evidence, by, caught: true });
-                    if !optional && self.remark(place, None, &reason) {
-                        return Some(true);
-                    }
-                }
-                Some((Stand::Fails | Stand::Hopeless, evidence))
-                    if in_window && status == CheckStatus::Holds =>
-                {
-                    self.emit(RunEvent::CheckFailed {
-                        at: at.clone(),
-                        text,
-                        evidence: evidence.clone(),
-                        by: Actor::Auto,
-                        caught: false,
-                    });
-                }
-                Some((Stand::Fails | Stand::Hopeless | Stand::Caught, _)) | None
-                    if !in_window && (status == CheckStatus::Open || (state.caught && !remarked)) =>
-                {
-                    let late = self.now.since(watched.since) >= timeout && watched.looks >= LOOKS;
-                    // A metric nobody measures is not looked at; it fails by time alone.
-                    let unmeasured =
-                        !watched.polled && watched.looks < LOOKS && self.now.since(watched.since) >= timeout;
-                    let hopeless = matches!(watched.seen, Some((Stand::Hopeless, _)));
-                    if late || unmeasured || hopeless {
-                        let evidence =
-                            watched.seen.map_or_else(|| "no data".to_owned(), |(_, evidence)| evidence);
-                        let reason = format!("{text}: {evidence}");
-                        let (caught, by) = (state.caught, Actor::Auto);
-                        self.emit(RunEvent::CheckFailed { at: at.clone(), text, evidence, by, caught });
-                        self.stop_watch(&at);
-                        if !optional {
-                            return Some(self.remark(place, None, &reason) || self.fail(place, &reason));
-                        }
-                    }
-                }
-                _ => {}
             }
+            Some((Stand::Caught, evidence)) if !was_caught => {
+                let reason = format!("{text}: {evidence}");
+                self.emit(RunEvent::CheckFailed { at: at.clone(), text, evidence, by, caught: true });
+                if !optional && self.remark(&at.place, None, &reason) {
+                    return Some(true);
+                }
+            }
+            Some((Stand::Fails | Stand::Hopeless, evidence)) if in_window && status == CheckStatus::Holds => {
+                self.emit(RunEvent::CheckFailed { at, text, evidence, by, caught: false });
+            }
+            seen @ (Some((Stand::Fails | Stand::Hopeless | Stand::Caught, _)) | None)
+                if !in_window
+                    && (status == CheckStatus::Open || was_caught && !self.only_remarks(&at.place))
+                    && self.is_over(&watched, timeout) =>
+            {
+                let evidence = seen.map_or_else(|| "no data".to_owned(), |(_, evidence)| evidence);
+                let reason = format!("{text}: {evidence}");
+                self.emit(RunEvent::CheckFailed { at: at.clone(), text, evidence, by, caught: was_caught });
+                self.stop_watch(&at);
+                if !optional {
+                    return Some(self.remark(&at.place, None, &reason) || self.fail(&at.place, &reason));
+                }
+            }
+            _ => {}
         }
         None
+    }
+
+    /// Whether a check that fails here is a remark only: traffic is back, so what was caught is not failed a second time.
+    fn only_remarks(&self, place: &Place) -> bool {
+        matches!(place, Place::Rollback { .. }) && self.traffic_is_back()
+    }
+
+    /// Whether a check that has not passed has had its time, or can't pass any more.
+    fn is_over(&self, watched: &Watched, timeout: Span) -> bool {
+        let hopeless = matches!(watched.seen, Some((Stand::Hopeless, _)));
+        // A metric nobody measures is not looked at; it fails by time alone.
+        let looked = watched.looks >= LOOKS || !watched.polled;
+        hopeless || looked && self.now.since(watched.since) >= timeout
     }
 
     /// The newest look at every check under way: which, whether it holds, what was seen.

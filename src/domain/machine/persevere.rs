@@ -14,7 +14,8 @@ use crate::domain::{
     effect::Effect,
     event::{ActionRef, Place, Resolution, RunEvent},
     guard::DEFAULT_WITHIN,
-    id::{QUICK, SlotName, UNDO},
+    id::{ProcedureId, QUICK, SlotName, UNDO},
+    observation::Observation,
     run::ActionStatus,
     runbook::{Milestone, Target},
     time::Span,
@@ -156,13 +157,7 @@ impl Machine {
         let within = self.run.rolling_back().and_then(|rollback| rollback.within).unwrap_or(DEFAULT_WITHIN);
         let late = self.now.since(began) >= within;
         let Some(seen) = self.look_since_last_act() else {
-            self.ask_look();
-            // Nothing is left to be done: it can wait for the proof as long as was promised.
-            let blind = self.looks.failing.clone().filter(|(since, _)| self.now.since(*since) >= BLIND_AFTER);
-            let Some((_, why)) = blind.filter(|_| late) else { return false };
-            let remark = format!("could not verify that {} serves the traffic: {why}", target.slot);
-            self.emit(RunEvent::RollbackRemarked { procedure: procedure.clone(), action: None, remark });
-            return true;
+            return self.end_without_proof(procedure, &target.slot, late);
         };
         let serving = seen.serving(&target.slot);
         let shares = self.run.runbook.target.as_ref().is_some_and(Target::has_shares);
@@ -175,22 +170,16 @@ impl Machine {
         if back && other.is_none() && unfit.is_none() && !behind {
             return true;
         }
-        let follows = self.run.shares_follow_pods();
-        let word = self.run.runbook.target.as_ref().map_or("the Service", Target::director_word);
-        let words = match seen.live() {
-            _ if other.is_some() => other.clone().unwrap_or_default(),
-            _ if unfit.is_some() => unfit.unwrap_or_default(),
-            _ if behind => {
-                format!("the controller has not caught up with {}'s latest change yet", target.slot)
-            }
-            _ if follows && serving > 0 => format!("traffic is still shared: {}", in_words(&seen.shares())),
-            Some(live) if *live == target.slot && alone => format!("{live} has the traffic but no ready pod"),
-            Some(live) if *live == target.slot => {
-                format!("{word} gives {live} only a part: {}", in_words(&seen.shares()))
-            }
-            Some(live) => format!("{word} points at {live}, not at {}", target.slot),
-            None => format!("{word} points at no slot of this runbook"),
+        let words = if let Some(other) = &other {
+            other.clone()
+        } else if let Some(unfit) = unfit {
+            unfit
+        } else if behind {
+            format!("the controller has not caught up with {}'s latest change yet", target.slot)
+        } else {
+            self.not_back(&target.slot, &seen, alone)
         };
+        let follows = self.run.shares_follow_pods();
         // A pod that has just become unready may come back, and pods are replaced one by one; another selector or other weights
         // will not change by themselves.
         let stays = other.is_some() || (!follows && (seen.live() != Some(&target.slot) || !alone));
@@ -198,6 +187,32 @@ impl Machine {
             self.stop_rollback(StopCause::Failed, &words);
         }
         false
+    }
+
+    /// Nothing is left to be done: it can wait for the proof as long as was promised, and ends without it then.
+    fn end_without_proof(&mut self, procedure: &ProcedureId, slot: &SlotName, late: bool) -> bool {
+        self.ask_look();
+        let blind = self.looks.failing.clone().filter(|(since, _)| self.now.since(*since) >= BLIND_AFTER);
+        let Some((_, why)) = blind.filter(|_| late) else { return false };
+        let remark = format!("could not verify that {slot} serves the traffic: {why}");
+        self.emit(RunEvent::RollbackRemarked { procedure: procedure.clone(), action: None, remark });
+        true
+    }
+
+    /// Where traffic is instead of where it should be, in words.
+    fn not_back(&self, slot: &SlotName, seen: &Observation, alone: bool) -> String {
+        let word = self.run.runbook.target.as_ref().map_or("the Service", Target::director_word);
+        match seen.live() {
+            _ if self.run.shares_follow_pods() && seen.serving(slot) > 0 => {
+                format!("traffic is still shared: {}", in_words(&seen.shares()))
+            }
+            Some(live) if live == slot && alone => format!("{live} has the traffic but no ready pod"),
+            Some(live) if live == slot => {
+                format!("{word} gives {live} only a part: {}", in_words(&seen.shares()))
+            }
+            Some(live) => format!("{word} points at {live}, not at {slot}"),
+            None => format!("{word} points at no slot of this runbook"),
+        }
     }
 
     /// A run has not succeeded while nobody answers the users. Nothing where somebody does; else whether something was

@@ -361,23 +361,7 @@ impl Machine {
         if !due || !(person || caught) {
             return self.refuse("the screen was out of date: that check is automatic or no longer due");
         }
-        // A "no" fails the step, and a failed step can be tried again: never while one of its actions still runs.
-        let acted = self.run.work(&place).is_some_and(Work::acted);
-        let active = match &place {
-            Place::Step { step } => {
-                let checking = |state: &StepState| state.status == StepStatus::Checking;
-                self.run.rolling_back().is_none()
-                    && self.run.finished.is_none()
-                    && self.run.step(step.as_str()).is_some_and(checking)
-            }
-            Place::Completion => {
-                let open = self.run.completion.as_ref().is_some_and(|work| work.finished_at.is_none());
-                open && acted && self.run.finished.is_none()
-            }
-            // A reminder: it can be ticked at any time, and holds nothing up.
-            Place::Rollback { .. } | Place::Undo { .. } => true,
-        };
-        if !active {
+        if !self.takes_answers(&place) {
             return self
                 .refuse("these checks are not due: earlier actions are not done, or the step has ended");
         }
@@ -402,6 +386,26 @@ impl Machine {
             if !matches!(place, Place::Rollback { .. }) {
                 self.fail(&place, &format!("{by} says it failed: {text}"));
             }
+        }
+    }
+
+    /// Whether a person may answer the checks of a place now. A "no" fails the step, and a failed step can be tried again: never
+    /// while one of its actions still runs.
+    fn takes_answers(&self, place: &Place) -> bool {
+        match place {
+            Place::Step { step } => {
+                let checking = |state: &StepState| state.status == StepStatus::Checking;
+                self.run.rolling_back().is_none()
+                    && self.run.finished.is_none()
+                    && self.run.step(step.as_str()).is_some_and(checking)
+            }
+            Place::Completion => {
+                let acted = self.run.work(place).is_some_and(Work::acted);
+                let open = self.run.completion.as_ref().is_some_and(|work| work.finished_at.is_none());
+                open && acted && self.run.finished.is_none()
+            }
+            // A reminder: it can be ticked at any time, and holds nothing up.
+            Place::Rollback { .. } | Place::Undo { .. } => true,
         }
     }
 

@@ -203,7 +203,12 @@ fn terminal(terminal: &Terminal, found: &mut Vec<Finding>) {
         ));
         return;
     }
-    found.push(match terminal.term.as_str() {
+    found.extend([colours(terminal), locale(terminal), size(terminal)]);
+}
+
+fn colours(terminal: &Terminal) -> Finding {
+    let area = Area::Terminal;
+    match terminal.term.as_str() {
         "" | "dumb" => Finding::fault(
             area,
             "TERM",
@@ -219,9 +224,13 @@ fn terminal(terminal: &Terminal, found: &mut Vec<Finding>) {
             "colours",
             format!("off by NO_COLOR or setting ({term}); signs and words stay"),
         ),
-    });
+    }
+}
+
+fn locale(terminal: &Terminal) -> Finding {
+    let area = Area::Terminal;
     let locale = terminal.locale.to_ascii_lowercase();
-    found.push(if locale.contains("utf-8") || locale.contains("utf8") {
+    if locale.contains("utf-8") || locale.contains("utf8") {
         Finding::fine(area, "locale", terminal.locale.clone())
     } else {
         Finding::warn(
@@ -230,8 +239,13 @@ fn terminal(terminal: &Terminal, found: &mut Vec<Finding>) {
             format!("`{}` is not UTF-8: lines and signs may come out wrong", terminal.locale),
             "export LC_ALL=C.UTF-8",
         )
-    });
-    found.push(match terminal.size {
+    }
+}
+
+/// The screen draws at 60 × 15, and has all of its panes from 120 × 36 on.
+fn size(terminal: &Terminal) -> Finding {
+    let area = Area::Terminal;
+    match terminal.size {
         Some((columns, rows)) if columns < 60 || rows < 15 => Finding::fault(
             area,
             "size",
@@ -246,7 +260,7 @@ fn terminal(terminal: &Terminal, found: &mut Vec<Finding>) {
         ),
         Some((columns, rows)) => Finding::fine(area, "size", format!("{columns} columns, {rows} rows")),
         None => Finding::unseen(area, "size", "the terminal does not tell it", "run `stty size`"),
-    });
+    }
 }
 
 fn state(state: &State, found: &mut Vec<Finding>) {

@@ -109,8 +109,20 @@ fn number(
             format!("write {label}=\"{ours}\" in the query of [metrics.{}]", metric.id),
         ));
     }
+    found.push(judged(target, picture, metric, measured, value, about));
+}
+
+/// What a metric's value says, or why there is none.
+fn judged(
+    target: Option<&Target>,
+    picture: &Picture,
+    metric: &Metric,
+    measured: &Measured,
+    value: &Result<f64, Missing>,
+    about: String,
+) -> Finding {
     let source = source(metric);
-    found.push(match value {
+    match value {
         Ok(number) => {
             Finding::fine(Area::Metrics, about, format!("one fresh number: {}", metric.show(*number)))
         }
@@ -152,7 +164,7 @@ fn number(
             format!("no number: {why}"),
             format!("correct the query of [metrics.{}]", metric.id),
         ),
-    });
+    }
 }
 
 fn source(metric: &Metric) -> &str {
@@ -245,31 +257,11 @@ fn nothing(
     measured: &Measured,
     about: String,
 ) -> Finding {
-    let cluster = picture.cluster.as_ref().and_then(|cluster| cluster.as_ref().ok());
-    let workload = cluster.and_then(|cluster| cluster.workload.as_ref().ok());
-    let pods = measured.slot.as_ref().zip(workload).and_then(|(slot, workload)| workload.slots.get(slot));
     let place = format!("in the query of [metrics.{}]", metric.id);
-    let is_empty = pods.is_some_and(|slot| slot.counts.values().sum::<u32>() == 0);
     match &measured.explained.gap {
-        Some(Gap::NoMetric { name, alike }) if alike.is_empty() => Finding::fault(
-            Area::Metrics,
-            about,
-            format!("no series: nobody measures {name}"),
-            format!("correct the name {place}, or see to it that the service is scraped"),
-        ),
-        Some(Gap::NoMetric { name, alike }) if alike.contains(name) => Finding::fault(
-            Area::Metrics,
-            about,
-            format!("its series are stale: {name} was measured, and is not any more"),
-            format!("see the targets of {}: the scrape has stopped, or the pods are gone", source(metric)),
-        ),
-        Some(Gap::NoMetric { name, alike }) => Finding::fault(
-            Area::Metrics,
-            about,
-            format!("no series: nobody measures {name}; there are {}", alike.join(", ")),
-            format!("write {} {place}, if that is meant", alike.first().map_or("", String::as_str)),
-        ),
-        _ if is_empty => Finding::warn(
+        Some(Gap::NoMetric { name, alike }) => no_metric(metric, name, alike, &place, about),
+        // Not the query's fault: whatever it asks for of this slot, there is none.
+        _ if is_empty(picture, measured) => Finding::warn(
             Area::Metrics,
             about,
             "no series, and the slot has no pods",
@@ -283,22 +275,17 @@ fn nothing(
                 format!("nothing to do if the slot has no requests yet; otherwise correct {label} {place}"),
             )
         }
+        Some(Gap::NoValue { name, label, there, .. }) if there.is_empty() => {
+            let slot = measured.slot.as_ref().map(crate::domain::id::SlotName::as_str);
+            let instead = one_of(&measured.explained.series, slot, target);
+            let what = format!("no series: {name} has no label {label}");
+            Finding::fault(Area::Metrics, about, what, format!("remove {label} {place}, and {instead}"))
+        }
         Some(Gap::NoValue { name, label, wanted, there }) => Finding::fault(
             Area::Metrics,
             about,
-            match there.as_slice() {
-                [] => format!("no series: {name} has no label {label}"),
-                there => {
-                    format!("no series: {name} has no {label}=\"{wanted}\"; there is {}", there.join(", "))
-                }
-            },
-            if there.is_empty() {
-                let slot = measured.slot.as_ref().map(crate::domain::id::SlotName::as_str);
-                let instead = one_of(&measured.explained.series, slot, target);
-                format!("remove {label} {place}, and {instead}")
-            } else {
-                format!("correct {label} {place}")
-            },
+            format!("no series: {name} has no {label}=\"{wanted}\"; there is {}", there.join(", ")),
+            format!("correct {label} {place}"),
         ),
         Some(Gap::NoCombination { name }) => Finding::fault(
             Area::Metrics,
@@ -313,6 +300,33 @@ fn nothing(
             format!("correct the metric's name and labels {place}"),
         ),
     }
+}
+
+/// Nobody measures a metric of this name now: it was never there, or it is there no longer.
+fn no_metric(metric: &Metric, name: &str, alike: &[String], place: &str, about: String) -> Finding {
+    let (what, cure) = match alike {
+        [] => (
+            format!("no series: nobody measures {name}"),
+            format!("correct the name {place}, or see to it that the service is scraped"),
+        ),
+        alike if alike.iter().any(|known| known == name) => (
+            format!("its series are stale: {name} was measured, and is not any more"),
+            format!("see the targets of {}: the scrape has stopped, or the pods are gone", source(metric)),
+        ),
+        [first, ..] => (
+            format!("no series: nobody measures {name}; there are {}", alike.join(", ")),
+            format!("write {first} {place}, if that is meant"),
+        ),
+    };
+    Finding::fault(Area::Metrics, about, what, cure)
+}
+
+/// Whether the slot has no pods, so that nothing of it can be measured.
+fn is_empty(picture: &Picture, measured: &Measured) -> bool {
+    let cluster = picture.cluster.as_ref().and_then(|cluster| cluster.as_ref().ok());
+    let workload = cluster.and_then(|cluster| cluster.workload.as_ref().ok());
+    let pods = measured.slot.as_ref().zip(workload).and_then(|(slot, workload)| workload.slots.get(slot));
+    pods.is_some_and(|slot| slot.counts.values().sum::<u32>() == 0)
 }
 
 /// Whether a slot without traffic is the reason that a value of its own is not there yet: what was never asked counts nothing.

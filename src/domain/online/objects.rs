@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{
     actions::{Placed, actions, slots},
     finding::{Area, Finding},
-    picture::{ClusterPicture, DeploymentSeen, Found, Picture},
+    picture::{ClusterPicture, DeploymentSeen, Found, Looked, Picture},
 };
 use crate::domain::{
     action::{Action, ActionKind},
@@ -21,46 +21,47 @@ pub(super) fn judge(
     picture: &Picture,
     found: &mut Vec<Finding>,
 ) {
+    services(cluster, found);
+    route(cluster, found);
+    deployments(runbook, target, cluster, picture, found);
+    patched(target, cluster, found);
+}
+
+/// A Service that is there is judged by who owns it and where it leads, elsewhere.
+fn services(cluster: &ClusterPicture, found: &mut Vec<Finding>) {
     for (name, seen) in &cluster.services {
-        let about = format!("service/{name}");
-        match seen {
-            Ok(Found::There(_)) => {}
-            Ok(Found::Absent(there)) => found.push(absent(about, there, "target.service")),
-            Err(why) => found.push(Finding::not_looked_at(Area::Objects, about, why)),
-        }
+        present(format!("service/{name}"), seen, "target.service", found);
     }
-    if let Some((name, rule, seen)) = &cluster.route {
-        let about = format!("httproute/{name}");
-        match seen {
-            Ok(Found::There(route)) if route.backends.is_none() => found.push(Finding::fault(
-                Area::Objects,
-                about,
-                format!("it has no {rule}"),
-                "correct `target.route`, or add the rule to the HTTPRoute",
-            )),
-            Ok(Found::There(_)) => {}
-            Ok(Found::Absent(there)) => found.push(absent(about, there, "target.route")),
-            Err(why) => found.push(Finding::not_looked_at(Area::Objects, about, why)),
-        }
+}
+
+fn route(cluster: &ClusterPicture, found: &mut Vec<Finding>) {
+    let Some((name, rule, seen)) = &cluster.route else { return };
+    let about = format!("httproute/{name}");
+    let route = present(about.clone(), seen, "target.route", found);
+    if route.is_some_and(|route| route.backends.is_none()) {
+        found.push(Finding::fault(
+            Area::Objects,
+            about,
+            format!("it has no {rule}"),
+            "correct `target.route`, or add the rule to the HTTPRoute",
+        ));
     }
+}
+
+fn deployments(
+    runbook: &Runbook,
+    target: &Target,
+    cluster: &ClusterPicture,
+    picture: &Picture,
+    found: &mut Vec<Finding>,
+) {
     let acts = actions(runbook);
-    let live = cluster.live();
     for (name, seen) in &cluster.deployments {
         let about = format!("deployment/{name}");
-        let deployment = match seen {
-            Ok(Found::There(deployment)) => deployment,
-            Ok(Found::Absent(there)) => {
-                found.push(absent(about, there, "target.slots"));
-                continue;
-            }
-            Err(why) => {
-                found.push(Finding::not_looked_at(Area::Objects, about, why));
-                continue;
-            }
-        };
+        let Some(deployment) = present(about.clone(), seen, "target.slots", found) else { continue };
         let mine: Vec<&SlotName> =
             target.slots.iter().filter(|(_, slot)| slot.deployment == *name).map(|(name, _)| name).collect();
-        let subject = Subject { about, deployment, mine, live };
+        let subject = Subject { about, deployment, mine, live: cluster.live() };
         let before = found.len();
         subject.containers(target, &acts, found);
         subject.images(target, &acts, picture, found);
@@ -70,6 +71,9 @@ pub(super) fn judge(
             found.push(subject.fine(target));
         }
     }
+}
+
+fn patched(target: &Target, cluster: &ClusterPicture, found: &mut Vec<Finding>) {
     for (kind, name, seen) in &cluster.patched {
         let about = format!("{kind}/{name}");
         match seen {
@@ -98,6 +102,21 @@ impl ClusterPicture {
             _ => None,
         }
     }
+}
+
+/// The object, where there is one to be judged; that it is absent or could not be looked at is told.
+fn present<'s, T>(
+    about: String,
+    seen: &'s Looked<Found<T>>,
+    key: &str,
+    found: &mut Vec<Finding>,
+) -> Option<&'s T> {
+    match seen {
+        Ok(Found::There(object)) => return Some(object),
+        Ok(Found::Absent(there)) => found.push(absent(about, there, key)),
+        Err(why) => found.push(Finding::not_looked_at(Area::Objects, about, why)),
+    }
+    None
 }
 
 fn absent(about: String, there: &str, key: &str) -> Finding {

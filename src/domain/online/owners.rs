@@ -219,34 +219,27 @@ fn scaled(
         meant.any(|slot| target.slots.get(slot).is_some_and(|slot| slot.deployment == *deployment))
     };
     let acts = actions(runbook);
-    let scales = acts.iter().filter_map(|act| match &act.it.kind {
-        ActionKind::Scale { slot, replicas } if mine(slot) => Some((&act.place, *replicas)),
-        _ => None,
-    });
-    let mut inside = None;
-    for (place, replicas) in scales {
-        let count = match replicas {
-            Replicas::Count(count) => count,
-            Replicas::Before => {
-                inside.get_or_insert(place);
-                continue;
-            }
-        };
+    let scales: Vec<(&str, Replicas)> = acts
+        .iter()
+        .filter_map(|act| match &act.it.kind {
+            ActionKind::Scale { slot, replicas } if mine(slot) => Some((act.place.as_str(), *replicas)),
+            _ => None,
+        })
+        .collect();
+    if let Some((place, count)) = scales.iter().find_map(|(place, replicas)| match replicas {
         // At 0 replicas an autoscaler rests.
-        if count != 0 && !(*least..=*most).contains(&count) {
-            return Some(Finding::fault(
-                Area::Owners,
-                about,
-                format!(
-                    "it keeps deployment/{deployment} between {least} and {most} pods, but {place} scales it to {count}: \
-                     it would be undone"
-                ),
-                format!("scale to a number between {least} and {most}, or change the autoscaler first"),
-            ));
-        }
-        if count != 0 {
-            inside.get_or_insert(place);
-        }
+        Replicas::Count(0) | Replicas::Before => None,
+        Replicas::Count(count) => (!(*least..=*most).contains(count)).then_some((place, count)),
+    }) {
+        return Some(Finding::fault(
+            Area::Owners,
+            about,
+            format!(
+                "it keeps deployment/{deployment} between {least} and {most} pods, but {place} scales it to {count}: \
+                 it would be undone"
+            ),
+            format!("scale to a number between {least} and {most}, or change the autoscaler first"),
+        ));
     }
     if target.director == Director::Replicas && is_ours {
         return Some(Finding::fault(
@@ -256,7 +249,7 @@ fn scaled(
             "remove the autoscaler for the run, or direct the traffic by an HTTPRoute",
         ));
     }
-    if let Some(place) = inside {
+    if let Some((place, _)) = scales.iter().find(|(_, replicas)| *replicas != Replicas::Count(0)) {
         return Some(Finding::warn(
             Area::Owners,
             about,
@@ -267,13 +260,8 @@ fn scaled(
         ));
     }
     let changed = acts.iter().any(|act| changes(act.it).is_some_and(mine));
-    changed.then(|| {
-        Finding::fine(
-            Area::Owners,
-            about,
-            format!(
-                "it scales deployment/{deployment} between {least} and {most}; the runbook leaves that to it"
-            ),
-        )
-    })
+    let what = format!(
+        "it scales deployment/{deployment} between {least} and {most}; the runbook leaves that to it"
+    );
+    changed.then(|| Finding::fine(Area::Owners, about, what))
 }

@@ -6,7 +6,7 @@ use super::{
     actions::{actions, slots},
     finding::{Area, Finding},
     limits,
-    picture::{Amounts, Budget, ClusterPicture, LimitRange, Quota},
+    picture::{Amounts, Budget, ClusterPicture, DeploymentSeen, LimitRange, Quota},
 };
 use crate::domain::{
     action::{ActionKind, Replicas},
@@ -115,49 +115,50 @@ fn quota_of(
         for (resource, each) in limits::per_pod(deployment, ranges) {
             *needs.entry(resource).or_default() += each * i128::from(*more);
         }
-        // A quota on requests or limits refuses pods that have none.
-        let lacks = quota.hard.keys().find(|resource| {
-            resource.contains('.')
-                && !resource.contains('/')
-                && is_counted(resource)
-                && limits::lacks(deployment, resource, ranges)
-        });
-        if let Some(resource) = lacks {
-            found.push(Finding::fault(
-                Area::Room,
-                &about,
-                format!(
-                    "it counts {resource}, which the pods of deployment/{name} do not set: they are refused"
-                ),
-                format!("set {resource} for every container of the pod template"),
-            ));
-        }
+        found.extend(unset(quota, name, deployment, ranges));
     }
     let before = found.len();
-    for (resource, hard) in &quota.hard {
-        let used = quota.used.get(resource).copied().unwrap_or(0);
-        let needed = needs.get(resource).copied().unwrap_or(0);
-        let left = (hard - used).max(0);
-        if needed > left {
-            found.push(Finding::fault(
-                Area::Room,
-                &about,
-                format!(
-                    "the run needs {} more of {resource}, and {} of {} are left",
-                    limits::amount(resource, needed),
-                    limits::amount(resource, left),
-                    limits::amount(resource, *hard)
-                ),
-                format!(
-                    "raise {resource} to {}, or scale something down first",
-                    limits::amount(resource, used + needed)
-                ),
-            ));
-        }
-    }
+    found.extend(quota.hard.iter().filter_map(|(resource, hard)| short(quota, resource, *hard, &needs)));
     if found.len() == before {
         found.push(Finding::fine(Area::Room, about, "it leaves enough for what the run adds"));
     }
+}
+
+/// A quota on requests or limits refuses pods that have none.
+fn unset(quota: &Quota, name: &str, deployment: &DeploymentSeen, ranges: &[LimitRange]) -> Option<Finding> {
+    let resource = quota.hard.keys().find(|resource| {
+        resource.contains('.')
+            && !resource.contains('/')
+            && is_counted(resource)
+            && limits::lacks(deployment, resource, ranges)
+    })?;
+    Some(Finding::fault(
+        Area::Room,
+        format!("quota {}", quota.name),
+        format!("it counts {resource}, which the pods of deployment/{name} do not set: they are refused"),
+        format!("set {resource} for every container of the pod template"),
+    ))
+}
+
+/// A resource of which a quota does not leave enough.
+fn short(quota: &Quota, resource: &str, hard: i128, needs: &Amounts) -> Option<Finding> {
+    let used = quota.used.get(resource).copied().unwrap_or(0);
+    let needed = needs.get(resource).copied().unwrap_or(0);
+    let left = (hard - used).max(0);
+    let amount = |number| limits::amount(resource, number);
+    (needed > left).then(|| {
+        Finding::fault(
+            Area::Room,
+            format!("quota {}", quota.name),
+            format!(
+                "the run needs {} more of {resource}, and {} of {} are left",
+                amount(needed),
+                amount(left),
+                amount(hard)
+            ),
+            format!("raise {resource} to {}, or scale something down first", amount(used + needed)),
+        )
+    })
 }
 
 fn is_counted(resource: &str) -> bool {
@@ -166,15 +167,7 @@ fn is_counted(resource: &str) -> bool {
 
 fn disrupted(target: &Target, cluster: &ClusterPicture, budget: &Budget, all: &[Budget]) -> Option<Finding> {
     let (about, name) = (format!("pdb/{}", budget.name), &budget.name);
-    let covers = |budget: &Budget, deployment: &str| {
-        cluster.deployment(deployment).is_some_and(|deployment| {
-            budget.selector.iter().all(|(key, value)| deployment.pod_labels.get(key) == Some(value))
-        })
-    };
-    let mut ours: Vec<&str> = target.slots.values().map(|slot| slot.deployment.as_str()).collect();
-    ours.sort_unstable();
-    ours.dedup();
-    ours.retain(|deployment| covers(budget, deployment));
+    let ours = covered(target, cluster, budget);
     if ours.is_empty() {
         return None;
     }
@@ -192,7 +185,7 @@ fn disrupted(target: &Target, cluster: &ClusterPicture, budget: &Budget, all: &[
     let twice = all.iter().find(|other| {
         other.name != budget.name
             && !other.has_expressions
-            && ours.iter().any(|deployment| covers(other, deployment))
+            && ours.iter().any(|deployment| covers(other, deployment, cluster))
     });
     if let Some(other) = twice.filter(|other| other.name > budget.name) {
         return Some(Finding::warn(
@@ -215,4 +208,20 @@ fn disrupted(target: &Target, cluster: &ClusterPicture, budget: &Budget, all: &[
         ));
     }
     Some(Finding::fine(Area::Room, about, format!("it allows {} evictions of {pods}", budget.allowed)))
+}
+
+/// The target's Deployments whose pods a budget counts.
+fn covered<'t>(target: &'t Target, cluster: &ClusterPicture, budget: &Budget) -> Vec<&'t str> {
+    let mut ours: Vec<&str> = target.slots.values().map(|slot| slot.deployment.as_str()).collect();
+    ours.sort_unstable();
+    ours.dedup();
+    ours.retain(|deployment| covers(budget, deployment, cluster));
+    ours
+}
+
+/// By the labels of the pods, as the eviction API does it: a budget knows nothing of Deployments.
+fn covers(budget: &Budget, deployment: &str, cluster: &ClusterPicture) -> bool {
+    cluster.deployment(deployment).is_some_and(|deployment| {
+        budget.selector.iter().all(|(key, value)| deployment.pod_labels.get(key) == Some(value))
+    })
 }

@@ -25,6 +25,19 @@ pub(super) fn judge(_runbook: &Runbook, target: &Target, cluster: &ClusterPictur
         routed(target, cluster, found);
     }
     match &cluster.workload {
+        // Pods that are being replaced have nobody for a moment: that is no mistake of the runbook's.
+        Ok(workload)
+            if workload.live.is_none()
+                && found.len() == before
+                && matches!(target.director, Director::Rollout) =>
+        {
+            found.push(Finding::unseen(
+                Area::Traffic,
+                target.director_object(),
+                "at this moment no pod is ready, so nobody has the traffic",
+                "check again when the rollout that is under way is over",
+            ));
+        }
         Ok(workload) if workload.live.is_none() && found.len() == before => {
             found.push(Finding::fault(
                 Area::Traffic,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Light, Readiness};
+use super::{Light, Readiness, RollbackPlan};
 use crate::domain::{
     belief::labels,
     director::{Share, share_of},
@@ -11,7 +11,7 @@ use crate::domain::{
     rollback_target::RollbackTarget,
     run::{Run, tag_of},
     runbook::Target,
-    time::{Span, Timestamp},
+    time::Timestamp,
     workload::{Access, Connection, RolloutState, SlotWorkload, Workload},
 };
 
@@ -54,23 +54,8 @@ impl Run {
         access: Option<&Access>,
         now: Timestamp,
     ) -> Readiness {
-        let off = |word: &str, detail: String| Readiness {
-            light: Light::Off,
-            word: word.to_owned(),
-            detail,
-            against: Vec::new(),
-        };
-        if let Some(rollback) = self.rolling_back() {
-            return off("ROLLING BACK", rollback.started_at.clock());
-        }
-        if !self.can_roll_back() {
-            return match self.rollbacks.last() {
-                Some(rollback) if rollback.finished.as_ref().is_some_and(|(ok, ..)| *ok) => off(
-                    "ROLLED BACK",
-                    format!("took {}", rollback.finished.as_ref().map_or(Span::ZERO, |f| f.2).clock()),
-                ),
-                _ => off("nothing to roll back yet", String::new()),
-            };
+        if let Some(word) = self.no_rollback_to_judge() {
+            return word;
         }
         let plan = self.rollback_plan(workload, now);
         let mut weighed = Weighed::default();
@@ -83,44 +68,81 @@ impl Run {
                 .extend(lock.uncertain.iter().map(|why| format!("nothing can be written now: {why}")));
         }
         if self.goes_quick() {
-            if self.is_one_deployment() {
-                self.judge_revision(workload, now, &mut weighed);
-            } else {
-                self.judge_previous(workload, now, &mut weighed);
-            }
-            if plan.procedure.is_none() {
-                weighed.against.push("the runbook has no [rollback.quick]".to_owned());
-            }
-            // Who may change the one Deployment may change what has the traffic.
-            let one = self.is_one_deployment();
-            let may =
-                access.and_then(|access| if one { access.patch_deployments } else { access.patch_service });
-            let word = self.runbook.target.as_ref().map_or("the Service", Target::director_word);
-            match may {
-                Some(true) => weighed.facts.push("patch allowed".to_owned()),
-                Some(false) if one => weighed.against.push("not allowed to patch the Deployment".to_owned()),
-                Some(false) => weighed.against.push(format!("not allowed to patch {word}")),
-                None => weighed.unsure.push("permission to patch unknown".to_owned()),
-            }
-            // What stands before the switch writes to the Deployments.
-            let denied = access.is_some_and(|access| access.patch_deployments == Some(false));
-            if denied && !one && self.writes_pods_first(&plan) {
-                weighed.against.push("not allowed to patch the Deployments".to_owned());
-            }
+            self.judge_quick(&plan, workload, now, &mut weighed);
+            self.judge_rights(&plan, access, &mut weighed);
         } else {
-            let live = workload.and_then(|workload| workload.live.as_ref().zip(Some(workload)));
-            if let Some((live, workload)) = live.filter(|(live, _)| Some(*live) != self.live.as_ref()) {
-                let who = workload.service_changed.as_ref().map_or("somebody", |by| by.manager.as_str());
-                weighed.against.push(format!("{live} has the traffic, set by {who}"));
-            }
-            weighed.against.extend(self.runs_another(workload));
-            weighed.facts.push(self.undo_words(&plan.undo));
+            self.judge_undo(&plan, workload, &mut weighed);
         }
         weighed.facts.push(plan.estimate.about());
         if plan.within.is_some_and(|within| plan.estimate > within) {
             weighed.slow.push("longer than promised".to_owned());
         }
         weighed.readiness()
+    }
+
+    /// What is said in place of a judgement: a rollback is under way, was done, or would have nothing to take back.
+    fn no_rollback_to_judge(&self) -> Option<Readiness> {
+        let off = |word: &str, detail: String| {
+            Some(Readiness { light: Light::Off, word: word.to_owned(), detail, against: Vec::new() })
+        };
+        if let Some(rollback) = self.rolling_back() {
+            return off("ROLLING BACK", rollback.started_at.clock());
+        }
+        if self.can_roll_back() {
+            return None;
+        }
+        match self.rollbacks.last().and_then(|rollback| rollback.finished.as_ref()) {
+            Some((true, _, took)) => off("ROLLED BACK", format!("took {}", took.clock())),
+            _ => off("nothing to roll back yet", String::new()),
+        }
+    }
+
+    /// Whether there is something to go back to.
+    fn judge_quick(
+        &self,
+        plan: &RollbackPlan,
+        workload: Option<&Workload>,
+        now: Timestamp,
+        weighed: &mut Weighed,
+    ) {
+        if self.is_one_deployment() {
+            self.judge_revision(workload, now, weighed);
+        } else {
+            self.judge_previous(workload, now, weighed);
+        }
+        if plan.procedure.is_none() {
+            weighed.against.push("the runbook has no [rollback.quick]".to_owned());
+        }
+    }
+
+    /// Whether the API server would take the writes.
+    fn judge_rights(&self, plan: &RollbackPlan, access: Option<&Access>, weighed: &mut Weighed) {
+        // Who may change the one Deployment may change what has the traffic.
+        let one = self.is_one_deployment();
+        let may = access.and_then(|access| if one { access.patch_deployments } else { access.patch_service });
+        let word = self.runbook.target.as_ref().map_or("the Service", Target::director_word);
+        match may {
+            Some(true) => weighed.facts.push("patch allowed".to_owned()),
+            Some(false) if one => weighed.against.push("not allowed to patch the Deployment".to_owned()),
+            Some(false) => weighed.against.push(format!("not allowed to patch {word}")),
+            None => weighed.unsure.push("permission to patch unknown".to_owned()),
+        }
+        // What stands before the switch writes to the Deployments.
+        let denied = access.is_some_and(|access| access.patch_deployments == Some(false));
+        if denied && !one && self.writes_pods_first(plan) {
+            weighed.against.push("not allowed to patch the Deployments".to_owned());
+        }
+    }
+
+    /// Before the switch a rollback undoes the steps; somebody else's switch would be in its way.
+    fn judge_undo(&self, plan: &RollbackPlan, workload: Option<&Workload>, weighed: &mut Weighed) {
+        let live = workload.and_then(|workload| workload.live.as_ref().zip(Some(workload)));
+        if let Some((live, workload)) = live.filter(|(live, _)| Some(*live) != self.live.as_ref()) {
+            let who = workload.service_changed.as_ref().map_or("somebody", |by| by.manager.as_str());
+            weighed.against.push(format!("{live} has the traffic, set by {who}"));
+        }
+        weighed.against.extend(self.runs_another(workload));
+        weighed.facts.push(self.undo_words(&plan.undo));
     }
 
     /// What the checks of the quick rollback's `ready` say. A slot without pods can prove nothing: that it is started first is

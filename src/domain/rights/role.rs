@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{On, Right, Scope, TABLE, When};
+use super::{Objects, On, Right, Scope, TABLE, When};
 
 /// The Role and the `ClusterRole` with what these rights allow, and bindings for a group of people, as YAML for `kubectl apply`.
 ///
@@ -102,29 +102,13 @@ pub fn markdown() -> String {
         "| verbs | resource | objects | purpose | without it |\n|---|---|---|---|---|\n".to_owned();
     for row in TABLE {
         let verbs: Vec<_> = row.verbs.iter().map(|verb| format!("`{}`", verb.as_str())).collect();
-        let group = if row.group.is_empty() { String::new() } else { format!(".{}", row.group) };
-        let on = match (row.on, row.scope) {
-            (On::Service, _) => "the Service, by name",
-            (On::SlotServices, _) => "the slots' Services, by name",
-            (On::Route, _) => "the HTTPRoute, by name",
-            (On::Deployments, _) => "the slots' Deployments, by name",
-            (On::Lease, _) => "`cutover-SERVICE`",
-            (On::KubeSystem, _) => "`kube-system`",
-            (On::All, Scope::Namespace) => "all in the namespace",
-            (On::All, Scope::Cluster) => "all in the cluster",
-        };
-        let only = match row.when {
-            When::Always => "",
-            When::Service => ", if it directs traffic",
-            When::Selector => ", if a Service's selector picks one slot",
-            When::Route => ", if an HTTPRoute directs traffic",
-            When::Headroom => ", if the runbook has a `headroom` check",
-        };
+        let group = if row.of.group.is_empty() { String::new() } else { format!(".{}", row.of.group) };
+        let (on, only) = (objects(&row.of), condition(row.of.when));
         let _ = writeln!(
             text,
             "| {} | `{}{group}` | {on}{only} | {} | {} |",
             verbs.join(", "),
-            row.resource,
+            row.of.resource,
             row.what_for,
             row.without
         );
@@ -134,4 +118,27 @@ pub fn markdown() -> String {
          action | a checklist item fails |\n",
     );
     text
+}
+
+fn objects(of: &Objects) -> &'static str {
+    match (of.on, of.scope) {
+        (On::Service, _) => "the Service, by name",
+        (On::SlotServices, _) => "the slots' Services, by name",
+        (On::Route, _) => "the HTTPRoute, by name",
+        (On::Deployments, _) => "the slots' Deployments, by name",
+        (On::Lease, _) => "`cutover-SERVICE`",
+        (On::KubeSystem, _) => "`kube-system`",
+        (On::All, Scope::Namespace) => "all in the namespace",
+        (On::All, Scope::Cluster) => "all in the cluster",
+    }
+}
+
+fn condition(when: When) -> &'static str {
+    match when {
+        When::Always => "",
+        When::Service => ", if it directs traffic",
+        When::Selector => ", if a Service's selector picks one slot",
+        When::Route => ", if an HTTPRoute directs traffic",
+        When::Headroom => ", if the runbook has a `headroom` check",
+    }
 }

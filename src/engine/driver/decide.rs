@@ -37,6 +37,7 @@ impl Engine {
         }
     }
 
+    /// What follows is durable before anything of it begins: `commit` writes first.
     fn decide(&mut self, input: Input) -> Result<(), String> {
         let now = self.kit.ports.clock.now();
         let decision = self.machine.handle(now, input);

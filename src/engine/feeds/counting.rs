@@ -3,24 +3,25 @@
 use std::collections::BTreeMap;
 
 use futures::future::{join, join_all};
-use tokio::sync::{mpsc, watch};
+use tokio::{sync::watch, time::Instant};
 
-use super::{BACKFILL, FIRST_PICTURE, LEAST_SAMPLE, LONGEST_STALL, lanes};
+use super::{
+    BACKFILL,
+    asking::{Asking, Round},
+};
 use crate::{
     domain::{
-        effect::Input,
         evidence::{
             baseline::{BEFORE, BLOCK},
             counters::Answer,
             lane::Lane,
         },
         id::SlotName,
-        message::Update,
         metric::{Counted, Metric, Missing, Sample},
         slot_labels::SlotLabels,
         time::{Span, Timestamp},
     },
-    engine::{messages::News, ports::Ports},
+    engine::ports::Ports,
 };
 
 /// After a pause of more intervals than this the times in between are asked for; counts of a shorter one come in one piece.
@@ -33,67 +34,52 @@ struct Counting {
     last: Option<Timestamp>,
 }
 
-/// Counts one metric for ever, all its slots at once; first the past, of which the hour before the switch tells what is normal.
-pub(super) async fn count(
-    metric: Metric,
-    counted: Counted,
-    mut labels: watch::Receiver<Vec<SlotLabels>>,
-    met: watch::Receiver<Option<SlotName>>,
-    ports: Ports,
-    news: mpsc::Sender<News>,
-) {
-    if metric.names_revision() {
-        let told = labels.wait_for(|known| known.iter().any(|slot| slot.version.is_some()));
-        drop(tokio::time::timeout(FIRST_PICTURE, told).await);
+impl Counting {
+    fn new(counted: &Counted) -> Self {
+        Self { lane: Lane::new(counted), last: None }
     }
+}
+
+/// Counts one metric for ever, all its slots at once; first the past, of which the hour before the switch tells what is normal.
+/// `met` is the slot on which users meet the new version, once they do.
+pub(super) async fn count(mut asking: Asking, counted: Counted, met: watch::Receiver<Option<SlotName>>) {
+    asking.wait_for_revision().await;
     let mut counting: BTreeMap<Option<SlotName>, Counting> = BTreeMap::new();
-    for slot in lanes(&metric, &labels) {
-        let mut lane = Lane::new(&counted);
-        let past = past(&metric, slot.as_ref(), &ports, &mut lane).await;
-        let last = past.last().map(|sample| sample.at);
-        counting.insert(slot.map(|slot| slot.name), Counting { lane, last });
-        if !past.is_empty() {
-            let update = Update::Samples { samples: past.clone(), backfill: true };
-            let told = news.send(News::Show(update)).await.is_ok();
-            if !told || news.send(News::Input(Input::Past(past))).await.is_err() {
-                return;
-            }
+    for slot in asking.lanes() {
+        let mut known = Counting::new(&counted);
+        let past = past(&asking.metric, slot.as_ref(), &asking.ports, &mut known.lane).await;
+        known.last = past.last().map(|sample| sample.at);
+        counting.insert(slot.map(|slot| slot.name), known);
+        if !asking.tell_past(past).await {
+            return;
         }
     }
-    let mut was = tokio::time::Instant::now();
+    let mut before = Instant::now();
     loop {
-        let (asked, real) = (ports.clock.now(), tokio::time::Instant::now());
-        let make_up = real.duration_since(was) < LONGEST_STALL;
-        let lanes = lanes(&metric, &labels);
-        let (new, ports_of) = (met.borrow().clone(), &ports);
-        let round = lanes.into_iter().map(|slot| {
+        let round = Round::begin(&asking, before);
+        let new = met.borrow().clone();
+        let looks = asking.lanes().into_iter().map(|slot| {
             let name = slot.as_ref().map(|slot| slot.name.clone());
-            let mut known =
-                counting.remove(&name).unwrap_or_else(|| Counting { lane: Lane::new(&counted), last: None });
+            let mut known = counting.remove(&name).unwrap_or_else(|| Counting::new(&counted));
             // A series that is new on the slot where users meet the new version is a new pod, or the first error of its kind.
             if new.is_some() && name == new {
                 known.lane.appear_from_zero();
             }
-            let metric = &metric;
+            let asking = &asking;
             async move {
-                let samples = look(metric, slot.as_ref(), ports_of, &mut known, make_up).await;
+                let samples =
+                    look(&asking.metric, slot.as_ref(), &asking.ports, &mut known, round.makes_up).await;
                 (name, known, samples)
             }
         });
-        for (name, known, samples) in join_all(round.collect::<Vec<_>>()).await {
+        for (name, known, samples) in join_all(looks.collect::<Vec<_>>()).await {
             counting.insert(name, known);
-            for sample in samples {
-                if news.send(News::Input(Input::Sample(sample))).await.is_err() {
-                    return;
-                }
+            if !asking.tell(samples).await {
+                return;
             }
         }
-        was = real;
-        let pause = metric.interval.saturating_sub(ports.clock.now().since(asked));
-        tokio::join!(
-            ports.clock.sleep(pause),
-            tokio::time::sleep(LEAST_SAMPLE.saturating_sub(real.elapsed()))
-        );
+        before = round.real;
+        round.end(&asking).await;
     }
 }
 

@@ -58,7 +58,12 @@ pub(super) async fn look(
     let kube = &kube;
     let rights = kube.rights(runbook);
     let own = target.slots.values().filter_map(|slot| slot.service.clone());
-    let services: BTreeSet<String> = own.chain([target.service.clone()]).collect();
+    // Without a Service of its own a route's target is called as the route is.
+    let common = match &target.director {
+        Director::Route(route) if route.name == target.service => None,
+        _ => Some(target.service.clone()),
+    };
+    let services: BTreeSet<String> = own.chain(common).collect();
     let deployments: BTreeSet<String> = target.slots.values().map(|slot| slot.deployment.clone()).collect();
     let route = async {
         let Director::Route(route) = &target.director else { return None };
@@ -97,18 +102,37 @@ pub(super) async fn look(
         room: BTreeMap::new(),
         patched,
     };
-    let owners: BTreeSet<Tracker> = metas(&picture).into_iter().flat_map(trackers).collect();
-    let owners = each(owners, async |tracker| sync_of(kube, &tracker, deadline).await);
-    let added = added(runbook, target, &picture);
-    let added: BTreeMap<String, u32> = added;
-    let room = each(added.keys().cloned().collect(), async |deployment| {
+    // What owns the objects, and whether there is room, can only be asked for once they are known.
+    (picture.trackers, picture.room) =
+        tokio::join!(owners(&picture, kube, deadline), room(runbook, target, &picture, kube, deadline));
+    picture
+}
+
+async fn owners(
+    picture: &ClusterPicture,
+    kube: &KubeCluster,
+    deadline: Deadline,
+) -> BTreeMap<Tracker, Looked<Sync>> {
+    let owners: BTreeSet<Tracker> = metas(picture).into_iter().flat_map(trackers).collect();
+    each(owners, async |tracker| sync_of(kube, &tracker, deadline).await).await
+}
+
+/// Whether the nodes have room for the pods that the run adds, by Deployment.
+async fn room(
+    runbook: &Runbook,
+    target: &Target,
+    picture: &ClusterPicture,
+    kube: &KubeCluster,
+    deadline: Deadline,
+) -> BTreeMap<String, Looked<(bool, String)>> {
+    let added: BTreeMap<String, u32> = added(runbook, target, picture);
+    each(added.keys().cloned().collect(), async |deployment| {
         let slot = target.slots.iter().find(|(_, slot)| slot.deployment == deployment).map(|(name, _)| name);
         let more = added.get(&deployment).copied().unwrap_or(0);
         let slot = slot.cloned().unwrap_or_else(|| deployment.as_str().into());
         deadline.ask(kube.headroom(&slot, more)).await.map(|seen| (seen.holds, seen.evidence))
-    });
-    (picture.trackers, picture.room) = tokio::join!(owners, room);
-    picture
+    })
+    .await
 }
 
 /// Looks at many things of a kind, a few at a time.
@@ -122,6 +146,7 @@ async fn sync_of(kube: &KubeCluster, tracker: &Tracker, deadline: Deadline) -> L
     deadline.look(kube.sync_of(tracker)).await?.map_err(|fault| unseen(&fault))
 }
 
+/// Of what is there: the rest has been told as missing.
 fn metas(picture: &ClusterPicture) -> Vec<&Meta> {
     let mut all = Vec::new();
     for seen in picture.deployments.values() {

@@ -124,6 +124,7 @@ fn furnish(runbook: &Runbook) -> Furniture {
     }
 }
 
+/// A rule by its name is the first one in the simulated route: it has no other.
 fn directing(target: &Target) -> Directing {
     match &target.director {
         Director::Selector => Directing::Selector,
@@ -168,6 +169,7 @@ fn tag_before(tag: &str) -> String {
     }
 }
 
+/// Requests to these are answered by the simulated Prometheus; all other hosts by the simulated service.
 fn prometheus_hosts(runbook: &Runbook) -> Vec<String> {
     runbook
         .sources

@@ -22,6 +22,10 @@ pub(super) const METRIC: &[&str] = &[
     "signal",
 ];
 
+/// The column with what Prometheus is asked.
+pub(super) const QUERY: &[&str] =
+    &["query", "promql", "expression", "expr", "prometheus", "requête", "abfrage", "consulta"];
+
 /// The columns by which somebody is reached.
 const REACHED_BY: &[&str] = &[
     "slack",

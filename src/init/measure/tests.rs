@@ -197,6 +197,9 @@ async fn what_tells_no_slot_or_no_status_is_a_gap_that_says_what_was_seen() {
         ),
         "{measured:?}"
     );
+    let measured = asked(&Fake::new(&[(REQUESTS, no_slot, 10.0)]), &one()).await;
+    let advice = measured.gaps.last().unwrap();
+    assert!(advice.contains("pod_template_hash") && measured.gaps[0].contains("hashonly"), "{measured:?}");
     let no_status: &[(&str, &str)] = &[("pod", "shop-hashonly-x1")];
     let measured = asked(&Fake::new(&[(REQUESTS, no_status, 10.0)]), &one()).await;
     assert!(measured.gaps[0].contains("has no label with the status; its labels: pod"), "{measured:?}");

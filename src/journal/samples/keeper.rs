@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
         mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
     time::{Duration, Instant},
@@ -26,8 +26,11 @@ use crate::{
     engine::ports::SampleKeeper,
 };
 
-/// Moments that may wait to be written; what comes while so many wait is lost.
+/// Moments that may wait to be written, …
 const QUEUE: usize = 4096;
+/// … and the memory that they may take: a picture of the cluster takes as much as hundreds of samples. What comes while so much
+/// waits is lost.
+pub(super) const MOST_WAITING: usize = 8 << 20;
 /// Lines are written once there are so many bytes …
 const BLOCK: usize = 256 << 10;
 /// … or so long after the first of them: what a crash takes.
@@ -44,6 +47,8 @@ pub type Mask = Arc<dyn Fn(&str) -> String + Send + Sync>;
 #[derive(Debug)]
 pub struct Samples {
     queue: Option<SyncSender<Moment>>,
+    /// The memory of what is in the queue.
+    waiting: Arc<AtomicUsize>,
     missed: Arc<AtomicU64>,
     fault: Arc<Mutex<Option<String>>>,
     done: Receiver<()>,
@@ -58,11 +63,13 @@ impl Samples {
         let (queue, moments) = sync_channel(QUEUE);
         let (told, done) = sync_channel(1);
         let (missed, fault) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(None)));
+        let waiting = Arc::new(AtomicUsize::new(0));
         let mut writing = Writing {
             dir: dir.to_owned(),
             run_id: run_id.to_owned(),
             bounds,
             mask,
+            waiting: Arc::clone(&waiting),
             missed: Arc::clone(&missed),
             fault: Arc::clone(&fault),
             sieve: Sieve::default(),
@@ -80,15 +87,18 @@ impl Samples {
             // Whoever has stopped to wait is not there to be told.
             let _ = told.send(());
         })?;
-        Ok(Self { queue: Some(queue), missed, fault, done })
+        Ok(Self { queue: Some(queue), waiting, missed, fault, done })
     }
 }
 
 impl SampleKeeper for Samples {
     fn keep(&mut self, moment: Moment) {
-        if let Some(queue) = &self.queue
-            && queue.try_send(moment).is_err()
-        {
+        let Some(queue) = &self.queue else { return };
+        let takes = moment.memory();
+        // Only this thread adds, so there is never more than this.
+        let room = self.waiting.fetch_add(takes, Ordering::Relaxed) + takes <= MOST_WAITING;
+        if !room || queue.try_send(moment).is_err() {
+            self.waiting.fetch_sub(takes, Ordering::Relaxed);
             self.missed.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -119,6 +129,7 @@ struct Writing {
     run_id: String,
     bounds: Bounds,
     mask: Mask,
+    waiting: Arc<AtomicUsize>,
     missed: Arc<AtomicU64>,
     fault: Arc<Mutex<Option<String>>>,
     sieve: Sieve,
@@ -144,7 +155,10 @@ impl Writing {
         loop {
             let wait = self.since.map_or(EVERY, |since| EVERY.saturating_sub(since.elapsed()));
             match moments.recv_timeout(wait) {
-                Ok(moment) => self.take(moment),
+                Ok(moment) => {
+                    self.waiting.fetch_sub(moment.memory(), Ordering::Relaxed);
+                    self.take(moment);
+                }
                 Err(RecvTimeoutError::Timeout) => self.flush(),
                 Err(RecvTimeoutError::Disconnected) => break,
             }

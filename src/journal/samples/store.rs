@@ -204,6 +204,26 @@ impl Store {
     /// Writes the file anew; what becomes of a block is said by where it begins. Takes the memory of one batch.
     fn rewrite(&mut self, change: impl Fn(u64) -> Option<Change>) -> io::Result<()> {
         remove(&self.dir, NEXT)?;
+        let written = self.write_next(change).and_then(|next| {
+            std::fs::rename(self.dir.join(NEXT), self.dir.join(FILE))?;
+            Ok(next)
+        });
+        match written {
+            Ok(next) => {
+                self.file = next.file;
+                self.held = next.held;
+                Ok(())
+            }
+            Err(why) => {
+                // Where the disk is full, the journal needs what this has taken.
+                let _ = remove(&self.dir, NEXT);
+                Err(why)
+            }
+        }
+    }
+
+    /// The file that is to take this one's place.
+    fn write_next(&mut self, change: impl Fn(u64) -> Option<Change>) -> io::Result<Next> {
         let mut next = Next::new(self.dir.create_file(NEXT)?, self.seed);
         let mut header = vec![0; usize::try_from(self.first).map_err(io::Error::other)?];
         self.file.read_exact_at(&mut header, 0)?;
@@ -234,10 +254,7 @@ impl Store {
         {
             self.most = self.most.max(self.held.bytes + next.held.bytes);
         }
-        std::fs::rename(self.dir.join(NEXT), self.dir.join(FILE))?;
-        self.file = next.file;
-        self.held = next.held;
-        Ok(())
+        Ok(next)
     }
 
     /// The next block's head from here on, past damage.

@@ -1,17 +1,23 @@
 //! The file of samples: whole, torn, damaged, full, and on a disk that fails.
 
-use std::{fs::OpenOptions, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs::OpenOptions,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{keeper::MOST_WAITING, *};
 use crate::{
     domain::{
         id::SlotName,
         kept::{Kept, Moment, Seen},
         metric::{Missing, Sample},
         time::{Span, Timestamp},
-        workload::{WarningEvent, Workload},
+        workload::{Pod, WarningEvent, Workload},
     },
     engine::ports::SampleKeeper as _,
 };
@@ -300,6 +306,81 @@ fn what_has_no_room_at_all_goes_and_that_is_said() {
         .sum();
     assert_eq!(gone + kept.samples().count() as u64, 20 * 60, "{:?}", kept.remarks());
     assert!(kept.remarks().iter().any(|remark| remark.contains("the file was full")));
+}
+
+#[test]
+fn a_file_that_could_not_be_thinned_out_leaves_no_second_one_behind() {
+    let dir = directory();
+    let bounds = Bounds { bytes: 1 << 20, plain: 8 << 20, moments: 100 };
+    let mut store = open(dir.path(), bounds);
+    let moments: Vec<Moment> = (0..90).map(|at| sample(at % 4, at * 1_000, 0.5)).collect();
+    append(&mut store, &moments);
+    let path = dir.path().join(FILE);
+    let whole = std::mem::replace(&mut store.file, OpenOptions::new().write(true).open(&path).unwrap());
+    let more: Vec<Moment> = (90..120).map(|at| sample(at % 4, at * 1_000, 0.5)).collect();
+    assert!(store.append(&lines(&more), more.len()).is_err());
+    assert!(!dir.path().join("samples.cut.next").exists(), "on a full disk the journal needs its room");
+    store.file = whole;
+    append(&mut store, &more);
+    assert!(kept(dir.path()).moments.ends_with(&more));
+}
+
+/// A disk that hangs, and a cluster of hundreds of pods in which something happens all the time.
+#[test]
+fn what_waits_for_a_slow_disk_takes_little_memory() {
+    let dir = directory();
+    let (gate, waits) = std::sync::mpsc::channel::<()>();
+    let waits = parking_lot::Mutex::new(waits);
+    let mask: Mask = Arc::new(move |text: &str| {
+        // Until the disk answers: all that is written goes through here.
+        let _ = waits.lock().recv();
+        text.to_owned()
+    });
+    let mut samples = Samples::start(dir.path(), RUN, Bounds::default(), mask).unwrap();
+    let picture = |at: i64| {
+        let mut workload = Workload { as_of: Timestamp(at), ..Workload::default() };
+        let pod = |number: usize| Pod {
+            name: format!("backend-green-{at}-{number}"),
+            status: "Running".to_owned(),
+            ready: true,
+            containers_ready: 1,
+            containers: 1,
+            restarts: 0,
+            created: Timestamp(0),
+            version: "v1.6.0".to_owned(),
+            bad: false,
+        };
+        workload.slots.entry("green".into()).or_default().pods = (0..200).map(pod).collect();
+        Moment { at: Timestamp(at), seen: Seen::Picture(Box::new(workload)) }
+    };
+    let takes = picture(1_000_000).memory();
+    assert!((20_000..200_000).contains(&takes), "{takes}");
+    (0..3_000).for_each(|second| samples.keep(picture(2_000 * second)));
+    drop(gate);
+    drop(samples);
+    let counted = || {
+        let (mut pictures, mut bytes, mut lost) = (0, 0, 0);
+        for moment in &kept(dir.path()).moments {
+            match &moment.seen {
+                Seen::Picture(_) => (pictures, bytes) = (pictures + 1, bytes + moment.memory()),
+                Seen::Lost { moments, .. } => lost += moments,
+                other => panic!("{other:?}"),
+            }
+        }
+        (pictures, bytes, lost)
+    };
+    // The end waits for the last lines, but not for ever.
+    let until = Instant::now() + Duration::from_secs(30);
+    let (pictures, bytes, lost) = loop {
+        let (pictures, bytes, lost) = counted();
+        if pictures + lost == 3_000 || Instant::now() > until {
+            break (pictures, bytes, lost);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert_eq!(pictures + lost, 3_000, "what is not there is said");
+    // One is in the writer's own hands.
+    assert!((MOST_WAITING / 2..MOST_WAITING + takes).contains(&bytes), "{pictures} of {bytes} bytes");
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub(super) fn from_cluster(model: &Model, run: &Run, active: bool) -> Vec<Alert>
         if let Some(first) = slot.pods.iter().find(|pod| pod.bad) {
             alerts.push(Alert {
                 urgent: false,
-                word: "watch: pods".to_owned(),
+                word: format!("{} pod{} down", slot.bad(), if slot.bad() == 1 { "" } else { "s" }),
                 headline: format!(
                     "{}: {} of {} pods not well: {}",
                     name.0.to_uppercase(),

@@ -6,6 +6,7 @@ use crate::{
         metric::{Metric, Missing, Verdict},
         run::Run,
         series::Series,
+        time::Span,
     },
     tui::{model::Model, subject},
 };
@@ -64,6 +65,14 @@ pub(super) fn unmeasured(model: &Model, run: &Run) -> Option<Alert> {
         meter: None,
         follows: "Nobody can say whether that is well.".to_owned(),
     })
+}
+
+/// For how long a metric of the new version has had no value; none where it never had one.
+pub(super) fn missing_for(model: &Model, metric: &Metric) -> Option<Span> {
+    let slot = model.run.as_ref().and_then(|run| run.opened.new_slot.clone()).filter(|_| metric.per_slot);
+    let series = model.telemetry.series.get(&(metric.id.clone(), slot))?;
+    let last = series.iter().rev().find(|(_, value)| value.is_some());
+    last.map(|(at, _)| model.now.since(at))
 }
 
 /// Whether the last samples had no value.

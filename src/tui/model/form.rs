@@ -107,6 +107,13 @@ pub enum Purpose {
         /// Whether it holds.
         holds: bool,
     },
+    /// Run a failed step, or the completion, once more.
+    Retry {
+        /// Which; none for the completion.
+        step: Option<StepId>,
+        /// The attempt that has failed.
+        attempt: u32,
+    },
     /// Leave a step out.
     Skip {
         /// Which.
@@ -151,7 +158,7 @@ impl Purpose {
     /// Whether answering orders something that may act on the target at once.
     pub fn orders_act(&self) -> bool {
         match self {
-            Self::Start { .. } | Self::Proceed { .. } | Self::Undo { .. } => true,
+            Self::Start { .. } | Self::Proceed { .. } | Self::Retry { .. } | Self::Undo { .. } => true,
             Self::Ask { .. }
             | Self::Decide { .. }
             | Self::Override { .. }
@@ -273,6 +280,9 @@ impl Form {
                 run.rolling_back().is_none()
                     && run.step(step.as_str()).is_some_and(|state| !state.status.is_active())
             }
+            Purpose::Retry { step, .. } => {
+                matches!(prompt, Prompt::Failed { step: failed } if failed == step)
+            }
             Purpose::Hold => run.is_undoing_steps() || (run.held.is_none() && run.finished.is_none()),
             Purpose::Continue => run.held.is_some(),
             Purpose::CancelCountdown { trigger } => {
@@ -303,6 +313,7 @@ impl Form {
             Purpose::TickCheck { step, attempt, check, holds } => {
                 Command::TickCheck { step, attempt, check, holds, note }
             }
+            Purpose::Retry { step, attempt } => Command::Retry { step, attempt },
             Purpose::Skip { step } => Command::Skip { step, reason: text },
             Purpose::Undo { step, .. } => Command::Undo { step, typed: note },
             Purpose::Hold => Command::Hold { reason: text },

@@ -11,6 +11,7 @@ use crate::{
         prompt::Prompt,
         run::Run,
         runbook::Step,
+        time::Span,
     },
     tui::{
         model::{Model, Phase, form::Purpose},
@@ -33,7 +34,37 @@ fn items_left(run: &Run) -> usize {
 
 /// What ENTER does, and where that is nothing, why.
 pub(super) fn enter(model: &Model, run: &Run, prompt: &Prompt) -> Offer {
-    let does = |does, words: String| Offer::key(KeyAction::Confirm, does).says(words);
+    match prompt {
+        Prompt::Ask { .. } | Prompt::Decide { .. } | Prompt::Checklist { .. } | Prompt::OpenSteps => {
+            before_steps(run, prompt)
+        }
+        Prompt::Start { .. } | Prompt::Complete | Prompt::Proceed { .. } => begin(run, prompt),
+        Prompt::Acting { at } => acting(model, run, at),
+        Prompt::Checking { open, .. } => checking(model, run, open.len()),
+        Prompt::Unknown { at } => unknown(run, at),
+        Prompt::Held { cause: HoldCause::Foreign, .. } => {
+            does(Does::Choose(Purpose::Continue, 0), "resume, once it is put back".to_owned())
+        }
+        Prompt::Held { .. } => {
+            does(Does::Choose(Purpose::Continue, 0), "resume the run (asks first)".to_owned())
+        }
+        Prompt::Failed { .. } | Prompt::Fired { .. } | Prompt::RollbackStopped { .. } => {
+            Offer::wait("starts nothing: choose one of these").says("starts nothing: choose")
+        }
+        Prompt::Countdown { ends_at, .. } => rolls_back_in(ends_at.since(model.now)),
+        Prompt::RollingBack => {
+            Offer::wait("starts nothing: the rollback finishes by itself").says("starts nothing")
+        }
+        Prompt::Finished { .. } => Offer::wait("starts nothing: the run has ended"),
+    }
+}
+
+fn does(does: Does, words: String) -> Offer {
+    Offer::key(KeyAction::Confirm, does).says(words)
+}
+
+/// Questions and the checklist.
+fn before_steps(run: &Run, prompt: &Prompt) -> Offer {
     match prompt {
         Prompt::Ask { question, .. } | Prompt::Decide { question, .. } => {
             does(Does::Question, format!("answer: {question}"))
@@ -47,14 +78,20 @@ pub(super) fn enter(model: &Model, run: &Run, prompt: &Prompt) -> Offer {
                 .says(format!("next open item; {n} needed"))
                 .says(format!("next open item, {n} needed"))
         }
-        Prompt::OpenSteps => {
+        _ => {
             let first = run.runbook.steps.first().map_or("the completion", |step| &step.title);
             does(
                 Does::Send(Command::OpenSteps { override_reason: None }),
-                format!("close the checklist and show step 1: {first}; nothing starts yet"),
+                format!("close the checklist and show step 1: {first}; starts nothing yet"),
             )
-            .says("close the checklist, show step 1; nothing starts yet".to_owned())
+            .says("close the checklist, show step 1; starts nothing yet".to_owned())
         }
+    }
+}
+
+/// What begins: a step, an action that asks by itself, the completion.
+fn begin(run: &Run, prompt: &Prompt) -> Offer {
+    match prompt {
         Prompt::Start { step, attempt, .. } if lacking(run, *step, *attempt) > 0 => {
             let n = lacking(run, *step, *attempt);
             let people = if n == 1 { "person" } else { "people" };
@@ -62,10 +99,19 @@ pub(super) fn enter(model: &Model, run: &Run, prompt: &Prompt) -> Offer {
                 Some(_) => ":approve plays one".to_owned(),
                 None => format!("cutover approve {}", run.opened.run_id),
             };
-            Offer::wait(format!("step {} needs {n} other {people} to approve it: {how}", step + 1))
+            Offer::wait(format!(
+                "starts nothing: step {} needs {n} other {people} to approve it: {how}",
+                step + 1
+            ))
         }
         Prompt::Start { step, attempt, confirm, word } => start(run, *step, *attempt, *confirm, word),
-        Prompt::Complete => {
+        Prompt::Proceed { at, confirm, word } => {
+            let purpose = Purpose::Proceed { at: at.clone(), confirm: *confirm, word: word.clone() };
+            let what = story::action_name(run, at);
+            does(Does::Confirm(purpose, *confirm), format!("run: {what}{}", confirm_words(*confirm, word)))
+                .says(format!("run: {what}"))
+        }
+        _ => {
             let attempt = run.completion.as_ref().map_or(0, |work| work.attempt) + 1;
             let purpose = Purpose::Start { step: None, attempt, confirm: Confirm::None, word: String::new() };
             does(
@@ -73,46 +119,28 @@ pub(super) fn enter(model: &Model, run: &Run, prompt: &Prompt) -> Offer {
                 "complete the deployment: log, notices, tasks for later".to_owned(),
             )
         }
-        Prompt::Proceed { at, confirm, word } => {
-            let purpose = Purpose::Proceed { at: at.clone(), confirm: *confirm, word: word.clone() };
-            let what = story::action_name(run, at);
-            does(Does::Confirm(purpose, *confirm), format!("run: {what}{}", confirm_words(*confirm, word)))
-                .says(format!("run: {what}"))
-        }
-        Prompt::Acting { at } => acting(model, run, at),
-        Prompt::Checking { open, .. } => checking(model, run, open.len()),
-        Prompt::Failed { .. } | Prompt::Fired { .. } | Prompt::RollbackStopped { .. } => {
-            Offer::wait("does nothing: choose one of these").says("nothing: choose")
-        }
-        Prompt::Unknown { at } if run.is_looked_at(at) => {
-            Offer::wait("starts nothing: reading its outcome from the cluster")
-        }
-        Prompt::Unknown { at } if run.outlives(at).is_some() => {
-            Offer::wait("starts nothing: its process still runs").says("starts nothing: its process runs")
-        }
-        Prompt::Unknown { at } => does(
-            Does::Choose(Purpose::Resolve { at: at.clone() }, 0),
-            "say how it ended: done, not done, run again, or roll back".to_owned(),
-        )
-        .says("say how it ended"),
-        Prompt::Countdown { ends_at, .. } => {
-            let left = ends_at.since(model.now).clock();
-            Offer::wait(format!("starts nothing: the rollback starts by itself in {left}"))
-                .says("starts nothing")
-        }
-        Prompt::Held { cause: HoldCause::Foreign, .. } => {
-            does(Does::Choose(Purpose::Continue, 0), "resume, once it is put back".to_owned())
-        }
-        Prompt::Held { .. } => {
-            does(Does::Choose(Purpose::Continue, 0), "resume the run (asks first)".to_owned())
-        }
-        Prompt::RollingBack => {
-            Offer::wait("starts nothing: the rollback finishes by itself").says("starts nothing")
-        }
-        Prompt::Finished { .. } => {
-            Offer::wait("starts nothing: the run has ended").says("starts nothing: the run has ended")
-        }
     }
+}
+
+/// An action whose outcome nobody recorded.
+fn unknown(run: &Run, at: &ActionRef) -> Offer {
+    if run.is_looked_at(at) {
+        return Offer::wait("starts nothing: reading its outcome from the cluster");
+    }
+    if run.outlives(at).is_some() {
+        return Offer::wait("starts nothing: its process still runs")
+            .says("starts nothing: its process runs");
+    }
+    does(
+        Does::Choose(Purpose::Resolve { at: at.clone() }, 0),
+        "say how it ended: done, not done, run again, or roll back".to_owned(),
+    )
+    .says("say how it ended")
+}
+
+fn rolls_back_in(left: Span) -> Offer {
+    Offer::wait(format!("starts nothing: the rollback starts by itself in {}", left.clock()))
+        .says("starts nothing")
 }
 
 /// A step begins.
@@ -129,9 +157,7 @@ fn start(run: &Run, step: usize, attempt: u32, confirm: Confirm, word: &str) -> 
 /// Checks are looked at; so many of them wait for a person.
 fn checking(model: &Model, run: &Run, open: usize) -> Offer {
     if let Some(left) = run.goes_back_in(model.now) {
-        let left = left.clock();
-        return Offer::wait(format!("starts nothing: the rollback starts by itself in {left}"))
-            .says("starts nothing");
+        return rolls_back_in(left);
     }
     if open > 0 {
         let (s, waits) = if open == 1 { ("", "waits") } else { ("s", "wait") };

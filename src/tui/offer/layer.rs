@@ -81,8 +81,8 @@ fn of_form(model: &Model, form: &Form) -> Vec<Offer> {
 /// What ENTER does in a question.
 fn form_words(model: &Model, form: &Form) -> String {
     match &form.purpose {
-        Purpose::Ask { .. } if form.text().is_empty() => "nothing until something is typed".to_owned(),
-        Purpose::Ask { name, .. } => format!("use {} for {name}; nothing starts yet", form.text()),
+        Purpose::Ask { .. } if form.text().is_empty() => "starts nothing until something is typed".to_owned(),
+        Purpose::Ask { name, .. } => format!("use {} for {name}; starts nothing yet", form.text()),
         Purpose::Decide { .. } if form.choice == 0 => "yes".to_owned(),
         Purpose::Decide { .. } => "no".to_owned(),
         Purpose::Override { open } => format!("start the steps with {open} items open; the reason is logged"),
@@ -99,7 +99,7 @@ fn form_words(model: &Model, form: &Form) -> String {
             if form.text().eq_ignore_ascii_case(word.trim()) {
                 "start it".to_owned()
             } else {
-                format!("nothing until the word {word} is typed")
+                format!("starts nothing until the word {word} is typed")
             }
         }
         Purpose::TickCheck { holds: true, .. } => "continue: it is all right, for this reason".to_owned(),
@@ -109,12 +109,12 @@ fn form_words(model: &Model, form: &Form) -> String {
             if form.text().eq_ignore_ascii_case(word.trim()) {
                 "undo the step".to_owned()
             } else {
-                format!("nothing until {word} is typed")
+                format!("starts nothing until {word} is typed")
             }
         }
         Purpose::Resolve { at } => match RESOLUTIONS.get(form.choice) {
             Some(_) if model.run.as_ref().is_some_and(|run| run.outlives(at).is_some()) => {
-                "nothing while its process runs".to_owned()
+                "starts nothing while its process runs".to_owned()
             }
             Some(_) => "record it; the run continues from there".to_owned(),
             None => "show what a rollback would do".to_owned(),
@@ -126,8 +126,16 @@ fn form_words(model: &Model, form: &Form) -> String {
         Purpose::Note => "add it to the log".to_owned(),
         Purpose::Incident(draft) if draft.field < 3 => "next field".to_owned(),
         Purpose::Incident(_) => "keep the text; sending it is a step of its own".to_owned(),
-        Purpose::Continue | Purpose::SendIncident | Purpose::Undo { .. } | Purpose::Quit => {
-            if form.choice == 0 { "yes".to_owned() } else { "no, back".to_owned() }
+        Purpose::Retry { .. }
+        | Purpose::Continue
+        | Purpose::SendIncident
+        | Purpose::Undo { .. }
+        | Purpose::Quit => {
+            if form.choice == 0 {
+                "yes".to_owned()
+            } else {
+                "no, back".to_owned()
+            }
         }
     }
 }
@@ -139,27 +147,31 @@ fn of_rollback(form: &RollbackForm) -> Vec<Offer> {
     let tab = || key(K::NextField);
     let mut offers = match (form.focus, &form.word) {
         (RollbackFocus::Reasons, None) => vec![
-            key(K::Confirm).says("go to the buttons; nothing starts yet").says("starts nothing yet"),
+            key(K::Confirm).says("starts nothing yet: goes to the buttons").says("starts nothing yet"),
             key(K::Yes).says("roll back now").called("roll back"),
             key(K::Down).says("another reason").called("reason"),
             back(),
         ],
         (RollbackFocus::Reasons, Some(_)) => vec![
-            key(K::Confirm).says("go to the buttons; nothing starts yet").says("starts nothing yet"),
+            key(K::Confirm).says("starts nothing yet: goes to the buttons").says("starts nothing yet"),
             tab().says("the word"),
             key(K::Down).says("another reason").called("reason"),
             back(),
         ],
-        (RollbackFocus::Other, _) => vec![key(K::Confirm).says("done writing; nothing starts yet"), back()],
+        (RollbackFocus::Other, _) => vec![key(K::Confirm).says("starts nothing yet: done writing"), back()],
         (RollbackFocus::Word, Some(word)) => vec![
-            key(K::Confirm).says(format!("to the buttons, once {word} is typed")),
+            key(K::Confirm).says(if form.typed.value().trim() == word.trim() {
+                "starts nothing yet: goes to the buttons".to_owned()
+            } else {
+                format!("starts nothing until {word} is typed")
+            }),
             back(),
             key(K::Down).quiet(),
             key(K::Up).quiet(),
         ],
         (RollbackFocus::Word, None) => vec![back()],
         (RollbackFocus::Cancel, _) => {
-            vec![key(K::Confirm).says("close this, nothing happens"), tab().says("to Roll back"), back()]
+            vec![key(K::Confirm).says("starts nothing: closes this"), tab().says("to Roll back"), back()]
         }
         (RollbackFocus::Go, _) => vec![key(K::Confirm).says("ROLL BACK NOW"), back()],
     };
@@ -184,7 +196,7 @@ fn of_page(model: &Model, page: &Page) -> Vec<Offer> {
     let held = matches!(model.prompt(), Some(Prompt::Held { .. })) && acts;
     // A banner above may speak of ENTER: that is the run's, not this page's.
     let back = if held { "back to the run; there ENTER resumes it" } else { "back to the run" };
-    let nothing = || Offer::wait("nothing on this page");
+    let nothing = || Offer::wait("starts nothing on this page");
     let next = |words: &'static str| key(K::NextSource).says(words);
     let mut offers = match kind {
         PageKind::Tasks if acts => {
@@ -273,7 +285,7 @@ fn save(page: &Page) -> Offer {
 
 /// On a page of charts: back to now first, where it shows the past.
 fn next_chart(model: &Model, page: &Page) -> Vec<Offer> {
-    let mut offers = vec![Offer::wait("nothing on this page")];
+    let mut offers = vec![Offer::wait("starts nothing on this page")];
     if page.times.end.is_some() {
         offers.push(key(K::Live).says("back to now"));
     }

@@ -48,7 +48,7 @@ pub fn database_key(model: &Model) -> Option<(String, String)> {
 /// Everything that is offered on the panes, ENTER first.
 pub(super) fn offers(model: &Model) -> Vec<Offer> {
     let Some(run) = &model.run else {
-        let mut offers = vec![Offer::wait("waiting for the engine")];
+        let mut offers = vec![Offer::wait("starts nothing: waiting for the engine")];
         offers.extend([KeyAction::Help, KeyAction::Quit].map(|action| Offer::key(action, Does::Look)));
         return offers;
     };
@@ -75,23 +75,29 @@ fn watching(model: &Model, run: &Run) -> Vec<Offer> {
     }
     match (model.pilot(), may_ask) {
         (Some(pilot), true) if same(pilot) => vec![
-            Offer::wait("nothing here: you have control on another screen")
-                .says("you have control on another screen"),
+            Offer::wait("starts nothing: you have control on another screen")
+                .says("starts nothing: you have control elsewhere"),
             Offer::command("take", "bring it to this one"),
         ],
-        (Some(pilot), true) if asked => vec![Offer::wait(format!("nothing: you asked {pilot} for control"))],
+        (Some(pilot), true) if asked => {
+            vec![Offer::wait(format!("starts nothing: you asked {pilot} for control"))]
+        }
         (Some(pilot), true) => vec![
-            Offer::wait(format!("nothing: you watch, {pilot} has control"))
-                .says(format!("nothing: {pilot} has control")),
+            Offer::wait(format!("starts nothing: you watch, {pilot} has control"))
+                .says(format!("starts nothing: {pilot} has control")),
             Offer::command("ask", "ask for control"),
         ],
         (Some(pilot), false) => {
-            vec![Offer::wait(format!("nothing: you watch, {pilot} has control; no key changes the run"))]
+            vec![Offer::wait(format!(
+                "starts nothing: you watch, {pilot} has control; no key changes the run"
+            ))]
         }
         (None, true) => vec![
             Offer::key(KeyAction::Confirm, Does::Type("take ")).says("take control: nobody has it, say why"),
         ],
-        (None, false) => vec![Offer::wait("nothing: you watch, NOBODY has control; no key changes the run")],
+        (None, false) => {
+            vec![Offer::wait("starts nothing: you watch, NOBODY has control; no key changes the run")]
+        }
     }
 }
 
@@ -100,7 +106,7 @@ fn watching(model: &Model, run: &Run) -> Vec<Offer> {
 fn driving(model: &Model, run: &Run) -> Vec<Offer> {
     if matches!(model.journal, JournalState::Lost { .. }) {
         return vec![
-            Offer::wait("nothing starts: the journal is lost").says("nothing starts"),
+            Offer::wait("starts nothing: the journal is lost").says("starts nothing"),
             Offer::command(format!("unrecorded {WITHOUT_A_JOURNAL}"), "roll back anyway"),
         ];
     }
@@ -155,8 +161,9 @@ fn by_prompt(model: &Model, run: &Run, prompt: &Prompt) -> Vec<Offer> {
                 Some(step) => run.step(step.as_str()).map_or(0, |state| state.work.attempt),
                 None => run.completion.as_ref().map_or(0, |work| work.attempt),
             };
-            let again = Command::Retry { step: step.clone(), attempt };
-            offers.push(Offer::key(KeyAction::Retry, Does::Send(again)).says("try again"));
+            // Asks first: whoever meant `R` and missed its shift must not run a failed step again.
+            let again = Does::Choose(Purpose::Retry { step: step.clone(), attempt }, 0);
+            offers.push(Offer::key(KeyAction::Retry, again).says("try again"));
             offers.extend(undo(model, run).map(|does| Offer::key(KeyAction::Undo, does).says("undo it")));
             offers.extend(
                 skip(run)
@@ -366,9 +373,11 @@ fn undo(model: &Model, run: &Run) -> Option<Does> {
     Some(if typed { Does::Write(purpose) } else { Does::Choose(purpose, 1) })
 }
 
-/// What `D` shows: the procedure named for it, else the only one of its own.
+/// What `D` shows: the procedure named for it, else the only one of its own. Before the switch a step's own undo does it;
+/// after a quick rollback it is there for what that has left as it is.
 fn database(run: &Run) -> Option<ProcedureId> {
-    if run.rolling_back().is_some() || run.started_at.is_none() || !run.switch_begun() {
+    let moved = run.switch_begun() || !run.left_by_rollback().is_empty();
+    if run.rolling_back().is_some() || run.started_at.is_none() || !moved {
         return None;
     }
     let own = || run.runbook.rollbacks.iter().filter(|it| it.id.as_str() != QUICK && it.id.as_str() != UNDO);

@@ -1,7 +1,7 @@
 //! Why a key does nothing now, in words.
 
 use crate::{
-    config::keymap::KeyAction,
+    config::keymap::{Key, KeyAction, KeyCode},
     domain::run::{ItemStatus, Run},
     tui::model::{Model, Phase},
 };
@@ -51,6 +51,16 @@ pub fn why_not(model: &Model, action: KeyAction) -> Option<String> {
         KeyAction::Hold => "a rollback runs: it can't be paused".to_owned(),
         _ => return None,
     })
+}
+
+/// What to say of a key that does nothing here, where the same letter with the shift key is offered and would change the run.
+pub fn with_shift(model: &Model, key: Key) -> Option<String> {
+    let KeyCode::Char(small) = key.code else { return None };
+    let large = Key { code: KeyCode::Char(small.to_ascii_uppercase()), ..key };
+    let action =
+        model.options.keymap.action(model.context(), large).filter(|_| small.is_ascii_lowercase())?;
+    let offered = action.is_weighty() && super::is_offered(model, action);
+    offered.then(|| format!("{large}, with the shift key: {}", action.word()))
 }
 
 /// Whether it changes the run.

@@ -10,7 +10,10 @@ use super::super::{
 };
 use crate::{
     config::keymap::KeyAction,
-    domain::run::{IncidentState, Run},
+    domain::{
+        run::{IncidentState, Run},
+        runbook::Incident,
+    },
 };
 
 /// The incident as declared or as being written.
@@ -73,12 +76,21 @@ pub fn head(model: &Model, width: usize) -> Vec<Row> {
         };
         rows.push(row.fit(width));
     }
-    if let Some(commander) = &incident.commander {
-        let lines = wrap(&format!("Incident commander: {commander}"), width.saturating_sub(4));
-        rows.extend(lines.into_iter().map(|line| Row::of(format!("   {line}"), look.dim())));
-    }
+    let lines = wrap(&commander(run, incident), width.saturating_sub(4));
+    rows.extend(lines.into_iter().map(|line| Row::of(format!("   {line}"), look.text())));
     rows.push(Row::of(" What to do", look.strong()));
     rows
+}
+
+/// Who commands: the runbook's rule, with the one name that this run knows; else who must name somebody.
+fn commander(run: &Run, incident: &Incident) -> String {
+    let opened = &run.opened.pilot;
+    if let Some(rule) = &incident.commander {
+        format!("Commander: {rule}; run started by {opened}")
+    } else {
+        let pilot = run.pilot.as_ref().map_or(opened, |pilot| &pilot.name);
+        format!("Commander: none in the runbook; {pilot}, the pilot, names one")
+    }
 }
 
 /// The steps of incident response, each with its tick, in as many lines as it takes, the selected one marked.

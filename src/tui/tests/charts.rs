@@ -66,7 +66,7 @@ pub(super) fn watched(seconds: u64) -> Told {
 /// Nothing can be measured any more, for a minute and a half.
 pub(super) fn blind() -> Told {
     let mut told = watched(400);
-    let why = Missing::Unreachable("connection refused".to_owned());
+    let why = Missing::Unreachable("prometheus.payment-system.com:9090 refused the connection".to_owned());
     for n in 0..18 {
         if n == 5 {
             let metric = "error_rate".into();
@@ -306,11 +306,11 @@ fn time_is_zoomed_and_moved_and_the_past_is_told_as_such() {
     assert!(note(&mut told).contains("last 15 min"));
     told.press(Key::named(KeyCode::Left));
     let past = note(&mut told);
-    assert!(past.contains("PAST: 14:05 to 14:20 UTC, ends 3:31 ago"), "{past}");
+    assert!(past.contains("PAST: 14:05 to 14:20 UTC, ends 3:33 ago"), "{past}");
     assert!(told.screen(80, 24).contains(" 0 back to now"));
     // It is of the past, and stays where it is while time goes on.
     told.wait(60);
-    assert!(note(&mut told).contains("PAST: 14:05 to 14:20 UTC, ends 4:31 ago"), "{}", note(&mut told));
+    assert!(note(&mut told).contains("PAST: 14:05 to 14:20 UTC, ends 4:33 ago"), "{}", note(&mut told));
     told.press(Key::named(KeyCode::Right));
     told.press(Key::named(KeyCode::Right));
     assert!(note(&mut told).contains("last 15 min"), "it has come back to now: {}", note(&mut told));
@@ -420,13 +420,13 @@ fn the_screen_is_kept_as_text() {
         effects.contains(&Effect::Save { name: "screen".to_owned(), what: Saved::Screen })
     };
     let mut told = watched(400);
-    assert!(saves(told.keys("S")));
+    assert!(saves(told.keys("W")));
     told.keys(":save");
     assert!(saves(told.enter()) && told.model.layers.is_empty());
     // Also for whoever only looks on, and over a page.
     told.model.options.read_only = true;
     told.keys("m");
-    assert!(saves(told.keys("S")));
+    assert!(saves(told.keys("W")));
     let text = crate::tui::view::text(&told.model);
     assert!(text.starts_with("cutover run 20261120-140000-abcd at 2026-11-20T14:"), "{text}");
     assert!(text.contains("PRODUCTION") && !text.contains('\u{1b}'), "{text}");
@@ -459,7 +459,7 @@ fn lines_of_a_log_are_wrapped_timed_hidden_and_saved() {
     told.enter();
     let screen = told.screen(80, 24);
     assert!(!screen.contains("POST") && screen.contains("/!post hides 53 of 60 lines"), "{screen}");
-    let effects = told.keys("S");
+    let effects = told.keys("W");
     let [Effect::Save { name, what: Saved::Lines(lines) }] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!((name.as_str(), lines.len()), ("log-green", 7));
     assert!(lines[6].starts_with("2026-11-20T14:1") && lines[6].ends_with(long), "{}", lines[6]);

@@ -12,6 +12,7 @@ use crate::{
         event::{ActionOutcome, Resolution, RunEvent},
         id::StepId,
         message::{Command, JournalState, Update},
+        time::Span,
     },
     tui::{
         input::Input,
@@ -409,7 +410,12 @@ fn space_ticks_the_checklist_and_goes_on_to_the_next() {
 fn a_failed_step_offers_its_ways_out() {
     let mut told = Told::failed();
     assert_eq!(sent(told.enter()), [], "enter decides nothing here");
-    assert_eq!(sent(told.keys("r")), [Command::Retry { step: Some(StepId::from("health")), attempt: 1 }]);
+    // Whoever missed the shift of `R` sees that this is another question.
+    assert_eq!(sent(told.keys("r")), []);
+    assert!(told.screen(80, 24).contains("Nothing is rolled back"), "{}", told.screen(80, 24));
+    told.press(Key::named(KeyCode::Esc));
+    told.keys("r");
+    assert_eq!(sent(told.enter()), [Command::Retry { step: Some(StepId::from("health")), attempt: 1 }]);
     told.keys("s");
     told.keys("known flaky");
     assert_eq!(
@@ -569,7 +575,7 @@ fn logs_are_asked_for_and_searched() {
     told.enter();
     assert!(told.screen(80, 24).contains("charge 47 failed"));
     // While they are open they are asked for again.
-    let now = told.model.now + crate::domain::time::Span::from_secs(3);
+    let now = told.model.now + Span::from_secs(3);
     assert!(matches!(&sent(told.tell(Update::Tick { now }))[..], [Command::Logs { .. }]));
 }
 
@@ -581,7 +587,7 @@ fn a_person_is_called_once_when_one_is_needed() {
     let calls =
         |effects: Vec<Effect>| effects.into_iter().filter(|effect| matches!(effect, Effect::Call(_))).count();
     assert_eq!(calls(told.after(30, event)), 1);
-    let now = told.model.now + crate::domain::time::Span::from_secs(1);
+    let now = told.model.now + Span::from_secs(1);
     assert_eq!(calls(told.tell(Update::Tick { now })), 0);
 }
 
@@ -615,4 +621,16 @@ fn a_page_of_a_frozen_screen_says_so_at_any_size() {
         }
         told.esc();
     }
+}
+
+#[test]
+fn how_fast_a_rehearsal_runs_takes_no_time_from_whoever_reads() {
+    let mut told = Told::opened_with(crate::domain::fixture::payment(), Some("good"));
+    told.press(Key::ctrl('c'));
+    // A second of a person, a minute of the rehearsal.
+    let now = told.model.now + Span::from_mins(1);
+    told.model.real = told.model.real.saturating_add(Span::from_secs(1));
+    update(&mut told.model, Msg::Update(Box::new(Update::Tick { now })));
+    assert!(told.screen(80, 24).contains("ctrl-c again leaves"));
+    assert_eq!(told.press(Key::ctrl('c')), [Effect::Leave]);
 }

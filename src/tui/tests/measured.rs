@@ -35,7 +35,7 @@ fn errors(at: Timestamp, fails: Timestamp) -> f64 {
     }
     let seconds = at.since(fails).to_std().as_secs_f64();
     let fast = seconds.min(219.0);
-    0.0108 + 0.0033 * fast / 219.0 + 0.0003 * (seconds - fast) / 87.0
+    0.0108 + 0.0033 * fast / 219.0 + 0.0001 * (seconds - fast) / 87.0
 }
 
 impl Told {

@@ -52,3 +52,25 @@ fn a_click_selects_the_pane_and_the_wheel_scrolls_what_is_under_it() {
     mouse(&mut told, MouseDoes::Click, 30, 8);
     assert_eq!(told.model.cursor.focus, Pane::Work);
 }
+
+#[test]
+fn what_is_below_the_edge_of_a_pane_comes_with_the_first_notch() {
+    let mut told = Told::in_checklist();
+    let run = told.model.run.as_mut().unwrap();
+    let long = "All tests pass in CI, ".repeat(20);
+    std::sync::Arc::make_mut(&mut run.runbook).checklist[0].items[0].text = long;
+    let below = |screen: &str| {
+        let mark =
+            screen.split('│').find_map(|part| part.split_once(" ↓ ").map(|(_, rest)| rest.trim().to_owned()));
+        mark.and_then(|rest| rest.split_whitespace().next().and_then(|number| number.parse::<usize>().ok()))
+    };
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let screen = told.screen(80, 24);
+        let right: Vec<&str> = screen.lines().filter_map(|line| Some(line.split_once('│')?.1)).collect();
+        let right = right.join("│");
+        seen.push(below(&right).unwrap());
+        mouse(&mut told, MouseDoes::WheelDown, 70, 12);
+    }
+    assert!(seen[0] == seen[1] + 3 && seen[1] == seen[2] + 3, "{seen:?}");
+}

@@ -3,7 +3,7 @@
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::{
-    checklist, detail, foreign, logs, metrics, over, pods, rollback, rows::rows_around, steps, window,
+    checklist, detail, foreign, logs, metrics, over, pods, rollback, rows::rows_from, steps, window,
 };
 use crate::{
     domain::run::Run,
@@ -50,7 +50,7 @@ fn pane_body(model: &Model, run: &Run, pane: Pane, area: Rect, buffer: &mut Buff
         (Pane::Work, Phase::Checklist) => checklist::draw(model, run, area, buffer),
         (Pane::Detail, Phase::Checklist | Phase::Steps | Phase::Window) if foreign::is_due(model, run) => {
             let rows = foreign::rows(model, run, usize::from(area.width));
-            rows_around(rows, model.cursor.detail, area, model, buffer);
+            rows_from(rows, model.cursor.detail, area, model, buffer);
         }
         (Pane::Detail, Phase::Checklist) => checklist::draw_item(model, run, area, buffer),
         (Pane::Work, Phase::Steps) => steps::draw(model, run, area, buffer),

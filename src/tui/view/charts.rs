@@ -26,7 +26,7 @@ use ratatui::{
     },
 };
 
-use super::header::verdict_style;
+use super::header::{verdict_style, verdict_word};
 use crate::{
     domain::{
         id::SlotName,
@@ -468,13 +468,12 @@ fn value(model: &Model, metric: &Metric, slot: Option<&SlotName>) -> Row {
         return row.put(format!("{colon}{why}"), look.dim());
     };
     if slot.is_some_and(|slot| subject::is_idle(model, slot)) {
-        return row.put(format!("{} idle", metric.unit.show(value)), look.dim());
+        return row.put(format!("{} idle", metric.show(value)), look.dim());
     }
     let style = verdict_style(look, reading.verdict);
     let plain = if reading.verdict == Verdict::Ok { look.strong() } else { style };
-    row.put(metric.unit.show(value), plain)
-        .put(" ", look.text())
-        .put(reading.verdict.word(), style)
+    row.put(metric.show(value), plain)
+        .join(verdict_word(model, reading.verdict))
         .put(", ", look.dim())
         .join(age(model, metric, &reading))
 }

@@ -2,7 +2,7 @@
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::rows::rows_around;
+use super::rows::{rows_around, rows_from};
 use crate::{
     config::keymap::KeyAction,
     domain::{
@@ -13,6 +13,7 @@ use crate::{
     },
     tui::{
         model::{Model, Pane},
+        offer::panes,
         widget::row::{Row, wrap},
     },
 };
@@ -72,9 +73,14 @@ fn item_row(
         (ItemStatus::Waived, _) => ("–", look.dim(), "not needed".to_owned()),
         (ItemStatus::Fails, _) => ("✖", look.alert(), "FAILS".to_owned()),
         (ItemStatus::Open, _) if person => ("○", look.strong(), "you".to_owned()),
+        (ItemStatus::Open, _) if waits_for(model, &item.check.kind).is_some() => {
+            ("○", look.dim(), "waits".to_owned())
+        }
         (ItemStatus::Open, _) => ("○", look.dim(), "looking…".to_owned()),
     };
-    let optional = if item.optional && status == ItemStatus::Open { " (if needed)" } else { "" };
+    // Many a text says so itself.
+    let says = item.text.contains("(if ");
+    let optional = if item.optional && !says && status == ItemStatus::Open { " (if needed)" } else { "" };
     let text = if settled(model, g, i) { look.dim() } else { look.text() };
     let left = Row::of(if selected { " ▸ " } else { "   " }, look.edge())
         .put(sign, style)
@@ -83,6 +89,10 @@ fn item_row(
         .put(optional, look.dim());
     let style = if status == ItemStatus::Fails || too_old { style } else { look.dim() };
     left.right(Row::of(word, style).put(" ", look.text()), width)
+}
+
+fn waits_for<'a>(model: &'a Model, check: &CheckKind) -> Option<&'a str> {
+    model.run.as_ref()?.waits_for_answer(check)
 }
 
 /// The selected item: what must be true, who said so or what was seen, and what can be done about it.
@@ -111,7 +121,10 @@ pub(super) fn draw_item(model: &Model, run: &Run, area: Rect, buffer: &mut Buffe
         ItemStatus::Open if item.check.kind.is_person() => {
             say("○ open: look yourself, then tick it", look.text());
         }
-        ItemStatus::Open => say("○ not checked yet", look.text()),
+        ItemStatus::Open => match waits_for(model, &item.check.kind) {
+            Some(name) => say(&format!("○ waits for your answer: {name}"), look.text()),
+            None => say("○ not checked yet", look.text()),
+        },
         ItemStatus::Holds if too_old => {
             say(&format!("◌ passed {ago}: too old, check it again"), look.warn());
         }
@@ -154,13 +167,13 @@ pub(super) fn draw_item(model: &Model, run: &Run, area: Rect, buffer: &mut Buffe
     } else {
         &[(KeyAction::Recheck, "checks again now"), (KeyAction::NotNeeded, "marks it as not needed")]
     };
-    // Only keys that do this now: in a dialog they are letters.
-    let live =
-        keys.iter().filter_map(|(action, words)| Some(format!("{} {words}", model.live_key(*action)?)));
+    // Only keys that do this now: in a dialog they are letters, and before an answer some are not offered.
+    let live = keys.iter().filter(|(action, _)| model.live_key(*action).is_some());
+    let live = live.filter_map(|(action, words)| Some(format!("{} {words}", panes::label(model, *action)?)));
     let keys = live.collect::<Vec<_>>().join(", ");
     say("", look.text());
     say(&keys, look.dim());
-    rows_around(rows, 0, area, model, buffer);
+    rows_from(rows, model.cursor.detail, area, model, buffer);
 }
 
 /// How a check finds out, in a few words.

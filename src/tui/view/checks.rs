@@ -34,7 +34,9 @@ pub(super) fn action(model: &Model, run: &Run, action: &Action, state: &ActionSt
     let right = match (state.status, state.took, state.started_at) {
         (ActionStatus::Running, _, Some(since)) => {
             let gone = model.now.since(since).clock();
-            let most = if width < 60 { String::new() } else { format!(", at most {}", action.timeout) };
+            // In a rollback the promise counts, whatever an action may take by itself.
+            let brief = width < 60 || run.rolling_back().is_some();
+            let most = if brief { String::new() } else { format!(", at most {}", action.timeout) };
             Row::of(format!("{gone}{most} "), look.strong())
         }
         (ActionStatus::Failed, Some(took), _) => Row::of(format!("failed {} ", took.clock()), look.alert()),
@@ -210,6 +212,9 @@ pub(super) fn open_words(run: &Run, place: &Place, work: &Work) -> &'static str 
         NOT_VERIFIED
     } else if work.acted() {
         "being verified"
+    } else if matches!(place, Place::Rollback { .. }) {
+        // Above it stands already where the traffic is: what is open is only the check of it.
+        "checked last"
     } else {
         "to be verified"
     }

@@ -4,7 +4,7 @@ use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::{
     checks::{self, Checks},
-    rows::rows_around,
+    rows::{rows_around, rows_from},
 };
 use crate::{
     domain::{
@@ -82,7 +82,7 @@ pub(super) fn draw(model: &Model, run: &Run, area: Rect, buffer: &mut Buffer) {
             // A pane with the whole screen has no more room to hope for.
             let fits = whole.len() <= height || model.cursor.zoomed;
             let rows = if fits { whole } else { planned(model, run, step, state, width, false) };
-            rows_around(rows, scroll(model), area, model, buffer);
+            rows_from(rows, scroll(model), area, model, buffer);
         }
         StepStatus::Skipped => {
             let reason = state.reason.clone().unwrap_or_default();
@@ -269,14 +269,17 @@ pub(super) fn draw_work(
         focus = rows.len() + selected;
     }
     rows.extend(checks);
-    if model.cursor.focus == Pane::Detail && selected.is_none() {
-        focus = scroll(model);
-    }
-    let Some(at) = output_of(model, place, work) else {
-        return rows_around(rows, focus, area, model, buffer);
+    let at = output_of(model, place, work);
+    let (list, output) = match &at {
+        Some(at) => beside_or_below(model, at, rows.len(), area),
+        None => (area, Rect::ZERO),
     };
-    let (list, output) = beside_or_below(model, &at, rows.len(), area);
-    rows_around(rows, focus, list, model, buffer);
+    if model.cursor.focus == Pane::Detail && selected.is_none() {
+        rows_from(rows, scroll(model), list, model, buffer);
+    } else {
+        rows_around(rows, focus, list, model, buffer);
+    }
+    let Some(at) = at else { return };
     draw_output(model, &at, output, buffer);
 }
 

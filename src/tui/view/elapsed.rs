@@ -15,7 +15,7 @@ pub(super) fn elapsed(model: &Model, run: &Run) -> [Row; 2] {
         let row = |about: &str| Row::of(format!("not started{about}"), look.text());
         return match minutes {
             0 => alike(row("")),
-            minutes => [row(&format!(", takes about {minutes} min")), row(&format!(", takes {minutes} min"))],
+            minutes => [row(&format!(", takes about {minutes} min")), row(&format!(", ~{minutes} min"))],
         };
     }
     let gone = run.elapsed(model.now);

@@ -115,6 +115,7 @@ fn title(run: &Run, form: &Form) -> String {
         Purpose::Proceed { .. } => "Start this action?".to_owned(),
         Purpose::TickCheck { holds: true, .. } => "Is it all right?".to_owned(),
         Purpose::TickCheck { .. } => "Not ok?".to_owned(),
+        Purpose::Retry { step, .. } => format!("Try {} again?", step_title(run, step.as_ref())),
         Purpose::Skip { step } => format!("Skip {}?", step_title(run, Some(step))),
         Purpose::Undo { step, .. } => format!("Undo {}?", step_title(run, Some(step))),
         Purpose::Hold => "Pause the run?".to_owned(),
@@ -161,6 +162,9 @@ fn words(model: &Model, run: &Run, form: &Form) -> Vec<(String, bool)> {
             words
         }
         Purpose::TickCheck { step, check, .. } => check_words(model, run, step.as_ref(), *check),
+        Purpose::Retry { .. } => vec![plain(
+            "What has finished is kept: the failed action and those after it run, then all checks. Nothing is rolled back.",
+        )],
         Purpose::Skip { .. } => vec![plain("It will not run. Why?")],
         Purpose::Undo { step, word } => undo_words(model, run, step, word.as_deref()),
         Purpose::Hold => vec![plain(
@@ -258,16 +262,26 @@ fn switch_facts(model: &Model, run: &Run, step: &StepId, width: usize) -> Vec<Ro
     let key = panes::label(model, KeyAction::Rollback).unwrap_or_default();
     let back = format!(" takes {} once traffic is on {}", plan.estimate.about(), to.0.to_uppercase());
     rows.push(fact("back", Row::of("key ", look.text()).put(key, look.key()).put(back, look.text())));
-    let left = left(&plan.not_undone).map(|left| wrap(&left, width.saturating_sub(6))).unwrap_or_default();
-    rows.extend(left.into_iter().map(|line| fact("", Row::of(line, look.warn()))));
+    let undone = run.rollback_plan(workload, model.now).undo;
+    let lines = left(run, &undone, &plan.not_undone);
+    let lines = lines.iter().flat_map(|left| wrap(left, width.saturating_sub(6)));
+    rows.extend(lines.map(|line| fact("", Row::of(line, look.warn()))));
     rows
 }
 
-/// What a rollback leaves as it is: its name, without where its backup is.
-fn left(not_undone: &[String]) -> Option<String> {
+/// What a rollback leaves as it is once traffic has moved: its name, without where its backup is. The header says what it
+/// still undoes now: what of that ends with the switch is told apart.
+fn left(run: &Run, undone: &[StepId], not_undone: &[String]) -> Vec<String> {
     let name = |left: &String| left.split([':', ';', ',', '(']).next().unwrap_or_default().trim().to_owned();
-    let what: Vec<String> = not_undone.iter().map(name).collect();
-    (!what.is_empty()).then(|| format!("it does not undo: {}", what.join(", ")))
+    let titles: Vec<&str> =
+        undone.iter().filter_map(|step| Some(run.declared(step.as_str())?.title.as_str())).collect();
+    let (ends, never): (Vec<String>, Vec<String>) =
+        not_undone.iter().map(name).partition(|name| titles.contains(&name.as_str()));
+    [("from then on it no longer undoes", ends), ("it does not undo", never)]
+        .into_iter()
+        .filter(|(_, what)| !what.is_empty())
+        .map(|(words, what)| format!("{words}: {}", what.join(", ")))
+        .collect()
 }
 
 fn start_words(run: &Run, step: &StepId, confirm: Confirm, word: &str) -> Vec<(String, bool)> {
@@ -375,6 +389,7 @@ fn buttons(model: &Model, run: &Run, form: &Form, width: usize) -> Vec<Row> {
             vec!["Really start".to_owned()]
         }
         Purpose::Start { .. } | Purpose::Proceed { .. } => vec!["Start".to_owned()],
+        Purpose::Retry { .. } => vec!["Try again".to_owned(), "Cancel".to_owned()],
         Purpose::Undo { .. } => vec!["Undo".to_owned(), "Cancel".to_owned()],
         Purpose::Continue => vec!["Resume".to_owned(), "Cancel".to_owned()],
         Purpose::SendIncident => vec!["Send".to_owned(), "Cancel".to_owned()],

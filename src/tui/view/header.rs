@@ -10,7 +10,7 @@ use crate::{
         event::Outcome,
         metric::{Metric, Missing, Verdict},
         prompt::Prompt,
-        run::{Run, StepState, StepStatus},
+        run::{ItemStatus, Run, StepState, StepStatus},
     },
     tui::{
         alerts,
@@ -179,11 +179,10 @@ fn due_step(model: &Model, index: usize, state: &StepState) -> Row {
     let name = step.id.0.to_uppercase();
     let mut row = Row::of(sign, style).put(format!("{} {name}", index + 1), look.strong());
     match (step.window, state.status) {
-        // Where the run is about to go back this is not what time it is: the line below has the clock that counts.
-        (Some(_), StepStatus::Checking) if goes_back(model) => {}
         (Some(window), StepStatus::Checking) if model.phase() == Phase::Window => {
             let watched = watched(model, index).min(window.lasts);
-            if model.size.0 >= 80 {
+            // Where the run is about to go back there is one bar: that of what counts, in the alert below.
+            if model.size.0 >= 80 && !goes_back(model) {
                 let bar = meter::bar(watched.as_millis(), window.lasts.as_millis(), 10);
                 row = row.put(" ", look.text()).put(bar, look.strong());
             }
@@ -267,8 +266,8 @@ pub(super) fn clock(model: &Model, width: usize) -> Row {
                 .collect(),
         );
     }
-    // The metric and the version matter more than the time of day at which it ends.
-    let least: usize = more.iter().filter_map(|forms| forms.iter().map(Row::width).min()).sum();
+    // The metric with its limit and the version matter more than the time of day at which it ends.
+    let least: usize = more.iter().filter_map(|forms| forms.get(1).or(forms.first())).map(Row::width).sum();
     let [long, short] = elapsed(model, run);
     let fits = 1 + long.width() + least + 1 + right.width() <= width;
     let mut row = Row::of(" ", look.text()).join(if fits { long } else { short });
@@ -308,8 +307,8 @@ fn frozen(model: &Model) -> Row {
     Row::of(words, model.look.held_still()).put(" ", model.look.text())
 }
 
-/// The number with both its limits, and with the one that decides.
-fn metric_words(model: &Model, metric: &Metric) -> [Row; 2] {
+/// The number with both its limits, with the one that decides, and in as few words as tell whether it is well.
+fn metric_words(model: &Model, metric: &Metric) -> [Row; 3] {
     let look = model.look;
     let slot = subject::live(model);
     let reading = model.telemetry.reading(metric, slot.as_ref(), model.now);
@@ -322,14 +321,27 @@ fn metric_words(model: &Model, metric: &Metric) -> [Row; 2] {
         } else {
             title.put("NO DATA", look.alert())
         };
-        return [words.clone(), words];
+        return [words.clone(), words.clone(), words];
     };
     let style = verdict_style(look, reading.verdict);
     // Green is for the word: what is healthy needs no colour.
     let plain = if reading.verdict == Verdict::Ok { look.text() } else { style };
-    let number = title.put(metric.show(value), plain).put(" ", style).put(reading.verdict.word(), style);
+    let bare = title.put(metric.show(value), plain);
+    let number = bare.clone().join(verdict_word(model, reading.verdict));
     let decides = deciding(metric, reading.verdict).map(|limit| format!(" {limit}")).unwrap_or_default();
-    [number.clone().put(bounds(metric), look.dim()), number.put(decides, look.dim())]
+    // A number above the limit of its alert needs no word beside it.
+    let short = if reading.verdict == Verdict::Alert { bare.put(&decides, style) } else { number.clone() };
+    [number.clone().put(bounds(metric), look.dim()), number.put(decides, look.dim()), short]
+}
+
+/// A verdict in a word, behind its number. While a rollback runs nothing is called well: whether it is, its own checks say
+/// at its end.
+pub(super) fn verdict_word(model: &Model, verdict: Verdict) -> Row {
+    let style = verdict_style(model.look, verdict);
+    if verdict == Verdict::Ok && model.phase() == Phase::RollingBack {
+        return Row::new();
+    }
+    Row::of(" ", style).put(verdict.word(), style)
 }
 
 /// The limit that decides a verdict: `> 1 %`.
@@ -379,10 +391,20 @@ pub(super) fn state_words(model: &Model) -> Row {
         {
             Row::of("nothing seen yet", look.dim())
         }
+        (Phase::Checklist, None) if failing_items(model) > 0 => match failing_items(model) {
+            1 => Row::of("1 item FAILS", look.warn()),
+            items => Row::of(format!("{items} items FAIL"), look.warn()),
+        },
         (Phase::Checklist | Phase::Steps | Phase::Window | Phase::Over, None) => {
-            Row::of("all well", look.ok())
+            Row::of("no alerts", look.ok())
         }
     }
+}
+
+/// Items of the checklist that the program has looked at and found wanting.
+fn failing_items(model: &Model) -> usize {
+    let states = model.run.iter().flat_map(|run| run.items.iter().flatten());
+    states.filter(|state| state.status == ItemStatus::Fails).count()
 }
 
 /// As many clauses of a text as fit: half of one says nothing. The text as it is where not even the first fits.

@@ -148,6 +148,9 @@ fn hidden(model: &Model, run: &Run, entries: &[Entry<'_>]) -> Option<Row> {
     let (count, &(worst, verdict)) = (verdicts.len(), verdicts.iter().max_by_key(|(_, verdict)| *verdict)?);
     let ill = verdicts.iter().filter(|(_, verdict)| *verdict != Verdict::Ok).count();
     Some(match ill {
+        0 if model.phase() == Phase::RollingBack => {
+            Row::of(format!(" {count} more, all within their limits"), look.dim())
+        }
         0 => Row::of(format!(" {count} more, all "), look.dim()).put("ok", look.ok()),
         1 => Row::of(format!(" {count} more; {}: {}", worst.title, verdict.word()), look.warn()),
         _ => Row::of(
@@ -199,7 +202,7 @@ fn value(model: &Model, metric: &Metric, slot: Option<&SlotName>, reading: &Read
         header::deciding(metric, reading.verdict).map(|limit| format!(" {limit}")).unwrap_or_default();
     let plain = if reading.verdict == Verdict::Ok { look.text() } else { style };
     let row = Row::of(format!("{:>8}", metric.show(number)), plain)
-        .put(format!(" {}", reading.verdict.word()), style);
+        .join(header::verdict_word(model, reading.verdict));
     // Its age only where it is not as young as it should be; that matters more than the limit.
     let late = reading.age.filter(|age| age.as_millis() > metric.interval.as_millis().saturating_mul(2));
     let more = [

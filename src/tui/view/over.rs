@@ -2,13 +2,18 @@
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
-use super::{header::sign_in, rollback, rows::rows_around, steps, traffic};
+use super::{
+    header::sign_in,
+    rollback,
+    rows::{rows_around, rows_from},
+    steps, traffic,
+};
 use crate::{
     domain::{
         event::Outcome,
         felt::Failed,
-        id::QUICK,
         run::{Run, StepStatus},
+        time::Span,
     },
     tui::{
         model::{Model, Pane},
@@ -57,18 +62,22 @@ pub(super) fn draw_summary(model: &Model, run: &Run, area: Rect, buffer: &mut Bu
     let width = usize::from(area.width);
     let mut rows = outcome(model, run, width);
     rows.extend(felt(model, run, width));
+    rows.extend(spent(model, run, width));
     rows.extend(left(model, run, width));
     if !has_times(run) {
         rows.extend(times(model, run, width));
     }
     if !model.run_dir.is_empty() {
         let look = model.look;
-        rows.push(Row::of(" Log and output:", look.dim()));
         // Long paths are for copying: broken rather than cut.
-        let path = format!("{}/deploy.log", model.run_dir);
-        rows.extend(said(&path, look.command(), width));
+        let path = said(&format!("{}/deploy.log", model.run_dir), look.command(), width);
+        // The path says itself what it is.
+        if rows.len() + path.len() < usize::from(area.height) {
+            rows.push(Row::of(" Log and output:", look.dim()));
+        }
+        rows.extend(path);
     }
-    rows_around(rows, model.cursor.detail, area, model, buffer);
+    rows_from(rows, model.cursor.detail, area, model, buffer);
 }
 
 fn said(text: &str, style: Style, width: usize) -> Vec<Row> {
@@ -87,7 +96,7 @@ fn outcome(model: &Model, run: &Run, width: usize) -> Vec<Row> {
         Outcome::Failed | Outcome::RollbackFailed => ("✖", look.alert()),
     };
     let traffic = subject::live(model).map_or_else(String::new, |slot| {
-        format!(" {} with {} has the traffic.", slot.0.to_uppercase(), traffic::version(model, run, &slot))
+        format!(" {} {} is live.", slot.0.to_uppercase(), traffic::version(model, run, &slot))
     });
     let words = story::outcome_words(*outcome).to_uppercase();
     let after = run.elapsed(model.now).clock();
@@ -102,7 +111,10 @@ fn outcome(model: &Model, run: &Run, width: usize) -> Vec<Row> {
         let promise = rollback.within.map(|within| format!(" of the promised {}", within.clock()));
         let word = if *ok { "The rollback took" } else { "THE ROLLBACK FAILED after" };
         let promise = promise.unwrap_or_default();
-        let words = format!("{word} {}{promise}. Why it was rolled back: {}", took.clock(), rollback.reason);
+        // The rollback's own pane has it, where that is beside.
+        let beside = run.tasks.is_empty() && !model.cursor.zoomed;
+        let why = if beside { String::new() } else { format!(" Why: {}", rollback.reason) };
+        let words = format!("{word} {}{promise}.{why}", took.clock());
         rows.extend(said(&words, look.text(), width));
     }
     rows
@@ -116,13 +128,39 @@ fn felt(model: &Model, run: &Run, width: usize) -> Vec<Row> {
     };
     let version = run.new_version().unwrap_or_default();
     let many = match errors.failed {
-        Some(Failed::Counted(counts)) => format!(", {:.0} failed requests", counts.bad),
-        Some(Failed::About(failed)) => format!(", about {failed:.0} failed requests"),
+        Some(Failed::Counted(counts)) => format!(", {:.0} requests failed", counts.bad),
+        Some(Failed::About(failed)) => format!(", about {failed:.0} requests failed"),
         None => String::new(),
     };
     let (lasted, worst) = (felt.lasted().clock(), errors.worst_words());
     let users = if run.rollbacks.is_empty() { "Users have been on" } else { "Users were on" };
-    said(&format!("{users} {version} for {lasted}: error rate up to {worst}{many}"), model.look.text(), width)
+    let words = format!("{users} {version} for {lasted}: errors up to {worst}{many}.");
+    said(&words, model.look.text(), width)
+}
+
+/// What the run's time went to, so that the times of the steps add up to it.
+fn spent(model: &Model, run: &Run, width: usize) -> Vec<Row> {
+    let seconds = |span: Span| Span::from_secs(span.as_secs());
+    let sum =
+        |spans: &mut dyn Iterator<Item = Span>| spans.map(seconds).fold(Span::ZERO, Span::saturating_add);
+    let steps = sum(&mut run.steps.iter().map(|state| state.work.took(model.now)));
+    let back = sum(&mut run.rollbacks.iter().filter_map(|it| Some(it.finished.as_ref()?.2)));
+    let completion = sum(&mut run.completion.iter().map(|work| work.took(model.now)));
+    let known = [("rollback", back), ("completion", completion)];
+    let all = known.iter().fold(steps, |all, (_, took)| all.saturating_add(*took));
+    let rest = seconds(run.elapsed(model.now)).saturating_sub(all);
+    let again = run.steps.iter().any(|state| state.work.attempt > 1 || state.undone);
+    let rest_is = if again { "waiting and earlier attempts" } else { "waiting for people" };
+    let parts: Vec<String> = known
+        .into_iter()
+        .chain([(rest_is, rest)])
+        .filter(|(_, took)| *took > Span::ZERO)
+        .map(|(what, took)| format!("{what} {}", took.clock()))
+        .collect();
+    if steps == Span::ZERO || parts.is_empty() {
+        return Vec::new();
+    }
+    said(&format!("Steps {}, {}.", steps.clock(), parts.join(", ")), model.look.text(), width)
 }
 
 fn counted(many: usize, what: &str) -> String {
@@ -153,9 +191,7 @@ fn left(model: &Model, run: &Run, width: usize) -> Vec<Row> {
         words.push(format!("{} not sent: tell the team yourself", counted(lost, "message")));
     }
     // What the dialog said of it stays true.
-    let quick = run.rollbacks.last().is_some_and(|rollback| rollback.procedure.as_str() == QUICK);
-    let plan = quick.then(|| run.procedure_plan(QUICK, model.telemetry.workload.as_ref()));
-    let not_undone = plan.map(|plan| plan.not_undone).unwrap_or_default();
+    let not_undone = run.left_by_rollback();
     let mut rows = match (words.is_empty(), not_undone.is_empty()) {
         (true, true) => said("Nothing is left open.", look.dim(), width),
         (true, false) => Vec::new(),

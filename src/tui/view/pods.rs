@@ -136,10 +136,10 @@ fn heading(model: &Model, name: &SlotName, slot: &SlotWorkload, width: usize) ->
         // How many of one Deployment's pods each revision should have hangs on how far its rollout is.
         format!(" {}{ready}", slot.ready)
     } else {
-        match (subject::ready(slot), slot.desired) {
+        match (subject::there(slot), slot.desired) {
             (0, 0) => " scaled to 0".to_owned(),
             (stopping, 0) => format!(" {stopping} stopping"),
-            (now, wanted) => format!(" {now}/{wanted}{ready}"),
+            (_, wanted) => format!(" {}/{wanted}{ready}", subject::ready(slot)),
         }
     };
     // More than fits is left out: half of it says nothing.
@@ -173,6 +173,8 @@ fn pod_row(model: &Model, slot: &SlotWorkload, pod: &Pod, width: usize) -> Row {
     let look = model.look;
     let (sign, style) = match (pod.bad, pod.ready) {
         (true, _) => ("✖", look.alert()),
+        // It goes, as it was told to.
+        (false, _) if pod.status == "Terminating" => ("◌", look.dim()),
         // It was, when it was last seen.
         (false, true) if subject::unseen_for(model).is_some() => ("●", look.dim()),
         (false, true) => ("●", look.ok()),

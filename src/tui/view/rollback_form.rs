@@ -237,7 +237,7 @@ fn reasons(model: &Model, form: &RollbackForm, width: usize, short: bool) -> Vec
 
 fn buttons(model: &Model, form: &RollbackForm, plan: &RollbackPlan, width: usize) -> Row {
     let look = model.look;
-    let about = plan.estimate.as_secs().max(1);
+    let about = plan.estimate.about();
     let late = plan.within.is_some_and(|within| plan.estimate > within);
     let promise =
         plan.within.map(|within| format!(", promised within {}", within.clock())).unwrap_or_default();
@@ -254,7 +254,7 @@ fn buttons(model: &Model, form: &RollbackForm, plan: &RollbackPlan, width: usize
     let keys = cancel.put("  ", look.text()).join(go);
     // The promise is left out where it would be cut.
     let room = width.saturating_sub(keys.width() + 1);
-    let forms = [format!("about {about} s{promise}"), format!("about {about} s")];
+    let forms = [format!("takes {about}{promise}"), format!("takes {about}")];
     let words = forms.iter().find(|form| form.width() <= room).map_or("", String::as_str);
     Row::of(words, if late { look.alert() } else { look.strong() }).right(keys, width)
 }

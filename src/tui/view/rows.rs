@@ -9,9 +9,15 @@ use crate::tui::{
 
 /// Draws rows around the one that must be seen, with a mark where some are hidden.
 pub(super) fn rows_around(rows: Vec<Row>, focus: usize, area: Rect, model: &Model, buffer: &mut Buffer) {
+    let first = around(rows.len(), usize::from(area.height), focus);
+    rows_from(rows, first, area, model, buffer);
+}
+
+/// Draws rows from one on, or the last ones that fill the area: where a key scrolls line by line.
+pub(super) fn rows_from(rows: Vec<Row>, first: usize, area: Rect, model: &Model, buffer: &mut Buffer) {
     let height = usize::from(area.height);
     let width = usize::from(area.width);
-    let first = around(rows.len(), height, focus);
+    let first = first.min(rows.len().saturating_sub(height));
     let below = rows.len().saturating_sub(first + height);
     let last = height.saturating_sub(1);
     for (n, row) in rows.into_iter().skip(first).take(height).enumerate() {

@@ -72,7 +72,7 @@ impl Columns {
         let (now, limit, lasted) = (10, 12, 6);
         let name = (width * 3 / 10).clamp(16, 34);
         // The sign, and a blank between the columns.
-        let course = width.saturating_sub(3 + name + now + limit + lasted + 5).min(60);
+        let course = width.saturating_sub(3 + name + now + limit + lasted + 5);
         Self { name, now, limit, course, lasted }
     }
 }

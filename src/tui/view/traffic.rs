@@ -112,7 +112,7 @@ fn pods(model: &Model, seen: Option<&SlotWorkload>) -> Row {
     let enough = ready >= seen.desired;
     let unseen = subject::unseen_for(model);
     if seen.desired == 0 && unseen.is_none() {
-        return Row::of(going(ready), look.dim());
+        return Row::of(going(subject::there(seen)), look.dim());
     }
     let style = if seen.desired == 0 || unseen.is_some() {
         look.dim()
@@ -140,8 +140,8 @@ fn pods(model: &Model, seen: Option<&SlotWorkload>) -> Row {
 }
 
 /// What is there of a slot that should have no pods.
-fn going(ready: u32) -> String {
-    if ready == 0 { "scaled to 0".to_owned() } else { format!("{ready} stopping") }
+fn going(there: u32) -> String {
+    if there == 0 { "scaled to 0".to_owned() } else { format!("{there} stopping") }
 }
 
 /// What the pods of a revision run; of one without pods what it is known for. The template alone says nothing of it: after a
@@ -242,8 +242,9 @@ fn readiness(model: &Model, run: &Run) -> Vec<Row> {
     };
     if let Some(rollback) = run.rolling_back() {
         let took = model.now.since(rollback.started_at).clock();
+        let words = if is_narrow(model) { "within" } else { "promised within" };
         let promise =
-            rollback.within.map(|within| format!(", promised within {}", within.clock())).unwrap_or_default();
+            rollback.within.map(|within| format!(", {words} {}", within.clock())).unwrap_or_default();
         return vec![
             Row::of("↶ ROLLING BACK", look.alert()),
             Row::of(format!("  {took}{promise}"), look.strong()),

@@ -266,13 +266,34 @@ fn part(word: &str, width: usize) -> &str {
     if end * 2 > most.len() { &most[..end] } else { most }
 }
 
-/// The text in lines of at most `width` columns, broken between words; a longer word is broken where it must.
+/// The words of a text, a number with its unit as one.
+fn words(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let unit = word.trim_end_matches([',', '.', ';', ':', ')']);
+        match words.last_mut() {
+            Some(last)
+                if matches!(unit, "%" | "ms" | "s" | "min")
+                    && last.ends_with(|c: char| c.is_ascii_digit()) =>
+            {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ => words.push(word.to_owned()),
+        }
+    }
+    words
+}
+
+/// The text in lines of at most `width` columns, broken between words; a longer word is broken where it must. A number is
+/// not parted from its unit.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let mut lines = Vec::new();
     let mut line = String::new();
     let mut used = 0;
-    for mut word in text.split_whitespace() {
+    let words = words(text);
+    for mut word in words.iter().map(String::as_str) {
         let gap = usize::from(used > 0);
         if used + gap + word.width() <= width {
             if gap == 1 {
@@ -341,6 +362,8 @@ mod tests {
         assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);
         assert_eq!(wrap("", 3), [""]);
         assert_eq!(wrap("漢字", 1), ["漢", "字"]);
+        assert_eq!(wrap("up to 0.06 %, about 14", 11), ["up to", "0.06 %,", "about 14"]);
+        assert_eq!(wrap("~27 s", 3), ["~27", " s"], "where it must");
         assert_eq!(wrap("/var/lib/cutover/deploy.log", 12), ["/var/lib/", "cutover/", "deploy.log"]);
         assert_eq!(wrap("a/longerthanthat", 8), ["a/longer", "thanthat"], "not after a single letter");
     }

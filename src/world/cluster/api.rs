@@ -392,33 +392,44 @@ impl State {
         // Counted only where nothing is selected.
         let counted =
             left > 0 && call.query("labelSelector").is_empty() && call.query("fieldSelector").is_empty();
-        let mut body = match shape {
-            Shape::Table(include) => {
-                let rows: Vec<&Value> = objects.iter().map(|object| &**object).collect();
-                let mut body = table(resource, &rows, self.now, include, version);
-                if let Some(next) = next {
-                    body["metadata"]["continue"] = json!(next);
-                }
-                body
-            }
-            Shape::Partial => {
-                let items: Vec<Value> = objects.iter().map(|object| partial(object)).collect();
-                let mut body = list_of(resource, Vec::new(), version, next);
-                body["kind"] = json!("PartialObjectMetadataList");
-                body["apiVersion"] = json!("meta.k8s.io/v1");
-                // A real server says `null` where there are none, and unlike in other lists each item says what it is.
-                body["items"] = if items.is_empty() { Value::Null } else { Value::Array(items) };
-                body
-            }
-            Shape::Object => {
-                let items: Vec<Value> = objects.iter().map(|object| present(resource, object)).collect();
-                list_of(resource, items, version, next)
-            }
-        };
+        let mut body = body_of(resource, &objects, shape, (version, next), self.now);
         if counted {
             body["metadata"]["remainingItemCount"] = json!(left);
         }
         Ok(Answer::Json(200, body))
+    }
+}
+
+/// A list as it was asked for. `next` is the token of the page that follows.
+fn body_of(
+    resource: &Resource,
+    objects: &[Arc<Value>],
+    shape: Shape,
+    (version, next): (u64, Option<String>),
+    now: i64,
+) -> Value {
+    match shape {
+        Shape::Table(include) => {
+            let rows: Vec<&Value> = objects.iter().map(|object| &**object).collect();
+            let mut body = table(resource, &rows, now, include, version);
+            if let Some(next) = next {
+                body["metadata"]["continue"] = json!(next);
+            }
+            body
+        }
+        Shape::Partial => {
+            let items: Vec<Value> = objects.iter().map(|object| partial(object)).collect();
+            let mut body = list_of(resource, Vec::new(), version, next);
+            body["kind"] = json!("PartialObjectMetadataList");
+            body["apiVersion"] = json!("meta.k8s.io/v1");
+            // A real server says `null` where there are none, and unlike in other lists each item says what it is.
+            body["items"] = if items.is_empty() { Value::Null } else { Value::Array(items) };
+            body
+        }
+        Shape::Object => {
+            let items: Vec<Value> = objects.iter().map(|object| present(resource, object)).collect();
+            list_of(resource, items, version, next)
+        }
     }
 }
 

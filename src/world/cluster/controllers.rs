@@ -22,9 +22,11 @@ use super::{
 impl State {
     /// Every controller looks once.
     pub(super) fn reconcile(&mut self) {
+        // Owners first, then what they own: a set that is gone makes no pods in the same round.
         self.collect_garbage();
         self.sync_autoscalers();
         let pods = self.pods_by_owner();
+        // Sets before Deployments: a Deployment counts what its sets have told, and would always be a round late otherwise.
         let sets: Vec<Key> = self.store.list(Kind::ReplicaSet, None).map(|(key, _)| key.clone()).collect();
         for key in &sets {
             self.sync_set(key, pods.get(&self.uid_at(key)).map_or(&[], Vec::as_slice));
@@ -40,10 +42,12 @@ impl State {
         }
     }
 
+    /// By uid and not by name: an object that was deleted and made anew under its name owns nothing of the old one.
     fn uid_at(&self, key: &Key) -> String {
         self.store.get(key).map(|object| uid_of(object).to_owned()).unwrap_or_default()
     }
 
+    /// Gathered once a round: each set would look through all pods otherwise.
     fn pods_by_owner(&self) -> BTreeMap<String, Vec<Arc<Value>>> {
         let mut by_owner: BTreeMap<String, Vec<Arc<Value>>> = BTreeMap::new();
         for (_, pod) in self.store.list(Kind::Pod, None) {
@@ -71,6 +75,7 @@ impl State {
             .map(|(key, _)| key.clone())
             .collect();
         for key in orphaned {
+            // A pod is not just gone: it gets its signal and its time to end, like one that somebody has deleted.
             if key.kind == Kind::Pod {
                 self.terminate(&key, None);
             } else {
@@ -79,6 +84,7 @@ impl State {
         }
     }
 
+    /// Brings a set to its number of pods. Those that are about to end do not count: their successors are made at once.
     fn sync_set(&mut self, key: &Key, pods: &[Arc<Value>]) {
         let Some(set) = self.store.get(key).map(|set| Value::clone(set)) else { return };
         let active: Vec<&Arc<Value>> = pods.iter().filter(|pod| !terminating(pod)).collect();
@@ -121,6 +127,8 @@ impl State {
         self.write_set_status(set, &active, &creation);
     }
 
+    /// Ready is what the probe says; available only after `minReadySeconds` of it without a break, and nobody tells when
+    /// that is over: so a look is planned.
     fn write_set_status(&mut self, mut set: Value, active: &[&Arc<Value>], creation: &Creation) {
         let patience = int(&set, "/spec/minReadySeconds") * 1000;
         let (mut ready, mut available) = (0, 0);

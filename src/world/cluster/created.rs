@@ -6,11 +6,15 @@ use super::object::{int, name, put, text, uid_of};
 
 /// The annotation that numbers a Deployment's templates.
 pub(super) const REVISION: &str = "deployment.kubernetes.io/revision";
+/// `~1` is a `/` in a JSON pointer.
 pub(super) const REVISION_POINTER: &str = "/metadata/annotations/deployment.kubernetes.io~1revision";
 /// The numbers that a `ReplicaSet` had before it was used again.
 pub(super) const HISTORY_POINTER: &str = "/metadata/annotations/deployment.kubernetes.io~1revision-history";
+/// What the Deployment wanted, and how many it allowed, when the set was last sized: by them a change of `replicas` is told
+/// from a rollout, and shared out in proportion.
 pub(super) const DESIRED_POINTER: &str = "/metadata/annotations/deployment.kubernetes.io~1desired-replicas";
 pub(super) const MAXIMUM_POINTER: &str = "/metadata/annotations/deployment.kubernetes.io~1max-replicas";
+/// The field manager of what controllers write, which tells it from what people do.
 pub(super) const CONTROLLER: &str = "kube-controller-manager";
 
 /// A new `ReplicaSet` of `deployment`, with its revision not yet set.
@@ -22,6 +26,7 @@ pub(super) fn new_replica_set(
     desired: i64,
 ) -> Value {
     let mut template = template.clone();
+    // In labels and selector alike: otherwise two sets of one Deployment would fight over its pods.
     put(&mut template, "/metadata/labels/pod-template-hash", hash);
     let mut selector = deployment["spec"]["selector"].clone();
     put(&mut selector, "/matchLabels/pod-template-hash", hash);
@@ -72,6 +77,7 @@ pub(super) fn new_pod(set: &Value, pod_name: &str) -> Value {
         },
         "spec": template["spec"],
     });
+    // Annotations come from the template as well: `kubectl rollout restart` works by nothing else.
     if template["metadata"]["annotations"].is_object() {
         put(&mut pod, "/metadata/annotations", template["metadata"]["annotations"].clone());
     }

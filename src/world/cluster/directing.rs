@@ -30,8 +30,10 @@ use crate::world::{
 
 /// How long, and how many, pictures are kept for those who catch up with the traffic.
 const KEPT_MS: i64 = 600_000;
+/// More than any story has: without a bound a rehearsal that is left alone over a weekend would grow.
 const KEPT_PICTURES: usize = 4096;
 
+/// The label that the Deployment controller gives to each revision's pods.
 const HASH_LABEL: &str = "/metadata/labels/pod-template-hash";
 
 /// The ready pods of one template.
@@ -55,6 +57,7 @@ impl State {
         live.map(|(name, _)| name.clone()).collect()
     }
 
+    /// Of the template as it is now: a release may change labels, and a Service that selects by them loses the slot then.
     fn slot_labels(&self, slot: &FurnishedSlot) -> BTreeMap<String, String> {
         let deployment = self.store.get(&self.key(Kind::Deployment, &slot.deployment));
         deployment.map_or_else(
@@ -63,6 +66,7 @@ impl State {
         )
     }
 
+    /// Elsewhere one Service has the pods of both.
     fn selects_slots(&self) -> bool {
         self.furniture.directing == Directing::Selector
     }
@@ -156,6 +160,7 @@ impl State {
 
     // --- shares ------------------------------------------------------------------------------------------------
 
+    /// Who gets which part at this moment, by the objects alone: nothing here knows what a run wants.
     fn shares(&self) -> Picture {
         match &self.furniture.directing {
             Directing::Selector => self.by_selector(),
@@ -328,6 +333,7 @@ impl State {
         }
     }
 
+    /// Planned when the pods got their users; by now they may have lost them, or be others.
     pub(super) fn wobble(&mut self, receiver: &Receiver, since: i64, count: u32) {
         let serves = self.directed.history.last().is_some_and(|now| now.live.contains(receiver));
         if self.live_since(receiver) != Some(since) || !serves {

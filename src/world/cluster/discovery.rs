@@ -92,6 +92,7 @@ pub(super) fn resource_list(group: &str, version: &str, gateway_api: bool) -> Op
     })
 }
 
+/// Every verb, whatever may be done: what a user may do is told by reviews, and not by discovery.
 fn row(resource: &Resource) -> Value {
     let mut row = json!({
         "name": resource.plural,

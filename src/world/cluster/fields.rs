@@ -94,6 +94,7 @@ pub(super) fn removed_fields(old: &Value, new: &Value) -> Value {
     Value::Object(removed(&without_server_owned(old), &without_server_owned(new)))
 }
 
+/// What the server owns (version, uid, managed fields) belongs to nobody.
 fn changed_root(old: &Value, new: &Value) -> Value {
     Value::Object(changed(Some(&without_server_owned(old)), &without_server_owned(new)))
 }

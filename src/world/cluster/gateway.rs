@@ -18,6 +18,7 @@ use crate::world::{scenario::Scenario, stage::Directing};
 
 /// The gateway that the world's route belongs to.
 const GATEWAY: &str = "public";
+/// A controller of nobody: each real one has words of its own in its conditions, and none is imitated.
 const CONTROLLER: &str = "gateway.example.com/controller";
 const MANAGER: &str = "gateway-controller";
 /// The time from a write to the moment at which requests go the new way.
@@ -115,6 +116,7 @@ impl State {
         }
     }
 
+    /// Only a change is refused: the route as it was found has traffic, so its controller had taken it.
     fn accepts(&self, key: &Key, route: &Value) -> Verdict {
         let first = self.gateway.first.get(key);
         if self.scenario == Scenario::RouteNotAccepted
@@ -131,6 +133,7 @@ impl State {
         Verdict::new("Accepted", true, "Accepted", "the route is accepted")
     }
 
+    /// The first backend that cannot be found is named, and the rest of the rule still has its traffic.
     fn resolves(&self, route: &Value) -> Verdict {
         let backends = list(route, "/spec/rules").iter().flat_map(|rule| list(rule, "/backendRefs"));
         for backend in backends {

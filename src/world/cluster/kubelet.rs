@@ -67,12 +67,14 @@ impl State {
         }
     }
 
+    /// Each pod takes its own time, drawn from its uid: the same story twice, and no two pods at the same moment.
     pub(super) fn plan(&mut self, pod: &Value, range: (i64, i64), step: PodStep) {
         let uid = uid_of(pod).to_owned();
         let delay = between(&format!("{step:?}{uid}"), range);
         self.at(self.now + delay, Due::Pod(uid, step));
     }
 
+    /// Without a node that has room a pod waits as Pending, which is what people meet in a cluster that is full.
     fn schedule(&mut self, mut pod: Value, epoch: u32) {
         let Some(node) = self.node_with_room() else { return self.no_room(pod, epoch) };
         put(&mut pod, "/spec/nodeName", node);
@@ -412,6 +414,7 @@ fn host_ip(node: &str) -> String {
     format!("10.0.0.{}", 11 + NODES.iter().position(|name| *name == node).unwrap_or(0))
 }
 
+/// By node and name: stable over restarts of its containers, as it is in reality.
 fn pod_ip(pod: &Value) -> String {
     let node = NODES.iter().position(|node| *node == text(pod, "/spec/nodeName")).unwrap_or(0);
     let number = digest(name(pod));

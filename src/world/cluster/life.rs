@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::object::{digest, int, list, put, text, uid_of};
 
 /// The names of the nodes.
+/// Two of them, so that pods of one Deployment can be on different ones.
 pub(super) const NODES: [&str; 2] = ["node-1", "node-2"];
 
 pub(super) const KUBELET: &str = "kubelet";
@@ -17,6 +18,7 @@ pub(super) struct Life {
     /// Crashes in a row, and when the last one was.
     pub(super) crashes: u32,
     pub(super) last_crash: i64,
+    /// The pause before the next try grows with them: `ErrImagePull`, then `ImagePullBackOff`.
     pub(super) failed_pulls: u32,
     /// Raised by a crash or a deletion, so that steps planned before no longer happen.
     pub(super) epoch: u32,
@@ -57,6 +59,7 @@ impl PodStep {
     }
 }
 
+/// None where the kubelet has not yet accepted the pod.
 pub(super) fn container_statuses(pod: &mut Value) -> impl Iterator<Item = &mut Value> {
     pod.pointer_mut("/status/containerStatuses").and_then(Value::as_array_mut).into_iter().flatten()
 }
@@ -81,6 +84,7 @@ pub(super) fn set_container_states(pod: &mut Value, state: &Value, started: bool
                 "imageID": "",
                 "started": started,
             });
+            // An image that was not pulled has no id, and a container that never ran has none either.
             if started {
                 let repository = super::image_parts(image).0;
                 status["imageID"] =

@@ -64,52 +64,8 @@ impl State {
         previous: bool,
     ) -> Result<ContainerLog, ApiError> {
         let pod_name = text(pod, "/metadata/name");
-        let names: Vec<&str> =
-            list(pod, "/spec/containers").iter().map(|container| text(container, "/name")).collect();
-        let container = match (container, names.as_slice()) {
-            ("", [only]) => *only,
-            ("", _) => {
-                return Err(ApiError::bad_request(format!(
-                    "a container name must be specified for pod {pod_name}, choose one of: {names:?}"
-                )));
-            }
-            (asked, _) if names.contains(&asked) => asked,
-            (asked, _) => {
-                return Err(ApiError::bad_request(format!(
-                    "container {asked} is not valid for pod {pod_name}"
-                )));
-            }
-        };
-        let status =
-            list(pod, "/status/containerStatuses").iter().find(|status| text(status, "/name") == container);
-        let time = |pointer: &str| status.and_then(|status| parse_time(text(status, pointer)));
-        // A status tells whole seconds, the log's stamps are exact: the last words come after all others.
-        let crashed = self.lives.get(super::object::uid_of(pod)).map_or(0, |life| life.last_crash);
-        let exact =
-            |ended: i64| if crashed - crashed.rem_euclid(SECOND_MS) == ended { crashed } else { ended };
-        let (started, ended) = if previous {
-            let Some(ended) = time("/lastState/terminated/finishedAt") else {
-                return Err(ApiError::bad_request(format!(
-                    "previous terminated container \"{container}\" in pod \"{pod_name}\" not found"
-                )));
-            };
-            (time("/lastState/terminated/startedAt").unwrap_or(ended), Some(exact(ended)))
-        } else if let Some(started) = time("/state/running/startedAt") {
-            (started, None)
-        } else if let Some(ended) = time("/lastState/terminated/finishedAt") {
-            // Between two starts the last output is still there.
-            (time("/lastState/terminated/startedAt").unwrap_or(ended), Some(exact(ended)))
-        } else {
-            let reason = status.map_or("", |status| text(status, "/state/waiting/reason"));
-            let why = match reason {
-                "ErrImagePull" | "ImagePullBackOff" => "trying and failing to pull image",
-                "" => "PodInitializing",
-                reason => reason,
-            };
-            return Err(ApiError::bad_request(format!(
-                "container \"{container}\" in pod \"{pod_name}\" is waiting to start: {why}"
-            )));
-        };
+        let container = container_named(pod, container)?;
+        let (started, ended) = self.span_of(pod, container, previous)?;
         let image = text(pod, "/spec/containers/0/image");
         let receiver = self.receiver_of(pod);
         let failing_from = receiver
@@ -131,6 +87,56 @@ impl State {
             traffic: self.directed.history.clone(),
             failing_from,
         })
+    }
+
+    /// When the start of a container that is asked for began, and when it ended.
+    fn span_of(&self, pod: &Value, container: &str, previous: bool) -> Result<(i64, Option<i64>), ApiError> {
+        let pod_name = text(pod, "/metadata/name");
+        let status =
+            list(pod, "/status/containerStatuses").iter().find(|status| text(status, "/name") == container);
+        let time = |pointer: &str| status.and_then(|status| parse_time(text(status, pointer)));
+        // A status tells whole seconds, the log's stamps are exact: the last words come after all others.
+        let crashed = self.lives.get(super::object::uid_of(pod)).map_or(0, |life| life.last_crash);
+        let exact =
+            |ended: i64| if crashed - crashed.rem_euclid(SECOND_MS) == ended { crashed } else { ended };
+        let last = time("/lastState/terminated/finishedAt")
+            .map(|ended| (time("/lastState/terminated/startedAt").unwrap_or(ended), Some(exact(ended))));
+        if previous {
+            return last.ok_or_else(|| {
+                ApiError::bad_request(format!(
+                    "previous terminated container \"{container}\" in pod \"{pod_name}\" not found"
+                ))
+            });
+        }
+        // Between two starts the last output is still there.
+        let now = time("/state/running/startedAt").map(|started| (started, None));
+        now.or(last).ok_or_else(|| {
+            let why = match status.map_or("", |status| text(status, "/state/waiting/reason")) {
+                "ErrImagePull" | "ImagePullBackOff" => "trying and failing to pull image",
+                "" => "PodInitializing",
+                reason => reason,
+            };
+            ApiError::bad_request(format!(
+                "container \"{container}\" in pod \"{pod_name}\" is waiting to start: {why}"
+            ))
+        })
+    }
+}
+
+/// The container whose log is asked for; a pod with one need not be asked for it by name.
+fn container_named<'p>(pod: &'p Value, asked: &'p str) -> Result<&'p str, ApiError> {
+    let pod_name = text(pod, "/metadata/name");
+    let names: Vec<&str> =
+        list(pod, "/spec/containers").iter().map(|container| text(container, "/name")).collect();
+    match (asked, names.as_slice()) {
+        ("", [only]) => Ok(only),
+        ("", _) => Err(ApiError::bad_request(format!(
+            "a container name must be specified for pod {pod_name}, choose one of: {names:?}"
+        ))),
+        (asked, _) if names.contains(&asked) => Ok(asked),
+        (asked, _) => {
+            Err(ApiError::bad_request(format!("container {asked} is not valid for pod {pod_name}")))
+        }
     }
 }
 

@@ -237,10 +237,14 @@ impl State {
             return;
         }
         let limits = Limits::of(&rollout.deployment);
-        if limits.recreate {
-            return;
+        if !limits.recreate {
+            self.spread(rollout, active, wanted, limits.surge);
         }
-        let allowed = if wanted > 0 { wanted + limits.surge } else { 0 };
+    }
+
+    /// Spreads a change of `replicas` over several active sets, each by its size: a rollout under way keeps its balance.
+    fn spread(&mut self, rollout: &mut Rollout, mut active: Vec<usize>, wanted: i64, surge: i64) {
+        let allowed = if wanted > 0 { wanted + surge } else { 0 };
         let total: i64 = active.iter().map(|at| replicas(&rollout.sets[*at])).sum();
         let change = allowed - total;
         // The largest first; among equals the newest grows, and the oldest shrinks.
@@ -251,7 +255,7 @@ impl State {
         let mut done = 0;
         let mut sizes = Vec::new();
         for at in &active {
-            let share = proportion(&rollout.sets[*at], wanted, limits.surge, change - done);
+            let share = proportion(&rollout.sets[*at], wanted, surge, change - done);
             done += share;
             sizes.push(replicas(&rollout.sets[*at]) + share);
         }
@@ -374,46 +378,15 @@ impl State {
         );
         if now.updated == wanted && now.replicas == wanted && now.available == wanted {
             let message = format!("{what} has successfully progressed.");
-            self.set_deployment_condition(
-                deployment,
-                "Progressing",
-                "True",
-                "NewReplicaSetAvailable",
-                &message,
-            );
-        } else if now.updated > before.updated
-            || now.replicas - now.updated < before.replicas - before.updated
-            || now.ready > before.ready
-            || now.available > before.available
-        {
-            // Each bit of progress begins the deadline anew, so the condition is written even if it says the same.
-            if let Some(conditions) =
-                deployment.pointer_mut("/status/conditions").and_then(Value::as_array_mut)
-            {
-                conditions.retain(|condition| text(condition, "/type") != "Progressing");
-            }
-            let message = format!("{what} is progressing.");
-            self.set_deployment_condition(deployment, "Progressing", "True", "ReplicaSetUpdated", &message);
-            if let Some(current) = current.filter(|current| text(current, "/status") == "True")
-                && let Some(last) = deployment
-                    .pointer_mut("/status/conditions")
-                    .and_then(Value::as_array_mut)
-                    .and_then(|all| all.last_mut())
-            {
-                put(last, "/lastTransitionTime", current["lastTransitionTime"].clone());
-            }
+            self.set_progressing(deployment, "True", "NewReplicaSetAvailable", &message);
+        } else if now.is_further_than(before) {
+            self.tell_progress(deployment, current.as_ref(), &what);
         } else if !matches!(reason.as_str(), "" | "NewReplicaSetAvailable" | "ProgressDeadlineExceeded") {
             let since = current.as_ref().and_then(|current| parse_time(text(current, "/lastUpdateTime")));
             let due = since.unwrap_or(self.now) + deadline * 1000;
             if due <= self.now {
                 let message = format!("{what} has timed out progressing.");
-                self.set_deployment_condition(
-                    deployment,
-                    "Progressing",
-                    "False",
-                    "ProgressDeadlineExceeded",
-                    &message,
-                );
+                self.set_progressing(deployment, "False", "ProgressDeadlineExceeded", &message);
             }
         }
         let moving = find_condition(deployment, "Progressing").filter(|current| {
@@ -421,6 +394,27 @@ impl State {
         });
         if let Some(since) = moving.and_then(|current| parse_time(text(current, "/lastUpdateTime"))) {
             self.look_again(since + deadline * 1000 + 1000);
+        }
+    }
+
+    fn set_progressing(&mut self, deployment: &mut Value, status: &str, reason: &str, message: &str) {
+        self.set_deployment_condition(deployment, "Progressing", status, reason, message);
+    }
+
+    /// Each bit of progress begins the deadline anew, so the condition is written even if it says the same; since when it is true
+    /// does not change by that.
+    fn tell_progress(&mut self, deployment: &mut Value, current: Option<&Value>, what: &str) {
+        if let Some(conditions) = deployment.pointer_mut("/status/conditions").and_then(Value::as_array_mut) {
+            conditions.retain(|condition| text(condition, "/type") != "Progressing");
+        }
+        self.set_progressing(deployment, "True", "ReplicaSetUpdated", &format!("{what} is progressing."));
+        if let Some(current) = current.filter(|current| text(current, "/status") == "True")
+            && let Some(last) = deployment
+                .pointer_mut("/status/conditions")
+                .and_then(Value::as_array_mut)
+                .and_then(|all| all.last_mut())
+        {
+            put(last, "/lastTransitionTime", current["lastTransitionTime"].clone());
         }
     }
 }
@@ -479,6 +473,14 @@ impl Counts {
             ready: int(deployment, "/status/readyReplicas"),
             available: int(deployment, "/status/availableReplicas"),
         }
+    }
+
+    /// What the Deployment controller takes for progress: more new pods, fewer old ones, more that are ready or available.
+    fn is_further_than(&self, before: &Self) -> bool {
+        self.updated > before.updated
+            || self.replicas - self.updated < before.replicas - before.updated
+            || self.ready > before.ready
+            || self.available > before.available
     }
 }
 

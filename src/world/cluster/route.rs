@@ -9,6 +9,7 @@ use super::{
     status::Cause,
 };
 
+/// The bounds below are those of the Gateway API v1, channel "standard".
 const LARGEST_WEIGHT: i64 = 1_000_000;
 /// Rules in a route, backends in a rule, hostnames.
 const MOST: usize = 16;
@@ -38,11 +39,13 @@ pub(super) fn fill_in(route: &mut Value) {
     }
 }
 
+/// What is no object stands as it was written: the check that follows refuses it in better words.
 fn items<'a>(object: &'a mut Value, pointer: &str) -> impl Iterator<Item = &'a mut Value> + use<'a> {
     let items = object.pointer_mut(pointer).and_then(Value::as_array_mut).into_iter().flatten();
     items.filter(|item| item.is_object())
 }
 
+/// A field that is there keeps its value, also a wrong one. `null` counts as not there: a merge patch removes with it.
 fn default(object: &mut Value, field: &str, value: impl FnOnce() -> Value) {
     if object.get(field).is_none_or(Value::is_null) {
         put(object, &format!("/{field}"), value());
@@ -69,6 +72,7 @@ pub(super) fn check(causes: &mut Vec<Cause>, route: &Value) {
     }
 }
 
+/// One cause for the whole list: a real server does not count what is too much one by one.
 fn check_length(causes: &mut Vec<Cause>, field: &str, value: &Value, most: usize) {
     if value.is_null() {
         return;
@@ -83,6 +87,7 @@ fn check_length(causes: &mut Vec<Cause>, field: &str, value: &Value, most: usize
     }
 }
 
+/// Missing, empty and too long are three different refusals, and only the first one is "required".
 fn check_name(causes: &mut Vec<Cause>, at: &str, reference: &Value) {
     let field = format!("{at}.name");
     match &reference["name"] {
@@ -99,6 +104,8 @@ fn check_name(causes: &mut Vec<Cause>, at: &str, reference: &Value) {
     }
 }
 
+/// A weight of 0 is fine: that is how a backend is named and gets nothing. A Service needs a port, since it may have
+/// several.
 fn check_backend(causes: &mut Vec<Cause>, at: &str, backend: &Value) {
     check_name(causes, at, backend);
     let field = format!("{at}.weight");

@@ -117,53 +117,38 @@ impl State {
             },
         });
         let owner = self.create(Kind::Deployment, object, APPLIER, created);
-        let hash = template_hash(&template);
         let earlier = self.template(slot, deployment, &previous_image(&image));
-        let earlier_hash = template_hash(&earlier);
-        for (template, hash, revision, wanted, at) in [
-            (&earlier, &earlier_hash, revision - 1, 0, rolled - 7 * DAY_MS),
-            (&template, &hash, revision, replicas, rolled),
-        ] {
-            let mut set = new_replica_set(&owner, template, hash, wanted, replicas);
-            put(&mut set, "/metadata/annotations/deployment.kubernetes.io~1revision", revision.to_string());
-            put(
-                &mut set,
-                "/status",
-                json!({
-                    "replicas": wanted, "fullyLabeledReplicas": wanted, "readyReplicas": wanted, "availableReplicas": wanted,
-                    "observedGeneration": 1,
-                }),
-            );
-            if wanted == 0 {
-                put(&mut set, "/status", json!({"replicas": 0, "observedGeneration": 1}));
-            }
-            let set = self.create(Kind::ReplicaSet, set, CONTROLLER, at);
-            for number in 0..wanted {
-                let name = self.fresh_name(&format!("{}-", text(&set, "/metadata/name")));
-                let pod = new_pod(&set, &name);
-                let started = at + 20_000 * (number + 1);
-                let pod = Self::pod_in_service(pod, started);
-                self.create(Kind::Pod, pod, CONTROLLER, started - 14_000);
-            }
-        }
-        let at = rfc3339(rolled + 60_000);
-        let mut status = json!({
-            "observedGeneration": revision + 2, "replicas": replicas, "updatedReplicas": replicas,
-            "readyReplicas": replicas, "availableReplicas": replicas,
-        });
-        if replicas == 0 {
-            status = json!({"observedGeneration": revision + 2});
-        }
-        status["conditions"] = json!([
-            {"type": "Available", "status": "True", "lastUpdateTime": at, "lastTransitionTime": rfc3339(created),
-             "reason": "MinimumReplicasAvailable", "message": "Deployment has minimum availability."},
-            {"type": "Progressing", "status": "True", "lastUpdateTime": at, "lastTransitionTime": rfc3339(created),
-             "reason": "NewReplicaSetAvailable",
-             "message": format!("ReplicaSet \"{deployment}-{hash}\" has successfully progressed.")},
-        ]);
+        self.furnish_set(&owner, &earlier, (revision - 1, rolled - 7 * DAY_MS), 0);
+        self.furnish_set(&owner, &template, (revision, rolled), replicas);
+        let set = format!("{deployment}-{}", template_hash(&template));
         let mut object = Value::clone(&owner);
-        put(&mut object, "/status", status);
+        let generation = revision + 2;
+        put(&mut object, "/status", settled(generation, replicas, &set, (created, rolled + 60_000)));
         self.write(Kind::Deployment, object, CONTROLLER, Some("status"));
+    }
+
+    /// A revision as its rollout has left it, with its pods, which came 20 s after each other.
+    fn furnish_set(&mut self, owner: &Value, template: &Value, (revision, at): (i64, i64), wanted: i64) {
+        let replicas = super::object::int(owner, "/spec/replicas");
+        let mut set = new_replica_set(owner, template, &template_hash(template), wanted, replicas);
+        put(&mut set, "/metadata/annotations/deployment.kubernetes.io~1revision", revision.to_string());
+        let status = if wanted == 0 {
+            json!({"replicas": 0, "observedGeneration": 1})
+        } else {
+            json!({
+                "replicas": wanted, "fullyLabeledReplicas": wanted, "readyReplicas": wanted, "availableReplicas": wanted,
+                "observedGeneration": 1,
+            })
+        };
+        put(&mut set, "/status", status);
+        let set = self.create(Kind::ReplicaSet, set, CONTROLLER, at);
+        for number in 0..wanted {
+            let name = self.fresh_name(&format!("{}-", text(&set, "/metadata/name")));
+            let pod = new_pod(&set, &name);
+            let started = at + 20_000 * (number + 1);
+            let pod = Self::pod_in_service(pod, started);
+            self.create(Kind::Pod, pod, CONTROLLER, started - 14_000);
+        }
     }
 
     /// The pod template of a slot, without the hash.
@@ -267,6 +252,27 @@ impl State {
         });
         self.create(Kind::Service, object, APPLIER, born);
     }
+}
+
+/// The status of a Deployment whose rollout is over. Counts of 0 are left out: Go's `omitempty`.
+fn settled(generation: i64, replicas: i64, set: &str, (created, updated): (i64, i64)) -> Value {
+    let mut status = if replicas == 0 {
+        json!({"observedGeneration": generation})
+    } else {
+        json!({
+            "observedGeneration": generation, "replicas": replicas, "updatedReplicas": replicas,
+            "readyReplicas": replicas, "availableReplicas": replicas,
+        })
+    };
+    let (created, updated) = (rfc3339(created), rfc3339(updated));
+    status["conditions"] = json!([
+        {"type": "Available", "status": "True", "lastUpdateTime": updated, "lastTransitionTime": created,
+         "reason": "MinimumReplicasAvailable", "message": "Deployment has minimum availability."},
+        {"type": "Progressing", "status": "True", "lastUpdateTime": updated, "lastTransitionTime": created,
+         "reason": "NewReplicaSetAvailable",
+         "message": format!("ReplicaSet \"{set}\" has successfully progressed.")},
+    ]);
+    status
 }
 
 /// The rollout strategy as the API has it.

@@ -18,6 +18,7 @@ pub(super) struct Filter {
     fields: Vec<Field>,
 }
 
+/// One requirement on a field: a JSON pointer and what must stand there, or must not.
 #[derive(Debug, PartialEq, Eq)]
 struct Field {
     pointer: String,
@@ -33,6 +34,7 @@ impl Filter {
         Ok(Self { labels, fields: parse_fields(resource, fields)? })
     }
 
+    /// All of them must hold: both languages know "and" alone.
     pub(super) fn matches(&self, object: &Value) -> bool {
         self.fields.iter().all(|field| (text(object, &field.pointer) == field.value) == field.equal)
             && (self.labels.selects_all() || self.labels.matches(&labels(object)))
@@ -59,10 +61,12 @@ fn split(selector: &str) -> Vec<&str> {
     parts
 }
 
+/// The whole fails where one part does: a selector that is half understood would select too much.
 fn parse_labels(selector: &str) -> Result<Selector, String> {
     split(selector).into_iter().map(parse_expression).collect()
 }
 
+/// `in` and `notin` before `=`: a value in parentheses may have one in it.
 fn parse_expression(part: &str) -> Result<Expression, String> {
     if let Some((head, values)) = part.split_once('(') {
         let values = values.strip_suffix(')').ok_or_else(|| format!("found '{part}', expected: ')'"))?;
@@ -86,6 +90,7 @@ fn parse_expression(part: &str) -> Result<Expression, String> {
     }
 }
 
+/// In the words of a real server, whose errors people paste into a search engine.
 fn label_key(key: &str) -> Result<String, String> {
     let key = key.trim();
     let fine = |letter: char| letter.is_ascii_alphanumeric() || "-_./".contains(letter);
@@ -97,6 +102,7 @@ fn label_key(key: &str) -> Result<String, String> {
     Ok(key.to_owned())
 }
 
+/// Each resource has its short list of fields that can be selected by; any other is refused, as no index knows it.
 fn parse_fields(resource: &Resource, selector: &str) -> Result<Vec<Field>, ApiError> {
     let mut fields = Vec::new();
     for part in split(selector) {
@@ -117,6 +123,7 @@ fn parse_fields(resource: &Resource, selector: &str) -> Result<Vec<Field>, ApiEr
     Ok(fields)
 }
 
+/// Kind by kind, as the API server has them.
 fn supported(resource: &Resource, key: &str) -> bool {
     if key == "metadata.name" || (key == "metadata.namespace" && resource.namespaced) {
         return true;

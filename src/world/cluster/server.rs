@@ -50,6 +50,8 @@ const BOOKMARK_BEFORE_END: Duration = Duration::from_secs(2);
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// The longest and shortest real time between two looks at the agenda.
 const LOOK_AT_LEAST_EVERY: Duration = Duration::from_millis(500);
+/// A rehearsal at forty times the speed has something to do all the time: between two looks the requests must have their
+/// turn.
 const LOOK_AT_MOST_EVERY: Duration = Duration::from_millis(5);
 
 type Body = BoxBody<Bytes, Infallible>;

@@ -45,6 +45,8 @@ pub(super) enum Due {
     ExpireEvents,
 }
 
+/// The cluster, and what is going to happen in it. It moves only when it is told what time it is: the same questions at the
+/// same times get the same answers.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) furniture: Furniture,
@@ -137,6 +139,7 @@ impl State {
         self.now = self.now.max(now);
     }
 
+    /// One thing that was due. Controllers look after every change, as informers make them.
     fn happen(&mut self, due: Due) {
         match due {
             Due::Controllers => {
@@ -311,23 +314,7 @@ impl State {
             self.store.put(Kind::Event, event);
             return;
         }
-        let pod = text(about, "/kind") == "Pod";
-        let mut involved = json!({
-            "kind": about["kind"],
-            "namespace": namespace,
-            "name": name(about),
-            "uid": about_uid,
-            "apiVersion": about["apiVersion"],
-            "resourceVersion": about["metadata"]["resourceVersion"],
-        });
-        let mut source = json!({"component": reporter});
-        if pod && reporter == "kubelet" {
-            source["host"] = about["spec"]["nodeName"].clone();
-            if reason != "Killing" || warning {
-                let container = text(about, "/spec/containers/0/name");
-                involved["fieldPath"] = json!(format!("spec.containers{{{container}}}"));
-            }
-        }
+        let (involved, source) = involved(about, warning, reason, reporter);
         self.names += 1;
         let event_name =
             format!("{}.{:016x}", name(about), super::object::digest(&format!("event{}", self.names)));
@@ -348,6 +335,27 @@ impl State {
         self.told.insert(identity, Key::new(Kind::Event, &namespace, &event_name));
         self.create(Kind::Event, event, reporter, self.now);
     }
+}
+
+/// What an Event is about, and who tells it. A kubelet names its node, and of a pod the container, but where it kills it.
+fn involved(about: &Value, warning: bool, reason: &str, reporter: &str) -> (Value, Value) {
+    let mut involved = json!({
+        "kind": about["kind"],
+        "namespace": text(about, "/metadata/namespace"),
+        "name": name(about),
+        "uid": uid_of(about),
+        "apiVersion": about["apiVersion"],
+        "resourceVersion": about["metadata"]["resourceVersion"],
+    });
+    let mut source = json!({"component": reporter});
+    if text(about, "/kind") == "Pod" && reporter == "kubelet" {
+        source["host"] = about["spec"]["nodeName"].clone();
+        if reason != "Killing" || warning {
+            let container = text(about, "/spec/containers/0/name");
+            involved["fieldPath"] = json!(format!("spec.containers{{{container}}}"));
+        }
+    }
+    (involved, source)
 }
 
 /// Whether a pod leads where it led before, as far as Services care.

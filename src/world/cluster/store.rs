@@ -49,6 +49,7 @@ pub(super) struct Change {
     pub(super) removed: bool,
 }
 
+/// What etcd is to an API server: objects, one number that rises with every change, and so much of the past.
 #[derive(Debug)]
 pub(super) struct Store {
     version: u64,
@@ -139,6 +140,8 @@ impl Store {
         Some(object)
     }
 
+    /// What is forgotten is told by its version: a watch from before it gets "too old" and has to list anew, which clients
+    /// must be able to do.
     fn remember(&mut self, change: Change) {
         self.unseen.push(change.clone());
         self.history.push_back(change);

@@ -51,6 +51,7 @@ pub(super) fn partial(object: &Value) -> Value {
 
 /// One row: its cells, and as much of the object as the client wants with them.
 fn row(resource: &Resource, object: &Value, now: i64, include: Include) -> Value {
+    // A real server sends the metadata where nobody asks: kubectl sorts and watches by it, also where it shows cells alone.
     let object_shown = match include {
         Include::Nothing => Value::Null,
         Include::Metadata => partial(object),
@@ -129,6 +130,7 @@ fn cells(kind: Kind, object: &Value, now: i64) -> Value {
     }
 }
 
+/// `Programmed` is what people wait for: before it no traffic passes, however well the routes are.
 fn gateway(object: &Value, age: &str) -> Value {
     json!([
         name(object),
@@ -139,6 +141,7 @@ fn gateway(object: &Value, age: &str) -> Value {
     ])
 }
 
+/// `READY` is of all pods that are wanted, old ones too; only `UP-TO-DATE` tells how far a rollout has come.
 fn deployment(object: &Value, age: &str) -> Value {
     let (containers, images) = containers(object);
     let ready = format!("{}/{}", int(object, "/status/readyReplicas"), int(object, "/spec/replicas"));
@@ -154,6 +157,7 @@ fn deployment(object: &Value, age: &str) -> Value {
     ])
 }
 
+/// Where a rollout has replaced a set it stays with three zeros: it is the history that `rollout undo` goes back in.
 fn replica_set(object: &Value, age: &str) -> Value {
     let (containers, images) = containers(object);
     json!([
@@ -184,6 +188,7 @@ fn service(object: &Value, age: &str) -> Value {
     ])
 }
 
+/// Ready addresses alone, as kubectl prints them: what is not ready gets no traffic.
 fn endpoints(object: &Value, age: &str) -> Value {
     let mut addresses = Vec::new();
     for subset in list(object, "/subsets") {
@@ -195,6 +200,7 @@ fn endpoints(object: &Value, age: &str) -> Value {
     json!([name(object), shortened(&addresses), age])
 }
 
+/// Unlike `Endpoints` also those that are not ready: the column does not tell them apart, their conditions do.
 fn endpoint_slice(object: &Value, age: &str) -> Value {
     let ports: Vec<_> = list(object, "/ports").iter().map(|port| int(port, "/port").to_string()).collect();
     let addresses: Vec<_> =
@@ -208,6 +214,7 @@ fn endpoint_slice(object: &Value, age: &str) -> Value {
     ])
 }
 
+/// The parts that the simulated kubelet has nothing to say about are empty, as for a node that has just joined.
 fn node(object: &Value, age: &str) -> Value {
     let status = if condition(object, "Ready") == "True" { "Ready" } else { "NotReady" };
     json!([
@@ -224,6 +231,7 @@ fn node(object: &Value, age: &str) -> Value {
     ])
 }
 
+/// `<unknown>` as where no metrics server answers: this world scales by nothing but what somebody writes.
 fn autoscaler(object: &Value, age: &str) -> Value {
     let target = format!(
         "{}/{}",
@@ -254,12 +262,14 @@ fn shortened(all: &[String]) -> String {
     }
 }
 
+/// Sorted by key: two prints of the same selector can be compared by eye.
 fn selector(object: &Value, pointer: &str) -> String {
     let pairs: Vec<_> =
         string_map(object, pointer).iter().map(|(key, value)| format!("{key}={value}")).collect();
     or(&pairs.join(","), "<none>").to_owned()
 }
 
+/// Of the template, not of pods: what the next pod will run.
 fn containers(object: &Value) -> (String, String) {
     let containers = list(object, "/spec/template/spec/containers");
     let joined =
@@ -270,6 +280,7 @@ fn containers(object: &Value) -> (String, String) {
 /// What the STATUS column says of a pod: the most telling of its containers' states.
 fn pod_state(pod: &Value) -> String {
     let mut reason = or(text(pod, "/status/reason"), text(pod, "/status/phase")).to_owned();
+    // Backwards, so that the first container with something to say has the last word, as in kubectl.
     for status in list(pod, "/status/containerStatuses").iter().rev() {
         let waiting = text(status, "/state/waiting/reason");
         let terminated = text(status, "/state/terminated/reason");
@@ -284,6 +295,7 @@ fn pod_state(pod: &Value) -> String {
     if terminating(pod) { "Terminating".to_owned() } else { reason }
 }
 
+/// `RESTARTS` tells when the last one was: three restarts of last week and three of this minute are not the same.
 fn pod(pod: &Value, age: &str, now: i64) -> Value {
     let statuses = list(pod, "/status/containerStatuses");
     let ready = statuses.iter().filter(|status| super::object::flag(status, "/ready")).count();
@@ -311,6 +323,7 @@ fn pod(pod: &Value, age: &str, now: i64) -> Value {
     ])
 }
 
+/// By when it happened last: a warning that comes again and again is one object with a count.
 fn event(event: &Value, now: i64) -> Value {
     let about = format!(
         "{}/{}",

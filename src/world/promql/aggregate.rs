@@ -8,6 +8,7 @@ use super::{Element, Evaluator, QueryError, Value, range, unsupported};
 use crate::world::metrics::labels::Labels;
 
 impl Evaluator<'_> {
+    /// Grouped in the order of their labels: the same query gives its series in the same order.
     pub(super) fn aggregate(&self, aggregate: &AggregateExpr, t: i64) -> Result<Value, QueryError> {
         let elements = self.vector(&aggregate.expr, t)?;
         let param = match &aggregate.param {

@@ -14,6 +14,8 @@ use super::{Element, Evaluator, QueryError, Value, unsupported};
 use crate::world::metrics::labels::Labels;
 
 impl Evaluator<'_> {
+    /// What this engine does not know is refused, never ignored: a query that is nearly understood gives a number that
+    /// looks right.
     pub(super) fn binary(&self, binary: &BinaryExpr, t: i64) -> Result<Value, QueryError> {
         let op = Operator { id: binary.op.id(), as_bool: binary.return_bool() };
         let default = BinModifier::default();
@@ -48,6 +50,7 @@ enum Outcome {
     Truth(bool),
 }
 
+/// An operator, and whether its truth is to be a number (`bool`).
 #[derive(Clone, Copy)]
 struct Operator {
     id: TokenId,

@@ -55,6 +55,15 @@ impl Evaluator<'_> {
                 });
                 Ok(Value::Vector(elements))
             }
+            _ if takes_window(name) => self.over_window(call, t),
+            _ => self.each_value(call, t),
+        }
+    }
+
+    /// A function of what happened in a window before an instant.
+    fn over_window(&self, call: &Call, t: i64) -> Result<Value, QueryError> {
+        let name = call.func.name;
+        match name {
             "rate" => self.each_window(call, t, |s, from, to| range::change(s, from, to, Change::Rate)),
             "increase" => {
                 self.each_window(call, t, |s, from, to| range::change(s, from, to, Change::Increase))
@@ -80,13 +89,13 @@ impl Evaluator<'_> {
                 let last = |Range { labels, samples }| Some(Element { labels, value: samples.last()?.v });
                 Ok(Value::Vector(ranges.into_iter().filter_map(last).collect()))
             }
-            _ if name.ends_with("_over_time") => {
+            _ => {
+                // Tried on one sample: a function that gives nothing even there is none that we know.
                 if range::over_time(name, &[Sample { t, v: 0.0 }]).is_none() {
                     return Err(unsupported(format!("function `{name}`")));
                 }
                 self.each_window(call, t, |s, _, _| range::over_time(name, s))
             }
-            _ => self.each_value(call, t),
         }
     }
 
@@ -206,6 +215,13 @@ impl Evaluator<'_> {
         }
         distinct(elements).map(Value::Vector)
     }
+}
+
+/// Whether a function takes a range vector. `absent_over_time` does too, but gives an answer for no window at all.
+fn takes_window(name: &str) -> bool {
+    let windowed =
+        ["rate", "increase", "delta", "irate", "idelta", "deriv", "predict_linear", "changes", "resets"];
+    windowed.contains(&name) || name.ends_with("_over_time")
 }
 
 /// An argument by its place; the parser has checked how many there are.

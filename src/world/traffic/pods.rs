@@ -28,6 +28,7 @@ const BUCKETS: [(f64, &str); 16] = [
 /// Status codes that are counted, each from the start: a counter that appears with its first error hides that error
 /// from `rate`.
 const CODES: [&str; 4] = ["200", "404", "500", "502"];
+/// Places in `CODES`.
 const OK: usize = 0;
 const NOT_FOUND: usize = 1;
 const INTERNAL: usize = 2;
@@ -39,6 +40,7 @@ const ROUTES: [(&str, &str, f64, f64); 3] = [
     ("/api/orders", "GET", 0.45, 0.97),
     ("/api/products", "GET", 0.25, 0.92),
 ];
+/// Whose answers count as payments.
 const PAYMENTS: usize = 0;
 
 /// The kubelet's probes, beside the users: each ready pod is asked every five seconds and answers at once.
@@ -55,11 +57,13 @@ const ERROR_GAUGE_SECONDS: usize = 60;
 /// Requests of one handler.
 #[derive(Debug, Clone, Default)]
 struct Route {
+    /// Whole requests: a counter that rises by 0.3 is one that no service has.
     requests: Counter,
     missing: Counter,
     codes: [f64; CODES.len()],
     /// Expected requests at or below each bound; what is shown is rounded, which keeps buckets cumulative.
     buckets: [f64; BUCKETS.len()],
+    /// What `_sum` shows. It stays a fraction, as with real histograms.
     seconds: f64,
 }
 
@@ -81,6 +85,7 @@ impl Route {
 
     /// Divides whole requests by their status.
     fn answer(&mut self, whole: f64, errors: f64, bad_gateways: f64) {
+        // Never more than what is left: the codes of a second add up to its requests.
         let missing = self.missing.expect(whole * NOT_FOUND_SHARE).min(whole - errors);
         self.codes[NOT_FOUND] += missing;
         self.codes[INTERNAL] += errors - bad_gateways;
@@ -97,6 +102,7 @@ pub(super) struct Pods {
     pub(super) ready: u32,
     /// Simulated milliseconds since the epoch.
     pub(super) started_ms: i64,
+    /// Raised where the same template starts again: its counters begin at 0 then, and Prometheus sees a reset.
     pub(super) incarnation: u64,
     version: String,
     routes: [Route; ROUTES.len()],
@@ -127,6 +133,7 @@ impl Pods {
             bad_gateways: Counter::default(),
             failed_payments: Counter::default(),
             paid: 0.0,
+            // What a pod without users has: its own pool, its runtime.
             connections: 5.0,
             cpu: 0.06,
             memory: 0.44,
@@ -155,6 +162,7 @@ impl Pods {
         seed: u64,
         second: i64,
     ) -> (f64, f64) {
+        // Latency drifts over a quarter of a minute; noise by the second would vanish in every rate.
         let p95 = health.p95 * (1.0 + 0.02 * noise(seed, second / 15, 3));
         let mut served = [0.0; ROUTES.len()];
         for (whole, (route, (_, _, part, slower))) in
@@ -177,12 +185,14 @@ impl Pods {
 
         let unpaid = self.failed_payments.expect(served[PAYMENTS] * health.failed_payments);
         self.paid += served[PAYMENTS] - unpaid.min(served[PAYMENTS]);
+        // After the requests: what they have cost is seen in the gauges a moment later.
         self.settle(share, health, seed, second);
         (total, failed)
     }
 
     /// Lets the gauges follow the load.
     fn settle(&mut self, share: f64, health: Health, seed: u64, second: i64) {
+        // Each gauge has its own inertia: connections follow at once, memory slowly, as garbage collectors do.
         let approach = |gauge: &mut f64, to: f64, seconds: f64| *gauge += (to - *gauge) / seconds;
         let connections = 5.0 + share * (31.0 + 60.0 * health.extra_cpu + 1.6 * noise(seed, second / 7, 4));
         approach(&mut self.connections, connections, 3.0);
@@ -192,6 +202,7 @@ impl Pods {
         approach(&mut self.memory, memory, 45.0);
     }
 
+    /// A window that slides second by second: the gauge forgets an error after a minute, whatever comes later.
     fn remember(&mut self, requests: f64, errors: f64) {
         if self.recent.len() == ERROR_GAUGE_SECONDS {
             self.recent.pop_front();
@@ -199,12 +210,14 @@ impl Pods {
         self.recent.push_back((requests, errors));
     }
 
+    /// Without requests there is no error: services that show such a gauge show 0 then, and not nothing.
     fn error_rate(&self) -> f64 {
         let (requests, errors) =
             self.recent.iter().fold((0.0, 0.0), |sum, second| (sum.0 + second.0, sum.1 + second.1));
         if requests > 0.0 { errors / requests } else { 0.0 }
     }
 
+    /// Probes last: they are there also where no user is, and tell an idle pod from one that is gone.
     fn all_routes(&self) -> impl Iterator<Item = (&'static str, &'static str, &Route)> {
         let users =
             ROUTES.iter().zip(&self.routes).map(|(&(handler, method, ..), route)| (handler, method, route));
@@ -259,6 +272,7 @@ fn visit_latency(route: &Route, labels: &[(&str, &str)], visitor: &mut dyn FnMut
     let mut show = |suffix, labels: &[(&str, &str)], value| {
         visitor(&Point { family: &LATENCY, suffix, labels, value });
     };
+    // The bucket without a bound equals the count by definition; rounding would make them differ by one.
     let finite = BUCKETS.iter().zip(route.buckets).map(|((_, le), value)| (*le, value.round()));
     for (le, value) in finite.chain([("+Inf", count)]) {
         show("_bucket", &with(labels, &[("le", le)]), value);

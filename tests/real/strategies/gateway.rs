@@ -31,7 +31,7 @@ pub(super) enum Mood {
 pub(super) struct Gateway(Arc<Mutex<Option<Mood>>>);
 
 impl Gateway {
-    fn start(place: &Place) -> Self {
+    pub(super) fn start(place: &Place) -> Self {
         let mood = Arc::new(Mutex::new(Some(Mood::Accepts)));
         let namespace = &place.namespace;
         let path = format!("/apis/gateway.networking.k8s.io/v1/namespaces/{namespace}/httproutes/backend");
@@ -94,22 +94,12 @@ async fn tell(client: &kube::Client, path: &str, (mood, followed): (Mood, i64)) 
 }
 
 /// The definitions are there from an earlier run, or they are made now.
-fn define() {
+pub(super) fn define() {
     static DEFINED: Once = Once::new();
     DEFINED.call_once(|| {
         let definitions = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real/gateway-api.yaml");
         let _ = PLANE.kubectl(&["create", "--filename", &definitions.display().to_string()]);
-        let wanted = ["crd", "httproutes.gateway.networking.k8s.io", "--for=condition=Established"];
-        let waited = PLANE.kubectl(&["wait", wanted[0], wanted[1], wanted[2], "--timeout=20s"]);
-        assert!(waited.status.success(), "{}", String::from_utf8_lossy(&waited.stderr));
-        // A new resource is served a moment after it is established.
-        for _ in 0..100 {
-            if PLANE.kubectl(&["get", "httproutes"]).status.success() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(200));
-        }
-        panic!("routes are not served");
+        PLANE.await_kind("httproutes.gateway.networking.k8s.io");
     });
 }
 

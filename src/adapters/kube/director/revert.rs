@@ -25,6 +25,8 @@ use super::super::{
 };
 
 impl KubeCluster {
+    /// The whole template, not the image: a rollback that left a new environment variable behind would run a version that
+    /// nobody has tested.
     pub(in super::super) async fn put_template(
         &self,
         slot: &SlotName,
@@ -149,6 +151,7 @@ impl KubeCluster {
         self.change(slot, before, &Change { patch, holds: &holds, done }).await
     }
 
+    /// Already as wanted is done, and not written again: a write would change the version under somebody else's hands.
     pub(in super::super) async fn put_paused(
         &self,
         slot: &SlotName,

@@ -250,6 +250,7 @@ fn rule_of<'a>(route: &'a HttpRoute, target: &Target) -> (usize, Option<&'a Rule
     (place.unwrap_or(0), place.and_then(|place| rules.get(place)))
 }
 
+/// Which rules there are: a number that was right before somebody put a rule in front is the usual cause.
 fn no_rule(route: &HttpRoute, target: &Target) -> String {
     let rules = &route.spec.rules;
     let Director::Route(RouteRef { rule, .. }) = &target.director else {
@@ -266,6 +267,7 @@ fn no_rule(route: &HttpRoute, target: &Target) -> String {
     format!("it has no {rule}: it has {rules}{named}, counted from 0")
 }
 
+/// A backend of another kind or namespace is none of ours, even if its name is that of a slot's Service.
 fn backends(rule: &Rule, target: &Target) -> Vec<Backend> {
     let all = rule.backend_refs.iter().map(|backend| {
         let service = backend.kind.as_deref().is_none_or(|kind| kind == "Service")
@@ -321,6 +323,8 @@ fn elsewhere(route: &HttpRoute, own: usize, target: &Target) -> BTreeSet<SlotNam
     backends.filter(|backend| backend.weight > 0).filter_map(|backend| backend.slot).collect()
 }
 
+/// A controller writes the generation that it has acted on. Until it is that of the spec, traffic flows by the weights of
+/// before.
 fn lags(route: &HttpRoute) -> bool {
     let generation = route.metadata.generation.unwrap_or(0);
     let told = route.status.parents.iter().flat_map(|parent| &parent.conditions);
@@ -350,6 +354,7 @@ impl ParentStatus {
 }
 
 impl ParentRef {
+    /// The defaults of the API: a reference that names neither means a Gateway.
     fn is_a(&self) -> (&str, &str) {
         let group = self.group.as_deref().unwrap_or("gateway.networking.k8s.io");
         (group, self.kind.as_deref().unwrap_or("Gateway"))

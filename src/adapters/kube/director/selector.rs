@@ -77,6 +77,8 @@ impl KubeCluster {
         })
     }
 
+    /// One request, which carries the version that was looked at: somebody who has switched in between is noticed by the
+    /// API server itself.
     pub(in super::super) async fn point_service_at(
         &self,
         to: &SlotName,
@@ -177,6 +179,7 @@ impl KubeCluster {
         Err(self.moved(&now, fenced))
     }
 
+    /// Only what differs, and the slot's own labels: keys that others added stay theirs.
     async fn patch_selector(
         &self,
         seen: &ServiceView,
@@ -230,6 +233,7 @@ impl KubeCluster {
         format!("service/{} already points at {to}: set by {}", self.target.service, by(now.changed.as_ref()))
     }
 
+    /// Nothing is tried again: somebody has decided otherwise, and who wins is a person's decision.
     fn moved(&self, now: &ServiceView, believed: &ServiceView) -> PortError {
         let service = &self.target.service;
         let who = by(now.changed.as_ref());

@@ -44,6 +44,7 @@ use super::{
 type Weights = BTreeMap<SlotName, u32>;
 
 impl KubeCluster {
+    /// All backends of the rule in one request: with two there would be a moment with other shares than either.
     pub(in super::super) async fn put_shares(
         &self,
         shares: &Shares,

@@ -145,6 +145,7 @@ impl KubeCluster {
         format!("service/{}", self.target.service)
     }
 
+    /// Whether its holder still lives is told by silence on our own clock: the two hosts' clocks may differ.
     fn held_by(&self, record: &Record) -> LockRefused {
         let expired = self.quiet(record) >= record.term(self.lock_timing.duration);
         match record.holder(expired) {
@@ -167,6 +168,7 @@ impl KubeCluster {
         }
     }
 
+    /// A proxy may answer 200 with something of its own: what is no Lease is an unreadable answer and no free lock.
     async fn read_lease(&self) -> Result<Option<Record>, LockRefused> {
         let call = Call::get(&LEASES, Some(&self.target.namespace), &lease_name(&self.target.service));
         let (session, failure) = match self.gateway.try_read(&call).await {
@@ -223,6 +225,7 @@ impl KubeCluster {
         }
     }
 
+    /// The server's own words are kept: they name the role that is missing.
     fn forbidden(&self, call: &Call, failure: &Failure) -> LockRefused {
         let message = match failure {
             Failure::Answer { message, .. } => message.clone(),

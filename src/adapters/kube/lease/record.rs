@@ -44,6 +44,7 @@ impl Record {
         self.object.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty())
     }
 
+    /// Written by other hosts and perhaps other people: shown only after it was made harmless.
     fn annotation(&self, name: &str) -> String {
         let annotations = self.object.pointer("/metadata/annotations");
         let text = annotations.and_then(|all| all.get(format!("{PREFIX}{name}"))).and_then(Value::as_str);
@@ -69,6 +70,7 @@ impl Record {
         said.map(Span::from_secs).filter(|said| *said <= LONGEST_TERM && *said > Span::ZERO).unwrap_or(ours)
     }
 
+    /// Compared and not interpreted: any change of these means that somebody lives.
     pub(super) fn pulse(&self) -> Pulse {
         Pulse {
             uid: self.uid().to_owned(),
@@ -92,6 +94,7 @@ impl Record {
         })
     }
 
+    /// One that cannot be read is none: a lock by a foreign tool is judged by its silence like any other.
     fn time(&self, pointer: &str) -> Option<Timestamp> {
         let at: jiff::Timestamp = self.text(pointer)?.parse().ok()?;
         Some(Timestamp(at.as_millisecond()))

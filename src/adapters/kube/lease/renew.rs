@@ -150,10 +150,12 @@ async fn renew(core: Arc<Core>) {
 }
 
 impl Core {
+    /// As the server last answered it: the next renewal carries its version, and so fails where somebody else has written.
     fn record(&self) -> Record {
         locked(&self.record).clone()
     }
 
+    /// Counted from when the request was sent, not from its answer: the server may have taken it at any moment in between.
     async fn attempt(&self) {
         for _ in 0..RENEWALS {
             let begun = self.clock.now();
@@ -201,6 +203,7 @@ impl Core {
         }
     }
 
+    /// Deleted, made anew, taken over, released: each is an end, and each is told as what it is.
     fn judge(&self, found: Option<Record>) -> Whose {
         let (why, by) = match found {
             None => ("the lease was deleted".to_owned(), None),

@@ -37,6 +37,7 @@ pub(super) const SERVICE: &str = "cutover.dev/service";
 /// The label by which all that we make is found.
 pub(super) const OURS: (&str, &str) = ("app.kubernetes.io/managed-by", "cutover");
 
+/// A domain of our own, as Kubernetes wants it for annotations that are not its.
 const PREFIX: &str = "cutover.dev/";
 
 /// A piece of the journal, ready to be written.
@@ -137,6 +138,7 @@ pub(super) struct Label {
 }
 
 impl Label {
+    /// Read without trust: whoever may write to the namespace could have written it.
     pub(super) fn of(metadata: &ObjectMeta) -> Self {
         let text = |name: &str| {
             let annotations = metadata.annotations.as_ref();
@@ -181,6 +183,7 @@ pub(super) fn label(text: &str) -> String {
     safe_name("", text, 63)
 }
 
+/// A copy whose bytes were changed in the cluster must not become a journal.
 pub(super) fn sha(raw: &[u8]) -> String {
     format!("{:x}", Sha256::digest(raw))
 }

@@ -1,4 +1,7 @@
-use super::{super::terms::Weighed, *};
+use super::{
+    super::terms::{Compared, Weighed},
+    *,
+};
 
 fn at(sample: i64) -> Timestamp {
     Timestamp(1_800_000_000_000 + sample * 5000)
@@ -13,7 +16,8 @@ fn selectors(slot: &str) -> Selectors {
 }
 
 fn card() -> Card {
-    let terms = Terms { phi: 1.3, weighed: Weighed::Evenly, ..Terms::new(0.001, 0.001, 180, 100.0) };
+    let terms = Terms::new(0.001, 0.001, 180, 100.0);
+    let terms = Terms { phi: 1.3, weighed: Weighed::Evenly, compared: Compared::AtOnce, ..terms };
     let mut meter = Meter::new(terms).unwrap();
     for sample in 1..40 {
         meter.add_beside(at(sample), Counts::new(1.0, 100.0), Counts::new(0.1 * 3.0, 300.0));
@@ -43,51 +47,70 @@ fn by_hand(card: &serde_json::Value) -> f64 {
     let samples = card["samples"].as_array().unwrap();
     // ln of what each bet gains in each sample, alone and beside.
     let bets: Vec<f64> = (0..40).map(|j| (1.5 * p0) * (0.9 / (1.5 * p0)).powf(f64::from(j) / 39.0)).collect();
-    let (mut lately, mut place, mut begun) = ([0.0_f64, 0.0], 0.0_f64, Vec::new());
-    for sample in samples {
-        place += sample["lost"].as_f64().unwrap_or(0.0);
-        let early = terms["weighed"] == "early";
-        let compared = samples[..=begun.len()].iter().any(|sample| sample.get("old").is_some());
-        let times = (place / starts).floor();
-        let weight = |first: f64| {
-            let equal = if times < 1.0 { 0.9 - first } else { 0.1 / times / (times + 1.0) } / starts;
-            if place > 0.0 { equal } else { equal + first }
-        };
-        let (alone_weight, beside_weight) = match (early, compared) {
-            (false, _) => (weight(0.0), weight(0.0)),
-            (true, false) => (weight(0.05), weight(0.05)),
-            (true, true) => (weight(0.05), weight(0.45)),
-        };
-        place += 1.0;
-        let (k, n) = (number(&sample["new"][0]), number(&sample["new"][1]));
-        let parts: Vec<f64> = match sample.get("old") {
-            Some(old) if early => {
-                let part = |p: &f64| p / p0 * n / (p / p0 * n + number(&old[1]));
-                bets.iter().map(part).map(|part| part * (1.0 - part)).collect()
-            }
-            _ => vec![1.0; 40],
-        };
-        let mean = parts.iter().sum::<f64>() / 40.0;
-        let beside_weights: Vec<f64> = parts.iter().map(|part| beside_weight * part / mean).collect();
-        let alone = bets.iter().map(|p| (k * (p / p0).ln() + (n - k) * ((1.0 - p) / (1.0 - p0)).ln()) / phi);
-        let alone: Vec<f64> = alone.collect();
-        let beside: Vec<f64> = if let Some(old) = sample.get("old") {
-            let (l, m) = (number(&old[0]), number(&old[1]));
-            let usual = terms["usual"].as_f64().unwrap_or(f64::INFINITY);
-            let times = if lately[1] > 0.0 { lately[0] / lately[1] / usual } else { 1.0 };
-            lately = [lately[0] * 0.9 + l, lately[1] * 0.9 + m];
-            let phi = 1.0 + (phi - 1.0) * times.max(1.0);
-            let gain = |p: &f64| {
-                let of_new = p / p0 * n / (p / p0 * n + m);
-                (k * (of_new / (n / (n + m))).ln() + l * ((1.0 - of_new) / (m / (n + m))).ln()) / phi
+    let old_of = |at: usize, shift: isize| {
+        let n = number(&samples[at]["new"][1]);
+        let own = samples[at].get("old")?;
+        let other = at.checked_add_signed(shift).and_then(|at| samples.get(at)?.get("old"));
+        Some(other.filter(|other| number(&other[1]) >= 0.1 * n).unwrap_or(own))
+    };
+    let table = |shift: isize| {
+        let (mut lately, mut place, mut begun) = ([0.0_f64, 0.0], 0.0_f64, Vec::new());
+        for sample in samples {
+            let compared_with = old_of(begun.len(), shift);
+            place += sample["lost"].as_f64().unwrap_or(0.0);
+            let early = terms["weighed"] == "early";
+            let compared = samples[..=begun.len()].iter().any(|sample| sample.get("old").is_some());
+            let times = (place / starts).floor();
+            let weight = |first: f64| {
+                let equal = if times < 1.0 { 0.9 - first } else { 0.1 / times / (times + 1.0) } / starts;
+                if place > 0.0 { equal } else { equal + first }
             };
-            bets.iter().map(gain).collect()
-        } else {
-            alone.clone()
-        };
-        begun.push((vec![alone_weight; 40], alone, beside_weights, beside));
-    }
-    let e = |beside: bool| {
+            let (alone_weight, beside_weight) = match (early, compared) {
+                (false, _) => (weight(0.0), weight(0.0)),
+                (true, false) => (weight(0.05), weight(0.05)),
+                (true, true) => (weight(0.05), weight(0.45)),
+            };
+            place += 1.0;
+            let (k, n) = (number(&sample["new"][0]), number(&sample["new"][1]));
+            let parts: Vec<f64> = match compared_with {
+                Some(old) if early => {
+                    let part = |p: &f64| p / p0 * n / (p / p0 * n + number(&old[1]));
+                    bets.iter().map(part).map(|part| part * (1.0 - part)).collect()
+                }
+                _ => vec![1.0; 40],
+            };
+            let mean = parts.iter().sum::<f64>() / 40.0;
+            let beside_weights: Vec<f64> = parts.iter().map(|part| beside_weight * part / mean).collect();
+            let alone =
+                bets.iter().map(|p| (k * (p / p0).ln() + (n - k) * ((1.0 - p) / (1.0 - p0)).ln()) / phi);
+            let alone: Vec<f64> = alone.collect();
+            let beside: Vec<f64> = if let Some(old) = compared_with {
+                let (l, m) = (number(&old[0]), number(&old[1]));
+                let usual = terms["usual"].as_f64().unwrap_or(f64::INFINITY);
+                let times = if lately[1] > 0.0 { lately[0] / lately[1] / usual } else { 1.0 };
+                lately = [
+                    lately[0] * 0.9 + number(&sample["old"][0]),
+                    lately[1] * 0.9 + number(&sample["old"][1]),
+                ];
+                let phi = 1.0 + (phi - 1.0) * times.max(1.0);
+                let gain = |p: &f64| {
+                    let of_new = p / p0 * n / (p / p0 * n + m);
+                    (k * (of_new / (n / (n + m))).ln() + l * ((1.0 - of_new) / (m / (n + m))).ln()) / phi
+                };
+                bets.iter().map(gain).collect()
+            } else {
+                alone.clone()
+            };
+            begun.push((vec![alone_weight; 40], alone, beside_weights, beside));
+        }
+        // What comes after the newest sample is not known.
+        if shift > 0 && samples.last().is_some_and(|sample| sample.get("old").is_some()) {
+            begun.pop();
+        }
+        begun
+    };
+    let e = |beside: bool, shift: isize| {
+        let begun = table(shift);
         let mut sum = 0.0;
         for start in 0..begun.len() {
             for bet in 0..bets.len() {
@@ -98,7 +121,10 @@ fn by_hand(card: &serde_json::Value) -> f64 {
         }
         sum
     };
-    e(false).min(e(true))
+    let around = terms["compared"] == "around" && samples.iter().any(|sample| sample.get("old").is_some());
+    let shifts: &[isize] = if around { &[-1, 0, 1] } else { &[0] };
+    let squared = |shift: &isize| if *shift == 0 { 1 } else { 2 };
+    shifts.iter().map(|shift| e(true, *shift).powi(squared(shift))).fold(e(false, 0), f64::min)
 }
 
 #[test]
@@ -109,8 +135,10 @@ fn a_reader_who_knows_nothing_but_the_page_computes_the_same() {
         meter.add(at(sample), Counts::new(f64::from(u8::from(sample % 3 == 0)), 400.0));
     }
     meter.pass_over(20);
-    for sample in 45..60 {
-        meter.add_beside(at(sample), Counts::new(4.0, 300.0), Counts::new(1.0, 900.0));
+    for sample in 45..60_i32 {
+        let old = Counts::new(f64::from(sample % 4), 300.0 + f64::from(sample % 5 * 400));
+        let new = Counts::new(4.0, 300.0 + f64::from(sample % 7 * 900));
+        meter.add_beside(at(sample.into()), new, old);
     }
     for card in [card(), Card::of(&meter, selectors("green"), None)] {
         let json = serde_json::to_value(&card).unwrap();
@@ -122,7 +150,8 @@ fn a_reader_who_knows_nothing_but_the_page_computes_the_same() {
 #[test]
 fn a_record_of_before_is_computed_as_it_was() {
     let mut json = serde_json::to_value(card()).unwrap();
-    assert!(json["terms"].get("usual").is_none(), "{json}");
+    let terms = json["terms"].as_object().unwrap();
+    assert!(["usual", "weighed", "compared"].iter().all(|later| !terms.contains_key(*later)), "{json}");
     let read: Card = serde_json::from_value(json.clone()).unwrap();
     assert_eq!(read.check(), Ok(()));
     json["terms"]["usual"] = serde_json::json!(0.000_5);

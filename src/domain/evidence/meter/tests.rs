@@ -107,7 +107,34 @@ fn what_fails_for_both_condemns_nobody_and_what_fails_here_does() {
     for sample in 1..5 {
         meter.add_beside(at(sample), both, Counts::new(0.0, 500.0));
     }
-    assert_eq!(meter.shown().finding, Finding::Worse { at: at(1) });
+    assert_eq!(meter.shown().finding, Finding::Worse { at: at(2) }, "the one after it must be seen, too");
+}
+
+/// What fails for both is seen on one slot a sample before the other.
+#[test]
+fn a_fault_that_the_other_slot_shows_a_sample_earlier_or_later_condemns_nobody() {
+    let (fine, bad) = (Counts::new(0.0, 500.0), Counts::new(50.0, 500.0));
+    for (new, old) in [
+        (vec![fine, bad, fine, fine], vec![fine, fine, bad, fine]),
+        (vec![fine, fine, bad, fine], vec![fine, bad, fine, fine]),
+        (vec![bad, bad, bad, bad], vec![fine, bad, bad, bad]),
+        (vec![bad, bad, bad, fine], vec![bad, bad, fine, fine]),
+    ] {
+        let found = |compared: Compared| {
+            let mut meter = Meter::new(Terms { compared, ..terms() }).unwrap();
+            for (sample, (new, old)) in (1..).zip(new.iter().zip(&old)) {
+                meter.add_beside(at(sample), *new, *old);
+            }
+            matches!(meter.shown().finding, Finding::Worse { .. })
+        };
+        assert!(found(Compared::AtOnce), "this is what it is about: {new:?} {old:?}");
+        assert!(!found(Compared::Around), "{new:?} {old:?}");
+    }
+    // Where the old slot is gone, the sample that waited is compared with its own.
+    let mut meter = Meter::new(terms()).unwrap();
+    meter.add_beside(at(1), bad, fine);
+    meter.add(at(2), fine);
+    assert_eq!(meter.shown().finding, Finding::Worse { at: at(2) });
 }
 
 #[test]

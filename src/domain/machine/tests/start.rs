@@ -3,6 +3,7 @@
 use crate::domain::{
     actor::Actor,
     cause::HoldCause,
+    check::CheckKind,
     crew::{Person, Role},
     effect::{Effect, Input},
     fixture::{Flight, runbook},
@@ -124,6 +125,23 @@ fn evidence_goes_stale_and_is_looked_at_again_before_it_does() {
     flight.now = flight.now + Span::from_mins(1);
     flight.feed(Input::Tick);
     assert_eq!(flight.effects.len(), looks + 1);
+}
+
+#[test]
+fn what_an_answer_is_needed_for_is_not_looked_at_before_it() {
+    let mut book = runbook();
+    book.checklist[0].items[1].check.kind =
+        CheckKind::Sh { script: "ci \"${DEPLOY_VERSION}\"".to_owned(), expect: None };
+    let mut flight = Flight::open(book);
+    flight.settle();
+    let kind = flight.run().runbook.checklist[0].items[1].check.kind.clone();
+    assert_eq!(flight.run().waits_for_answer(&kind), Some("DEPLOY_VERSION"));
+    assert_eq!(flight.run().items[0][1].status, ItemStatus::Open, "not failed: nothing was looked at");
+    assert_eq!(flight.effects.iter().filter(|it| matches!(it, Effect::LookItem { item: 1, .. })).count(), 0);
+    flight.command(Command::SetVar { name: "DEPLOY_VERSION".to_owned(), value: "v2".to_owned() });
+    flight.settle();
+    assert_eq!(flight.run().waits_for_answer(&kind), None);
+    assert_eq!(flight.run().items[0][1].status, ItemStatus::Holds);
 }
 
 #[test]

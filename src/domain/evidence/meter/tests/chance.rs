@@ -127,3 +127,54 @@ fn what_fails_for_both_alike_condemns_nobody_and_three_times_as_much_does() {
     });
     assert!(worse <= 2 * alone, "{worse} s beside the old slot, {alone} s alone");
 }
+
+/// The counts of a slot by looks of 5 s: its one pod is scraped every so many seconds, `offset` after the first look. Of what happens at
+/// a moment this share fails.
+fn scraped(dice: &mut Dice, every: f64, offset: f64, rate: impl Fn(f64) -> f64) -> Vec<Counts> {
+    const LASTS: f64 = 600.0;
+    let mut looks = vec![Counts::NONE; 121];
+    let mut seen = offset;
+    while seen <= LASTS {
+        // 50 requests a second, one moment after the other.
+        let moments = (0..10).map(|moment| seen - every + (f64::from(moment) + 0.5) * every / 10.0);
+        let bad = moments.map(|at| dice.bad(75, rate(at))).sum();
+        let look = looks
+            .iter()
+            .enumerate()
+            .position(|(look, _)| f64::from(u32::try_from(look).unwrap()) * 5.0 >= seen);
+        looks[look.unwrap()] += Counts::new(bad, 750.0);
+        seen += every;
+    }
+    looks
+}
+
+/// Slots that are scraped every 15 s, each at its own moment, and something that both need fails.
+#[test]
+fn what_fails_for_both_condemns_nobody_though_one_slot_is_seen_to_fail_first() {
+    let condemned = |compared: Compared| {
+        let found = (0..60).filter(|&seed| {
+            let mut dice = Dice::new(seed);
+            let (new, old) = (dice.unit() * 15.0, dice.unit() * 15.0);
+            let begins = 300.0 + dice.unit() * 15.0;
+            let rate = |at: f64| if at > begins { 0.3 } else { P0 };
+            let new = scraped(&mut dice, 15.0, new, rate);
+            let old = scraped(&mut dice, 15.0, old, rate);
+            let mut meter = Meter::new(Terms { compared, ..terms() }).unwrap();
+            let (mut sum, mut sum_old) = (Counts::NONE, Counts::NONE);
+            new.iter().zip(&old).enumerate().any(|(look, (new, old))| {
+                (sum, sum_old) = (sum + *new, sum_old + *old);
+                // The counts of one slot wait for those of the other.
+                if sum.all <= 0.0 || sum_old.all <= 0.0 {
+                    return false;
+                }
+                let (new, old) = (std::mem::take(&mut sum), std::mem::take(&mut sum_old));
+                let shown = meter.add_beside(at(u32::try_from(look).unwrap()), new, old);
+                matches!(shown.finding, Finding::Worse { .. })
+            })
+        });
+        found.count()
+    };
+    let (at_once, around) = (condemned(Compared::AtOnce), condemned(Compared::Around));
+    assert!(at_once >= 6, "{at_once} of 60: this is what it is about");
+    assert_eq!(around, 0, "of 60");
+}

@@ -34,7 +34,19 @@ fn ln_e(terms: Terms, samples: &[(Counts, Option<Counts>)]) -> f64 {
             1.0 + times * (terms.phi - 1.0)
         })
         .collect();
-    let e = |compared: bool| {
+    // Which sample's old slot each sample is compared with, and how many samples that is known of.
+    let neighbour = |sample: usize, shift: isize| {
+        let (new, old) = samples[sample];
+        let other = sample.checked_add_signed(shift).and_then(|at| samples.get(at)?.1);
+        other.filter(|other| other.all >= new.all * LEAST_OLD).or(old)
+    };
+    let e = |compared: bool, shift: isize| {
+        // What comes after the newest sample is not known.
+        let waits = shift > 0 && samples.last().is_some_and(|(_, old)| old.is_some());
+        let samples: Vec<(Counts, Option<Counts>)> = (0..samples.len() - usize::from(waits))
+            .map(|at| (samples[at].0, samples[at].1.and_then(|_| neighbour(at, shift))))
+            .collect();
+        let samples = samples.as_slice();
         let mut bets = Vec::new();
         for start in 0..samples.len() {
             // Of those beside, all that began before any old slot was there are those of the new slot alone.
@@ -71,7 +83,13 @@ fn ln_e(terms: Terms, samples: &[(Counts, Option<Counts>)]) -> f64 {
         let sum: f64 = bets.iter().map(|bet| (bet - high).exp()).sum();
         high + (sum / 40.0).ln()
     };
-    if samples.iter().any(|(_, old)| old.is_some()) { e(false).min(e(true)) } else { e(false) }
+    let alone = e(false, 0);
+    if samples.iter().all(|(_, old)| old.is_none()) {
+        return alone;
+    }
+    let shifts: &[isize] = if terms.compared == Compared::Around { &[-1, 0, 1] } else { &[0] };
+    let way = |shift: &isize| if *shift == 0 { 1.0 } else { 2.0 };
+    shifts.iter().map(|shift| way(shift) * e(true, *shift)).fold(alone, f64::min)
 }
 
 fn counts() -> impl Strategy<Value = Counts> {
@@ -90,9 +108,11 @@ proptest! {
         usual in prop::option::of(0.0001..0.5_f64),
         starts in 1_u32..40,
         early in any::<bool>(),
+        around in any::<bool>(),
     ) {
         let weighed = if early { Weighed::Early } else { Weighed::Evenly };
-        let terms = Terms { phi, usual, weighed, ..Terms::new(p0, 0.001, starts, 0.0) };
+        let compared = if around { Compared::Around } else { Compared::AtOnce };
+        let terms = Terms { phi, usual, weighed, compared, ..Terms::new(p0, 0.001, starts, 0.0) };
         let samples: Vec<_> = samples
             .into_iter()
             .map(|(new, old)| (new, old.filter(|old: &Counts| old.all >= new.all * LEAST_OLD)))
@@ -104,7 +124,12 @@ proptest! {
                 Some(old) => meter.add_beside(at, *new, *old),
                 None => meter.add(at, *new),
             };
-            let (is, expected) = (meter.shown().ln_e.unwrap(), ln_e(terms, &samples[..=sample]));
+            let (is, expected) = (meter.shown().ln_e, ln_e(terms, &samples[..=sample]));
+            // Nothing is compared with the sample after the first one yet.
+            let Some(is) = is else {
+                prop_assert!(sample == 0 && around && expected == f64::NEG_INFINITY, "{expected}");
+                continue;
+            };
             prop_assert!((is - expected).abs() <= 1e-9 * expected.abs().max(1.0), "{is} {expected}");
         }
     }
@@ -166,7 +191,7 @@ fn no_comparison_gains_while_the_new_slot_is_not_worse() {
 fn bets_are_spread_evenly_over_the_part_of_the_new_slot() {
     let shares: Vec<Share> = shares(0.001).collect();
     for (new, old) in [(10.0, 90.0), (50.0, 50.0), (1.0, 1e6)] {
-        let spread = by_part(&shares, Counts::new(1.0, new), Some(Counts::new(0.0, old)));
+        let spread = by_part(&shares, Counts::new(1.0, new), Counts::new(0.0, old));
         assert!((spread.iter().sum::<f64>() - 40.0).abs() < 1e-9);
         let below_half: f64 = spread
             .iter()
@@ -179,7 +204,7 @@ fn bets_are_spread_evenly_over_the_part_of_the_new_slot() {
         let reached = shares.last().map(|share| share.ratio * new > old).unwrap();
         assert!(!reached || (below_half / 40.0 - expected).abs() < 0.08, "{new} {old}: {below_half}");
     }
-    assert_eq!(by_part(&shares, Counts::new(1.0, 5.0), None), vec![1.0; 40]);
+    assert_eq!(by_part(&shares, Counts::new(1.0, 5.0), Counts::NONE), vec![1.0; 40]);
 }
 
 #[test]
