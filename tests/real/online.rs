@@ -68,13 +68,6 @@ impl Looked {
         self.findings.iter().filter(|it| it["mark"] == "fault").count()
     }
 
-    /// Faults of the way to the cluster. Without one, who has the traffic is unknown, and so is whether a slot's series are still to
-    /// come.
-    fn faults_of_the_way(&self) -> usize {
-        let faults = self.findings.iter().filter(|it| it["mark"] == "fault");
-        faults.filter(|it| it["area"] != "metrics").count()
-    }
-
     /// Each of these is one line of what is bad, and every line says what to do.
     fn assert_says(&self, wanted: &[&str]) {
         let bad = self.bad();
@@ -268,12 +261,12 @@ fn a_token_that_has_expired_and_a_name_that_does_not_resolve_are_one_line_each()
     let mut place = place();
     with(&mut place, |it| it["users"][0]["user"] = json!({ "token": "expired-long-ago" }));
     let looked = Looked::of(&place);
-    assert_eq!((looked.code, looked.faults_of_the_way()), (3, 1), "{:#?}", looked.bad());
+    assert_eq!((looked.code, looked.faults()), (3, 1), "{:#?}", looked.bad());
     looked.assert_says(&["(401)"]);
     let server = PLANE.server().replace("127.0.0.1", "nowhere.invalid");
     with(&mut place, |it| it["clusters"][0]["cluster"]["server"] = json!(server));
     let looked = Looked::of(&place);
-    assert_eq!((looked.code, looked.faults_of_the_way()), (3, 1), "{:#?}", looked.bad());
+    assert_eq!((looked.code, looked.faults()), (3, 1), "{:#?}", looked.bad());
     looked.assert_says(&["does not resolve"]);
 }
 

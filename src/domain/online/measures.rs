@@ -330,17 +330,19 @@ fn is_empty(picture: &Picture, measured: &Measured) -> bool {
 }
 
 /// Whether a slot without traffic is the reason that a value of its own is not there yet: what was never asked counts nothing.
+/// Where the cluster could not be read nobody knows which slot has the traffic, so it may be.
 fn waits(picture: &Picture, measured: &Measured, wanted: &str, there: &[String]) -> bool {
-    let cluster = picture.cluster.as_ref().and_then(|cluster| cluster.as_ref().ok());
-    let Some((workload, slot)) =
-        cluster.and_then(|cluster| cluster.workload.as_ref().ok()).zip(measured.slot.as_ref())
-    else {
+    let (Some(cluster), Some(slot)) = (&picture.cluster, &measured.slot) else { return false };
+    if there.is_empty() {
         return false;
+    }
+    let Some(workload) = cluster.as_ref().ok().and_then(|cluster| cluster.workload.as_ref().ok()) else {
+        return slot.as_str() == wanted;
     };
     let own = workload.slots.get(slot).is_some_and(|found| {
         [slot.as_str(), &found.deployment, &found.hash, tag_of(&found.image)].contains(&wanted)
     });
-    own && !there.is_empty() && workload.live.as_ref().is_some_and(|live| live != slot)
+    own && workload.live.as_ref().is_some_and(|live| live != slot)
 }
 
 /// Whether a trigger gets samples often enough.
