@@ -84,11 +84,12 @@ fn a_backtest_says_what_has_happened_and_its_advice_holds() {
     let looked = look(&ground, &[]);
     assert_eq!((looked.runs, looked.triggers.len()), (2, 2), "{looked:#?}");
     let (from, to) = (begun.0 - INCIDENT.0 * 1000, begun.0 - INCIDENT.1 * 1000);
-    for judged in &looked.triggers {
+    // A verdict compares with the hour before, and soon the incident is in it.
+    for (judged, least) in looked.triggers.iter().zip([4, 9]) {
         assert_right(judged, bad, good);
         let harmless = &judged.harmless;
         assert!(harmless.windows > 550 && harmless.unmeasured < 10, "{harmless:#?}");
-        assert!(harmless.fired.len() >= 9, "the incident is seen: {harmless:#?}");
+        assert!(harmless.fired.len() >= least, "the incident is seen: {harmless:#?}");
         let during = |at: i64| (from - 60_000..to + 120_000).contains(&at);
         assert!(harmless.fired.iter().all(|at| during(at.0)), "{from} {to}: {harmless:#?}");
     }
