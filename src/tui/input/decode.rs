@@ -9,6 +9,8 @@
 //! ESC [ ? 2026 ; 2 $ y                   it can hold a frame back until it is complete
 //! ESC [ ? 62 ; 22 c                      what every terminal answers: nothing more will follow
 //! ```
+//!
+//! Longer than 500 lines with its tests, which are sequences of bytes and what they mean.
 
 use super::{Answer, Input, Mouse, MouseDoes};
 use crate::config::keymap::{Key, KeyCode};

@@ -82,18 +82,19 @@ fn a_label_that_no_series_has() {
     one(found, Mark::Fault, "n has no label color", cure);
 }
 
-#[test]
-fn a_slot_that_nobody_has_asked_yet_is_no_fault() {
-    let gap = Gap::NoValue {
+fn green_has_no_series(picture: &mut Picture) {
+    picture.measured[1].value = Ok(Err(Missing::EmptyRatio));
+    picture.measured[1].explained.gap = Some(Gap::NoValue {
         name: "n".into(),
         label: "version".into(),
         wanted: "green".into(),
         there: vec!["blue".into()],
-    };
-    let found = planted(|picture| {
-        picture.measured[1].value = Ok(Err(Missing::EmptyRatio));
-        picture.measured[1].explained.gap = Some(gap);
     });
+}
+
+#[test]
+fn a_slot_that_nobody_has_asked_yet_is_no_fault() {
+    let found = planted(green_has_no_series);
     one(
         found,
         Mark::Warning,
@@ -105,17 +106,10 @@ fn a_slot_that_nobody_has_asked_yet_is_no_fault() {
 /// Who has the traffic is not known then, so a slot of its own without series is not one fault more.
 #[test]
 fn a_slot_without_series_is_no_fault_where_the_cluster_cannot_be_read() {
-    let gap = Gap::NoValue {
-        name: "n".into(),
-        label: "version".into(),
-        wanted: "green".into(),
-        there: vec!["blue".into()],
-    };
     let found = planted(|picture| {
         picture.cluster.as_mut().unwrap().as_mut().unwrap().workload =
             Err(Unseen::new("denied", "ask for the verb `list`"));
-        picture.measured[1].value = Ok(Err(Missing::EmptyRatio));
-        picture.measured[1].explained.gap = Some(gap);
+        green_has_no_series(picture);
     });
     let of_metric: Vec<_> = found.iter().filter(|(_, said, _)| said.contains("no series")).collect();
     assert!(matches!(of_metric[..], [(Mark::Warning, ..)]), "{found:#?}");
